@@ -1,0 +1,59 @@
+# The words a person types; CI types the same ones.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Learning Hub needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@echo "Making the environment in $(VENV) (once, about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(BIN)/python
+	@$(PIP) install --require-hashes -r requirements/build.txt
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/dev.stamp ## Make the environment in .venv with everything that tests and checks need
+
+demo: $(VENV)/run.stamp ## See it work: the hub, an iMIS and a dozen events (ONCE=1 exits afterwards)
+	@$(BIN)/learning-hub demo $(if $(ONCE),--once)
+
+serve: $(VENV)/run.stamp ## Start the hub on http://127.0.0.1:8000 with its embedded database
+	@$(BIN)/learning-hub serve
+
+test: setup ## Run every test against real PostgreSQL and real HTTP
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup -q
+
+check: setup ## Format, lint, types, layers, SQL, OpenAPI: reads only
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/learning-hub openapi --check openapi/openapi.json
+
+fix: setup ## Format and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+openapi: $(VENV)/run.stamp ## Write openapi/openapi.json
+	@$(BIN)/learning-hub openapi --output openapi/openapi.json
+
+bench: setup ## Measure, and write bench.json
+	@$(BIN)/python -m bench
+
+lock: setup ## Write requirements/*.txt anew from pyproject.toml (needs uv on the PATH)
+	@sh requirements/lock.sh
+
+.PHONY: help setup demo serve test check fix openapi bench lock

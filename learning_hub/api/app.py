@@ -1,0 +1,53 @@
+"""The ASGI application: every resource's routes inside the edge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response
+from litestar.handlers import HTTPRouteHandler
+
+from learning_hub.api import events, health, programs, schema
+from learning_hub.api.edge import Edge
+from learning_hub.api.hub import Hub
+from learning_hub.api.operations import Operation
+from learning_hub.api.problems import MEDIA_TYPE, answer_for
+from learning_hub.api.rate import RateLimiter
+
+ROUTES: tuple[HTTPRouteHandler, ...] = (
+    *events.ROUTES,
+    *programs.ROUTES,
+    *health.ROUTES,
+    *schema.ROUTES,
+)
+
+
+def operations() -> list[Operation]:
+    """Every operation of the API, in the order of the document."""
+    return [route.opt["operation"] for route in ROUTES]
+
+
+def build_app(hub: Hub) -> Edge:
+    """The API over the parts in *hub*; it opens and starts nothing."""
+    router = Litestar(
+        route_handlers=list(ROUTES),
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=None,
+        exception_handlers={Exception: _answer},
+    )
+    router.state["hub"] = hub
+    router.state["operations"] = operations()
+    limiter = RateLimiter(hub.settings.rate_limit) if hub.settings.rate_limit else None
+    return Edge(router, hub.keyring, limiter)
+
+
+def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    answer = answer_for(error, request.scope["path"])
+    return Response(
+        msgspec.json.encode(answer.problem),
+        status_code=answer.problem.status,
+        headers=answer.headers,
+        media_type=MEDIA_TYPE,
+    )

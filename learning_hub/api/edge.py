@@ -1,0 +1,145 @@
+"""
+The edge: what happens to every request before it is routed, and to every answer.
+
+A request gets its id and loses its /api prefix; a key is asked for before anything else is judged; a HEAD is
+answered as a GET without its body; a request that fails is answered as a problem. One line a request is logged,
+with the route's pattern and never the path itself, which may name a person.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from learning_hub.api.keyring import Keyring
+from learning_hub.api.problems import MEDIA_TYPE, answer_for
+from learning_hub.api.rate import RateLimiter
+from learning_hub.model.access import sent_key
+from learning_hub.model.ids import new_request_id
+
+log = logging.getLogger("learning_hub.requests")
+
+# Plain ASGI: a request is whatever the server brings.
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+PROGRAM_EVENTS = re.compile(r"/events/([^/:]+)")
+OPEN_PATHS = ("/", "/health/live", "/health/ready", "/schema", "/schema/openapi.json")
+
+
+class Edge:
+    """An ASGI application around the router."""
+
+    def __init__(
+        self, router: Callable[[Any, Any, Any], Awaitable[None]], keyring: Keyring, limiter: RateLimiter | None
+    ) -> None:
+        self._router = router
+        self._keyring = keyring
+        self._limiter = limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._router(scope, receive, send)
+            return
+        # A copy: the server goes on with its own, and leaves out the body of an answer to HEAD by itself.
+        scope = {**scope, "state": dict(scope.get("state", {}))}
+        exchange = _Exchange(scope, send)
+        _strip_prefix(scope)
+        try:
+            if scope["path"] not in OPEN_PATHS:
+                caller = await self._keyring.identify(sent_key(scope["headers"]))
+                scope["state"]["caller"] = caller
+                if self._limiter:
+                    self._limiter.take(caller.key_id)
+            await self._router(scope, receive, exchange.send)
+        except Exception as error:  # noqa: BLE001 - the last border: whatever it is, the caller gets an answer
+            await exchange.fail(error)
+        finally:
+            exchange.log()
+
+
+class _Exchange:
+    """One request and what is answered to it."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._began = time.perf_counter()
+        self._status = 0
+        self._instance = scope["path"]
+        self.request_id = _request_id(scope)
+        scope["state"]["request_id"] = self.request_id.decode()
+        if scope["method"] == "HEAD":
+            self._scope["method"] = "GET"
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            message["headers"] = [*message.get("headers", []), (b"x-request-id", self.request_id)]
+            if _is_empty(message["headers"]):
+                message["headers"] = [pair for pair in message["headers"] if pair[0].lower() != b"content-type"]
+        await self._send(message)
+
+    async def fail(self, error: Exception) -> None:
+        if self._status:
+            # The answer has begun: cutting it is the only way left to say that it is not whole.
+            raise error
+        answer = answer_for(error, self._instance)
+        content = msgspec.json.encode(answer.problem)
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
+        headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(content)).encode())]
+        await self.send({"type": "http.response.start", "status": answer.problem.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": content, "more_body": False})
+
+    def log(self) -> None:
+        caller = self._scope["state"].get("caller")
+        log.info(
+            "request",
+            extra={
+                "method": self._scope["method"],
+                "route": self._scope.get("path_template") or "-",
+                "status": self._status,
+                "milliseconds": round((time.perf_counter() - self._began) * 1000, 1),
+                "key_id": caller.key_id if caller else None,
+                "request_id": self.request_id.decode(),
+            },
+        )
+
+
+def _request_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and SANE_REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return new_request_id().encode()
+
+
+def _strip_prefix(scope: Scope) -> None:
+    """
+    Answer under /api what is answered without it.
+
+    `GET /api/events/{ProgramId}` is the list of a Program, as in the original hub: a Program id never contains a
+    colon, an event id always does.
+    """
+    path: str = scope["path"]
+    if path != "/api" and not path.startswith("/api/"):
+        return
+    scope["path"] = path[4:] or "/"
+    program_events = PROGRAM_EVENTS.fullmatch(scope["path"])
+    if program_events and scope["method"] == "GET":
+        scope["path"] = "/events"
+        program = urlencode({"ProgramId": program_events[1]}).encode()
+        scope["query_string"] = b"&".join(part for part in (program, scope["query_string"]) if part)
+    scope["raw_path"] = quote(scope["path"]).encode()
+
+
+def _is_empty(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name.lower() == b"content-length" and value == b"0" for name, value in headers)

@@ -1,0 +1,321 @@
+"""Events over HTTP: publishing, reading one, and following the feed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from learning_hub.api.lists import Limit
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.problems import Problem, answer_for
+from learning_hub.model import feed
+from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound
+from learning_hub.model.event import Event, EventType, NewEvent, example_event_id, read_event
+from learning_hub.model.ids import EventKey, read_bucket, read_event_id
+from learning_hub.publish.writer import Published
+from learning_hub.store import events
+from learning_hub.store.events import FeedFilter
+
+EXAMPLE_BODY: dict[str, Any] = {
+    "PublisherProgramId": "NURSES",
+    "PublisherSystemId": "TopClass",
+    "EventType": "AI_COMP_SUCCESS",
+    "PublisherEventId": "AI:1234",
+    "PublisherParticipantId": "robin.vale@example.org",
+    "PublisherEventCategory": {"value": "Online", "label": "Online course"},
+    "PublisherEventData": {
+        "Activity Code": "FIRE-201",
+        "Activity Title": "Fire safety refresher",
+        "Completion Date": "2026-11-20T15:20:00Z",
+        "Credits": 1.30,
+        "Credit Type": "Continuing professional development",
+        "Credit Type Code": "CPD",
+    },
+    "EventStartUtc": "2026-11-20T14:00:00Z",
+    "EventEndUtc": "2026-11-20T15:20:00Z",
+}
+EXAMPLE_EVENT: dict[str, Any] = {
+    "EventId": example_event_id(),
+    "EventDateBucket": "NURSES-LB-20261122",
+    "CreatedUtc": "2026-11-22T08:00:00.123456Z",
+    "Revision": 1,
+    "Supersedes": None,
+    **EXAMPLE_BODY,
+}
+LOCATION = {"Location": "/events/{EventId} of the event."}
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class PublishQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """How to publish."""
+
+    validate_only: Annotated[bool, Meta(description="Store nothing; tell what would happen.")] = False
+
+
+class FeedQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which entries of the feed, and from where."""
+
+    event_date_bucket: Annotated[str, Meta(max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None = None
+    program_id: (
+        Annotated[
+            str,
+            Meta(max_length=25, description="Needed, unless the bucket is given or the key has one Program."),
+        ]
+        | None
+    ) = None
+    publisher_system_id: Text | None = None
+    event_type: EventType | None = None
+    category: Annotated[Text, Meta(description="The category's value.")] | None = None
+    publisher_participant_id: Text | None = None
+    publisher_event_id: Text | None = None
+    created_since: Annotated[datetime, Meta(description="CreatedUtc at or after this.")] | None = None
+    limit: Limit = 100
+    cursor: Annotated[str, Meta(max_length=500, description="NextCursor of the page before.")] | None = None
+    wait: Annotated[int, Meta(ge=0, le=30, description="Seconds to hold an empty answer until something comes.")] = 0
+
+
+class FeedPage(msgspec.Struct, frozen=True, rename="pascal"):
+    """Entries of the feed in its order. A reader that follows NextCursor sees each entry exactly once."""
+
+    items: list[Event]
+    next_cursor: Annotated[str, Meta(description="Where to read on; given at the end of the feed as well.")]
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What one subscription would get."""
+
+    subscription_id: str
+    template: str | None
+    payload: Any
+    error: Any
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What publishing the event would do."""
+
+    valid: bool
+    problem: Problem | None
+    would_be: Annotated[str, Meta(description="`new`, `same` or `revision`; null when it is not valid.")] | None
+    subscriptions: list[Outlook]
+
+
+@route(
+    Operation(
+        method="POST",
+        path="/events",
+        operation_id="publishEvent",
+        summary="Publish an event",
+        description=(
+            "The answer is sent after the event is durably committed. The same event again (same Program, system, "
+            "PublisherEventId and EventType, equal content) stores nothing; with other content it is the next "
+            "revision. With ValidateOnly nothing is stored, and the answer is 200 with what would happen."
+        ),
+        tag="Publishing",
+        scopes=("publish",),
+        query=PublishQuery,
+        headers={IDEMPOTENCY_KEY: "Up to 200 characters: the same key again is answered as the first time."},
+        body=NewEvent,
+        body_example=EXAMPLE_BODY,
+        answers=(
+            Answer(status=201, meaning="Stored, as a new event or a new revision. No body.", headers=LOCATION),
+            Answer(
+                status=200,
+                meaning="The same event is there already (no body), or the forecast of ValidateOnly (no Location).",
+                body=Forecast,
+                headers=LOCATION,
+                example={"Valid": True, "Problem": None, "WouldBe": "new", "Subscriptions": []},
+            ),
+        ),
+        errors=(400, 409, 413, 415),
+    )
+)
+async def publish_event(call: Call) -> Reply:
+    if call.query(PublishQuery).validate_only:
+        return await _forecast(call)
+    event = read_event(await call.fields(), max_data_bytes=call.hub.settings.max_data_bytes)
+    published = await call.hub.publisher.publish(event, call.caller, _idempotency_key(call))
+    return Reply(status=201 if published.status == "stored" else 200, headers=_location(published))
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/events/{EventId}",
+        operation_id="getEvent",
+        summary="Read an event",
+        tag="Reading",
+        scopes=("read",),
+        answers=(Answer(status=200, meaning="The event.", body=Event, example=EXAMPLE_EVENT),),
+        errors=(304, 400, 404),
+    )
+)
+async def get_event(call: Call) -> Reply:
+    return Reply(body=await call.hub.publisher.need_event(_event_key(call), call.caller))
+
+
+@route(
+    Operation(
+        method="PUT",
+        path="/events/{EventId}",
+        operation_id="replaceEvent",
+        summary="Store the next revision of an event",
+        tag="Publishing",
+        scopes=("publish",),
+        body=NewEvent,
+        body_example=EXAMPLE_BODY,
+        answers=(
+            Answer(
+                status=200,
+                meaning="Stored as the next revision, or unchanged. No body; Location is the latest revision.",
+                headers=LOCATION,
+            ),
+        ),
+        errors=(400, 404, 409, 413, 415),
+    )
+)
+async def replace_event(call: Call) -> Reply:
+    key = _event_key(call)
+    call.caller.need_program(key.program_id)
+    event = read_event(await call.fields(), max_data_bytes=call.hub.settings.max_data_bytes)
+    published = await call.hub.publisher.replace(key, event, call.caller)
+    return Reply(headers=_location(published))
+
+
+@route(
+    Operation(
+        method="DELETE",
+        path="/events/{EventId}",
+        operation_id="withdrawEvent",
+        summary="Withdraw an event",
+        description=(
+            "It is not sent where it was not sent yet; where it was, each subscription's OnWithdraw decides. History "
+            "stays: the event reads with WithdrawnUtc, and the withdrawal is an entry of its own in the feed."
+        ),
+        tag="Publishing",
+        scopes=("publish",),
+        answers=(Answer(status=204, meaning="It is withdrawn, now or before."),),
+        errors=(400, 404, 409),
+    )
+)
+async def withdraw_event(call: Call) -> Reply:
+    await call.hub.publisher.withdraw(_event_key(call), call.caller)
+    return Reply(status=204)
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/events",
+        operation_id="listEvents",
+        summary="Follow the feed of a Program, or read a date bucket",
+        description=(
+            "Entries in the order in which they became visible, the same for all readers. NextCursor is given at the "
+            "end as well, so that a reader can poll for ever; Wait holds an empty answer until something comes."
+        ),
+        tag="Reading",
+        scopes=("read",),
+        query=FeedQuery,
+        answers=(
+            Answer(
+                status=200,
+                meaning="A page of the feed.",
+                body=FeedPage,
+                example={
+                    "Items": [EXAMPLE_EVENT],
+                    "NextCursor": feed.write_cursor(feed.Position(1, 4711, 17)),
+                },
+            ),
+        ),
+        errors=(304, 400),
+    )
+)
+async def list_events(call: Call) -> Reply:
+    query = call.query(FeedQuery)
+    wanted = _wanted(call, query)
+    position = feed.read_cursor(query.cursor) if query.cursor else feed.BEGINNING
+    bell = call.hub.bells.feed
+    deadline = asyncio.get_running_loop().time() + query.wait
+    while True:
+        rung = bell.count
+        items, position = await events.read_feed(call.hub.database, wanted, position, query.limit)
+        left = deadline - asyncio.get_running_loop().time()
+        if items or left <= 0:
+            return Reply(body=FeedPage(items, feed.write_cursor(position)))
+        # What was committed while an older transaction is open becomes visible without a ring: look now and then.
+        await bell.wait(min(left, 0.5), rung)
+
+
+def _wanted(call: Call, query: FeedQuery) -> FeedFilter:
+    """Which entries are wanted; the key must be for the Program."""
+    program_id = query.program_id
+    day = None
+    if query.event_date_bucket is not None:
+        bucket_program, day = _bucket(query.event_date_bucket)
+        if program_id not in (None, bucket_program):
+            raise InvalidFields([FieldError("ProgramId", "is not the Program of the EventDateBucket")])
+        program_id = bucket_program
+    program_id = program_id or call.caller.only_program()
+    if program_id is None:
+        raise InvalidFields([FieldError("ProgramId", "or EventDateBucket is needed with a key for several Programs")])
+    call.caller.need_program(program_id)
+    return FeedFilter(
+        program_id=program_id,
+        event_date=day,
+        publisher_system_id=query.publisher_system_id,
+        event_type=query.event_type,
+        category=query.category,
+        publisher_participant_id=query.publisher_participant_id,
+        publisher_event_id=query.publisher_event_id,
+        created_since=query.created_since,
+    )
+
+
+def _bucket(text: str) -> tuple[str, date]:
+    parts = read_bucket(text)
+    try:
+        if parts:
+            return parts[0], date(int(parts[1][:4]), int(parts[1][4:6]), int(parts[1][6:]))
+    except ValueError:
+        pass
+    raise InvalidFields([FieldError("EventDateBucket", "must be {ProgramId}-LB-YYYYMMDD")])
+
+
+async def _forecast(call: Call) -> Reply:
+    try:
+        event = read_event(await call.fields(), max_data_bytes=call.hub.settings.max_data_bytes)
+        await call.hub.publisher.need_program(event.publisher_program_id, call.caller)
+    except InvalidInput as error:
+        problem = answer_for(error, "/events").problem
+        return Reply(body=Forecast(valid=False, problem=problem, would_be=None, subscriptions=[]))
+    would_be = await call.hub.publisher.would_be(event)
+    return Reply(body=Forecast(valid=True, problem=None, would_be=would_be, subscriptions=[]))
+
+
+def _event_key(call: Call) -> EventKey:
+    text = call.path["EventId"]
+    key = read_event_id(text)
+    if key is None:
+        raise NotFound("There is no such event: an EventId is E:{ProgramId}-{UUID}.")
+    return key
+
+
+def _idempotency_key(call: Call) -> str | None:
+    key = call.header(IDEMPOTENCY_KEY)
+    if key is None:
+        return None
+    if not 1 <= len(key) <= 200 or "\0" in key:
+        raise InvalidFields([FieldError(IDEMPOTENCY_KEY, "must have 1 to 200 characters")])
+    return key
+
+
+def _location(published: Published) -> dict[str, str]:
+    return {"Location": f"/events/{published.key}"}
+
+
+ROUTES = (publish_event, get_event, replace_event, withdraw_event, list_events)

@@ -1,0 +1,73 @@
+"""Whether the hub is alive and ready, and what it measures."""
+
+from __future__ import annotations
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+
+
+class Health(msgspec.Struct, frozen=True, rename="pascal"):
+    """Whether the hub can do its work; *findings* say what is in the way."""
+
+    status: str
+    findings: list[str] = []
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/health/live",
+        operation_id="getLiveness",
+        summary="Whether this process runs",
+        tag="Operating",
+        is_public=True,
+        answers=(Answer(status=200, meaning="It runs.", body=Health, example={"Status": "live", "Findings": []}),),
+    )
+)
+async def get_liveness(_call: Call) -> Reply:
+    return Reply(body=Health("live"))
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/health/ready",
+        operation_id="getReadiness",
+        summary="Whether the hub can take and deliver events",
+        tag="Operating",
+        is_public=True,
+        answers=(
+            Answer(status=200, meaning="It can.", body=Health, example={"Status": "ready", "Findings": []}),
+            Answer(
+                status=503,
+                meaning="It cannot; Findings say why.",
+                body=Health,
+                example={"Status": "not ready", "Findings": ["The database is away."]},
+            ),
+        ),
+    )
+)
+async def get_readiness(call: Call) -> Reply:
+    can, findings = await call.hub.readiness()
+    headers = {} if can else {"Retry-After": "2"}
+    return Reply(status=200 if can else 503, body=Health("ready" if can else "not ready", findings), headers=headers)
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/metrics",
+        operation_id="getMetrics",
+        summary="Metrics in the text format of Prometheus",
+        tag="Operating",
+        scopes=("process",),
+        answers=(Answer(status=200, meaning="Metrics of this process, as text."),),
+    )
+)
+async def get_metrics(_call: Call) -> Reply:
+    return Reply(body=generate_latest(), media_type=CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8"))
+
+
+ROUTES = (get_liveness, get_readiness, get_metrics)

@@ -1,0 +1,100 @@
+"""From an error to an answer: the one table from class to status, in the form of RFC 9457."""
+
+from __future__ import annotations
+
+import logging
+import math
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from litestar.exceptions import HTTPException
+from msgspec import UNSET, Meta, UnsetType
+
+from learning_hub.model import errors
+from learning_hub.model.errors import FieldError, LearningHubError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+# The first class that an error is an instance of decides; subclasses therefore stand before their bases.
+STATUS: dict[type[LearningHubError], int] = {
+    errors.TooLarge: 413,
+    errors.NotJson: 415,
+    errors.InvalidInput: 400,
+    errors.NotAuthenticated: 401,
+    errors.NotAllowed: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.TooManyRequests: 429,
+    errors.Unavailable: 503,
+    errors.TemplateError: 400,
+    LearningHubError: 500,
+}
+
+ROUTING_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error, in the form of RFC 9457."""
+
+    type: Annotated[str, Meta(description="Where this kind of problem is explained.")]
+    title: str
+    status: int
+    detail: str
+    instance: Annotated[str, Meta(description="The path that was called.")]
+    code: Annotated[str, Meta(description="Short and stable; docs/reference/errors.md lists all.")]
+    errors: Annotated[list[FieldError], Meta(description="Every bad field, where fields are bad.")] | UnsetType = UNSET
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A problem and the headers that go with it."""
+
+    problem: Problem
+    headers: dict[str, str]
+
+
+def answer_for(error: Exception, instance: str) -> Answer:
+    """What to answer when *error* ended the request for the path *instance*."""
+    if isinstance(error, LearningHubError):
+        return _ours(error, instance)
+    if isinstance(error, HTTPException) and error.status_code in ROUTING_CODES:
+        detail = "There is nothing here." if error.status_code == 404 else "This method is not for this address."
+        headers = {name.title(): value for name, value in (error.headers or {}).items()}
+        return Answer(problem(error.status_code, ROUTING_CODES[error.status_code], detail, instance), headers)
+    log.error("request_failed", exc_info=error)
+    detail = "Something went wrong in the hub. The log has it under the X-Request-Id of this answer."
+    return Answer(problem(500, "internal_error", detail, instance), {})
+
+
+def problem(
+    status: int, code: str, detail: str, instance: str, field_errors: list[FieldError] | UnsetType = UNSET
+) -> Problem:
+    """A problem of the kind *code*."""
+    return Problem(
+        type=f"/schema#{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=instance,
+        code=code,
+        errors=field_errors,
+    )
+
+
+def _ours(error: LearningHubError, instance: str) -> Answer:
+    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    if status == 500:
+        log.error("request_failed", exc_info=error)
+    headers = {}
+    if isinstance(error, errors.NotAuthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="Learning Hub"'
+    if isinstance(error, errors.TooManyRequests | errors.Unavailable):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    field_errors: list[FieldError] | UnsetType = UNSET
+    if isinstance(error, errors.InvalidFields):
+        field_errors = error.errors
+    if isinstance(error, errors.TemplateError):
+        field_errors = [FieldError(f"Templates.{error.place}", error.message)]
+    return Answer(problem(status, error.code, error.detail, instance, field_errors), headers)

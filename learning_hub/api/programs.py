@@ -1,0 +1,126 @@
+"""Programs over HTTP."""
+
+from __future__ import annotations
+
+from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.model.audit import Action
+from learning_hub.model.errors import FieldError, InvalidFields, NotFound
+from learning_hub.model.ids import is_id
+from learning_hub.model.program import Program, ProgramBody
+from learning_hub.store import audit, programs
+
+EXAMPLE = {
+    "ProgramId": "NURSES",
+    "Name": "Nurses' continuing education",
+    "CreatedUtc": "2026-11-22T08:00:00Z",
+    "ArchivedUtc": None,
+}
+
+
+@route(
+    Operation(
+        method="PUT",
+        path="/programs/{ProgramId}",
+        operation_id="putProgram",
+        summary="Make or rename a Program",
+        tag="Setting up",
+        scopes=("admin",),
+        body=ProgramBody,
+        body_example={"Name": "Nurses' continuing education"},
+        answers=(
+            Answer(status=201, meaning="It was made.", body=Program, example=EXAMPLE),
+            Answer(status=200, meaning="It was there, and has this name now.", body=Program, example=EXAMPLE),
+        ),
+        errors=(400, 413, 415),
+    )
+)
+async def put_program(call: Call) -> Reply:
+    program_id = call.path["ProgramId"]
+    body = await call.body(ProgramBody)
+    if not is_id(program_id):
+        raise InvalidFields(
+            [FieldError("ProgramId", "is not 1 to 25 of A-Z a-z 0-9 _ . -, starting with a letter or digit")]
+        )
+    async with call.hub.database.transaction() as connection:
+        before = await programs.find(connection, program_id)
+        after = await programs.put(connection, program_id, body.name)
+        if before != after:
+            action: Action = "update" if before else "create"
+            await audit.write(connection, call.caller, action, "program", program_id, before=before, after=after)
+    return Reply(status=200 if before else 201, body=after)
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/programs",
+        operation_id="listPrograms",
+        summary="List the Programs of the key",
+        tag="Setting up",
+        scopes=("publish", "read", "process", "staff", "admin"),
+        query=PageQuery,
+        answers=(
+            Answer(
+                status=200,
+                meaning="Programs by id.",
+                body=Page[Program],
+                example={"Items": [EXAMPLE], "NextCursor": None},
+            ),
+        ),
+        errors=(304, 400),
+    )
+)
+async def list_programs(call: Call) -> Reply:
+    query = call.query(PageQuery)
+    within = None if call.caller.has_every_program else list(call.caller.programs)
+    found = await programs.page(call.hub.database, within, read_text_cursor(query.cursor), query.limit + 1)
+    return Reply(body=page_of(found, query.limit, "program_id"))
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/programs/{ProgramId}",
+        operation_id="getProgram",
+        summary="Read a Program",
+        tag="Setting up",
+        scopes=("publish", "read", "process", "staff", "admin"),
+        answers=(Answer(status=200, meaning="The Program.", body=Program, example=EXAMPLE),),
+        errors=(304, 400, 404),
+    )
+)
+async def get_program(call: Call) -> Reply:
+    program_id = call.path["ProgramId"]
+    call.caller.need_program(program_id)
+    program = await programs.find(call.hub.database, program_id)
+    if program is None:
+        raise NotFound(f"There is no Program {program_id}.")
+    return Reply(body=program)
+
+
+@route(
+    Operation(
+        method="DELETE",
+        path="/programs/{ProgramId}",
+        operation_id="archiveProgram",
+        summary="Archive a Program: it takes and sends nothing more, its history stays",
+        tag="Setting up",
+        scopes=("admin",),
+        answers=(Answer(status=204, meaning="It is archived."),),
+        errors=(400, 404),
+    )
+)
+async def archive_program(call: Call) -> Reply:
+    program_id = call.path["ProgramId"]
+    async with call.hub.database.transaction() as connection:
+        before = await programs.find(connection, program_id)
+        after = await programs.archive(connection, program_id)
+        if before is None or after is None:
+            raise NotFound(f"There is no Program {program_id}.")
+        if before != after:
+            await audit.write(connection, call.caller, "archive", "program", program_id, before=before, after=after)
+    return Reply(status=204)
+
+
+ROUTES = (put_program, list_programs, get_program, archive_program)

@@ -1,0 +1,70 @@
+"""The OpenAPI document and its pages for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from learning_hub.api.openapi import build_document
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+
+pages = Environment(
+    loader=PackageLoader("learning_hub.api", "pages"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/schema/openapi.json",
+        operation_id="getOpenApi",
+        summary="This document",
+        tag="Operating",
+        is_public=True,
+        answers=(Answer(status=200, meaning="The OpenAPI document.", body=dict[str, Any]),),
+        errors=(304,),
+    )
+)
+async def get_openapi(call: Call) -> Reply:
+    return Reply(body=msgspec.json.encode(build_document(call.operations)))
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/schema",
+        operation_id="getDocumentation",
+        summary="The API explained for people",
+        tag="Operating",
+        is_public=True,
+        is_listed=False,
+        answers=(Answer(status=200, meaning="A page."),),
+    )
+)
+async def get_documentation(call: Call) -> Reply:
+    page = pages.get_template("schema.html").render(document=build_document(call.operations))
+    return Reply(body=page.encode(), media_type="text/html")
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/",
+        operation_id="getFrontDoor",
+        summary="Where to go from here",
+        tag="Operating",
+        is_public=True,
+        is_listed=False,
+        answers=(Answer(status=200, meaning="A page."),),
+    )
+)
+async def get_front_door(_call: Call) -> Reply:
+    return Reply(body=pages.get_template("front.html").render().encode(), media_type="text/html")
+
+
+ROUTES = (get_openapi, get_documentation, get_front_door)

@@ -1,0 +1,154 @@
+"""
+What a connector must be: the narrow waist between the worker and a subscriber's protocol.
+
+A connector knows its protocol and answers with a value; the worker decides what follows. It keeps no state about
+deliveries and never retries by itself. Its folder holds everything about one kind of subscriber.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+FailureClass = Literal["data", "mapping", "identity", "refused", "unavailable", "hub"]
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The subscriber has it.
+
+    *record_id* is the record's identity there (`880123` for an activity, `~10042|3` for a panel row), None where the
+    protocol has none. *unchanged* says that the record already was as it should be and nothing was written.
+    *note* is a sentence worth keeping with the attempt ("accepted for import, not yet imported").
+    """
+
+    record_id: str | None = None
+    unchanged: bool = False
+    note: str | None = None
+
+
+class Postponed(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    It was surely not carried out, and may succeed later: the subscriber is away, slow or asks to wait.
+
+    *retry_after_seconds* is the wait the subscriber asked for, None where it asked for none. *subscriber_is_away*
+    tells a subscriber that is down (connection errors, 502 to 504) from a lone failure (500). *in_doubt* says
+    that it may have been carried out all the same (an error of the server amid a write): the next try has
+    `Shipment.outcome_unknown` set, without waiting for the settling time.
+    """
+
+    code: str
+    message: str
+    failure_class: FailureClass = "unavailable"
+    retry_after_seconds: float | None = None
+    subscriber_is_away: bool = False
+    in_doubt: bool = False
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """It will not succeed by itself: a person must mend the data, the template, the identity or the subscriber."""
+
+    code: str
+    message: str
+    failure_class: FailureClass = "refused"
+
+
+class Unknown(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The request went out and its outcome is not known (time-out or cut line after it was sent).
+
+    The next try calls `send` with `Shipment.outcome_unknown` set, and not before the settling time has passed.
+    """
+
+    code: str
+    message: str
+    subscriber_is_away: bool = True
+
+
+Outcome = Accepted | Postponed | Refused | Unknown
+
+
+class ParticipantFound(msgspec.Struct, frozen=True):
+    """Exactly one active participant: *participant_id* is its id at the subscriber."""
+
+    participant_id: str
+
+
+ParticipantResult = ParticipantFound | Postponed | Refused
+
+
+class Shipment(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One delivery, ready to go.
+
+    *payload* is what the template gave: JSON values; numbers with a fraction are `decimal.Decimal` and keep their
+    spelling; empty for a removal. *participant_id* is the participant's id at the subscriber. *record_key* is the
+    hub's own key of the source record at this subscription: 36 characters, the same over all revisions.
+    *record_id* is the identity an earlier delivery of the same source record got, None where there was none.
+    *outcome_unknown* says that an earlier try may have been carried out: ask the subscriber before writing.
+    """
+
+    delivery_id: str
+    action: Literal["send", "remove"]
+    target: Mapping[str, Any]
+    payload: Mapping[str, Any]
+    participant_id: str
+    record_key: str
+    record_id: str | None = None
+    outcome_unknown: bool = False
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One HTTP request and its answer as kept with an attempt, secrets removed; bodies as text, cut at 64 KiB."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: str | None
+    status: int | None = None
+    response_headers: dict[str, str] = {}
+    response_body: str | None = None
+    started_utc: datetime | None = None
+
+
+class Journal(Protocol):
+    """Takes down each exchange of a try; the last one that wrote, or else the last, is kept with the attempt."""
+
+    def record(self, exchange: Exchange, *, wrote: bool) -> None:
+        """Take down one exchange; *wrote* is true for a request meant to change something at the subscriber."""
+
+
+class TemplateProblem(msgspec.Struct, frozen=True):
+    """Something in a template that this target cannot take: *place* within the template, keys joined with dots."""
+
+    place: str
+    message: str
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What a check of the subscriber found: *works* over all, and sentences for a person."""
+
+    works: bool
+    findings: list[str]
+
+
+class Connector(Protocol):
+    """Speaks one subscriber's protocol with one set of credentials; safe for concurrent use on one event loop."""
+
+    async def find_participant(self, publisher_participant_id: str, journal: Journal) -> ParticipantResult:
+        """Who the publisher's participant is at this subscriber, by the subscriber's `ParticipantLookup`."""
+
+    async def send(self, shipment: Shipment, journal: Journal) -> Outcome:
+        """Bring the payload there: as a new record, or as an update of the source record's one."""
+
+    async def remove(self, shipment: Shipment, journal: Journal) -> Outcome:
+        """Take back the source record's record; already gone counts as accepted, unchanged."""
+
+    async def check(self) -> CheckResult:
+        """Sign in, look around, write nothing."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

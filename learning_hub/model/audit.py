@@ -1,0 +1,26 @@
+"""An entry of the audit log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Action = Literal["create", "update", "archive", "revoke", "requeue", "discard"]
+ObjectType = Literal["program", "key", "subscriber", "subscription", "delivery"]
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One change: who made it, when, what it was before and after. No secrets."""
+
+    audit_id: int
+    at_utc: datetime
+    key_id: Annotated[str, Meta(description="`admin` for the key from the settings, `cli` for the command line.")]
+    key_name: str
+    action: Action
+    object_type: ObjectType
+    object_id: str
+    before: Any
+    after: Any

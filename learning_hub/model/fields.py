@@ -1,0 +1,173 @@
+"""
+From a JSON object to a Struct, finding every bad field instead of the first.
+
+The Struct is the one declaration of a body: its types and `Meta` limits are checked here and shown in the OpenAPI
+document.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import msgspec
+from msgspec import Raw
+
+from learning_hub.model.clock import to_utc
+from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput
+from learning_hub.model.json_values import check_json, read_json
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_KINDS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "an array",
+    "null": "null",
+}
+_WORDS: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(r"Expected `str` of length >= 1"), "must not be empty"),
+    (re.compile(r"Expected `str` of length >= (\d+)"), r"must have at least \1 characters"),
+    (re.compile(r"Expected `str` of length <= (\d+)"), r"must have at most \1 characters"),
+    (re.compile(r"Expected `array` of length >= 1"), "must not be empty"),
+    (re.compile(r"Expected `array` of length <= (\d+)"), r"must have at most \1 items"),
+    (re.compile(r"Expected `int` >= (\S+)"), r"must be at least \1"),
+    (re.compile(r"Expected `int` <= (\S+)"), r"must be at most \1"),
+    (re.compile(r"Expected `str` matching regex .*"), "has a form that is not allowed"),
+    (re.compile(r"Invalid RFC3339 encoded datetime"), "must be an RFC 3339 time such as 2031-03-14T15:20:00Z"),
+    (re.compile(r"Expected `datetime.*"), "must be an RFC 3339 time such as 2031-03-14T15:20:00Z"),
+]
+_GOT = re.compile(r"Expected `([^`]+)`, got `(\w+)`")
+
+
+def read_object(body: bytes) -> dict[str, Raw]:
+    """
+    The fields of a body that must be one JSON object, each still as sent; of a repeated key the last counts.
+
+    Raises:
+        InvalidInput: It is not well-formed, not UTF-8, or no object.
+    """
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"The body is not UTF-8 (byte {error.start}).", code="malformed_json") from None
+    try:
+        return msgspec.json.decode(body, type=dict[str, Raw])
+    except msgspec.ValidationError:
+        raise InvalidInput("The body must be a JSON object.", code="malformed_json") from None
+    except RecursionError:
+        raise InvalidInput("The body is nested too deeply.", code="malformed_json") from None
+    except msgspec.DecodeError as error:
+        raise InvalidInput(f"The body is not well-formed JSON: {error}.", code="malformed_json") from None
+
+
+def read_struct(fields: Mapping[str, Raw], struct: type[T], *, prefix: str = "") -> T:
+    """
+    *fields* as a *struct*: times in UTC, `Raw` fields as they were sent.
+
+    Raises:
+        InvalidFields: Every field that is missing, unknown or of the wrong form, each named with *prefix*.
+    """
+    values, errors = collect(fields, struct, prefix=prefix)
+    if errors:
+        raise InvalidFields(errors)
+    return struct(**values)
+
+
+def collect(
+    fields: Mapping[str, Raw], struct: type[msgspec.Struct], *, prefix: str = ""
+) -> tuple[dict[str, Any], list[FieldError]]:
+    """The values of those fields that are right, by attribute name, and what is wrong with the others."""
+    values: dict[str, Any] = {}
+    errors: list[FieldError] = []
+    known = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    for name, field in known.items():
+        place = prefix + name
+        raw = fields.get(name)
+        if raw is None or (bytes(raw).strip() == b"null" and not _takes_null(field.type)):
+            if field.required:
+                errors.append(FieldError(place, "is required"))
+            continue
+        try:
+            values[field.name] = _read_field(raw, field.type, place)
+        except InvalidFields as error:
+            errors += error.errors
+    errors += [FieldError(prefix + _shown(name), "is not a known field") for name in fields if name not in known]
+    return values, errors
+
+
+def _read_field(raw: Raw, declared: Any, place: str) -> Any:
+    content = bytes(raw)
+    if problems := check_json(content, place):
+        raise InvalidFields(problems)
+    kind = _bare(declared)
+    if kind is Raw:
+        return content
+    if kind is Any:
+        return read_json(content)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__struct_config__.tag is None:
+        if content.strip() == b"null":
+            return None
+        return _read_nested(content, kind, place)
+    try:
+        value = msgspec.json.decode(content, type=declared)
+    except msgspec.ValidationError as error:
+        raise InvalidFields([_worded(error, kind, place)]) from None
+    if isinstance(value, datetime):
+        try:
+            return to_utc(value)
+        except ValueError as error:
+            raise InvalidFields([FieldError(place, str(error))]) from None
+    return value
+
+
+def _read_nested(content: bytes, kind: type[msgspec.Struct], place: str) -> msgspec.Struct:
+    try:
+        fields = msgspec.json.decode(content, type=dict[str, Raw])
+    except msgspec.ValidationError:
+        raise InvalidFields([FieldError(place, "must be an object")]) from None
+    return read_struct(fields, kind, prefix=f"{place}.")
+
+
+def _bare(declared: Any) -> Any:
+    """The type inside `Annotated[...]` and `... | None`."""
+    if get_origin(declared) is Annotated:
+        return _bare(get_args(declared)[0])
+    if get_origin(declared) in (Union, types.UnionType):
+        rest = [part for part in get_args(declared) if part is not type(None)]
+        return _bare(rest[0]) if len(rest) == 1 else declared
+    return declared
+
+
+def _takes_null(declared: Any) -> bool:
+    if get_origin(declared) is Annotated:
+        return _takes_null(get_args(declared)[0])
+    if get_origin(declared) in (Union, types.UnionType):
+        return type(None) in get_args(declared)
+    return declared is Any
+
+
+def _worded(error: msgspec.ValidationError, kind: Any, place: str) -> FieldError:
+    text, _, path = str(error).partition(" - at `$")
+    place += path.removesuffix("`").replace("[...]", "[]")
+    if get_origin(kind) is Literal:
+        return FieldError(place, f"must be one of {', '.join(map(str, get_args(kind)))}")
+    if text.startswith("Invalid enum value"):
+        return FieldError(place, f"{text.removeprefix('Invalid enum value ')} is none of the known values")
+    for pattern, words in _WORDS:
+        if match := pattern.fullmatch(text):
+            return FieldError(place, match.expand(words))
+    if match := _GOT.fullmatch(text):
+        wanted = " or ".join(_KINDS.get(part.strip(), part.strip()) for part in match[1].split("|"))
+        return FieldError(place, f"must be {wanted}, not {_KINDS.get(match[2], match[2])}")
+    return FieldError(place, text)
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= 100 else name[:100] + "…"

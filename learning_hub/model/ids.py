@@ -1,0 +1,104 @@
+"""
+The only reader of chance, and the form of every id the hub makes.
+
+UUIDs are version 7 (RFC 9562): time-ordered, so that new rows land at the end of their index.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from uuid import UUID
+
+import msgspec
+from ulid import ULID
+
+PROGRAM_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,24}$(?!\n)"
+_PROGRAM = "([A-Za-z0-9][A-Za-z0-9_.-]{0,24})"
+_UUID = "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_EVENT_ID = re.compile(f"E:{_PROGRAM}-{_UUID}")
+_DELIVERY_ID = re.compile(f"{_PROGRAM}-{_UUID}")
+_BUCKET = re.compile(f"{_PROGRAM}-LB-([0-9]{{8}})")
+
+_RECORD_KEY_NAMESPACE = UUID("6f1d3f9e-5f0e-4c53-9d5c-0b1a2f6c7d11")
+
+
+def is_id(text: str) -> bool:
+    """Whether *text* has the form of a ProgramId, which ids of subscribers and subscriptions follow as well."""
+    return re.fullmatch(PROGRAM_ID_PATTERN, text) is not None
+
+
+class EventKey(msgspec.Struct, frozen=True):
+    """The two parts of an EventId, in the form tables have them."""
+
+    program_id: str
+    event_uuid: UUID
+
+    def __str__(self) -> str:
+        return event_id(self.program_id, self.event_uuid)
+
+
+class DeliveryKey(msgspec.Struct, frozen=True):
+    """The two parts of a DeliveryId."""
+
+    program_id: str
+    delivery_uuid: UUID
+
+    def __str__(self) -> str:
+        return delivery_id(self.program_id, self.delivery_uuid)
+
+
+def new_uuid() -> UUID:
+    """A new time-ordered UUID: a ULID with the version and variant of RFC 9562 put in."""
+    number = int(ULID()) & ~(0xF << 76) & ~(0x3 << 62)
+    return UUID(int=number | 0x7 << 76 | 0x2 << 62)
+
+
+def new_id() -> str:
+    """A new time-ordered id of 26 characters, for runs and keys."""
+    return str(ULID())
+
+
+def new_request_id() -> str:
+    """An id for one request, for the logs."""
+    return secrets.token_hex(8)
+
+
+def event_id(program_id: str, event_uuid: UUID) -> str:
+    """`E:{ProgramId}-{UUID}`."""
+    return f"E:{program_id}-{event_uuid}"
+
+
+def delivery_id(program_id: str, delivery_uuid: UUID) -> str:
+    """`{ProgramId}-{UUID}`."""
+    return f"{program_id}-{delivery_uuid}"
+
+
+def read_event_id(text: str) -> EventKey | None:
+    """The parts of an EventId; None for anything that is none."""
+    match = _EVENT_ID.fullmatch(text)
+    return EventKey(match[1], UUID(match[2])) if match else None
+
+
+def read_delivery_id(text: str) -> DeliveryKey | None:
+    """The parts of a DeliveryId; None for anything that is none."""
+    match = _DELIVERY_ID.fullmatch(text)
+    return DeliveryKey(match[1], UUID(match[2])) if match else None
+
+
+def read_bucket(text: str) -> tuple[str, str] | None:
+    """Program id and `YYYYMMDD` of an EventDateBucket; None for anything that is none."""
+    match = _BUCKET.fullmatch(text)
+    return (match[1], match[2]) if match else None
+
+
+def record_key(program_id: str, subscription_id: str, publisher_system_id: str, publisher_event_id: str) -> str:
+    """
+    The hub's own key of a source record at a subscription, for the subscriber to keep beside the record.
+
+    36 characters; the same for all revisions and event types of the source record, different for every other record
+    and subscription.
+    """
+    parts = (program_id, subscription_id, publisher_system_id, publisher_event_id)
+    return str(uuid.uuid5(_RECORD_KEY_NAMESPACE, msgspec.json.encode(parts).decode()))

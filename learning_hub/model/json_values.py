@@ -1,0 +1,315 @@
+"""
+JSON values whose numbers keep their spelling.
+
+Money and units come as `1.30` and must leave as `1.30`; a binary float would forget the zero, and worse.
+Here an integer is read as `int`, any other number as `SpelledDecimal`, and both are written as they were
+read. (The one spelling lost is `-0`, which is the integer 0.)
+
+    read_json       bytes or text -> dict, list, str, int, SpelledDecimal, bool, None
+    write_json      the way back
+    check_json      what keeps a publisher's JSON from being stored, with the path of each fault
+    content_hash    equal for values that are equal as JSON
+    place_in        the name of a place within a value: `Items[3].Name`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Self
+
+import msgspec
+
+from learning_hub.model.errors import FieldError, InvalidInput
+
+# The most digits Python itself reads into an int, and therefore the longest integer there is here.
+MOST_DIGITS = 4300
+# Enough for any person to see what is wrong; more would only make the answer long.
+MOST_FAULTS = 100
+LONGEST_KEY_SHOWN = 60
+
+_OUT_OF_RANGE = "is a number beyond the range of a double (about 1.8e308)"
+_LONG_INTEGER = re.compile(rb"[0-9]{309}")
+
+
+class SpelledDecimal(Decimal):
+    """
+    A decimal number that is printed just as it was written: `1.30`, `1e2`.
+
+    Equal to, hashed and calculated with as any other Decimal; what is calculated from it is a plain Decimal.
+    """
+
+    spelling: str
+
+    def __new__(cls, spelling: str) -> Self:
+        """
+        The number that *spelling* writes in JSON.
+
+        Raises:
+            decimal.InvalidOperation: Its exponent is beyond 18 digits, more than Decimal can hold.
+        """
+        self = super().__new__(cls, spelling)
+        self.spelling = spelling
+        return self
+
+    def __str__(self) -> str:
+        return self.spelling
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        return type(self), (self.spelling,)
+
+
+def read_json(raw: bytes | str) -> Any:
+    """
+    The value of a JSON text in UTF-8; of a repeated key the last counts.
+
+    Raises:
+        InvalidInput: It is not well-formed, or cannot be held (an integer of more than 4300 digits, about a
+            thousand levels of nesting); code `invalid_json`, with a sentence that says what and where.
+    """
+    try:
+        return _DECODER.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError, InvalidOperation, RecursionError) as error:
+        data = raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw
+        faults = _find_faults(data, "The text", error)
+        raise InvalidInput(f"{faults[0].field} {faults[0].message}.", code="invalid_json") from error
+
+
+def write_json(value: Any) -> bytes:
+    """
+    The JSON text of a value as `read_json` gives it, without spaces, keys in their order.
+
+    Numbers are written as they were spelled. A plain Decimal or a float is not expected: make it a
+    SpelledDecimal.
+
+    Raises:
+        ValueError: There is an integer of more than 4300 digits.
+        TypeError: Something in it is no JSON value.
+    """
+    return _ENCODER.encode(value)
+
+
+def check_json(raw: bytes, field: str, max_depth: int = 100) -> list[FieldError]:
+    """
+    What keeps a publisher's JSON text from being stored; empty when nothing does.
+
+    Found are: what is not well-formed, invalid UTF-8, NUL and lone surrogates in strings and keys, numbers
+    beyond the range of a double, and nesting past *max_depth* levels, of which *raw* itself is the first.
+    What a repeated key hides is judged as well, since the text is stored as it was sent. Takes time in
+    proportion to the length.
+
+    Args:
+        raw: The JSON text, in UTF-8.
+        field: The name of the whole (`PublisherEventData`), with which every path begins.
+        max_depth: Levels of objects and arrays allowed, 1 or more.
+
+    Returns:
+        Up to a hundred faults with their paths (`PublisherEventData.a[3].b`), in the order of the text.
+    """
+    try:
+        value = _CHECKING_DECODER.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError, InvalidOperation, OverflowError, RecursionError) as error:
+        return _find_faults(raw, field, error, max_depth)
+    if b"\\u0000" in raw or _LONG_INTEGER.search(raw):
+        return _find_faults(raw, field, None, max_depth)
+    if raw.count(b"{") + raw.count(b"[") > max_depth and _is_deeper(value, max_depth):
+        return [_too_deep(field, max_depth)]
+    return []
+
+
+def content_hash(*parts: Any) -> bytes:
+    """
+    A SHA-256 that is the same for parts that are equal, one by one, as JSON values, and no others.
+
+    Objects are equal whatever the order of their keys, numbers as exact decimals (`1.30`, `1.3` and `13e-1`;
+    `1` and `1.0`; `-0` and `0`), strings to the character. True is not 1, and `"1"` is not 1. A part may also
+    be an aware datetime, which counts as an instant.
+
+    Args:
+        parts: Values as `read_json` gives them (no floats), or datetimes.
+    """
+    instants = [part.astimezone(UTC) if isinstance(part, datetime) else part for part in parts]
+    return hashlib.sha256(_CANONICAL_ENCODER.encode(instants)).digest()
+
+
+def place_in(whole: str, step: str | int) -> str:
+    """
+    The name of the place one *step* into *whole*: `Items` and 3 give `Items[3]`, with `Name` `Items[3].Name`.
+
+    A long key is shortened, and what cannot be printed is escaped, so that the name can stand in any answer.
+    """
+    if isinstance(step, int):
+        return f"{whole}[{step}]"
+    shown = step if len(step) <= LONGEST_KEY_SHOWN else f"{step[:LONGEST_KEY_SHOWN]}…"
+    return f"{whole}.{shown}" if shown.isprintable() else f"{whole}.{shown.encode('unicode_escape').decode()}"
+
+
+def _spell_as_read(value: object) -> msgspec.Raw:
+    if isinstance(value, SpelledDecimal):
+        return msgspec.Raw(value.spelling.encode())
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _spell_canonically(value: object) -> msgspec.Raw:
+    """
+    The one spelling that all equal numbers share.
+
+    Integers that Python can hold are written out, because the encoder writes an int so by itself. Made from
+    the spelling, as arithmetic on Decimals would round to the precision of the context.
+    """
+    if not isinstance(value, SpelledDecimal):
+        raise TypeError(f"{type(value).__name__} is no JSON value")
+    mantissa, _, exponent_digits = value.spelling.lower().partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("+-").partition(".")
+    digits = (whole + fraction).lstrip("0")
+    significant = digits.rstrip("0")
+    if not significant:
+        return msgspec.Raw(b"0")
+    exponent = int(Decimal(exponent_digits or "0")) - len(fraction) + len(digits) - len(significant)
+    if exponent >= 0 and len(significant) + exponent <= MOST_DIGITS:
+        return msgspec.Raw(f"{sign}{significant}{'0' * exponent}".encode())
+    return msgspec.Raw(f"{sign}{significant}e{exponent}".encode())
+
+
+def _number_in_range(spelling: str) -> Decimal:
+    number = Decimal(spelling)
+    if math.isinf(float(spelling)):
+        raise OverflowError
+    return number
+
+
+# msgspec hands the hooks what it does not know: a SpelledDecimal, since its class is not Decimal proper.
+_DECODER = msgspec.json.Decoder(float_hook=SpelledDecimal)
+_CHECKING_DECODER = msgspec.json.Decoder(float_hook=_number_in_range)
+_ENCODER = msgspec.json.Encoder(enc_hook=_spell_as_read)
+_CANONICAL_ENCODER = msgspec.json.Encoder(enc_hook=_spell_canonically, order="sorted")
+
+
+def _is_deeper(value: Any, max_depth: int) -> bool:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(max_depth):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) is dict or type(child) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _too_deep(field: str, max_depth: int) -> FieldError:
+    return FieldError(field, f"is nested more than {max_depth} levels deep")
+
+
+class _Spelling(str):
+    """A number as it stands in the text, told from a string."""
+
+    __slots__ = ()
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object with every one of its keys, repeated ones too."""
+
+
+def _refuse_constant(name: str) -> None:
+    raise json.JSONDecodeError(f"{name} is no JSON value", name, 0)
+
+
+def _find_faults(raw: bytes, field: str, cause: Exception | None, max_depth: int = 1000) -> list[FieldError]:
+    """
+    The faults of a text, read once more by a reader that lets lone surrogates and any number pass.
+
+    *cause* is what the strict reader said; then there is at least one fault. This reader is slower, which is
+    why it is not used for what is right.
+    """
+    try:
+        tree = json.loads(
+            raw.decode(),
+            parse_int=_Spelling,
+            parse_float=_Spelling,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_Pairs,
+        )
+    except UnicodeDecodeError as error:
+        return [FieldError(field, f"is not valid UTF-8 (byte {error.start})")]
+    except RecursionError:
+        return [_too_deep(field, max_depth)]
+    except ValueError as error:
+        return [FieldError(field, f"is not well-formed JSON: {_what_is_malformed(error, cause)}")]
+    faults = list(_walk_faults(tree, field, max_depth))
+    if not faults and cause:
+        faults = [FieldError(field, f"cannot be read as JSON: {cause}")]
+    return faults
+
+
+def _what_is_malformed(error: ValueError, cause: Exception | None) -> str:
+    said = str(cause)
+    if said.startswith("JSON is malformed: "):
+        return said.removeprefix("JSON is malformed: ")
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg[:1].lower()}{error.msg[1:].removesuffix(' at')} at character {error.pos}"
+    return str(error)
+
+
+# A place is kept as (place of the whole, step) and spelled out for faults only, lest depth cost its square.
+_Place = tuple[Any, str | int] | None
+
+
+def _walk_faults(tree: Any, field: str, max_depth: int) -> Iterator[FieldError]:
+    found = 0
+    waiting: list[tuple[Any, _Place, int]] = [(tree, None, 1)]
+    while waiting and found < MOST_FAULTS:
+        node, place, depth = waiting.pop()
+        if isinstance(node, list) and depth > max_depth:
+            yield _too_deep(field, max_depth)
+            return
+        for message in _faults_of(node):
+            found += 1
+            yield FieldError(_spell_place(field, place), message)
+        if isinstance(node, list):
+            steps = node if isinstance(node, _Pairs) else list(enumerate(node))
+            waiting.extend((child, (place, step), depth + 1) for step, child in reversed(steps))
+
+
+def _faults_of(node: Any) -> Iterator[str]:
+    if isinstance(node, _Spelling):
+        if not _is_in_range(node):
+            yield _OUT_OF_RANGE
+    elif isinstance(node, str):
+        yield from (f"has {what}" for what in _forbidden_in(node))
+    elif isinstance(node, _Pairs):
+        for what in dict.fromkeys(what for key, _ in node for what in _forbidden_in(key)):
+            yield f"has a key with {what}"
+
+
+def _forbidden_in(text: str) -> Iterator[str]:
+    if "\0" in text:
+        yield "a NUL character"
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        yield "a lone surrogate (half of a UTF-16 pair)"
+
+
+def _is_in_range(spelling: str) -> bool:
+    try:
+        _number_in_range(spelling)
+    except (OverflowError, InvalidOperation):
+        return False
+    return True
+
+
+def _spell_place(field: str, place: _Place) -> str:
+    steps = []
+    while place is not None:
+        place, step = place
+        steps.append(step)
+    for step in reversed(steps):
+        field = place_in(field, step)
+    return field

@@ -1,0 +1,34 @@
+"""A Program: the organisation whose learning is recorded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from learning_hub.model.ids import PROGRAM_ID_PATTERN
+
+ProgramId = Annotated[
+    str,
+    Meta(
+        pattern=PROGRAM_ID_PATTERN,
+        description="1 to 25 of A-Z a-z 0-9 _ . -, starting with a letter or digit.",
+    ),
+]
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """An organisation that owns events."""
+
+    program_id: ProgramId
+    name: str
+    created_utc: datetime
+    archived_utc: datetime | None = None
+
+
+class ProgramBody(msgspec.Struct, frozen=True, rename="pascal"):
+    """What a PUT of a Program takes."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]

@@ -1,0 +1,15 @@
+-- What was changed by people and programs.
+
+-- name: write
+-- Take down a change, in the transaction that makes it.
+INSERT INTO audit (key_id, key_name, action, object_type, object_id, before, after)
+VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::json, $7::json)
+
+-- name: page
+-- Up to $4 entries before entry $3, newest first; $1 object type and $2 object id, null for all.
+SELECT * FROM audit
+ WHERE ($1::text IS NULL OR object_type = $1::text)
+   AND ($2::text IS NULL OR object_id = $2::text)
+   AND ($3::bigint IS NULL OR audit_id < $3::bigint)
+ ORDER BY audit_id DESC
+ LIMIT $4::int

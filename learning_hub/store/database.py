@@ -1,0 +1,139 @@
+"""
+The connection pool, and the border where the driver's errors become ours.
+
+Everything in `store` gets its connections here; nothing outside `store` sees asyncpg.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from learning_hub.model.errors import LearningHubError, Unavailable
+
+log = logging.getLogger(__name__)
+
+# In quotes: the classes are generic to the type checker alone.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Row: TypeAlias = asyncpg.Record
+
+# The connection broke, the server is starting, stopping or out of connections: all of it passes.
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleSessionTimeoutError,
+)
+
+# Another transaction was in the way.
+IN_THE_WAY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+
+
+class InTheWay(LearningHubError):
+    """Another transaction was in the way; the same work done again succeeds."""
+
+    code = "in_the_way"
+
+
+class DataRefused(LearningHubError):
+    """The database does not take these data."""
+
+    code = "data_refused"
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database."""
+
+    def __init__(self, address: str, *, max_connections: int = 20, acquire_seconds: float = 10) -> None:
+        self.address = address
+        self._max_connections = max_connections
+        self._acquire_seconds = acquire_seconds
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        """Make the pool; Unavailable when the server does not answer."""
+        async with self._border():
+            self._pool = await asyncpg.create_pool(
+                self.address,
+                min_size=1,
+                max_size=self._max_connections,
+                command_timeout=60,
+                server_settings={"application_name": "learning-hub", "jit": "off", "timezone": "UTC"},
+            )
+
+    async def close(self) -> None:
+        """Close the pool; connections in use get ten seconds."""
+        if self._pool is None:
+            return
+        try:
+            await asyncio.wait_for(self._pool.close(), 10)
+        except (TimeoutError, *AWAY):
+            self._pool.terminate()
+        self._pool = None
+
+    @asynccontextmanager
+    async def _border(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except AWAY as error:
+            log.warning("database_away", extra={"error": type(error).__name__})
+            raise Unavailable("The database is away.", retry_after_seconds=2) from error
+        except IN_THE_WAY as error:
+            raise InTheWay from error
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            raise DataRefused from error
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection from the pool, waiting for a free one; Unavailable when there is none in time."""
+        if self._pool is None:
+            raise Unavailable("The database is not open.")
+        async with self._border(), self._pool.acquire(timeout=self._acquire_seconds) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside a transaction (read committed): all of it is committed, or nothing."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, query: str, *args: Any) -> list[Row]:
+        """All rows of one query in its own transaction."""
+        async with self.connection() as connection:
+            return await connection.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: Any) -> Row | None:
+        """The first row, or None."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(query, *args)
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        """The first column of the first row, or None."""
+        async with self.connection() as connection:
+            return await connection.fetchval(query, *args)
+
+    async def execute(self, query: str, *args: Any) -> int:
+        """Run a query and return the number of rows it changed."""
+        async with self.connection() as connection:
+            return changed(await connection.execute(query, *args))
+
+    async def executemany(self, query: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a query once for each row, in one transaction."""
+        async with self.connection() as connection:
+            await connection.executemany(query, rows)
+
+
+def changed(status: str) -> int:
+    """The row count in a command's status (`UPDATE 3` is 3)."""
+    last = status.rpartition(" ")[2]
+    return int(last) if last.isdigit() else 0

