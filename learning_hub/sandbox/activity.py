@@ -1,0 +1,62 @@
+"""The columns of Activity (section 7.3); widths that the reference leaves open are those of common sites."""
+
+from learning_hub.sandbox.column import Column
+from learning_hub.sandbox.table import Table
+
+_TEXTS_BEFORE = {
+    "SOURCE_SYSTEM": 10,
+    "SOURCE_CODE": 40,
+    "PRODUCT_CODE": 31,
+    "CATEGORY": 15,
+    "DESCRIPTION": 255,
+}
+_TEXTS_AFTER = {
+    "NOTE": 32000,
+    "NOTE_2": 32000,
+    "CAMPAIGN_CODE": 10,
+    "STATUS_CODE": 5,
+    "OTHER_CODE": 20,
+    "OTHER_ID": 10,
+    "ORG_CODE": 5,
+    "MEMBER_TYPE": 5,
+    "MEM_TRIB_CODE": 10,
+    "ACTION_CODES": 255,
+    "PAY_METHOD": 10,
+    "BATCH_NUM": 15,
+    "CO_ID": 10,
+    "SOLICITOR_ID": 15,
+    "OBJECT": 255,
+    "INTENT_TO_EDIT": 80,
+    "UF_1": 255,
+    "UF_2": 255,
+    "UF_3": 255,
+}
+
+COLUMNS = (
+    Column(name="PartyId", max_length=10, is_required=True, is_party=True),
+    Column(name="SEQN", kind="integer", is_assigned=True, is_identity=True),
+    Column(name="ACTIVITY_TYPE", max_length=10, is_required=True),
+    Column(name="TRANSACTION_DATE", kind="date"),
+    Column(name="EFFECTIVE_DATE", kind="date"),
+    *(Column(name=name, max_length=width) for name, width in _TEXTS_BEFORE.items()),
+    Column(name="UNITS", kind="decimal"),
+    Column(name="QUANTITY", kind="decimal", scale=6),
+    Column(name="AMOUNT", kind="money"),
+    *(Column(name=name, kind="date") for name in ("THRU_DATE", "TICKLER_DATE", "NEXT_INSTALL_DATE")),
+    *(Column(name=name, max_length=width) for name, width in _TEXTS_AFTER.items()),
+    Column(name="UF_4", kind="decimal"),
+    Column(name="UF_5", kind="decimal"),
+    Column(name="UF_6", kind="date"),
+    Column(name="UF_7", kind="date"),
+    Column(name="TAXABLE_VALUE", kind="money"),
+    *(
+        Column(name=name, kind="integer")
+        for name in ("ORIGINATING_TRANS_NUM", "ATTACH_SEQN", "ATTACH_TOTAL", "GRACE_PERIOD")
+    ),
+    Column(name="RECURRING_REQUEST", kind="boolean"),
+)
+
+
+def new_activities() -> Table:
+    """An empty table of activities, keyed by sequence number; `ID` is another name of `PartyId`."""
+    return Table(COLUMNS, {"ID": "PartyId"})

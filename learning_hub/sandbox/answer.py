@@ -1,0 +1,88 @@
+"""What the sandbox answers: a status, a body, and now and then a reason phrase."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from learning_hub.sandbox import wire
+from learning_hub.sandbox.errors import (
+    Invalid,
+    MethodNotAllowed,
+    NotAuthenticated,
+    OAuthError,
+    Refusal,
+    ServiceFailure,
+    WrongIdentity,
+)
+from learning_hub.sandbox.switches import Switches
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer; *reason* replaces the usual phrase after the status."""
+
+    status: int
+    content: bytes = b""
+    content_type: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    reason: str | None = None
+
+
+def json_answer(
+    status: int, value: Any, *, headers: tuple[tuple[str, str], ...] = (), reason: str | None = None
+) -> Answer:
+    return Answer(status, wire.encode(value), "application/json; charset=utf-8", headers, reason)
+
+
+def text_answer(
+    status: int, text: str, *, headers: tuple[tuple[str, str], ...] = (), reason: str | None = None
+) -> Answer:
+    return Answer(status, text.encode(), "text/plain; charset=utf-8", headers, reason)
+
+
+def html_answer(status: int, html: str) -> Answer:
+    return Answer(status, html.encode(), "text/html; charset=utf-8")
+
+
+def refusal_answer(refusal: Refusal, switches: Switches) -> Answer:
+    """The answer to each kind of refusal: validation results, HttpError, OAuth error or text (6.1 to 6.3)."""
+    if isinstance(refusal, Invalid):
+        return _invalid_answer(refusal, switches)
+    if isinstance(refusal, OAuthError):
+        body = {"error": refusal.code, "error_description": refusal.description}
+        return json_answer(400, {name: text for name, text in body.items() if text is not None})
+    if isinstance(refusal, NotAuthenticated):
+        challenge = (("WWW-Authenticate", "Bearer"),) if switches.www_authenticate else ()
+        return json_answer(401, http_error(refusal.message), headers=challenge)
+    if isinstance(refusal, MethodNotAllowed):
+        allow = (("Allow", ", ".join(refusal.allowed)),)
+        return json_answer(405, http_error(refusal.message), headers=allow)
+    status = switches.wrong_identity if isinstance(refusal, WrongIdentity) else refusal.status
+    return text_answer(status, refusal.message, reason=refusal.reason)
+
+
+def http_error(message: str) -> Any:
+    """The error body of Web API itself."""
+    return {"$type": wire.HTTP_ERROR, "Message": message}
+
+
+def _invalid_answer(refusal: Invalid, switches: Switches) -> Answer:
+    if switches.validation_answer == "text-500":
+        return text_answer(500, ServiceFailure().message)
+    return json_answer(400, validation_results(refusal), reason=refusal.reason)
+
+
+def validation_results(refusal: Invalid | None) -> Any:
+    """`ValidationResultsData`: the problems of *refusal* as errors, no warnings."""
+    items: list[Any] = []
+    for problem in refusal.problems if refusal else ():
+        item = {"$type": wire.core("ValidationResultData"), "FieldName": problem.field}
+        if problem.value is not None:
+            item["FieldValue"] = str(wire.unwrap(problem.value))
+        item |= {"Location": refusal.location if refusal else "", "Message": problem.message}
+        items.append(item)
+    kind = wire.core("ValidationResultDataCollection")
+    return {
+        "$type": wire.core("ValidationResultsData"),
+        "Errors": wire.collection(kind, items),
+        "Warnings": wire.collection(kind, []),
+    }

@@ -1,0 +1,139 @@
+"""A column of a stored entity: its kind, its width, and how a value sent for it is read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from learning_hub.sandbox import wire
+from learning_hub.sandbox.switches import Switches
+
+Kind = Literal["text", "integer", "decimal", "boolean", "date", "money", "guid"]
+
+_INT32 = 2**31
+# What iMIS tools write for "no date".
+_NO_DATE = datetime(1, 1, 1)  # noqa: DTZ001 - iMIS dates carry no zone.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """
+    One column.
+
+    Attributes:
+        name: As iMIS spells it.
+        max_length: Characters of a text; None for no limit.
+        precision: Digits of a decimal in all.
+        scale: Digits of a decimal after the point; more are rounded half up, as SQL Server does.
+        is_date_only: The time of a date is dropped.
+        is_assigned: iMIS fills it; what is sent for it is passed over.
+        is_identity: It is part of the key.
+        is_party: It names the contact.
+    """
+
+    name: str
+    kind: Kind = "text"
+    max_length: int | None = None
+    precision: int = 18
+    scale: int = 4
+    is_date_only: bool = False
+    is_required: bool = False
+    is_assigned: bool = False
+    is_identity: bool = False
+    is_party: bool = False
+    is_visible: bool = True
+    caption: str | None = None
+    description: str | None = None
+
+    def read(self, sent: Any, switches: Switches) -> Any:
+        """
+        The value to store for what was sent, wrapped or raw; None for null.
+
+        Raises:
+            ValueError: It does not fit; the sentence is for the person who sent it.
+        """
+        raw = wire.unwrap(sent)
+        if isinstance(raw, dict | list):
+            msg = f"{self.name} must be a single value."
+            raise ValueError(msg)  # noqa: TRY004 - one kind of error for whatever does not fit.
+        if raw is None or (raw == "" and (self.kind != "text" or switches.empty_text == "null")):
+            return None
+        readers = {
+            "text": self._read_text,
+            "integer": self._read_integer,
+            "decimal": self._read_decimal,
+            "money": self._read_decimal,
+            "boolean": self._read_boolean,
+            "date": self._read_date,
+            "guid": self._read_text,
+        }
+        return readers[self.kind](raw, switches)
+
+    def _read_text(self, raw: Any, switches: Switches) -> str:
+        del switches
+        text = raw if isinstance(raw, str) else str(raw)
+        if self.max_length is not None and len(text) > self.max_length:
+            msg = f"{self.name} must not be longer than {self.max_length} characters."
+            raise ValueError(msg)
+        return text
+
+    def _read_integer(self, raw: Any, switches: Switches) -> int:
+        del switches
+        value = None if isinstance(raw, bool) else _decimal(raw)
+        if value is None or value != value.to_integral_value() or not -_INT32 <= value < _INT32:
+            msg = f"{self.name} must be a whole number."
+            raise ValueError(msg)
+        return int(value)
+
+    def _read_decimal(self, raw: Any, switches: Switches) -> Decimal:
+        del switches
+        value = None if isinstance(raw, bool) else _decimal(raw)
+        if value is None:
+            msg = f"{self.name} must be a number."
+            raise ValueError(msg)
+        if value and value.adjusted() >= self.precision - self.scale:
+            msg = f"{self.name} must be below 1E{self.precision - self.scale}."
+            raise ValueError(msg)
+        exponent = value.as_tuple().exponent
+        with localcontext(prec=self.precision + 2):
+            if isinstance(exponent, int) and not -self.scale <= exponent <= 0:
+                step = Decimal(1).scaleb(-self.scale if exponent < 0 else 0)
+                value = value.quantize(step, rounding=ROUND_HALF_UP)
+        return value
+
+    def _read_boolean(self, raw: Any, switches: Switches) -> bool:
+        del switches
+        words = {"true": True, "1": True, "false": False, "0": False}
+        value = words.get(str(raw).strip().casefold())
+        if value is None:
+            msg = f"{self.name} must be true or false."
+            raise ValueError(msg)
+        return value
+
+    def _read_date(self, raw: Any, switches: Switches) -> datetime | None:
+        try:
+            value = _local(wire.read_date(str(raw)), switches)
+        except (ValueError, OverflowError) as error:
+            msg = f"{self.name} must be a date such as 2031-03-14T15:20:00."
+            raise ValueError(msg) from error
+        if value == _NO_DATE:
+            return None
+        return value.replace(hour=0, minute=0, second=0, microsecond=0) if self.is_date_only else value
+
+
+def _local(value: datetime, switches: Switches) -> datetime:
+    """*value* without its offset, in the server's zone; a ValueError where the site takes no offset."""
+    if value.tzinfo is None:
+        return value
+    if switches.offset_dates == "refuse":
+        raise ValueError(value)
+    return value.astimezone(ZoneInfo(switches.time_zone)).replace(tzinfo=None)
+
+
+def _decimal(raw: Any) -> Decimal | None:
+    try:
+        value = Decimal(raw.strip() if isinstance(raw, str) else raw)
+    except (InvalidOperation, TypeError, ValueError):
+        return None
+    return value if value.is_finite() else None

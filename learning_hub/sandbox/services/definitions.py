@@ -1,0 +1,153 @@
+"""BOEntityDefinition and metadata: which panel sources there are, and what columns they have (section 9)."""
+
+from typing import Any
+
+from learning_hub.sandbox import activity, wire
+from learning_hub.sandbox.column import Column
+from learning_hub.sandbox.definition import entity_definition, name_problem, read_columns
+from learning_hub.sandbox.errors import DuplicateKey, Invalid, NotFound, OperationNotImplemented, Problem
+from learning_hub.sandbox.panel import GIVEN, Cardinality, Panel, key_columns, new_panel
+from learning_hub.sandbox.search import matching, page, read_search
+from learning_hub.sandbox.services.panels import closed_panel
+from learning_hub.sandbox.services.service import Identity, Pairs, Service, check_type, one_element
+from learning_hub.sandbox.site import Site
+from learning_hub.sandbox.table import Table
+
+TYPE_NAME = "BOEntityDefinitionData"
+# Names that are taken by entities of iMIS itself.
+_OWN_NAMES = {
+    *(
+        "activity",
+        "party",
+        "partysummary",
+        "person",
+        "personsummary",
+        "organization",
+        "iqa",
+        "query",
+        "metadata",
+    ),
+    *("boentitydefinition", "legacyactivitytype", "querydefinition", "usersecurity", "gentable", "user"),
+}
+_SEARCHED = tuple(
+    Column(name=name) for name in ("EntityTypeName", "ObjectTypeName", "PrimaryParentEntityTypeName", "Description")
+)
+
+
+class DefinitionService(Service):
+    """Definitions of the panel sources, and that of Activity, which is no panel source (`Standard`)."""
+
+    def find(self, pairs: Pairs) -> Any:
+        search = read_search(pairs, self.site.switches)
+        definitions = [
+            entity_definition("Activity", activity.COLUMNS, object_type="Standard"),
+            *map(panel_definition, self.site.panels.values()),
+        ]
+        table = Table(_SEARCHED)
+        for number, definition in enumerate(definitions):
+            shown = {column.name: definition.get(column.name) for column in _SEARCHED}
+            table.put((str(number),), shown)
+        found = [definitions[int(number)] for (number,), _ in matching(table, search, self.site.switches)]
+        return page(found, search, wire.core(TYPE_NAME), self.site.switches, lambda item: item)
+
+    def read(self, identity: Identity) -> Any:
+        name = one_element(identity)
+        if name.casefold() == "activity":
+            return entity_definition("Activity", activity.COLUMNS, object_type="Standard")
+        return panel_definition(self._existing(name))
+
+    def add(self, body: Any) -> Any:
+        panel = self._new_panel(body)
+        panel.available_via_rest = self.site.switches.new_source_available
+        self.site.add_panel(panel)
+        return panel_definition(panel)
+
+    def check(self, body: Any) -> None:
+        self._new_panel(body)
+
+    def change(self, identity: Identity, body: Any) -> Any:
+        """Add columns and widen texts; what cannot change (type, cardinality) is dropped silently (9.3)."""
+        panel = self._existing(one_element(identity))
+        check_type(body, TYPE_NAME, self.site)
+        columns, problems = read_columns(wire.member(body, "Properties"))
+        if problems:
+            raise Invalid("BOEntityDefinition", problems)
+        for column in columns:
+            old = panel.table.column(column.name)
+            is_wider = old is not None and old.kind == column.kind and _width(column) >= _width(old)
+            if column.name.casefold() not in GIVEN and (old is None or is_wider):
+                panel.table.add_column(column)
+        description = wire.member(body, "Description")
+        if isinstance(description, str):
+            panel.description = description
+        return panel_definition(panel)
+
+    def _existing(self, name: str) -> Panel:
+        panel = self.site.panels.get(name.casefold())
+        if panel is None:
+            msg = f"BOEntityDefinition {name} was not found."
+            raise NotFound(msg)
+        return panel
+
+    def _new_panel(self, body: Any) -> Panel:
+        check_type(body, TYPE_NAME, self.site)
+        name = wire.member(body, "EntityTypeName")
+        object_type = wire.member(body, "ObjectTypeName")
+        columns, problems = read_columns(wire.member(body, "Properties"))
+        wrong_name = name_problem(name, "EntityTypeName")
+        if wrong_name:
+            problems.append(wrong_name)
+        problems.extend(_kind_problems(body, object_type))
+        problems.extend(self._missing_keys(object_type, columns))
+        if problems:
+            raise Invalid("BOEntityDefinition", problems)
+        if name.casefold() in self.site.panels or name.casefold() in _OWN_NAMES:
+            msg = f"There is a {name} already."
+            raise DuplicateKey(msg)
+        cardinality: Cardinality = "Multi" if object_type == "Multi" else "Single"
+        description = wire.member(body, "Description")
+        return new_panel(name, cardinality, columns, description if isinstance(description, str) else "")
+
+    def _missing_keys(self, object_type: Any, columns: list[Column]) -> list[Problem]:
+        if self.site.switches.definition_keys == "add":
+            return []
+        there = {column.name.casefold() for column in columns}
+        needed = key_columns("Multi" if object_type == "Multi" else "Single")
+        return [Problem(c.name, f"{c.name} is required.") for c in needed if c.name.casefold() not in there]
+
+
+def _kind_problems(body: Any, object_type: Any) -> list[Problem]:
+    problems = []
+    if object_type not in {"Single", "Multi"}:
+        problems.append(Problem("ObjectTypeName", "ObjectTypeName must be Single or Multi.", object_type))
+    parent = wire.member(body, "PrimaryParentEntityTypeName")
+    if parent != "Party":
+        # Real sites also offer Event, Invoice and Standalone; the sandbox has contacts alone.
+        problems.append(Problem("PrimaryParentEntityTypeName", "The parent must be Party.", parent))
+    return problems
+
+
+def _width(column: Column) -> float:
+    return float("inf") if column.max_length is None else column.max_length
+
+
+def panel_definition(panel: Panel) -> Any:
+    return entity_definition(panel.name, panel.columns(), object_type=panel.cardinality, description=panel.description)
+
+
+def metadata_of(site: Site, entity: str) -> Any:
+    """
+    The metadata of Activity or of a panel source.
+
+    Raises:
+        OperationNotImplemented: The entity has none, or the switch Metadata says so.
+    """
+    if entity.casefold() == "activity" and site.switches.metadata == 200:
+        return entity_definition("Activity", activity.COLUMNS)
+    panel = site.panels.get(entity.casefold())
+    if panel is None or site.switches.metadata == 501:
+        msg = f"Operation FindMetadataForEntity is not implemented for {entity}."
+        raise OperationNotImplemented(msg)
+    if not panel.available_via_rest:
+        raise closed_panel(site, panel)
+    return entity_definition(panel.name, panel.columns(), description=panel.description)

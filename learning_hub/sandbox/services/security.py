@@ -1,0 +1,19 @@
+"""UserSecurity: what the account may do (section 2.5)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from learning_hub.sandbox import wire
+from learning_hub.sandbox.services.service import Service
+
+
+class UserSecurityService(Service):
+    """The roles of the account, on EMS only."""
+
+    def execute(self, operation: str, parameters: Sequence[Any]) -> Any:
+        del parameters
+        if operation.casefold() != "getuserroles":
+            raise self._lacks(operation)
+        role = wire.core("RoleData")
+        roles = [{"$type": role, "RoleName": name} for name in self.site.account.roles]
+        return wire.collection(wire.list_of(role), roles)

@@ -1,0 +1,151 @@
+"""Party, Person and PartySummary (section 10)."""
+
+from typing import Any
+
+import httpx
+import pytest
+from sandbox_entities import bad_fields, items_of
+
+from learning_hub.sandbox import seeds
+
+PERSON = "Asi.Soa.Membership.DataContracts.PersonData, Asi.Contracts"
+
+
+def new_person(**members: Any) -> dict[str, Any]:
+    return {
+        "$type": PERSON,
+        "PersonName": {"FirstName": "Noor", "LastName": "Haddad"},
+        "Emails": {
+            "$values": [
+                {"Address": "home@example.org"},
+                {"Address": "noor@example.org", "EmailType": "_Primary", "IsPrimary": True},
+            ]
+        },
+        **members,
+    }
+
+
+def execute(*parameters: Any, operation: str = "FindByAlternateId") -> dict[str, Any]:
+    return {
+        "$type": "Asi.Soa.Core.DataContracts.GenericExecuteRequest, Asi.Contracts",
+        "EntityTypeName": "Party",
+        "OperationName": operation,
+        "Parameters": {"$values": list(parameters)},
+    }
+
+
+def test_the_seeds(imis: httpx.Client) -> None:
+    """There are a dozen contacts; two active ones share an e-mail, one is inactive, one is an organisation."""
+    rows = items_of(imis.get("/api/PartySummary"))
+    by_id = {row["PartyId"]: row for row in rows}
+
+    assert len(rows) == 12
+    assert all(row["Email"].casefold().endswith("@example.org") for row in rows)
+    assert [row["PartyId"] for row in rows if row["Email"] == seeds.SHARED_EMAIL] == ["10048", "10049"]
+    assert [row["PartyId"] for row in rows if row["Status"]["PartyStatusId"] != "A"] == ["10050"]
+    assert by_id["10053"]["IsOrganization"]
+
+
+def test_summary(imis: httpx.Client) -> None:
+    """A summary row has its members in the documented order; what is null is left out."""
+    (row,) = items_of(imis.get("/api/PartySummary?Email=eq:robin.vale@example.org&limit=2"))
+
+    assert list(row) == [
+        *("$type", "CityName", "CountryName", "Email", "IsOrganization"),
+        *("PartyId", "Id", "UniformId", "Status", "Name", "Sort"),
+    ]
+    assert (row["PartyId"], row["Id"], row["Sort"]) == ("10042", "10042", "VALE, ROBIN")
+    assert row["Status"]["Name"] == "Active"
+
+
+@pytest.mark.parametrize("entity", ["Party", "Person", "PartySummary"])
+@pytest.mark.parametrize(
+    ("email", "ids"),
+    [
+        ("ROBIN.VALE@EXAMPLE.ORG", ["10042"]),
+        ("priya.nair@example.org", ["10047"]),
+        (seeds.SHARED_EMAIL, ["10048", "10049"]),
+        (seeds.INACTIVE.email, ["10050"]),
+        ("nobody@example.org", []),
+    ],
+)
+def test_search_by_email(imis: httpx.Client, entity: str, email: str, ids: list[str]) -> None:
+    """An e-mail finds none, one, or several contacts, in any case, inactive ones too."""
+    rows = items_of(imis.get(f"/api/{entity}", params={"email": f"eq:{email}"}))
+
+    assert [row["PartyId"] for row in rows] == ids
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"id": "10042"},
+        {"PartyId": "eq:10042"},
+        {"firstname": "Robin", "lastname": "Vale"},
+        {"UniformId": seeds.ROBIN.uniform_id},
+        {"UpdatedOn": "ge:2020-01-01T00:00:00", "Name": "startsWith:Rob"},
+    ],
+)
+def test_search_by_other_fields(imis: httpx.Client, query: dict[str, str]) -> None:
+    """Contacts are found by id, name, GUID, and time of the last update."""
+    assert [row["PartyId"] for row in items_of(imis.get("/api/Party", params=query))] == ["10042"]
+
+
+def test_a_person(imis: httpx.Client) -> None:
+    """A person has names, e-mails and the ids of other systems; an organisation is none."""
+    robin = imis.get("/api/Person/10042").json()
+
+    assert robin["$type"] == PERSON
+    assert (robin["PersonName"]["FirstName"], robin["PersonName"]["FullName"]) == ("Robin", "Robin Vale")
+    assert robin["Emails"]["$values"][0]["EmailType"] == "_Primary"
+    assert robin["AlternateIds"]["$values"][0]["Id"] == "LMS-7781"
+    assert imis.get("/api/Person/10053").status_code == 404
+    assert imis.get("/api/Party/10053").json()["Name"] == "Harbour Street Clinic"
+
+
+@pytest.mark.parametrize("entity", ["Person", "Party"])
+def test_new_person(imis: httpx.Client, entity: str) -> None:
+    """A new person gets an id, is active, and is found by the primary e-mail."""
+    answer = imis.post(f"/api/{entity}", json=new_person())
+
+    assert answer.status_code == 201
+    assert answer.json()["Id"] == answer.json()["PartyId"] == "10054"
+    (row,) = items_of(imis.get("/api/PartySummary?Email=noor@example.org"))
+    assert (row["PartyId"], row["Status"]["PartyStatusId"]) == ("10054", "A")
+
+
+def test_new_person_with_an_id(imis: httpx.Client) -> None:
+    """An id that is free is taken, one that is not is 409, and a nameless person is refused."""
+    assert imis.post("/api/Person", json=new_person(Id="777")).json()["PartyId"] == "777"
+    assert imis.post("/api/Person", json=new_person(PartyId="10042")).status_code == 409
+    assert bad_fields(imis.post("/api/Person", json={"$type": PERSON, "Email": "x@example.org"})) == ["LastName"]
+
+
+def test_changed_person(imis: httpx.Client) -> None:
+    """A person can be given another e-mail or be made inactive; the rest stays."""
+    change = {"$type": PERSON, "Email": "new@example.org", "Status": {"PartyStatusId": "I"}}
+    changed = imis.put("/api/Person/10042", json=change).json()
+
+    assert changed["Status"]["Name"] == "Inactive"
+    assert changed["Name"] == "Robin Vale"
+    assert items_of(imis.get("/api/Party?Email=robin.vale@example.org")) == []
+    assert len(items_of(imis.get("/api/Party?Email=new@example.org"))) == 1
+
+
+def test_find_by_alternate_id(imis: httpx.Client) -> None:
+    """A contact is found by the id of another system, wrapped or raw; nobody is 404."""
+    wrapped = {"$type": "System.String", "$value": "LMS-7781"}
+    answer = imis.post("/api/Party/_execute", json=execute(wrapped)).json()
+
+    assert answer["Result"]["PartyId"] == "10042"
+    assert imis.post("/api/Party/_execute", json=execute("LMS", "lms-7781")).status_code == 200
+    assert imis.post("/api/Party/_execute", json=execute("LMS-1")).status_code == 404
+    assert imis.post("/api/Party/_execute", json=execute(operation="Merge")).status_code == 501
+    assert imis.post("/api/Party/_execute", json={}).status_code == 400
+
+
+def test_bare_result_by_switch(imis: httpx.Client, switch: Any) -> None:
+    """An operation can answer with its result and nothing around it."""
+    switch(BareExecuteResult=True)
+
+    assert imis.post("/api/Party/_execute", json=execute("LMS-7781")).json()["PartyId"] == "10042"

@@ -1,0 +1,171 @@
+"""Journal, state, switches, reset, and the page."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from sandbox_entities import activity, completion, password_grant
+
+from learning_hub.sandbox import RunningSandbox, seeds
+from learning_hub.sandbox.journal import KEPT_ENTRIES, Journal
+
+
+def test_journal(imis: httpx.Client) -> None:
+    """Each iMIS request is written down with method, path, query, headers, body, status and time."""
+    imis.post("/api/Activity?x=1%7C2", json=activity(UNITS=1.5))
+    entry = imis.get("/_sandbox/requests").json()["Items"][-1]
+
+    assert list(entry) == [
+        *("Method", "Path", "Query", "Headers", "Body", "Status", "Fault", "InFlight", "AtUtc"),
+    ]
+    assert (entry["Method"], entry["Path"], entry["Query"]) == ("POST", "/api/Activity", "x=1|2")
+    assert entry["Body"] == activity(UNITS=1.5)
+    assert (entry["Status"], entry["InFlight"], entry["Fault"]) == (201, 1, None)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*Z", entry["AtUtc"])
+
+
+def test_journal_keeps_no_secret(imis: httpx.Client) -> None:
+    """Neither token nor password is in the journal, whatever became of the request."""
+    imis.post("/token", data=password_grant(Password="hush-hush", Client_Secret="hush-hush"))
+    imis.post("/token", content=b"grant_type=password&username=x&password=hush-hush")
+    imis.get("/api/Party")
+    text = imis.get("/_sandbox/requests").text
+
+    assert "hush-hush" not in text
+    assert imis.headers["Authorization"].removeprefix("Bearer ") not in text
+    assert '"authorization":"(removed)"' in text
+
+
+def test_journal_narrowed_and_emptied(imis: httpx.Client) -> None:
+    """The journal can be asked for a method and a path, and be emptied."""
+    imis.get("/api/Party")
+    imis.post("/api/Activity", content=b"no json")
+    (entry,) = imis.get("/_sandbox/requests?Method=post&Path=/api").json()["Items"]
+
+    assert (entry["Body"], entry["Status"]) == ("no json", 400)
+    assert imis.delete("/_sandbox/requests").status_code == 204
+    assert imis.get("/_sandbox/requests").json()["Items"] == []
+
+
+def test_journal_is_bounded(sandbox: RunningSandbox) -> None:
+    """The journal keeps its newest entries and counts them all."""
+    journal = Journal()
+    for number in range(KEPT_ENTRIES + 5):
+        entry = journal.begin(method="GET", path=str(number), query="", headers={}, body=b"", at=sandbox.site.now())
+        journal.end(entry, 200)
+
+    assert (len(journal.entries), journal.total) == (KEPT_ENTRIES, KEPT_ENTRIES + 5)
+    assert journal.entries[0].path == "5"
+
+
+def test_state(imis: httpx.Client) -> None:
+    """The state shows contacts, activities and panel rows as plain JSON."""
+    imis.post("/api/Activity", json=activity(UNITS=1.5, EFFECTIVE_DATE="2031-03-14"))
+    imis.post("/api/TopClass_Learning", json=completion())
+    state = imis.get("/_sandbox/state").json()
+    (done,) = state["Activities"]
+    (row,) = state["Panels"]["TopClass_Learning"]
+
+    assert [contact["PartyId"] for contact in state["Contacts"]] == [c.party_id for c in seeds.CONTACTS]
+    assert (done["Id"], done["PartyId"]) == ("880123", "10042")
+    assert done["Properties"]["UNITS"] == 1.5
+    assert done["Properties"]["EFFECTIVE_DATE"] == "2031-03-14T00:00:00"
+    assert done["Properties"]["UF_1"] is None
+    assert (row["ID"], row["Ordinal"], row["CourseCode"]) == ("10042", 1, "FIRE-201")
+    assert state["ActivityTypes"] == list(seeds.ACTIVITY_TYPES)
+    assert state["AvailableViaRest"] == {"TopClass_Learning": True}
+
+
+def test_reset(imis: httpx.Client, fault: Any, switch: Any) -> None:
+    """A reset brings back the seeds, and with them no tokens, faults, changed switches or journal."""
+    imis.post("/api/Activity", json=activity())
+    imis.put("/_sandbox/panels/TopClass_Learning", json={"AvailableViaRest": False})
+    fault("503", Path="/api/Party")
+    switch(PostOrdinal="real")
+    imis.post("/_sandbox/reset")
+    state = imis.get("/_sandbox/state").json()
+
+    assert (state["Activities"], state["Tokens"]) == ([], 0)
+    assert state["AvailableViaRest"] == {"TopClass_Learning": True}
+    assert imis.get("/_sandbox/faults").json()["Items"] == []
+    assert imis.get("/_sandbox/switches").json()["PostOrdinal"] == "zero"
+    assert imis.get("/_sandbox/requests").json()["Total"] == 0
+
+
+def test_switches(visitor: httpx.Client) -> None:
+    """Switches are changed by name in any case, the others stay, and each says what it means."""
+    before = visitor.get("/_sandbox/switches").json()
+    after = visitor.put("/_sandbox/switches", json={"postordinal": "real"}).json()
+    described = visitor.get("/_sandbox/switches?Describe=1").json()["Items"]
+
+    assert after == before | {"PostOrdinal": "real"}
+    assert [item["Name"] for item in described] == list(before)
+    assert all(item["Meaning"].endswith(".") for item in described)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"Colour": "red"},
+        {"PostOrdinal": "two"},
+        {"ClosedPanel": 418},
+        {"TimeZone": "Mars/Base"},
+        {"TimeZone": "../x"},
+        {"BasePath": "no-slash"},
+        {"Version": 5},
+        {"LockOutAfter": -1},
+        [],
+    ],
+)
+def test_switches_that_cannot_be(visitor: httpx.Client, sent: Any) -> None:
+    """A switch or value that is not there is refused with a reason and changes nothing."""
+    before = visitor.get("/_sandbox/switches").json()
+    answer = visitor.put("/_sandbox/switches", json=sent)
+
+    assert (answer.status_code, list(answer.json())) == (400, ["Error"])
+    assert visitor.get("/_sandbox/switches").json() == before
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "body", "status"),
+    [
+        ("GET", "/_sandbox", None, 404),
+        ("GET", "/_sandbox/nothing", None, 404),
+        ("GET", "/_sandbox/state/more", None, 404),
+        ("DELETE", "/_sandbox/state", None, 405),
+        ("PUT", "/_sandbox/panels", {"AvailableViaRest": True}, 404),
+        ("PUT", "/_sandbox/panels/Nothing", {"AvailableViaRest": True}, 404),
+        ("PUT", "/_sandbox/panels/TopClass_Learning", {"AvailableViaRest": "yes"}, 400),
+        ("PUT", "/_sandbox/tokens", {"ExpiresInSeconds": -1}, 400),
+        ("PUT", "/_sandbox/account", {"Password": 5}, 400),
+        ("POST", "/_sandbox/faults", None, 400),
+    ],
+)
+def test_control_addresses_refuse(visitor: httpx.Client, method: str, address: str, body: Any, status: int) -> None:
+    """A control address that is wrong, or used wrongly, says so."""
+    answer = visitor.request(method, address, json=body)
+
+    assert answer.status_code == status
+    assert answer.json()["Error"]
+
+
+def test_page(imis: httpx.Client) -> None:
+    """The page shows what arrived, escaped, with the control addresses, and fetches itself again."""
+    imis.post("/api/Activity", json=activity(DESCRIPTION="<script>alert(1)</script> & more"))
+    imis.post("/api/TopClass_Learning", json=completion(Course="Fire <b>safety</b>"))
+    page = imis.get("/")
+
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page.text
+    assert "Fire &lt;b&gt;safety&lt;/b&gt;" in page.text
+    assert "<script" not in page.text
+    assert "robin.vale@example.org" in page.text
+    assert 'http-equiv="refresh"' in page.text
+    assert "need no token" in page.text
+    assert all(word in page.text for word in ("PostOrdinal", "faults", "refresh-tokens"))
+
+
+def test_page_while_empty(visitor: httpx.Client) -> None:
+    """The page also shows a sandbox in which nothing has happened."""
+    assert visitor.get("/").text.count("None yet.") == 2

@@ -1,0 +1,133 @@
+"""Definitions and metadata (section 9)."""
+
+from typing import Any
+
+import httpx
+import pytest
+from sandbox_entities import DEFINITION, bad_fields, definition, entity, items_of, text_property, values_of
+
+PREFIX = "Asi.Soa.Core.DataContracts.PropertyType"
+
+
+def names_in(sent: dict[str, Any]) -> list[str]:
+    return [item["Name"] for item in sent["Properties"]["$values"]]
+
+
+def test_definition_of_the_seed(imis: httpx.Client) -> None:
+    """A definition tells kind, parent, and every column with type and width; defaults are left out."""
+    sent = imis.get("/api/boentitydefinition/topclass_learning").json()
+    by_name = {item["Name"]: item for item in sent["Properties"]["$values"]}
+
+    assert (sent["$type"], sent["ObjectTypeName"]) == (DEFINITION, "Multi")
+    assert sent["PrimaryParentEntityTypeName"] == "Party"
+    assert by_name["CourseCode"] == {
+        "$type": f"{PREFIX}StringData, Asi.Contracts",
+        "Name": "CourseCode",
+        "PropertyTypeName": "String",
+        "Caption": "Course code",
+        "MaxLength": 80,
+        "Visible": True,
+    }
+    kinds = {name: by_name[name]["PropertyTypeName"] for name in ("Ordinal", "Units", "CourseCompleted")}
+    assert kinds == {"Ordinal": "Integer", "Units": "Decimal", "CourseCompleted": "Date"}
+    assert by_name["ID"]["IsIdentity"]
+
+
+def test_definition_that_is_not_there(imis: httpx.Client) -> None:
+    """A source that does not exist has no definition."""
+    assert imis.get("/api/BOEntityDefinition/LH_Nothing").status_code == 404
+    assert imis.put("/api/BOEntityDefinition/LH_Nothing", json=definition("LH_Nothing")).status_code == 404
+
+
+@pytest.mark.parametrize(("kind", "keys"), [("Multi", ["ID", "Ordinal"]), ("Single", ["ID"])])
+def test_new_source(imis: httpx.Client, kind: str, keys: list[str]) -> None:
+    """A new source gets its key and audit columns, and answers rows only once its REST box is ticked."""
+    answer = imis.post("/api/BOEntityDefinition", json=definition("LH_New", kind))
+    row = entity("LH_New", {"ID": "10042", "Note": "x"})
+
+    assert answer.status_code == 201
+    audit = ["CreatedOn", "UpdatedOn", "CreatedByUserKey", "UpdatedByUserKey"]
+    assert names_in(answer.json()) == [*keys, "Note", *audit]
+    assert imis.post("/api/LH_New", json=row).status_code == 404
+    imis.put("/_sandbox/panels/LH_New", json={"AvailableViaRest": True})
+    assert imis.post("/api/LH_New", json=row).status_code == 201
+
+
+def test_every_kind_of_column(imis: httpx.Client) -> None:
+    """Text, whole numbers, decimals, money, booleans and dates can be defined, and hold their values."""
+    kinds = {
+        "Words": ("String", "x"),
+        "Whole": ("Integer", 7),
+        "Exact": ("Decimal", 1.25),
+        "Price": ("Monetary", 9.5),
+        "Flag": ("Boolean", True),
+        "Day": ("DateTime", "2031-03-14T00:00:00"),
+    }
+    properties = [{"$type": f"{PREFIX}{kind}Data, Asi.Contracts", "Name": name} for name, (kind, _) in kinds.items()]
+    properties[-1]["DateTimeDataType"] = 1  # type: ignore[assignment]
+    imis.post("/api/BOEntityDefinition", json=definition("LH_Kinds", "Multi", *properties))
+    imis.put("/_sandbox/panels/LH_Kinds", json={"AvailableViaRest": True})
+
+    values = {name: value for name, (_, value) in kinds.items()} | {"Day": "2031-03-14T15:20:00"}
+    imis.post("/api/LH_Kinds", json=entity("LH_Kinds", {"ID": "10042", **values}))
+
+    stored = values_of(imis.get("/api/LH_Kinds/~10042|1").json())
+    assert {name: stored[name] for name in kinds} == {name: value for name, (_, value) in kinds.items()}
+
+
+def test_definition_that_breaks_rules(imis: httpx.Client) -> None:
+    """All that is wrong with a definition is said at once."""
+    body = definition("LH_Bad", "Several", text_property("Note", 5), text_property("note", 5), {"Name": "X"})
+    answer = imis.post("/api/BOEntityDefinition", json=body | {"PrimaryParentEntityTypeName": "Event"})
+
+    assert bad_fields(answer) == ["Name", "X", "ObjectTypeName", "PrimaryParentEntityTypeName"]
+
+
+@pytest.mark.parametrize("name", ["topclass_learning", "Activity", "PARTY"])
+def test_name_that_is_taken(imis: httpx.Client, name: str) -> None:
+    """A name that a source or an entity of iMIS has, in any case, is 409."""
+    assert imis.post("/api/BOEntityDefinition", json=definition(name)).status_code == 409
+
+
+def test_update_adds(imis: httpx.Client) -> None:
+    """A PUT adds columns and widens texts; rows keep what they have, and narrowing is dropped silently."""
+    path = "/api/BOEntityDefinition/TopClass_Learning"
+    row = {"ID": "10042", "CourseCode": "X"}
+    imis.post("/api/TopClass_Learning", json=entity("TopClass_Learning", row))
+    properties = [text_property("Extra", 9), text_property("CourseCode", 10), text_property("Course", 400)]
+    sent = imis.put(path, json=definition("TopClass_Learning", "Single", *properties)).json()
+
+    widths = {item["Name"]: item.get("MaxLength") for item in sent["Properties"]["$values"]}
+    assert sent["ObjectTypeName"] == "Multi"
+    assert (widths["Extra"], widths["CourseCode"], widths["Course"]) == (9, 80, 400)
+    stored = values_of(imis.get("/api/TopClass_Learning/~10042|1").json())
+    assert (stored["CourseCode"], stored["Extra"]) == ("X", None)
+
+
+def test_definition_switches(imis: httpx.Client, switch: Any) -> None:
+    """Missing keys can be refused, and a new source be open at once."""
+    switch(DefinitionKeys="refuse", NewSourceAvailable=True)
+    assert bad_fields(imis.post("/api/BOEntityDefinition", json=definition("LH_A"))) == ["ID", "Ordinal"]
+    switch(DefinitionKeys="add")
+    imis.post("/api/BOEntityDefinition", json=definition("LH_A"))
+    assert imis.get("/api/LH_A").status_code == 200
+
+
+def test_metadata(imis: httpx.Client, switch: Any) -> None:
+    """Metadata tells the columns of Activity and of sources; elsewhere, or by switch, it is 501."""
+    sent = imis.get("/api/metadata/topclass_learning").json()
+
+    assert sent["$type"] == "Asi.Soa.Core.DataContracts.EntityDefinitionData, Asi.Contracts"
+    assert "ObjectTypeName" not in sent
+    assert "CourseCode" in names_in(sent)
+    assert "ACTIVITY_TYPE" in names_in(imis.get("/api/metadata/Activity").json())
+    assert imis.get("/api/metadata/BOEntityDefinition").status_code == 501
+    switch(Metadata=501)
+    assert imis.get("/api/metadata/TopClass_Learning").status_code == 501
+
+
+def test_list_of_sources(imis: httpx.Client) -> None:
+    """Panel sources are told from other definitions by their ObjectTypeName, also in a filter."""
+    rows = items_of(imis.get("/api/BOEntityDefinition?ObjectTypeName=in:Single|Multi"))
+
+    assert [row["EntityTypeName"] for row in rows] == ["TopClass_Learning"]

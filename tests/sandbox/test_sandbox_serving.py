@@ -1,0 +1,76 @@
+"""The sandbox as a program."""
+
+import ast
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from sandbox_entities import password_grant
+
+import learning_hub.sandbox
+from learning_hub.sandbox import build_sandbox
+
+
+@contextmanager
+def program(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "learning_hub.sandbox", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_line(number: signal.Signals) -> None:
+    """The first line has address, user and password as JSON; the sandbox answers there until a signal ends it."""
+    with program("--json", "--username", "hub", "--password", "p&ss") as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        form = password_grant(username=told["Username"], password=told["Password"])
+        answer = httpx.post(f"{told['Address']}/token", data=form)
+        process.send_signal(number)
+        ended = process.wait(timeout=5)
+        assert process.stderr is not None
+        complaints = process.stderr.read()
+
+    assert told | {"Address": ""} == {"Address": "", "Username": "hub", "Password": "p&ss"}
+    assert (answer.status_code, ended, complaints) == (200, 0, "")
+
+
+def test_readable_lines_and_a_taken_port() -> None:
+    """Without --json the same is told in words, and a port that is taken ends the program with a sentence."""
+    with program() as first:
+        assert first.stdout is not None
+        lines = [first.stdout.readline() for _ in range(3)]
+        port = lines[0].strip().rpartition(":")[2]
+        with program("--port", port) as second:
+            _, complaint = second.communicate(timeout=10)
+
+    assert re.fullmatch(r"Address: +http://127\.0\.0\.1:\d+\n", lines[0])
+    assert [line.split(":")[1].strip() for line in lines[1:]] == ["sandbox", "sandbox"]
+    assert second.returncode == 1
+    assert complaint.startswith(f"Cannot listen on 127.0.0.1:{port}: ")
+
+
+async def test_in_process() -> None:
+    """The application also runs without a server; each one built has a state of its own."""
+    transport = httpx.ASGITransport(app=build_sandbox())  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+        assert (await client.post("/token", data=password_grant())).status_code == 200
+
+
+def test_it_imports_nothing_else_of_the_hub() -> None:
+    """No module of the sandbox imports another room of the hub."""
+    folder = Path(learning_hub.sandbox.__file__).parent
+    for source in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("learning_hub"):
+                assert node.module.startswith("learning_hub.sandbox"), source
