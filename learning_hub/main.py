@@ -3,68 +3,251 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from learning_hub.api.app import build_app
 from learning_hub.api.edge import Edge
 from learning_hub.api.hub import Hub
 from learning_hub.api.keyring import Keyring
+from learning_hub.connectors.addresses import Guard
+from learning_hub.connectors.registry import Registry
+from learning_hub.deliver.connections import Connections
+from learning_hub.deliver.deciding import Retries
+from learning_hub.deliver.participants import Participants
+from learning_hub.deliver.payloads import Payloads
+from learning_hub.deliver.preview import Previewer
+from learning_hub.deliver.worker import Worker, WorkerLimits
+from learning_hub.model.access import Caller
+from learning_hub.model.errors import LearningHubError
+from learning_hub.process.enqueuer import Enqueuer
+from learning_hub.process.runner import Runner
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.writer import Writer
+from learning_hub.rendering import Renderer
 from learning_hub.settings import Settings
 from learning_hub.store import migrations
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
 from learning_hub.store.embedded import EmbeddedServer
+from learning_hub.store.feed_places import open_transactions
+from learning_hub.store.vault import Vault
 
 log = logging.getLogger(__name__)
+
+
+class DatabaseNotReadyError(Exception):
+    """The database cannot be used as it is; the sentence says what to do."""
 
 
 @asynccontextmanager
 async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Database]:
     """The database of the settings: the embedded one started where none is named, and brought up to date."""
-    async with AsyncExitStack() as stack:
-        address = settings.database_url
-        if address is None:
-            server = EmbeddedServer(settings.home)
-            address = await server.start()
-            stack.push_async_callback(server.stop)
-        if migrate:
-            await migrations.migrate(address)
-        elif missing := await migrations.missing(address):
-            raise RuntimeError(f"The database is not up to date; missing: {', '.join(missing)}.")
+    async with run_database_server(settings) as address:
+        await bring_up_to_date(address, migrate=migrate)
         database = Database(address, max_connections=settings.max_connections)
         await database.open()
-        stack.push_async_callback(database.close)
-        yield database
+        try:
+            yield database
+        finally:
+            await database.close()
 
 
 @asynccontextmanager
-async def run_hub(settings: Settings, database: Database, *, with_worker: bool = True) -> AsyncIterator[Edge]:
-    """One hub process over an open database: its parts put together and running."""
-    bells = Bells(database)
-    writer = Writer(database, bells)
-    keyring = Keyring(database, settings.admin_key)
-    hub = Hub(
-        settings=settings,
-        database=database,
-        bells=bells,
-        keyring=keyring,
-        publisher=Publisher(database, bells, writer),
-        readiness=lambda: _readiness(database),
-    )
-    jobs = [bells.announce(), bells.listen(), writer.run(), keyring.note_use()]
-    tasks = [asyncio.create_task(job) for job in jobs]
+async def run_database_server(settings: Settings) -> AsyncIterator[str]:
+    """The address of the settings' database; the embedded server runs until the end, and again when it dies."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    server = EmbeddedServer(settings.home)
+    starting = asyncio.ensure_future(server.start())
     try:
+        # Shielded: whoever is told to stop meanwhile must not leave a server behind.
+        address = await asyncio.shield(starting)
+        async with _running([_keep_running(server, address)]):
+            yield address
+    finally:
+        await asyncio.wait([starting])
+        await server.stop()
+
+
+async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
+    """
+    Apply what the database is missing.
+
+    Raises:
+        DatabaseNotReadyError: It cannot be reached or migrated, or *migrate* is false and something is missing.
+    """
+    try:
+        if migrate:
+            await migrations.migrate(address)
+            return
+        missing = await migrations.missing(address)
+    except Exception as error:
+        # The driver, the network and the migrations each have their own; the first sentence is what a person needs.
+        reason = str(error.__cause__ or error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise DatabaseNotReadyError(f"The database cannot be used: {reason}.") from error
+    if missing:
+        raise DatabaseNotReadyError(
+            f"The database is not up to date; missing: {', '.join(missing)}. Run learning-hub migrate."
+        )
+
+
+async def _keep_running(server: EmbeddedServer, address: str) -> None:
+    """Look every second whether the embedded server takes connections, and start it again when it does not."""
+    folder = Path(parse_qs(urlsplit(address).query)["host"][0])
+    while True:
+        await asyncio.sleep(1)
+        try:
+            _, writer = await asyncio.open_unix_connection(folder / ".s.PGSQL.5432")
+            writer.close()
+        except OSError:
+            log.error("embedded_server_died")  # noqa: TRY400 - where it was noticed tells nothing
+            await _start_again(server)
+
+
+async def _start_again(server: EmbeddedServer) -> None:
+    try:
+        async with asyncio.timeout(30):
+            await _wait_until_gone(server.data_folder / "postmaster.pid")
+            await server.start()
+    except Exception:
+        log.exception("embedded_server_start_failed")
+    else:
+        log.warning("embedded_server_started_again")
+
+
+async def _wait_until_gone(pid_file: Path) -> None:
+    """
+    A dead process that nobody has waited for still seems to be running, and would be taken for the server.
+
+    It is this process's child where the hub is process 1 of a container.
+    """
+    try:
+        pid = int(pid_file.read_text(encoding="utf-8").split()[0])
+        while True:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+            os.kill(pid, 0)
+            await asyncio.sleep(0.1)
+    except (OSError, ValueError, IndexError):
+        return
+
+
+@asynccontextmanager
+async def run_hub(
+    settings: Settings,
+    database: Database,
+    *,
+    with_worker: bool = True,
+    with_jobs: bool = True,
+    admitted: Mapping[str, Caller] | None = None,
+) -> AsyncIterator[Edge]:
+    """
+    One hub process over an open database: its parts put together and running.
+
+    Args:
+        settings: Of the hub.
+        database: Open, and up to date.
+        with_worker:
+            Without one it takes events, makes their deliveries and answers questions; another process delivers.
+        with_jobs: Without them it only answers; other processes hear of what it did.
+        admitted: Callers by keys that only this process knows, for the command line.
+    """
+    async with AsyncExitStack() as stack:
+        bells = Bells(database)
+        writer = Writer(database, bells)
+        keyring = Keyring(database, settings.admin_key, admitted or {})
+        stack.push_async_callback(keyring.flush)
+        delivery = await stack.enter_async_context(_delivery_parts(settings, database))
+        enqueuer = Enqueuer(database, bells)
+        runner = Runner(database, bells, enqueuer)
+        hub = Hub(
+            settings=settings,
+            database=database,
+            bells=bells,
+            keyring=keyring,
+            publisher=Publisher(database, bells, writer),
+            runner=runner,
+            readiness=lambda: _readiness(database),
+            **delivery,
+        )
+        jobs = [bells.announce()]
+        if with_jobs:
+            jobs += [bells.listen(), writer.run(), keyring.note_use(), enqueuer.run(), runner.close_runs()]
+        if with_worker:
+            worker = build_worker(settings, database, bells, hub)
+            jobs += [worker.run(), worker.release()]
+        stack.push_async_callback(runner.stop)
+        await stack.enter_async_context(_running(jobs))
         yield build_app(hub)
+
+
+@asynccontextmanager
+async def run_worker(settings: Settings, database: Database) -> AsyncIterator[None]:
+    """A process that only makes and carries out deliveries."""
+    async with run_hub(settings, database):
+        yield
+
+
+def build_worker(settings: Settings, database: Database, bells: Bells, hub: Hub) -> Worker:
+    """The worker of one process."""
+    retries = Retries(steps_seconds=settings.retry_seconds, settle_seconds=settings.settle_seconds)
+    limits = WorkerLimits(lease_seconds=settings.lease_seconds, retries=retries)
+    return Worker(database, bells, hub.connections, hub.participants, hub.payloads, limits)
+
+
+@asynccontextmanager
+async def _delivery_parts(settings: Settings, database: Database) -> AsyncIterator[dict[str, Any]]:
+    guard = Guard(settings.allowed_private_targets)
+    registry = Registry(guard, timeout_seconds=settings.send_timeout_seconds)
+    vault = Vault.of(settings)
+    async with AsyncExitStack() as stack:
+        renderer = await stack.enter_async_context(Renderer(processes=settings.render_processes))
+        participants = Participants(database, remembered_seconds=settings.participant_remembered_seconds)
+        payloads = Payloads(database, renderer)
+        connections = Connections(database, vault, registry)
+        stack.push_async_callback(connections.close)
+        yield {
+            "renderer": renderer,
+            "registry": registry,
+            "vault": vault,
+            "connections": connections,
+            "participants": participants,
+            "payloads": payloads,
+            "previewer": Previewer(database, participants, payloads),
+        }
+
+
+@asynccontextmanager
+async def _running(jobs: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Jobs that run in the background until the end; the worker among them then finishes what is under way."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    for task in tasks:
+        task.add_done_callback(_tell_if_ended)
+    try:
+        yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await keyring.flush()
+
+
+def _tell_if_ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception():
+        log.critical("job_ended", exc_info=task.exception())
 
 
 async def _readiness(database: Database) -> tuple[bool, list[str]]:
-    return True, []
+    """Whether the database answers, and what holds the feed back."""
+    try:
+        findings = await open_transactions(database)
+    except LearningHubError as error:
+        return False, [error.detail]
+    return True, findings

@@ -214,6 +214,8 @@ CREATE INDEX delivery_due ON delivery (subscriber_id, due_utc) WHERE state IN ('
 CREATE INDEX delivery_sending ON delivery (subscriber_id, lease_until_utc) WHERE state = 'sending';
 -- For what became of an event.
 CREATE INDEX delivery_event ON delivery (program_id, event_uuid);
+-- For lists over all Programs, newest first.
+CREATE INDEX delivery_newest ON delivery (delivery_uuid);
 -- For looking at what is not settled, newest first.
 CREATE INDEX delivery_open ON delivery (program_id, state, delivery_uuid)
     WHERE state IN ('waiting', 'sending', 'retrying', 'parked');
@@ -246,6 +248,7 @@ CREATE TABLE run (
     counts       json,                      -- once it has finished
     message      text,
     started_utc  timestamptz NOT NULL DEFAULT now(),
+    gathered_utc timestamptz,               -- when all its deliveries were known
     finished_utc timestamptz,
 
     CONSTRAINT run_state_known CHECK (state IN ('running', 'finished', 'failed')),

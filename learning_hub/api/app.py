@@ -8,7 +8,20 @@ import msgspec
 from litestar import Litestar, Request, Response
 from litestar.handlers import HTTPRouteHandler
 
-from learning_hub.api import events, health, programs, schema
+from learning_hub.api import (
+    audit,
+    deliveries,
+    events,
+    health,
+    keys,
+    presets,
+    previews,
+    programs,
+    runs,
+    schema,
+    subscribers,
+    subscriptions,
+)
 from learning_hub.api.edge import Edge
 from learning_hub.api.hub import Hub
 from learning_hub.api.operations import Operation
@@ -17,7 +30,15 @@ from learning_hub.api.rate import RateLimiter
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (
     *events.ROUTES,
+    *deliveries.ROUTES,
+    *runs.ROUTES,
     *programs.ROUTES,
+    *keys.ROUTES,
+    *subscribers.ROUTES,
+    *subscriptions.ROUTES,
+    *previews.ROUTES,
+    *presets.ROUTES,
+    *audit.ROUTES,
     *health.ROUTES,
     *schema.ROUTES,
 )

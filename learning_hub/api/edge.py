@@ -53,10 +53,12 @@ class Edge:
         # A copy: the server goes on with its own, and leaves out the body of an answer to HEAD by itself.
         scope = {**scope, "state": dict(scope.get("state", {}))}
         exchange = _Exchange(scope, send)
+        if exchange.is_head:
+            scope["method"] = "GET"
         _strip_prefix(scope)
         try:
             if scope["path"] not in OPEN_PATHS:
-                caller = await self._keyring.identify(sent_key(scope["headers"]))
+                caller = await self._keyring.identify(_sane_key(scope))
                 scope["state"]["caller"] = caller
                 if self._limiter:
                     self._limiter.take(caller.key_id)
@@ -75,11 +77,9 @@ class _Exchange:
         self._send = send
         self._began = time.perf_counter()
         self._status = 0
-        self._instance = scope["path"]
+        self.is_head = scope["method"] == "HEAD"
         self.request_id = _request_id(scope)
         scope["state"]["request_id"] = self.request_id.decode()
-        if scope["method"] == "HEAD":
-            self._scope["method"] = "GET"
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -93,7 +93,7 @@ class _Exchange:
         if self._status:
             # The answer has begun: cutting it is the only way left to say that it is not whole.
             raise error
-        answer = answer_for(error, self._instance)
+        answer = answer_for(error, self._scope["path"])
         content = msgspec.json.encode(answer.problem)
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
         headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(content)).encode())]
@@ -105,7 +105,7 @@ class _Exchange:
         log.info(
             "request",
             extra={
-                "method": self._scope["method"],
+                "method": "HEAD" if self.is_head else self._scope["method"],
                 "route": self._scope.get("path_template") or "-",
                 "status": self._status,
                 "milliseconds": round((time.perf_counter() - self._began) * 1000, 1),
@@ -113,6 +113,12 @@ class _Exchange:
                 "request_id": self.request_id.decode(),
             },
         )
+
+
+def _sane_key(scope: Scope) -> str | None:
+    """The key that was sent; None for one with characters no key has, which the database might not take."""
+    key = sent_key(scope["headers"])
+    return key if key and key.isprintable() else None
 
 
 def _request_id(scope: Scope) -> bytes:

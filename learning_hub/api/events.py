@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -17,7 +17,7 @@ from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, N
 from learning_hub.model.event import Event, EventType, NewEvent, example_event_id, read_event
 from learning_hub.model.ids import EventKey, read_bucket, read_event_id
 from learning_hub.publish.writer import Published
-from learning_hub.store import events
+from learning_hub.store import events, subscriptions
 from learning_hub.store.events import FeedFilter
 
 EXAMPLE_BODY: dict[str, Any] = {
@@ -256,7 +256,10 @@ def _wanted(call: Call, query: FeedQuery) -> FeedFilter:
     program_id = query.program_id
     day = None
     if query.event_date_bucket is not None:
-        bucket_program, day = _bucket(query.event_date_bucket)
+        bucket = read_bucket(query.event_date_bucket)
+        if bucket is None:
+            raise InvalidFields([FieldError("EventDateBucket", "must be {ProgramId}-LB-YYYYMMDD")])
+        bucket_program, day = bucket
         if program_id not in (None, bucket_program):
             raise InvalidFields([FieldError("ProgramId", "is not the Program of the EventDateBucket")])
         program_id = bucket_program
@@ -276,16 +279,6 @@ def _wanted(call: Call, query: FeedQuery) -> FeedFilter:
     )
 
 
-def _bucket(text: str) -> tuple[str, date]:
-    parts = read_bucket(text)
-    try:
-        if parts:
-            return parts[0], date(int(parts[1][:4]), int(parts[1][4:6]), int(parts[1][6:]))
-    except ValueError:
-        pass
-    raise InvalidFields([FieldError("EventDateBucket", "must be {ProgramId}-LB-YYYYMMDD")])
-
-
 async def _forecast(call: Call) -> Reply:
     try:
         event = read_event(await call.fields(), max_data_bytes=call.hub.settings.max_data_bytes)
@@ -294,7 +287,19 @@ async def _forecast(call: Call) -> Reply:
         problem = answer_for(error, "/events").problem
         return Reply(body=Forecast(valid=False, problem=problem, would_be=None, subscriptions=[]))
     would_be = await call.hub.publisher.would_be(event)
-    return Reply(body=Forecast(valid=True, problem=None, would_be=would_be, subscriptions=[]))
+    as_stored = await call.hub.previewer.as_if_published(event)
+    outlooks = []
+    for subscription in await subscriptions.of_program(call.hub.database, event.publisher_program_id):
+        if subscription.wants(event.publisher_system_id, event.event_type):
+            shown = await call.hub.previewer.preview(subscription, as_stored)
+            outlook = Outlook(
+                subscription_id=subscription.subscription_id,
+                template=shown.template,
+                payload=shown.payload,
+                error=shown.error,
+            )
+            outlooks.append(outlook)
+    return Reply(body=Forecast(valid=True, problem=None, would_be=would_be, subscriptions=outlooks))
 
 
 def _event_key(call: Call) -> EventKey:

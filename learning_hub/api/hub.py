@@ -7,10 +7,18 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from learning_hub.api.keyring import Keyring
+from learning_hub.connectors.registry import Registry
+from learning_hub.deliver.connections import Connections
+from learning_hub.deliver.participants import Participants
+from learning_hub.deliver.payloads import Payloads
+from learning_hub.deliver.preview import Previewer
+from learning_hub.process.runner import Runner
 from learning_hub.publish.publisher import Publisher
+from learning_hub.rendering import Renderer
 from learning_hub.settings import Settings
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
+from learning_hub.store.vault import Vault
 
 
 class Hub(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,4 +29,12 @@ class Hub(msgspec.Struct, frozen=True, kw_only=True):
     bells: Bells
     keyring: Keyring
     publisher: Publisher
+    runner: Runner
+    renderer: Renderer
+    registry: Registry
+    vault: Vault
+    connections: Connections
+    participants: Participants
+    payloads: Payloads
+    previewer: Previewer
     readiness: Callable[[], Awaitable[tuple[bool, list[str]]]]

@@ -41,9 +41,12 @@ def read_text_cursor(cursor: str | None) -> str:
     if cursor is None:
         return ""
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        last = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        raise InvalidFields([FieldError("Cursor", "is not a cursor of this list")]) from None
+        last = "\0"
+    if not last or "\0" in last:
+        raise InvalidFields([FieldError("Cursor", "is not a cursor of this list")])
+    return last
 
 
 def page_of(items: list[T], limit: int, last_of: str | None) -> Page[T]:

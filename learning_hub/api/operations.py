@@ -7,7 +7,9 @@ calls the handler, and describes the same declaration to the OpenAPI document. W
 
 from __future__ import annotations
 
+import codecs
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from email.message import Message
 from typing import Any, Literal, TypeVar
@@ -15,16 +17,20 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request, Response
+from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Raw
 
 from learning_hub.api.hub import Hub
 from learning_hub.model.access import Caller, Scope
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotJson, TooLarge
-from learning_hub.model.fields import read_object, read_struct
+from learning_hub.model.fields import bare, read_object, read_struct
 from learning_hub.model.json_values import write_json
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+JSON = "application/json"
+JSON_LINES = "application/x-ndjson"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +44,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is declared of an operation. *errors* are the statuses it can give beyond those all can."""
+    """
+    What is declared of an operation.
+
+    *errors* are the statuses it can give beyond those all can. With *takes_lines* the body, a list, may come as JSON
+    Lines as well.
+    """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
@@ -52,6 +63,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     body_example: Any = None
     body_optional: bool = False
+    takes_lines: bool = False
     errors: tuple[int, ...] = ()
     description: str = ""
     is_public: bool = False
@@ -64,7 +76,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = {}
-    media_type: str = "application/json"
+    media_type: str = JSON
 
 
 class Call:
@@ -99,7 +111,7 @@ class Call:
             InvalidFields: Unknown ones, ones given twice, ones of the wrong form.
         """
         pairs = parse_qsl(
-            self._request.scope["query_string"].decode("latin-1"),
+            self._request.scope["query_string"].decode("utf-8", "surrogateescape"),
             keep_blank_values=True,
             errors="surrogateescape",
         )
@@ -114,8 +126,8 @@ class Call:
             TooLarge: It is over the limit for a body.
             InvalidInput: It is no well-formed JSON object.
         """
-        self._need_json()
-        content = await self._content(self.hub.settings.max_body_bytes)
+        self.need_media_type(JSON)
+        content = await self.content(self.hub.settings.max_body_bytes)
         if not content.strip() and self._operation.body_optional:
             return {}
         if not content:
@@ -126,30 +138,51 @@ class Call:
         """The body as a *struct*; InvalidFields with every bad field."""
         return read_struct(await self.fields(), struct)
 
-    def _need_json(self) -> None:
+    def need_media_type(self, *taken: str) -> str:
+        """
+        Which of *taken* the body is declared as; JSON where nothing is declared, or some `application/...+json`.
+
+        Raises:
+            NotJson: It is declared as something else, or in another encoding than UTF-8.
+        """
         declared = self._request.headers.get("content-type", "").strip()
         if not declared:
-            return
+            return JSON
         message = Message()
         message["content-type"] = declared
         kind, charset = message.get_content_type(), message.get_param("charset", "utf-8")
-        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-            raise NotJson(f"The body must be JSON (application/json), not {declared[:100]}.")
+        if kind.startswith("application/") and kind.endswith("+json"):
+            kind = JSON
+        if kind not in taken:
+            raise NotJson(f"The body must be JSON ({' or '.join(taken)}), not {declared[:100]}.")
         if str(charset).lower().replace("-", "") not in ("utf8", "usascii"):
             raise NotJson("JSON is UTF-8.")
+        return kind
 
-    async def _content(self, limit: int) -> bytes:
+    async def content(self, limit: int) -> bytes:
+        """
+        The body as sent, without a byte order mark.
+
+        Raises:
+            TooLarge: It is over *limit* bytes; what is declared as longer is not read at all.
+            InvalidInput: It broke off.
+        """
         declared = self._request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
+        if declared.isascii() and declared.isdigit() and int(declared) > limit:
             raise TooLarge(f"The body has {declared} bytes; the limit is {limit}.")
         pieces: list[bytes] = []
         size = 0
-        async for piece in self._request.stream():
-            size += len(piece)
-            if size > limit:
-                raise TooLarge(f"The body is over the limit of {limit} bytes.")
-            pieces.append(piece)
-        return b"".join(pieces)
+        try:
+            async for piece in self._request.stream():
+                size += len(piece)
+                if size > limit:
+                    raise TooLarge(f"The body is over the limit of {limit} bytes.")
+                pieces.append(piece)
+        except InternalServerException:
+            # The caller hung up. Nobody reads the answer, and it is no failure of the hub.
+            raise InvalidInput("The body broke off.", code="body_broke_off") from None
+        # RFC 8259 lets a reader pass over the mark, which .NET's writers put in front.
+        return b"".join(pieces).removeprefix(codecs.BOM_UTF8)
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
@@ -185,21 +218,30 @@ def route(operation: Operation) -> Callable[[Handler], HTTPRouteHandler]:
 
 
 def read_query(pairs: list[tuple[str, str]], struct: type[T]) -> T:
-    """Query parameters as a *struct*: texts as they are, numbers, booleans and times read from their text."""
+    """
+    Query parameters as a *struct*: texts as they are, numbers, booleans and times read from their text.
+
+    Args:
+        pairs: Names and values; bytes that are no UTF-8 stand in them as lone surrogates.
+        struct: What is taken.
+
+    Raises:
+        InvalidFields: Every parameter that is unknown, given twice, or of the wrong form.
+    """
     fields: dict[str, Raw] = {}
     errors: list[FieldError] = []
-    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
-    for name, value in pairs:
+    kinds = {field.encode_name: bare(field.type) for field in msgspec.structs.fields(struct)}
+    for sent_name, value in pairs:
+        name = sent_name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         if name in fields:
             errors.append(FieldError(name, "was given more than once"))
-        if name in kinds and _is_plain(kinds[name]) and _PLAIN.get(value.lower()):
-            fields[name] = Raw(_PLAIN[value.lower()])
-        elif name in kinds and _is_number(kinds[name]) and value.isascii() and value.lstrip("-").isdigit():
-            fields[name] = Raw(str(int(value)).encode() if len(value) < 20 else b'"too long"')
-        else:
-            fields[name] = Raw(_quoted(value))
+        try:
+            fields[name] = _as_json(value, kinds.get(name))
+        except UnicodeEncodeError:
+            errors.append(FieldError(name, "is not valid UTF-8"))
+    given = {name: raw for name, raw in fields.items() if name not in {error.field for error in errors}}
     try:
-        result = read_struct(fields, struct)
+        result = read_struct(given, struct)
     except InvalidFields as error:
         raise InvalidFields(errors + _as_parameters(error.errors)) from None
     if errors:
@@ -207,15 +249,17 @@ def read_query(pairs: list[tuple[str, str]], struct: type[T]) -> T:
     return result
 
 
-_PLAIN = {"true": b"true", "false": b"false", "1": b"true", "0": b"false"}
+_BOOLEANS = {"true": b"true", "false": b"false", "1": b"true", "0": b"false"}
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
-def _quoted(value: str) -> bytes:
-    try:
-        return msgspec.json.encode(value)
-    except UnicodeEncodeError:
-        # Bytes that are no UTF-8: let the field reader name the parameter.
-        return b'"\\ud800"'
+def _as_json(value: str, kind: Any) -> Raw:
+    """The text of a parameter as the JSON value it stands for; what cannot be that stays a text, to be refused."""
+    if kind is bool and value.lower() in _BOOLEANS:
+        return Raw(_BOOLEANS[value.lower()])
+    if kind is int and _INTEGER.fullmatch(value):
+        return Raw(str(int(value)).encode())
+    return Raw(msgspec.json.encode(value))
 
 
 def _as_parameters(errors: list[FieldError]) -> list[FieldError]:
@@ -226,14 +270,6 @@ def _as_parameters(errors: list[FieldError]) -> list[FieldError]:
         )
         for error in errors
     ]
-
-
-def _is_plain(declared: Any) -> bool:
-    return "bool" in str(declared)
-
-
-def _is_number(declared: Any) -> bool:
-    return "int" in str(declared) and "str" not in str(declared)
 
 
 def _response(request: Request[Any, Any, Any], reply: Reply) -> Response[bytes]:

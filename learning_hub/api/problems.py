@@ -6,6 +6,7 @@ import logging
 import math
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
 from litestar.exceptions import HTTPException
@@ -33,7 +34,13 @@ STATUS: dict[type[LearningHubError], int] = {
     LearningHubError: 500,
 }
 
-ROUTING_CODES = {404: "not_found", 405: "method_not_allowed"}
+ROUTING = {
+    404: ("not_found", "There is nothing here."),
+    405: ("method_not_allowed", "This method is not for this address."),
+}
+# As in RFC 9110; the phrases of the standard library differ between versions of Python.
+TITLES = {413: "Content Too Large"}
+SAFE_IN_PATHS = "/:@!$&'()*+,;=~"  # instance is a URI reference
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,13 +66,13 @@ def answer_for(error: Exception, instance: str) -> Answer:
     """What to answer when *error* ended the request for the path *instance*."""
     if isinstance(error, LearningHubError):
         return _ours(error, instance)
-    if isinstance(error, HTTPException) and error.status_code in ROUTING_CODES:
-        detail = "There is nothing here." if error.status_code == 404 else "This method is not for this address."
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        code, detail = ROUTING.get(error.status_code, ("invalid_input", error.detail))
         headers = {name.title(): value for name, value in (error.headers or {}).items()}
-        return Answer(problem(error.status_code, ROUTING_CODES[error.status_code], detail, instance), headers)
+        return Answer(problem(error.status_code, code, detail, quote(instance, safe=SAFE_IN_PATHS)), headers)
     log.error("request_failed", exc_info=error)
     detail = "Something went wrong in the hub. The log has it under the X-Request-Id of this answer."
-    return Answer(problem(500, "internal_error", detail, instance), {})
+    return Answer(problem(500, "internal_error", detail, quote(instance, safe=SAFE_IN_PATHS)), {})
 
 
 def problem(
@@ -74,7 +81,7 @@ def problem(
     """A problem of the kind *code*."""
     return Problem(
         type=f"/schema#{code}",
-        title=HTTPStatus(status).phrase,
+        title=TITLES.get(status) or HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         instance=instance,
@@ -97,4 +104,6 @@ def _ours(error: LearningHubError, instance: str) -> Answer:
         field_errors = error.errors
     if isinstance(error, errors.TemplateError):
         field_errors = [FieldError(f"Templates.{error.place}", error.message)]
-    return Answer(problem(status, error.code, error.detail, instance, field_errors), headers)
+    return Answer(
+        problem(status, error.code, error.detail, quote(instance, safe=SAFE_IN_PATHS), field_errors), headers
+    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.paths import id_faults, id_in_path
+from learning_hub.api.subscriptions import archive_all
 from learning_hub.model.audit import Action
-from learning_hub.model.errors import FieldError, InvalidFields, NotFound
-from learning_hub.model.ids import is_id
+from learning_hub.model.errors import InvalidFields, NotFound
+from learning_hub.model.fields import collect
 from learning_hub.model.program import Program, ProgramBody
 from learning_hub.store import audit, programs
 
@@ -37,11 +39,10 @@ EXAMPLE = {
 )
 async def put_program(call: Call) -> Reply:
     program_id = call.path["ProgramId"]
-    body = await call.body(ProgramBody)
-    if not is_id(program_id):
-        raise InvalidFields(
-            [FieldError("ProgramId", "is not 1 to 25 of A-Z a-z 0-9 _ . -, starting with a letter or digit")]
-        )
+    values, errors = collect(await call.fields(), ProgramBody)
+    if errors := id_faults(call, "ProgramId") + errors:
+        raise InvalidFields(errors)
+    body = ProgramBody(**values)
     async with call.hub.database.transaction() as connection:
         before = await programs.find(connection, program_id)
         after = await programs.put(connection, program_id, body.name)
@@ -93,6 +94,7 @@ async def list_programs(call: Call) -> Reply:
 async def get_program(call: Call) -> Reply:
     program_id = call.path["ProgramId"]
     call.caller.need_program(program_id)
+    id_in_path(call, "ProgramId")
     program = await programs.find(call.hub.database, program_id)
     if program is None:
         raise NotFound(f"There is no Program {program_id}.")
@@ -112,7 +114,7 @@ async def get_program(call: Call) -> Reply:
     )
 )
 async def archive_program(call: Call) -> Reply:
-    program_id = call.path["ProgramId"]
+    program_id = id_in_path(call, "ProgramId")
     async with call.hub.database.transaction() as connection:
         before = await programs.find(connection, program_id)
         after = await programs.archive(connection, program_id)
@@ -120,6 +122,7 @@ async def archive_program(call: Call) -> Reply:
             raise NotFound(f"There is no Program {program_id}.")
         if before != after:
             await audit.write(connection, call.caller, "archive", "program", program_id, before=before, after=after)
+        await archive_all(connection, call.caller, program_id=program_id)
     return Reply(status=204)
 
 

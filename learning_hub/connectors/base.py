@@ -32,7 +32,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 class Postponed(msgspec.Struct, frozen=True, kw_only=True):
     """
-    It was surely not carried out, and may succeed later: the subscriber is away, slow or asks to wait.
+    It was not carried out, and may succeed later: the subscriber is away, slow or asks to wait.
 
     *retry_after_seconds* is the wait the subscriber asked for, None where it asked for none. *subscriber_is_away*
     tells a subscriber that is down (connection errors, 502 to 504) from a lone failure (500). *in_doubt* says
@@ -89,6 +89,8 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True):
     hub's own key of the source record at this subscription: 36 characters, the same over all revisions.
     *record_id* is the identity an earlier delivery of the same source record got, None where there was none.
     *outcome_unknown* says that an earlier try may have been carried out: ask the subscriber before writing.
+    *others_record_ids* are the identities that belong to other source records, of any subscription of this
+    subscriber, where the target has no column for the record key; None where the hub did not look.
     """
 
     delivery_id: str
@@ -99,6 +101,7 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True):
     record_key: str
     record_id: str | None = None
     outcome_unknown: bool = False
+    others_record_ids: frozenset[str] | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -43,6 +43,9 @@ _WORDS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"Invalid RFC3339 encoded datetime"), "must be an RFC 3339 time such as 2031-03-14T15:20:00Z"),
     (re.compile(r"Expected `datetime.*"), "must be an RFC 3339 time such as 2031-03-14T15:20:00Z"),
 ]
+# What is finer than a microsecond is cut off, never rounded: .NET writes seven digits, the last instant of a day or of
+# its calendar (9999-12-31T23:59:59.9999999) as well, and rounding would carry it into the next day or out of range.
+_FINER_THAN_MICROSECONDS = re.compile(rb"(\.[0-9]{6})[0-9]+")
 _GOT = re.compile(r"Expected `([^`]+)`, got `(\w+)`")
 
 
@@ -69,7 +72,7 @@ def read_object(body: bytes) -> dict[str, Raw]:
 
 def read_struct(fields: Mapping[str, Raw], struct: type[T], *, prefix: str = "") -> T:
     """
-    *fields* as a *struct*: times in UTC, `Raw` fields as they were sent.
+    *fields* as a *struct*: times in UTC and cut to microseconds, `Raw` fields as they were sent.
 
     Raises:
         InvalidFields: Every field that is missing, unknown or of the wrong form, each named with *prefix*.
@@ -106,7 +109,7 @@ def _read_field(raw: Raw, declared: Any, place: str) -> Any:
     content = bytes(raw)
     if problems := check_json(content, place):
         raise InvalidFields(problems)
-    kind = _bare(declared)
+    kind = bare(declared)
     if kind is Raw:
         return content
     if kind is Any:
@@ -115,6 +118,8 @@ def _read_field(raw: Raw, declared: Any, place: str) -> Any:
         if content.strip() == b"null":
             return None
         return _read_nested(content, kind, place)
+    if kind is datetime:
+        content = _FINER_THAN_MICROSECONDS.sub(rb"\1", content)
     try:
         value = msgspec.json.decode(content, type=declared)
     except msgspec.ValidationError as error:
@@ -135,13 +140,13 @@ def _read_nested(content: bytes, kind: type[msgspec.Struct], place: str) -> msgs
     return read_struct(fields, kind, prefix=f"{place}.")
 
 
-def _bare(declared: Any) -> Any:
+def bare(declared: Any) -> Any:
     """The type inside `Annotated[...]` and `... | None`."""
     if get_origin(declared) is Annotated:
-        return _bare(get_args(declared)[0])
+        return bare(get_args(declared)[0])
     if get_origin(declared) in (Union, types.UnionType):
         rest = [part for part in get_args(declared) if part is not type(None)]
-        return _bare(rest[0]) if len(rest) == 1 else declared
+        return bare(rest[0]) if len(rest) == 1 else declared
     return declared
 
 

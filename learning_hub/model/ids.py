@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
@@ -87,10 +88,13 @@ def read_delivery_id(text: str) -> DeliveryKey | None:
     return DeliveryKey(match[1], UUID(match[2])) if match else None
 
 
-def read_bucket(text: str) -> tuple[str, str] | None:
-    """Program id and `YYYYMMDD` of an EventDateBucket; None for anything that is none."""
+def read_bucket(text: str) -> tuple[str, date] | None:
+    """Program id and day of an EventDateBucket; None for anything that is none."""
     match = _BUCKET.fullmatch(text)
-    return (match[1], match[2]) if match else None
+    try:
+        return (match[1], datetime.strptime(match[2], "%Y%m%d").date()) if match else None  # noqa: DTZ007 - a day
+    except ValueError:
+        return None
 
 
 def record_key(program_id: str, subscription_id: str, publisher_system_id: str, publisher_event_id: str) -> str:

@@ -187,8 +187,8 @@ def _number_in_range(spelling: str) -> Decimal:
 # msgspec hands the hooks what it does not know: a SpelledDecimal, since its class is not Decimal proper.
 _DECODER = msgspec.json.Decoder(float_hook=SpelledDecimal)
 _CHECKING_DECODER = msgspec.json.Decoder(float_hook=_number_in_range)
-_ENCODER = msgspec.json.Encoder(enc_hook=_spell_as_read)
-_CANONICAL_ENCODER = msgspec.json.Encoder(enc_hook=_spell_canonically, order="sorted")
+_ENCODER = msgspec.json.Encoder(enc_hook=_spell_as_read, decimal_format="number")
+_CANONICAL_ENCODER = msgspec.json.Encoder(enc_hook=_spell_canonically, decimal_format="number", order="sorted")
 
 
 def _is_deeper(value: Any, max_depth: int) -> bool:

@@ -53,7 +53,7 @@ async def page(
 
 
 def _text(value: msgspec.Struct | None) -> str | None:
-    return None if value is None else write_json(msgspec.to_builtins(value)).decode()
+    return None if value is None else write_json(value).decode()
 
 
 def _value(text: str | None) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from learning_hub.model.errors import LearningHubError, Unavailable
+from learning_hub.model.errors import InvalidInput, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -22,31 +22,37 @@ log = logging.getLogger(__name__)
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
 
-# The connection broke, the server is starting, stopping or out of connections: all of it passes.
+# The connection broke; the server is starting, stopping, a standby for now, or out of connections, memory or disk;
+# an operator ended the query. All of it passes, and none of it is what the caller sent.
 AWAY = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
     asyncpg.IdleSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InvalidCatalogNameError,
 )
 
 # Another transaction was in the way.
 IN_THE_WAY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 
 
-class InTheWay(LearningHubError):
+class InTheWay(Unavailable):
     """Another transaction was in the way; the same work done again succeeds."""
 
     code = "in_the_way"
 
 
-class DataRefused(LearningHubError):
-    """The database does not take these data."""
+class DataRefused(InvalidInput):
+    """
+    The database does not take these data.
+
+    A last resort: what cannot be stored should have been found, and named, before.
+    """
 
     code = "data_refused"
 
@@ -91,7 +97,8 @@ class Database:
         except IN_THE_WAY as error:
             raise InTheWay from error
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-            raise DataRefused from error
+            log.error("data_refused", extra={"error": type(error).__name__})
+            raise DataRefused("The database does not take these data.") from error
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

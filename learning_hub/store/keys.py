@@ -21,7 +21,7 @@ async def insert(connection: Connection, key_id: str, body: KeyBody, key_hash: b
     return _read(row)
 
 
-async def find_with_hash(database: Database, key_id: str) -> tuple[Key, bytes] | None:
+async def find_with_hash(database: Database | Connection, key_id: str) -> tuple[Key, bytes] | None:
     """A key, revoked and expired ones as well, with the hash of its secret."""
     row = await database.fetchrow(queries.find, key_id)
     return (_read(row), row["key_hash"]) if row else None

@@ -1,0 +1,311 @@
+"""Deliveries over HTTP: what became of events, and what a person can do about it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from learning_hub.api.lists import Cursor, Limit, Page, read_text_cursor, write_text_cursor
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.model.delivery import Delivery, DeliveryDetail, State
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
+from learning_hub.model.event import example_event_id
+from learning_hub.model.failure import CAUSES, FailureClass
+from learning_hub.model.ids import DeliveryKey, read_delivery_id, read_event_id
+from learning_hub.store import audit, deliveries, events
+from learning_hub.store.deliveries import DeliveryFilter
+
+REQUEUED_AT_ONCE = 1000
+
+EXAMPLE: dict[str, Any] = {
+    "DeliveryId": "NURSES-0192d4a8-7b02-7c11-8d6f-5a1b2c3d4e5f",
+    "EventId": example_event_id(),
+    "SubscriptionId": "nurses-activities",
+    "SubscriberId": "imis",
+    "ProgramId": "NURSES",
+    "Action": "send",
+    "State": "parked",
+    "Code": "participant_not_found",
+    "Class": "identity",
+    "Message": "There is no active contact with the e-mail address of this event.",
+    "Advice": CAUSES["participant_not_found"].advice,
+    "Attempts": 1,
+    "CreatedUtc": "2026-11-22T08:00:00.2Z",
+    "NextTryUtc": None,
+    "DeliveredUtc": None,
+    "ConfirmedUtc": None,
+    "SubscriberRecordId": None,
+}
+
+Id = Annotated[str, Meta(min_length=1, max_length=25)]
+
+
+class FilterQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which deliveries are meant."""
+
+    state: State | None = None
+    subscription_id: Id | None = None
+    subscriber_id: Id | None = None
+    program_id: Id | None = None
+    class_: Annotated[FailureClass, Meta(description="Whose move it is.")] | None = msgspec.field(
+        name="Class", default=None
+    )
+    code: Annotated[str, Meta(max_length=50)] | None = None
+    event_id: Annotated[str, Meta(max_length=100)] | None = None
+
+
+class ListQuery(FilterQuery, frozen=True, kw_only=True, rename="pascal"):
+    """Which deliveries are listed, and how many."""
+
+    limit: Limit = 100
+    cursor: Cursor | None = None
+
+
+class Requeued(msgspec.Struct, frozen=True, rename="pascal"):
+    """How many deliveries were put back."""
+
+    requeued: int
+
+
+class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
+    """Why a delivery is not to be sent."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/deliveries",
+        operation_id="listDeliveries",
+        summary="List deliveries, newest first",
+        tag="Delivering",
+        scopes=("process", "staff"),
+        query=ListQuery,
+        answers=(
+            Answer(
+                status=200,
+                meaning="A page of deliveries.",
+                body=Page[Delivery],
+                example={"Items": [EXAMPLE], "NextCursor": None},
+            ),
+        ),
+        errors=(304, 400),
+    )
+)
+async def list_deliveries(call: Call) -> Reply:
+    query = call.query(ListQuery)
+    wanted = _wanted(call, query)
+    found = await deliveries.page(call.hub.database, wanted, _before(query.cursor), query.limit + 1)
+    more = found[query.limit - 1].delivery_id[-36:] if len(found) > query.limit else None
+    return Reply(body=Page(found[: query.limit], write_text_cursor(more) if more else None))
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/deliveries/{DeliveryId}",
+        operation_id="getDelivery",
+        summary="Read a delivery with its event and every attempt",
+        tag="Delivering",
+        scopes=("process", "staff"),
+        answers=(Answer(status=200, meaning="The delivery.", body=DeliveryDetail),),
+        errors=(304, 400, 404),
+    )
+)
+async def get_delivery(call: Call) -> Reply:
+    delivery = await _need_delivery(call)
+    return Reply(body=await _detail(call, delivery))
+
+
+@route(
+    Operation(
+        method="POST",
+        path="/deliveries/requeue",
+        operation_id="requeueDeliveries",
+        summary="Put all deliveries back into the queue that the filters mean",
+        description="Parked ones, retrying ones at once, and those skipped for want of a template. Each is rendered "
+        "anew with today's template; one that a newer one has overtaken is superseded instead.",
+        tag="Delivering",
+        scopes=("process", "staff"),
+        query=FilterQuery,
+        answers=(
+            Answer(status=200, meaning="They are back in the queue.", body=Requeued, example={"Requeued": 212}),
+        ),
+        errors=(400,),
+    )
+)
+async def requeue_deliveries(call: Call) -> Reply:
+    query = call.query(FilterQuery)
+    wanted = _wanted(call, query)
+    if all(value is None for value in msgspec.structs.astuple(query)):
+        raise InvalidFields([FieldError("State", "or another filter is needed")])
+    requeued = 0
+    while True:
+        async with call.hub.database.transaction() as connection:
+            changed = await deliveries.requeue(connection, wanted, limit=REQUEUED_AT_ONCE)
+            for delivery in changed:
+                await audit.write(
+                    connection, call.caller, "requeue", "delivery", delivery.delivery_id, before=None, after=None
+                )
+        requeued += sum(delivery.state == "waiting" for delivery in changed)
+        call.hub.bells.ring(call.hub.bells.deliveries)
+        if len(changed) < REQUEUED_AT_ONCE:
+            return Reply(body=Requeued(requeued))
+
+
+@route(
+    Operation(
+        method="POST",
+        path="/deliveries/{DeliveryId}/requeue",
+        operation_id="requeueDelivery",
+        summary="Put a delivery back into the queue",
+        description="It is rendered anew with today's template. One that a newer one has overtaken is superseded.",
+        tag="Delivering",
+        scopes=("process", "staff"),
+        answers=(Answer(status=200, meaning="The delivery as it is now.", body=Delivery),),
+        errors=(400, 404, 409),
+    )
+)
+async def requeue_delivery(call: Call) -> Reply:
+    before = await _need_delivery(call)
+    key = _key(call)
+    async with call.hub.database.transaction() as connection:
+        changed = await deliveries.requeue(connection, DeliveryFilter(), only=[key], limit=1)
+        if changed:
+            await audit.write(
+                connection, call.caller, "requeue", "delivery", before.delivery_id, before=before, after=changed[0]
+            )
+    if not changed:
+        raise Conflict(
+            f"It is {before.state}: only what is parked, retrying, or skipped for want of a template can be put back.",
+            code="cannot_requeue",
+        )
+    call.hub.bells.ring(call.hub.bells.deliveries)
+    return Reply(body=changed[0])
+
+
+@route(
+    Operation(
+        method="POST",
+        path="/deliveries/{DeliveryId}/discard",
+        operation_id="discardDelivery",
+        summary="Decide that a delivery is not to be sent",
+        tag="Delivering",
+        scopes=("process", "staff"),
+        body=DiscardBody,
+        body_example={"Reason": "Entered at the subscriber by hand."},
+        answers=(Answer(status=200, meaning="The delivery as it is now.", body=Delivery),),
+        errors=(400, 404, 409, 413, 415),
+    )
+)
+async def discard_delivery(call: Call) -> Reply:
+    before = await _need_delivery(call)
+    body = await call.body(DiscardBody)
+    async with call.hub.database.transaction() as connection:
+        after = await deliveries.discard(connection, _key(call), body.reason)
+        if after:
+            await audit.write(
+                connection, call.caller, "discard", "delivery", before.delivery_id, before=before, after=after
+            )
+    if after is None:
+        raise Conflict(f"It is {before.state} and cannot be discarded.", code="cannot_discard")
+    return Reply(body=after)
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/events/{EventId}/deliveries",
+        operation_id="listDeliveriesOfEvent",
+        summary="What became of an event, for every subscription",
+        tag="Reading",
+        scopes=("read",),
+        answers=(
+            Answer(
+                status=200,
+                meaning="Its deliveries, newest first.",
+                body=Page[Delivery],
+                example={"Items": [EXAMPLE], "NextCursor": None},
+            ),
+        ),
+        errors=(304, 400, 404),
+    )
+)
+async def list_deliveries_of_event(call: Call) -> Reply:
+    key = read_event_id(call.path["EventId"])
+    if key is None:
+        raise NotFound("There is no such event: an EventId is E:{ProgramId}-{UUID}.")
+    await call.hub.publisher.need_event(key, call.caller)
+    found = await deliveries.page(call.hub.database, DeliveryFilter(event=key), None, 1000)
+    return Reply(body=Page(found, None))
+
+
+async def _detail(call: Call, delivery: Delivery) -> DeliveryDetail:
+    event_key = read_event_id(delivery.event_id)
+    event = await events.find_event(call.hub.database, event_key) if event_key else None
+    if event is None:
+        raise NotFound(f"There is no event {delivery.event_id}.")
+    log, payload = await deliveries.attempts(call.hub.database, _key(call))
+    return DeliveryDetail(**msgspec.structs.asdict(delivery), event=event, payload=payload, attempt_log=log)
+
+
+async def _need_delivery(call: Call) -> Delivery:
+    key = _key(call)
+    call.caller.need_program(key.program_id)
+    delivery = await deliveries.find(call.hub.database, key)
+    if delivery is None:
+        raise NotFound(f"There is no delivery {key}.")
+    return delivery
+
+
+def _key(call: Call) -> DeliveryKey:
+    key = read_delivery_id(call.path["DeliveryId"])
+    if key is None:
+        raise NotFound("There is no such delivery: a DeliveryId is {ProgramId}-{UUID}.")
+    return key
+
+
+def _wanted(call: Call, query: FilterQuery) -> DeliveryFilter:
+    if query.program_id is not None:
+        call.caller.need_program(query.program_id)
+    event = read_event_id(query.event_id) if query.event_id is not None else None
+    errors = []
+    if query.event_id is not None and event is None:
+        errors.append(FieldError("EventId", "is not an EventId"))
+    if query.code is not None and query.code not in CAUSES:
+        errors.append(FieldError("Code", "is not a known code"))
+    if errors:
+        raise InvalidFields(errors)
+    programs = None if call.caller.has_every_program else list(call.caller.programs)
+    return DeliveryFilter(
+        programs=[query.program_id] if query.program_id is not None else programs,
+        state=query.state,
+        subscription_id=query.subscription_id,
+        subscriber_id=query.subscriber_id,
+        class_=query.class_,
+        code=query.code,
+        event=event,
+    )
+
+
+def _before(cursor: str | None) -> UUID | None:
+    text = read_text_cursor(cursor)
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise InvalidFields([FieldError("Cursor", "is not a cursor of this list")]) from None
+
+
+# The fixed address before the one with an id in its place.
+ROUTES = (
+    list_deliveries,
+    requeue_deliveries,
+    get_delivery,
+    requeue_delivery,
+    discard_delivery,
+    list_deliveries_of_event,
+)

@@ -1,0 +1,173 @@
+"""API keys over HTTP."""
+
+from __future__ import annotations
+
+import msgspec
+
+from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.model.access import EVERY_PROGRAM, check_grant, key_hash, new_key
+from learning_hub.model.clock import now
+from learning_hub.model.errors import FieldError, InvalidFields, NotFound
+from learning_hub.model.ids import new_id
+from learning_hub.model.key import Key, KeyBody, NewKey
+from learning_hub.store import audit, keys, programs
+
+EXAMPLE_BODY = {"Name": "TopClass publishes", "Programs": ["NURSES"], "Scopes": ["publish", "read"], "ExpiresUtc": None}
+EXAMPLE = {
+    "KeyId": "01KAN3S8E0QW5V8GJ1T2Z9RX4M",
+    **EXAMPLE_BODY,
+    "CreatedUtc": "2026-11-22T08:00:00Z",
+    "RevokedUtc": None,
+    "LastUsedUtc": None,
+}
+EXAMPLE_NEW = {
+    "KeyId": "01KAN3S8E0QW5V8GJ1T2Z9RX4M",
+    "Key": "lh_01KAN3S8E0QW5V8GJ1T2Z9RX4M_(43 letters and digits)_(checksum)",
+    **EXAMPLE_BODY,
+    "CreatedUtc": "2026-11-22T08:00:00Z",
+}
+
+
+@route(
+    Operation(
+        method="POST",
+        path="/keys",
+        operation_id="makeKey",
+        summary="Make a key",
+        description="The key is shown this once; the hub keeps only its hash.",
+        tag="Setting up",
+        scopes=("admin",),
+        body=KeyBody,
+        body_example=EXAMPLE_BODY,
+        answers=(
+            Answer(
+                status=201,
+                meaning="The key, shown this once.",
+                body=NewKey,
+                headers={"Location": "/keys/{KeyId} of the key."},
+                example=EXAMPLE_NEW,
+            ),
+        ),
+        errors=(400, 413, 415),
+    )
+)
+async def make_key(call: Call) -> Reply:
+    body = await call.body(KeyBody)
+    body = msgspec.structs.replace(body, programs=list(dict.fromkeys(body.programs)))
+    await _check(call, body)
+    key_id = new_id()
+    key = new_key(key_id)
+    async with call.hub.database.transaction() as connection:
+        made = await keys.insert(connection, key_id, body, key_hash(key))
+        await audit.write(connection, call.caller, "create", "key", key_id, before=None, after=made)
+    answer = NewKey(
+        key_id=key_id,
+        key=key,
+        name=made.name,
+        programs=made.programs,
+        scopes=made.scopes,
+        created_utc=made.created_utc,
+        expires_utc=made.expires_utc,
+    )
+    return Reply(status=201, body=answer, headers={"Location": f"/keys/{key_id}"})
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/keys",
+        operation_id="listKeys",
+        summary="List the keys, revoked and expired ones as well",
+        tag="Setting up",
+        scopes=("admin",),
+        query=PageQuery,
+        answers=(
+            Answer(
+                status=200,
+                meaning="Keys without their secrets, the oldest first.",
+                body=Page[Key],
+                example={"Items": [EXAMPLE], "NextCursor": None},
+            ),
+        ),
+        errors=(304, 400),
+    )
+)
+async def list_keys(call: Call) -> Reply:
+    query = call.query(PageQuery)
+    found = await keys.page(call.hub.database, read_text_cursor(query.cursor), query.limit + 1)
+    return Reply(body=page_of(found, query.limit, "key_id"))
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/keys/{KeyId}",
+        operation_id="getKey",
+        summary="Read a key, without its secret",
+        tag="Setting up",
+        scopes=("admin",),
+        answers=(Answer(status=200, meaning="The key.", body=Key, example=EXAMPLE),),
+        errors=(304, 404),
+    )
+)
+async def get_key(call: Call) -> Reply:
+    found = await keys.find_with_hash(call.hub.database, _key_id(call))
+    if found is None:
+        raise NotFound("There is no such key.")
+    return Reply(body=found[0])
+
+
+@route(
+    Operation(
+        method="DELETE",
+        path="/keys/{KeyId}",
+        operation_id="revokeKey",
+        summary="Revoke a key: it opens nothing any more, in every process within a second",
+        tag="Setting up",
+        scopes=("admin",),
+        answers=(Answer(status=204, meaning="It is revoked, now or before."),),
+        errors=(404,),
+    )
+)
+async def revoke_key(call: Call) -> Reply:
+    key_id = _key_id(call)
+    async with call.hub.database.transaction() as connection:
+        found = await keys.find_with_hash(connection, key_id)
+        after = await keys.revoke(connection, key_id)
+        if found is None or after is None:
+            raise NotFound("There is no such key.")
+        if found[0].revoked_utc is None:
+            await audit.write(connection, call.caller, "revoke", "key", key_id, before=found[0], after=after)
+    call.hub.keyring.forget(key_id)
+    return Reply(status=204)
+
+
+async def _check(call: Call, body: KeyBody) -> None:
+    errors: list[FieldError] = []
+    try:
+        check_grant(body.programs, body.scopes)
+    except InvalidFields as error:
+        errors += error.errors
+    if body.programs != [EVERY_PROGRAM]:
+        there = await programs.page(call.hub.database, body.programs, "", len(body.programs))
+        known = {program.program_id for program in there} | {EVERY_PROGRAM}
+        errors += [
+            FieldError(f"Programs[{index}]", "is not a known Program")
+            for index, program_id in enumerate(body.programs)
+            if program_id not in known
+        ]
+    if body.expires_utc and body.expires_utc <= now():
+        errors.append(FieldError("ExpiresUtc", "must be in the future"))
+    if errors:
+        raise InvalidFields(errors)
+
+
+def _key_id(call: Call) -> str:
+    key_id = call.path["KeyId"]
+    if not key_id.isalnum() or not key_id.isascii():
+        raise NotFound("There is no such key.")
+    return key_id
+
+
+ROUTES = (make_key, list_keys, get_key, revoke_key)

@@ -1,0 +1,42 @@
+"""Presets over HTTP."""
+
+from __future__ import annotations
+
+from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.model.json_values import write_json
+from learning_hub.model.subscription import Preset
+from learning_hub.presets import PRESETS
+
+EXAMPLE = write_json(next(iter(PRESETS.values())))
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/presets",
+        operation_id="listPresets",
+        summary="List the ready-made mappings",
+        description="A subscription that is saved with a `Preset` gets its target, event types and templates.",
+        tag="Setting up",
+        scopes=("process", "staff", "admin"),
+        query=PageQuery,
+        answers=(
+            Answer(
+                status=200,
+                meaning="Presets by id.",
+                body=Page[Preset],
+                example={"Items": [next(iter(PRESETS.values()))], "NextCursor": None},
+            ),
+        ),
+        errors=(304, 400),
+    )
+)
+async def list_presets(call: Call) -> Reply:
+    query = call.query(PageQuery)
+    after = read_text_cursor(query.cursor)
+    found = [preset for preset_id, preset in sorted(PRESETS.items()) if preset_id > after]
+    return Reply(body=page_of(found[: query.limit + 1], query.limit, "preset_id"))
+
+
+ROUTES = (list_presets,)

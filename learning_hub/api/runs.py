@@ -1,0 +1,203 @@
+"""Runs over HTTP: processing events, and looking at what came of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.deliver.rehearsal import Rehearsal
+from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, NotFound
+from learning_hub.model.ids import is_id, new_id
+from learning_hub.model.run import Run, RunResult, Trigger
+from learning_hub.model.subscription import Subscription
+from learning_hub.process.request import ProcessBody, Scope, read_scope
+from learning_hub.store import programs, runs, subscriptions
+
+EXAMPLE_COUNTS = {
+    "Matched": 12, "Delivered": 8, "Unchanged": 2, "Waiting": 0, "Retrying": 0, "Parked": 1, "Skipped": 1,
+    "Superseded": 0, "Discarded": 0,
+}  # fmt: skip
+EXAMPLE_RESULT = EXAMPLE_COUNTS | {"RunId": "01KAP0Z5J3W8Q4T6V9B2N7M1XC"}
+EXAMPLE_RUN = {
+    "RunId": "01KAP0Z5J3W8Q4T6V9B2N7M1XC",
+    "ProgramId": "NURSES",
+    "Trigger": "processEvents",
+    "RequestedBy": "admin",
+    "Request": {"EventDateBucket": "NURSES-LB-20261122"},
+    "State": "finished",
+    "Message": None,
+    "StartedUtc": "2026-11-22T08:00:00Z",
+    "FinishedUtc": "2026-11-22T08:00:02Z",
+    "Counts": EXAMPLE_COUNTS,
+}
+TAKEN = Answer(status=202, meaning="It goes on; Location is the run. No body.", headers={"Location": "/runs/{RunId}."})
+
+
+class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The Program may also be named in the address, in the original hub's spelling or in ours."""
+
+    program_id: Annotated[str, Meta(max_length=25)] | None = msgspec.field(name="ProgramId", default=None)
+    program_id_as_before: Annotated[str, Meta(max_length=25, description="As ProgramId.")] | None = msgspec.field(
+        name="programId", default=None
+    )
+
+
+@route(
+    Operation(
+        method="POST",
+        path="/processEvents",
+        operation_id="processEvents",
+        summary="Process the events of a bucket, a Program, a subscription, or those named",
+        description="Gathers the events, picks each subscription's template by category, renders, and sends. Twice "
+        "sends nothing twice. With ProgramId in the address the body may be left out.",
+        tag="Delivering",
+        scopes=("process",),
+        query=ProcessQuery,
+        body=ProcessBody,
+        body_example={"EventDateBucket": "NURSES-LB-20261122"},
+        body_optional=True,
+        answers=(
+            Answer(status=200, meaning="What became of them.", body=RunResult, example=EXAMPLE_RESULT),
+            TAKEN,
+        ),
+        errors=(400, 413, 415),
+    )
+)
+async def process_events(call: Call) -> Reply:
+    body = await _body(call)
+    named = await _named_subscription(call, body)
+    scope = read_scope(body, named.program_id if named else None)
+    await _need_program(call, scope.program_id)
+    chosen = [named] if named else await subscriptions.of_program(call.hub.database, scope.program_id)
+    if body.dry_run:
+        return await _rehearse(call, scope, chosen, body)
+    return await _run(call, scope, chosen, body, "processEvents")
+
+
+@route(
+    Operation(
+        method="POST",
+        path="/subscriptions/{SubscriptionId}/run",
+        operation_id="runSubscription",
+        summary="Run once: everything since the subscription's place, and what waits",
+        tag="Delivering",
+        scopes=("process", "staff"),
+        answers=(
+            Answer(status=200, meaning="What became of it.", body=RunResult, example=EXAMPLE_RESULT),
+            TAKEN,
+        ),
+        errors=(400, 404),
+    )
+)
+async def run_subscription(call: Call) -> Reply:
+    subscription = await subscriptions.find(call.hub.database, call.path["SubscriptionId"])
+    if subscription is None or subscription.archived_utc:
+        call.caller.need_program(subscription.program_id if subscription else "*")
+        raise NotFound(f"There is no subscription {call.path['SubscriptionId']}.")
+    call.caller.need_program(subscription.program_id)
+    body = ProcessBody(subscription_id=subscription.subscription_id)
+    return await _run(call, Scope(program_id=subscription.program_id), [subscription], body, "run")
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/runs",
+        operation_id="listRuns",
+        summary="List runs, newest first",
+        tag="Delivering",
+        scopes=("process", "staff"),
+        query=PageQuery,
+        answers=(
+            Answer(
+                status=200,
+                meaning="A page of runs; read one for the counts of a run that is under way.",
+                body=Page[Run],
+                example={"Items": [EXAMPLE_RUN], "NextCursor": None},
+            ),
+        ),
+        errors=(304, 400),
+    )
+)
+async def list_runs(call: Call) -> Reply:
+    query = call.query(PageQuery)
+    within = None if call.caller.has_every_program else list(call.caller.programs)
+    found = await runs.page(call.hub.database, within, read_text_cursor(query.cursor), query.limit + 1)
+    return Reply(body=page_of(found, query.limit, "run_id"))
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/runs/{RunId}",
+        operation_id="getRun",
+        summary="Read a run with its counts as they are now",
+        tag="Delivering",
+        scopes=("process", "staff"),
+        answers=(Answer(status=200, meaning="The run.", body=Run, example=EXAMPLE_RUN),),
+        errors=(304, 400, 404),
+    )
+)
+async def get_run(call: Call) -> Reply:
+    run = await runs.find(call.hub.database, call.path["RunId"])
+    if run is None or not call.caller.may_use(run.program_id):
+        raise NotFound("There is no such run.")
+    return Reply(body=run)
+
+
+async def _body(call: Call) -> ProcessBody:
+    query = call.query(ProcessQuery)
+    body = await call.body(ProcessBody)
+    in_address = query.program_id or query.program_id_as_before
+    if in_address is None:
+        return body
+    if body.program_id not in (None, in_address):
+        raise InvalidFields([FieldError("ProgramId", "is another one in the address than in the body")])
+    return msgspec.structs.replace(body, program_id=in_address)
+
+
+async def _named_subscription(call: Call, body: ProcessBody) -> Subscription | None:
+    if body.subscription_id is None:
+        return None
+    subscription = await subscriptions.find(call.hub.database, body.subscription_id)
+    is_there = subscription is not None and subscription.archived_utc is None
+    if subscription is not None and is_there and call.caller.may_use(subscription.program_id):
+        return subscription
+    if call.caller.has_every_program:
+        raise InvalidFields([FieldError("SubscriptionId", "is not a known subscription")])
+    raise NotAllowed("This key is not for this subscription.", code="program_not_allowed")
+
+
+async def _need_program(call: Call, program_id: str) -> None:
+    call.caller.need_program(program_id)
+    if not is_id(program_id) or await programs.find(call.hub.database, program_id) is None:
+        raise InvalidFields([FieldError("ProgramId", "is not a known Program")])
+
+
+async def _run(
+    call: Call, scope: Scope, chosen: list[Subscription], body: ProcessBody, trigger: Trigger
+) -> Reply:
+    hub = call.hub
+    run_id = await hub.runner.begin(scope, chosen, body, trigger=trigger, requested_by=call.caller.key_id)
+    if body.wait:
+        counts = await hub.runner.wait(run_id, scope.program_id, hub.settings.run_wait_seconds)
+        if counts is not None:
+            return Reply(body=RunResult(run_id=run_id, **msgspec.structs.asdict(counts)))
+    return Reply(status=202, headers={"Location": f"/runs/{run_id}"})
+
+
+async def _rehearse(call: Call, scope: Scope, chosen: list[Subscription], body: ProcessBody) -> Reply:
+    hub = call.hub
+    if scope.day is None and scope.event_uuids is None:
+        scope = await hub.runner.pending_scope(scope, chosen)
+    rehearsal = Rehearsal(hub.database, hub.participants, hub.payloads)
+    counts = await rehearsal.perform(hub.runner.entries(scope), chosen, replay=body.replay)
+    fields: dict[str, Any] = msgspec.structs.asdict(counts)
+    return Reply(body=RunResult(run_id=new_id(), previews=rehearsal.previews, **fields))
+
+
+ROUTES = (process_events, run_subscription, list_runs, get_run)

@@ -1,0 +1,298 @@
+"""Subscribers over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.paths import id_faults, id_in_path
+from learning_hub.api.subscriptions import archive_all
+from learning_hub.connectors.base import CheckResult
+from learning_hub.connectors.registry import KINDS
+from learning_hub.model.audit import Action
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields, LearningHubError, NotFound
+from learning_hub.model.fields import collect
+from learning_hub.model.json_values import read_json, write_json
+from learning_hub.model.subscriber import ShownSubscriber, Subscriber, SubscriberBody
+from learning_hub.store import audit, participants, subscribers
+from learning_hub.store.vault import Vault
+
+EXAMPLE_SETTINGS = {
+    "BaseUrl": "https://members.example.org",
+    "TimeZone": "America/New_York",
+    "ParticipantLookup": "email",
+}
+EXAMPLE_BODY = {
+    "Name": "Association iMIS",
+    "Connector": "imis",
+    "Settings": EXAMPLE_SETTINGS,
+    "Credentials": {"Username": "learning-hub", "Password": "(the password)"},
+}
+EXAMPLE = {
+    "SubscriberId": "imis",
+    "Name": "Association iMIS",
+    "Connector": "imis",
+    "Settings": EXAMPLE_SETTINGS,
+    "HasCredentials": True,
+    "CredentialFields": ["Username", "Password"],
+    "CreatedUtc": "2026-11-22T08:00:00Z",
+    "ChangedUtc": "2026-11-22T08:00:00Z",
+    "ArchivedUtc": None,
+}
+EXAMPLE_CHECK = {"Works": True, "Findings": ["Signed in as learning-hub."]}
+
+
+@route(
+    Operation(
+        method="PUT",
+        path="/subscribers/{SubscriberId}",
+        operation_id="putSubscriber",
+        summary="Make or change a subscriber",
+        description=(
+            "For iMIS, Settings are BaseUrl, TimeZone, ParticipantLookup, MaxConcurrency and ActivityKeyProperty, and "
+            "Credentials either Username and Password or ClientId, ClientSecret and RefreshToken. A PUT without "
+            "Credentials keeps them. The kind of system cannot be changed."
+        ),
+        tag="Setting up",
+        scopes=("admin",),
+        body=SubscriberBody,
+        body_example=EXAMPLE_BODY,
+        answers=(
+            Answer(status=201, meaning="It was made.", body=ShownSubscriber, example=EXAMPLE),
+            Answer(status=200, meaning="It was there, and is like this now.", body=ShownSubscriber, example=EXAMPLE),
+        ),
+        errors=(400, 409, 413, 415),
+    )
+)
+async def put_subscriber(call: Call) -> Reply:
+    values, errors = collect(await call.fields(), SubscriberBody)
+    wanted = _Wanted(call, values, id_faults(call, "SubscriberId") + errors)
+    subscriber_id = call.path["SubscriberId"]
+    vault = call.hub.vault
+    async with call.hub.database.transaction() as connection:
+        await subscribers.lock(connection, subscriber_id)
+        there = await subscribers.find(connection, subscriber_id)
+        wanted.need_fit(there)
+        if there and wanted.describes(there):
+            return Reply(body=shown(there, vault))
+        put = await subscribers.put(
+            connection,
+            subscriber_id,
+            name=wanted.name,
+            connector=wanted.connector,
+            settings=wanted.settings,
+            encrypted_credentials=None if wanted.credentials is None else vault.encrypt(wanted.credentials),
+            max_concurrency=KINDS[wanted.connector].max_concurrency(wanted.settings),
+        )
+        if there and put.settings != there.settings:
+            await participants.forget_looked_up(connection, subscriber_id)
+        action: Action = "update" if there else "create"
+        before, after = (shown(there, vault) if there else None), shown(put, vault)
+        await audit.write(connection, call.caller, action, "subscriber", subscriber_id, before=before, after=after)
+    call.hub.bells.ring(call.hub.bells.deliveries)
+    return Reply(status=200 if there else 201, body=after)
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/subscribers",
+        operation_id="listSubscribers",
+        summary="List subscribers",
+        tag="Setting up",
+        scopes=("process", "staff", "admin"),
+        query=PageQuery,
+        answers=(
+            Answer(
+                status=200,
+                meaning="Subscribers by id; with a key for some Programs, those that get events of them.",
+                body=Page[ShownSubscriber],
+                example={"Items": [EXAMPLE], "NextCursor": None},
+            ),
+        ),
+        errors=(304, 400),
+    )
+)
+async def list_subscribers(call: Call) -> Reply:
+    query = call.query(PageQuery)
+    within = None if call.caller.has_every_program else list(call.caller.programs)
+    after = read_text_cursor(query.cursor)
+    found = await subscribers.page(call.hub.database, within, after, query.limit + 1)
+    return Reply(body=page_of([shown(one, call.hub.vault) for one in found], query.limit, "subscriber_id"))
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/subscribers/{SubscriberId}",
+        operation_id="getSubscriber",
+        summary="Read a subscriber, without its credentials",
+        tag="Setting up",
+        scopes=("process", "staff", "admin"),
+        answers=(Answer(status=200, meaning="The subscriber.", body=ShownSubscriber, example=EXAMPLE),),
+        errors=(304, 400, 404),
+    )
+)
+async def get_subscriber(call: Call) -> Reply:
+    return Reply(body=shown(await _need(call), call.hub.vault))
+
+
+@route(
+    Operation(
+        method="DELETE",
+        path="/subscribers/{SubscriberId}",
+        operation_id="archiveSubscriber",
+        summary="Archive a subscriber: it gets nothing more, its history stays",
+        description="Its subscriptions are archived with it. A PUT brings it back, its subscriptions one by one.",
+        tag="Setting up",
+        scopes=("admin",),
+        answers=(Answer(status=204, meaning="It is archived, now or before."),),
+        errors=(400, 404),
+    )
+)
+async def archive_subscriber(call: Call) -> Reply:
+    there = await _need(call)
+    subscriber_id = there.subscriber_id
+    async with call.hub.database.transaction() as connection:
+        await subscribers.lock(connection, subscriber_id)
+        there = await subscribers.find(connection, subscriber_id) or there
+        after = await subscribers.archive(connection, subscriber_id)
+        if after and there.archived_utc is None:
+            before, then = shown(there, call.hub.vault), shown(after, call.hub.vault)
+            await audit.write(
+                connection, call.caller, "archive", "subscriber", subscriber_id, before=before, after=then
+            )
+        await archive_all(connection, call.caller, subscriber_id=subscriber_id)
+    return Reply(status=204)
+
+
+@route(
+    Operation(
+        method="POST",
+        path="/subscribers/{SubscriberId}/check",
+        operation_id="checkSubscriber",
+        summary="Sign in at a subscriber and say what was found; nothing is written there",
+        tag="Setting up",
+        scopes=("staff", "admin"),
+        answers=(
+            Answer(
+                status=200,
+                meaning="What was found, in words, also where it does not work.",
+                body=CheckResult,
+                example=EXAMPLE_CHECK,
+            ),
+        ),
+        errors=(400, 404),
+    )
+)
+async def check_subscriber(call: Call) -> Reply:
+    subscriber = await _need(call)
+    try:
+        credentials = await subscribers.credentials(call.hub.database, call.hub.vault, subscriber.subscriber_id)
+    except LearningHubError as error:
+        return Reply(body=CheckResult(works=False, findings=[error.detail]))
+    if not credentials:
+        return Reply(body=CheckResult(works=False, findings=["There are no credentials to sign in with."]))
+    connector = call.hub.registry.connector(subscriber.connector, subscriber.settings, credentials)
+    try:
+        return Reply(body=await connector.check())
+    finally:
+        await connector.close()
+
+
+def shown(subscriber: Subscriber, vault: Vault) -> ShownSubscriber:
+    """The subscriber as it may be shown."""
+    return ShownSubscriber(
+        subscriber_id=subscriber.subscriber_id,
+        name=subscriber.name,
+        connector=subscriber.connector,
+        settings=subscriber.settings,
+        has_credentials=subscriber.encrypted_credentials is not None,
+        credential_fields=_credential_fields(subscriber, vault),
+        created_utc=subscriber.created_utc,
+        changed_utc=subscriber.changed_utc,
+        archived_utc=subscriber.archived_utc,
+    )
+
+
+def _credential_fields(subscriber: Subscriber, vault: Vault) -> list[str]:
+    if subscriber.encrypted_credentials is None:
+        return []
+    try:
+        return list(vault.decrypt(subscriber.encrypted_credentials))
+    except LearningHubError:
+        return []
+
+
+async def _need(call: Call) -> Subscriber:
+    """The subscriber of the path; one that the key's Programs have nothing to do with is not there for it."""
+    subscriber_id = id_in_path(call, "SubscriberId")
+    subscriber = await subscribers.find(call.hub.database, subscriber_id)
+    is_visible = call.caller.has_every_program or await subscribers.is_used_by(
+        call.hub.database, subscriber_id, list(call.caller.programs)
+    )
+    if subscriber is None or not is_visible:
+        raise NotFound(f"There is no subscriber {subscriber_id}.")
+    return subscriber
+
+
+class _Wanted:
+    """What a PUT asks for; its errors are gathered until what is there is known."""
+
+    def __init__(self, call: Call, values: dict[str, Any], errors: list[FieldError]) -> None:
+        self.errors = errors
+        self.name: str = values.get("name", "")
+        self.connector: str = values.get("connector", "")
+        self.settings: dict[str, Any] = self._object("Settings", values.get("settings", b"{}")) or {}
+        self.credentials = self._object("Credentials", values.get("credentials"))
+        bad = {error.field.partition(".")[0] for error in errors}
+        if "Connector" in bad:
+            return
+        if objection := call.hub.registry.check_kind(self.connector):
+            errors.append(FieldError("Connector", objection))
+            return
+        if "Settings" not in bad:
+            errors += call.hub.registry.check_settings(self.connector, self.settings)
+        if "Credentials" not in bad and self.credentials is not None:
+            errors += KINDS[self.connector].check_credentials(self.credentials)
+
+    def need_fit(self, there: Subscriber | None) -> None:
+        """
+        Go on only if this can be saved over *there*.
+
+        Raises:
+            InvalidFields: With every bad field.
+            Conflict: The subscriber is of another kind.
+        """
+        if self.credentials is None and not (there and there.encrypted_credentials):
+            known = any(error.field.partition(".")[0] in ("Credentials", "Connector") for error in self.errors)
+            self.errors += [] if known else [FieldError("Credentials", "is required for a new subscriber")]
+        if self.errors:
+            raise InvalidFields(self.errors)
+        if there and there.connector != self.connector:
+            raise Conflict(
+                f"{there.subscriber_id} is of the kind {there.connector}, which cannot be changed.",
+                code="connector_differs",
+            )
+
+    def describes(self, there: Subscriber) -> bool:
+        """Whether *there* already is what is wanted; credentials that were sent are always new."""
+        return (
+            self.credentials is None
+            and there.archived_utc is None
+            and self.name == there.name
+            and write_json(self.settings) == write_json(there.settings)
+        )
+
+    def _object(self, field: str, raw: bytes | None) -> dict[str, Any] | None:
+        if raw is None or raw.strip() == b"null":
+            return None
+        value = read_json(raw)
+        if isinstance(value, dict):
+            return value
+        self.errors.append(FieldError(field, "must be an object"))
+        return None
+
+
+ROUTES = (put_subscriber, list_subscribers, get_subscriber, archive_subscriber, check_subscriber)

@@ -1,0 +1,20 @@
+"""How a command begins: settings are read once, and logging is set up by them."""
+
+from __future__ import annotations
+
+from learning_hub.logs import configure_logging
+from learning_hub.settings import Settings, read_settings
+
+
+def begin_service() -> Settings:
+    """The settings of a program that runs for long, logging as they say."""
+    settings = read_settings()
+    configure_logging(settings.log_format, settings.log_level)
+    return settings
+
+
+def begin_command() -> Settings:
+    """The settings of a command that answers and ends; it logs nothing but what went wrong within the hub."""
+    settings = read_settings()
+    configure_logging(settings.log_format, "critical")
+    return settings

@@ -1,0 +1,106 @@
+"""
+Several hub processes behind one port.
+
+The parent holds the port and keeps its members running: it starts one again that ends. A member hears of its parent's
+death by the end of its standard input, so that none outlives it. `python -m learning_hub.cli.members` is a member.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+
+from learning_hub.settings import PREFIX, Settings
+
+log = logging.getLogger(__name__)
+
+AGAIN_AFTER_SECONDS = 1
+
+
+async def run_members(count: int, listener: socket.socket, database_address: str, *, with_worker: bool) -> None:
+    """Keep *count* hub processes serving on *listener* until cancelled, then end them cleanly."""
+    arguments = [str(listener.fileno()), *([] if with_worker else ["--no-worker"])]
+    # The embedded server is the parent's: members only connect to it.
+    environment = {**os.environ, f"{PREFIX}DATABASE_URL": database_address}
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(_keep_member(arguments, listener.fileno(), environment))
+
+
+async def _keep_member(arguments: list[str], descriptor: int, environment: dict[str, str]) -> None:
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "learning_hub.cli.members",
+            *arguments,
+            stdin=PIPE,
+            pass_fds=[descriptor],
+            env=environment,
+        )
+        try:
+            status = await process.wait()
+        except asyncio.CancelledError:
+            await _end(process)
+            raise
+        log.error("member_ended", extra={"pid": process.pid, "status": status})
+        await asyncio.sleep(AGAIN_AFTER_SECONDS)
+
+
+async def _end(process: Process) -> None:
+    """End a member cleanly; whoever does not want to wait for it cancels once more."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await process.wait()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+
+
+def main() -> None:
+    """Be a member: serve on the inherited port until SIGTERM, or until the parent is gone."""
+    from learning_hub.cli.beginning import begin_service
+    from learning_hub.cli.stopping import run_until_stopped
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("descriptor", type=int)
+    parser.add_argument("--no-worker", action="store_true")
+    arguments = parser.parse_args()
+    # Ctrl-C reaches the whole group; when to end is the parent's to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listener = socket.socket(fileno=arguments.descriptor)
+    work = _serve_until_orphaned(begin_service(), listener, with_worker=not arguments.no_worker)
+    run_until_stopped(work, [signal.SIGTERM])
+
+
+async def _serve_until_orphaned(settings: Settings, listener: socket.socket, *, with_worker: bool) -> None:
+    serving = asyncio.create_task(_serve(settings, listener, with_worker=with_worker))
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), serving.cancel)
+    try:
+        await serving
+    finally:
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+
+
+async def _serve(settings: Settings, listener: socket.socket, *, with_worker: bool) -> None:
+    from learning_hub.cli.serving import serve_app
+    from learning_hub.main import open_database, run_hub
+
+    async with (
+        open_database(settings, migrate=False) as database,
+        run_hub(settings, database, with_worker=with_worker) as app,
+    ):
+        await serve_app(app, listener, settings)
+
+
+if __name__ == "__main__":
+    main()

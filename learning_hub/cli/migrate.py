@@ -1,0 +1,23 @@
+"""learning-hub migrate."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database up to date; one that is up to date stays as it is."""
+    import asyncio
+
+    from learning_hub.cli.beginning import begin_command
+    from learning_hub.main import bring_up_to_date, run_database_server
+
+    settings = begin_command()
+
+    async def apply() -> None:
+        async with run_database_server(settings) as address:
+            await bring_up_to_date(address)
+
+    asyncio.run(apply())
+    click.echo("The database is up to date.")

@@ -1,0 +1,54 @@
+"""learning-hub serve."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from learning_hub.cli.options import json_option
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port to listen on; 0 for a free one."
+)
+@click.option("--no-worker", is_flag=True, help="Take events and make deliveries; leave sending to other processes.")
+@click.option(
+    "--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Hub processes that share the port."
+)
+@click.option("--no-migrate", is_flag=True, help="Refuse to start on a database that is not up to date.")
+@json_option
+def serve(*, host: str, port: int, no_worker: bool, processes: int, no_migrate: bool, as_json: bool) -> None:
+    """
+    Serve the hub until SIGTERM or Ctrl-C.
+
+    Brings the database up to date first. Where LEARNING_HUB_DATABASE_URL is not set, a PostgreSQL server of the hub's
+    own runs along, with its data under LEARNING_HUB_HOME.
+    """
+    from learning_hub.cli.beginning import begin_service
+    from learning_hub.cli.members import run_members
+    from learning_hub.cli.serving import announce, bind, listen, serve_app
+    from learning_hub.cli.stopping import run_until_stopped
+    from learning_hub.main import bring_up_to_date, open_database, run_database_server, run_hub
+
+    settings = begin_service()
+    listener = bind(host, port)
+
+    async def serve_here() -> None:
+        async with (
+            open_database(settings, migrate=not no_migrate) as database,
+            run_hub(settings, database, with_worker=not no_worker) as app,
+        ):
+            listen(listener)
+            announce(listener, settings, as_json=as_json)
+            await serve_app(app, listener, settings)
+
+    async def serve_in_members() -> None:
+        async with run_database_server(settings) as address:
+            await bring_up_to_date(address, migrate=not no_migrate)
+            listen(listener)
+            announce(listener, settings, as_json=as_json)
+            await run_members(processes, listener, address, with_worker=not no_worker)
+
+    with listener:
+        run_until_stopped(serve_here() if processes == 1 else serve_in_members())

@@ -1,0 +1,121 @@
+"""Serving the hub over HTTP on a port that is bound first, so that one in use is told before anything else starts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import rich_click as click
+import uvicorn
+
+import learning_hub
+from learning_hub.cli.failing import FailedError
+from learning_hub.settings import Settings
+
+BACKLOG = 2048
+# Longer than clients and proxies keep an idle connection, so that none is closed under a request.
+KEEP_ALIVE_SECONDS = 75
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked for, not bound
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """
+    A socket bound to *host* and *port*, 0 for a free one; it takes no connections yet.
+
+    Raises:
+        FailedError: The port is in use, or the host is none of this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise FailedError(f"{host} is no address to listen on: {error.strerror or error}.") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise cannot_listen(host, port, error) from error
+    return listener
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> FailedError:
+    """The failure for a port that cannot be had."""
+    return FailedError(f"Cannot listen on port {port} of {host}: {error.strerror}. Choose another one with --port.")
+
+
+def listen(listener: socket.socket) -> None:
+    """
+    Take connections from now on; they wait until the hub accepts them.
+
+    Raises:
+        FailedError: Somebody else bound the same port at the same time and was faster.
+    """
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        host, port = listener.getsockname()[:2]
+        raise cannot_listen(host, port, error) from error
+
+
+def announce(listener: socket.socket, settings: Settings, *, as_json: bool) -> None:
+    """Print where the hub is served, and how to make a first key where none is set."""
+    address = address_of(listener)
+    if as_json:
+        addresses = {"Address": address, "Documentation": f"{address}/schema", "Console": f"{address}/console"}
+        click.echo(json.dumps(addresses))
+    else:
+        click.echo(f"Learning Hub {learning_hub.__version__} at {address}")
+        click.echo(f"API documentation at {address}/schema, console at {address}/console")
+    if settings.admin_key is None:
+        click.echo(
+            "LEARNING_HUB_ADMIN_KEY is not set. Make a key to begin with:\n"
+            '  learning-hub key create --name "First admin" --program "*" --scope admin',
+            err=True,
+        )
+
+
+def address_of(listener: socket.socket) -> str:
+    """The base address that reaches *listener* from this machine."""
+    host, port = listener.getsockname()[:2]
+    host = EVERY_ADDRESS.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve_app(app: Any, listener: socket.socket, settings: Settings) -> None:
+    """Serve *app* until cancelled; requests under way then get their answers, within the time of one delivery."""
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=math.ceil(settings.send_timeout_seconds),
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers: `stopping` has them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -1,0 +1,25 @@
+"""learning-hub work."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+
+@click.command()
+@click.option("--no-migrate", is_flag=True, help="Refuse to start on a database that is not up to date.")
+def work(*, no_migrate: bool) -> None:
+    """Make and carry out deliveries, without HTTP, until SIGTERM or Ctrl-C."""
+    import asyncio
+
+    from learning_hub.cli.beginning import begin_service
+    from learning_hub.cli.stopping import run_until_stopped
+    from learning_hub.main import open_database, run_worker
+
+    settings = begin_service()
+
+    async def deliver() -> None:
+        async with open_database(settings, migrate=not no_migrate) as database, run_worker(settings, database):
+            click.echo("Delivering. Stop with Ctrl-C.")
+            await asyncio.Event().wait()
+
+    run_until_stopped(deliver())

@@ -1,0 +1,32 @@
+"""
+iMIS as a subscriber.
+
+    settings       what a subscription and a subscriber say about a site, checked
+    token  api     the account's token; signed-in calls
+    wire           the shapes on the wire
+    answers        what an answer means for a delivery
+    activity panel definition    a shipment laid out in columns
+    record records               a record as it should be; bringing it there once
+    participants   who somebody is at the site
+    examination    what the check of a subscriber finds
+    connector      all of it behind the interface the worker knows
+"""
+
+from learning_hub.connectors.imis.connector import ImisConnector, check_template
+from learning_hub.connectors.imis.settings import (
+    check_credentials,
+    check_settings,
+    check_target,
+    max_concurrency,
+    time_zone,
+)
+
+__all__ = [
+    "ImisConnector",
+    "check_credentials",
+    "check_settings",
+    "check_target",
+    "check_template",
+    "max_concurrency",
+    "time_zone",
+]

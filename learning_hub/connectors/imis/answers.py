@@ -1,0 +1,129 @@
+"""
+What an answer of iMIS means for the delivery.
+
+    Failed        ends a conversation with iMIS; holds the outcome that the worker will get
+    error_text    iMIS's own words
+    outcome_of    from an answer that is no success to an outcome
+
+Sources: the hub's contract, section 6, which counts where the iMIS reference (sections 6 and 12) says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from learning_hub.connectors.base import Postponed, Refused, Unknown
+from learning_hub.connectors.http import Answer, NotSent, OutcomeUnknown
+from learning_hub.connectors.imis.wire import member, read_object, values_of
+from learning_hub.model.clock import now
+
+LONGEST_WORDS = 500
+_AWAY = {502: "connection_failed", 503: "connection_failed", 504: "timed_out"}
+
+
+class Failed(Exception):
+    """The conversation is over; *outcome* says why, and the connector returns it."""
+
+    def __init__(self, outcome: Postponed | Refused | Unknown) -> None:
+        super().__init__(outcome.message)
+        self.outcome = outcome
+
+
+def outcome_of(answer: Answer, doing: str, *, wrote: bool) -> Postponed | Refused:
+    """
+    The outcome that follows from an answer that is no success; 401 is not among them, the caller renews first.
+
+    Args:
+        answer: With a status of 300 or more.
+        doing: What the request was to do, for the sentence (`write the activity`).
+        wrote: Whether it was to change something; then some answers leave open whether it did.
+    """
+    message = f"iMIS did not {doing}: {answer.status}{_said(answer)}"
+    status, wait = answer.status, retry_after_seconds(answer)
+    if status == 429:
+        return Postponed(code="rate_limited", message=message, retry_after_seconds=wait)
+    if status == 408:
+        return Postponed(code="timed_out", message=message, retry_after_seconds=wait, in_doubt=wrote)
+    if status in _AWAY:
+        return Postponed(
+            code=_AWAY[status],
+            message=message,
+            retry_after_seconds=wait,
+            subscriber_is_away=True,
+            # A gateway that gave up does not know what became of the request behind it.
+            in_doubt=wrote and status != 503,
+        )
+    if status == 425 or (status >= 500 and status != 501):
+        return Postponed(
+            code="subscriber_error", message=message, retry_after_seconds=wait, in_doubt=wrote and status >= 500
+        )
+    return Refused(code="refused", message=message)
+
+
+def unanswered(result: NotSent | OutcomeUnknown, doing: str, *, wrote: bool) -> Postponed | Unknown:
+    """The outcome where there was no whole answer: unknown only if something may have been changed."""
+    message = f"iMIS could not be asked to {doing}. {result.message}"
+    if isinstance(result, OutcomeUnknown) and wrote:
+        return Unknown(code=result.code, message=message)
+    return Postponed(code=result.code, message=message, subscriber_is_away=True)
+
+
+def rubbish(answer: Answer, doing: str, *, wrote: bool) -> Postponed | Unknown:
+    """The outcome where iMIS, or something in its place, answered a success that cannot be read."""
+    said = f"{answer.status}{_said(answer)}"
+    message = f"What answered when the hub was to {doing} does not speak as iMIS does: {said}"
+    if wrote:
+        return Unknown(code="subscriber_error", message=message, subscriber_is_away=False)
+    return Postponed(code="subscriber_error", message=message)
+
+
+def error_text(answer: Answer) -> str:
+    """
+    The words of iMIS in an answer, shortened; empty where it says nothing.
+
+    Read in this order: validation results, the error of Web API, the error of OAuth, text.
+    """
+    document = read_object(answer.body)
+    if document is None:
+        is_page = "html" in answer.headers.get("content-type", "") or answer.body.lstrip()[:1] == b"<"
+        return "an HTML page" if is_page else _shorten(answer.text.strip().strip('"'))
+    errors = values_of(member(document, "Errors"))
+    said = [_validation_words(error) for error in errors if isinstance(error, dict)]
+    if not said:
+        names = ("Message", "ExceptionMessage", "error_description", "error")
+        said = [str(member(document, name)) for name in names if member(document, name)][:1]
+    return _shorten(" ".join(filter(None, said)))
+
+
+def retry_after_seconds(answer: Answer) -> float | None:
+    """The wait that `Retry-After` asks for, as seconds or as a date; None where there is none to be read."""
+    said = answer.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", said):
+        return float(said)
+    try:
+        until = parsedate_to_datetime(said)
+    except (ValueError, TypeError, IndexError):
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - now()).total_seconds())
+
+
+def _said(answer: Answer) -> str:
+    words = error_text(answer)
+    if 300 <= answer.status < 400:
+        place = _shorten(answer.headers.get("location", "another address"))
+        words = f"it points to {place}, and the hub follows no redirects"
+    return f", {words}" if words else ""
+
+
+def _validation_words(error: dict[str, object]) -> str:
+    """`CourseCode: must not be longer`: the field is named unless the message names it."""
+    message, field = str(member(error, "Message") or "is not valid"), member(error, "FieldName")
+    return message if not field or str(field).casefold() in message.casefold() else f"{field}: {message}"
+
+
+def _shorten(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_WORDS else f"{text[:LONGEST_WORDS]}…"

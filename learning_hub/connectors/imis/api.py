@@ -1,0 +1,162 @@
+"""
+The iMIS REST API as the hub uses it: a signed-in call, one record, a list, create, replace, delete.
+
+Every function raises `Failed`, with the outcome for the worker, where iMIS does not do what it was asked to.
+
+Source: iMIS reference, sections 3 to 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from learning_hub.connectors.base import Journal, Postponed, Refused
+from learning_hub.connectors.http import Answer, Request
+from learning_hub.connectors.imis.answers import Failed, error_text, outcome_of, rubbish, unanswered
+from learning_hub.connectors.imis.token import Exchanger, Tokens
+from learning_hub.connectors.imis.wire import Json, Page, identity_of, read_object, read_page, write_object
+
+_PAGE_ROWS = 100
+# Pages of one search that are read at most, so that a site that ignores filters is not read as a whole.
+_MOST_PAGES = 100
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A write succeeded; *entity* is what iMIS stored, None where it does not say."""
+
+    entity: Json | None
+
+
+class Api:
+    """Calls a site with the account of *tokens*; *exchange* makes one HTTP exchange."""
+
+    def __init__(self, base_url: str, tokens: Tokens, exchange: Exchanger) -> None:
+        self._base_url = base_url
+        self._tokens = tokens
+        self._exchange = exchange
+
+    async def get(self, entity: str, record_id: str, journal: Journal) -> Json | None:
+        """The record as it stands, None where there is none."""
+        doing = f"read {entity} {record_id}"
+        answer = await self._call("GET", _record_path(entity, record_id), doing, journal)
+        if answer.status == 404:
+            return None
+        return _read(answer, doing)
+
+    async def pages(self, entity: str, query: Mapping[str, str], journal: Journal) -> AsyncIterator[Page]:
+        """The pages of a list; *query* holds filters (`eq:…`) and whatever else the list takes."""
+        doing, offset = f"search {entity}", 0
+        for _ in range(_MOST_PAGES):
+            paging = {"limit": str(_PAGE_ROWS), "offset": str(offset)}
+            path = f"{quote(entity)}?{urlencode({**query, **paging}, quote_via=quote, safe=':$')}"
+            answer = await self._call("GET", path, doing, journal)
+            page = read_page(_read(answer, doing))
+            if page is None:
+                raise Failed(rubbish(answer, doing, wrote=False))
+            yield page
+            if page.next_offset <= offset:
+                return
+            offset = page.next_offset
+
+    async def create(self, entity: str, document: Json, journal: Journal) -> Written:
+        """Create a record."""
+        doing = f"create a record of {entity}"
+        answer = await self._call("POST", quote(entity), doing, journal, document=document)
+        if answer.status in (403, 404, 501):
+            raise Failed(_closed(outcome_of(answer, doing, wrote=True), entity))
+        if answer.status >= 300:
+            raise Failed(outcome_of(answer, doing, wrote=True))
+        return Written(_read_written(answer, doing))
+
+    async def replace(self, entity: str, record_id: str, document: Json, journal: Journal) -> Written | None:
+        """Write the whole record anew; None where there is none."""
+        doing = f"update {entity} {record_id}"
+        answer = await self._call("PUT", _record_path(entity, record_id), doing, journal, document=document)
+        if answer.status == 404:
+            return None
+        if answer.status >= 300:
+            raise Failed(outcome_of(answer, doing, wrote=True))
+        return Written(_read_written(answer, doing))
+
+    async def delete(self, entity: str, record_id: str, journal: Journal) -> bool:
+        """Delete the record; false where there is none."""
+        doing = f"delete {entity} {record_id}"
+        answer = await self._call("DELETE", _record_path(entity, record_id), doing, journal)
+        if answer.status == 404:
+            return False
+        if answer.status >= 300:
+            raise Failed(outcome_of(answer, doing, wrote=True))
+        return True
+
+    async def _call(
+        self, method: str, path: str, doing: str, journal: Journal, *, document: Json | None = None
+    ) -> Answer:
+        """
+        An answer, whatever its status is, but not 401: then the token is renewed once and the call made again.
+
+        A denied call was not carried out, so making it again doubles nothing.
+        """
+        body = None if document is None else write_object(document)
+        url = f"{self._base_url}/api/{path}"
+        token = await self._tokens.current(journal)
+        result = await self._exchange(_signed(method, url, body, token), journal)
+        if isinstance(result, Answer) and result.status == 401:
+            token = await self._tokens.current(journal, instead_of=token)
+            result = await self._exchange(_signed(method, url, body, token), journal)
+        if not isinstance(result, Answer):
+            raise Failed(unanswered(result, doing, wrote=method != "GET"))
+        if result.status == 401:
+            raise Failed(_denied(result, doing))
+        return result
+
+
+def _signed(method: str, url: str, body: bytes | None, token: str) -> Request:
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    if body is not None:
+        headers["Content-Type"] = "application/json; charset=utf-8"
+    return Request(method=method, url=url, headers=headers, body=body, wrote=method != "GET", secrets=(token,))
+
+
+def _record_path(entity: str, record_id: str) -> str:
+    """`TopClass_Learning/~10042%7C3`: several elements of an identity are joined with `|` (section 4)."""
+    return f"{quote(entity)}/{quote(record_id, safe='~')}"
+
+
+def _read(answer: Answer, doing: str) -> Json:
+    if answer.status >= 300:
+        raise Failed(outcome_of(answer, doing, wrote=False))
+    document = read_object(answer.body)
+    if document is None:
+        raise Failed(rubbish(answer, doing, wrote=False))
+    return document
+
+
+def _read_written(answer: Answer, doing: str) -> Json | None:
+    """
+    The record in the answer to a write. An empty body is a success as well; one that iMIS does not write is none.
+
+    Otherwise a portal that answers everything with a page of its own would swallow the record.
+    """
+    if not answer.body.strip():
+        return None
+    document = read_object(answer.body)
+    if document is None:
+        raise Failed(rubbish(answer, doing, wrote=True))
+    return document if identity_of(document) else None
+
+
+def _closed(outcome: Postponed | Refused, entity: str) -> Postponed | Refused:
+    """Section 8.2: the usual reason why a source that is there does not answer."""
+    advice = f"Check that {entity} is there, is marked Available via the REST API, and that the account may add to it."
+    return msgspec.structs.replace(outcome, message=f"{outcome.message.rstrip('.')}. {advice}")
+
+
+def _denied(answer: Answer, doing: str) -> Refused:
+    words = error_text(answer)
+    return Refused(
+        code="credentials_refused",
+        message=f"iMIS did not {doing}: a token just got from it was denied. {words}".strip(),
+    )

@@ -1,0 +1,61 @@
+"""
+What a column of iMIS takes, and what it makes of a value.
+
+Source: iMIS reference, section 9.2.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
+from typing import Any
+
+import msgspec
+
+from learning_hub.connectors.imis.wire import Json, Value, member, unwrap
+from learning_hub.model.json_values import SpelledDecimal
+
+_DECIMAL_KINDS = ("Decimal", "Monetary")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+class Column(msgspec.Struct, frozen=True):
+    """*kind* is the `PropertyTypeName`; *scale* the digits after the point, None where it is not told."""
+
+    kind: str
+    scale: int | None = None
+    is_date_only: bool = False
+
+    def wanted(self, value: Value) -> Value:
+        """A whole number as a decimal where the column is one, so that it goes out wrapped as one."""
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        return SpelledDecimal(str(value)) if is_whole and self.kind in _DECIMAL_KINDS else value
+
+    def stored(self, value: Value) -> Value:
+        """What iMIS keeps of *value*: decimals are rounded half up, a column for days drops the time."""
+        if value is None or isinstance(value, bool):
+            return value
+        if self.kind in _DECIMAL_KINDS and self.scale is not None:
+            return _rounded(value, self.scale)
+        if self.is_date_only and isinstance(value, str) and (day := _DAY.match(value)):
+            return day[0]
+        return value
+
+
+def read_column(definition: Json) -> Column:
+    """A column as a definition of the source describes it."""
+    scale = unwrap(member(definition, "Scale"))
+    return Column(
+        kind=str(member(definition, "PropertyTypeName")),
+        scale=scale if isinstance(scale, int) and 0 <= scale <= 38 else None,
+        is_date_only=unwrap(member(definition, "DateTimeDataType")) == 1,
+    )
+
+
+def _rounded(value: Any, scale: int) -> Value:
+    try:
+        with localcontext(prec=100):
+            number = Decimal(str(value)).quantize(Decimal(1).scaleb(-scale), rounding=ROUND_HALF_UP)
+    except InvalidOperation:
+        return value if isinstance(value, str | int | Decimal) else None
+    return number

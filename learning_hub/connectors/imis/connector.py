@@ -1,0 +1,198 @@
+"""The connector for iMIS: from a shipment to an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from learning_hub.connectors.addresses import Guard
+from learning_hub.connectors.base import (
+    CheckResult,
+    Exchange,
+    Journal,
+    Outcome,
+    ParticipantResult,
+    Postponed,
+    Refused,
+    Shipment,
+    TemplateProblem,
+    Unknown,
+)
+from learning_hub.connectors.http import Request, Result, TargetNotAllowed, exchange, open_client
+from learning_hub.connectors.imis import activity, panel
+from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.definition import Definitions
+from learning_hub.connectors.imis.examination import examine
+from learning_hub.connectors.imis.participants import find_participant
+from learning_hub.connectors.imis.record import Record
+from learning_hub.connectors.imis.records import Records
+from learning_hub.connectors.imis.settings import (
+    USUAL_KEY_PROPERTY,
+    PanelTarget,
+    read_credentials,
+    read_settings,
+    read_target,
+)
+from learning_hub.connectors.imis.token import KeepRefreshToken, Tokens
+from learning_hub.connectors.imis.wire import differing
+
+T = TypeVar("T")
+Ended = Postponed | Refused | Unknown
+
+
+class ImisConnector:
+    """
+    Speaks to one iMIS site with one account.
+
+    Args:
+        settings: Found right by `check_settings`.
+        credentials: Found right by `check_credentials`.
+        guard: Judges every address that is connected to.
+        timeout_seconds: For each HTTP exchange; a shipment takes up to six of them, a sign-in included.
+        keep_refresh_token: Is told a new refresh token, which the site gives in place of the one used up.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        credentials: Mapping[str, Any],
+        *,
+        guard: Guard,
+        timeout_seconds: float,
+        keep_refresh_token: KeepRefreshToken | None = None,
+    ) -> None:
+        self._settings = read_settings(settings)
+        self._timeout_seconds = timeout_seconds
+        self._client = open_client(guard)
+        base_url = self._settings.base_url
+        account = read_credentials(credentials)
+        self._tokens = Tokens(base_url, account, self._exchange, keep_refresh_token)
+        self._api = Api(base_url, self._tokens, self._exchange)
+        self._definitions = Definitions(self._api)
+        self._zone = ZoneInfo(self._settings.time_zone)
+        self._records = Records(self._api, self._zone)
+
+    async def find_participant(self, publisher_participant_id: str, journal: Journal) -> ParticipantResult:
+        """Who the publisher's participant is at the site, by its `ParticipantLookup`."""
+        way = self._settings.participant_lookup
+        found = await _ended(find_participant(self._api, way, publisher_participant_id, journal))
+        if isinstance(found, Unknown):
+            return Postponed(code=found.code, message=found.message, subscriber_is_away=found.subscriber_is_away)
+        return found
+
+    async def send(self, shipment: Shipment, journal: Journal) -> Outcome:
+        """Bring the payload to the site as one record, new or updated."""
+
+        async def bring() -> Outcome:
+            record = await self._lay_out(shipment, journal)
+            return await self._records.bring(record, shipment, journal)
+
+        return _doubting(await _ended(bring()), shipment)
+
+    async def remove(self, shipment: Shipment, journal: Journal) -> Outcome:
+        """Take the source record's record back."""
+
+        async def take_back() -> Outcome:
+            record = await self._lay_out(shipment, journal)
+            return await self._records.take_back(record, shipment, journal)
+
+        return _doubting(await _ended(take_back()), shipment)
+
+    async def read_back(self, shipment: Shipment, journal: Journal) -> dict[str, Any] | Ended | None:
+        """
+        The values of the source record's record by column, as they stand at the site; None where there is none.
+
+        An outcome where the site could not be asked.
+        """
+
+        async def read() -> dict[str, Any] | None:
+            record = await self._lay_out(shipment, journal)
+            found = await self._records.find(record, shipment, journal)
+            return found.values if found else None
+
+        return await _ended(read())
+
+    async def differences(self, shipment: Shipment, journal: Journal) -> list[str] | Ended | None:
+        """
+        The columns in which the record at the site differs from the shipment; None where there is no record.
+
+        An outcome where the site could not be asked.
+        """
+
+        async def compare() -> list[str] | None:
+            record = await self._lay_out(shipment, journal)
+            found = await self._records.find(record, shipment, journal)
+            return differing(record.stored_values, found.values, self._zone) if found else None
+
+        return await _ended(compare())
+
+    async def check(self) -> CheckResult:
+        """Sign in, also if the credentials were refused before, and read one page of what is needed."""
+        self._tokens.forget()
+        return await examine(self._api, self._tokens, self._settings, NoJournal())
+
+    def forget(self) -> None:
+        """Forget that the credentials were refused: the next call signs in again."""
+        self._tokens.forget()
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.aclose()
+
+    async def _lay_out(self, shipment: Shipment, journal: Journal) -> Record:
+        target = read_target(shipment.target)
+        if not isinstance(target, PanelTarget):
+            return activity.lay_out(shipment, self._settings.activity_key_property)
+        needed = set(shipment.payload) | ({target.key_property} if target.key_property else set())
+        columns = await self._definitions.columns(target.name, journal, needed=needed)
+        return panel.lay_out(shipment, target, columns)
+
+    async def _exchange(self, request: Request, journal: Journal) -> Result:
+        try:
+            return await exchange(self._client, request, journal, timeout_seconds=self._timeout_seconds)
+        except TargetNotAllowed as objection:
+            raise Failed(Refused(code="target_not_allowed", message=str(objection))) from objection
+
+
+class NoJournal:
+    """Takes nothing down: a check is no try at a delivery."""
+
+    def record(self, exchange: Exchange, *, wrote: bool) -> None:
+        pass
+
+
+def check_template(
+    target: Mapping[str, Any], template: Mapping[str, Any], settings: Mapping[str, Any] | None = None
+) -> list[TemplateProblem]:
+    """
+    What in *template* this *target* cannot take, as far as can be told without asking the site.
+
+    Args:
+        target: Found right by `check_target`.
+        template: The template of one category.
+        settings: Of the subscriber; without them `ActivityKeyProperty` is taken to be the usual one.
+    """
+    read = read_target(target)
+    if isinstance(read, PanelTarget):
+        return panel.check_template(template, read)
+    key_property = (settings or {}).get("ActivityKeyProperty") or USUAL_KEY_PROPERTY
+    return activity.check_template(template, key_property)
+
+
+async def _ended(talk: Awaitable[T]) -> T | Ended:
+    """What a conversation with the site came to, also where it failed."""
+    try:
+        return await talk
+    except Failed as failed:
+        return failed.outcome
+
+
+def _doubting(outcome: Outcome, shipment: Shipment) -> Outcome:
+    """A try that began in doubt and was postponed leaves the doubt as it was."""
+    if isinstance(outcome, Postponed) and shipment.outcome_unknown and not outcome.in_doubt:
+        return msgspec.structs.replace(outcome, in_doubt=True)
+    return outcome

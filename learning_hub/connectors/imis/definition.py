@@ -1,0 +1,58 @@
+"""
+Which columns a panel source has, asked of the site and remembered for a while.
+
+Some versions of iMIS pass over an unknown column in silence, so the hub looks before it writes.
+
+Source: iMIS reference, section 9.
+"""
+
+from __future__ import annotations
+
+import time
+
+from learning_hub.connectors.base import Journal, Refused
+from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.column import Column, read_column
+from learning_hub.connectors.imis.wire import member, values_of
+
+REMEMBERED_SECONDS = 600
+
+
+class Definitions:
+    """Asks through *api*."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._remembered: dict[str, tuple[float, dict[str, Column] | None]] = {}
+
+    async def columns(self, panel: str, journal: Journal, *, needed: set[str]) -> dict[str, Column] | None:
+        """
+        The columns by name, None where the site does not tell.
+
+        A definition that lacks one of the columns *needed* is read anew, since it may have been added meanwhile.
+
+        Raises:
+            Failed: The site is away, or the sign-in was refused.
+        """
+        at, columns = self._remembered.get(panel, (0.0, None))
+        is_known = panel in self._remembered and time.monotonic() - at < REMEMBERED_SECONDS
+        if not is_known or (columns is not None and _lacks(columns, needed)):
+            columns = await self._ask(panel, journal)
+            self._remembered[panel] = (time.monotonic(), columns)
+        return columns
+
+    async def _ask(self, panel: str, journal: Journal) -> dict[str, Column] | None:
+        try:
+            document = await self._api.get("BOEntityDefinition", panel, journal)
+        except Failed as failed:
+            if isinstance(failed.outcome, Refused) and failed.outcome.code == "refused":
+                # Not every account may read definitions, and not every site serves them; rows work all the same.
+                return None
+            raise
+        described = [one for one in values_of(member(document or {}, "Properties")) if isinstance(one, dict)]
+        return {str(member(one, "Name")): read_column(one) for one in described if member(one, "Name")} or None
+
+
+def _lacks(columns: dict[str, Column], needed: set[str]) -> bool:
+    return not {name.casefold() for name in needed} <= {name.casefold() for name in columns}

@@ -1,0 +1,83 @@
+"""
+Rows of a panel source: a shipment laid out in its columns.
+
+Source: iMIS reference, section 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from learning_hub.connectors.base import Shipment, TemplateProblem
+from learning_hub.connectors.imis.column import Column
+from learning_hub.connectors.imis.record import Record, is_single_value, plain_value, template_error
+from learning_hub.connectors.imis.settings import PanelTarget
+
+_FILLED_BY_THE_HUB = {"id", "partyid", "ordinal"}
+_UNKNOWN = Column("")
+_FILLED_BY_IMIS = {"createdon", "updatedon", "createdbyuserkey", "updatedbyuserkey"}
+
+
+def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Column] | None) -> Record:
+    """
+    The row a shipment asks for.
+
+    Args:
+        shipment: With a payload whose keys are columns of the source.
+        target: Names the source, and the column for the record key if there is one.
+        columns: Those of the source by name, None where the site does not tell.
+
+    Raises:
+        Failed: The payload has a key that is no column, or a value that is no single value.
+    """
+    problems = check_template(shipment.payload, target)
+    if problems:
+        raise template_error(" ".join(f"{problem.place}: {problem.message}" for problem in problems))
+    known = None if columns is None else {name.casefold(): name for name in columns}
+    wanted = {**shipment.payload, **({target.key_property: shipment.record_key} if target.key_property else {})}
+    values, stored = {}, {}
+    for given, value in wanted.items():
+        name = given if known is None else known.get(given.casefold())
+        if name is None:
+            raise template_error(f"{target.name} has no column {given}. It has {', '.join(columns or ())}.")
+        column = (columns or {}).get(name, _UNKNOWN)
+        values[name] = column.wanted(plain_value(given, value))
+        stored[name] = column.stored(values[name])
+    return Record(
+        entity=target.name,
+        party_id=shipment.participant_id,
+        values=values,
+        stored_values=stored,
+        key_property=target.key_property,
+        key=shipment.record_key,
+        identity_columns=("ID", "Ordinal"),
+        party_columns=("ID", "PartyId"),
+        is_numbered_late=True,
+    )
+
+
+def check_template(template: Mapping[str, Any], target: PanelTarget) -> list[TemplateProblem]:
+    """What keeps *template* from making a row, as far as can be told without asking the site."""
+    problems: list[TemplateProblem] = []
+    taken: dict[str, str] = {}
+    for name, leaf in template.items():
+        if message := _objection(name, leaf, target) or _repeated(name, taken):
+            problems.append(TemplateProblem(name, message))
+        taken[name.casefold()] = name
+    return problems
+
+
+def _objection(name: str, leaf: Any, target: PanelTarget) -> str | None:
+    folded = name.casefold()
+    if folded in _FILLED_BY_THE_HUB or folded in _FILLED_BY_IMIS:
+        return "This is filled by the hub and by iMIS."
+    if target.key_property and folded == target.key_property.casefold():
+        return "This column keeps the hub's record key, as KeyProperty in the Target says."
+    if not is_single_value(leaf):
+        return "iMIS takes only single values here."
+    return None
+
+
+def _repeated(name: str, taken: Mapping[str, str]) -> str | None:
+    return f"{taken[name.casefold()]} is already the same column." if name.casefold() in taken else None

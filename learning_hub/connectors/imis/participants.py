@@ -1,0 +1,122 @@
+"""
+Who the publisher's participant is at the site.
+
+Source: iMIS reference, sections 10 and 11. Contacts that are not active do not count.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from learning_hub.connectors.base import Journal, ParticipantFound, ParticipantResult, Refused
+from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.settings import QueryLookup
+from learning_hub.connectors.imis.wire import Json, lookup, member, properties_of, unwrap
+
+_ACTIVE = "A"
+_ID_COLUMNS = ("ID", "PartyId", "iMIS ID", "iMISId", "ContactKey")
+
+
+async def find_participant(api: Api, way: str | QueryLookup, publisher_id: str, journal: Journal) -> ParticipantResult:
+    """
+    Exactly one active contact, or why there is none.
+
+    Raises:
+        Failed: The site could not be asked.
+    """
+    wanted = publisher_id.strip()
+    if not wanted:
+        return _not_found("The publisher gave a blank participant id.")
+    if way == "as-is":
+        return ParticipantFound(wanted)
+    if isinstance(way, QueryLookup):
+        return _only_one(await _by_query(api, way, wanted, journal), f"for which {way.query} gives {wanted}")
+    return _only_one(await _by_email(api, wanted, journal), f"with the e-mail address {wanted}")
+
+
+async def _by_email(api: Api, email: str, journal: Journal) -> list[str]:
+    """The ids of the active contacts with this address; stops at the second."""
+    found: dict[str, None] = {}
+    async for page in api.pages("PartySummary", {"Email": f"eq:{email}"}, journal):
+        for row in page.rows:
+            address = str(unwrap(member(row, "Email")) or "").strip()
+            if address.casefold() == email.casefold() and _is_active(row):
+                found |= dict.fromkeys(_party_ids(row))
+        if len(found) > 1:
+            break
+    return list(found)
+
+
+async def _by_query(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[str]:
+    """The ids in the query's rows, of active contacts."""
+    try:
+        rows = await _query_rows(api, way, wanted, journal)
+    except Failed as failed:
+        if not isinstance(failed.outcome, Refused) or failed.outcome.code != "refused":
+            raise
+        # Sites before 20.3.77 know only the older way, in which prompts go by their order.
+        rows = await _iqa_rows(api, way, wanted, journal)
+    ids = dict.fromkeys(filter(None, map(_first_id, rows)))
+    return [one for one in ids if await _is_active_contact(api, one, journal)]
+
+
+async def _query_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    async for page in api.pages("query", {"QueryName": way.query, way.prompt: wanted}, journal):
+        rows += [{name: unwrap(value) for name, value in row.items() if not name.startswith("$")} for row in page.rows]
+    return rows
+
+
+async def _iqa_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    async for page in api.pages("IQA", {"QueryName": way.query, "parameter": f"eq:{wanted}"}, journal):
+        rows += [properties_of(row) for row in page.rows]
+    return rows
+
+
+def _first_id(row: dict[str, Any]) -> str | None:
+    """The contact's id: the column that is named so, else the first one."""
+    columns = {name: value for name, value in row.items() if name.casefold() != "resultrow"}
+    named = next((value for name in _ID_COLUMNS if (value := lookup(columns, name)) not in (None, "")), None)
+    value = named if named is not None else next(iter(columns.values()), None)
+    return str(value).strip() if value not in (None, "") else None
+
+
+async def _is_active_contact(api: Api, party_id: str, journal: Journal) -> bool:
+    """Whether that contact counts. An account that may not read contacts leaves it to the query."""
+    try:
+        contact = await api.get("Party", party_id, journal)
+    except Failed as failed:
+        if isinstance(failed.outcome, Refused) and failed.outcome.code == "refused":
+            return True
+        raise
+    return contact is not None and _is_active(contact)
+
+
+def _is_active(contact: Json) -> bool:
+    """The status is left out where a site does not show it; then nothing speaks against the contact."""
+    status = member(contact, "Status")
+    code = unwrap(member(status, "PartyStatusId")) if isinstance(status, dict) else None
+    return code is None or str(code).strip().upper() == _ACTIVE
+
+
+def _party_ids(row: Json) -> list[str]:
+    value = unwrap(member(row, "PartyId")) or unwrap(member(row, "Id"))
+    return [str(value)] if value else []
+
+
+def _only_one(ids: list[str], who: str) -> ParticipantResult:
+    if len(ids) == 1:
+        return ParticipantFound(ids[0])
+    if not ids:
+        return _not_found(f"iMIS has no active contact {who}.")
+    return Refused(
+        code="participant_ambiguous",
+        message=f"iMIS has several active contacts {who}: {', '.join(ids[:5])}.",
+        failure_class="identity",
+    )
+
+
+def _not_found(message: str) -> Refused:
+    return Refused(code="participant_not_found", message=message, failure_class="identity")

@@ -1,0 +1,102 @@
+"""
+A record as it should stand at iMIS, whichever entity it is of, and a record as it stands there.
+
+`activity.py` and `panel.py` lay a shipment out as a `Record`; `records.py` brings it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from learning_hub.connectors.base import Refused
+from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.imis.wire import Json, Value, identity_of, lookup, member, properties_of
+from learning_hub.model.json_values import SpelledDecimal
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What should stand at iMIS.
+
+    *values* are the mapped values by column, the record key among them where there is a *key_property*;
+    *stored_values* are the same as iMIS will have them once it has rounded them to its columns.
+    *identity_columns* name, in the columns of the entity, the parts of a record's identity; *party_columns* the
+    contact. *is_numbered_late* is true where the answer to a POST does not tell the identity.
+    """
+
+    entity: str
+    party_id: str
+    values: dict[str, Value]
+    stored_values: dict[str, Value]
+    key_property: str | None
+    key: str
+    identity_columns: tuple[str, ...]
+    party_columns: tuple[str, ...]
+    is_numbered_late: bool
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that is there: its identity, and the entity as it came."""
+
+    record_id: str
+    entity: Json
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Its values by column."""
+        return properties_of(self.entity)
+
+
+def record_id_of(entity: Json, identity_columns: tuple[str, ...]) -> str | None:
+    """
+    The identity as one text: `880123`, or `~10042|3` where it has several parts (section 4).
+
+    None where it is not to be had, or has an ordinal of 0, which is no ordinal (section 8.3).
+    """
+    elements = identity_of(entity)
+    if not elements:
+        values = properties_of(entity)
+        elements = [str(value) for name in identity_columns if (value := lookup(values, name)) is not None]
+    if not elements or (len(elements) > 1 and elements[-1] == "0"):
+        return None
+    return elements[0] if len(elements) == 1 else f"~{'|'.join(elements)}"
+
+
+def party_of(standing: Standing, record: Record) -> str:
+    """The contact the record belongs to; where it does not say so, the one it should belong to."""
+    values = standing.values
+    for name in record.party_columns:
+        if (value := lookup(values, name)) not in (None, ""):
+            return str(value).strip()
+    parent = member(standing.entity, "PrimaryParentIdentity")
+    elements = identity_of({"Identity": parent})
+    return elements[0] if elements else record.party_id
+
+
+def plain_value(name: str, value: Any) -> Value:
+    """
+    A value that a column can take.
+
+    Raises:
+        Failed: It is an object or an array.
+    """
+    if isinstance(value, float):
+        return SpelledDecimal(repr(value))
+    if value is None or isinstance(value, str | int | Decimal):
+        return value
+    kind = "an array" if isinstance(value, list) else "an object"
+    raise template_error(f"{name} is {kind}, and iMIS takes only single values there.")
+
+
+def template_error(message: str) -> Failed:
+    """The template gave something that this target cannot take."""
+    return Failed(Refused(code="template_error", message=message, failure_class="mapping"))
+
+
+def is_single_value(leaf: Any) -> bool:
+    """Whether a leaf of a template gives one value; `{"$omit": …}` may stand in a value's place."""
+    return not isinstance(leaf, list | dict) or (isinstance(leaf, Mapping) and list(leaf) == ["$omit"])

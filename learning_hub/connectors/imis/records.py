@@ -1,0 +1,276 @@
+"""
+Bringing a record to iMIS and taking it back, so that there is never a second one.
+
+iMIS has no idempotency key. What takes its place is the record key in a column of the record: before anything is
+written of which it is not certain that it is new, the hub searches for that key and adopts what it finds. A panel
+source without such a column is matched by its values, which is weaker; what stays ambiguous is left to a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+from learning_hub.connectors.base import Accepted, Journal, Refused, Shipment, Unknown
+from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.record import Record, Standing, party_of, record_id_of
+from learning_hub.connectors.imis.wire import (
+    Json,
+    changed_entity,
+    differing,
+    identity_of,
+    lookup,
+    new_entity,
+    properties_of,
+)
+
+
+class Records:
+    """Keeps records at a site through *api*; *zone* is that of its dates."""
+
+    def __init__(self, api: Api, zone: ZoneInfo) -> None:
+        self._api = api
+        self._zone = zone
+
+    async def bring(self, record: Record, shipment: Shipment, journal: Journal) -> Accepted:
+        """
+        The record stands at iMIS as it should, once.
+
+        One that stands with another contact is deleted there first: the source record was corrected, and iMIS
+        moves no record. If the hub dies in between, the next try finds none and inserts it.
+
+        Raises:
+            Failed: It does not, or it is not known.
+        """
+        standing, before = await self._find(record, shipment, journal)
+        if standing is not None and party_of(standing, record) != record.party_id:
+            await self._api.delete(record.entity, standing.record_id, journal)
+            standing = None
+        if standing is not None and (updated := await self._update(record, standing, journal)):
+            return updated
+        return await self._insert(record, before, journal)
+
+    async def take_back(self, record: Record, shipment: Shipment, journal: Journal) -> Accepted:
+        """
+        No record of the source record stands at iMIS.
+
+        Raises:
+            Failed: There may be one still.
+        """
+        standing = await self._standing(record, shipment, journal)
+        there = [standing] if standing else []
+        if not there and record.key_property:
+            there = await self._with_key(record, journal)
+        deleted = [await self._api.delete(record.entity, one.record_id, journal) for one in there]
+        if any(deleted):
+            return Accepted(record_id=there[0].record_id)
+        return Accepted(record_id=shipment.record_id, unchanged=True, note="There was no record to take back.")
+
+    async def find(self, record: Record, shipment: Shipment, journal: Journal) -> Standing | None:
+        """The source record's record, by its identity or else by its key; None where there is none."""
+        standing = await self._standing(record, shipment, journal)
+        if standing is None and record.key_property:
+            return next(iter(await self._with_key(record, journal)), None)
+        return standing
+
+    async def _standing(self, record: Record, shipment: Shipment, journal: Journal) -> Standing | None:
+        """The record that an earlier delivery left, by its identity; None where it is gone or another's."""
+        if shipment.record_id is None:
+            return None
+        entity = await self._api.get(record.entity, shipment.record_id, journal)
+        if entity is None:
+            return None
+        standing = Standing(record_id=shipment.record_id, entity=entity)
+        key = _key_in(standing, record)
+        # Ordinals are given out again after a row was deleted, so a row with another key is another's.
+        return standing if key in (None, "", record.key.casefold()) else None
+
+    async def _find(
+        self, record: Record, shipment: Shipment, journal: Journal
+    ) -> tuple[Standing | None, list[Standing]]:
+        """The source record's record if there is one, and the contact's rows where there is no key to go by."""
+        standing = await self._standing(record, shipment, journal)
+        if standing is not None:
+            return standing, []
+        is_in_doubt = shipment.outcome_unknown or shipment.record_id is not None
+        if record.key_property:
+            there = await self._with_key(record, journal) if is_in_doubt else []
+            return (there[0] if there else None), []
+        rows = await self._rows_of_contact(record, journal)
+        return self._match(record, rows, shipment), rows
+
+    def _match(self, record: Record, rows: Sequence[Standing], shipment: Shipment) -> Standing | None:
+        """
+        The contact's row that equals in all mapped values and belongs to no other delivery.
+
+        Where the hub did not look whose the rows are, a first try takes none: it would rather add an equal row
+        than make one of two.
+        """
+        if shipment.others_record_ids is None and not shipment.outcome_unknown:
+            return None
+        others = shipment.others_record_ids or frozenset()
+        equal = [row for row in self._equal(record, rows) if row.record_id not in others]
+        if len(equal) > 1:
+            raise Failed(_ambiguous(record, equal))
+        return equal[0] if equal else None
+
+    async def _update(self, record: Record, standing: Standing, journal: Journal) -> Accepted | None:
+        """It stands there with the record's values; None where it has gone meanwhile."""
+        record_id = standing.record_id
+        if not differing(record.stored_values, standing.values, self._zone):
+            return Accepted(record_id=record_id, unchanged=True)
+        # All mapped values are set, also the equal ones: text may have come with HTML's characters encoded.
+        document = changed_entity(standing.entity, record.values)
+        written = await self._api.replace(record.entity, record_id, document, journal)
+        if written is None:
+            return None
+        still_set = self._still_set(record, written.entity)
+        if still_set and written.entity is not None:
+            still_set = await self._empty(record, written.entity, still_set, record_id, journal)
+        note = f"iMIS did not clear {', '.join(still_set)}." if still_set else None
+        return Accepted(record_id=record_id, note=note)
+
+    async def _empty(
+        self, record: Record, entity: Json, columns: list[str], record_id: str, journal: Journal
+    ) -> list[str]:
+        """Send an empty text where null was passed over; the columns that have a value all the same."""
+        document = changed_entity(entity, dict.fromkeys(columns, ""))
+        try:
+            written = await self._api.replace(record.entity, record_id, document, journal)
+        except Failed as failed:
+            if isinstance(failed.outcome, Refused):
+                # The update itself was taken, and stays; only this did not go.
+                return columns
+            raise
+        return self._still_set(record, written.entity) if written else []
+
+    def _still_set(self, record: Record, stored: Json | None) -> list[str]:
+        """The columns that were sent null and have a text all the same: some versions pass null over."""
+        cleared = {name: None for name, value in record.values.items() if value is None}
+        there = properties_of(stored) if stored else {}
+        texts = {name: value for name, value in there.items() if isinstance(value, str)}
+        return differing(cleared, texts, self._zone)
+
+    async def _insert(self, record: Record, before: Sequence[Standing], journal: Journal) -> Accepted:
+        values = {record.party_columns[0]: record.party_id, **record.values}
+        document = new_entity(record.entity, record.party_id, values)
+        created = (await self._api.create(record.entity, document, journal)).entity
+        if created is not None:
+            _check_key_kept(record, created)
+            record_id = record_id_of(created, record.identity_columns)
+            if record_id is not None and not _has_ordinal(record, created):
+                return Accepted(record_id=record_id, note=_lost(record, created))
+        try:
+            standing = await self._just_inserted(record, before, journal)
+        except Failed as failed:
+            raise Failed(_written_but(failed.outcome.code, failed.outcome.message)) from failed
+        if standing is None and record.key_property:
+            raise Failed(_written_but("outcome_unknown", "It cannot be found yet."))
+        note = _lost(record, created) if created else None
+        if standing is None:
+            return Accepted(note="It was written, but which row it is cannot be told.")
+        return Accepted(record_id=standing.record_id, note=note)
+
+    async def _just_inserted(self, record: Record, before: Sequence[Standing], journal: Journal) -> Standing | None:
+        if record.key_property:
+            there = await self._with_key(record, journal, of_contact=True)
+            return there[0] if there else None
+        known = {row.record_id for row in before}
+        new = [row for row in await self._rows_of_contact(record, journal) if row.record_id not in known]
+        # Someone else may have added a row at the same moment. Of several equal ones any will do.
+        return new[0] if len(new) == 1 else next(iter(self._equal(record, new)), None)
+
+    async def _with_key(self, record: Record, journal: Journal, *, of_contact: bool = False) -> list[Standing]:
+        """The records with the record's key, of the contact alone or of all; the contact's own first."""
+        filters = {str(record.key_property): f"eq:{record.key}"}
+        if of_contact and record.is_numbered_late:
+            filters = {record.party_columns[0]: f"eq:{record.party_id}", **filters}
+        found = await self._search(record, filters, journal)
+        if any(_key_in(one, record) != record.key.casefold() for one in found):
+            raise Failed(_ignores_filter(record))
+        return sorted(found, key=lambda one: party_of(one, record) != record.party_id)
+
+    async def _rows_of_contact(self, record: Record, journal: Journal) -> list[Standing]:
+        found = await self._search(record, {record.party_columns[0]: f"eq:{record.party_id}"}, journal)
+        return [row for row in found if party_of(row, record) == record.party_id]
+
+    async def _search(self, record: Record, filters: dict[str, str], journal: Journal) -> list[Standing]:
+        found = []
+        async for page in self._api.pages(record.entity, filters, journal):
+            for row in page.rows:
+                record_id = record_id_of(row, record.identity_columns)
+                if record_id is not None:
+                    found.append(Standing(record_id=record_id, entity=row))
+        return found
+
+    def _equal(self, record: Record, rows: Sequence[Standing]) -> list[Standing]:
+        return [row for row in rows if not differing(record.stored_values, row.values, self._zone)]
+
+
+def _key_in(standing: Standing, record: Record) -> str | None:
+    if record.key_property is None:
+        return None
+    value = lookup(standing.values, record.key_property)
+    return None if value is None else str(value).strip().casefold()
+
+
+def _has_ordinal(record: Record, created: Json) -> bool:
+    """Whether the row is one of many of its contact: then the answer to the POST does not tell which."""
+    is_one_of_many = len(identity_of(created)) > 1 or lookup(properties_of(created), "Ordinal") is not None
+    return record.is_numbered_late and is_one_of_many
+
+
+def _check_key_kept(record: Record, created: Json) -> None:
+    """
+    Without its key a record could never be found again, and every try would add another.
+
+    Raises:
+        Failed: The record as iMIS stored it has no key, or part of it.
+    """
+    if record.key_property is None:
+        return
+    stored = lookup(properties_of(created), record.key_property)
+    if stored is None or str(stored).strip().casefold() != record.key.casefold():
+        raise Failed(
+            Refused(
+                code="refused",
+                failure_class="mapping",
+                message=f"{record.entity} did not keep the record key in {record.key_property}. A record without "
+                "it was written and should be removed by hand; then choose a text column of 36 characters or more.",
+            )
+        )
+
+
+def _lost(record: Record, created: Json) -> str | None:
+    """A sentence naming the columns that iMIS passed over in silence, None where there are none."""
+    stored = properties_of(created)
+    there = {name.casefold() for name in stored}
+    lost = [name for name, value in record.values.items() if value is not None and name.casefold() not in there]
+    return f"iMIS did not keep {', '.join(lost)}." if lost else None
+
+
+def _ambiguous(record: Record, equal: Sequence[Standing]) -> Refused:
+    rows = ", ".join(row.record_id for row in equal)
+    return Refused(
+        code="outcome_unknown",
+        message=f"Several rows of {record.entity} are as this one should be ({rows}), and which is its own cannot "
+        "be told. Remove what is too much and put it back; a KeyProperty in the Target prevents this.",
+    )
+
+
+def _ignores_filter(record: Record) -> Refused:
+    return Refused(
+        code="refused",
+        failure_class="mapping",
+        message=f"{record.entity} cannot be searched by {record.key_property}: iMIS gave records with other keys. "
+        "Check that the column exists.",
+    )
+
+
+def _written_but(code: str, message: str) -> Unknown:
+    return Unknown(
+        code=code,
+        message=f"iMIS took the record, but its number is not known yet. {message}",
+        subscriber_is_away=code in ("connection_failed", "timed_out"),
+    )

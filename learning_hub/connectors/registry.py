@@ -1,0 +1,114 @@
+"""
+Which kinds of subscribers there are: the one place that knows every connector.
+
+A connector is a folder beside this module; adding one is adding its Kind here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from learning_hub.connectors import imis
+from learning_hub.connectors.addresses import Guard
+from learning_hub.connectors.base import Connector, TemplateProblem
+from learning_hub.model.errors import FieldError
+
+Json = Mapping[str, Any]
+KeepRefreshToken = Callable[[str], Awaitable[None]]
+
+PLANNED = ("learningbuilder", "webhook")
+
+
+class Build(Protocol):
+    """Makes a connector; it connects to nothing yet."""
+
+    def __call__(
+        self,
+        settings: Json,
+        credentials: Json,
+        *,
+        guard: Guard,
+        timeout_seconds: float,
+        keep_refresh_token: KeepRefreshToken | None = None,
+    ) -> Connector: ...
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A kind of subscriber.
+
+    The checks return what is wrong, fields with their whole path (`Settings.TimeZone`). What the others are given has
+    been found right by the checks.
+    """
+
+    check_settings: Callable[[Json, Guard], list[FieldError]]
+    check_credentials: Callable[[Json], list[FieldError]]
+    check_target: Callable[[Json], list[FieldError]]
+    check_template: Callable[[Json, Json, Json], list[TemplateProblem]]
+    time_zone: Callable[[Json], str]
+    max_concurrency: Callable[[Json], int]
+    build: Build
+
+
+KINDS: dict[str, Kind] = {
+    "imis": Kind(
+        check_settings=imis.check_settings,
+        check_credentials=imis.check_credentials,
+        check_target=imis.check_target,
+        check_template=imis.check_template,
+        time_zone=imis.time_zone,
+        max_concurrency=imis.max_concurrency,
+        build=imis.ImisConnector,
+    ),
+}
+
+
+class Registry:
+    """
+    The kinds of subscribers with what all their connectors share.
+
+    Args:
+        guard: Judges every address that is connected to.
+        timeout_seconds: For each HTTP exchange.
+    """
+
+    def __init__(self, guard: Guard, *, timeout_seconds: float) -> None:
+        self._guard = guard
+        self._timeout_seconds = timeout_seconds
+
+    @staticmethod
+    def check_kind(name: str) -> str | None:
+        """Why there can be no subscriber of this kind; None when there can."""
+        if name in KINDS:
+            return None
+        known = ", ".join(KINDS)
+        if name in PLANNED:
+            return f"is not there yet in this release; there is {known}"
+        return f"must be one of {known}"
+
+    def check_settings(self, name: str, settings: Json) -> list[FieldError]:
+        """What is wrong with the Settings of a subscriber, its address included."""
+        return KINDS[name].check_settings(settings, self._guard)
+
+    def connector(
+        self, name: str, settings: Json, credentials: Json, *, keep_refresh_token: KeepRefreshToken | None = None
+    ) -> Connector:
+        """
+        A connector of the kind *name*.
+
+        Args:
+            name: Of the kind, as in a subscriber's `Connector`.
+            settings: Of the subscriber.
+            credentials: Of the subscriber, decrypted.
+            keep_refresh_token: Is told a new refresh token that takes the place of the one in *credentials*.
+        """
+        return KINDS[name].build(
+            settings,
+            credentials,
+            guard=self._guard,
+            timeout_seconds=self._timeout_seconds,
+            keep_refresh_token=keep_refresh_token,
+        )

@@ -1,0 +1,98 @@
+"""From what a connector answered to what becomes of the delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from learning_hub.connectors.base import Accepted, Outcome, Postponed, Refused
+from learning_hub.model.delivery import Claimed, Settlement
+from learning_hub.model.errors import TemplateError
+from learning_hub.model.failure import FailureClass, class_of
+from learning_hub.model.retry import next_try
+
+
+class Retries(msgspec.Struct, frozen=True, kw_only=True):
+    """How failed tries are repeated. *settle_seconds*: how long a request that was cut may still be carried out."""
+
+    steps_seconds: Sequence[float]
+    settle_seconds: float
+
+
+def decide(outcome: Outcome, claimed: Claimed, retries: Retries, *, at: datetime, chance: float) -> Settlement:
+    """What becomes of a delivery after *outcome* at the time *at*; *chance* from 0 to 1 spreads the next tries."""
+    if isinstance(outcome, Accepted):
+        return Settlement(
+            state="delivered", tries_used=claimed.tries_used, record_id=outcome.record_id, message=outcome.note
+        )
+    if isinstance(outcome, Refused):
+        return parked(outcome.code, outcome.message, claimed, failure_class=outcome.failure_class)
+    if isinstance(outcome, Postponed):
+        return again(
+            outcome.code,
+            outcome.message,
+            claimed,
+            retries,
+            at=at,
+            chance=chance,
+            failure_class=outcome.failure_class,
+            asked_wait_seconds=outcome.retry_after_seconds,
+        )
+    message = f"{outcome.message} Whether it was carried out is not known; the hub asks before it sends again."
+    unknown = again("outcome_unknown", message, claimed, retries, at=at, chance=chance)
+    if unknown.due_utc is None:
+        return unknown
+    earliest = at + timedelta(seconds=retries.settle_seconds)
+    return msgspec.structs.replace(unknown, due_utc=max(unknown.due_utc, earliest))
+
+
+def parked(
+    code: str, message: str, claimed: Claimed, *, failure_class: FailureClass | None = None
+) -> Settlement:
+    """It needs a person."""
+    return Settlement(
+        state="parked",
+        code=code,
+        failure_class=failure_class or class_of(code),
+        message=message,
+        tries_used=claimed.tries_used,
+    )
+
+
+def parked_for_template(error: TemplateError, claimed: Claimed) -> Settlement:
+    """The template gives no payload; the message names the place."""
+    return parked("template_error", f"{error.message} (at {error.place})", claimed)
+
+
+def again(
+    code: str,
+    message: str,
+    claimed: Claimed,
+    retries: Retries,
+    *,
+    at: datetime,
+    chance: float,
+    failure_class: FailureClass | None = None,
+    asked_wait_seconds: float | None = None,
+) -> Settlement:
+    """It is tried again by the schedule; parked when that is used up."""
+    tries_used = claimed.tries_used + 1
+    due_utc = next_try(
+        tries_used, at, retries.steps_seconds, chance=chance, asked_wait_seconds=asked_wait_seconds
+    )
+    if due_utc is None:
+        last_word = f"All {tries_used} tries have failed. The last time: {message}"
+        used_up = "outcome_unknown" if code == "outcome_unknown" else "retries_used_up"
+        return Settlement(
+            state="parked", code=used_up, failure_class=class_of(used_up), message=last_word, tries_used=tries_used
+        )
+    return Settlement(
+        state="retrying",
+        code=code,
+        failure_class=failure_class or class_of(code),
+        message=message,
+        due_utc=due_utc,
+        tries_used=tries_used,
+    )

@@ -1,0 +1,122 @@
+"""What a subscription would send for an event; nothing is sent, and nobody is connected to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw
+
+from learning_hub.connectors.base import TemplateProblem
+from learning_hub.connectors.registry import KINDS
+from learning_hub.deliver.participants import Participants
+from learning_hub.deliver.payloads import NotSent, Payloads
+from learning_hub.model.clock import now
+from learning_hub.model.errors import NotFound, TemplateError
+from learning_hub.model.event import Event, NewEvent, Verdict, bucket, judge
+from learning_hub.model.failure import CAUSES
+from learning_hub.model.ids import event_id, new_uuid
+from learning_hub.model.json_values import place_in
+from learning_hub.model.subscriber import Subscriber
+from learning_hub.model.subscription import Subscription
+from learning_hub.rendering import DEFAULT, Rendered, choose_template
+from learning_hub.store import events, subscribers
+from learning_hub.store.database import Database
+
+
+class PreviewError(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Why there is no payload."""
+
+    code: Annotated[str, Meta(description="`template_error`, `category_off` or `no_template`.")]
+    message: str
+    place: Annotated[str, Meta(description="In the templates: category and keys, joined with dots.")]
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The payload that would be sent, or why there is none."""
+
+    template: Annotated[str, Meta(description="The category value or `_default`.")] | None
+    payload: Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})] | None
+    error: PreviewError | None
+
+
+class Previewer:
+    """Renders events for subscriptions as the worker does, without sending them."""
+
+    def __init__(self, database: Database, participants: Participants, payloads: Payloads) -> None:
+        self._database = database
+        self._participants = participants
+        self._payloads = payloads
+
+    async def preview(self, subscription: Subscription, event: Event) -> Preview:
+        """What *subscription*, which need not be saved as it is, would send for *event*."""
+        category = event.publisher_event_category.value if event.publisher_event_category else None
+        name = choose_template(subscription.templates, category).name
+        try:
+            rendered = await self._render(subscription, event)
+        except TemplateError as error:
+            shown = PreviewError(code=error.code, message=error.message, place=error.place)
+            return Preview(template=name, payload=None, error=shown)
+        if isinstance(rendered, NotSent):
+            why = PreviewError(code=rendered.code, message=CAUSES[rendered.code].meaning, place=category or DEFAULT)
+            return Preview(template=None, payload=None, error=why)
+        return Preview(template=name, payload=rendered.payload, error=None)
+
+    async def as_if_published(self, new: NewEvent) -> Event:
+        """*new* as it would read if it were published now."""
+        async with self._database.connection() as connection:
+            (latest,) = await events.latest_entries(connection, [new.source_key])
+        return as_if_stored(new, judge(latest, new.content_hash()), now())
+
+    async def _render(self, subscription: Subscription, event: Event) -> Rendered | NotSent:
+        subscriber = await subscribers.find(self._database, subscription.subscriber_id)
+        if subscriber is None:
+            raise NotFound(f"There is no subscriber {subscription.subscriber_id}.")
+        known = await self._participants.remembered(subscriber.subscriber_id, event)
+        rendered = await self._payloads.render(subscription, subscriber, event, known)
+        if isinstance(rendered, Rendered):
+            made = {rendered.template_name: rendered.payload}
+            for problem in target_problems(subscriber, subscription.target, made):
+                raise problem
+        return rendered
+
+
+def target_problems(
+    subscriber: Subscriber, target: Mapping[str, Any], templates: Mapping[str, Any]
+) -> list[TemplateError]:
+    """What in templates, or in what they gave, the target cannot take; the places begin with the category."""
+    check = KINDS[subscriber.connector].check_template
+    return [
+        _error(problem, category)
+        for category, template in templates.items()
+        if isinstance(template, dict)
+        for problem in check(target, template, subscriber.settings)
+    ]
+
+
+def as_if_stored(new: NewEvent, verdict: Verdict, at: datetime) -> Event:
+    """*new* as it would read if it were stored at *at* as *verdict* says."""
+    program_id, supersedes = new.publisher_program_id, verdict.supersedes
+    return Event(
+        event_id=event_id(program_id, new_uuid()),
+        event_date_bucket=bucket(program_id, at.date()),
+        created_utc=at,
+        revision=verdict.revision,
+        supersedes=event_id(program_id, supersedes) if supersedes else None,
+        publisher_program_id=program_id,
+        publisher_system_id=new.publisher_system_id,
+        event_type=new.event_type,
+        publisher_event_id=new.publisher_event_id,
+        publisher_participant_id=new.publisher_participant_id,
+        publisher_event_category=new.publisher_event_category,
+        publisher_event_data=Raw(new.data),
+        event_start_utc=new.event_start_utc,
+        event_end_utc=new.event_end_utc,
+    )
+
+
+def _error(problem: TemplateProblem, category: str) -> TemplateError:
+    place = place_in("", category)[1:]
+    return TemplateError(problem.message, place=f"{place}.{problem.place}" if problem.place else place)

@@ -1,0 +1,216 @@
+"""The worker: claim, resolve, render, send, settle, as named steps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+
+import msgspec
+
+from learning_hub.connectors.base import Connector, Outcome, ParticipantFound, Postponed, Refused, Shipment
+from learning_hub.deliver.connections import Connections
+from learning_hub.deliver.deciding import Retries, again, decide, parked, parked_for_template
+from learning_hub.deliver.journal import AttemptJournal
+from learning_hub.deliver.participants import Participants
+from learning_hub.deliver.payloads import NotSent, Payloads
+from learning_hub.model import clock
+from learning_hub.model.delivery import Claimed, Settlement
+from learning_hub.model.errors import LearningHubError, TemplateError, Unavailable
+from learning_hub.model.failure import CAUSES
+from learning_hub.model.ids import EventKey, record_key
+from learning_hub.model.subscriber import Subscriber
+from learning_hub.store import events, queue, subscriptions
+from learning_hub.store.bells import Bells
+from learning_hub.store.database import Database
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_SECONDS = 1.0
+SETTLE_AGAIN_SECONDS = 1.0
+
+
+class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """*concurrency*: deliveries under way at once in this process; a try ends by itself before its lease does."""
+
+    lease_seconds: float
+    retries: Retries
+    concurrency: int = 32
+
+
+class Worker:
+    """Carries out deliveries that are due; any number of them may run on one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        bells: Bells,
+        connections: Connections,
+        participants: Participants,
+        payloads: Payloads,
+        limits: WorkerLimits,
+    ) -> None:
+        self._database = database
+        self._bells = bells
+        self._connections = connections
+        self._participants = participants
+        self._payloads = payloads
+        self._limits = limits
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Claim and carry out, until cancelled; what is under way then gets to its end, or its lease runs out."""
+        try:
+            while True:
+                rung = self._bells.deliveries.count
+                claimed = await self._claim()
+                for delivery in claimed:
+                    task = asyncio.create_task(self._carry_out_and_settle(delivery))
+                    self._under_way.add(task)
+                    task.add_done_callback(self._done)
+                if not claimed:
+                    await self._bells.deliveries.wait(await self._idle_seconds(), rung)
+        finally:
+            await self._finish()
+
+    async def release(self) -> None:
+        """Take back what workers that are gone held, until cancelled."""
+        while True:
+            try:
+                released = await queue.release_expired(self._database, self._limits.retries.settle_seconds)
+                if released:
+                    log.warning("leases_expired", extra={"deliveries": released})
+                    self._bells.ring(self._bells.deliveries)
+            except LearningHubError:
+                pass
+            except Exception:
+                log.exception("release_failed")
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        # There is room at the subscriber again, and the next one of the source record may go.
+        self._bells.deliveries.ring()
+
+    async def _claim(self) -> list[Claimed]:
+        room = self._limits.concurrency - len(self._under_way)
+        if room <= 0:
+            return []
+        try:
+            return await queue.claim(self._database, room, self._limits.lease_seconds)
+        except Unavailable:
+            return []
+        except Exception:
+            log.exception("claim_failed")
+            return []
+
+    async def _idle_seconds(self) -> float:
+        with contextlib.suppress(LearningHubError):
+            seconds = await queue.seconds_to_next(self._database)
+            if seconds is not None:
+                return min(LOOK_EVERY_SECONDS, max(0.01, seconds))
+        return LOOK_EVERY_SECONDS
+
+    async def _finish(self) -> None:
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=self._limits.lease_seconds)
+
+    async def _carry_out_and_settle(self, claimed: Claimed) -> None:
+        journal = AttemptJournal()
+        try:
+            async with asyncio.timeout(self._limits.lease_seconds * 0.9):
+                settlement = await self._carry_out(claimed, journal)
+        except TimeoutError:
+            settlement = self._again(claimed, "outcome_unknown", CAUSES["outcome_unknown"].meaning)
+        except Unavailable as error:
+            settlement = self._again(claimed, "internal_error", error.detail)
+        except Exception:
+            log.exception("delivery_failed", extra={"delivery_id": str(claimed.key)})
+            settlement = self._again(claimed, "internal_error", CAUSES["internal_error"].meaning)
+        kept = msgspec.structs.replace(settlement, request=journal.request, response=journal.response)
+        await self._settle(claimed, kept)
+
+    async def _carry_out(self, claimed: Claimed, journal: AttemptJournal) -> Settlement:
+        """One try: who, what, and there it goes."""
+        subscription = await subscriptions.find(self._database, claimed.subscription_id)
+        event = await events.find_event(self._database, EventKey(claimed.key.program_id, claimed.event_uuid))
+        if subscription is None or event is None:
+            return self._again(claimed, "internal_error", "The event or the subscription is missing.")
+        if subscription.archived_utc is not None:
+            return Settlement(state="discarded", code="archived", message=CAUSES["archived"].meaning)
+        subscriber, connector = await self._connections.connector_for(claimed.subscriber_id)
+        who = await self._participants.resolve(connector, subscriber, event, journal)
+        if not isinstance(who, ParticipantFound):
+            return self._decide(who, claimed)
+        if claimed.action == "remove":
+            return await self._remove(claimed, connector, self._shipment(claimed, subscription.target, who, {}), journal)
+        try:
+            payload = await self._payloads.payload(subscription, subscriber, event, who.participant_id)
+        except TemplateError as error:
+            return parked_for_template(error, claimed)
+        if isinstance(payload, NotSent):
+            return Settlement(state="skipped", code=payload.code, message=CAUSES[payload.code].meaning)
+        shipment = self._shipment(claimed, subscription.target, who, payload)
+        outcome = await connector.send(shipment, journal)
+        return msgspec.structs.replace(self._decide(outcome, claimed), payload=payload)
+
+    async def _remove(
+        self, claimed: Claimed, connector: Connector, shipment: Shipment, journal: AttemptJournal
+    ) -> Settlement:
+        return self._decide(await connector.remove(shipment, journal), claimed)
+
+    @staticmethod
+    def _shipment(claimed: Claimed, target: dict[str, object], who: ParticipantFound, payload: object) -> Shipment:
+        return Shipment(
+            delivery_id=str(claimed.key),
+            action=claimed.action,
+            target=target,
+            payload=payload if isinstance(payload, dict) else {},
+            participant_id=who.participant_id,
+            record_key=record_key(
+                claimed.key.program_id,
+                claimed.subscription_id,
+                claimed.publisher_system_id,
+                claimed.publisher_event_id,
+            ),
+            record_id=claimed.record_id,
+            # Cheap and safe: whatever was tried before for this source record may be there.
+            outcome_unknown=claimed.tried_before and claimed.record_id is None,
+        )
+
+    def _decide(self, outcome: Outcome | Postponed | Refused, claimed: Claimed) -> Settlement:
+        return decide(outcome, claimed, self._limits.retries, at=clock.now(), chance=random.random())  # noqa: S311
+
+    def _again(self, claimed: Claimed, code: str, message: str) -> Settlement:
+        return again(
+            code, message, claimed, self._limits.retries, at=clock.now(), chance=random.random()  # noqa: S311
+        )
+
+    async def _settle(self, claimed: Claimed, settlement: Settlement) -> None:
+        """Write the outcome down; while the database is away, for as long as the lease lasts."""
+        deadline = asyncio.get_running_loop().time() + self._limits.lease_seconds
+        while True:
+            try:
+                is_ours = await queue.settle(self._database, claimed, settlement)
+            except Unavailable:
+                if asyncio.get_running_loop().time() > deadline:
+                    return
+                await asyncio.sleep(SETTLE_AGAIN_SECONDS)
+            else:
+                self._log(claimed, settlement, is_ours=is_ours)
+                self._bells.ring(self._bells.settled)
+                return
+
+    @staticmethod
+    def _log(claimed: Claimed, settlement: Settlement, *, is_ours: bool) -> None:
+        log.info(
+            "delivery_settled" if is_ours else "delivery_settled_too_late",
+            extra={
+                "delivery_id": str(claimed.key),
+                "subscription_id": claimed.subscription_id,
+                "attempt": claimed.attempt_number,
+                "state": settlement.state,
+                "code": settlement.code,
+            },
+        )

@@ -1,0 +1,97 @@
+"""A delivery, its attempts, and what settles it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Raw
+
+from learning_hub.model.event import Event
+from learning_hub.model.failure import FailureClass
+from learning_hub.model.ids import DeliveryKey
+
+State = Literal["waiting", "sending", "delivered", "retrying", "parked", "skipped", "superseded", "discarded"]
+Action = Literal["send", "remove"]
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The duty to bring one event to one subscription, as it stands."""
+
+    delivery_id: str
+    event_id: str
+    subscription_id: str
+    subscriber_id: str
+    program_id: str
+    action: Action
+    state: State
+    code: Annotated[str, Meta(description="Why it is where it is; docs/reference/errors.md lists all.")] | None
+    class_: Annotated[FailureClass, Meta(description="Whose move it is.")] | None = msgspec.field(name="Class")
+    message: Annotated[str, Meta(description="In words for staff.")] | None
+    advice: Annotated[str, Meta(description="What a person can do.")] | None
+    attempts: Annotated[int, Meta(description="Tries so far.")]
+    created_utc: datetime
+    next_try_utc: Annotated[datetime, Meta(description="Null while it is held: it waits for a run.")] | None
+    delivered_utc: datetime | None
+    confirmed_utc: Annotated[datetime, Meta(description="When it was read back at the subscriber.")] | None
+    subscriber_record_id: str | None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One try: what was sent and what came back, without secrets."""
+
+    number: int
+    started_utc: datetime
+    ended_utc: datetime | None
+    code: Annotated[str, Meta(description="Null when it succeeded or is under way.")] | None
+    message: str | None
+    request: Annotated[Raw, Meta(description="Method, Url, Headers, Body.")] | None
+    response: Annotated[Raw, Meta(description="Status, Headers, Body.")] | None
+
+
+class DeliveryDetail(Delivery, frozen=True, kw_only=True, rename="pascal"):
+    """A delivery with its event, the payload of its last try, and every attempt."""
+
+    event: Event
+    payload: Annotated[Raw, Meta(description="What the template gave at the last try.")] | None
+    attempt_log: list[Attempt]
+
+
+class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A delivery leased to a worker, with what is needed to carry it out.
+
+    *lease_id* is what the outcome must name. *record_id* is the identity an earlier delivery of the source record
+    got at the subscriber; *tried_before* says that some delivery of the source record was tried.
+    """
+
+    key: DeliveryKey
+    lease_id: UUID
+    attempt_number: int
+    started_utc: datetime
+    tries_used: int
+    action: Action
+    subscription_id: str
+    subscriber_id: str
+    publisher_system_id: str
+    publisher_event_id: str
+    event_uuid: UUID
+    record_id: str | None
+    tried_before: bool
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """How a try ended: the delivery's next state and what is kept with the attempt."""
+
+    state: Literal["delivered", "retrying", "parked", "skipped", "discarded"]
+    code: str | None = None
+    failure_class: FailureClass | None = None
+    message: str | None = None
+    due_utc: datetime | None = None
+    tries_used: int = 0
+    record_id: str | None = None
+    payload: Any = None
+    request: Any = None
+    response: Any = None

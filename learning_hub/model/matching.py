@@ -1,0 +1,64 @@
+"""Which duties a feed entry means for a subscription."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from learning_hub.model.event import REOPENED
+from learning_hub.model.subscription import Subscription
+
+DEFAULT_TEMPLATE = "_default"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A feed entry without its data: an event, or its withdrawal."""
+
+    program_id: str
+    event_uuid: UUID
+    is_withdrawal: bool
+    seq: int
+    publisher_system_id: str
+    publisher_event_id: str
+    event_type: str
+    category: str | None
+
+
+Duty = Literal["send", "skip", "withdraw", "take_back"]
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What an entry means for a subscription.
+
+    `send`: bring the event there. `skip`: remember that it is not sent, with *code* why. `withdraw`: what was not
+    sent yet is not sent, and what was is taken back where OnWithdraw says so. `take_back`: the record of the source
+    is taken back, because it was reopened.
+    """
+
+    duty: Duty
+    entry: Entry
+    code: str | None = None
+
+
+def match(subscription: Subscription, entry: Entry) -> Match | None:
+    """What *entry* means for *subscription*; None when it is none of its business."""
+    if subscription.publisher_system_id not in (None, entry.publisher_system_id):
+        return None
+    if entry.event_type not in subscription.event_types:
+        is_taken_back = entry.event_type in REOPENED and subscription.on_reopened == "remove"
+        return Match(duty="take_back", entry=entry) if is_taken_back and not entry.is_withdrawal else None
+    if entry.is_withdrawal:
+        return Match(duty="withdraw", entry=entry)
+    code = why_not_sent(subscription, entry.category)
+    return Match(duty="skip" if code else "send", entry=entry, code=code)
+
+
+def why_not_sent(subscription: Subscription, category: str | None) -> Literal["category_off", "no_template"] | None:
+    """Why an event of *category* is not sent; None when it has a template."""
+    name = category if category in subscription.templates else DEFAULT_TEMPLATE
+    if name not in subscription.templates:
+        return "no_template"
+    return "category_off" if subscription.templates[name] is None else None

@@ -1,0 +1,73 @@
+"""A subscriber: a system that wants to know, and how to reach it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw
+
+from learning_hub.model.ids import PROGRAM_ID_PATTERN
+
+SubscriberId = Annotated[
+    str,
+    Meta(
+        pattern=PROGRAM_ID_PATTERN,
+        description="1 to 25 of A-Z a-z 0-9 _ . -, starting with a letter or digit.",
+    ),
+]
+AnyObject = Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]
+
+
+class SubscriberBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What a PUT of a subscriber takes."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    connector: Annotated[
+        str, Meta(max_length=50, description="The kind of system; it cannot be changed later. `imis` in this release.")
+    ]
+    settings: Annotated[Raw, Meta(description="As the connector needs them.", extra_json_schema={"type": "object"})] = (
+        Raw(b"{}")
+    )
+    credentials: (
+        Annotated[
+            Raw,
+            Meta(
+                description="As the connector needs them; left out, they stay as they are. They never come out again.",
+                extra_json_schema={"type": "object"},
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscriber as it is stored; its credentials are encrypted (`store.subscribers.credentials` reads them)."""
+
+    subscriber_id: str
+    name: str
+    connector: str
+    settings: dict[str, Any]
+    max_concurrency: int
+    encrypted_credentials: bytes | None
+    created_utc: datetime
+    changed_utc: datetime
+    archived_utc: datetime | None
+
+
+class ShownSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A subscriber as it is shown, without its credentials."""
+
+    subscriber_id: SubscriberId
+    name: str
+    connector: str
+    settings: AnyObject
+    has_credentials: bool
+    credential_fields: Annotated[
+        list[str],
+        Meta(description="Which credentials there are, by name; empty where they cannot be read with the hub's keys."),
+    ]
+    created_utc: datetime
+    changed_utc: datetime
+    archived_utc: datetime | None

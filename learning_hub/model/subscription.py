@@ -1,0 +1,120 @@
+"""A subscription: which events of a Program a subscriber gets, where they land, and one template for each category."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw
+
+from learning_hub.model.event import EventType
+from learning_hub.model.ids import PROGRAM_ID_PATTERN
+from learning_hub.model.json_values import write_json
+
+DEFAULT_TEMPLATE = "_default"
+
+Id = Annotated[str, Meta(pattern=PROGRAM_ID_PATTERN)]
+OnWithdraw = Literal["keep", "remove"]
+OnReopened = Literal["ignore", "remove"]
+State = Literal["started", "stopped"]
+ObjectText = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
+
+
+class SubscriptionBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What a PUT of a subscription takes. What a Preset gives may be left out; what is given replaces it."""
+
+    preset: Annotated[str, Meta(max_length=100, description="A PresetId, laid out when saved.")] | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    subscriber_id: Id | None = None
+    program_id: Id | None = None
+    publisher_system_id: (
+        Annotated[str, Meta(min_length=1, max_length=25, description="Only events of this system; null for all.")]
+        | None
+    ) = None
+    event_types: Annotated[list[EventType], Meta(min_length=1, description="Each once.")] | None = None
+    target: Annotated[ObjectText, Meta(description="Where in the subscriber the events land.")] | None = None
+    templates: (
+        Annotated[
+            ObjectText,
+            Meta(
+                description=(
+                    "A category value to its template; `_default` serves every other category and events without "
+                    "one; null switches a category off. With a Preset, the categories given replace the Preset's."
+                )
+            ),
+        ]
+        | None
+    ) = None
+    schedule: Annotated[
+        str, Meta(max_length=200, description="`realtime`, `manual`, or a cron expression of five fields.")
+    ] = "realtime"
+    time_zone: Annotated[
+        str, Meta(max_length=100, description="Of the cron expression, an IANA name such as America/New_York.")
+    ] = "UTC"
+    on_withdraw: Annotated[OnWithdraw, Meta(description="What a withdrawal does where the event was sent.")] = "keep"
+    on_reopened: Annotated[
+        OnReopened, Meta(description="Whether AI_REOPENED and LPI_REOPENED take back what was written.")
+    ] = "ignore"
+    state: Annotated[State, Meta(description="Left out: `started` for a new subscription, else what it is.")] | None = (
+        None
+    )
+    start_from: (
+        Annotated[
+            str,
+            Meta(
+                max_length=40,
+                description="`now`, `beginning` or a time; fixed once the subscription is made. Left out: `now`.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", dict=True):
+    """A subscription as it is stored and shown."""
+
+    subscription_id: Id
+    name: str
+    subscriber_id: Id
+    program_id: Id
+    publisher_system_id: str | None
+    event_types: list[EventType]
+    target: Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]
+    templates: Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]
+    schedule: str
+    time_zone: str
+    on_withdraw: OnWithdraw
+    on_reopened: OnReopened
+    state: State
+    start_from: Annotated[str, Meta(description="`now`, `beginning` or a time.")]
+    created_utc: datetime
+    changed_utc: datetime
+    archived_utc: datetime | None
+
+    @cached_property
+    def templates_json(self) -> str:
+        """The templates as JSON text, numbers as they were spelled."""
+        return write_json(self.templates).decode()
+
+    @property
+    def is_realtime(self) -> bool:
+        """Whether its deliveries go out by themselves; otherwise they are held for a run."""
+        return self.state == "started" and self.schedule == "realtime" and self.archived_utc is None
+
+    def wants(self, publisher_system_id: str, event_type: str) -> bool:
+        """Whether events of this system and type are for it; the Program and the place in the feed apart."""
+        return event_type in self.event_types and self.publisher_system_id in (None, publisher_system_id)
+
+
+class Preset(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A ready-made mapping."""
+
+    preset_id: str
+    name: str
+    connector: str
+    target: Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]
+    event_types: list[EventType]
+    templates: Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]
+    sample_event: Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]

@@ -1,0 +1,88 @@
+"""Every subscription is a reader of its Program's feed: taking the next entries and making their deliveries."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from learning_hub.model.errors import LearningHubError, Unavailable
+from learning_hub.model.matching import match
+from learning_hub.store import enqueue, feed_places, subscriptions
+from learning_hub.store.bells import Bells
+from learning_hub.store.database import Database
+
+log = logging.getLogger(__name__)
+
+ENTRIES_AT_ONCE = 500
+LOOK_EVERY_SECONDS = 1.0
+# After a ring an entry may still be hidden behind an older open transaction: look again soon, then ever less often.
+LOOK_AGAIN_SECONDS = (0.02, 0.1, 0.3)
+
+
+class Enqueuer:
+    """Keeps every subscription's place at the end of what is visible of its feed."""
+
+    def __init__(self, database: Database, bells: Bells) -> None:
+        self._database = database
+        self._bells = bells
+
+    async def run(self) -> None:
+        """Read on whenever something is committed, until cancelled."""
+        looks = 0
+        while True:
+            rung = self._bells.feed.count
+            try:
+                if await self.catch_up():
+                    looks = 0
+            except LearningHubError as error:
+                if not isinstance(error, Unavailable):
+                    log.exception("enqueue_failed")
+            except Exception:
+                log.exception("enqueue_failed")
+            wait = LOOK_AGAIN_SECONDS[looks] if looks < len(LOOK_AGAIN_SECONDS) else LOOK_EVERY_SECONDS
+            await self._bells.feed.wait(wait, rung)
+            looks = 0 if self._bells.feed.count != rung else looks + 1
+
+    async def catch_up(self) -> int:
+        """Read on for every subscription that is behind; returns how many deliveries were made."""
+        made = 0
+        for subscription_id in await feed_places.behind(self._database):
+            made += await self.read_on(subscription_id)
+        return made
+
+    async def read_on(self, subscription_id: str, *, wait: bool = False) -> int:
+        """
+        Make the deliveries of everything since the subscription's place.
+
+        Taking entries, making their deliveries and moving the place is one transaction, so that each entry is
+        enqueued exactly once, whatever is killed when.
+
+        Args:
+            subscription_id: Whose place to move.
+            wait: Wait for another process that is at it, instead of leaving it to that one.
+
+        Returns:
+            How many deliveries were made.
+        """
+        made = 0
+        is_end = False
+        while not is_end:
+            made_now, is_end = await self._take_and_make(subscription_id, wait=wait)
+            made += made_now
+            if made_now:
+                self._bells.ring(self._bells.deliveries)
+            await asyncio.sleep(0)
+        return made
+
+    async def _take_and_make(self, subscription_id: str, *, wait: bool) -> tuple[int, bool]:
+        async with self._database.transaction() as connection:
+            place = await feed_places.lock_place(connection, subscription_id, wait=wait)
+            subscription = await subscriptions.find(connection, subscription_id)
+            if place is None or subscription is None or subscription.archived_utc:
+                return 0, True
+            taken = await feed_places.take_next(connection, subscription_id, place, ENTRIES_AT_ONCE)
+            matches = [found for entry in taken.entries if (found := match(subscription, entry))]
+            made = await enqueue.enqueue(connection, subscription, matches)
+            if taken.reached != place:
+                await feed_places.move_place(connection, subscription_id, taken.reached)
+            return made, taken.is_end

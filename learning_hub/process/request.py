@@ -1,0 +1,93 @@
+"""What may be asked of the process stage."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from learning_hub.model.errors import FieldError, InvalidFields
+from learning_hub.model.ids import read_bucket, read_event_id
+
+Id = Annotated[str, Meta(min_length=1, max_length=25)]
+
+
+class ProcessBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which events to process, for whom, and how. One of the first four is needed."""
+
+    event_date_bucket: Annotated[str, Meta(max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None = None
+    subscription_id: Annotated[
+        Id, Meta(description="Only this subscription; it sends even when it is stopped.")
+    ] | None = None
+    event_ids: Annotated[list[str], Meta(min_length=1, max_length=10_000)] | None = None
+    program_id: Annotated[
+        Id, Meta(description="With nothing else: everything since each subscription's place, and what waits.")
+    ] | None = None
+    replay: Annotated[
+        bool, Meta(description="Also events delivered before; each becomes a new delivery with its own id.")
+    ] = False
+    dry_run: Annotated[bool, Meta(description="Render only; store and send nothing.")] = False
+    wait: Annotated[bool, Meta(description="Wait up to 25 seconds for the end; false answers 202 at once.")] = True
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events of one Program are meant; with neither *day* nor *event_uuids*, all that is not settled."""
+
+    program_id: str
+    day: date | None = None
+    event_uuids: list[UUID] | None = None
+
+
+def read_scope(body: ProcessBody, program_of_subscription: str | None) -> Scope:
+    """
+    The events that *body* means.
+
+    Args:
+        body: What was asked for.
+        program_of_subscription: The Program of the subscription that is named, None when none is.
+
+    Raises:
+        InvalidFields: Nothing is named, something cannot be read, or two parts name different Programs.
+    """
+    programs: dict[str, str] = {}
+    day = event_uuids = None
+    if body.event_date_bucket is not None:
+        programs["EventDateBucket"], day = _bucket(body.event_date_bucket)
+    if body.event_ids is not None:
+        programs["EventIds"], event_uuids = _events(body.event_ids)
+    if body.program_id is not None:
+        programs["ProgramId"] = body.program_id
+    if program_of_subscription is not None:
+        programs["SubscriptionId"] = program_of_subscription
+    if not programs:
+        raise InvalidFields([FieldError("EventDateBucket", "or SubscriptionId, EventIds or ProgramId is needed")])
+    first = next(iter(programs.values()))
+    if errors := [FieldError(name, "names another Program") for name, other in programs.items() if other != first]:
+        raise InvalidFields(errors)
+    return Scope(program_id=first, day=day, event_uuids=event_uuids)
+
+
+def _bucket(text: str) -> tuple[str, date]:
+    bucket = read_bucket(text)
+    if bucket is None:
+        raise InvalidFields([FieldError("EventDateBucket", "must be {ProgramId}-LB-YYYYMMDD")])
+    return bucket
+
+
+def _events(texts: list[str]) -> tuple[str, list[UUID]]:
+    keys = [read_event_id(text) for text in texts]
+    errors = [
+        FieldError(f"EventIds[{index}]", "is not an EventId") for index, key in enumerate(keys) if key is None
+    ]
+    errors += [
+        FieldError(f"EventIds[{index}]", "is of another Program than the first")
+        for index, key in enumerate(keys)
+        if key and keys[0] and key.program_id != keys[0].program_id
+    ]
+    if errors:
+        raise InvalidFields(errors[:100])
+    found = [key for key in keys if key]
+    return found[0].program_id, [key.event_uuid for key in found]

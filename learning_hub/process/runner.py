@@ -1,0 +1,199 @@
+"""Runs: gathering a set of events, making and releasing their deliveries, and waiting for the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from learning_hub.model.errors import LearningHubError
+from learning_hub.model.ids import new_id
+from learning_hub.model.feed import BEGINNING
+from learning_hub.model.matching import Entry, Match, match
+from learning_hub.model.run import Counts, Trigger
+from learning_hub.model.subscription import Subscription
+from learning_hub.process.enqueuer import Enqueuer
+from learning_hub.process.request import ProcessBody, Scope
+from learning_hub.store import enqueue, feed_places, runs
+from learning_hub.store.bells import Bells
+from learning_hub.store.database import Connection, Database
+
+log = logging.getLogger(__name__)
+
+ENTRIES_AT_ONCE = 500
+GATHERING_SECONDS = 900
+MOST_PENDING = 10_000
+CLOSE_EVERY_SECONDS = 2
+
+
+class Runner:
+    """Begins runs and brings them to their end."""
+
+    def __init__(self, database: Database, bells: Bells, enqueuer: Enqueuer) -> None:
+        self._database = database
+        self._bells = bells
+        self._enqueuer = enqueuer
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(
+        self,
+        scope: Scope,
+        subscriptions: list[Subscription],
+        body: ProcessBody,
+        *,
+        trigger: Trigger,
+        requested_by: str,
+    ) -> str:
+        """
+        Begin a run over the events of *scope* for *subscriptions*; it goes on by itself.
+
+        A subscription that *body* names sends even when it is stopped; those not named only when they are started.
+
+        Returns:
+            The run's id.
+        """
+        run_id = new_id()
+        await runs.insert(
+            self._database, run_id, scope.program_id, trigger, msgspec.json.encode(body), requested_by
+        )
+        task = asyncio.create_task(self._gather_or_fail(run_id, scope, subscriptions, body))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return run_id
+
+    async def wait(self, run_id: str, program_id: str, seconds: float) -> Counts | None:
+        """The counts of a run once nothing of it goes on any more; None when that takes longer than *seconds*."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            rung = self._bells.settled.count
+            run = await runs.find(self._database, run_id)
+            if run and run.state != "running":
+                return run.counts
+            if run:
+                await self._close_if_over(run_id, program_id)
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return None
+            await self._bells.settled.wait(min(left, 0.2), rung)
+
+    async def close_runs(self) -> None:
+        """Close runs that are over, whichever process began them, until cancelled."""
+        while True:
+            try:
+                for run in await runs.running(self._database, GATHERING_SECONDS):
+                    if run.is_gathered:
+                        await self._close_if_over(run.run_id, run.program_id)
+                    elif run.is_old:
+                        counts, _ = await runs.counts(self._database, run.run_id, run.program_id)
+                        message = "The hub was stopped while it gathered the events; begin it again."
+                        await runs.finish(self._database, run.run_id, "failed", counts, message)
+            except LearningHubError:
+                pass
+            except Exception:
+                log.exception("closing_runs_failed")
+            await asyncio.sleep(CLOSE_EVERY_SECONDS)
+
+    async def stop(self) -> None:
+        """Let what is gathering end."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=10)
+
+    async def _close_if_over(self, run_id: str, program_id: str) -> None:
+        running = [run for run in await runs.running(self._database, GATHERING_SECONDS) if run.run_id == run_id]
+        if not running or not running[0].is_gathered:
+            return
+        counts, still_open = await runs.counts(self._database, run_id, program_id)
+        if not still_open:
+            await runs.finish(self._database, run_id, "finished", counts)
+
+    async def _gather_or_fail(
+        self, run_id: str, scope: Scope, subscriptions: list[Subscription], body: ProcessBody
+    ) -> None:
+        try:
+            if scope.day is None and scope.event_uuids is None:
+                await self._gather_pending(run_id, scope, subscriptions)
+            else:
+                await self._gather_events(run_id, scope, subscriptions, replay=body.replay)
+            released = [
+                subscription.subscription_id
+                for subscription in subscriptions
+                if body.subscription_id is not None or subscription.state == "started"
+            ]
+            await runs.release(self._database, run_id, scope.program_id, released)
+            self._bells.ring(self._bells.deliveries)
+            self._bells.ring(self._bells.settled)
+        except Exception as error:
+            log.exception("run_failed", extra={"run_id": run_id})
+            message = error.detail if isinstance(error, LearningHubError) else "The hub failed; its log has the cause."
+            await runs.finish(self._database, run_id, "failed", Counts(), message)
+
+    async def _gather_pending(self, run_id: str, scope: Scope, subscriptions: list[Subscription]) -> None:
+        for subscription in subscriptions:
+            await self._enqueuer.read_on(subscription.subscription_id, wait=True)
+            async with self._database.transaction() as connection:
+                await runs.add_pending(connection, run_id, scope.program_id, subscription.subscription_id)
+
+    async def _gather_events(
+        self, run_id: str, scope: Scope, subscriptions: list[Subscription], *, replay: bool
+    ) -> None:
+        async for entries in self.entries(scope):
+            uuids = list({entry.event_uuid for entry in entries})
+            for subscription in subscriptions:
+                async with self._database.transaction() as connection:
+                    await self._make(connection, subscription, entries, replay=replay)
+                    await runs.add_deliveries_of_events(
+                        connection,
+                        run_id,
+                        scope.program_id,
+                        subscription.subscription_id,
+                        uuids,
+                        with_replays=replay,
+                    )
+
+    async def pending_scope(self, scope: Scope, subscriptions: list[Subscription]) -> Scope:
+        """*scope* with the events named that are not settled, the newest of the feed included."""
+        for subscription in subscriptions:
+            await self._enqueuer.read_on(subscription.subscription_id, wait=True)
+        ids = [subscription.subscription_id for subscription in subscriptions]
+        uuids = await runs.pending_events(self._database, scope.program_id, ids, MOST_PENDING)
+        return Scope(program_id=scope.program_id, event_uuids=uuids)
+
+    async def entries(self, scope: Scope) -> AsyncIterator[list[Entry]]:
+        """The feed entries of *scope*, in feed order, some hundred at a time."""
+        if scope.event_uuids is not None:
+            async with self._database.connection() as connection:
+                found = await feed_places.entries_of_events(connection, scope.program_id, scope.event_uuids)
+            if scope.day is None:
+                yield found
+                return
+        if scope.day is None:
+            return
+        wanted = set(scope.event_uuids) if scope.event_uuids is not None else None
+        place = BEGINNING
+        while True:
+            async with self._database.connection() as connection:
+                entries, place = await feed_places.entries_of_bucket(
+                    connection, scope.program_id, scope.day, place, ENTRIES_AT_ONCE
+                )
+            if not entries:
+                return
+            yield [entry for entry in entries if wanted is None or entry.event_uuid in wanted]
+
+    @staticmethod
+    async def _make(
+        connection: Connection, subscription: Subscription, entries: list[Entry], *, replay: bool
+    ) -> None:
+        """The same deliveries as reading the feed makes, without moving the place; replays beside them."""
+        matches = [found for entry in entries if (found := match(subscription, entry))]
+        await enqueue.enqueue(connection, subscription, matches)
+        uuids = [item.entry.event_uuid for item in matches]
+        if replay:
+            before = await enqueue.delivered_before(connection, subscription, entries[0].program_id, uuids) if uuids else set()
+            again: list[Match] = [item for item in matches if item.duty == "send" and item.entry.event_uuid in before]
+            await enqueue.enqueue(connection, subscription, again, as_replays=True)
+        if uuids:
+            await enqueue.skip_already_withdrawn(connection, subscription, entries[0].program_id, uuids)
+
+

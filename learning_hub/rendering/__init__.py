@@ -1,0 +1,31 @@
+"""
+From an event and a template to a payload.
+
+    renderer    what others use: renders and checks templates in processes of its own
+    job         what goes to be rendered, and what comes back
+    choice      which template serves a category
+    process     one such process as the hub sees it
+    child       the process itself
+    frames      what travels between the two
+    document    template documents: compiled, rendered leaf by leaf
+    inspection  what can be said of a leaf before any event comes
+    language    the Liquid of the leaves
+    filters     its filters: typed, arithmetic, times; the standard ones mended
+    values      what values are as text and as JSON
+    limits      what all of it may use
+"""
+
+from learning_hub.rendering.choice import DEFAULT, WHOLE, TemplateChoice, choose_template
+from learning_hub.rendering.job import Rendered, RenderJob, write_scope
+from learning_hub.rendering.renderer import Renderer
+
+__all__ = [
+    "DEFAULT",
+    "WHOLE",
+    "RenderJob",
+    "Rendered",
+    "Renderer",
+    "TemplateChoice",
+    "choose_template",
+    "write_scope",
+]

@@ -1,0 +1,143 @@
+"""The delivery and attempt tables as people look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+from msgspec import Raw
+
+from learning_hub.model.delivery import Attempt, Delivery
+from learning_hub.model.failure import CAUSES, advice_for
+from learning_hub.model.ids import DeliveryKey, EventKey, delivery_id, event_id
+from learning_hub.store import events
+from learning_hub.store.database import Connection, Database, Row
+from learning_hub.store.queries import Queries
+
+queries = Queries("deliveries")
+
+
+class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deliveries are meant; None is no restriction. *programs* are those the caller may see."""
+
+    programs: list[str] | None = None
+    state: str | None = None
+    subscription_id: str | None = None
+    subscriber_id: str | None = None
+    class_: str | None = None
+    code: str | None = None
+    event: EventKey | None = None
+
+
+async def page(database: Database, wanted: DeliveryFilter, before: UUID | None, limit: int) -> list[Delivery]:
+    """Up to *limit* deliveries, newest first, older than *before*."""
+    async with database.transaction() as connection:
+        await connection.execute(events.queries.plan_for_these_values)
+        rows = await connection.fetch(
+            queries.page,
+            wanted.programs,
+            wanted.state,
+            wanted.subscription_id,
+            wanted.subscriber_id,
+            wanted.class_,
+            wanted.code,
+            wanted.event.program_id if wanted.event else None,
+            wanted.event.event_uuid if wanted.event else None,
+            before,
+            limit,
+        )
+    return [read_row(row) for row in rows]
+
+
+async def find(database: Database | Connection, key: DeliveryKey) -> Delivery | None:
+    """One delivery."""
+    row = await database.fetchrow(queries.find, key.program_id, key.delivery_uuid)
+    return read_row(row) if row else None
+
+
+async def attempts(database: Database, key: DeliveryKey) -> tuple[list[Attempt], Raw | None]:
+    """The attempts of a delivery in order, and the payload of the last one that has any."""
+    rows = await database.fetch(queries.attempts, key.program_id, key.delivery_uuid)
+    payloads = [row["payload"] for row in rows if row["payload"] is not None]
+    return [_attempt(row) for row in rows], _raw(payloads[-1] if payloads else None)
+
+
+async def requeue(
+    connection: Connection, wanted: DeliveryFilter, *, only: Sequence[DeliveryKey] | None = None, limit: int
+) -> list[Delivery]:
+    """
+    Put up to *limit* deliveries back into the queue: parked ones, retrying ones at once, and those skipped for want
+    of a template.
+
+    Args:
+        connection: A transaction.
+        wanted: Which ones.
+        only: Restrict it to these, all of one Program.
+        limit: How many at most.
+
+    Returns:
+        The deliveries as they are now: `waiting`, or `superseded` where a newer one overtook them.
+    """
+    rows = await connection.fetch(
+        queries.requeue,
+        wanted.programs,
+        wanted.state,
+        wanted.subscription_id,
+        wanted.subscriber_id,
+        wanted.class_,
+        wanted.code,
+        only[0].program_id if only else None,
+        [key.delivery_uuid for key in only] if only else None,
+        limit,
+        wanted.event.program_id if wanted.event else None,
+        wanted.event.event_uuid if wanted.event else None,
+        CAUSES["superseded"].meaning,
+    )
+    return [read_row(row) for row in rows]
+
+
+async def discard(connection: Connection, key: DeliveryKey, reason: str) -> Delivery | None:
+    """Decide that a delivery is not to be sent; None when it is under way or settled."""
+    row = await connection.fetchrow(queries.discard, key.program_id, key.delivery_uuid, reason)
+    return read_row(row) if row else None
+
+
+def read_row(row: Row) -> Delivery:
+    """A row of the delivery table as a Delivery."""
+    code = row["code"]
+    return Delivery(
+        delivery_id=delivery_id(row["program_id"], row["delivery_uuid"]),
+        event_id=event_id(row["program_id"], row["event_uuid"]),
+        subscription_id=row["subscription_id"],
+        subscriber_id=row["subscriber_id"],
+        program_id=row["program_id"],
+        action=row["action"],
+        state=row["state"],
+        code=code,
+        class_=row["class"],
+        message=row["message"],
+        advice=advice_for(code),
+        attempts=row["attempts"],
+        created_utc=row["created_utc"],
+        next_try_utc=None if row["held"] else row["due_utc"],
+        delivered_utc=row["delivered_utc"],
+        confirmed_utc=row["confirmed_utc"],
+        subscriber_record_id=row["subscriber_record_id"],
+    )
+
+
+def _attempt(row: Row) -> Attempt:
+    return Attempt(
+        number=row["number"],
+        started_utc=row["started_utc"],
+        ended_utc=row["ended_utc"],
+        code=row["code"],
+        message=row["message"],
+        request=_raw(row["request"]),
+        response=_raw(row["response"]),
+    )
+
+
+def _raw(text: str | None) -> Raw | None:
+    return None if text is None else Raw(text.encode())

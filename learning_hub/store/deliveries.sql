@@ -1,0 +1,88 @@
+-- Deliveries as people look at them, and what people do with them.
+
+-- name: page
+-- Up to $10 deliveries before uuid $9, newest first. Filters, null for none: $1 Programs, $2 state, $3 subscription,
+-- $4 subscriber, $5 class, $6 code, $7 and $8 Program and uuid of an event.
+SELECT * FROM delivery
+ WHERE ($1::text[] IS NULL OR program_id = ANY ($1::text[]))
+   AND ($2::text IS NULL OR state = $2::text)
+   AND ($3::text IS NULL OR subscription_id = $3::text)
+   AND ($4::text IS NULL OR subscriber_id = $4::text)
+   AND ($5::text IS NULL OR class = $5::text)
+   AND ($6::text IS NULL OR code = $6::text)
+   AND ($7::text IS NULL OR program_id = $7::text)
+   AND ($8::uuid IS NULL OR event_uuid = $8::uuid)
+   AND ($9::uuid IS NULL OR delivery_uuid < $9::uuid)
+ ORDER BY delivery_uuid DESC
+ LIMIT $10::int
+
+-- name: find
+-- One delivery.
+SELECT * FROM delivery WHERE program_id = $1::text AND delivery_uuid = $2::uuid
+
+-- name: attempts
+-- The attempts of a delivery, in order.
+SELECT * FROM attempt WHERE program_id = $1::text AND delivery_uuid = $2::uuid ORDER BY number
+
+-- name: requeue
+-- Put up to $9 deliveries back into the queue. Filters, null for none: $1 Programs, $2 state, $3 subscription,
+-- $4 subscriber, $5 class, $6 code, $7 Program and $8 uuids of deliveries, $10 and $11 Program and uuid of an event.
+-- One that was overtaken meanwhile is superseded ($12 the message). Of a stopped subscription they are held. Skipped
+-- ones go back only where a template may have been added since.
+WITH chosen AS (
+    SELECT delivery.program_id, delivery.delivery_uuid,
+           subscription.state = 'stopped' AS is_held,
+           EXISTS (SELECT FROM delivery AS newer
+                    WHERE newer.program_id = delivery.program_id
+                      AND newer.subscription_id = delivery.subscription_id
+                      AND newer.publisher_event_id = delivery.publisher_event_id
+                      AND newer.publisher_system_id = delivery.publisher_system_id
+                      AND newer.event_seq > delivery.event_seq
+                      AND (newer.state = 'delivered' AND (subscriber.connector <> 'webhook'
+                                                          OR newer.event_type = delivery.event_type)
+                           OR newer.event_type = delivery.event_type AND newer.action = 'send'
+                              AND newer.state IN ('waiting', 'retrying', 'sending'))) AS is_overtaken
+      FROM delivery
+      JOIN subscription USING (subscription_id)
+      JOIN subscriber ON subscriber.subscriber_id = delivery.subscriber_id
+     WHERE subscription.archived_utc IS NULL
+       AND (delivery.state IN ('parked', 'retrying')
+            OR delivery.state = 'skipped' AND delivery.code IN ('no_template', 'category_off'))
+       AND ($1::text[] IS NULL OR delivery.program_id = ANY ($1::text[]))
+       AND ($2::text IS NULL OR delivery.state = $2::text)
+       AND ($3::text IS NULL OR delivery.subscription_id = $3::text)
+       AND ($4::text IS NULL OR delivery.subscriber_id = $4::text)
+       AND ($5::text IS NULL OR delivery.class = $5::text)
+       AND ($6::text IS NULL OR delivery.code = $6::text)
+       AND ($7::text IS NULL OR delivery.program_id = $7::text)
+       AND ($8::uuid[] IS NULL OR delivery.delivery_uuid = ANY ($8::uuid[]))
+       AND ($10::text IS NULL OR delivery.program_id = $10::text)
+       AND ($11::uuid IS NULL OR delivery.event_uuid = $11::uuid)
+     ORDER BY delivery.delivery_uuid
+     LIMIT $9::int
+       FOR UPDATE OF delivery SKIP LOCKED
+)
+UPDATE delivery
+   SET state = CASE WHEN chosen.is_overtaken THEN 'superseded' ELSE 'waiting' END,
+       code = CASE WHEN chosen.is_overtaken THEN 'superseded' END,
+       class = NULL,
+       message = CASE WHEN chosen.is_overtaken THEN $12::text END,
+       due_utc = CASE WHEN chosen.is_overtaken THEN NULL ELSE now() END,
+       held = chosen.is_held AND NOT chosen.is_overtaken,
+       tries_used = 0
+  FROM chosen
+ WHERE delivery.program_id = chosen.program_id AND delivery.delivery_uuid = chosen.delivery_uuid
+RETURNING delivery.*
+
+-- name: discard
+-- Delivery $1/$2 is not to be sent, for the reason $3. What is under way or settled stays as it is.
+UPDATE delivery
+   SET state = 'discarded', code = 'discarded', class = NULL, message = $3::text, due_utc = NULL, held = false
+ WHERE program_id = $1::text AND delivery_uuid = $2::uuid
+   AND state IN ('waiting', 'retrying', 'parked', 'skipped')
+RETURNING *
+
+-- name: release_one
+-- Delivery $1/$2 may go out now, even if its subscription is stopped.
+UPDATE delivery SET held = false, due_utc = now()
+ WHERE program_id = $1::text AND delivery_uuid = $2::uuid AND state IN ('waiting', 'retrying')

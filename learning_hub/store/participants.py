@@ -1,0 +1,125 @@
+"""The participant table: who publishers' participants are at subscribers, as looked up or as settled by hand."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from learning_hub.store.database import Connection, Database, Row, changed
+from learning_hub.store.queries import Queries
+
+queries = Queries("participants")
+
+EVERY_SYSTEM = ""
+
+
+class Participant(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a publisher's participant is. *settled_by* is None for one looked up, which expires."""
+
+    subscriber_id: str
+    program_id: str
+    publisher_system_id: str
+    publisher_participant_id: str
+    subscriber_participant_id: str
+    settled_by: str | None
+    changed_utc: datetime
+    expires_utc: datetime | None
+
+
+async def find(
+    database: Database | Connection,
+    *,
+    subscriber_id: str,
+    program_id: str,
+    publisher_system_id: str,
+    publisher_participant_id: str,
+) -> Participant | None:
+    """
+    Who it is, as far as is remembered.
+
+    What was settled by hand goes before what was looked up, and for this system before every system.
+    """
+    row = await database.fetchrow(
+        queries.find, subscriber_id, program_id, publisher_system_id, publisher_participant_id
+    )
+    return _read(row) if row else None
+
+
+async def remember(
+    database: Database | Connection,
+    *,
+    subscriber_id: str,
+    program_id: str,
+    publisher_system_id: str,
+    publisher_participant_id: str,
+    subscriber_participant_id: str,
+    seconds: float,
+) -> None:
+    """Keep for *seconds* what a look-up found; what was settled by hand stays."""
+    await database.execute(
+        queries.remember,
+        subscriber_id,
+        program_id,
+        publisher_system_id,
+        publisher_participant_id,
+        subscriber_participant_id,
+        seconds,
+    )
+
+
+async def settle(
+    connection: Connection,
+    *,
+    subscriber_id: str,
+    program_id: str,
+    publisher_system_id: str,
+    publisher_participant_id: str,
+    subscriber_participant_id: str,
+    settled_by: str,
+) -> Participant:
+    """Keep what a person says, until changed; *publisher_system_id* may be EVERY_SYSTEM."""
+    row = await connection.fetchrow(
+        queries.settle,
+        subscriber_id,
+        program_id,
+        publisher_system_id,
+        publisher_participant_id,
+        subscriber_participant_id,
+        settled_by,
+    )
+    assert row is not None  # noqa: S101 - an upsert returns its row
+    return _read(row)
+
+
+async def forget(
+    connection: Connection,
+    *,
+    subscriber_id: str,
+    program_id: str,
+    publisher_system_id: str,
+    publisher_participant_id: str,
+) -> bool:
+    """Forget one, settled or looked up; False when there was none."""
+    status = await connection.execute(
+        queries.forget, subscriber_id, program_id, publisher_system_id, publisher_participant_id
+    )
+    return changed(status) == 1
+
+
+async def forget_looked_up(connection: Connection, subscriber_id: str) -> None:
+    """Forget all that was looked up at a subscriber."""
+    await connection.execute(queries.forget_looked_up, subscriber_id)
+
+
+def _read(row: Row) -> Participant:
+    return Participant(
+        subscriber_id=row["subscriber_id"],
+        program_id=row["program_id"],
+        publisher_system_id=row["publisher_system_id"],
+        publisher_participant_id=row["publisher_participant_id"],
+        subscriber_participant_id=row["subscriber_participant_id"],
+        settled_by=row["settled_by"],
+        changed_utc=row["changed_utc"],
+        expires_utc=row["expires_utc"],
+    )

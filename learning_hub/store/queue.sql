@@ -1,0 +1,141 @@
+-- The queue: claiming deliveries, and settling what became of them.
+
+-- name: lock_claims
+-- Claims go one after another, so that two workers never judge the same queue at once.
+SELECT pg_advisory_xact_lock(hashtext('learning-hub claim'))
+
+-- name: claim
+-- Lease up to $2 due deliveries to lease $1 for $3 seconds, at most as many at a subscriber as it takes at once, and
+-- begin an attempt for each. Of one source record only the oldest unsettled one, and none while one is under way;
+-- what is held or parked is stepped over. What was overtaken by a newer one that is delivered is superseded instead: at
+-- a webhook only one of the same source key overtakes, elsewhere any of the source record, which is one record there.
+-- $4 is the message for those; the first column counts them.
+WITH open_subscriber AS (
+    SELECT subscriber_id, connector,
+           max_concurrency - (SELECT count(*) FROM delivery
+                               WHERE delivery.subscriber_id = subscriber.subscriber_id AND state = 'sending') AS room
+      FROM subscriber
+     WHERE archived_utc IS NULL
+), due AS (
+    SELECT candidate.program_id, candidate.delivery_uuid,
+           EXISTS (SELECT FROM delivery AS newer
+                    WHERE newer.program_id = candidate.program_id
+                      AND newer.subscription_id = candidate.subscription_id
+                      AND newer.publisher_event_id = candidate.publisher_event_id
+                      AND newer.publisher_system_id = candidate.publisher_system_id
+                      AND (open_subscriber.connector <> 'webhook' OR newer.event_type = candidate.event_type)
+                      AND newer.event_seq > candidate.event_seq AND newer.state = 'delivered') AS is_overtaken
+      FROM open_subscriber
+     CROSS JOIN LATERAL (
+           SELECT delivery.*
+             FROM delivery
+            WHERE delivery.subscriber_id = open_subscriber.subscriber_id
+              AND state IN ('waiting', 'retrying') AND NOT held AND due_utc <= now()
+              AND NOT EXISTS (
+                  SELECT FROM delivery AS other
+                   WHERE other.program_id = delivery.program_id
+                     AND other.subscription_id = delivery.subscription_id
+                     AND other.publisher_event_id = delivery.publisher_event_id
+                     AND other.publisher_system_id = delivery.publisher_system_id
+                     AND (other.state = 'sending'
+                          OR (other.state IN ('waiting', 'retrying') AND NOT other.held
+                              AND (other.event_seq, other.delivery_uuid)
+                                  < (delivery.event_seq, delivery.delivery_uuid))))
+            ORDER BY due_utc
+            LIMIT greatest(open_subscriber.room, 0)
+              FOR UPDATE SKIP LOCKED) AS candidate
+     ORDER BY candidate.due_utc
+     LIMIT $2::int
+), superseded AS (
+    UPDATE delivery
+       SET state = 'superseded', code = 'superseded', class = NULL, message = $4::text, due_utc = NULL, held = false
+      FROM due
+     WHERE due.is_overtaken
+       AND delivery.program_id = due.program_id AND delivery.delivery_uuid = due.delivery_uuid
+    RETURNING 1
+), claimed AS (
+    UPDATE delivery
+       SET state = 'sending', lease_id = $1::uuid, due_utc = NULL, attempts = attempts + 1,
+           lease_until_utc = clock_timestamp() + make_interval(secs => $3::float8)
+      FROM due
+     WHERE NOT due.is_overtaken
+       AND delivery.program_id = due.program_id AND delivery.delivery_uuid = due.delivery_uuid
+    RETURNING delivery.*
+), begun AS (
+    INSERT INTO attempt (program_id, delivery_uuid, number, started_utc)
+    SELECT program_id, delivery_uuid, attempts, clock_timestamp() FROM claimed
+    RETURNING program_id, delivery_uuid, number, started_utc
+)
+SELECT counted.superseded, claimed.*, begun.started_utc,
+       record.subscriber_record_id AS record_id,
+       claimed.attempts > 1
+       OR EXISTS (SELECT FROM delivery AS tried
+                   WHERE tried.program_id = claimed.program_id
+                     AND tried.subscription_id = claimed.subscription_id
+                     AND tried.publisher_event_id = claimed.publisher_event_id
+                     AND tried.publisher_system_id = claimed.publisher_system_id
+                     AND tried.delivery_uuid <> claimed.delivery_uuid AND tried.attempts > 0) AS tried_before
+  FROM (SELECT count(*) AS superseded FROM superseded) AS counted
+  LEFT JOIN claimed ON true
+  LEFT JOIN begun ON begun.program_id = claimed.program_id AND begun.delivery_uuid = claimed.delivery_uuid
+  LEFT JOIN LATERAL (
+       SELECT CASE WHEN action = 'send' THEN subscriber_record_id END AS subscriber_record_id
+         FROM delivery AS earlier
+        WHERE earlier.program_id = claimed.program_id AND earlier.subscription_id = claimed.subscription_id
+          AND earlier.publisher_event_id = claimed.publisher_event_id
+          AND earlier.publisher_system_id = claimed.publisher_system_id
+          AND earlier.state = 'delivered'
+        ORDER BY earlier.event_seq DESC, earlier.delivered_utc DESC
+        LIMIT 1) AS record ON true
+
+-- name: settle
+-- Settle delivery $1/$2 as its lease $3 says; a lease that is no longer the delivery's changes nothing. $4 state,
+-- $5 code, $6 class, $7 message, $8 due, $9 tries used, $10 record id at the subscriber, $11 number of the attempt,
+-- $12 payload, $13 request, $14 response. What is to be tried again is held if its subscription was stopped meanwhile.
+WITH settled AS (
+    UPDATE delivery
+       SET state = $4::text, code = $5::text, class = $6::text, message = $7::text, due_utc = $8::timestamptz,
+           tries_used = $9::int, lease_id = NULL, lease_until_utc = NULL,
+           delivered_utc = CASE WHEN $4::text = 'delivered' THEN now() END,
+           subscriber_record_id = coalesce($10::text, subscriber_record_id),
+           held = $8::timestamptz IS NOT NULL AND EXISTS (
+               SELECT FROM subscription
+                WHERE subscription.subscription_id = delivery.subscription_id AND subscription.state = 'stopped'
+                  AND subscription.changed_utc > (SELECT started_utc FROM attempt
+                                                   WHERE program_id = $1::text AND delivery_uuid = $2::uuid
+                                                     AND number = $11::int))
+     WHERE program_id = $1::text AND delivery_uuid = $2::uuid AND lease_id = $3::uuid AND state = 'sending'
+    RETURNING program_id, delivery_uuid
+)
+UPDATE attempt
+   SET ended_utc = clock_timestamp(), code = $5::text, message = $7::text, payload = $12::json, request = $13::json,
+       response = $14::json
+  FROM settled
+ WHERE attempt.program_id = settled.program_id AND attempt.delivery_uuid = settled.delivery_uuid
+   AND attempt.number = $11::int
+
+-- name: release_expired
+-- What a worker held that is gone: its outcome is unknown, and it falls due again $1 seconds from now; $2 message.
+WITH expired AS (
+    SELECT program_id, delivery_uuid, attempts FROM delivery
+     WHERE state = 'sending' AND lease_until_utc < now()
+       FOR UPDATE SKIP LOCKED
+), released AS (
+    UPDATE delivery
+       SET state = 'retrying', code = 'outcome_unknown', class = 'unavailable', message = $2::text,
+           due_utc = now() + make_interval(secs => $1::float8), tries_used = tries_used + 1,
+           lease_id = NULL, lease_until_utc = NULL
+      FROM expired
+     WHERE delivery.program_id = expired.program_id AND delivery.delivery_uuid = expired.delivery_uuid
+    RETURNING delivery.program_id, delivery.delivery_uuid, delivery.attempts
+)
+UPDATE attempt
+   SET ended_utc = now(), code = 'outcome_unknown', message = $2::text
+  FROM released
+ WHERE attempt.program_id = released.program_id AND attempt.delivery_uuid = released.delivery_uuid
+   AND attempt.number = released.attempts
+
+-- name: next_due
+-- Seconds until the next delivery falls due; null for none.
+SELECT extract(epoch FROM min(due_utc) - now())::float8
+  FROM delivery WHERE state IN ('waiting', 'retrying') AND NOT held AND due_utc > now()

@@ -1,0 +1,116 @@
+"""The run and run_delivery tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+from msgspec import Raw
+
+from learning_hub.model.run import Counts, Run, RunState, Trigger
+from learning_hub.store.database import Connection, Database, Row
+from learning_hub.store.queries import Queries
+
+queries = Queries("runs")
+
+
+class Running(msgspec.Struct, frozen=True):
+    """A run under way; *is_old*: it began long ago."""
+
+    run_id: str
+    program_id: str
+    is_gathered: bool
+    is_old: bool
+
+
+async def insert(
+    database: Database, run_id: str, program_id: str, trigger: Trigger, request: bytes, requested_by: str
+) -> None:
+    """Begin a run."""
+    await database.execute(queries.insert, run_id, program_id, trigger, request.decode(), requested_by)
+
+
+async def find(database: Database, run_id: str) -> Run | None:
+    """One run, with its counts as they are now."""
+    row = await database.fetchrow(queries.find, run_id)
+    if row is None:
+        return None
+    current = Counts()
+    if row["counts"] is None:
+        current, _ = await counts(database, run_id, row["program_id"])
+    return _read(row, current)
+
+
+async def page(database: Database, programs: list[str] | None, before: str, limit: int) -> list[Run]:
+    """Up to *limit* runs, newest first; those under way come without counts."""
+    rows = await database.fetch(queries.page, programs, before, limit)
+    return [_read(row, Counts()) for row in rows]
+
+
+async def add_deliveries_of_events(
+    connection: Connection,
+    run_id: str,
+    program_id: str,
+    subscription_id: str,
+    uuids: Sequence[UUID],
+    *,
+    with_replays: bool,
+) -> None:
+    """The run is about these events' deliveries; with replays, about those instead of what was delivered before."""
+    await connection.execute(
+        queries.add_deliveries_of_events, run_id, program_id, subscription_id, list(uuids), with_replays
+    )
+
+
+async def add_pending(connection: Connection, run_id: str, program_id: str, subscription_id: str) -> None:
+    """The run is about everything of the subscription that is not settled."""
+    await connection.execute(queries.add_pending, run_id, program_id, subscription_id)
+
+
+async def pending_events(
+    database: Database, program_id: str, subscription_ids: Sequence[str], limit: int
+) -> list[UUID]:
+    """Up to *limit* events that are not settled at these subscriptions."""
+    rows = await database.fetch(queries.pending_events, program_id, list(subscription_ids), limit)
+    return [row["event_uuid"] for row in rows]
+
+
+async def release(database: Database, run_id: str, program_id: str, subscription_ids: Sequence[str]) -> None:
+    """What waits for the run at these subscriptions may go out; all its deliveries are known now."""
+    async with database.transaction() as connection:
+        await connection.execute(queries.release, run_id, program_id, list(subscription_ids))
+        await connection.execute(queries.gathered, run_id)
+
+
+async def counts(database: Database, run_id: str, program_id: str) -> tuple[Counts, int]:
+    """What became of the run's deliveries, and how many of them go on by themselves right now."""
+    rows = await database.fetch(queries.counts, run_id, program_id)
+    by_state = {row["state"]: row["deliveries"] for row in rows}
+    return Counts(matched=sum(by_state.values()), **by_state), sum(row["open"] for row in rows)
+
+
+async def running(database: Database, old_seconds: float) -> list[Running]:
+    """Runs under way."""
+    rows = await database.fetch(queries.running, old_seconds)
+    return [Running(row["run_id"], row["program_id"], row["is_gathered"], row["is_old"]) for row in rows]
+
+
+async def finish(database: Database, run_id: str, state: RunState, result: Counts, message: str | None = None) -> None:
+    """The run is over."""
+    await database.execute(queries.finish, run_id, state, msgspec.json.encode(result).decode(), message)
+
+
+def _read(row: Row, current: Counts) -> Run:
+    return Run(
+        run_id=row["run_id"],
+        program_id=row["program_id"],
+        trigger=row["trigger"],
+        requested_by=row["requested_by"],
+        request=Raw(row["request"].encode()),
+        state=row["state"],
+        message=row["message"],
+        started_utc=row["started_utc"],
+        finished_utc=row["finished_utc"],
+        counts=msgspec.json.decode(row["counts"], type=Counts) if row["counts"] else current,
+    )

@@ -1,0 +1,78 @@
+-- Runs of the process stage, and the deliveries they are about.
+
+-- name: insert
+-- Begin run $1 of Program $2; $3 trigger, $4 what was asked for, $5 who asked.
+INSERT INTO run (run_id, program_id, trigger, request, requested_by)
+VALUES ($1::text, $2::text, $3::text, $4::json, $5::text)
+
+-- name: find
+-- One run.
+SELECT * FROM run WHERE run_id = $1::text
+
+-- name: page
+-- Up to $3 runs before $2, newest first; only those of the Programs $1, null for all.
+SELECT * FROM run
+ WHERE ($1::text[] IS NULL OR program_id = ANY ($1::text[])) AND ($2::text = '' OR run_id < $2::text)
+ ORDER BY run_id DESC
+ LIMIT $3::int
+
+-- name: add_deliveries_of_events
+-- Run $1 is about the deliveries of these events ($4) of Program $2 at subscription $3; $5: of an event that was
+-- delivered before its replays made by this transaction stand instead of what was delivered.
+INSERT INTO run_delivery (program_id, run_id, delivery_uuid, was_delivered)
+SELECT program_id, $1::text, delivery_uuid, state = 'delivered'
+  FROM delivery
+ WHERE program_id = $2::text AND subscription_id = $3::text AND event_uuid = ANY ($4::uuid[])
+   AND CASE WHEN is_replay THEN $5::boolean AND created_utc = now()
+            ELSE NOT ($5::boolean AND state = 'delivered' AND action = 'send') END
+ON CONFLICT DO NOTHING
+
+-- name: add_pending
+-- Run $1 is about everything of Program $2 at subscription $3 that is not settled.
+INSERT INTO run_delivery (program_id, run_id, delivery_uuid, was_delivered)
+SELECT program_id, $1::text, delivery_uuid, false
+  FROM delivery
+ WHERE program_id = $2::text AND subscription_id = $3::text AND state IN ('waiting', 'sending', 'retrying')
+ON CONFLICT DO NOTHING
+
+-- name: pending_events
+-- Up to $3 events of Program $1 that are not settled at the subscriptions $2.
+SELECT DISTINCT event_uuid FROM delivery
+ WHERE program_id = $1::text AND subscription_id = ANY ($2::text[]) AND state IN ('waiting', 'retrying')
+ LIMIT $3::int
+
+-- name: release
+-- What waits for run $1 of Program $2 at the subscriptions $3 may go out.
+UPDATE delivery SET held = false, due_utc = now()
+  FROM run_delivery
+ WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text
+   AND delivery.program_id = run_delivery.program_id AND delivery.delivery_uuid = run_delivery.delivery_uuid
+   AND delivery.state = 'waiting' AND delivery.held AND delivery.subscription_id = ANY ($3::text[])
+
+-- name: gathered
+-- All deliveries of run $1 are known.
+UPDATE run SET gathered_utc = now() WHERE run_id = $1::text
+
+-- name: counts
+-- The deliveries of run $1 of Program $2 by state; what was delivered before counts as unchanged. `open` are those
+-- that go on by themselves right now.
+SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
+            WHEN delivery.state = 'sending' THEN 'waiting'
+            ELSE delivery.state END AS state,
+       count(*) AS deliveries,
+       count(*) FILTER (WHERE delivery.state = 'sending' OR delivery.state = 'waiting' AND NOT delivery.held) AS open
+  FROM run_delivery
+  JOIN delivery USING (program_id, delivery_uuid)
+ WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text
+ GROUP BY 1
+
+-- name: running
+-- Runs that are under way, and whether they have been gathering for more than $1 seconds.
+SELECT run_id, program_id, gathered_utc IS NOT NULL AS is_gathered,
+       started_utc < now() - make_interval(secs => $1::float8) AS is_old
+  FROM run WHERE state = 'running'
+
+-- name: finish
+-- Run $1 is over: $2 state, $3 counts, $4 message.
+UPDATE run SET state = $2::text, counts = $3::json, message = $4::text, finished_utc = now()
+ WHERE run_id = $1::text AND state = 'running'

@@ -1,0 +1,45 @@
+-- Subscribers: the systems that want to know.
+
+-- name: lock
+-- Let changes of subscriber $1 come one after the other, those that make it included.
+SELECT pg_advisory_xact_lock(hashtextextended('subscriber ' || $1::text, 0))
+
+-- name: put
+-- Make subscriber $1, or change it; null credentials keep those it has. A PUT brings an archived one back.
+INSERT INTO subscriber (subscriber_id, name, connector, settings, credentials, max_concurrency)
+VALUES ($1::text, $2::text, $3::text, $4::json, $5::bytea, $6::int)
+ON CONFLICT (subscriber_id) DO UPDATE
+   SET name = excluded.name, connector = excluded.connector, settings = excluded.settings,
+       credentials = coalesce(excluded.credentials, subscriber.credentials),
+       max_concurrency = excluded.max_concurrency, changed_utc = now(), archived_utc = NULL
+RETURNING *
+
+-- name: find
+-- One subscriber.
+SELECT * FROM subscriber WHERE subscriber_id = $1::text
+
+-- name: credentials
+-- The encrypted credentials of a subscriber.
+SELECT credentials FROM subscriber WHERE subscriber_id = $1::text
+
+-- name: keep_credentials
+-- Subscriber $1 has renewed its credentials to $2, unless an administrator changed it since $3.
+UPDATE subscriber SET credentials = $2::bytea WHERE subscriber_id = $1::text AND changed_utc = $3::timestamptz
+
+-- name: page
+-- Up to $3 subscribers after $2 by id; only those that get events of the Programs $1, null for all.
+SELECT * FROM subscriber
+ WHERE ($1::text[] IS NULL OR EXISTS (
+       SELECT FROM subscription
+        WHERE subscription.subscriber_id = subscriber.subscriber_id AND program_id = ANY ($1::text[])))
+   AND subscriber_id > $2::text
+ ORDER BY subscriber_id
+ LIMIT $3::int
+
+-- name: is_used_by
+-- Whether subscriber $1 gets events of any of the Programs $2.
+SELECT EXISTS (SELECT FROM subscription WHERE subscriber_id = $1::text AND program_id = ANY ($2::text[]))
+
+-- name: archive
+-- Let a subscriber get nothing more.
+UPDATE subscriber SET archived_utc = coalesce(archived_utc, now()) WHERE subscriber_id = $1::text RETURNING *

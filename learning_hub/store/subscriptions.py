@@ -1,0 +1,132 @@
+"""The subscription table, the places in the feed, and what a change of a subscription does to its deliveries."""
+
+from __future__ import annotations
+
+from learning_hub.model.json_values import read_json, write_json
+from learning_hub.model.plan import Plan
+from learning_hub.model.subscription import Subscription
+from learning_hub.store.database import Connection, Database, Row, changed
+from learning_hub.store.queries import Queries
+
+queries = Queries("subscriptions")
+
+# A snapshot in which nothing is visible, in an epoch before the first: whatever there is, is new.
+NOTHING_SEEN = (0, (1, 1, ()))
+ARCHIVED_MESSAGE = "The subscription was archived before this was sent."
+
+
+async def lock(connection: Connection, subscription_id: str) -> None:
+    """
+    Wait until nobody else changes this subscription or reads on for it, until the transaction ends.
+
+    The process stage takes the place's row too, and must look at the subscription after that: what it enqueues is
+    then held, released or discarded together with the rest.
+    """
+    await connection.execute(queries.lock, subscription_id)
+    await connection.execute(queries.lock_place, subscription_id)
+
+
+async def put(connection: Connection, subscription_id: str, plan: Plan, *, is_new: bool) -> Subscription:
+    """
+    Make a subscription, or change it. A new one (an archived one counts as new) begins where its plan says.
+
+    Until the transaction ends no other may change it: `lock` comes first.
+    """
+    epoch, snapshot = (None, None) if plan.start_from == "now" else NOTHING_SEEN
+    row = await connection.fetchrow(
+        queries.put,
+        subscription_id,
+        plan.name,
+        plan.subscriber_id,
+        plan.program_id,
+        plan.publisher_system_id,
+        plan.event_types,
+        write_json(plan.target).decode(),
+        plan.templates_text,
+        plan.schedule,
+        plan.time_zone,
+        plan.on_withdraw,
+        plan.on_reopened,
+        plan.state,
+        plan.start_from,
+        epoch,
+        snapshot,
+    )
+    assert row is not None  # noqa: S101 - an upsert returns its row
+    if is_new:
+        await connection.execute(queries.put_place, subscription_id)
+    return _read(row)
+
+
+async def find(database: Database | Connection, subscription_id: str) -> Subscription | None:
+    """One subscription, archived ones as well."""
+    row = await database.fetchrow(queries.find, subscription_id)
+    return _read(row) if row else None
+
+
+async def of_program(database: Database | Connection, program_id: str) -> list[Subscription]:
+    """The subscriptions of a Program that are in use."""
+    return [_read(row) for row in await database.fetch(queries.of_program, program_id)]
+
+
+async def page(
+    database: Database,
+    within: list[str] | None,
+    *,
+    program_id: str | None,
+    subscriber_id: str | None,
+    after: str,
+    limit: int,
+) -> list[Subscription]:
+    """Up to *limit* subscriptions by id after *after*; only those of Programs in *within*, None for all."""
+    rows = await database.fetch(queries.page, within, program_id, subscriber_id, after, limit)
+    return [_read(row) for row in rows]
+
+
+async def in_use(
+    connection: Connection, *, program_id: str | None = None, subscriber_id: str | None = None
+) -> list[Subscription]:
+    """The subscriptions in use of a Program or a subscriber."""
+    return [_read(row) for row in await connection.fetch(queries.in_use, program_id, subscriber_id)]
+
+
+async def archive(connection: Connection, there: Subscription) -> Subscription:
+    """Let it get nothing more: what was not sent yet is discarded."""
+    row = await connection.fetchrow(queries.archive, there.subscription_id)
+    assert row is not None  # noqa: S101 - nothing deletes subscriptions
+    await connection.execute(
+        queries.discard_deliveries, there.program_id, there.subscription_id, "archived", ARCHIVED_MESSAGE
+    )
+    return _read(row)
+
+
+async def hold(connection: Connection, there: Subscription) -> None:
+    """Hold what was not sent yet for a run."""
+    await connection.execute(queries.hold_deliveries, there.program_id, there.subscription_id)
+
+
+async def release(connection: Connection, there: Subscription) -> int:
+    """Let go out what was held; returns how many deliveries."""
+    return changed(await connection.execute(queries.release_deliveries, there.program_id, there.subscription_id))
+
+
+def _read(row: Row) -> Subscription:
+    return Subscription(
+        subscription_id=row["subscription_id"],
+        name=row["name"],
+        subscriber_id=row["subscriber_id"],
+        program_id=row["program_id"],
+        publisher_system_id=row["publisher_system_id"],
+        event_types=row["event_types"],
+        target=read_json(row["target"]),
+        templates=read_json(row["templates"]),
+        schedule=row["schedule"],
+        time_zone=row["time_zone"],
+        on_withdraw=row["on_withdraw"],
+        on_reopened=row["on_reopened"],
+        state=row["state"],
+        start_from=row["start_from"],
+        created_utc=row["created_utc"],
+        changed_utc=row["changed_utc"],
+        archived_utc=row["archived_utc"],
+    )

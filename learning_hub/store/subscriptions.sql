@@ -1,0 +1,84 @@
+-- Subscriptions, their places in the feed, and what a change of one does to its deliveries.
+
+-- name: lock
+-- Let changes of subscription $1 come one after the other, those that make it included.
+SELECT pg_advisory_xact_lock(hashtextextended('subscription ' || $1::text, 0))
+
+-- name: lock_place
+-- Keep the process stage from reading on for subscription $1, so that it and an administrator's change come one after
+-- the other.
+SELECT FROM subscription_place WHERE subscription_id = $1::text FOR UPDATE
+
+-- name: put
+-- Make subscription $1, or change it; a PUT brings an archived one back. Where it starts is what $15 and $16 say for
+-- a new one, null for what this moment's snapshot does not contain.
+INSERT INTO subscription (subscription_id, name, subscriber_id, program_id, publisher_system_id, event_types, target,
+                          templates, schedule, time_zone, on_withdraw, on_reopened, state, start_from, start_epoch,
+                          start_snapshot)
+VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text[], $7::json, $8::json, $9::text, $10::text,
+        $11::text, $12::text, $13::text, $14::text, coalesce($15::int, (SELECT max(epoch) FROM feed_epoch)),
+        coalesce($16::pg_snapshot, pg_current_snapshot()))
+ON CONFLICT (subscription_id) DO UPDATE
+   SET name = excluded.name, subscriber_id = excluded.subscriber_id, program_id = excluded.program_id,
+       publisher_system_id = excluded.publisher_system_id, event_types = excluded.event_types,
+       target = excluded.target, templates = excluded.templates, schedule = excluded.schedule,
+       time_zone = excluded.time_zone, on_withdraw = excluded.on_withdraw, on_reopened = excluded.on_reopened,
+       state = excluded.state, start_from = excluded.start_from, changed_utc = now(),
+       start_epoch = CASE WHEN subscription.archived_utc IS NULL
+                          THEN subscription.start_epoch ELSE excluded.start_epoch END,
+       start_snapshot = CASE WHEN subscription.archived_utc IS NULL
+                             THEN subscription.start_snapshot ELSE excluded.start_snapshot END,
+       archived_utc = NULL
+RETURNING *
+
+-- name: put_place
+-- Let subscription $1 read the feed from where it starts: from its snapshot's oldest open transaction, as nothing
+-- before that can be new to it, or from the beginning.
+INSERT INTO subscription_place (subscription_id, epoch, xid, seq)
+SELECT subscription_id, start_epoch, CASE start_epoch WHEN 0 THEN '0'::xid8 ELSE pg_snapshot_xmin(start_snapshot) END, 0
+  FROM subscription WHERE subscription_id = $1::text
+ON CONFLICT (subscription_id) DO UPDATE SET epoch = excluded.epoch, xid = excluded.xid, seq = excluded.seq
+
+-- name: find
+-- One subscription.
+SELECT * FROM subscription WHERE subscription_id = $1::text
+
+-- name: of_program
+-- The subscriptions of Program $1 that are in use.
+SELECT * FROM subscription WHERE program_id = $1::text AND archived_utc IS NULL ORDER BY subscription_id
+
+-- name: in_use
+-- The subscriptions in use of Program $1 or subscriber $2; null is not asked for.
+SELECT * FROM subscription
+ WHERE (program_id = $1::text OR subscriber_id = $2::text) AND archived_utc IS NULL
+ ORDER BY subscription_id
+
+-- name: page
+-- Up to $5 subscriptions after $4 by id; only those of Programs $1 and Program $2 and subscriber $3, null for all.
+SELECT * FROM subscription
+ WHERE ($1::text[] IS NULL OR program_id = ANY ($1::text[]))
+   AND ($2::text IS NULL OR program_id = $2::text)
+   AND ($3::text IS NULL OR subscriber_id = $3::text)
+   AND subscription_id > $4::text
+ ORDER BY subscription_id
+ LIMIT $5::int
+
+-- name: archive
+-- Let a subscription get nothing more.
+UPDATE subscription SET archived_utc = coalesce(archived_utc, now()) WHERE subscription_id = $1::text RETURNING *
+
+-- name: hold_deliveries
+-- Hold what subscription $1/$2 has not sent yet.
+UPDATE delivery SET held = true
+ WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND NOT held
+
+-- name: release_deliveries
+-- Let what was held for subscription $1/$2 go out now.
+UPDATE delivery SET held = false, due_utc = now()
+ WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND held
+
+-- name: discard_deliveries
+-- Give up what subscription $1/$2 has not sent yet, because of code $3, which message $4 explains.
+UPDATE delivery
+   SET state = 'discarded', code = $3::text, class = NULL, message = $4::text, due_utc = NULL, held = false
+ WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying')

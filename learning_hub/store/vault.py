@@ -1,0 +1,115 @@
+"""
+The vault: credentials of subscribers, encrypted before they are stored.
+
+The keys are those of LEARNING_HUB_SECRET_KEYS; the first encrypts, all decrypt, so that keys can be changed one by one.
+Where none are set, one is made once and kept in `secret.key` under LEARNING_HUB_HOME, readable by its owner alone, for
+all processes that share this home. Hubs on several machines need the setting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from learning_hub.model.errors import Unavailable
+from learning_hub.model.json_values import read_json, write_json
+from learning_hub.settings import Settings
+
+KEY_FILE = "secret.key"
+
+
+class KeysMissing(Unavailable):
+    """The hub has no key to encrypt credentials with."""
+
+    code = "secret_keys_missing"
+
+
+class CredentialsUnreadable(Unavailable):
+    """The stored credentials cannot be read."""
+
+    code = "credentials_unreadable"
+
+
+class Vault:
+    """Encrypts and decrypts credentials; it looks for its keys when they are first needed."""
+
+    def __init__(self, keys: Sequence[str], key_file: Path) -> None:
+        self._given = tuple(keys)
+        self._key_file = key_file
+
+    @classmethod
+    def of(cls, settings: Settings) -> Vault:
+        """The vault that the settings describe."""
+        return cls(settings.secret_keys, settings.home / KEY_FILE)
+
+    def encrypt(self, credentials: Mapping[str, Any]) -> bytes:
+        """
+        The encrypted form of *credentials*.
+
+        Raises:
+            KeysMissing: No keys are set, and no key file can be made or read.
+        """
+        return self._fernet.encrypt(write_json(dict(credentials)))
+
+    def decrypt(self, encrypted: bytes) -> dict[str, Any]:
+        """
+        The credentials inside *encrypted*.
+
+        Raises:
+            CredentialsUnreadable: They were encrypted with none of the keys.
+            KeysMissing: No keys are set, and no key file can be made or read.
+        """
+        try:
+            return dict(read_json(self._fernet.decrypt(encrypted)))
+        except InvalidToken:
+            raise CredentialsUnreadable(
+                f"The credentials were encrypted with another key than {self._source}. "
+                "Put that key back beside the present one, or save the subscriber with its credentials again."
+            ) from None
+
+    @property
+    def _source(self) -> str:
+        return "those of LEARNING_HUB_SECRET_KEYS" if self._given else f"the one in {self._key_file}"
+
+    @cached_property
+    def _fernet(self) -> MultiFernet:
+        keys = self._given or (_kept_key(self._key_file),)
+        try:
+            return MultiFernet([Fernet(key) for key in keys])
+        except ValueError:
+            raise KeysMissing(f"There is no Fernet key in {self._key_file}.") from None
+
+
+def _kept_key(file: Path) -> str:
+    """The key in *file*, which is made where it is not there; processes that start at once agree on one."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            _make_key(file)
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeysMissing(
+            f"The key file {file} can neither be read nor made ({type(error).__name__}). Set LEARNING_HUB_SECRET_KEYS."
+        ) from error
+
+
+def _make_key(file: Path) -> None:
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(Fernet.generate_key() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        # A link appears whole and never replaces the file of a process that was faster.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        draft.unlink()

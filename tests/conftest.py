@@ -1,0 +1,206 @@
+"""
+What tests stand on: one PostgreSQL server for a whole test run, a fresh database for each test, a hub over real HTTP.
+
+The server is the embedded one, or the one of LEARNING_HUB_TEST_DATABASE_URL. Workers of pytest-xdist share it. A
+database is a copy of a template that is migrated once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from cryptography.fernet import Fernet
+from running import ADMIN_KEY, RunningHub, running_hub
+
+from learning_hub.settings import Settings
+from learning_hub.store import migrations
+from learning_hub.store.database import Database
+from learning_hub.store.embedded import EmbeddedServer
+
+# Inherited by the workers of pytest-xdist; the process that made it cleans up after all of them.
+RUN_FOLDER = "LEARNING_HUB_TEST_RUN_FOLDER"
+GIVEN_SERVER = "LEARNING_HUB_TEST_DATABASE_URL"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="learning-hub-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    folder = Path(os.environ.pop(RUN_FOLDER))
+    _run(_clean_up(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server_address() -> str:
+    """The address of the test run's PostgreSQL server, with a database that tests leave alone."""
+    folder = Path(os.environ[RUN_FOLDER])
+    with _lock(folder):
+        return _run(_start(folder))
+
+
+@pytest.fixture(scope="session")
+def template_database(server_address: str) -> str:
+    """The name of a migrated database that nobody connects to."""
+    folder = Path(os.environ[RUN_FOLDER])
+    name = f"{_prefix(folder)}_template"
+    with _lock(folder):
+        if not (folder / "template").exists():
+            _run(_execute(server_address, f'CREATE DATABASE "{name}"'))
+            _run(migrations.migrate(address_of(server_address, name)))
+            (folder / "template").touch()
+    return name
+
+
+@pytest.fixture
+async def empty_database_address(server_address: str) -> AsyncIterator[str]:
+    """The address of a database without any tables."""
+    async for address in _database(server_address, ""):
+        yield address
+
+
+@pytest.fixture
+async def database_address(server_address: str, template_database: str) -> AsyncIterator[str]:
+    """The address of a fresh, migrated database of this test's own."""
+    async for address in _database(server_address, f'TEMPLATE "{template_database}"'):
+        yield address
+
+
+@pytest.fixture
+async def database(database_address: str) -> AsyncIterator[Database]:
+    """A fresh database, opened."""
+    opened = Database(database_address, max_connections=10)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def settings(database_address: str, tmp_path: Path) -> Settings:
+    """
+    Settings for a hub on this test's database.
+
+    A test that needs others overrides this fixture with one of its own: `return replace(settings, rate_limit=5)`.
+    """
+    return Settings(
+        database_url=database_address,
+        home=tmp_path / "home",
+        admin_key=ADMIN_KEY,
+        secret_keys=(Fernet.generate_key().decode(),),
+        allowed_private_targets=("127.0.0.1", "localhost"),
+        max_connections=10,
+    )
+
+
+@pytest.fixture
+async def hub(settings: Settings, database: Database) -> AsyncIterator[RunningHub]:
+    """A whole hub over real HTTP; its client has the admin key."""
+    async with running_hub(settings, database) as running:
+        yield running
+
+
+@pytest.fixture
+async def hub_without_worker(settings: Settings, database: Database) -> AsyncIterator[RunningHub]:
+    """A hub that takes events and answers questions, and delivers nothing by itself."""
+    async with running_hub(settings, database, with_worker=False) as running:
+        yield running
+
+
+def address_of(server_address: str, database: str) -> str:
+    """The address of another database of the same server."""
+    return urlsplit(server_address)._replace(path=f"/{database}").geturl()
+
+
+async def eventually(
+    look: Callable[[], Awaitable[Any]], *, until: Callable[[Any], bool] = bool, seconds: float = 10
+) -> Any:
+    """What *look* finds once *until* holds for it; fails with what was found last when that takes too long."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not until(found := await look()):
+        if asyncio.get_running_loop().time() > deadline:
+            pytest.fail(f"After {seconds} seconds there still was {found!r}.")
+        await asyncio.sleep(0.05)
+    return found
+
+
+async def _database(server_address: str, template: str) -> AsyncIterator[str]:
+    name = f"{_prefix(Path(os.environ[RUN_FOLDER]))}_{uuid4().hex}"
+    await _execute(server_address, f'CREATE DATABASE "{name}" {template}')
+    yield address_of(server_address, name)
+    await _execute(server_address, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _start(folder: Path) -> str:
+    if given := os.environ.get(GIVEN_SERVER):
+        return given
+    address = await _start_embedded(EmbeddedServer(folder))
+    if not (folder / "started").exists():
+        # The data need not outlive the test run.
+        await _execute(address, "ALTER SYSTEM SET fsync = off")
+        await _execute(address, "SELECT pg_reload_conf()")
+        (folder / "started").touch()
+    return address
+
+
+async def _start_embedded(server: EmbeddedServer) -> str:
+    with warnings.catch_warnings():
+        # Its wheel asks for XDG_RUNTIME_DIR, which is often unset and then only warned about.
+        warnings.simplefilter("ignore")
+        return await server.start()
+
+
+async def _clean_up(folder: Path) -> None:
+    if (folder / "started").exists():
+        server = EmbeddedServer(folder)
+        await _start_embedded(server)
+        await server.stop()
+    elif (folder / "template").exists():
+        await _execute(os.environ[GIVEN_SERVER], f'DROP DATABASE "{_prefix(folder)}_template" WITH (FORCE)')
+
+
+async def _execute(address: str, statement: str) -> None:
+    connection = await asyncpg.connect(address, timeout=60)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _prefix(folder: Path) -> str:
+    return f"hub_{folder.name.removeprefix('learning-hub-tests-')}"
+
+
+def _run(work: Any) -> Any:
+    """Run a coroutine to its end on a loop of its own, whether or not this thread has one running."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+class _lock:  # noqa: N801 - used like a function
+    """Only one process at a time: workers of pytest-xdist wait for each other."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / "lock").open("w")
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()

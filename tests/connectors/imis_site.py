@@ -1,0 +1,121 @@
+"""A sandbox iMIS as the tests of the connector see it, over HTTP alone, and what they send to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.request import Request, urlopen
+
+from learning_hub.connectors.base import Exchange, Shipment
+from learning_hub.model.json_values import read_json
+
+ROBIN, AMARA = "10042", "10043"
+KEY = "01890a5d-ac96-774b-bcce-b302099a8057"
+ACTIVITY = {"Kind": "activity"}
+PANEL = {"Kind": "panel", "Name": "TopClass_Learning", "KeyProperty": "RecordKey"}
+PANEL_WITHOUT_KEY = {"Kind": "panel", "Name": "TopClass_Learning"}
+
+COMPLETION = read_json(
+    '{"ActivityType": "TCLEARNING", "Source": "TopClass", "Subtype": "FIRE-201", "Description": "Fire safety", '
+    '"EffectiveDate": "2031-03-14 15:20:00.000", "Units": 1.30, "CeuType": "CPD"}'
+)
+ROW = read_json(
+    '{"CourseCode": "FIRE-201", "Course": "Fire safety", "CourseCompleted": "2031-03-14 15:20:00.000", '
+    '"Units": 1.30, "CreditType": "CPD"}'
+)
+
+
+class ImisSite:
+    """Looks at a running sandbox and steers it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def fault(self, fault: str, **how: Any) -> None:
+        """What goes wrong once, or as often as `Times` says."""
+        self._control("POST", "faults", {"Fault": fault, "Times": 1, **how})
+
+    def mend(self) -> None:
+        self._control("DELETE", "faults")
+
+    def switch(self, **switches: Any) -> None:
+        self._control("PUT", "switches", switches)
+
+    def revoke_tokens(self) -> None:
+        self._control("DELETE", "tokens")
+
+    def change_password(self, password: str) -> None:
+        self._control("PUT", "account", {"Username": "sandbox", "Password": password})
+
+    def reset(self) -> None:
+        self._control("POST", "reset")
+
+    def requests(self, method: str = "", path: str = "") -> list[dict[str, Any]]:
+        """The requests so far, the oldest first."""
+        return self._control("GET", f"requests?Method={method}&Path={path}")["Items"]
+
+    def activities(self) -> list[dict[str, Any]]:
+        """The columns of each."""
+        return [one["Properties"] for one in self._control("GET", "state")["Activities"]]
+
+    def rows(self, panel: str = "TopClass_Learning") -> list[dict[str, Any]]:
+        """The columns of each."""
+        return self._control("GET", "state")["Panels"][panel]
+
+    def open_panel(self, name: str, *, is_open: bool = True) -> None:
+        """Tick or untick the box that makes it available via the REST API."""
+        self._control("PUT", f"panels/{name}", {"AvailableViaRest": is_open})
+
+    def make_single_panel(self, name: str, columns: list[str]) -> None:
+        """A source of text columns with one row for each contact."""
+        kind = "Asi.Soa.Core.DataContracts."
+        definition = {
+            "$type": f"{kind}BOEntityDefinitionData, Asi.Contracts",
+            "ObjectTypeName": "Single",
+            "EntityTypeName": name,
+            "PrimaryParentEntityTypeName": "Party",
+            "Properties": {
+                "$type": f"{kind}EntityPropertyDefinitionDataCollection, Asi.Contracts",
+                "$values": [
+                    {"$type": f"{kind}PropertyTypeStringData, Asi.Contracts", "Name": column, "MaxLength": 80}
+                    for column in columns
+                ],
+            },
+        }
+        with urlopen(f"{self.address}/token", b"grant_type=password&username=sandbox&password=sandbox") as answer:
+            token = json.loads(answer.read())["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        made = Request(f"{self.address}/api/BOEntityDefinition", json.dumps(definition).encode(), headers)
+        with urlopen(made):
+            self.open_panel(name)
+
+    def _control(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(Request(f"{self.address}/_sandbox/{path}", data, method=method)) as answer:
+            return read_json(answer.read() or b"null")
+
+
+class KeptJournal:
+    """Keeps every exchange, and of each whether it wrote."""
+
+    def __init__(self) -> None:
+        self.exchanges: list[Exchange] = []
+        self.wrote: list[bool] = []
+
+    def record(self, exchange: Exchange, *, wrote: bool) -> None:
+        self.exchanges.append(exchange)
+        self.wrote.append(wrote)
+
+
+def a_shipment(target: dict[str, Any] | None = None, **changed: Any) -> Shipment:
+    """A completion for Robin, on its way for the first time, unless told otherwise."""
+    target = target or ACTIVITY
+    given: dict[str, Any] = {
+        "delivery_id": "NURSES-1",
+        "action": "send",
+        "target": target,
+        "payload": COMPLETION if target == ACTIVITY else ROW,
+        "participant_id": ROBIN,
+        "record_key": KEY,
+    }
+    return Shipment(**{**given, **changed})

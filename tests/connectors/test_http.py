@@ -1,0 +1,329 @@
+"""The outgoing client, against small servers that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from imis_site import KeptJournal
+
+from learning_hub.connectors import http
+from learning_hub.connectors.addresses import SETTING, Guard
+from learning_hub.connectors.http import (
+    Answer,
+    NotSent,
+    OutcomeUnknown,
+    Request,
+    TargetNotAllowed,
+    exchange,
+    open_client,
+)
+
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+HERE = Guard(["127.0.0.1", "localhost"])
+
+
+@asynccontextmanager
+async def receiver(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A server on a free port that reads a request's head and then behaves as told; gives the port."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await behaviour(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+def saying(answer: bytes) -> Behaviour:
+    async def say(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        await writer.drain()
+
+    return say
+
+
+async def ask(url: str, guard: Guard = HERE, *, timeout_seconds: float = 2, **request: Any) -> tuple[Any, KeptJournal]:
+    journal, tls = KeptJournal(), request.pop("tls", None)
+    client = open_client(guard, tls=tls)
+    try:
+        sent = Request(method=request.pop("method", "POST"), url=url, **request)
+        return await exchange(client, sent, journal, timeout_seconds=timeout_seconds), journal
+    finally:
+        await client.aclose()
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd: 1\r\n\r\nok"
+
+
+async def test_an_answer_is_given_whole() -> None:
+    """Status, headers in lower case, and body come back, and the exchange is taken down."""
+    async with receiver(saying(OK)) as port:
+        answer, journal = await ask(f"http://127.0.0.1:{port}/x", body=b"{}", wrote=True)
+    assert answer == Answer(status=200, headers={"content-length": "2", "x-odd": "1"}, body=b"ok")
+    assert journal.wrote == [True]
+    assert (journal.exchanges[0].status, journal.exchanges[0].response_body) == (200, "ok")
+
+
+async def test_nothing_is_sent_to_a_port_where_nobody_listens() -> None:
+    """A refused connection is told from a lost answer."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    result, journal = await ask(f"http://127.0.0.1:{port}/")
+    assert isinstance(result, NotSent)
+    assert result.code == "connection_failed"
+    assert journal.exchanges[0].status is None
+
+
+async def test_nothing_is_sent_to_a_name_that_is_not_there() -> None:
+    """A name without an address is a connection that failed."""
+    result, _ = await ask("https://nowhere.invalid/")
+    assert isinstance(result, NotSent)
+    assert "nowhere.invalid" in result.message
+
+
+async def test_a_line_cut_after_sending_leaves_the_outcome_unknown() -> None:
+    """The request may have been carried out."""
+    async with receiver(saying(b"")) as port:
+        result, _ = await ask(f"http://127.0.0.1:{port}/")
+    assert isinstance(result, OutcomeUnknown)
+    assert result.code == "connection_failed"
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf"])
+async def test_half_an_answer_and_no_http_leave_the_outcome_unknown(answer: bytes) -> None:
+    """What is not read whole is no answer."""
+    async with receiver(saying(answer)) as port:
+        result, _ = await ask(f"http://127.0.0.1:{port}/")
+    assert isinstance(result, OutcomeUnknown)
+
+
+async def test_a_slow_answer_runs_out_of_time() -> None:
+    """The outcome is unknown when the time is over."""
+
+    async def wait(*_: Any) -> None:
+        await asyncio.sleep(1)
+
+    async with receiver(wait) as port:
+        result, _ = await ask(f"http://127.0.0.1:{port}/", timeout_seconds=0.1)
+    assert isinstance(result, OutcomeUnknown)
+    assert result.code == "timed_out"
+
+
+async def test_a_dripping_body_does_not_beat_the_time_limit() -> None:
+    """The limit is for the whole exchange, however often a byte arrives."""
+
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _second in range(100):
+            writer.write(b".")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async with receiver(drip) as port:
+        began = time.monotonic()
+        result, _ = await ask(f"http://127.0.0.1:{port}/", timeout_seconds=0.3)
+    assert isinstance(result, OutcomeUnknown)
+    assert time.monotonic() - began < 1
+
+
+async def test_a_huge_answer_is_cut() -> None:
+    """No more is read than the limit, and less is kept."""
+    size = http.MAX_BODY_BYTES + 10
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode()
+    async with receiver(saying(head + b"x" * size)) as port:
+        answer, journal = await ask(f"http://127.0.0.1:{port}/", timeout_seconds=10)
+    assert (answer.is_cut, len(answer.body)) == (True, http.MAX_BODY_BYTES)
+    assert len(journal.exchanges[0].response_body or "") == http.KEPT_BODY_BYTES
+
+
+async def test_redirects_are_not_followed() -> None:
+    """A redirect is an answer like any other."""
+    async with receiver(
+        saying(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+    ) as port:
+        answer, journal = await ask(f"http://127.0.0.1:{port}/")
+    assert answer.status == 302
+    assert len(journal.exchanges) == 1
+
+
+async def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxies of the environment are passed over: a proxy would connect to what was never judged."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with receiver(saying(OK)) as port:
+        answer, _ = await ask(f"http://127.0.0.1:{port}/")
+    assert answer.status == 200
+
+
+async def test_cookies_are_not_kept() -> None:
+    """What one answer sets is not sent with the next request, which may be another account's."""
+    heads: list[bytes] = []
+
+    async def set_cookie(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(OK)
+
+    async with receiver(set_cookie) as port:
+        client = open_client(HERE)
+        for _ in range(2):
+            sent = Request(method="GET", url=f"http://127.0.0.1:{port}/")
+            await exchange(client, sent, KeptJournal(), timeout_seconds=2)
+        await client.aclose()
+    assert len(heads) == 1
+    assert b"cookie" not in heads[0].lower()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "2130706433", "0x7f.1"])
+async def test_a_name_that_leads_to_this_machine_is_not_connected_to(host: str) -> None:
+    """The guard judges what a name resolves to; nothing is sent, nothing is taken down."""
+    connected: list[bool] = []
+
+    async def notice(*_: Any) -> None:
+        connected.append(True)
+
+    async with receiver(notice) as port:
+        with pytest.raises(TargetNotAllowed, match=SETTING):
+            await ask(f"https://{host}:{port}/", Guard())
+    assert not connected
+
+
+@pytest.mark.parametrize("url", ["ftp://example.org/", "file:///etc/passwd", "http://[::1", "//x"])
+async def test_only_http_is_spoken(url: str) -> None:
+    """Other schemes and broken addresses are not allowed."""
+    with pytest.raises(TargetNotAllowed):
+        await ask(url)
+
+
+async def test_a_name_is_resolved_once_and_its_allowed_address_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is something else when asked again gains nothing: it is not asked again."""
+    asked: list[Any] = []
+    resolve = socket.getaddrinfo
+
+    def answer(host: Any, *more: Any, **named: Any) -> Any:
+        if host != "rebind.example":
+            return resolve(host, *more, **named)
+        asked.append(host)
+        first = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 0))]
+        return [*first, (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    async with receiver(saying(OK)) as port:
+        result, _ = await ask(f"http://rebind.example:{port}/", Guard(["127.0.0.0/8"]))
+    assert result.status == 200
+    assert asked == ["rebind.example"]
+
+
+async def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with several addresses is reached through any of them."""
+    resolved = [ip_address("127.0.0.2"), ip_address("127.0.0.1")]
+
+    async def answer(*_: Any) -> Any:
+        return resolved
+
+    monkeypatch.setattr(http, "_resolve", answer)
+    async with receiver(saying(OK)) as port:
+        result, _ = await ask(f"http://two.example:{port}/", Guard(["127.0.0.0/8"]))
+    assert result.status == 200
+
+
+async def test_secrets_are_masked_wherever_they_stand() -> None:
+    """In headers, addresses and bodies, also encoded and when the other side repeats them."""
+    secret = 's3cr"t & +x'
+    body = b'{"echo": "s3cr\\"t & +x"}'
+    echo = b"HTTP/1.1 500 No\r\nX-Echo: %s\r\nSet-Cookie: a=b\r\nContent-Length: %d\r\n\r\n%s" % (
+        secret.encode(),
+        len(body),
+        body,
+    )
+    async with receiver(saying(echo)) as port:
+        _, journal = await ask(
+            f"http://127.0.0.1:{port}/?a=s3cr%22t%20%26%20%2Bx",
+            headers={"Authorization": "Bearer token", "X-Also": secret},
+            body=b'{"a": "s3cr\\"t & +x", "b": "s3cr%22t+%26+%2Bx"}',
+            secrets=(secret,),
+        )
+    kept = str(journal.exchanges[0])
+    assert "s3cr" not in kept
+    assert "Bearer" not in kept
+    assert "a=b" not in kept
+    assert journal.exchanges[0].headers["Authorization"] == "***"
+
+
+async def test_secret_bodies_are_not_kept() -> None:
+    """Neither the form of a sign-in nor the token in its answer; an error is kept."""
+    async with receiver(saying(OK)) as port:
+        _, journal = await ask(f"http://127.0.0.1:{port}/", body=b"password=x", body_is_secret=True)
+    assert (journal.exchanges[0].body, journal.exchanges[0].response_body) == ("***", "***")
+
+
+async def test_what_is_kept_can_be_stored() -> None:
+    """NUL and bytes that are no text, which no database takes, are replaced."""
+    async with receiver(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na\0\xff")) as port:
+        _, journal = await ask(f"http://127.0.0.1:{port}/")
+    assert journal.exchanges[0].response_body == "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost that signs itself, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    today = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(today - dt.timedelta(days=1))
+        .not_valid_after(today + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+async def test_tls_goes_by_the_name_though_the_connection_goes_by_number(certificate: Path) -> None:
+    """The certificate is checked against the host of the address, and sent as the server's name."""
+    names: list[str | None] = []
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate)
+    server.sni_callback = lambda _, name, __: names.append(name)
+    async with receiver(saying(OK), server) as port:
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        answer, _ = await ask(f"https://localhost:{port}/", tls=trusting)
+        assert isinstance(answer, Answer)
+        by_number, _ = await ask(f"https://127.0.0.1:{port}/", tls=trusting)
+        untrusted, _ = await ask(f"https://localhost:{port}/")
+    assert names[0] == "localhost"
+    assert isinstance(by_number, NotSent)
+    assert isinstance(untrusted, NotSent)
+    assert "certificate" in untrusted.message.lower()

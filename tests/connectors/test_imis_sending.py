@@ -1,0 +1,563 @@
+"""Bringing activities and panel rows to a sandbox iMIS: once, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from imis_site import (
+    ACTIVITY,
+    AMARA,
+    COMPLETION,
+    KEY,
+    PANEL,
+    PANEL_WITHOUT_KEY,
+    ROBIN,
+    ROW,
+    ImisSite,
+    KeptJournal,
+    a_shipment,
+)
+
+from learning_hub.connectors.base import Accepted, Postponed, Refused, Unknown
+from learning_hub.connectors.imis import ImisConnector
+from learning_hub.model.json_values import SpelledDecimal, write_json
+
+WITH_KEY = pytest.mark.parametrize("target", [ACTIVITY, PANEL], ids=["activity", "panel"])
+ALL_TARGETS = pytest.mark.parametrize(
+    "target", [ACTIVITY, PANEL, PANEL_WITHOUT_KEY], ids=["activity", "panel", "keyless"]
+)
+Change = Callable[..., Any]
+
+
+def stored(site: ImisSite, target: dict[str, Any]) -> list[dict[str, Any]]:
+    return site.activities() if target == ACTIVITY else site.rows()
+
+
+def path(target: dict[str, Any]) -> str:
+    return "/api/Activity" if target == ACTIVITY else "/api/TopClass_Learning"
+
+
+async def test_an_activity_arrives(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
+    """Labels become columns, the record key goes along, and the sequence number comes back."""
+    outcome = await connector.send(a_shipment(), journal)
+    assert outcome == Accepted(record_id="880123")
+    [activity] = site.activities()
+    assert {name: activity[name] for name in ("PartyId", "ACTIVITY_TYPE", "SOURCE_CODE", "PRODUCT_CODE")} == {
+        "PartyId": ROBIN,
+        "ACTIVITY_TYPE": "TCLEARNING",
+        "SOURCE_CODE": "TopClass",
+        "PRODUCT_CODE": "FIRE-201",
+    }
+    assert (activity["DESCRIPTION"], activity["CATEGORY"], activity["UF_3"]) == ("Fire safety", "CPD", KEY)
+    assert activity["EFFECTIVE_DATE"] == "2031-03-14T15:20:00"
+    assert journal.wrote == [False, True]
+
+
+async def test_a_row_arrives_with_its_real_ordinal(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """The answer to a POST says ordinal 0; the real one is found by the key."""
+    await connector.send(a_shipment(PANEL, record_key="another"), journal)
+    outcome = await connector.send(a_shipment(PANEL), journal)
+    assert outcome == Accepted(record_id=f"~{ROBIN}|2")
+    assert site.rows()[1]["RecordKey"] == KEY
+
+
+async def test_numbers_go_out_as_they_are_spelled(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """`1.30` stays `1.30`, and a whole number goes to a column for decimals as a decimal."""
+    await connector.send(a_shipment(), journal)
+    await connector.send(a_shipment(PANEL, payload={**ROW, "Units": 2}), journal)
+    posted = [exchange.body or "" for exchange in journal.exchanges if exchange.method == "POST"]
+    assert '"Name":"UNITS","Value":{"$type":"System.Decimal","$value":1.30}' in posted[1]
+    assert '"Name":"Units","Value":{"$type":"System.Decimal","$value":2}' in posted[2]
+
+
+async def test_dates_go_out_as_rendered(connector: ImisConnector, journal: KeptJournal) -> None:
+    """The form of `imis_datetime` is not turned into another one."""
+    await connector.send(a_shipment(), journal)
+    assert '"Value":"2031-03-14 15:20:00.000"' in (journal.exchanges[-1].body or "")
+
+
+@ALL_TARGETS
+async def test_the_same_again_writes_nothing(
+    target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """A record that already is as it should be is left alone."""
+    first = await connector.send(a_shipment(target), journal)
+    assert isinstance(first, Accepted)
+    before = len(site.requests("PUT"))
+    again = await connector.send(a_shipment(target, record_id=first.record_id), journal)
+    assert again == Accepted(record_id=first.record_id, unchanged=True)
+    assert len(site.requests("PUT")) == before
+    assert len(stored(site, target)) == 1
+
+
+@ALL_TARGETS
+async def test_an_update_changes_the_same_record(
+    target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """A revision overwrites, and what the template does not map stays as somebody else left it."""
+    first = await connector.send(a_shipment(target), journal)
+    assert isinstance(first, Accepted)
+    units = "Units" if target == ACTIVITY else "units"
+    payload = {**a_shipment(target).payload}
+    payload.pop("Units")
+    changed = a_shipment(target, record_id=first.record_id, payload={**payload, units: SpelledDecimal("2.5")})
+    assert await connector.send(changed, journal) == Accepted(record_id=first.record_id)
+    [record] = stored(site, target)
+    assert write_json(record["UNITS" if target == ACTIVITY else "Units"]) == b"2.5"
+
+
+@ALL_TARGETS
+async def test_null_clears(
+    target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """A field emptied at the source is emptied at iMIS, and leaving it out leaves it alone."""
+    text = "CeuType" if target == ACTIVITY else "CreditType"
+    first = await connector.send(a_shipment(target), journal)
+    assert isinstance(first, Accepted)
+    payload = {**a_shipment(target).payload, text: None, "Units": None}
+    cleared = await connector.send(a_shipment(target, record_id=first.record_id, payload=payload), journal)
+    assert cleared == Accepted(record_id=first.record_id)
+    [record] = stored(site, target)
+    assert record["CATEGORY" if target == ACTIVITY else "CreditType"] is None
+    assert record["UNITS" if target == ACTIVITY else "Units"] is None
+    assert '"Value":null' in (journal.exchanges[-1].body or "")
+
+
+async def test_null_is_left_out_of_a_new_record(connector: ImisConnector, journal: KeptJournal) -> None:
+    """There is nothing to clear yet."""
+    await connector.send(a_shipment(payload={**COMPLETION, "CeuType": None}), journal)
+    assert "CATEGORY" not in (journal.exchanges[-1].body or "")
+
+
+async def test_a_version_that_passes_null_over_gets_an_empty_text(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """What cannot be cleared at all is told."""
+    site.switch(NullInPut="unchanged")
+    first = await connector.send(a_shipment(PANEL), journal)
+    assert isinstance(first, Accepted)
+    payload = {**ROW, "CreditType": None}
+    outcome = await connector.send(a_shipment(PANEL, record_id=first.record_id, payload=payload), journal)
+    assert outcome == Accepted(record_id=first.record_id)
+    assert site.rows()[0]["CreditType"] == ""
+
+
+@WITH_KEY
+async def test_a_lost_answer_is_found_again(
+    target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """The line is cut after the record was stored: unknown, then adopted, and there is one record."""
+    site.fault("cut-after", Method="POST", Path=path(target))
+    lost = await connector.send(a_shipment(target), journal)
+    assert isinstance(lost, Unknown)
+    assert (lost.code, lost.subscriber_is_away) == ("connection_failed", True)
+    found = await connector.send(a_shipment(target, outcome_unknown=True), journal)
+    assert isinstance(found, Accepted)
+    assert found.record_id == ("880123" if target == ACTIVITY else f"~{ROBIN}|1")
+    assert len(stored(site, target)) == 1
+
+
+async def test_a_row_without_key_is_adopted_by_its_values(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """After a lost answer the contact's equal row that is no other delivery's is the one."""
+    other = await connector.send(a_shipment(PANEL_WITHOUT_KEY), journal)
+    assert isinstance(other, Accepted)
+    site.fault("cut-after", Method="POST", Path="/api/TopClass")
+    assert isinstance(await connector.send(a_shipment(PANEL_WITHOUT_KEY), journal), Unknown)
+    others = frozenset({str(other.record_id)})
+    again = a_shipment(PANEL_WITHOUT_KEY, outcome_unknown=True, others_record_ids=others)
+    assert await connector.send(again, journal) == Accepted(record_id=f"~{ROBIN}|2", unchanged=True)
+    assert len(site.rows()) == 2
+
+
+async def test_what_stays_ambiguous_is_left_to_a_person(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """Two rows that could both be it: nothing is written."""
+    for _ in range(2):
+        await connector.send(a_shipment(PANEL_WITHOUT_KEY), journal)
+    outcome = await connector.send(a_shipment(PANEL_WITHOUT_KEY, outcome_unknown=True), journal)
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "outcome_unknown"
+    assert len(site.rows()) == 2
+
+
+async def test_equal_source_records_have_rows_of_their_own(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """Two completions with the same values are two rows, and each is updated by itself."""
+    one = await connector.send(a_shipment(PANEL_WITHOUT_KEY), journal)
+    assert isinstance(one, Accepted)
+    others = frozenset({str(one.record_id)})
+    two = await connector.send(a_shipment(PANEL_WITHOUT_KEY, others_record_ids=others), journal)
+    assert isinstance(two, Accepted)
+    assert [one.record_id, two.record_id] == [f"~{ROBIN}|1", f"~{ROBIN}|2"]
+    changed = a_shipment(PANEL_WITHOUT_KEY, record_id=two.record_id, payload={**ROW, "Course": "Fire"})
+    await connector.send(changed, journal)
+    assert [row["Course"] for row in site.rows()] == ["Fire safety", "Fire"]
+
+
+async def test_an_equal_row_that_is_nobodys_is_adopted(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """Without a key a row that another system wrote already is not written a second time."""
+    await connector.send(a_shipment(PANEL_WITHOUT_KEY), journal)
+    outcome = await connector.send(a_shipment(PANEL_WITHOUT_KEY, others_record_ids=frozenset()), journal)
+    assert outcome == Accepted(record_id=f"~{ROBIN}|1", unchanged=True)
+    assert len(site.rows()) == 1
+
+
+@WITH_KEY
+async def test_what_was_cut_before_it_was_stored_is_sent_again(
+    target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """Nothing is found by the key, so it is written."""
+    site.fault("cut-before", Method="POST", Path=path(target))
+    assert isinstance(await connector.send(a_shipment(target), journal), Unknown)
+    assert isinstance(await connector.send(a_shipment(target, outcome_unknown=True), journal), Accepted)
+    assert len(stored(site, target)) == 1
+
+
+@WITH_KEY
+async def test_a_lost_answer_to_an_update_is_unknown(
+    target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """The next try finds the record as it should be."""
+    first = await connector.send(a_shipment(target), journal)
+    assert isinstance(first, Accepted)
+    payload = {**a_shipment(target).payload, "Units": SpelledDecimal("9")}
+    update = a_shipment(target, record_id=first.record_id, payload=payload)
+    site.fault("cut-after", Method="PUT")
+    assert isinstance(await connector.send(update, journal), Unknown)
+    again = await connector.send(msgspec.structs.replace(update, outcome_unknown=True), journal)
+    assert again == Accepted(record_id=first.record_id, unchanged=True)
+
+
+async def test_an_ordinal_that_cannot_be_read_leaves_the_outcome_unknown(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """The row was written; without its ordinal a revision would write a second one."""
+    site.fault("503", Method="GET", Path="/api/TopClass_Learning")
+    outcome = await connector.send(a_shipment(PANEL), journal)
+    assert isinstance(outcome, Unknown)
+    assert outcome.subscriber_is_away
+    again = await connector.send(a_shipment(PANEL, outcome_unknown=True), journal)
+    assert again == Accepted(record_id=f"~{ROBIN}|1", unchanged=True)
+
+
+@WITH_KEY
+async def test_a_record_deleted_at_imis_is_written_anew(
+    target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """The known identity leads nowhere, and neither does the key."""
+    first = await connector.send(a_shipment(target), journal)
+    assert isinstance(first, Accepted)
+    sent = a_shipment(target, record_id=first.record_id)
+    await connector.remove(sent, journal)
+    assert isinstance(await connector.send(sent, journal), Accepted)
+    assert len(stored(site, target)) == 1
+
+
+async def test_an_ordinal_given_out_again_is_anothers(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """A row with another key is left alone, though it has the identity that ours had."""
+    first = await connector.send(a_shipment(PANEL), journal)
+    assert isinstance(first, Accepted)
+    await connector.remove(a_shipment(PANEL, record_id=first.record_id), journal)
+    other = await connector.send(a_shipment(PANEL, record_key="another"), journal)
+    assert isinstance(other, Accepted)
+    assert other.record_id == first.record_id
+    again = await connector.send(a_shipment(PANEL, record_id=first.record_id), journal)
+    assert again == Accepted(record_id=f"~{ROBIN}|2")
+    removed = await connector.remove(a_shipment(PANEL, record_id=first.record_id), journal)
+    assert removed == Accepted(record_id=f"~{ROBIN}|2")
+    assert [row["RecordKey"] for row in site.rows()] == ["another"]
+
+
+@WITH_KEY
+async def test_a_record_moves_with_its_source_to_another_contact(
+    target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """The participant was corrected: one record, with the right contact."""
+    first = await connector.send(a_shipment(target), journal)
+    assert isinstance(first, Accepted)
+    moved = a_shipment(target, record_id=first.record_id, participant_id=AMARA)
+    assert isinstance(await connector.send(moved, journal), Accepted)
+    assert [row["PartyId" if target == ACTIVITY else "ID"] for row in stored(site, target)] == [AMARA]
+
+
+@ALL_TARGETS
+async def test_taking_back_deletes_the_record(
+    target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """Taken back twice is taken back once."""
+    first = await connector.send(a_shipment(target), journal)
+    assert isinstance(first, Accepted)
+    removal = a_shipment(target, action="remove", payload={}, record_id=first.record_id)
+    assert await connector.remove(removal, journal) == Accepted(record_id=first.record_id)
+    assert stored(site, target) == []
+    again = await connector.remove(removal, journal)
+    assert isinstance(again, Accepted)
+    assert again.unchanged
+
+
+@WITH_KEY
+async def test_taking_back_finds_the_record_by_its_key(
+    target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """Also where its identity never became known."""
+    await connector.send(a_shipment(target), journal)
+    removed = await connector.remove(a_shipment(target, action="remove", payload={}), journal)
+    assert isinstance(removed, Accepted)
+    assert not removed.unchanged
+    assert stored(site, target) == []
+
+
+@WITH_KEY
+async def test_the_record_can_be_read_back_and_compared(
+    target: dict[str, Any], connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """What stands there, and in which columns it differs."""
+    assert await connector.read_back(a_shipment(target), journal) is None
+    assert await connector.differences(a_shipment(target), journal) is None
+    await connector.send(a_shipment(target), journal)
+    record = await connector.read_back(a_shipment(target), journal)
+    assert isinstance(record, dict)
+    assert KEY in record.values()
+    assert await connector.differences(a_shipment(target), journal) == []
+    other = a_shipment(target, payload={**a_shipment(target).payload, "Units": SpelledDecimal("7")})
+    assert await connector.differences(other, journal) == ["UNITS" if target == ACTIVITY else "Units"]
+
+
+@pytest.mark.parametrize(
+    ("target", "payload", "place"),
+    [
+        (ACTIVITY, {**COMPLETION, "Colour": "red"}, "Colour"),
+        (ACTIVITY, {**COMPLETION, "UF_3": "x"}, "UF_3"),
+        (ACTIVITY, {**COMPLETION, "Description": ["a"]}, "Description"),
+        (PANEL, {**ROW, "Colour": "red"}, "Colour"),
+        (PANEL, {**ROW, "Course": {"a": 1}}, "Course"),
+        ({**PANEL, "KeyProperty": "Nowhere"}, ROW, "Nowhere"),
+    ],
+)
+async def test_what_the_target_cannot_take_is_an_error_of_the_template(  # noqa: PLR0917 - pytest gives them by name.
+    target: dict[str, Any], payload: Any, place: str, site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """It is found before anything is written, for iMIS might pass it over in silence."""
+    outcome = await connector.send(a_shipment(target, payload=payload), journal)
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.failure_class) == ("template_error", "mapping")
+    assert place in outcome.message
+    assert site.requests("POST", "/api") == []
+
+
+async def test_a_column_that_keeps_no_key_stops_the_delivery(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """Otherwise every further try would add a record."""
+    connector = make_connector({"ActivityKeyProperty": "UF_9"})
+    outcome = await connector.send(a_shipment(), journal)
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.failure_class) == ("refused", "mapping")
+    assert "UF_9" in outcome.message
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"UnknownFilter": "ignore", "UnknownPanelProperty": "refuse", "UnknownActivityProperty": "refuse"},
+        {"PostOrdinal": "real", "PutBody": "empty", "PutStatus": 201, "DeleteStatus": 204},
+        {"PostStatus": 202, "OmittedInPut": "cleared", "EmptyText": "null"},
+        {"PostStatus": 200, "LateType": "refuse", "Metadata": 501, "TextComparison": "exact"},
+        {"WrapPrimitives": False, "WrapDates": True, "ForcedFraction": False, "HtmlInText": "all"},
+        {"OperatorCase": "exact", "ActivityPartyFilter": False, "OffsetDates": "refuse", "HtmlInText": "descriptions"},
+        {"ExpiresInAsText": True, "TokenDates": False, "WwwAuthenticate": False},
+        {"Version": "20.2"},
+    ],
+    ids=str,
+)
+@ALL_TARGETS
+async def test_what_the_reference_leaves_open_changes_nothing(
+    target: dict[str, Any], switches: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """Written, unchanged, updated, cleared, taken back: the same at every version of iMIS."""
+    site.switch(**switches)
+    words = "Description" if target == ACTIVITY else "Course"
+    payload = {**a_shipment(target).payload, words: "O'Hara & <sons>"}
+    first = await connector.send(a_shipment(target, payload=payload), journal)
+    assert isinstance(first, Accepted)
+    again = a_shipment(target, payload=payload, record_id=first.record_id)
+    assert await connector.send(again, journal) == Accepted(record_id=first.record_id, unchanged=True)
+    update = msgspec.structs.replace(again, payload={**payload, "Units": None})
+    assert await connector.send(update, journal) == Accepted(record_id=first.record_id)
+    assert await connector.send(update, journal) == Accepted(record_id=first.record_id, unchanged=True)
+    [record] = stored(site, target)
+    assert record["DESCRIPTION" if target == ACTIVITY else "Course"] == "O'Hara & <sons>"
+    removal = msgspec.structs.replace(again, payload={}, action="remove")
+    assert await connector.remove(removal, journal) == Accepted(record_id=first.record_id)
+    assert stored(site, target) == []
+
+
+async def test_many_at_once_share_one_sign_in(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
+    """Senders side by side wait for one token, and each record is written once."""
+    keys = [f"key-{number}" for number in range(20)]
+    outcomes = await asyncio.gather(*(connector.send(a_shipment(record_key=key), journal) for key in keys))
+    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+    assert len(site.requests(path="/token")) == 1
+    assert sorted(one["UF_3"] for one in site.activities()) == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "is_away", "in_doubt"),
+    [
+        ("408", "timed_out", False, True),
+        ("429", "rate_limited", False, False),
+        ("500", "subscriber_error", False, True),
+        ("502", "connection_failed", True, True),
+        ("503", "connection_failed", True, False),
+        ("504", "timed_out", True, True),
+    ],
+)
+async def test_a_failure_that_may_pass_is_postponed(  # noqa: PLR0917 - pytest gives them by name.
+    status: str,
+    code: str,
+    is_away: bool,
+    in_doubt: bool,
+    site: ImisSite,
+    connector: ImisConnector,
+    journal: KeptJournal,
+) -> None:
+    """A lone 500 says nothing of the site; 502 to 504 say that it is away."""
+    site.fault(status, Method="POST", Path="/api/Activity")
+    outcome = await connector.send(a_shipment(), journal)
+    assert isinstance(outcome, Postponed)
+    assert (outcome.code, outcome.subscriber_is_away, outcome.in_doubt) == (code, is_away, in_doubt)
+    assert outcome.failure_class == "unavailable"
+
+
+@pytest.mark.parametrize("status", ["403", "404", "409", "413", "501"])
+async def test_a_failure_that_stays_is_refused(
+    status: str, site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """A person must look."""
+    site.fault(status, Method="POST", Path="/api/Activity")
+    outcome = await connector.send(a_shipment(), journal)
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.failure_class) == ("refused", "refused")
+    assert status in outcome.message
+
+
+async def test_a_wait_that_imis_asks_for_is_passed_on(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """`Retry-After` in seconds and as a date."""
+    site.fault("429", Method="POST", Path="/api/Activity", RetryAfter="17")
+    outcome = await connector.send(a_shipment(), journal)
+    assert isinstance(outcome, Postponed)
+    assert outcome.retry_after_seconds == 17
+    site.fault("429", Method="POST", Path="/api/Activity", RetryAfter="Fri, 31 Dec 2999 23:59:59 GMT")
+    outcome = await connector.send(a_shipment(), journal)
+    assert isinstance(outcome, Postponed)
+    assert (outcome.retry_after_seconds or 0) > 10**9
+
+
+async def test_imis_says_why_in_its_own_words(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
+    """A validation error reaches staff."""
+    outcome = await connector.send(a_shipment(payload={**COMPLETION, "ActivityType": "DANCING"}), journal)
+    assert isinstance(outcome, Refused)
+    assert "ACTIVITY_TYPE" in outcome.message
+    outcome = await connector.send(a_shipment(PANEL, payload={**ROW, "CourseCode": "x" * 81}), journal)
+    assert isinstance(outcome, Refused)
+    assert "CourseCode" in outcome.message
+
+
+async def test_a_slow_answer_to_a_write_is_unknown(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
+    """And to a read it is postponed, for nothing was changed."""
+    connector = make_connector(timeout_seconds=0.3)
+    first = await connector.send(a_shipment(), journal)
+    site.fault("slow", Method="POST", Path="/api/Activity", Seconds=1)
+    outcome = await connector.send(a_shipment(record_key="another"), journal)
+    assert isinstance(outcome, Unknown)
+    assert outcome.code == "timed_out"
+    site.fault("slow", Method="GET", Path="/api/Activity", Seconds=1)
+    outcome = await connector.send(a_shipment(record_id=first.record_id), journal)
+    assert isinstance(outcome, Postponed)
+    assert (outcome.code, outcome.subscriber_is_away) == ("timed_out", True)
+
+
+async def test_doubt_survives_a_try_that_came_to_nothing(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """A postponed look leaves it open whether the record is there."""
+    await connector.find_participant("robin.vale@example.org", journal)
+    site.fault("429", Method="GET", Path="/api/Activity")
+    outcome = await connector.send(a_shipment(outcome_unknown=True), journal)
+    assert isinstance(outcome, Postponed)
+    assert outcome.in_doubt
+
+
+async def test_rubbish_in_place_of_imis_is_no_success(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """A page that answers everything with 200 swallows no record."""
+    site.fault("rubbish", Method="POST", Path="/api/Activity")
+    outcome = await connector.send(a_shipment(), journal)
+    assert isinstance(outcome, Unknown)
+    assert (outcome.code, outcome.subscriber_is_away) == ("subscriber_error", False)
+    site.fault("rubbish", Method="GET", Path="/api/PartySummary")
+    found = await connector.find_participant("robin.vale@example.org", journal)
+    assert isinstance(found, Postponed)
+    assert found.code == "subscriber_error"
+
+
+async def test_a_single_row_is_the_contacts_only_one(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """A source with one row for each contact has no ordinals; a second source record is refused there."""
+    site.make_single_panel("LH_Profile", ["Course", "RecordKey"])
+    target = {"Kind": "panel", "Name": "LH_Profile", "KeyProperty": "RecordKey"}
+    first = await connector.send(a_shipment(target, payload={"Course": "Fire"}), journal)
+    assert first == Accepted(record_id=ROBIN)
+    update = a_shipment(target, payload={"Course": "Water"}, record_id=ROBIN)
+    assert await connector.send(update, journal) == Accepted(record_id=ROBIN)
+    lost = a_shipment(target, payload={"Course": "Water"}, outcome_unknown=True)
+    assert await connector.send(lost, journal) == Accepted(record_id=ROBIN, unchanged=True)
+    second = await connector.send(a_shipment(target, payload={"Course": "Air"}, record_key="another"), journal)
+    assert isinstance(second, Refused)
+    assert [row["Course"] for row in site.rows("LH_Profile")] == ["Water"]
+
+
+async def test_a_closed_panel_is_explained(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
+    """The usual reason is named."""
+    site.open_panel("TopClass_Learning", is_open=False)
+    outcome = await connector.send(a_shipment(PANEL), journal)
+    assert isinstance(outcome, Refused)
+    assert "Available via the REST API" in outcome.message
+
+
+async def test_a_forbidden_target_gets_nothing(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
+    """Not even a sign-in."""
+    from learning_hub.connectors.addresses import Guard
+
+    connector = make_connector(guard=Guard())
+    outcome = await connector.send(a_shipment(), journal)
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "target_not_allowed"
+    assert site.requests() == []
+
+
+async def test_a_path_in_the_address_is_kept(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
+    """Older sites answer below one; a slash at the end does no harm."""
+    site.switch(BasePath="/Asi.Scheduler_Sandbox")
+    connector = make_connector({"BaseUrl": f"{site.address}/Asi.Scheduler_Sandbox/"})
+    assert isinstance(await connector.send(a_shipment(), journal), Accepted)

@@ -1,0 +1,194 @@
+"""Signing in to a sandbox iMIS: one token, renewed once, and no account locked out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from imis_site import ImisSite, KeptJournal, a_shipment
+
+from learning_hub.connectors.base import Accepted, Postponed, Refused
+from learning_hub.connectors.imis import ImisConnector
+from learning_hub.sandbox import seeds
+
+CLIENT = {
+    "ClientId": seeds.CLIENT_ID,
+    "ClientSecret": seeds.CLIENT_SECRET,
+    "RefreshToken": seeds.REFRESH_TOKEN,
+}
+
+
+async def find_robin(connector: ImisConnector, journal: KeptJournal) -> Any:
+    return await connector.find_participant("robin.vale@example.org", journal)
+
+
+def sign_ins(site: ImisSite) -> int:
+    return len(site.requests(path="/token"))
+
+
+async def test_a_token_is_used_again(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
+    """One sign-in serves many calls."""
+    for number in range(3):
+        await connector.send(a_shipment(record_key=f"key-{number}"), journal)
+    assert sign_ins(site) == 1
+
+
+async def test_a_token_is_renewed_before_it_ends(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """One that lasts less than ten seconds is not used a second time."""
+    site.switch(TokenLifetimeSeconds=9)
+    await find_robin(connector, journal)
+    await find_robin(connector, journal)
+    assert sign_ins(site) == 2
+
+
+async def test_a_denied_token_is_renewed_and_the_call_made_again(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """The site forgot its tokens; nobody notices, and nothing is written twice."""
+    await connector.send(a_shipment(record_key="one"), journal)
+    site.revoke_tokens()
+    assert isinstance(await connector.send(a_shipment(record_key="two"), journal), Accepted)
+    assert sign_ins(site) == 2
+    assert len(site.activities()) == 2
+
+
+async def test_many_denied_at_once_renew_once(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
+    """Whoever comes late takes the token that another got meanwhile."""
+    await find_robin(connector, journal)
+    site.revoke_tokens()
+    keys = [f"key-{number}" for number in range(10)]
+    outcomes = await asyncio.gather(*(connector.send(a_shipment(record_key=key), journal) for key in keys))
+    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+    assert sign_ins(site) == 2
+
+
+async def test_denied_twice_is_refused(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
+    """A token just got that is denied as well is a matter for a person."""
+    site.fault("401", Path="/api", Times=2)
+    outcome = await connector.send(a_shipment(), journal)
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "credentials_refused"
+    assert sign_ins(site) == 2
+
+
+async def test_a_wrong_password_is_tried_once(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
+    """Further calls are refused without asking, also side by side, until told to forget."""
+    connector = make_connector(credentials={"Username": "sandbox", "Password": "wrong"})
+    outcomes = await asyncio.gather(*(connector.send(a_shipment(), journal) for _ in range(5)))
+    outcomes += [await connector.send(a_shipment(), journal)]
+    assert {outcome.code for outcome in outcomes} == {"credentials_refused"}
+    assert sign_ins(site) == 1
+    connector.forget()
+    await connector.send(a_shipment(), journal)
+    assert sign_ins(site) == 2
+
+
+async def test_a_check_tries_refused_credentials_again(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """Once it succeeds everything goes on."""
+    site.change_password("other")
+    assert isinstance(await connector.send(a_shipment(), journal), Refused)
+    assert not (await connector.check()).works
+    site.change_password("sandbox")
+    assert (await connector.check()).works
+    assert isinstance(await connector.send(a_shipment(), journal), Accepted)
+
+
+@pytest.mark.parametrize(("fault", "is_away"), [("500", False), ("503", True), ("429", False), ("cut-after", True)])
+async def test_a_sign_in_that_fails_may_succeed_later(
+    fault: str, is_away: bool, site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """It was not refused, so it is tried again; a write that waited for it was surely not made."""
+    site.fault(fault, Path="/token")
+    outcome = await connector.send(a_shipment(), journal)
+    assert isinstance(outcome, Postponed)
+    assert (outcome.subscriber_is_away, outcome.in_doubt) == (is_away, False)
+    assert isinstance(await connector.send(a_shipment(), journal), Accepted)
+
+
+async def test_those_who_wait_for_a_sign_in_share_its_failure(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """Twenty senders do not wait for twenty time-outs one after the other."""
+    site.fault("503", Path="/token", Times=20)
+    outcomes = await asyncio.gather(*(connector.send(a_shipment(), journal) for _ in range(20)))
+    assert all(isinstance(outcome, Postponed) for outcome in outcomes)
+    assert sign_ins(site) == 1
+
+
+async def test_a_client_application_signs_in_with_its_refresh_token(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """The site gives a new refresh token each time, which is kept and told."""
+    told: list[str] = []
+
+    async def keep(token: str) -> None:
+        told.append(token)
+
+    connector = make_connector(credentials=CLIENT, keep_refresh_token=keep)
+    for number in range(2):
+        assert isinstance(await connector.send(a_shipment(record_key=f"key-{number}"), journal), Accepted)
+        site.revoke_tokens()
+    assert len(told) == 2
+    assert told[0] != told[1]
+    assert seeds.CLIENT_SECRET not in str(journal.exchanges)
+    assert not any(token in str(journal.exchanges) for token in told)
+
+
+async def test_no_secret_is_kept(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
+    """Neither password nor token stands in an exchange or in a sentence."""
+    password = "p&ss wörd%"
+    site.change_password(password)
+    connector = make_connector(credentials={"Username": "sandbox", "Password": password})
+    outcomes = [await connector.send(a_shipment(), journal)]
+    site.revoke_tokens()
+    outcomes += [await connector.send(a_shipment(record_key="two"), journal)]
+    connector.forget()
+    site.change_password("other")
+    outcomes += [await connector.send(a_shipment(record_key="three"), journal)]
+    kept = str(journal.exchanges) + str(outcomes)
+    assert password not in kept
+    assert "p%26ss" not in kept
+    assert "Bearer " not in kept
+    assert "access_token" not in kept
+    signing_in = [exchange for exchange in journal.exchanges if exchange.url.endswith("/token")]
+    assert {exchange.body for exchange in signing_in} == {"***"}
+    assert "invalid_grant" in (signing_in[-1].response_body or "")
+
+
+async def test_an_address_without_a_token_service_is_explained(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """It is a wrong BaseUrl, which no waiting mends."""
+    connector = make_connector({"BaseUrl": f"{site.address}/elsewhere"})
+    outcome = await connector.send(a_shipment(), journal)
+    assert isinstance(outcome, Refused)
+    assert "BaseUrl" in outcome.message
+
+
+async def test_a_check_says_what_it_found(site: ImisSite, connector: ImisConnector) -> None:
+    """Who answers, what the account can read, and which kind of iMIS it is."""
+    found = await connector.check()
+    assert found.works
+    assert any("12" in finding for finding in found.findings)
+    assert any("EMS" in finding for finding in found.findings)
+    site.switch(Version="20.2")
+    assert any("20.2" in finding for finding in (await connector.check()).findings)
+    assert site.requests("POST", "/api") == []
+
+
+async def test_a_check_says_what_is_wrong(site: ImisSite, connector: ImisConnector) -> None:
+    """A refusal of the password, and rights that are missing."""
+    site.change_password("other")
+    found = await connector.check()
+    assert not found.works
+    assert "refused the sign-in" in found.findings[0]
+    site.change_password("sandbox")
+    site.fault("403", Path="/api/PartySummary")
+    found = await connector.check()
+    assert not found.works
+    assert any("403" in finding for finding in found.findings)

@@ -1,0 +1,229 @@
+"""Shapes and values on the wire, and what answers mean."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learning_hub.connectors.base import Postponed, Refused
+from learning_hub.connectors.http import Answer
+from learning_hub.connectors.imis.answers import error_text, outcome_of, retry_after_seconds
+from learning_hub.connectors.imis.column import Column
+from learning_hub.connectors.imis.wire import (
+    are_same,
+    changed_entity,
+    new_entity,
+    properties_of,
+    read_object,
+    read_page,
+    unwrap,
+    wrap,
+    write_object,
+)
+from learning_hub.model.json_values import SpelledDecimal
+
+NEW_YORK = ZoneInfo("America/New_York")
+VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False, allow_infinity=False)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stored"),
+    [
+        (None, ""),
+        ("", None),
+        (None, "0001-01-01T00:00:00"),
+        (Decimal("1.30"), Decimal("1.3")),
+        (2, Decimal("2.0")),
+        ("1.30", Decimal("1.3")),
+        (Decimal("1.3"), "1.30"),
+        (True, "True"),
+        ("a", "a"),
+        ("O'Hara & co", "O&#39;Hara &amp; co"),
+        ("2031-03-14 15:20:00.000", "2031-03-14T15:20:00"),
+        ("2031-03-14 15:20:00.125", "2031-03-14T15:20:00.127"),
+        ("2031-03-14", "2031-03-14T00:00:00"),
+        ("2031-03-14T19:20:00Z", "2031-03-14T15:20:00"),
+        (5, {"$type": "System.Int32", "$value": 5}),
+    ],
+)
+def test_equal_values_are_the_same(wanted: Any, stored: Any) -> None:
+    """Whichever way iMIS gives them back."""
+    assert are_same(wanted, stored, NEW_YORK)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stored"),
+    [
+        (None, 0),
+        (0, None),
+        (True, 1),
+        (1, True),
+        ("a", "A"),
+        ("1", "1.0"),
+        ("x", Decimal(1)),
+        ("2031-03-14 15:20:00.000", "2031-03-14T15:20:01"),
+        ("2031-03-14 25:20:00.000", "2031-03-14T15:20:00"),
+        ("0001-01-01T00:00:00Z", "x"),
+    ],
+)
+def test_different_values_are_not_the_same(wanted: Any, stored: Any) -> None:
+    """So that a change is written."""
+    assert not are_same(wanted, stored, NEW_YORK)
+
+
+@given(VALUES, VALUES)
+def test_any_two_values_can_be_compared(wanted: Any, stored: Any) -> None:
+    """Nothing that iMIS or a template gives raises."""
+    assert isinstance(are_same(wanted, stored, NEW_YORK), bool)
+    assert are_same(wanted, wanted, NEW_YORK)
+
+
+@given(VALUES)
+def test_values_survive_the_wire(value: Any) -> None:
+    """Wrapped, written, read and unwrapped they are what they were."""
+    read = read_object(write_object({"Value": wrap(value)}))
+    assert read is not None
+    assert unwrap(read["Value"]) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "wrapped"),
+    [
+        (7, {"$type": "System.Int32", "$value": 7}),
+        (2**31, {"$type": "System.Int64", "$value": 2**31}),
+        (True, {"$type": "System.Boolean", "$value": True}),
+        (Decimal("1E+2"), {"$type": "System.Decimal", "$value": Decimal(100)}),
+        ("text", "text"),
+        (None, None),
+    ],
+)
+def test_values_are_wrapped_as_the_vendor_does(value: Any, wrapped: Any) -> None:
+    """Text and null are not."""
+    assert wrap(value) == wrapped
+
+
+def test_a_new_entity_has_types_first() -> None:
+    """A `$type` that comes later may be passed over."""
+    text = write_object(new_entity("TopClass_Learning", "10042", {"ID": "10042", "Units": None}))
+    assert text.startswith(b'{"$type":"Asi.Soa.Core.DataContracts.GenericEntityData, Asi.Contracts",')
+    assert b"Units" not in text
+
+
+def test_an_update_keeps_what_it_does_not_know() -> None:
+    """Members and properties go back as they came, to the digit, names in iMIS's spelling."""
+    came = read_object(
+        b'{"$type":"X","Odd":{"a":1.50},"Properties":{"$type":"C","$values":['
+        b'{"$type":"P","Name":"Keep","Value":{"$type":"System.Decimal","$value":3.0}},'
+        b'{"$type":"P","Name":"Units"}]}}'
+    )
+    assert came is not None
+    changed = changed_entity(came, {"UNITS": SpelledDecimal("1.30"), "New": None})
+    text = write_object(changed)
+    assert b'"Odd":{"a":1.50}' in text
+    assert b'"$value":3.0}' in text
+    assert b'"Name":"Units","Value":{"$type":"System.Decimal","$value":1.30}' in text
+    assert b'"Name":"New","Value":null' in text
+    assert list(properties_of(changed)) == ["Keep", "Units", "New"]
+
+
+def test_raw_and_lower_case_forms_are_read() -> None:
+    """Some versions write them."""
+    page = read_page({"items": [{"a": 1}, "odd"], "nextoffset": {"$value": 3}, "SyncRoot": {}})
+    assert page is not None
+    assert (page.rows, page.next_offset, page.is_old) == ([{"a": 1}], 3, True)
+    assert properties_of({"properties": [{"name": "A", "value": 1}]}) == {"A": 1}
+    assert read_page({"Items": 5}) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            (
+                b'{"$type":"x","Errors":{"$values":[{"FieldName":"Units","Message":"is odd"},'
+                b'{"Message":"No Course","FieldName":"Course"},{}]},"Warnings":{"$values":[]}}'
+            ),
+            "Units: is odd No Course is not valid",
+        ),
+        (b'{"Message":"Denied.","ExceptionMessage":"x"}', "Denied."),
+        (b'{"error":"invalid_grant","error_description":"Wrong."}', "Wrong."),
+        (b'{"error":"invalid_grant"}', "invalid_grant"),
+        (b"An error  occurred.\r\n", "An error occurred."),
+        (b'"quoted"', "quoted"),
+        (b"<!doctype html><p>x", "an HTML page"),
+        (b"", ""),
+        (b"[]", "[]"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"x" * 1000, "x" * 500 + "…"),
+    ],
+)
+def test_the_words_of_imis_are_found(body: bytes, words: str) -> None:
+    """Validation results, then the error of Web API, then that of OAuth, then text; shortened."""
+    assert error_text(Answer(status=400, headers={}, body=body)) == words
+
+
+@pytest.mark.parametrize(
+    "status", [300, 301, 302, 304, 307, 308, 400, 403, 404, 405, 409, 410, 413, 415, 418, 422, 501]
+)
+def test_what_does_not_mend_itself_is_refused(status: int) -> None:
+    """Redirects among it: the hub does not follow them, and says where they point."""
+    answer = Answer(status=status, headers={"location": "https://elsewhere.example/"}, body=b"")
+    outcome = outcome_of(answer, "read x", wrote=True)
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "refused"
+    assert ("elsewhere" in outcome.message) == (status < 400)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 599])
+def test_what_may_mend_itself_is_postponed(status: int) -> None:
+    """A failed read is never in doubt."""
+    outcome = outcome_of(Answer(status=status, headers={}, body=b""), "read x", wrote=False)
+    assert isinstance(outcome, Postponed)
+    assert not outcome.in_doubt
+    assert outcome.subscriber_is_away == (status in (502, 503, 504))
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("0", 0),
+        ("17", 17),
+        ("1.5", 1.5),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+    ],
+)
+def test_waits_are_read(said: str, seconds: float | None) -> None:
+    """Seconds or a date; what cannot be read asks for none."""
+    assert retry_after_seconds(Answer(status=429, headers={"retry-after": said}, body=b"")) == seconds
+
+
+@given(st.text(max_size=40))
+def test_any_wait_can_be_read(said: str) -> None:
+    """Nothing a server sends there raises."""
+    assert isinstance(retry_after_seconds(Answer(status=429, headers={"retry-after": said}, body=b"")), float | None)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "stored"),
+    [
+        (Column("Decimal", scale=2), SpelledDecimal("1.005"), Decimal("1.01")),
+        (Column("Decimal", scale=2), "1.005", Decimal("1.01")),
+        (Column("Decimal", scale=2), "x", "x"),
+        (Column("Decimal"), SpelledDecimal("1.005"), Decimal("1.005")),
+        (Column("Date", is_date_only=True), "2031-03-14 15:20:00.000", "2031-03-14"),
+        (Column("Date"), "2031-03-14 15:20:00.000", "2031-03-14 15:20:00.000"),
+        (Column("Monetary", scale=4), None, None),
+        (Column("String"), 5, 5),
+    ],
+)
+def test_columns_keep_what_fits_into_them(column: Column, value: Any, stored: Any) -> None:
+    """So that a rounded value does not look changed for ever."""
+    assert column.stored(value) == stored

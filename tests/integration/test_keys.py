@@ -1,0 +1,173 @@
+"""Keys over HTTP."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from conftest import eventually
+from dirty_equals import Contains, IsStr
+from running import RunningHub, running_hub
+
+from learning_hub.model.clock import now, written
+
+
+async def test_a_key_is_shown_once(hub_without_worker: RunningHub) -> None:
+    """Making a key answers with it; no later answer holds it."""
+    hub = hub_without_worker
+    await hub.make_program()
+    body = {"Name": "LMS", "Programs": ["NURSES"], "Scopes": ["publish", "read"]}
+
+    made = await hub.client.post("/keys", json=body)
+
+    assert made.status_code == 201
+    key = made.json()
+    assert key == {
+        "KeyId": IsStr(regex="[0-9A-Z]{26}"),
+        "Key": IsStr(regex=r"lh_[0-9A-Z]{26}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}"),
+        "ExpiresUtc": None,
+        "CreatedUtc": IsStr(regex=".*Z"),
+        **body,
+    }
+    assert made.headers["Location"] == f"/keys/{key['KeyId']}"
+    shown = await hub.client.get(f"/keys/{key['KeyId']}")
+    listed = await hub.client.get("/keys")
+    assert {**body, "KeyId": key["KeyId"], "LastUsedUtc": None, "RevokedUtc": None}.items() <= shown.json().items()
+    assert listed.json() == {"Items": [shown.json()], "NextCursor": None}
+    assert key["Key"] not in shown.text + listed.text
+
+
+async def test_a_key_opens_what_its_scopes_say(hub_without_worker: RunningHub) -> None:
+    """A key without the scope gets 403 before its body is judged; sent in any of the three ways it is the same key."""
+    hub = hub_without_worker
+    await hub.make_program()
+    key = await hub.make_key("read", programs=["NURSES"])
+
+    for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}):
+        answer = await hub.client_with(None).get("/programs", headers=headers)
+        assert answer.status_code == 200
+    assert (await hub.client_with(None).get("/programs", auth=("anybody", key))).status_code == 200
+
+    refused = await hub.client_with(key).post("/keys", content=b"no JSON")
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_without_a_key_nothing_is_told(hub_without_worker: RunningHub, method: str) -> None:
+    """No key, rubbish and a key with a wrong end are all answered with the same 401."""
+    hub = hub_without_worker
+    good = await hub.make_key("read")
+    answers = [
+        await hub.client_with(key).request(method, path, content=b"{")
+        for key in (None, "rubbish", good[:-1] + "0")
+        for path in ("/keys", "/nowhere")
+    ]
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({(answer.json()["code"], answer.json()["detail"]) for answer in answers}) == 1
+
+
+async def test_a_revoked_key_opens_nothing_at_once(hub_without_worker: RunningHub) -> None:
+    """The very next request with a revoked key is refused; revoking it again changes nothing."""
+    hub = hub_without_worker
+    made = (await hub.client.post("/keys", json={"Name": "k", "Programs": ["*"], "Scopes": ["read"]})).json()
+    client = hub.client_with(made["Key"])
+    assert (await client.get("/programs")).status_code == 200
+
+    revoked = [await hub.client.delete(f"/keys/{made['KeyId']}") for _ in range(2)]
+
+    assert [answer.status_code for answer in revoked] == [204, 204]
+    assert (await client.get("/programs")).status_code == 401
+    shown = (await hub.client.get(f"/keys/{made['KeyId']}")).json()
+    assert shown["RevokedUtc"] is not None
+    entries = (await hub.client.get("/audit", params={"ObjectId": made["KeyId"]})).json()["Items"]
+    assert [entry["Action"] for entry in entries] == ["revoke", "create"]
+
+
+async def test_another_process_hears_of_a_revocation_within_a_second(hub_without_worker: RunningHub) -> None:
+    """A hub that remembers a key forgets it within a second after another one revoked it."""
+    hub = hub_without_worker
+    made = (await hub.client.post("/keys", json={"Name": "k", "Programs": ["*"], "Scopes": ["read"]})).json()
+    async with running_hub(hub.settings, hub.database, with_worker=False) as other:
+        client = other.client_with(made["Key"])
+        assert (await client.get("/programs")).status_code == 200
+        await hub.client.delete(f"/keys/{made['KeyId']}")
+
+        async def status() -> int:
+            return (await client.get("/programs")).status_code
+
+        assert await eventually(status, until=lambda found: found == 401, seconds=1) == 401
+
+
+async def test_an_expired_key_opens_nothing(hub_without_worker: RunningHub) -> None:
+    """A key is refused from its ExpiresUtc on."""
+    hub = hub_without_worker
+    soon = written(now() + timedelta(seconds=0.5))
+    body = {"Name": "k", "Programs": ["*"], "Scopes": ["read"], "ExpiresUtc": soon}
+    client = hub.client_with((await hub.client.post("/keys", json=body)).json()["Key"])
+    assert (await client.get("/programs")).status_code == 200
+
+    async def status() -> int:
+        return (await client.get("/programs")).status_code
+
+    assert await eventually(status, until=lambda found: found == 401, seconds=2) == 401
+
+
+async def test_every_bad_field_of_a_key_is_named(hub_without_worker: RunningHub) -> None:
+    """Unknown fields and Programs, admin for some Programs, and an expiry in the past are told together."""
+    hub = hub_without_worker
+    await hub.make_program()
+    body = {
+        "Name": "",
+        "Programs": ["NURSES", "NOBODY"],
+        "Scopes": ["admin"],
+        "ExpiresUtc": "2020-01-01T00:00:00Z",
+        "Colour": "red",
+    }
+
+    shape = await hub.client.post("/keys", json=body)
+    meaning = await hub.client.post("/keys", json={**{k: v for k, v in body.items() if k != "Colour"}, "Name": "k"})
+
+    assert {error["field"] for error in shape.json()["errors"]} == {"Name", "Colour"}
+    assert meaning.status_code == 400
+    assert {error["field"] for error in meaning.json()["errors"]} == {"Programs[1]", "Scopes", "ExpiresUtc"}
+
+
+async def test_use_of_a_key_is_noted(hub_without_worker: RunningHub) -> None:
+    """The list tells when a key was last used."""
+    hub = hub_without_worker
+    made = (await hub.client.post("/keys", json={"Name": "k", "Programs": ["*"], "Scopes": ["read"]})).json()
+    await hub.client_with(made["Key"]).get("/programs")
+
+    async def last_use() -> object:
+        return (await hub.client.get(f"/keys/{made['KeyId']}")).json()["LastUsedUtc"]
+
+    assert await eventually(last_use)
+
+
+@pytest.mark.parametrize("key_id", ["nothing", "%00", "a%20b", "%F0%9F%92%A9"])
+async def test_there_is_no_such_key(hub_without_worker: RunningHub, key_id: str) -> None:
+    """An id that is none is answered with 404, whatever it is made of."""
+    hub = hub_without_worker
+    assert (await hub.client.get(f"/keys/{key_id}")).status_code == 404
+    assert (await hub.client.delete(f"/keys/{key_id}")).status_code == 404
+
+
+async def test_a_list_of_keys_goes_on_with_its_cursor(hub_without_worker: RunningHub) -> None:
+    """Following NextCursor gives every key once; a cursor that the hub never gave out is refused."""
+    hub = hub_without_worker
+    for _ in range(5):
+        await hub.make_key("read")
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = (await hub.client.get("/keys", params={"Limit": 2} | ({"Cursor": cursor} if cursor else {}))).json()
+        seen += [item["KeyId"] for item in page["Items"]]
+        cursor = page["NextCursor"]
+        if cursor is None:
+            break
+
+    assert len(seen) == len(set(seen)) == 5
+    for bad in ("?", "AA", "AAAA"):
+        refused = await hub.client.get("/keys", params={"Cursor": bad})
+        assert (refused.status_code, refused.json()["errors"]) == (400, Contains({"field": "Cursor", "message": IsStr()}))

@@ -1,0 +1,102 @@
+"""A hub that runs within a test, reached over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+import uvicorn
+
+from learning_hub.main import run_hub
+from learning_hub.settings import Settings
+from learning_hub.store.database import Database
+
+ADMIN_KEY = "test-admin-key-0123456789"
+
+
+class RunningHub:
+    """A hub at *address*; *client* calls it with the admin key."""
+
+    def __init__(self, address: str, database: Database, settings: Settings, stack: AsyncExitStack) -> None:
+        self.address = address
+        self.database = database
+        self.settings = settings
+        self.client = self._client(ADMIN_KEY)
+        self._stack = stack
+        self._numbers = itertools.count(1)
+        stack.push_async_callback(self.client.aclose)
+
+    def client_with(self, key: str | None) -> httpx.AsyncClient:
+        """A client with *key*, or without any; closed with the hub."""
+        client = self._client(key)
+        self._stack.push_async_callback(client.aclose)
+        return client
+
+    async def make_key(self, *scopes: str, programs: Sequence[str] = ("*",)) -> str:
+        """A new key with these scopes."""
+        body = {"Name": f"key {next(self._numbers)}", "Programs": list(programs), "Scopes": list(scopes)}
+        answer = await self.client.post("/keys", json=body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["Key"])
+
+    async def caller(self, *scopes: str, programs: Sequence[str] = ("*",)) -> httpx.AsyncClient:
+        """A client with a new key that has these scopes."""
+        return self.client_with(await self.make_key(*scopes, programs=programs))
+
+    async def make_program(self, program_id: str = "NURSES") -> None:
+        """A Program to work with."""
+        answer = await self.client.put(f"/programs/{program_id}", json={"Name": f"The {program_id}"})
+        assert answer.status_code in (200, 201), answer.text
+
+    def _client(self, key: str | None) -> httpx.AsyncClient:
+        headers = {"X-API-Key": key} if key else {}
+        return httpx.AsyncClient(base_url=self.address, headers=headers, timeout=60, trust_env=False)
+
+
+@asynccontextmanager
+async def running_hub(
+    settings: Settings, database: Database, *, with_worker: bool = True
+) -> AsyncIterator[RunningHub]:
+    """A hub on a free port of 127.0.0.1, served by uvicorn on this loop."""
+    async with AsyncExitStack() as stack:
+        app = await stack.enter_async_context(run_hub(settings, database, with_worker=with_worker))
+        address = await stack.enter_async_context(served(app))
+        yield RunningHub(address, database, settings, stack)
+
+
+@asynccontextmanager
+async def served(app: object) -> AsyncIterator[str]:
+    """The address of an ASGI application while it is served on this loop."""
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host="127.0.0.1",
+        port=0,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not task.done(), "uvicorn does not start"
+        await asyncio.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers, which belong to the test run here."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -1,0 +1,434 @@
+"""Templates become payloads: types, spelling, text, what is missing, what is left out, and every problem's place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learning_hub.model.errors import TemplateError
+from learning_hub.model.json_values import content_hash, read_json
+from learning_hub.rendering.choice import TemplateChoice, choose_template
+from learning_hub.rendering.document import compile_templates
+from learning_hub.rendering.job import complete_scope, write_scope
+
+DATA = """{
+  ":ActivityId": "A0099999", "Course Name": "Reduction of {{ pain }}", "Granted Units": "1.30", "a.b": 5,
+  "units": 1.30, "power": 1e2, "yes": true, "none": null, "lines": "x\\r\\ny\\rz\\n", "blank": " ",
+  "object": {"z": 1.50, "a": [true, null]}, "list": [1, 2.50, "c"], "empty": ""
+}"""
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,20})\.[0-9]{1,20}([eE][+-]?[0-9]{1,2})?", fullmatch=True)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXTS | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+def scope_of(data: str, **event: Any) -> dict[str, Any]:
+    scope = write_scope(
+        event,
+        participant_id=None,
+        subscription_id="imis",
+        subscription_name="To iMIS",
+        program_id="NURSES",
+        program_name="Nurses",
+    )
+    opened = read_json(scope)
+    opened["event"]["PublisherEventData"] = read_json(data)
+    return complete_scope(opened)
+
+
+def render(template: Any, data: str = DATA, **event: Any) -> Any:
+    """The payload as JSON text of a template, or of a leaf in the key x."""
+    document = template if isinstance(template, dict) else {"x": template}
+    compiled = compile_templates(json.dumps({"_default": document}))
+    _, payload = compiled.render(None, scope_of(data, **event), "America/New_York")
+    return payload.decode()
+
+
+def error_of(leaf: str, data: str = DATA) -> TemplateError:
+    with pytest.raises(TemplateError) as caught:
+        render(leaf, data)
+    return caught.value
+
+
+def problems_of(templates: str) -> list[tuple[str, str]]:
+    return [(problem.place, problem.message) for problem in compile_templates(templates).problems]
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value"),
+    [
+        ("{{ data.units }}", "1.30"),
+        ("{{data.power}}", "1e2"),
+        ("{{ data.yes }}", "true"),
+        ("{{ data.none }}", "null"),
+        ("{{ data.object }}", '{"z":1.50,"a":[true,null]}'),
+        ("{{ data.list }}", '[1,2.50,"c"]'),
+        ("{{ data['a.b'] }}", "5"),
+        ("{{ data.list[1] }}", "2.50"),
+        ("{{ 1.50 }}", "1.50"),
+        ("{{- data.units -}}", "1.30"),
+    ],
+)
+def test_a_leaf_that_is_one_expression_keeps_its_type(leaf: str, value: str) -> None:
+    """Numbers, booleans, null, objects and lists stay what they are, in their own spelling."""
+    assert render(leaf) == f'{{"x":{value}}}'
+
+
+@pytest.mark.parametrize(
+    ("leaf", "text"),
+    [
+        ("Units: {{ data.units }}", "Units: 1.30"),
+        (" {{ data.power }}", " 1e2"),
+        ("{{ data.yes }}{{ data.none }}", "true"),
+        ("{{ data.object }}!", '{"z":1.50,"a":[true,null]}!'),
+        ("{{ data.list }}{{ data.list }}", '[1,2.50,"c"][1,2.50,"c"]'),
+        ("{{ data[':ActivityId'] }}-{{ data['a.b'] }}", "A0099999-5"),
+        ("{% if data.yes %}{{ data.units }}{% endif %}", "1.30"),
+    ],
+)
+def test_any_other_leaf_is_text(leaf: str, text: str) -> None:
+    """Inside text null is empty, numbers keep their spelling, and objects and lists are JSON."""
+    assert json.loads(render(leaf)) == {"x": text}
+
+
+def test_what_is_no_string_and_every_key_is_literal() -> None:
+    """Numbers, booleans, null and keys of a template stand in the payload as they are."""
+    template = {"{{ data.units }}": 1.5, "t": True, "n": None, "e": {}, "l": [1, "{{ data.units }}"]}
+
+    assert render(template) == '{"{{ data.units }}":1.5,"t":true,"n":null,"e":{},"l":[1,1.30]}'
+
+
+def test_line_ends_survive() -> None:
+    """CR, LF and CRLF come through as they were, from data, template and capture."""
+    assert json.loads(render("{{ data.lines }}")) == {"x": "x\r\ny\rz\n"}
+    assert json.loads(render("a\r\n{{ data.lines }}\r")) == {"x": "a\r\nx\r\ny\rz\n\r"}
+    assert json.loads(render("{% capture c %}\r\n{{ data.lines }}{% endcapture %}{{ c }}")) == {"x": "\r\nx\r\ny\rz\n"}
+
+
+@given(TEXTS | st.sampled_from(["{{ data }}", "{% assign x = 1 %}", "}}", "{%", '"}']))
+def test_data_is_never_read_as_liquid(text: str) -> None:
+    """Braces and anything else in the data come out as they went in, alone and inside text."""
+    data = json.dumps({"x": text})
+
+    assert json.loads(render("{{ data.x }}", data)) == {"x": text}
+    assert json.loads(render("a{{ data.x }}b", data)) == {"x": f"a{text}b"}
+
+
+@given(JSON_VALUES)
+def test_any_data_comes_through_whole(value: Any) -> None:
+    """`{{ data }}` is equal to the data whatever it is, and inside text it is its JSON."""
+    data = json.dumps({"any": value})
+
+    assert content_hash(read_json(render("{{ data }}", data))["x"]) == content_hash(read_json(data))
+    assert json.loads(json.loads(render("{{ data }} ", data))["x"]) == json.loads(data)
+
+
+@given(NUMBERS)
+def test_any_number_keeps_its_spelling(spelling: str) -> None:
+    """A number comes out to the character, as a value and inside text."""
+    data = f'{{"x":{spelling}}}'
+
+    assert render("{{ data.x }}", data) == data
+    assert render("{{ data.x }} h", data) == f'{{"x":"{spelling} h"}}'
+
+
+@given(st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=3))
+def test_any_key_is_a_key_of_the_payload(template: dict[str, str]) -> None:
+    """Whatever the keys and texts of a template are, it is refused or gives JSON with the same keys."""
+    compiled = compile_templates(json.dumps({"_default": template}))
+
+    if not compiled.problems:
+        try:
+            _, payload = compiled.render(None, scope_of("{}"), None)
+        except TemplateError:
+            return
+        assert list(json.loads(payload)) == list(template)
+
+
+def test_what_is_in_scope() -> None:
+    """The event by its fields, its data, category, participant, subscription and Program are in scope."""
+    template = {
+        "event": "{{ event.EventId }} {{ event.Revision }} {{ event.PublisherEventData.units }}",
+        "category": "{{ category.value }}/{{ event.PublisherEventCategory.value }}",
+        "label": "{{ category.label }}",
+        "end": "{{ event.EventEndUtc }}",
+        "participant": "{{ participant.Id }}",
+        "subscription": "{{ subscription.Id }} {{ subscription.Name }}",
+        "program": "{{ program.Id }} {{ program.Name }}",
+    }
+
+    payload = json.loads(render(template, EventId="E:1", Revision=2, PublisherEventCategory={"value": "ABC123"}))
+
+    assert payload == {
+        "event": "E:1 2 1.30",
+        "category": "ABC123/ABC123",
+        "label": None,
+        "end": None,
+        "participant": None,
+        "subscription": "imis To iMIS",
+        "program": "NURSES Nurses",
+    }
+
+
+@pytest.mark.parametrize(
+    ("leaf", "name"),
+    [
+        ("{{ data['Nope'] }}", "data.Nope"),
+        ("{{ data['No Such'] }}", "data['No Such']"),
+        ("x{{ data.nope.deeper }}", "data.nope"),
+        ("{{ data.object.nope }}", "data.object.nope"),
+        ("{{ data.none.nope }}", "data.none.nope"),
+        ("{{ data.list[7] }}", "data.list[7]"),
+        ("{{ data.size }}", "data.size"),
+        ("{{ data.first }}", "data.first"),
+        ("{{ category.value }}", "category.value"),
+        ("{{ event.Nope }}", "event.Nope"),
+        ("{{ data.nope | upcase }}", "data.nope"),
+        ("{{ 'a' | append: data.nope }}", "data.nope"),
+        ("{{ data.list | slice: 0, data.nope }}", "data.nope"),
+        ("{{ data.nope | date }}", "data.nope"),
+        ("{{ data.nope | must_have }}", "data.nope"),
+        ("{{ data.nope | blank_to_null }}", "data.nope"),
+        ("{{ data.nope | default: data.neither }}", "data.neither"),
+        ("{{ data[data.nope] }}", "data.nope"),
+        ("{% assign x = data.nope %}{{ x.y }}", "data.nope"),
+        ("{% for x in data.nope %}{% endfor %}", "data.nope"),
+        ("{% for x in (1..data.nope) %}{% endfor %}", "data.nope"),
+        ("{% if data.nope == 'x' %}{% endif %}", "data.nope"),
+        ("{% if 3 < data.nope %}{% endif %}", "data.nope"),
+        ("{% if data.nope contains 'x' %}{% endif %}", "data.nope"),
+        ("{% case data.nope %}{% when 1 %}{% endcase %}", "data.nope"),
+        ("{% echo data.nope %}", "data.nope"),
+        ("{% cycle data.nope %}", "data.nope"),
+    ],
+)
+def test_a_missing_value_is_an_error_with_its_name_and_place(leaf: str, name: str) -> None:
+    """Using what is not there, at any depth and in any way, names it and where the template does so."""
+    error = error_of(leaf)
+
+    assert (error.message, error.place) == (f"{name} is missing", "_default.x")
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value"),
+    [
+        ("{{ data.nope | default: 'd' }}", "d"),
+        ("{{ data.nope.deeper | default: 7 }}", 7),
+        ("{{ nope | default: 7 }}", 7),
+        ("{{ data.nope | default: data.neither | default: nil }}", None),
+        ("{{ category.value | default: 'none' }}", "none"),
+        ("{{ data.none | default: 'd' }}", "d"),
+        ("{{ data.empty2 | default: '' | upcase }}", ""),
+    ],
+)
+def test_default_speaks_for_what_is_missing(leaf: str, value: Any) -> None:
+    """With `default`, a missing value is replaced and no error."""
+    assert json.loads(render(leaf)) == {"x": value}
+
+
+@pytest.mark.parametrize(
+    ("leaf", "text"),
+    [
+        ("{% if data.nope %}a{% else %}b{% endif %}", "b"),
+        ("{% unless data.nope.deeper %}b{% endunless %}", "b"),
+        ("{% if data.nope and data.nope > 3 %}a{% endif %}b", "b"),
+        ("{% if data.nope == nil %}b{% endif %}", "b"),
+        ("{% if data.nope != blank %}a{% endif %}b", "b"),
+        ("{% if data.none == blank %}b{% endif %}", "b"),
+        ("{% if data['blank'] == blank %}b{% endif %}", "b"),
+        ("{% if data.units != blank %}b{% endif %}", "b"),
+        ("{% if data.units == 1.3 %}b{% endif %}", "b"),
+        ("{% if data.power > 99.5 %}b{% endif %}", "b"),
+    ],
+)
+def test_a_condition_may_ask_for_what_is_missing(leaf: str, text: str) -> None:
+    """In a condition, something missing counts as not there; numbers are compared as decimals."""
+    assert json.loads(render(leaf)) == {"x": text}
+
+
+def test_omit_leaves_out_what_is_null() -> None:
+    """`$omit` drops the key or the element when its value is null, and is replaced by the value otherwise."""
+    template = {
+        "gone": {"$omit": "{{ data.none }}"},
+        "blank": {"$omit": "{{ data['blank'] | blank_to_null }}"},
+        "kept": {"$omit": "{{ data.units }}"},
+        "deep": {"$omit": {"a": {"$omit": None}, "b": 1}},
+        "list": [{"$omit": None}, {"$omit": "{{ data.list }}"}],
+        "null": "{{ data.none }}",
+    }
+
+    assert render(template) == '{"kept":1.30,"deep":{"b":1},"list":[[1,2.50,"c"]],"null":null}'
+
+
+def test_all_problems_are_found_with_their_places() -> None:
+    """Compiling lists every error of all templates, each at its place."""
+    templates = {
+        "ABC123": {"Outer": {"Inner": "{{ data.x "}},
+        "_default": {
+            "Items": ["{{ data.x | nope }}", "fine"],
+            "Tag": "{% include 'x' %}",
+            "Name": "{{ dta.x }}",
+            "Arguments": "{{ data.x | text: 1, 2 }}",
+            "Omit": {"$omit": "x", "other": 1},
+        },
+        "Off": None,
+        "List": [],
+    }
+
+    assert problems_of(json.dumps(templates)) == [
+        ("ABC123.Outer.Inner", "expected '}}', found end of file"),
+        ("_default.Items[0]", "there is no filter nope"),
+        ("_default.Tag", "unexpected tag 'include'"),
+        (
+            "_default.Name",
+            "dta is not in scope (is it data?); in scope are event, data, category, participant, subscription, program",
+        ),
+        (
+            "_default.Arguments",
+            "the filter text is given the wrong arguments: too many positional arguments",
+        ),
+        ("_default.Omit", "an object with $omit has no other keys"),
+        ("List", "a template must be an object, or null to ignore the category"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("templates", "place"),
+    [
+        ("nonsense", "Templates"),
+        ("[]", "Templates"),
+        ('"{{ x }}"', "Templates"),
+        ('{"_default": {"$omit": "x"}}', "_default"),
+        ('{"_default": {"a": "\\u0000"}}', "_default.a"),
+        ('{"_default": {"a": 1e400}}', "_default.a"),
+        ('{"_default": {"a": "' + "x" * 270_000 + '"}}', "Templates"),
+        ('{"_default": ' + '{"a": ' * 200 + "1" + "}" * 201, "Templates"),
+        ('{"_default": {"a": "{{ data.empty }}"}}', "_default.a"),
+        ('{"_default": {"a": "{{ data' + "[data" * 3000 + "]" * 3000 + ' }}"}}', "_default.a"),
+        ('{"_default": {"a": "' + "{% if data.x %}" * 50 + "{% endif %}" * 50 + '"}}', "_default.a"),
+    ],
+)
+def test_templates_that_cannot_be_are_refused_by_place(templates: str, place: str) -> None:
+    """What is no set of templates, too large, too deep or not storable is a problem and no other exception."""
+    assert [found for found, _ in problems_of(templates)] == [place]
+
+
+@pytest.mark.parametrize("tag", ["include 'x'", "render 'x'", "extends 'x'", "layout 'x'", "tablerow x in data.l"])
+def test_tags_that_reach_elsewhere_do_not_exist(tag: str) -> None:
+    """No tag reads another template or a file."""
+    assert len(problems_of(json.dumps({"_default": {"x": f"{{% {tag} %}}"}}))) == 1
+
+
+def test_the_other_tags_work() -> None:
+    """Loops, cases, captures, counters, cycles, comments and raw text do what Liquid says."""
+    leaf = (
+        "{% for item in data.list reversed %}{{ forloop.index }}:{{ item }}{% cycle ',', ';' %}{% endfor %}"
+        "{% case data['a.b'] %}{% when 4, 5 %}five{% else %}?{% endcase %}"
+        "{% increment n %}{% increment n %}{% comment %}{{ data.nope | nope }}{% endcomment %}{% # note %}"
+        "{% raw %}{{ raw }}{% endraw %}{% for pair in data.object %}{{ pair[0] }}{% break %}{% endfor %}"
+    )
+
+    assert json.loads(render(leaf)) == {"x": "1:c,2:2.50;3:1,five01{{ raw }}z"}
+
+
+def test_problems_are_listed_up_to_a_hundred() -> None:
+    """A template in which everything is wrong is answered with its first hundred problems."""
+    templates = {"_default": {str(number): "{{ data.x | nope }}" for number in range(5000)}}
+
+    assert len(problems_of(json.dumps(templates))) == 100
+
+
+def test_a_broken_template_harms_no_other_category() -> None:
+    """Only events of the category whose template has a problem get its error."""
+    compiled = compile_templates('{"Bad": {"x": "{{ "}, "_default": {"x": 1}}')
+
+    assert compiled.render("Good", scope_of("{}"), None) == ("_default", b'{"x":1}')
+    with pytest.raises(TemplateError):
+        compiled.render("Bad", scope_of("{}"), None)
+
+
+def test_leaves_do_not_share_variables() -> None:
+    """What one leaf assigns, another does not see."""
+    problems = problems_of('{"_default": {"a": "{% assign v = 1 %}{{ v }}", "b": "{{ v }}"}}')
+
+    assert [place for place, _ in problems] == ["_default.b"]
+
+
+@pytest.mark.parametrize(
+    ("category", "choice"),
+    [
+        ("ABC123", TemplateChoice("ABC123")),
+        ("Other", TemplateChoice("_default")),
+        (None, TemplateChoice("_default")),
+        ("Off", TemplateChoice(None, "category_off")),
+    ],
+)
+def test_the_category_chooses_the_template(category: str | None, choice: TemplateChoice) -> None:
+    """A category has its own template, else `_default`; null switches it off."""
+    assert choose_template({"ABC123": {}, "Off": None, "_default": {}}, category) == choice
+
+
+def test_without_default_other_categories_have_no_template() -> None:
+    """An event of a category without a template, or of none, has none; `_default` itself may be off."""
+    assert choose_template({"ABC123": {}}, "Other").code == "no_template"
+    assert choose_template({"ABC123": {}}, None).code == "no_template"
+    assert choose_template({"_default": None}, None).code == "category_off"
+
+
+@pytest.mark.parametrize(("category", "code"), [("Off", "category_off"), ("Other", "no_template")])
+def test_rendering_without_a_template_says_why(category: str, code: str) -> None:
+    """The error of an event that no template serves has the code of its reason."""
+    with pytest.raises(TemplateError) as caught:
+        compile_templates('{"Off": null}').render(category, scope_of("{}"), None)
+
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("leaf", "reason"),
+    [
+        ("{{ (1..1000000000) | join }}", "a range may have 100,000 numbers"),
+        ("{{ (1..999999999999999999999999999999) }}", "a range may have 100,000 numbers"),
+        ("{% for i in (1..1000000000) %}{% endfor %}", "the loops of the template"),
+        ("{% for i in (1..1000) %}{% for j in (1..1000) %}{% endfor %}{% endfor %}", "the loops of the template"),
+        ("{% for i in (1..60000) %}{{ data.lines }}{% endfor %}", "the output is larger"),
+        ("{% assign n = 9 %}{% for i in (1..40) %}{% assign n = n | times: n %}{% endfor %}", "grew beyond"),
+        ("{% assign n = 1.5 %}{% for i in (1..40) %}{% assign n = n | times: n %}{% endfor %}", "too many digits"),
+        ("{% assign s = 'a' %}{% for i in (1..40) %}{% assign s = s | append: s %}{% endfor %}", "a text may have"),
+        (
+            "{% assign l = data.list %}{% for i in (1..40) %}{% assign l = l | concat: l %}{% endfor %}",
+            "a list may have",
+        ),
+        ("{% break %}", "break stands outside of a loop"),
+        ("{{ '%00' | url_decode }}", "has a NUL character"),
+        ("{{ '1e999' | decimal }}", "beyond the range of a double"),
+        ("{{ '/w==' | base64_decode }}", "cannot be worked out"),
+        ("{{ forloop }}", "forloop is missing"),
+    ],
+)
+def test_growth_is_bounded(leaf: str, reason: str) -> None:
+    """A template that loops, grows or strays too far ends with an error that says so."""
+    assert reason in error_of(leaf).message
+
+
+def test_a_payload_may_not_be_too_large() -> None:
+    """Many leaves that are each small enough are refused when together they are not."""
+    data = json.dumps({"x": "a" * 100_000})
+
+    with pytest.raises(TemplateError, match="more than 256 KiB"):
+        render({str(number): "{{ data.x }}" for number in range(3)}, data)
+
+
+def test_ten_thousand_leaves_are_rendered() -> None:
+    """A template with ten thousand leaves is within what is allowed."""
+    payload = json.loads(render({str(number): "{{ data.yes }}" for number in range(10_000)}))
+
+    assert payload == dict.fromkeys(map(str, range(10_000)), True)
