@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -126,18 +126,6 @@ async def hub_without_worker(settings: Settings, database: Database) -> AsyncIte
 def address_of(server_address: str, database: str) -> str:
     """The address of another database of the same server."""
     return urlsplit(server_address)._replace(path=f"/{database}").geturl()
-
-
-async def eventually(
-    look: Callable[[], Awaitable[Any]], *, until: Callable[[Any], bool] = bool, seconds: float = 10
-) -> Any:
-    """What *look* finds once *until* holds for it; fails with what was found last when that takes too long."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not until(found := await look()):
-        if asyncio.get_running_loop().time() > deadline:
-            pytest.fail(f"After {seconds} seconds there still was {found!r}.")
-        await asyncio.sleep(0.05)
-    return found
 
 
 async def _database(server_address: str, template: str) -> AsyncIterator[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 
 from learning_hub.main import run_hub
@@ -58,14 +60,24 @@ class RunningHub:
 
 
 @asynccontextmanager
-async def running_hub(
-    settings: Settings, database: Database, *, with_worker: bool = True
-) -> AsyncIterator[RunningHub]:
+async def running_hub(settings: Settings, database: Database, *, with_worker: bool = True) -> AsyncIterator[RunningHub]:
     """A hub on a free port of 127.0.0.1, served by uvicorn on this loop."""
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(run_hub(settings, database, with_worker=with_worker))
         address = await stack.enter_async_context(served(app))
         yield RunningHub(address, database, settings, stack)
+
+
+async def eventually(
+    look: Callable[[], Awaitable[Any]], *, until: Callable[[Any], bool] = bool, seconds: float = 10
+) -> Any:
+    """What *look* finds once *until* holds for it; fails with what was found last when that takes too long."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not until(found := await look()):
+        if asyncio.get_running_loop().time() > deadline:
+            pytest.fail(f"After {seconds} seconds there still was {found!r}.")
+        await asyncio.sleep(0.05)
+    return found
 
 
 @asynccontextmanager

@@ -2,76 +2,242 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
+import httpx
 import pytest
-from conftest import eventually
-from factories import an_event_body
-from running import RunningHub
+from imis_hub import TEMPLATE, ImisHub
+from msgspec.structs import replace
+from running import eventually
 
-from learning_hub.sandbox import RunningSandbox, running_sandbox, seeds
+from learning_hub.settings import Settings
 
-
-@pytest.fixture
-def imis() -> Iterator[RunningSandbox]:
-    """A sandbox iMIS of this test's own."""
-    with running_sandbox() as running:
-        yield running
+DATA = {"Activity Code": "FIRE-201", "Activity Title": "Fire safety refresher", "Credits": 1.5}
 
 
-async def set_up(hub: RunningHub, imis: RunningSandbox, **changes: Any) -> None:
-    """A Program, the sandbox as a subscriber, and a subscription for activities."""
-    await hub.make_program("NURSES")
-    subscriber = {
-        "Name": "iMIS",
-        "Connector": "imis",
-        "Settings": {"BaseUrl": imis.address, "TimeZone": "America/New_York", "ParticipantLookup": "email"},
-        "Credentials": {"Username": imis.username, "Password": imis.password},
-    }
-    answer = await hub.client.put("/subscribers/imis", json=subscriber)
-    assert answer.status_code == 201, answer.text
-    subscription = {
-        "Name": "Completions to iMIS",
-        "SubscriberId": "imis",
-        "ProgramId": "NURSES",
-        "EventTypes": ["AI_COMP_SUCCESS"],
-        "Target": {"Kind": "activity"},
-        "Templates": {
-            "_default": {
-                "ActivityType": "TCLEARNING",
-                "Source": "TopClass",
-                "Subtype": "{{ data['Activity Code'] }}",
-                "Description": "{{ data['Activity Title'] }}",
-            }
-        },
-        **changes,
-    }
-    answer = await hub.client.put("/subscriptions/completions", json=subscription)
-    assert answer.status_code == 201, answer.text
-
-
-async def deliveries_of(hub: RunningHub, location: str) -> list[dict[str, Any]]:
-    answer = await hub.client.get(f"{location}/deliveries")
-    assert answer.status_code == 200, answer.text
-    return list(answer.json()["Items"])
-
-
-async def settled(hub: RunningHub, location: str, state: str) -> dict[str, Any]:
-    found = await eventually(
-        lambda: deliveries_of(hub, location),
-        until=lambda items: bool(items) and items[0]["State"] == state,
-        seconds=15,
-    )
-    return dict(found[0])
-
-
-async def test_a_committed_event_becomes_an_activity(hub: RunningHub, imis: RunningSandbox) -> None:
+async def test_a_committed_event_becomes_an_activity(imis_hub: ImisHub) -> None:
     """A committed event is an activity in iMIS a moment later, without any call."""
-    await set_up(hub, imis)
-    answer = await hub.client.post("/events", json=an_event_body(PublisherParticipantId="robin.vale@example.org"))
-    assert answer.status_code == 201, answer.text
-    delivery = await settled(hub, answer.headers["Location"], "delivered")
-    assert delivery["Attempts"] == 1
-    (activity,) = imis.site.state()["Activities"] if hasattr(imis.site, "state") else [{}]
-    print(activity, seeds.ROBIN)
+    await imis_hub.set_up()
+    location = await imis_hub.publish(PublisherEventData=DATA)
+    delivery = await imis_hub.delivered(location)
+    (activity,) = await imis_hub.activities()
+    assert (delivery["Attempts"], delivery["Code"], delivery["NextTryUtc"]) == (1, None, None)
+    assert activity["PartyId"] == "10042"
+    assert (activity["ACTIVITY_TYPE"], activity["SOURCE_CODE"]) == ("TCLEARNING", "TopClass")
+    assert (activity["PRODUCT_CODE"], activity["DESCRIPTION"]) == ("FIRE-201", "Fire safety refresher")
+    assert delivery["SubscriberRecordId"]
+
+
+async def test_a_revision_updates_the_same_record(imis_hub: ImisHub) -> None:
+    """Changed content of the same source is an update of its one record, and null clears a column."""
+    await imis_hub.set_up()
+    first = await imis_hub.delivered(await imis_hub.publish(PublisherEventData=DATA))
+    changed = {"Activity Code": "FIRE-202", "Activity Title": "Fire safety refresher", "Credits": None}
+    second = await imis_hub.delivered(await imis_hub.publish(PublisherEventData=changed))
+    (activity,) = await imis_hub.activities()
+    assert first["SubscriberRecordId"] == second["SubscriberRecordId"]
+    assert (activity["PRODUCT_CODE"], activity["UNITS"]) == ("FIRE-202", None)
+
+
+async def test_started_and_completed_are_one_record(imis_hub: ImisHub) -> None:
+    """Started and completed of one source record are one row at iMIS."""
+    await imis_hub.set_up(EventTypes=["AI_STARTED", "AI_COMP_SUCCESS"])
+    await imis_hub.delivered(await imis_hub.publish(EventType="AI_STARTED"))
+    await imis_hub.delivered(await imis_hub.publish(EventType="AI_COMP_SUCCESS"))
+    assert len(await imis_hub.activities()) == 1
+
+
+async def test_withdrawal_keeps_by_default(imis_hub: ImisHub) -> None:
+    """Withdrawing what was delivered leaves the record at iMIS unless the subscription says otherwise."""
+    await imis_hub.set_up()
+    location = await imis_hub.publish()
+    await imis_hub.delivered(location)
+    assert (await imis_hub.client.delete(location)).status_code == 204
+    marker = await imis_hub.publish(PublisherEventId="AI:later")
+    await imis_hub.delivered(marker)
+    assert len(await imis_hub.activities()) == 2
+    assert [item["Action"] for item in await imis_hub.deliveries_of(location)] == ["send"]
+
+
+async def test_withdrawal_removes_where_asked(imis_hub: ImisHub) -> None:
+    """With OnWithdraw remove the record is taken back by a delivery of its own."""
+    await imis_hub.set_up(OnWithdraw="remove")
+    location = await imis_hub.publish()
+    await imis_hub.delivered(location)
+    await imis_hub.client.delete(location)
+    await eventually(imis_hub.activities, until=lambda rows: not rows)
+    found = await eventually(
+        lambda: imis_hub.deliveries_of(location), until=lambda items: items[0]["State"] == "delivered"
+    )
+    assert [item["Action"] for item in found] == ["remove", "send"]
+
+
+async def test_reopening_takes_back_where_asked(imis_hub: ImisHub) -> None:
+    """With OnReopened remove a reopened activity is taken back, and completed again it is there again."""
+    await imis_hub.set_up(OnReopened="remove")
+    await imis_hub.delivered(await imis_hub.publish())
+    await imis_hub.publish(EventType="AI_REOPENED")
+    await eventually(imis_hub.activities, until=lambda rows: not rows)
+    await imis_hub.delivered(await imis_hub.publish(PublisherEventData=DATA))
+    assert len(await imis_hub.activities()) == 1
+
+
+async def test_withdrawn_before_it_was_sent(imis_hub: ImisHub) -> None:
+    """What is withdrawn while it waits is skipped and never sent."""
+    await imis_hub.set_up(State="stopped")
+    location = await imis_hub.publish()
+    await imis_hub.settled(location, "waiting")
+    await imis_hub.client.delete(location)
+    delivery = await imis_hub.settled(location, "skipped")
+    assert delivery["Code"] == "withdrawn"
+    assert await imis_hub.activities() == []
+
+
+async def test_no_participant_is_parked_with_advice(imis_hub: ImisHub) -> None:
+    """An event of somebody iMIS does not know is parked, and says whose move it is and what to do."""
+    await imis_hub.set_up()
+    delivery = await imis_hub.settled(
+        await imis_hub.publish(PublisherParticipantId="nobody@example.org"), "parked"
+    )
+    assert (delivery["Code"], delivery["Class"]) == ("participant_not_found", "identity")
+    assert delivery["Message"]
+    assert delivery["Advice"]
+
+
+async def test_requeue_renders_with_todays_template(imis_hub: ImisHub) -> None:
+    """A delivery parked for its template goes out with the mended one once it is put back."""
+    await imis_hub.set_up(Templates={"_default": TEMPLATE | {"Subtype": "{{ data['Nope'] }}"}})
+    location = await imis_hub.publish(PublisherEventData=DATA)
+    parked = await imis_hub.settled(location, "parked")
+    assert (parked["Code"], parked["Class"]) == ("template_error", "mapping")
+    assert "_default.Subtype" in parked["Message"]
+    await imis_hub.put_subscription()
+    answer = await imis_hub.client.post("/deliveries/requeue", params={"State": "parked", "Code": "template_error"})
+    assert answer.json() == {"Requeued": 1}
+    delivered = await imis_hub.delivered(location)
+    assert delivered["Attempts"] == 2
+
+
+async def test_attempts_are_kept_without_secrets(imis_hub: ImisHub) -> None:
+    """A delivery shows what was sent and what came back, and no token or password."""
+    await imis_hub.set_up()
+    delivery = await imis_hub.delivered(await imis_hub.publish(PublisherEventData=DATA))
+    answer = await imis_hub.client.get(f"/deliveries/{delivery['DeliveryId']}")
+    detail = answer.json()
+    (attempt,) = detail["AttemptLog"]
+    assert detail["Payload"]["Description"] == "Fire safety refresher"
+    assert detail["Event"]["PublisherEventData"] == DATA
+    assert attempt["Request"]["Method"] == "POST"
+    assert attempt["Request"]["Url"].endswith("/api/Activity")
+    assert attempt["Response"]["Status"] == 201
+    assert attempt["Request"]["Headers"].get("Authorization", "***") == "***"
+
+
+async def test_passing_failures_are_retried(imis_hub: ImisHub) -> None:
+    """A failure that may pass is tried again by itself, and the record arrives once."""
+    await imis_hub.set_up()
+    await imis_hub.fault("503", Path="/api/Activity", Times=2)
+    delivery = await imis_hub.delivered(await imis_hub.publish())
+    assert delivery["Attempts"] == 3
+    assert len(await imis_hub.activities()) == 1
+
+
+async def test_retries_are_used_up(imis_hub: ImisHub) -> None:
+    """What fails at every try is parked and says so; put back, it has its tries anew."""
+    await imis_hub.set_up()
+    await imis_hub.fault("500", Path="/api/Activity")
+    location = await imis_hub.publish()
+    delivery = await imis_hub.settled(location, "parked")
+    assert (delivery["Code"], delivery["Attempts"]) == ("retries_used_up", 4)
+    await imis_hub.mend()
+    answer = await imis_hub.client.post(f"/deliveries/{delivery['DeliveryId']}/requeue")
+    assert answer.json()["State"] == "waiting"
+    await imis_hub.delivered(location)
+
+
+@pytest.mark.parametrize("fault", ["cut-after", "cut-before", "slow", "late"])
+async def test_an_unknown_outcome_is_never_doubled(imis_hub: ImisHub, fault: str) -> None:
+    """When the answer to a write is lost, the hub asks first: one record, whether or not it had been carried out."""
+    await imis_hub.set_up()
+    await imis_hub.fault(fault, Method="POST", Path="/api/Activity", Times=1, Seconds=2.5)
+    delivery = await imis_hub.settled(await imis_hub.publish(), "delivered", seconds=25)
+    assert delivery["Attempts"] >= 2
+    assert len(await imis_hub.activities()) == 1
+
+
+async def test_refused_is_parked(imis_hub: ImisHub) -> None:
+    """What iMIS does not accept is parked with iMIS's own words."""
+    await imis_hub.set_up(Templates={"_default": TEMPLATE | {"ActivityType": "NOSUCHTYPE"}})
+    delivery = await imis_hub.settled(await imis_hub.publish(), "parked")
+    assert (delivery["Code"], delivery["Class"], delivery["Attempts"]) == ("refused", "refused", 1)
+    assert "ACTIVITY_TYPE" in delivery["Message"]
+
+
+async def test_categories_choose_templates(imis_hub: ImisHub) -> None:
+    """Each category has its template; one that is null is off, one without any is skipped, and both are seen."""
+    await imis_hub.set_up(
+        Templates={"Online": TEMPLATE | {"Source": "Online"}, "External Training": None}
+    )
+    online = await imis_hub.delivered(await imis_hub.publish())
+    off = await imis_hub.settled(
+        await imis_hub.publish(PublisherEventId="2", PublisherEventCategory={"value": "External Training"}), "skipped"
+    )
+    none = await imis_hub.settled(
+        await imis_hub.publish(PublisherEventId="3", PublisherEventCategory=None), "skipped"
+    )
+    assert (online["State"], off["Code"], none["Code"]) == ("delivered", "category_off", "no_template")
+    assert [row["SOURCE_CODE"] for row in await imis_hub.activities()] == ["Online"]
+
+
+async def test_older_ones_never_follow_newer_ones(imis_hub: ImisHub) -> None:
+    """A parked revision that is put back after a newer one was delivered is superseded."""
+    await imis_hub.set_up(Templates={"_default": TEMPLATE | {"Subtype": "{{ data['Activity Code'] | must_have }}"}})
+    old = await imis_hub.publish(PublisherEventData={"Activity Title": "Old", "Activity Code": ""})
+    parked = await imis_hub.settled(old, "parked")
+    await imis_hub.delivered(await imis_hub.publish(PublisherEventData=DATA))
+    answer = await imis_hub.client.post(f"/deliveries/{parked['DeliveryId']}/requeue")
+    assert (answer.status_code, answer.json()["State"]) == (200, "superseded")
+    (activity,) = await imis_hub.activities()
+    assert activity["DESCRIPTION"] == "Fire safety refresher"
+
+
+async def test_discarding_needs_a_reason_and_is_final(imis_hub: ImisHub) -> None:
+    """A discarded delivery keeps its reason and cannot be put back."""
+    await imis_hub.set_up()
+    delivery = await imis_hub.settled(await imis_hub.publish(PublisherParticipantId="nobody@example.org"), "parked")
+    address = f"/deliveries/{delivery['DeliveryId']}"
+    assert (await imis_hub.client.post(f"{address}/discard", json={})).status_code == 400
+    answer = await imis_hub.client.post(f"{address}/discard", json={"Reason": "Entered by hand."})
+    assert (answer.json()["State"], answer.json()["Message"]) == ("discarded", "Entered by hand.")
+    assert (await imis_hub.client.post(f"{address}/requeue")).status_code == 409
+
+
+async def test_panel_rows_are_inserted_and_updated(imis_hub: ImisHub) -> None:
+    """A panel row is inserted once and updated by revisions; the hub's key finds it."""
+    template = {"CourseCode": "{{ data['Activity Code'] }}", "Units": "{{ data['Credits'] | decimal }}"}
+    await imis_hub.set_up(
+        Target={"Kind": "panel", "Name": "TopClass_Learning", "KeyProperty": "RecordKey"},
+        Templates={"_default": template},
+    )
+    await imis_hub.delivered(await imis_hub.publish(PublisherEventData=DATA))
+    delivery = await imis_hub.delivered(await imis_hub.publish(PublisherEventData=DATA | {"Credits": 2.25}))
+    (row,) = (await imis_hub.state())["Panels"]["TopClass_Learning"]
+    assert (row["ID"], row["CourseCode"], float(row["Units"])) == ("10042", "FIRE-201", 2.25)
+    assert delivery["SubscriberRecordId"] == f"~10042|{row['Ordinal']}"
+
+
+class TestWithoutPatience:
+    """Time-outs that end soon."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return replace(settings, send_timeout_seconds=0.5)
+
+    async def test_one_token_serves_all(self, imis_hub: ImisHub) -> None:
+        """However many deliveries there are, the hub signs in once."""
+        await imis_hub.set_up()
+        locations = [await imis_hub.publish(PublisherEventId=f"AI:{number}") for number in range(10)]
+        for location in locations:
+            await imis_hub.delivered(location)
+        async with httpx.AsyncClient(base_url=imis_hub.imis.address, trust_env=False) as client:
+            found = (await client.get("/_sandbox/requests", params={"Path": "/token"})).json()
+        assert len(found["Items"]) == 1
+        assert len(await imis_hub.activities()) == 10

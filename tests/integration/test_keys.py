@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import eventually
 from dirty_equals import Contains, IsStr
-from running import RunningHub, running_hub
+from running import RunningHub, eventually, running_hub
 
 from learning_hub.model.clock import now, written
 
@@ -170,4 +169,7 @@ async def test_a_list_of_keys_goes_on_with_its_cursor(hub_without_worker: Runnin
     assert len(seen) == len(set(seen)) == 5
     for bad in ("?", "AA", "AAAA"):
         refused = await hub.client.get("/keys", params={"Cursor": bad})
-        assert (refused.status_code, refused.json()["errors"]) == (400, Contains({"field": "Cursor", "message": IsStr()}))
+        assert (refused.status_code, refused.json()["errors"]) == (
+            400,
+            Contains({"field": "Cursor", "message": IsStr()}),
+        )

@@ -141,7 +141,10 @@ async def test_templates_not_yet_saved_can_be_tried(hub: RunningHub) -> None:
         ({}, ["EventId"]),
         ({"EventId": "E:NURSES-0192d4a8-6c1e-7f3a-9b52-3c0d8e5f7a61", "Event": an_event_body()}, ["EventId"]),
         ({"Event": []}, ["Event"]),
-        ({"Event": {**an_event_body(), "PublisherEventId": 5, "Colour": 1}}, ["Event.PublisherEventId", "Event.Colour"]),
+        (
+            {"Event": {**an_event_body(), "PublisherEventId": 5, "Colour": 1}},
+            ["Event.PublisherEventId", "Event.Colour"],
+        ),
         ({"Event": an_event_body(PublisherProgramId="DOCTORS")}, ["Event.PublisherProgramId"]),
         ({"Event": an_event_body(), "Templates": []}, ["Templates"]),
         ({"Event": an_event_body(), "Templates": {"a": 1}}, ["Templates.a"]),
@@ -314,3 +317,14 @@ async def test_topclass_data_may_lack_all_but_code_and_title(hub: RunningHub) ->
     assert (await shown("ILT", {"Activity Title": "T"}))["Error"]["Place"] == "ILT.Subtype"
     assert (await shown("External Training", least))["Error"]["Code"] == "category_off"
     assert (await shown("Webinar", least))["Error"]["Code"] == "no_template"
+
+
+async def test_openwater_without_a_category(hub: RunningHub) -> None:
+    """An event without category and end leaves these columns null."""
+    body = {"Preset": "openwater-imis-panel", "SubscriberId": "imis", "ProgramId": "NURSES"}
+    await hub.client.put("/subscriptions/p", json=body)
+    event = in_category(None, PublisherEventData={"Application Title": "T"}, EventEndUtc=None)
+
+    shown = (await hub.client.post("/subscriptions/p/preview", json={"Event": event})).json()
+
+    assert shown["Payload"] == IsPartialDict(Category=None, EventEnd=None, Title="T")

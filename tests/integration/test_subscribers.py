@@ -20,7 +20,9 @@ from learning_hub.store.vault import CredentialsUnreadable, Vault
 PASSWORD = "correct horse battery staple"
 
 
-async def test_credentials_go_in_and_never_come_out(hub_without_worker: RunningHub, caplog: pytest.LogCaptureFixture) -> None:
+async def test_credentials_go_in_and_never_come_out(
+    hub_without_worker: RunningHub, caplog: pytest.LogCaptureFixture
+) -> None:
     """No answer, audit entry, log line or column holds a password, but the hub itself can read it."""
     caplog.set_level(logging.DEBUG)
     hub = hub_without_worker

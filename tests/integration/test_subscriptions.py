@@ -6,11 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from conftest import eventually
 from dirty_equals import IsPartialDict, IsStr
 from factories import ACTIVITY_TEMPLATE, a_subscriber_body, a_subscription_body, an_event_body
 from httpx import Response
-from running import RunningHub
+from running import RunningHub, eventually
 
 from learning_hub.store import subscriptions
 

@@ -1,0 +1,109 @@
+"""A hub with the sandbox iMIS as a subscriber, and ways to look at both ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from factories import an_event_body
+from running import RunningHub, eventually
+
+from learning_hub.sandbox import RunningSandbox
+
+TEMPLATE = {
+    "ActivityType": "TCLEARNING",
+    "Source": "TopClass",
+    "Subtype": "{{ data['Activity Code'] }}",
+    "Description": "{{ data['Activity Title'] }}",
+    "Units": "{{ data['Credits'] | default: nil | decimal }}",
+}
+
+
+class ImisHub:
+    """A hub and the iMIS it delivers to."""
+
+    def __init__(self, hub: RunningHub, imis: RunningSandbox) -> None:
+        self.hub = hub
+        self.imis = imis
+        self.client = hub.client
+
+    async def set_up(self, **changes: Any) -> None:
+        """A Program, the sandbox as a subscriber, and the subscription `completions`."""
+        await self.hub.make_program("NURSES")
+        await self.put_subscriber()
+        await self.put_subscription(**changes)
+
+    async def put_subscriber(self, **settings: Any) -> None:
+        body = {
+            "Name": "iMIS",
+            "Connector": "imis",
+            "Settings": {
+                "BaseUrl": self.imis.address,
+                "TimeZone": "America/New_York",
+                "ParticipantLookup": "email",
+                **settings,
+            },
+            "Credentials": {"Username": self.imis.username, "Password": self.imis.password},
+        }
+        answer = await self.client.put("/subscribers/imis", json=body)
+        assert answer.status_code in (200, 201), answer.text
+
+    async def put_subscription(self, subscription_id: str = "completions", **changes: Any) -> None:
+        body = {
+            "Name": "Completions to iMIS",
+            "SubscriberId": "imis",
+            "ProgramId": "NURSES",
+            "EventTypes": ["AI_COMP_SUCCESS"],
+            "Target": {"Kind": "activity"},
+            "Templates": {"_default": TEMPLATE},
+            **changes,
+        }
+        answer = await self.client.put(f"/subscriptions/{subscription_id}", json=body)
+        assert answer.status_code in (200, 201), answer.text
+
+    async def publish(self, status: int = 201, **changes: Any) -> str:
+        """Publish an event; its address."""
+        answer = await self.client.post("/events", json=an_event_body(**changes))
+        assert answer.status_code == status, answer.text
+        return str(answer.headers["Location"])
+
+    async def deliveries_of(self, location: str) -> list[dict[str, Any]]:
+        answer = await self.client.get(f"{location}/deliveries")
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["Items"])
+
+    async def settled(self, location: str, *states: str, seconds: float = 15) -> dict[str, Any]:
+        """The event's newest delivery once it is in one of *states*."""
+        found = await eventually(
+            lambda: self.deliveries_of(location),
+            until=lambda items: bool(items) and items[0]["State"] in states,
+            seconds=seconds,
+        )
+        return dict(found[0])
+
+    async def delivered(self, location: str) -> dict[str, Any]:
+        return await self.settled(location, "delivered")
+
+    async def process(self, status: int = 200, **body: Any) -> dict[str, Any]:
+        answer = await self.client.post("/processEvents", json=body)
+        assert answer.status_code == status, answer.text
+        return dict(answer.json()) if answer.content else {}
+
+    async def state(self) -> dict[str, Any]:
+        """Everything the iMIS holds."""
+        async with httpx.AsyncClient(base_url=self.imis.address, trust_env=False) as client:
+            return dict((await client.get("/_sandbox/state")).json())
+
+    async def activities(self) -> list[dict[str, Any]]:
+        return [activity["Properties"] for activity in (await self.state())["Activities"]]
+
+    async def fault(self, fault: str, **details: Any) -> None:
+        """Let the iMIS fail."""
+        async with httpx.AsyncClient(base_url=self.imis.address, trust_env=False) as client:
+            answer = await client.post("/_sandbox/faults", json={"Fault": fault, **details})
+            assert answer.status_code < 300, answer.text
+
+    async def mend(self) -> None:
+        """Let the iMIS work again."""
+        async with httpx.AsyncClient(base_url=self.imis.address, trust_env=False) as client:
+            await client.delete("/_sandbox/faults")

@@ -1,0 +1,179 @@
+"""Subscriptions: from a body to a plan, and when they run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import msgspec
+import pytest
+from factories import a_stored_event, a_subscription_body, a_valid_event
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from learning_hub.deliver.preview import as_if_stored
+from learning_hub.deliver.scope import template_scope
+from learning_hub.model.cron import schedule_fault, ticks, time_zone_fault
+from learning_hub.model.event import Verdict
+from learning_hub.model.json_values import read_json
+from learning_hub.model.plan import Draft
+from learning_hub.model.program import Program
+from learning_hub.model.subscription import Subscription
+from learning_hub.presets import PRESETS
+
+AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
+
+
+def drafted(body: Any, there: Subscription | None = None) -> Draft:
+    fields = {name: Raw(msgspec.json.encode(value)) for name, value in body.items()}
+    return Draft(fields, PRESETS, there)
+
+
+def a_subscription(**changes: Any) -> Subscription:
+    plan = drafted(a_subscription_body()).plan()
+    values = {name: value for name, value in msgspec.structs.asdict(plan).items() if name != "templates_text"}
+    there = Subscription(subscription_id="s", created_utc=AT, changed_utc=AT, archived_utc=None, **values)
+    return msgspec.structs.replace(there, **changes)
+
+
+def test_a_plan_describes_what_it_made() -> None:
+    """The same body again describes the subscription it made; any other one does not."""
+    there = a_subscription()
+    assert drafted(a_subscription_body(), there).plan().describes(there)
+    assert not drafted(a_subscription_body(Name="Other"), there).plan().describes(there)
+    respelled = a_subscription_body(Templates={"_default": {"ActivityType": "TCLEARNING"}})
+    assert not drafted(respelled, there).plan().describes(there)
+
+
+def test_state_and_start_stay_unless_they_are_sent() -> None:
+    """A body without State and StartFrom keeps those of a subscription in use; an archived one begins anew."""
+    there = a_subscription(state="stopped", start_from="beginning")
+    kept = drafted(a_subscription_body(), there).plan()
+    anew = drafted(a_subscription_body(), msgspec.structs.replace(there, archived_utc=AT)).plan()
+    assert (kept.state, kept.start_from) == ("stopped", "beginning")
+    assert (anew.state, anew.start_from) == ("started", "now")
+
+
+def test_null_is_left_out() -> None:
+    """A field that is null counts as left out."""
+    nothing = dict.fromkeys(("State", "StartFrom", "PublisherSystemId", "Preset"))
+    assert drafted(a_subscription_body() | nothing).errors == []
+    assert [error.field for error in drafted(a_subscription_body() | {"Target": None, "Templates": None}).errors] == [
+        "Target",
+        "Templates",
+    ]
+
+
+@given(st.dictionaries(st.sampled_from([*a_subscription_body(), "Preset", "State", "StartFrom"]), st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)))  # fmt: skip
+def test_any_body_is_judged(changes: dict[str, Any]) -> None:
+    """Whatever stands in the fields, there is a plan or a list of errors, one of them for each field at fault."""
+    draft = drafted(a_subscription_body() | changes)
+    if not draft.errors:
+        draft.plan()
+    assert all(error.message for error in draft.errors)
+
+
+@pytest.mark.parametrize("preset_id", sorted(PRESETS))
+def test_a_preset_needs_only_where_and_whose(preset_id: str) -> None:
+    """With a preset, subscriber and Program are enough."""
+    body = {"Preset": preset_id, "SubscriberId": "imis", "ProgramId": "NURSES"}
+    plan = drafted(body).plan()
+    assert plan.templates == PRESETS[preset_id].templates
+    assert read_json(plan.templates_text) == PRESETS[preset_id].templates
+
+
+def test_a_preset_switches_no_error_off() -> None:
+    """What was sent wrong stays an error though the preset has a value for it."""
+    body = {
+        "Preset": "topclass-imis-panel",
+        "SubscriberId": "imis",
+        "ProgramId": "P",
+        "EventTypes": ["NEWS"],
+        "Target": 1,
+    }
+    assert [error.field for error in drafted(body).errors] == ["EventTypes[0]", "Target"]
+
+
+def test_whose_events_it_wants() -> None:
+    """It wants its event types, of its system if it names one."""
+    every = a_subscription()
+    one = a_subscription(publisher_system_id="LB")
+    assert every.wants("anything", "AI_COMP_SUCCESS")
+    assert not every.wants("anything", "AI_STARTED")
+    assert one.wants("LB", "AI_COMP_SUCCESS")
+    assert not one.wants("TopClass", "AI_COMP_SUCCESS")
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_realtime"),
+    [
+        ({}, True),
+        ({"state": "stopped"}, False),
+        ({"schedule": "manual"}, False),
+        ({"schedule": "0 6 * * *"}, False),
+        ({"archived_utc": AT}, False),
+    ],
+)
+def test_when_deliveries_go_out_by_themselves(changes: dict[str, Any], is_realtime: bool) -> None:
+    """Only those of a started realtime subscription in use do."""
+    assert a_subscription(**changes).is_realtime is is_realtime
+
+
+@pytest.mark.parametrize(
+    "schedule", ["realtime", "manual", "* * * * *", "*/5 8-17 * * MON-FRI", "0 0 L * *", "0 0 29 2 *"]
+)
+def test_schedules_that_fit(schedule: str) -> None:
+    """realtime, manual, and cron expressions of five fields are schedules."""
+    assert schedule_fault(schedule) is None
+
+
+@pytest.mark.parametrize(
+    "schedule", ["", "REALTIME", "@daily", "* * * *", "* * * * * *", "61 * * * *", "é * * * *", "0 0 31 2 *"]
+)
+def test_schedules_that_do_not_fit(schedule: str) -> None:
+    """Anything else is none, an expression that never comes included."""
+    assert schedule_fault(schedule)
+
+
+@given(st.text())
+def test_any_schedule_and_zone_is_judged(text: str) -> None:
+    """Whatever stands there, the answer is a sentence or none."""
+    schedule_fault(text)
+    time_zone_fault(text)
+
+
+def test_cron_follows_the_clocks_of_its_zone() -> None:
+    """Six in the morning in New York is another time in UTC after the clocks change; no day has it twice."""
+    begin = datetime(2026, 10, 30, tzinfo=UTC)
+    found = list(islice(ticks("0 6 * * *", "America/New_York", begin), 4))
+    assert [moment.hour for moment in found] == [10, 10, 11, 11]
+    assert all(later - earlier >= timedelta(hours=24) for earlier, later in zip(found, found[1:], strict=False))
+
+
+def test_a_template_sees_every_field_of_an_event() -> None:
+    """The scope has the event under the names of the API, its data as spelled, and who is concerned."""
+    event = a_stored_event(publisher_event_data=Raw(b'{"Credits":1.30}'))
+    program = Program(program_id="NURSES", name="Nurses", created_utc=AT)
+
+    raw = template_scope(event, a_subscription(), program, "10042")
+
+    assert b'"Credits":1.30' in raw
+    scope = read_json(raw)
+    assert scope["event"]["EventId"] == event.event_id
+    assert scope["event"]["EventStartUtc"] == "2026-11-20T14:00:00Z"
+    assert scope["event"]["WithdrawnUtc"] is None
+    assert scope["participant"] == {"Id": "10042"}
+    assert scope["subscription"] == {"Id": "s", "Name": "Completions to iMIS"}
+    assert scope["program"] == {"Id": "NURSES", "Name": "Nurses"}
+
+
+def test_an_event_reads_as_if_it_were_stored() -> None:
+    """An unstored event gets the fields that the hub assigns."""
+    event = as_if_stored(a_valid_event(), Verdict("new"), AT)
+    assert event.event_id.startswith("E:NURSES-")
+    assert (event.event_date_bucket, event.revision, event.supersedes) == ("NURSES-LB-20261122", 1, None)
+    assert msgspec.json.decode(msgspec.json.encode(event))["PublisherEventData"]["Activity Code"] == "FIRE-201"
