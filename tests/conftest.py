@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from cryptography.fernet import Fernet
+from imis_hub import ImisHub
 from running import ADMIN_KEY, RunningHub, running_hub
 
+from learning_hub.sandbox import RunningSandbox, running_sandbox
 from learning_hub.settings import Settings
 from learning_hub.store import migrations
 from learning_hub.store.database import Database
@@ -121,6 +123,19 @@ async def hub_without_worker(settings: Settings, database: Database) -> AsyncIte
     """A hub that takes events and answers questions, and delivers nothing by itself."""
     async with running_hub(settings, database, with_worker=False) as running:
         yield running
+
+
+@pytest.fixture
+def imis() -> Iterator[RunningSandbox]:
+    """A sandbox iMIS of this test's own."""
+    with running_sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def imis_hub(hub: RunningHub, imis: RunningSandbox) -> ImisHub:
+    """A hub and an iMIS; `set_up` makes one deliver to the other."""
+    return ImisHub(hub, imis)
 
 
 def address_of(server_address: str, database: str) -> str:

@@ -13,6 +13,12 @@ from learning_hub.settings import Settings
 DATA = {"Activity Code": "FIRE-201", "Activity Title": "Fire safety refresher", "Credits": 1.5}
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Retries that a test can wait for."""
+    return replace(settings, retry_seconds=(0.1, 0.1, 0.2), settle_seconds=0.3, send_timeout_seconds=2)
+
+
 async def test_a_committed_event_becomes_an_activity(imis_hub: ImisHub) -> None:
     """A committed event is an activity in iMIS a moment later, without any call."""
     await imis_hub.set_up()
@@ -94,9 +100,7 @@ async def test_withdrawn_before_it_was_sent(imis_hub: ImisHub) -> None:
 async def test_no_participant_is_parked_with_advice(imis_hub: ImisHub) -> None:
     """An event of somebody iMIS does not know is parked, and says whose move it is and what to do."""
     await imis_hub.set_up()
-    delivery = await imis_hub.settled(
-        await imis_hub.publish(PublisherParticipantId="nobody@example.org"), "parked"
-    )
+    delivery = await imis_hub.settled(await imis_hub.publish(PublisherParticipantId="nobody@example.org"), "parked")
     assert (delivery["Code"], delivery["Class"]) == ("participant_not_found", "identity")
     assert delivery["Message"]
     assert delivery["Advice"]
@@ -173,16 +177,12 @@ async def test_refused_is_parked(imis_hub: ImisHub) -> None:
 
 async def test_categories_choose_templates(imis_hub: ImisHub) -> None:
     """Each category has its template; one that is null is off, one without any is skipped, and both are seen."""
-    await imis_hub.set_up(
-        Templates={"Online": TEMPLATE | {"Source": "Online"}, "External Training": None}
-    )
+    await imis_hub.set_up(Templates={"Online": TEMPLATE | {"Source": "Online"}, "External Training": None})
     online = await imis_hub.delivered(await imis_hub.publish())
     off = await imis_hub.settled(
         await imis_hub.publish(PublisherEventId="2", PublisherEventCategory={"value": "External Training"}), "skipped"
     )
-    none = await imis_hub.settled(
-        await imis_hub.publish(PublisherEventId="3", PublisherEventCategory=None), "skipped"
-    )
+    none = await imis_hub.settled(await imis_hub.publish(PublisherEventId="3", PublisherEventCategory=None), "skipped")
     assert (online["State"], off["Code"], none["Code"]) == ("delivered", "category_off", "no_template")
     assert [row["SOURCE_CODE"] for row in await imis_hub.activities()] == ["Online"]
 

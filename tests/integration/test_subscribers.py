@@ -13,6 +13,7 @@ from factories import a_subscriber_body, a_subscription_body
 from msgspec.structs import replace
 from running import RunningHub, running_hub
 
+from learning_hub.sandbox import running_sandbox
 from learning_hub.store import participants, subscribers
 from learning_hub.store.database import Database
 from learning_hub.store.vault import CredentialsUnreadable, Vault
@@ -214,6 +215,33 @@ async def test_a_check_says_in_words_what_is_wrong(hub_without_worker: RunningHu
 
     assert (checked.status_code, checked.json()) == (200, {"Works": False, "Findings": IsList(IsStr, length=(1, ...))})
     assert PASSWORD not in checked.text
+
+
+async def test_a_check_signs_in(hub_without_worker: RunningHub) -> None:
+    """With an iMIS that is there the check works, and with a wrong password it says that it does not."""
+    client = hub_without_worker.client
+    with running_sandbox() as imis:
+        right = {"Username": imis.username, "Password": imis.password}
+        body = a_subscriber_body(Settings={"BaseUrl": imis.address}, Credentials=right)
+        await client.put("/subscribers/imis", json=body)
+        works = await client.post("/subscribers/imis/check")
+        await client.put("/subscribers/imis", json=body | {"Credentials": right | {"Password": "wrong-pass"}})
+        refused = await client.post("/subscribers/imis/check")
+
+    assert works.json() == {"Works": True, "Findings": IsList(IsStr, length=(1, ...))}
+    assert refused.json() == {"Works": False, "Findings": IsList(IsStr, length=(1, ...))}
+    assert "wrong-pass" not in refused.text
+
+
+async def test_a_hub_that_can_keep_no_key_says_so(hub_without_worker: RunningHub, tmp_path: Path) -> None:
+    """Without LEARNING_HUB_SECRET_KEYS and a home to write to, saving credentials is 503 and names the setting."""
+    (tmp_path / "file").touch()
+    settings = replace(hub_without_worker.settings, secret_keys=(), home=tmp_path / "file")
+    async with running_hub(settings, hub_without_worker.database, with_worker=False) as hub:
+        answer = await hub.client.put("/subscribers/imis", json=a_subscriber_body())
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "secret_keys_missing")
+    assert "LEARNING_HUB_SECRET_KEYS" in answer.json()["detail"]
 
 
 async def test_new_settings_forget_who_was_looked_up(hub_without_worker: RunningHub) -> None:

@@ -278,7 +278,7 @@ async def test_archiving_discards_what_was_not_sent(hub: RunningHub) -> None:
 
 
 async def test_an_archived_subscription_is_made_anew(hub: RunningHub) -> None:
-    """A PUT after a DELETE is 201 and begins where its StartFrom then says; what it had before it does not get again."""
+    """A PUT after a DELETE is 201 and begins where its StartFrom then says; what it had before stays as it was."""
     await put(hub, State="stopped")
     await publish(hub, 1)
     await wait_for_deliveries(hub, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import msgspec
@@ -24,6 +24,13 @@ from learning_hub.model.subscription import Subscription
 from learning_hub.presets import PRESETS
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
+
+
+FIELDS = [*a_subscription_body(), "Preset", "State", "StartFrom", "Schedule", "TimeZone"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
 
 
 def drafted(body: Any, there: Subscription | None = None) -> Draft:
@@ -66,9 +73,7 @@ def test_null_is_left_out() -> None:
     ]
 
 
-@given(st.dictionaries(st.sampled_from([*a_subscription_body(), "Preset", "State", "StartFrom"]), st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
-)))  # fmt: skip
+@given(st.dictionaries(st.sampled_from(FIELDS), JSON))
 def test_any_body_is_judged(changes: dict[str, Any]) -> None:
     """Whatever stands in the fields, there is a plan or a list of errors, one of them for each field at fault."""
     draft = drafted(a_subscription_body() | changes)
@@ -151,7 +156,7 @@ def test_cron_follows_the_clocks_of_its_zone() -> None:
     begin = datetime(2026, 10, 30, tzinfo=UTC)
     found = list(islice(ticks("0 6 * * *", "America/New_York", begin), 4))
     assert [moment.hour for moment in found] == [10, 10, 11, 11]
-    assert all(later - earlier >= timedelta(hours=24) for earlier, later in zip(found, found[1:], strict=False))
+    assert all(later - earlier >= timedelta(hours=24) for earlier, later in pairwise(found))
 
 
 def test_a_template_sees_every_field_of_an_event() -> None:

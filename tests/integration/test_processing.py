@@ -1,0 +1,192 @@
+"""POST /processEvents and runs: which events, for whom, and what is counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imis_hub import TEMPLATE, ImisHub
+from running import eventually
+
+from learning_hub.model.clock import now
+
+BROKEN = {"ActivityType": "{{ data.x }}"}
+COUNTS = ("Delivered", "Unchanged", "Waiting", "Retrying", "Parked", "Skipped", "Superseded", "Discarded")
+
+
+def bucket() -> str:
+    return f"NURSES-LB-{now():%Y%m%d}"
+
+
+def adds_up(result: dict[str, Any]) -> bool:
+    return sum(result[name] for name in COUNTS) == result["Matched"]
+
+
+async def test_a_bucket_is_processed_once(imis_hub: ImisHub) -> None:
+    """Processing a bucket sends its events; doing it again sends nothing twice."""
+    await imis_hub.set_up(Schedule="manual")
+    for number in range(3):
+        await imis_hub.publish(PublisherEventId=f"AI:{number}")
+    first = await imis_hub.process(EventDateBucket=bucket())
+    second = await imis_hub.process(EventDateBucket=bucket())
+    assert (first["Matched"], first["Delivered"], first["Unchanged"]) == (3, 3, 0)
+    assert (second["Matched"], second["Delivered"], second["Unchanged"]) == (3, 0, 3)
+    assert adds_up(first)
+    assert adds_up(second)
+    assert len(await imis_hub.activities()) == 3
+
+
+async def test_counts_tell_what_became_of_each(imis_hub: ImisHub) -> None:
+    """Each matched event is counted once, by what became of it."""
+    await imis_hub.set_up(Schedule="manual", Templates={"_default": TEMPLATE, "External Training": None})
+    await imis_hub.publish(PublisherEventId="1")
+    await imis_hub.publish(PublisherEventId="2", PublisherParticipantId="nobody@example.org")
+    await imis_hub.publish(PublisherEventId="3", PublisherEventCategory={"value": "External Training"})
+    await imis_hub.publish(PublisherEventId="4")
+    await imis_hub.publish(PublisherEventId="4", PublisherEventData={"Activity Code": "B", "Activity Title": "B"})
+    await imis_hub.publish(PublisherEventId="5", EventType="AI_STARTED")
+    result = await imis_hub.process(EventDateBucket=bucket())
+    assert {name: result[name] for name in ("Matched", "Delivered", "Parked", "Skipped", "Superseded")} == {
+        "Matched": 5, "Delivered": 2, "Parked": 1, "Skipped": 1, "Superseded": 1,
+    }  # fmt: skip
+    assert adds_up(result)
+
+
+async def test_a_program_alone_means_what_is_not_settled(imis_hub: ImisHub) -> None:
+    """With only a Program, in the address and without a body, everything since each place goes out."""
+    await imis_hub.set_up(Schedule="manual")
+    await imis_hub.publish()
+    answer = await imis_hub.client.post("/api/processEvents?programId=NURSES")
+    assert (answer.status_code, answer.json()["Delivered"]) == (200, 1)
+    again = await imis_hub.client.post("/processEvents?ProgramId=NURSES")
+    assert again.json()["Matched"] == 0
+
+
+async def test_named_events_alone(imis_hub: ImisHub) -> None:
+    """Of the events only those named are sent."""
+    await imis_hub.set_up(Schedule="manual")
+    one = await imis_hub.publish(PublisherEventId="1")
+    await imis_hub.publish(PublisherEventId="2")
+    result = await imis_hub.process(EventIds=[one.removeprefix("/events/")])
+    assert (result["Matched"], result["Delivered"]) == (1, 1)
+    assert len(await imis_hub.activities()) == 1
+
+
+async def test_a_stopped_subscription_sends_only_when_named(imis_hub: ImisHub) -> None:
+    """Events of a stopped subscription wait; a run that names it sends them, one that does not leaves them."""
+    await imis_hub.set_up(State="stopped")
+    location = await imis_hub.publish()
+    waiting = await imis_hub.settled(location, "waiting")
+    assert waiting["NextTryUtc"] is None
+    unnamed = await imis_hub.process(EventDateBucket=bucket())
+    assert (unnamed["Matched"], unnamed["Waiting"]) == (1, 1)
+    named = await imis_hub.process(EventDateBucket=bucket(), SubscriptionId="completions")
+    assert (named["Matched"], named["Delivered"]) == (1, 1)
+
+
+async def test_starting_sends_what_waited(imis_hub: ImisHub) -> None:
+    """What a stopped subscription held goes out by itself once it is started."""
+    await imis_hub.set_up(State="stopped")
+    location = await imis_hub.publish()
+    await imis_hub.settled(location, "waiting")
+    await imis_hub.put_subscription(State="started")
+    await imis_hub.delivered(location)
+
+
+async def test_a_replay_is_a_new_delivery(imis_hub: ImisHub) -> None:
+    """Replay sends again what was delivered, as a delivery with its own id, onto the same record."""
+    await imis_hub.set_up()
+    location = await imis_hub.publish()
+    first = await imis_hub.delivered(location)
+    result = await imis_hub.process(EventDateBucket=bucket(), Replay=True)
+    assert (result["Matched"], result["Delivered"]) == (1, 1)
+    found = await imis_hub.deliveries_of(location)
+    assert len(found) == 2
+    assert found[0]["DeliveryId"] != first["DeliveryId"]
+    assert len(await imis_hub.activities()) == 1
+
+
+async def test_a_dry_run_sends_and_stores_nothing(imis_hub: ImisHub) -> None:
+    """A dry run renders and tells what would be sent; nothing is stored and iMIS is not asked."""
+    await imis_hub.set_up(Schedule="manual", Templates={"_default": TEMPLATE, "Broken": BROKEN})
+    await imis_hub.publish(PublisherEventId="1")
+    await imis_hub.publish(PublisherEventId="2", PublisherEventCategory={"value": "Broken"})
+    result = await imis_hub.process(EventDateBucket=bucket(), DryRun=True)
+    assert (result["Matched"], result["Waiting"], result["Parked"]) == (2, 1, 1)
+    assert adds_up(result)
+    payloads = [preview["Payload"] for preview in result["Previews"]]
+    assert payloads[0]["ActivityType"] == "TCLEARNING"
+    assert result["Previews"][1]["Error"]["Place"] == "Broken.ActivityType"
+    assert await imis_hub.activities() == []
+
+
+async def test_not_waiting_answers_where_to_look(imis_hub: ImisHub) -> None:
+    """With Wait false the answer is 202 and the run's address, where its counts are in the end."""
+    await imis_hub.set_up(Schedule="manual")
+    await imis_hub.publish()
+    answer = await imis_hub.client.post("/processEvents", json={"EventDateBucket": bucket(), "Wait": False})
+    assert (answer.status_code, answer.content) == (202, b"")
+
+    async def run() -> dict[str, Any]:
+        return dict((await imis_hub.client.get(answer.headers["Location"])).json())
+
+    finished = await eventually(run, until=lambda found: found["State"] == "finished")
+    assert finished["Counts"]["Delivered"] == 1
+    assert finished["FinishedUtc"]
+    listed = (await imis_hub.client.get("/runs")).json()["Items"]
+    assert [item["RunId"] for item in listed] == [finished["RunId"]]
+
+
+async def test_run_once_sends_what_waits(imis_hub: ImisHub) -> None:
+    """Run once sends everything since the subscription's place and what waits, even when it is stopped."""
+    await imis_hub.set_up(State="stopped")
+    await imis_hub.publish()
+    answer = await imis_hub.client.post("/subscriptions/completions/run")
+    assert (answer.status_code, answer.json()["Delivered"]) == (200, 1)
+
+
+async def test_an_empty_bucket(imis_hub: ImisHub) -> None:
+    """A bucket without events matches nothing, and that is no error."""
+    await imis_hub.set_up()
+    result = await imis_hub.process(EventDateBucket="NURSES-LB-20200101")
+    assert result["Matched"] == 0
+
+
+async def test_what_cannot_be_processed(imis_hub: ImisHub) -> None:
+    """Nothing named, unknown or contradictory names are 400 with the field; another's Program is 403."""
+    await imis_hub.set_up()
+    client = imis_hub.client
+    bad: list[tuple[dict[str, Any], str]] = [
+        ({}, "EventDateBucket"),
+        ({"EventDateBucket": "NURSES-20261122"}, "EventDateBucket"),
+        ({"EventDateBucket": "NURSES-LB-20261322"}, "EventDateBucket"),
+        ({"EventIds": ["x"]}, "EventIds[0]"),
+        ({"EventIds": []}, "EventIds"),
+        ({"ProgramId": "NOPE"}, "ProgramId"),
+        ({"SubscriptionId": "nope"}, "SubscriptionId"),
+        ({"EventDateBucket": bucket(), "ProgramId": "OTHER"}, "ProgramId"),
+        ({"EventDateBucket": bucket(), "Wait": "no"}, "Wait"),
+        ({"Bucket": bucket()}, "Bucket"),
+    ]
+    for body, field in bad:
+        answer = await client.post("/processEvents", json=body)
+        assert answer.status_code == 400, (body, answer.text)
+        assert field in [error["field"] for error in answer.json()["errors"]], (body, answer.text)
+    other = await imis_hub.hub.caller("process", programs=["NURSES"])
+    assert (await other.post("/processEvents", json={"ProgramId": "DOCTORS"})).status_code == 403
+    reader = await imis_hub.hub.caller("read", programs=["NURSES"])
+    assert (await reader.post("/processEvents", content=b"{")).status_code == 403
+
+
+async def test_start_from_beginning_and_now(imis_hub: ImisHub) -> None:
+    """StartFrom now leaves out what was committed before; beginning takes everything."""
+    await imis_hub.hub.make_program("NURSES")
+    await imis_hub.put_subscriber()
+    location = await imis_hub.publish(PublisherEventId="before")
+    await imis_hub.put_subscription()
+    await imis_hub.put_subscription("all", StartFrom="beginning")
+    after = await imis_hub.publish(PublisherEventId="after")
+    await eventually(
+        lambda: imis_hub.deliveries_of(after),
+        until=lambda items: [item["State"] for item in items] == ["delivered"] * 2,
+    )
+    assert [item["SubscriptionId"] for item in await imis_hub.deliveries_of(location)] == ["all"]

@@ -1,0 +1,209 @@
+"""From a body to a Struct: every bad field is found, and named."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Meta, Raw
+
+from learning_hub.model.errors import InvalidFields, InvalidInput
+from learning_hub.model.fields import read_list, read_object, read_struct
+
+
+class Inner(msgspec.Struct, frozen=True):
+    """A part."""
+
+    value: Annotated[str, Meta(min_length=1, max_length=3)]
+    label: str | None = None
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A body with one field of each kind."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=3)]
+    kind: Literal["one", "two"] = "one"
+    count: Annotated[int, Meta(ge=1, le=9)] = 1
+    is_on: bool = False
+    part: Inner | None = None
+    names: Annotated[list[str], Meta(max_length=2)] = []
+    data: Raw = Raw(b"{}")
+    anything: Any = None
+
+
+def read(text: str) -> Body:
+    return read_struct(read_object(text.encode()), Body)
+
+
+def faults(text: str) -> dict[str, str]:
+    with pytest.raises(InvalidFields) as caught:
+        read(text)
+    return {error.field: error.message for error in caught.value.errors}
+
+
+def test_a_body_is_read() -> None:
+    """What is right arrives, and what is absent has its default."""
+    body = read('{"Text": "abc", "Part": {"value": "x"}, "Data": { "b": 1.30,"a":1 }, "Anything": [1, null]}')
+
+    assert ("abc", Inner("x"), [1, None]) == (body.text, body.part, body.anything)
+    assert b'{ "b": 1.30,"a":1 }' == bytes(body.data)
+
+
+def test_all_faults_are_found() -> None:
+    """Every bad field is listed at once, with its path and in words."""
+    assert {
+        "Text": "is required",
+        "Kind": "must be one of one, two",
+        "Count": "must be at most 9",
+        "IsOn": "must be true or false, not a string",
+        "Part.value": "must have at most 3 characters",
+        "Part.other": "is not a known field",
+        "Names": "must have at most 2 items",
+        "Other": "is not a known field",
+    } == faults(
+        '{"Kind": "three", "Count": 10, "IsOn": "yes", "Part": {"value": "abcd", "other": 1},'
+        ' "Names": ["a", "b", "c"], "Other": 1}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "place", "message"),
+    [
+        ("Text", '""', "Text", "must not be empty"),
+        ("Text", "1", "Text", "must be a string, not an integer"),
+        ("Text", "null", "Text", "is required"),
+        ("Text", '"a\\u0000"', "Text", "has a NUL character"),
+        ("Text", '"\\ud800"', "Text", "has a lone surrogate (half of a UTF-16 pair)"),
+        ("Text", "[" * 101 + "]" * 101, "Text", "is nested more than 100 levels deep"),
+        ("Count", "0", "Count", "must be at least 1"),
+        ("Count", "1.5", "Count", "must be an integer, not a number"),
+        ("Count", "1e400", "Count", "is a number beyond the range of a double (about 1.8e308)"),
+        ("Count", "9" * 5000, "Count", "is a number beyond the range of a double (about 1.8e308)"),
+        ("Part", "[]", "Part", "must be an object"),
+        ("Part", '"x"', "Part", "must be an object"),
+        ("Part", '{"label": "x"}', "Part.value", "is required"),
+        ("Names", '["a", 1]', "Names[]", "must be a string, not an integer"),
+        ("Anything", '{"a": ["\\u0000"]}', "Anything.a[0]", "has a NUL character"),
+    ],
+)
+def test_each_fault_has_its_words(field: str, value: str, place: str, message: str) -> None:
+    """A fault is named by its path and told in words that a publisher understands."""
+    fields = {"Text": '"abc"'} | {field: value}
+    found = faults("{" + ", ".join(f'"{name}": {given}' for name, given in fields.items()) + "}")
+
+    assert place in {found_place.replace("[1]", "[]") for found_place in found}
+    assert [message] == list(found.values())
+
+
+@pytest.mark.parametrize("field", ["Kind", "Count", "IsOn", "Part", "Names", "Data", "Anything"])
+def test_null_is_missing(field: str) -> None:
+    """Null is the same as missing for optional fields."""
+    assert read('{"Text": "a"}') == read(f'{{"Text": "a", "{field}": null}}')
+
+
+def test_the_last_of_a_repeated_key_counts() -> None:
+    """Of a repeated key the last counts, nested ones as well, even where the ones before were wrong."""
+    assert Body(text="c", part=Inner("y")) == read(
+        '{"Text": 1, "Text": "abcd", "Text": "c", "Part": {"value": 1, "value": "y"}}'
+    )
+    assert {"Text": "is required"} == faults('{"Text": "a", "Text": null}')
+
+
+def test_lengths_count_characters() -> None:
+    """A length is counted in characters, whatever their size in bytes or their escapes."""
+    assert "😀ä\n" == read('{"Text": "\\ud83d\\ude00ä\\n"}').text
+
+
+def test_names_that_are_long_are_shortened() -> None:
+    """An unknown field is named with a hundred of its characters."""
+    (place,) = faults(f'{{"Text": "a", "{"x" * 5000}": 1}}')
+
+    assert 101 == len(place)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"{}{}",
+        b'{"a": 1,}',
+        b'{"a": 01}',
+        b'{"a": NaN}',
+        b'{"a": "\t"}',
+        b"{'a': 1}",
+        b'{"a": "\xff"}',
+        b'{"a": "\xed\xa0\x80"}',
+        b"\xff\xfe{\x00}\x00",
+        b"[]",
+        b"1",
+        b'"{}"',
+        b"null",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"a": "\\ud800", "b": [}',
+        b'{"a": "\\ud800" "b": 1}',
+        b'{"a": "\\ud800", }',
+        b'{"a": "\\ud800"}}',
+        b'{"a": "\\ud800"} {}',
+        b'{"a": "\\ud800", "b": Infinity}',
+        b'{"' + b'\\"' * 200_000,
+    ],
+)
+def test_what_is_no_object_is_refused_whole(body: bytes) -> None:
+    """What is not well-formed, not UTF-8 or no object is refused with a sentence."""
+    with pytest.raises(InvalidInput) as caught:
+        read_object(body)
+    assert "malformed_json" == caught.value.code
+    assert caught.value.detail.startswith("The body ")
+
+
+def test_a_fault_in_one_field_leaves_the_others_readable() -> None:
+    """A lone surrogate or a nest of any depth is named with its field, and so are the faults beside it."""
+    deep = "[" * 50_000 + "]" * 50_000
+    assert {
+        "Text": "has a lone surrogate (half of a UTF-16 pair)",
+        "Count": "must be at least 1",
+        "Data": "is nested more than 100 levels deep",
+        "\\ud800,{": "is not a known field",
+    } == faults(f'{{"Text": "a\\ud800", "Count": 0, "Data": {{"a": {deep}}}, "\\ud800,{{": 1}}')
+
+
+def test_a_list_keeps_its_items_as_sent() -> None:
+    """The items of a list body are left as they are, good or bad; what is no list is refused."""
+    assert [b'{"a": 1.30}', b"1", b'"\\ud800"'] == [bytes(item) for item in read_list(b'[{"a": 1.30} ,1, "\\ud800"]')]
+    with pytest.raises(InvalidInput, match="JSON array"):
+        read_list(b"{}")
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode(errors="surrogatepass")))
+def test_no_bytes_break_the_reader(body: bytes) -> None:
+    """Any bytes at all are a body or are refused."""
+    try:
+        read_struct(read_object(body), Body)
+    except InvalidInput:
+        return
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["Text", "Kind", "Count", "IsOn", "Part", "Names", "Data", "Other"]), JSON_VALUES))
+def test_no_values_break_the_reader(body: dict[str, Any]) -> None:
+    """Fields of any type are taken or named; none is let through with a wrong type."""
+    try:
+        got = read_struct(read_object(msgspec.json.encode(body)), Body)
+    except InvalidFields as error:
+        assert error.errors
+        return
+    assert isinstance(got.text, str)
+    assert isinstance(got.count, int)
+    assert got.part is None or isinstance(got.part, Inner)
