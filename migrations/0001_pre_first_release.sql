@@ -125,6 +125,7 @@ CREATE TABLE subscription (
     publisher_system_id text,                -- null: every system
     event_types         text[]      NOT NULL,
     target              json        NOT NULL,
+    target_changed_utc  timestamptz NOT NULL DEFAULT now(),  -- records written before it lie somewhere else
     templates           json        NOT NULL, -- category value, or _default, to a template; null is off on purpose
     on_withdraw         text        NOT NULL DEFAULT 'keep',
     on_reopened         text        NOT NULL DEFAULT 'ignore',
@@ -212,6 +213,9 @@ CREATE INDEX delivery_record
 CREATE INDEX delivery_due ON delivery (subscriber_id, due_utc) WHERE state IN ('waiting', 'retrying') AND NOT held;
 -- For counting what is under way, and for finding leases that ran out.
 CREATE INDEX delivery_sending ON delivery (subscriber_id, lease_until_utc) WHERE state = 'sending';
+-- For which rows of a contact belong to other source records, where a panel has no column for the record key.
+CREATE INDEX delivery_row ON delivery (subscriber_id, subscriber_record_id COLLATE "C")
+    WHERE subscriber_record_id COLLATE "C" >= '~' AND subscriber_record_id COLLATE "C" < '~~';
 -- For what became of an event.
 CREATE INDEX delivery_event ON delivery (program_id, event_uuid);
 -- For lists over all Programs, newest first.

@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from learning_hub.api import (
     audit,
+    batches,
     deliveries,
     events,
     health,
@@ -21,6 +22,7 @@ from learning_hub.api import (
     schema,
     subscribers,
     subscriptions,
+    trials,
 )
 from learning_hub.api.edge import Edge
 from learning_hub.api.hub import Hub
@@ -29,6 +31,7 @@ from learning_hub.api.problems import MEDIA_TYPE, answer_for
 from learning_hub.api.rate import RateLimiter
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (
+    *batches.ROUTES,
     *events.ROUTES,
     *deliveries.ROUTES,
     *runs.ROUTES,
@@ -36,6 +39,7 @@ ROUTES: tuple[HTTPRouteHandler, ...] = (
     *keys.ROUTES,
     *subscribers.ROUTES,
     *subscriptions.ROUTES,
+    *trials.ROUTES,
     *previews.ROUTES,
     *presets.ROUTES,
     *audit.ROUTES,

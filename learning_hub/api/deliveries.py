@@ -132,9 +132,7 @@ async def get_delivery(call: Call) -> Reply:
         tag="Delivering",
         scopes=("process", "staff"),
         query=FilterQuery,
-        answers=(
-            Answer(status=200, meaning="They are back in the queue.", body=Requeued, example={"Requeued": 212}),
-        ),
+        answers=(Answer(status=200, meaning="They are back in the queue.", body=Requeued, example={"Requeued": 212}),),
         errors=(400,),
     )
 )

@@ -14,7 +14,7 @@ from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.problems import Problem, answer_for
 from learning_hub.model import feed
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound
-from learning_hub.model.event import Event, EventType, NewEvent, example_event_id, read_event
+from learning_hub.model.event import Event, EventType, NewEvent, example_event_id, program_named, read_event
 from learning_hub.model.ids import EventKey, read_bucket, read_event_id
 from learning_hub.publish.writer import Published
 from learning_hub.store import events, subscriptions
@@ -61,11 +61,17 @@ class PublishQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 class FeedQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """Which entries of the feed, and from where."""
 
-    event_date_bucket: Annotated[str, Meta(max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None = None
+    event_date_bucket: (
+        Annotated[str, Meta(min_length=1, max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None
+    ) = None
     program_id: (
         Annotated[
             str,
-            Meta(max_length=25, description="Needed, unless the bucket is given or the key has one Program."),
+            Meta(
+                min_length=1,
+                max_length=25,
+                description="Needed, unless the bucket is given or the key has one Program.",
+            ),
         ]
         | None
     ) = None
@@ -76,7 +82,9 @@ class FeedQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     publisher_event_id: Text | None = None
     created_since: Annotated[datetime, Meta(description="CreatedUtc at or after this.")] | None = None
     limit: Limit = 100
-    cursor: Annotated[str, Meta(max_length=500, description="NextCursor of the page before.")] | None = None
+    cursor: Annotated[str, Meta(min_length=1, max_length=500, description="NextCursor of the page before.")] | None = (
+        None
+    )
     wait: Annotated[int, Meta(ge=0, le=30, description="Seconds to hold an empty answer until something comes.")] = 0
 
 
@@ -138,8 +146,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 async def publish_event(call: Call) -> Reply:
     if call.query(PublishQuery).validate_only:
         return await _forecast(call)
-    event = read_event(await call.fields(), max_data_bytes=call.hub.settings.max_data_bytes)
-    published = await call.hub.publisher.publish(event, call.caller, _idempotency_key(call))
+    event, key = await _read_event(call), _idempotency_key(call)
+    published = await call.hub.publisher.publish(event, call.caller, key)
     return Reply(status=201 if published.status == "stored" else 200, headers=_location(published))
 
 
@@ -182,7 +190,7 @@ async def get_event(call: Call) -> Reply:
 async def replace_event(call: Call) -> Reply:
     key = _event_key(call)
     call.caller.need_program(key.program_id)
-    event = read_event(await call.fields(), max_data_bytes=call.hub.settings.max_data_bytes)
+    event = await _read_event(call)
     published = await call.hub.publisher.replace(key, event, call.caller)
     return Reply(headers=_location(published))
 
@@ -237,7 +245,7 @@ async def withdraw_event(call: Call) -> Reply:
 )
 async def list_events(call: Call) -> Reply:
     query = call.query(FeedQuery)
-    wanted = _wanted(call, query)
+    wanted = await _wanted(call, query)
     position = feed.read_cursor(query.cursor) if query.cursor else feed.BEGINNING
     bell = call.hub.bells.feed
     deadline = asyncio.get_running_loop().time() + query.wait
@@ -251,9 +259,10 @@ async def list_events(call: Call) -> Reply:
         await bell.wait(min(left, 0.5), rung)
 
 
-def _wanted(call: Call, query: FeedQuery) -> FeedFilter:
-    """Which entries are wanted; the key must be for the Program."""
+async def _wanted(call: Call, query: FeedQuery) -> FeedFilter:
+    """Which entries are wanted; the key must be for the Program, which must exist."""
     program_id = query.program_id
+    named_in = "ProgramId"
     day = None
     if query.event_date_bucket is not None:
         bucket = read_bucket(query.event_date_bucket)
@@ -262,11 +271,11 @@ def _wanted(call: Call, query: FeedQuery) -> FeedFilter:
         bucket_program, day = bucket
         if program_id not in (None, bucket_program):
             raise InvalidFields([FieldError("ProgramId", "is not the Program of the EventDateBucket")])
-        program_id = bucket_program
+        program_id, named_in = bucket_program, "EventDateBucket"
     program_id = program_id or call.caller.only_program()
     if program_id is None:
         raise InvalidFields([FieldError("ProgramId", "or EventDateBucket is needed with a key for several Programs")])
-    call.caller.need_program(program_id)
+    await call.hub.publisher.need_known_program(program_id, call.caller, field=named_in)
     return FeedFilter(
         program_id=program_id,
         event_date=day,
@@ -300,6 +309,17 @@ async def _forecast(call: Call) -> Reply:
             )
             outlooks.append(outlook)
     return Reply(body=Forecast(valid=True, problem=None, would_be=would_be, subscriptions=outlooks))
+
+
+async def _read_event(call: Call) -> NewEvent:
+    """The event in the body; where fields are bad, a Program that takes no events is named together with them."""
+    fields = await call.fields()
+    try:
+        return read_event(fields, max_data_bytes=call.hub.settings.max_data_bytes)
+    except InvalidFields as error:
+        program_id = program_named(fields)
+        faults = await call.hub.publisher.program_faults(program_id, call.caller) if program_id else []
+        raise InvalidFields(faults + error.errors) from None
 
 
 def _event_key(call: Call) -> EventKey:

@@ -6,6 +6,7 @@ import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.model.errors import Unavailable
 
 
 class Health(msgspec.Struct, frozen=True, rename="pascal"):
@@ -38,21 +39,15 @@ async def get_liveness(_call: Call) -> Reply:
         summary="Whether the hub can take and deliver events",
         tag="Operating",
         is_public=True,
-        answers=(
-            Answer(status=200, meaning="It can.", body=Health, example={"Status": "ready", "Findings": []}),
-            Answer(
-                status=503,
-                meaning="It cannot; Findings say why.",
-                body=Health,
-                example={"Status": "not ready", "Findings": ["The database is away."]},
-            ),
-        ),
+        answers=(Answer(status=200, meaning="It can.", body=Health, example={"Status": "ready", "Findings": []}),),
+        errors=(503,),
     )
 )
 async def get_readiness(call: Call) -> Reply:
     can, findings = await call.hub.readiness()
-    headers = {} if can else {"Retry-After": "2"}
-    return Reply(status=200 if can else 503, body=Health("ready" if can else "not ready", findings), headers=headers)
+    if not can:
+        raise Unavailable(" ".join(findings), retry_after_seconds=2)
+    return Reply(body=Health("ready", findings))
 
 
 @route(

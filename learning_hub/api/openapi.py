@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 import learning_hub
-from learning_hub.api.operations import Answer, Operation
+from learning_hub.api.operations import JSON, JSON_LINES, Answer, Operation
 from learning_hub.api.problems import MEDIA_TYPE, Problem, problem
 from learning_hub.model.errors import FieldError
 
@@ -112,8 +112,11 @@ def _operation(operation: Operation, by_struct: dict[Any, dict[str, Any]]) -> di
             content["example"] = operation.body_example
         described["requestBody"] = {
             "required": not operation.body_optional,
-            "content": {"application/json": content},
+            "content": {JSON: content},
         }
+        if operation.takes_lines:
+            lines = {"type": "string", "description": "One item of the list a line."}
+            described["requestBody"]["content"][JSON_LINES] = {"schema": lines}
     described["responses"] = _responses(operation, by_struct)
     return described
 
@@ -179,7 +182,7 @@ def _answer(answer: Answer, by_struct: dict[Any, dict[str, Any]]) -> dict[str, A
         content: dict[str, Any] = {"schema": by_struct[answer.body]}
         if answer.example is not None:
             content["example"] = answer.example
-        described["content"] = {"application/json": content}
+        described["content"] = {JSON: content}
     return described
 
 

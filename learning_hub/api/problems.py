@@ -69,6 +69,9 @@ def answer_for(error: Exception, instance: str) -> Answer:
     if isinstance(error, HTTPException) and error.status_code < 500:
         code, detail = ROUTING.get(error.status_code, ("invalid_input", error.detail))
         headers = {name.title(): value for name, value in (error.headers or {}).items()}
+        if "Allow" in headers:
+            # The edge answers a HEAD as a GET.
+            headers["Allow"] = headers["Allow"].replace("GET", "GET, HEAD")
         return Answer(problem(error.status_code, code, detail, quote(instance, safe=SAFE_IN_PATHS)), headers)
     log.error("request_failed", exc_info=error)
     detail = "Something went wrong in the hub. The log has it under the X-Request-Id of this answer."
@@ -104,6 +107,4 @@ def _ours(error: LearningHubError, instance: str) -> Answer:
         field_errors = error.errors
     if isinstance(error, errors.TemplateError):
         field_errors = [FieldError(f"Templates.{error.place}", error.message)]
-    return Answer(
-        problem(status, error.code, error.detail, quote(instance, safe=SAFE_IN_PATHS), field_errors), headers
-    )
+    return Answer(problem(status, error.code, error.detail, quote(instance, safe=SAFE_IN_PATHS), field_errors), headers)

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.subscriptions import need_subscription_in_use
 from learning_hub.deliver.rehearsal import Rehearsal
 from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, NotFound
 from learning_hub.model.ids import is_id, new_id
@@ -94,11 +95,7 @@ async def process_events(call: Call) -> Reply:
     )
 )
 async def run_subscription(call: Call) -> Reply:
-    subscription = await subscriptions.find(call.hub.database, call.path["SubscriptionId"])
-    if subscription is None or subscription.archived_utc:
-        call.caller.need_program(subscription.program_id if subscription else "*")
-        raise NotFound(f"There is no subscription {call.path['SubscriptionId']}.")
-    call.caller.need_program(subscription.program_id)
+    subscription = await need_subscription_in_use(call)
     body = ProcessBody(subscription_id=subscription.subscription_id)
     return await _run(call, Scope(program_id=subscription.program_id), [subscription], body, "run")
 
@@ -178,9 +175,7 @@ async def _need_program(call: Call, program_id: str) -> None:
         raise InvalidFields([FieldError("ProgramId", "is not a known Program")])
 
 
-async def _run(
-    call: Call, scope: Scope, chosen: list[Subscription], body: ProcessBody, trigger: Trigger
-) -> Reply:
+async def _run(call: Call, scope: Scope, chosen: list[Subscription], body: ProcessBody, trigger: Trigger) -> Reply:
     hub = call.hub
     run_id = await hub.runner.begin(scope, chosen, body, trigger=trigger, requested_by=call.caller.key_id)
     if body.wait:
@@ -194,7 +189,7 @@ async def _rehearse(call: Call, scope: Scope, chosen: list[Subscription], body: 
     hub = call.hub
     if scope.day is None and scope.event_uuids is None:
         scope = await hub.runner.pending_scope(scope, chosen)
-    rehearsal = Rehearsal(hub.database, hub.participants, hub.payloads)
+    rehearsal = Rehearsal(hub.database, hub.previewer)
     counts = await rehearsal.perform(hub.runner.entries(scope), chosen, replay=body.replay)
     fields: dict[str, Any] = msgspec.structs.asdict(counts)
     return Reply(body=RunResult(run_id=new_id(), previews=rehearsal.previews, **fields))

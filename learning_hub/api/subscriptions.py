@@ -206,6 +206,14 @@ async def need_subscription(call: Call) -> Subscription:
     return there
 
 
+async def need_subscription_in_use(call: Call) -> Subscription:
+    """The subscription of the path; an archived one counts as none."""
+    there = await need_subscription(call)
+    if there.archived_utc is not None:
+        raise NotFound(f"The subscription {there.subscription_id} is archived.")
+    return there
+
+
 async def archive_all(
     connection: Connection, caller: Caller, *, program_id: str | None = None, subscriber_id: str | None = None
 ) -> None:

@@ -41,8 +41,10 @@ def told(ctx: click.Context) -> Iterator[None]:
 
 
 def _known(error: Exception) -> FailedError | None:
-    if isinstance(error, FailedError | click.ClickException | click.exceptions.Exit | click.Abort):
-        return error if isinstance(error, FailedError) else None
+    if isinstance(error, FailedError):
+        return error
+    if isinstance(error, click.ClickException | RuntimeError):  # click ends programs by RuntimeErrors of its own
+        return None
     from learning_hub.main import DatabaseNotReadyError
     from learning_hub.model.errors import LearningHubError
     from learning_hub.settings import SettingsError

@@ -2,6 +2,54 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
 import rich_click as click
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+file_option = click.option(
+    "--file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    help="JSON file with the body as the API takes it; - for stdin.",
+)
+
+
+def page_options(command: F) -> F:
+    """The options of a command that lists: how many, and where to go on."""
+    command = click.option("--cursor", "Cursor", help="Where the page before said to go on.")(command)
+    return click.option(
+        "--limit", "Limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many at most."
+    )(command)
+
+
+def read_file(file: str) -> bytes:
+    """The content of a file, of stdin for `-`."""
+    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+
+
+def read_object(file: str | None) -> dict[str, Any]:
+    """
+    The JSON object in a file, its numbers as they are spelled; an empty one where no file is given.
+
+    Raises:
+        FailedError: It is no JSON object.
+    """
+    from learning_hub.cli.failing import FailedError
+    from learning_hub.model.errors import InvalidInput
+    from learning_hub.model.json_values import read_json
+
+    if file is None:
+        return {}
+    try:
+        value = read_json(read_file(file))
+    except InvalidInput as error:
+        raise FailedError(f"{file}: {error.detail}") from error
+    if not isinstance(value, dict):
+        raise FailedError(f"{file} is not a JSON object.")
+    return value

@@ -7,12 +7,30 @@ from typing import Any
 import rich_click as click
 
 import learning_hub as package
+from learning_hub.cli.audit import audit
+from learning_hub.cli.delivery import delivery
+from learning_hub.cli.doctor import doctor
 from learning_hub.cli.failing import told
+from learning_hub.cli.key import key
 from learning_hub.cli.migrate import migrate
 from learning_hub.cli.openapi import openapi
+from learning_hub.cli.preset import preset
+from learning_hub.cli.program import program
+from learning_hub.cli.publish import publish
+from learning_hub.cli.run import run
 from learning_hub.cli.sandbox import sandbox_imis
 from learning_hub.cli.serve import serve
+from learning_hub.cli.story import demo
+from learning_hub.cli.subscriber import subscriber
+from learning_hub.cli.subscription import subscription
 from learning_hub.cli.work import work
+
+PANELS: dict[str, tuple[click.Command, ...]] = {
+    "Run the hub": (serve, work, migrate, doctor),
+    "Set up": (program, key, subscriber, subscription, preset),
+    "Look after deliveries": (delivery, run, audit),
+    "Publish and try out": (publish, demo, sandbox_imis, openapi),
+}
 
 
 class Root(click.RichGroup):
@@ -29,11 +47,11 @@ class Root(click.RichGroup):
     epilog="Settings are environment variables; settings.example.env explains each of them.",
 )
 @click.version_option(package.__version__, prog_name="learning-hub", message="%(prog)s %(version)s")
-@click.command_panel("Run the hub", commands=["serve", "work", "migrate"])
-@click.command_panel("Develop", commands=["sandbox-imis", "openapi"])
 def learning_hub() -> None:
     """The Learning Hub: brings what people learned from the systems where it happens to those that must know."""
 
 
-for command in (serve, work, migrate, sandbox_imis, openapi):
-    learning_hub.add_command(command)
+for title, commands in PANELS.items():
+    click.command_panel(title, commands=[str(command.name) for command in commands])(learning_hub)
+    for command in commands:
+        learning_hub.add_command(command)

@@ -10,7 +10,11 @@ from learning_hub.cli.options import json_option
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port to listen on; 0 for a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 for a free one.",
 )
 @click.option("--no-worker", is_flag=True, help="Take events and make deliveries; leave sending to other processes.")
 @click.option(

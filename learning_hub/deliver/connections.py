@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Any
 
 from learning_hub.connectors.base import Connector
 from learning_hub.connectors.registry import Registry
@@ -40,12 +42,26 @@ class Connections:
             connector = there[1] if there else None
             if there is None or connector is None or there[0] != subscriber.changed_utc:
                 credentials = await subscribers.credentials(self._database, self._vault, subscriber_id)
-                fresh = self._registry.connector(subscriber.connector, subscriber.settings, credentials)
+                fresh = self._registry.connector(
+                    subscriber.connector,
+                    subscriber.settings,
+                    credentials,
+                    keep_refresh_token=self._keeper(subscriber, credentials),
+                )
                 self._open[subscriber_id] = (subscriber.changed_utc, fresh)
                 if connector is not None:
                     await connector.close()
                 connector = fresh
         return subscriber, connector
+
+    def _keeper(self, subscriber: Subscriber, credentials: dict[str, Any]) -> Callable[[str], Awaitable[None]]:
+        """Stores a renewed refresh token: the one before is used up, and a restart must find the new one."""
+
+        async def keep(refresh_token: str) -> None:
+            renewed = credentials | {"RefreshToken": refresh_token}
+            await subscribers.keep_credentials(self._database, self._vault, subscriber, renewed)
+
+        return keep
 
     async def close(self) -> None:
         """Close all connectors."""

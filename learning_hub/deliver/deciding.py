@@ -48,9 +48,7 @@ def decide(outcome: Outcome, claimed: Claimed, retries: Retries, *, at: datetime
     return msgspec.structs.replace(unknown, due_utc=max(unknown.due_utc, earliest))
 
 
-def parked(
-    code: str, message: str, claimed: Claimed, *, failure_class: FailureClass | None = None
-) -> Settlement:
+def parked(code: str, message: str, claimed: Claimed, *, failure_class: FailureClass | None = None) -> Settlement:
     """It needs a person."""
     return Settlement(
         state="parked",
@@ -79,9 +77,7 @@ def again(
 ) -> Settlement:
     """It is tried again by the schedule; parked when that is used up."""
     tries_used = claimed.tries_used + 1
-    due_utc = next_try(
-        tries_used, at, retries.steps_seconds, chance=chance, asked_wait_seconds=asked_wait_seconds
-    )
+    due_utc = next_try(tries_used, at, retries.steps_seconds, chance=chance, asked_wait_seconds=asked_wait_seconds)
     if due_utc is None:
         last_word = f"All {tries_used} tries have failed. The last time: {message}"
         used_up = "outcome_unknown" if code == "outcome_unknown" else "retries_used_up"

@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
-from learning_hub.deliver.participants import Participants
-from learning_hub.deliver.payloads import NotSent, Payloads
-from learning_hub.model.errors import TemplateError
+from learning_hub.deliver.preview import Previewer
+from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import EventKey
 from learning_hub.model.matching import Entry, match
 from learning_hub.model.run import Counts
 from learning_hub.model.subscription import Subscription
-from learning_hub.store import enqueue, events, subscribers
+from learning_hub.store import enqueue, events
 from learning_hub.store.database import Database
 
 MOST_PREVIEWS = 100
@@ -22,10 +21,9 @@ MOST_PREVIEWS = 100
 class Rehearsal:
     """Goes through a run's events and renders each for each subscription."""
 
-    def __init__(self, database: Database, participants: Participants, payloads: Payloads) -> None:
+    def __init__(self, database: Database, previewer: Previewer) -> None:
         self._database = database
-        self._participants = participants
-        self._payloads = payloads
+        self._previewer = previewer
         self._states: Counter[str] = Counter()
         self.previews: list[dict[str, Any]] = []
 
@@ -35,7 +33,9 @@ class Rehearsal:
         """What would become of *entries*: `waiting` would be sent, `parked` has a template error."""
         async for some in entries:
             for subscription in subscriptions:
-                matched = [entry for entry in some if (found := match(subscription, entry)) and found.duty != "withdraw"]
+                matched = [
+                    entry for entry in some if (found := match(subscription, entry)) and found.duty != "withdraw"
+                ]
                 async with self._database.connection() as connection:
                     before = await enqueue.delivered_before(
                         connection, subscription, subscription.program_id, [entry.event_uuid for entry in matched]
@@ -49,28 +49,24 @@ class Rehearsal:
 
     async def _rehearse(self, subscription: Subscription, entry: Entry) -> None:
         event = await events.find_event(self._database, EventKey(entry.program_id, entry.event_uuid))
-        subscriber = await subscribers.find(self._database, subscription.subscriber_id)
-        if event is None or subscriber is None or event.withdrawn_utc:
+        if event is None or event.withdrawn_utc:
             self._states["skipped"] += 1
             return
-        preview: dict[str, Any] = {
-            "EventId": event.event_id,
-            "SubscriptionId": subscription.subscription_id,
-            "Template": None,
-            "Payload": None,
-            "Error": None,
-        }
-        try:
-            known = await self._participants.remembered(subscriber.subscriber_id, event)
-            rendered = await self._payloads.render(subscription, subscriber, event, known)
-        except TemplateError as error:
-            self._states["parked"] += 1
-            preview["Error"] = {"Code": error.code, "Message": error.message, "Place": error.place}
-        else:
-            if isinstance(rendered, NotSent):
-                self._states["skipped"] += 1
-                return
+        preview = await self._previewer.preview(subscription, event)
+        if preview.error is None:
             self._states["waiting"] += 1
-            preview |= {"Template": rendered.template_name, "Payload": rendered.payload}
+        elif CAUSES[preview.error.code].failure_class is None:
+            self._states["skipped"] += 1
+            return
+        else:
+            self._states["parked"] += 1
         if len(self.previews) < MOST_PREVIEWS:
-            self.previews.append(preview)
+            self.previews.append(
+                {
+                    "EventId": event.event_id,
+                    "SubscriptionId": subscription.subscription_id,
+                    "Template": preview.template,
+                    "Payload": preview.payload,
+                    "Error": preview.error,
+                }
+            )

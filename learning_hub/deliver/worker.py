@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import logging
 import random
+from typing import Any
 
 import msgspec
 
-from learning_hub.connectors.base import Connector, Outcome, ParticipantFound, Postponed, Refused, Shipment
+from learning_hub.connectors.base import Outcome, ParticipantFound, Postponed, Refused, Shipment
 from learning_hub.deliver.connections import Connections
-from learning_hub.deliver.deciding import Retries, again, decide, parked, parked_for_template
+from learning_hub.deliver.deciding import Retries, again, decide, parked_for_template
 from learning_hub.deliver.journal import AttemptJournal
+from learning_hub.deliver.neighbours import Neighbours
 from learning_hub.deliver.participants import Participants
 from learning_hub.deliver.payloads import NotSent, Payloads
 from learning_hub.model import clock
@@ -20,7 +22,6 @@ from learning_hub.model.delivery import Claimed, Settlement
 from learning_hub.model.errors import LearningHubError, TemplateError, Unavailable
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import EventKey, record_key
-from learning_hub.model.subscriber import Subscriber
 from learning_hub.store import events, queue, subscriptions
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
@@ -56,6 +57,7 @@ class Worker:
         self._connections = connections
         self._participants = participants
         self._payloads = payloads
+        self._neighbours = Neighbours(database)
         self._limits = limits
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -143,31 +145,36 @@ class Worker:
         who = await self._participants.resolve(connector, subscriber, event, journal)
         if not isinstance(who, ParticipantFound):
             return self._decide(who, claimed)
-        if claimed.action == "remove":
-            return await self._remove(claimed, connector, self._shipment(claimed, subscription.target, who, {}), journal)
-        try:
-            payload = await self._payloads.payload(subscription, subscriber, event, who.participant_id)
-        except TemplateError as error:
-            return parked_for_template(error, claimed)
-        if isinstance(payload, NotSent):
-            return Settlement(state="skipped", code=payload.code, message=CAUSES[payload.code].meaning)
-        shipment = self._shipment(claimed, subscription.target, who, payload)
-        outcome = await connector.send(shipment, journal)
-        return msgspec.structs.replace(self._decide(outcome, claimed), payload=payload)
-
-    async def _remove(
-        self, claimed: Claimed, connector: Connector, shipment: Shipment, journal: AttemptJournal
-    ) -> Settlement:
-        return self._decide(await connector.remove(shipment, journal), claimed)
+        payload: dict[str, Any] = {}
+        if claimed.action == "send":
+            try:
+                rendered = await self._payloads.payload(subscription, subscriber, event, who.participant_id)
+            except TemplateError as error:
+                return parked_for_template(error, claimed)
+            if isinstance(rendered, NotSent):
+                return Settlement(state="skipped", code=rendered.code, message=CAUSES[rendered.code].meaning)
+            payload = rendered
+        async with self._neighbours.of(claimed, subscription.target, who.participant_id) as others:
+            shipment = self._shipment(claimed, subscription.target, who.participant_id, payload, others)
+            carry_out = connector.send if claimed.action == "send" else connector.remove
+            outcome = await carry_out(shipment, journal)
+        settlement = self._decide(outcome, claimed)
+        return msgspec.structs.replace(settlement, payload=payload) if payload else settlement
 
     @staticmethod
-    def _shipment(claimed: Claimed, target: dict[str, object], who: ParticipantFound, payload: object) -> Shipment:
+    def _shipment(
+        claimed: Claimed,
+        target: dict[str, Any],
+        participant_id: str,
+        payload: dict[str, Any],
+        others: frozenset[str] | None,
+    ) -> Shipment:
         return Shipment(
             delivery_id=str(claimed.key),
             action=claimed.action,
             target=target,
-            payload=payload if isinstance(payload, dict) else {},
-            participant_id=who.participant_id,
+            payload=payload,
+            participant_id=participant_id,
             record_key=record_key(
                 claimed.key.program_id,
                 claimed.subscription_id,
@@ -177,6 +184,7 @@ class Worker:
             record_id=claimed.record_id,
             # Cheap and safe: whatever was tried before for this source record may be there.
             outcome_unknown=claimed.tried_before and claimed.record_id is None,
+            others_record_ids=others,
         )
 
     def _decide(self, outcome: Outcome | Postponed | Refused, claimed: Claimed) -> Settlement:
@@ -184,7 +192,12 @@ class Worker:
 
     def _again(self, claimed: Claimed, code: str, message: str) -> Settlement:
         return again(
-            code, message, claimed, self._limits.retries, at=clock.now(), chance=random.random()  # noqa: S311
+            code,
+            message,
+            claimed,
+            self._limits.retries,
+            at=clock.now(),
+            chance=random.random(),  # noqa: S311
         )
 
     async def _settle(self, claimed: Claimed, settlement: Settlement) -> None:

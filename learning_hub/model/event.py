@@ -117,6 +117,12 @@ def read_event(fields: dict[str, Raw], *, max_data_bytes: int) -> NewEvent:
     return NewEvent(**values)
 
 
+def program_named(fields: dict[str, Raw]) -> str | None:
+    """The Program that a body with bad fields names; None where this field is bad itself."""
+    values, _ = collect({"PublisherProgramId": fields.get("PublisherProgramId", Raw(b"null"))}, NewEvent)
+    return values.get("publisher_program_id")
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """An event as it is stored and read."""
 

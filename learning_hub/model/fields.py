@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -18,9 +18,11 @@ from msgspec import Raw
 
 from learning_hub.model.clock import to_utc
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput
+from learning_hub.model.json_pieces import list_pieces, object_pieces
 from learning_hub.model.json_values import check_json, read_json
 
 T = TypeVar("T", bound=msgspec.Struct)
+B = TypeVar("B")
 
 _KINDS = {
     "str": "a string",
@@ -56,18 +58,33 @@ def read_object(body: bytes) -> dict[str, Raw]:
     Raises:
         InvalidInput: It is not well-formed, not UTF-8, or no object.
     """
+    return _read_body(body, dict[str, Raw], object_pieces, "a JSON object")
+
+
+def read_list(body: bytes) -> list[Raw]:
+    """
+    The items of a body that must be one JSON array, each still as sent.
+
+    Raises:
+        InvalidInput: It is not well-formed, not UTF-8, or no array.
+    """
+    return _read_body(body, list[Raw], list_pieces, "a JSON array")
+
+
+def _read_body(body: bytes, kind: type[B], pieces: Callable[[bytes], B], wanted: str) -> B:
     try:
         body.decode("utf-8")
+        return msgspec.json.decode(body, type=kind)
     except UnicodeDecodeError as error:
         raise InvalidInput(f"The body is not UTF-8 (byte {error.start}).", code="malformed_json") from None
-    try:
-        return msgspec.json.decode(body, type=dict[str, Raw])
     except msgspec.ValidationError:
-        raise InvalidInput("The body must be a JSON object.", code="malformed_json") from None
-    except RecursionError:
-        raise InvalidInput("The body is nested too deeply.", code="malformed_json") from None
-    except msgspec.DecodeError as error:
-        raise InvalidInput(f"The body is not well-formed JSON: {error}.", code="malformed_json") from None
+        raise InvalidInput(f"The body must be {wanted}.", code="malformed_json") from None
+    except (RecursionError, msgspec.DecodeError) as error:
+        # It may be well-formed all the same, with a value in it that cannot be held: then the field is named later.
+        try:
+            return pieces(body)
+        except (ValueError, RecursionError):
+            raise InvalidInput(f"The body is not well-formed JSON: {error}.", code="malformed_json") from None
 
 
 def read_struct(fields: Mapping[str, Raw], struct: type[T], *, prefix: str = "") -> T:
@@ -175,4 +192,5 @@ def _worded(error: msgspec.ValidationError, kind: Any, place: str) -> FieldError
 
 
 def _shown(name: str) -> str:
-    return name if len(name) <= 100 else name[:100] + "…"
+    shown = name if len(name) <= 100 else name[:100] + "…"
+    return shown if shown.isprintable() else shown.encode("unicode_escape").decode()

@@ -7,10 +7,9 @@ from uuid import UUID
 
 import msgspec
 
+from learning_hub.model.choice import choose_template
 from learning_hub.model.event import REOPENED
 from learning_hub.model.subscription import Subscription
-
-DEFAULT_TEMPLATE = "_default"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,13 +51,5 @@ def match(subscription: Subscription, entry: Entry) -> Match | None:
         return Match(duty="take_back", entry=entry) if is_taken_back and not entry.is_withdrawal else None
     if entry.is_withdrawal:
         return Match(duty="withdraw", entry=entry)
-    code = why_not_sent(subscription, entry.category)
+    code = choose_template(subscription.templates, entry.category).code
     return Match(duty="skip" if code else "send", entry=entry, code=code)
-
-
-def why_not_sent(subscription: Subscription, category: str | None) -> Literal["category_off", "no_template"] | None:
-    """Why an event of *category* is not sent; None when it has a template."""
-    name = category if category in subscription.templates else DEFAULT_TEMPLATE
-    if name not in subscription.templates:
-        return "no_template"
-    return "category_off" if subscription.templates[name] is None else None

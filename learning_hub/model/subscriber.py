@@ -27,9 +27,9 @@ class SubscriberBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal")
     connector: Annotated[
         str, Meta(max_length=50, description="The kind of system; it cannot be changed later. `imis` in this release.")
     ]
-    settings: Annotated[Raw, Meta(description="As the connector needs them.", extra_json_schema={"type": "object"})] = (
-        Raw(b"{}")
-    )
+    settings: (
+        Annotated[Raw, Meta(description="As the connector needs them.", extra_json_schema={"type": "object"})] | None
+    ) = None
     credentials: (
         Annotated[
             Raw,

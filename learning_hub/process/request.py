@@ -19,13 +19,16 @@ class ProcessBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """Which events to process, for whom, and how. One of the first four is needed."""
 
     event_date_bucket: Annotated[str, Meta(max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None = None
-    subscription_id: Annotated[
-        Id, Meta(description="Only this subscription; it sends even when it is stopped.")
-    ] | None = None
+    subscription_id: (
+        Annotated[Id, Meta(description="Only this subscription; it sends even when it is stopped.")] | None
+    ) = None
     event_ids: Annotated[list[str], Meta(min_length=1, max_length=10_000)] | None = None
-    program_id: Annotated[
-        Id, Meta(description="With nothing else: everything since each subscription's place, and what waits.")
-    ] | None = None
+    program_id: (
+        Annotated[
+            Id, Meta(description="With nothing else: everything since each subscription's place, and what waits.")
+        ]
+        | None
+    ) = None
     replay: Annotated[
         bool, Meta(description="Also events delivered before; each becomes a new delivery with its own id.")
     ] = False
@@ -79,9 +82,7 @@ def _bucket(text: str) -> tuple[str, date]:
 
 def _events(texts: list[str]) -> tuple[str, list[UUID]]:
     keys = [read_event_id(text) for text in texts]
-    errors = [
-        FieldError(f"EventIds[{index}]", "is not an EventId") for index, key in enumerate(keys) if key is None
-    ]
+    errors = [FieldError(f"EventIds[{index}]", "is not an EventId") for index, key in enumerate(keys) if key is None]
     errors += [
         FieldError(f"EventIds[{index}]", "is of another Program than the first")
         for index, key in enumerate(keys)

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from learning_hub.model.errors import LearningHubError
-from learning_hub.model.ids import new_id
 from learning_hub.model.feed import BEGINNING
+from learning_hub.model.ids import new_id
 from learning_hub.model.matching import Entry, Match, match
 from learning_hub.model.run import Counts, Trigger
 from learning_hub.model.subscription import Subscription
@@ -55,9 +55,7 @@ class Runner:
             The run's id.
         """
         run_id = new_id()
-        await runs.insert(
-            self._database, run_id, scope.program_id, trigger, msgspec.json.encode(body), requested_by
-        )
+        await runs.insert(self._database, run_id, scope.program_id, trigger, msgspec.json.encode(body), requested_by)
         task = asyncio.create_task(self._gather_or_fail(run_id, scope, subscriptions, body))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -182,18 +180,18 @@ class Runner:
             yield [entry for entry in entries if wanted is None or entry.event_uuid in wanted]
 
     @staticmethod
-    async def _make(
-        connection: Connection, subscription: Subscription, entries: list[Entry], *, replay: bool
-    ) -> None:
+    async def _make(connection: Connection, subscription: Subscription, entries: list[Entry], *, replay: bool) -> None:
         """The same deliveries as reading the feed makes, without moving the place; replays beside them."""
         matches = [found for entry in entries if (found := match(subscription, entry))]
         await enqueue.enqueue(connection, subscription, matches)
         uuids = [item.entry.event_uuid for item in matches]
         if replay:
-            before = await enqueue.delivered_before(connection, subscription, entries[0].program_id, uuids) if uuids else set()
+            before = (
+                await enqueue.delivered_before(connection, subscription, entries[0].program_id, uuids)
+                if uuids
+                else set()
+            )
             again: list[Match] = [item for item in matches if item.duty == "send" and item.entry.event_uuid in before]
             await enqueue.enqueue(connection, subscription, again, as_replays=True)
         if uuids:
             await enqueue.skip_already_withdrawn(connection, subscription, entries[0].program_id, uuids)
-
-

@@ -32,7 +32,7 @@ class Publisher:
             InvalidFields: A key for all Programs named one that does not exist or takes no events any more.
             Conflict: The Idempotency-Key was used with other content.
         """
-        await self.need_program(event.publisher_program_id, caller)
+        caller.need_program(event.publisher_program_id)
         return await self._writer.publish(event, idempotency_key)
 
     async def replace(self, key: EventKey, event: NewEvent, caller: Caller) -> Published:
@@ -42,6 +42,7 @@ class Publisher:
         Raises:
             NotFound: There is no such event.
             Conflict: A part of the source key differs from that of the event in the address.
+            InvalidFields: Its Program takes no events any more.
         """
         there = await self.need_event(key, caller)
         if event.source_key != source_key_of(there):
@@ -50,7 +51,6 @@ class Publisher:
                 "the address.",
                 code="source_key_differs",
             )
-        await self.need_program(event.publisher_program_id, caller)
         return await self._writer.publish(event)
 
     async def withdraw(self, key: EventKey, caller: Caller) -> None:
@@ -61,15 +61,15 @@ class Publisher:
             NotFound: There is no such event.
             Conflict: It is not the latest revision of its source.
         """
-        there = await self.need_event(key, caller)
-        if there.withdrawn_utc:
+        while True:
+            there = await self.need_event(key, caller)
             await self._need_latest(key, there)
-            return
-        if await events.append_withdrawal(self._database, key, now()):
-            self._bells.ring(self._bells.feed)
-            return
-        # Somebody was first: with the withdrawal itself, or with a newer revision.
-        await self._need_latest(key, there)
+            if there.withdrawn_utc:
+                return
+            if await events.append_withdrawal(self._database, key, now()):
+                self._bells.ring(self._bells.feed)
+                return
+            # Somebody was first, with the withdrawal itself or with a newer revision: look again.
 
     async def would_be(self, event: NewEvent) -> Literal["new", "same", "revision"]:
         """What publishing *event* would make of it now."""
@@ -98,11 +98,28 @@ class Publisher:
         A key for some Programs learns nothing about others; a key for all of them is told which field is wrong.
         """
         caller.need_program(program_id)
-        program = await programs.find(self._database, program_id)
-        if program is None:
-            raise InvalidFields([FieldError("PublisherProgramId", "is not a known Program")])
-        if program.archived_utc is not None:
-            raise InvalidFields([FieldError("PublisherProgramId", "is archived and takes no events")])
+        if faults := await self.program_faults(program_id, caller):
+            raise InvalidFields(faults)
+
+    async def program_faults(self, program_id: str, caller: Caller) -> list[FieldError]:
+        """Why the Program takes no events, for a caller who may know it."""
+        if not caller.may_use(program_id):
+            return []
+        async with self._database.connection() as connection:
+            closed = await events.closed_programs(connection, [program_id])
+        return [FieldError("PublisherProgramId", closed[program_id])] if closed else []
+
+    async def need_known_program(self, program_id: str, caller: Caller, *, field: str) -> None:
+        """
+        Go on only if the key is for the Program; a key for all of them is told, under *field*, when there is none.
+
+        Raises:
+            NotAllowed: The key is not for it.
+            InvalidFields: There is no such Program.
+        """
+        caller.need_program(program_id)
+        if caller.has_every_program and await programs.find(self._database, program_id) is None:
+            raise InvalidFields([FieldError(field, "is not a known Program")])
 
     async def _need_latest(self, key: EventKey, event: Event) -> None:
         async with self._database.connection() as connection:

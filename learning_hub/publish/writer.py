@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from learning_hub.model.clock import now
-from learning_hub.model.errors import Conflict, LearningHubError, Unavailable
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields, LearningHubError, Unavailable
 from learning_hub.model.event import LatestEntry, NewEvent, SourceKey, Verdict, judge
 from learning_hub.model.ids import EventKey, new_uuid
 from learning_hub.store import events
@@ -81,6 +81,7 @@ class Writer:
         Write *event*; returns once it is durably committed.
 
         Raises:
+            InvalidFields: Its Program takes no events.
             Conflict: The Idempotency-Key was used with other content.
             Unavailable: The database is away, or too many are waiting; it may be sent again.
         """
@@ -173,12 +174,21 @@ class Batch:
 
     async def settle(self, batch: list[Submission]) -> None:
         """Judge every submission and store what is new."""
-        fresh = await self._answered_before(batch)
+        fresh = await self._of_open_programs(await self._answered_before(batch))
         latest = await events.latest_entries(self._connection, [submission.event.source_key for submission in fresh])
         self._judge(fresh, latest)
         if self._same or self._new:
             await self._keep_answers()
         await self._append()
+
+    async def _of_open_programs(self, batch: list[Submission]) -> list[Submission]:
+        """Refuse those of Programs that take no events; returns the others."""
+        asked = {submission.event.publisher_program_id for submission in batch}
+        closed = await events.closed_programs(self._connection, asked)
+        for submission in batch:
+            if why := closed.get(submission.event.publisher_program_id):
+                self.failures.append((submission, InvalidFields([FieldError("PublisherProgramId", why)])))
+        return [submission for submission in batch if submission.event.publisher_program_id not in closed]
 
     async def _answered_before(self, batch: list[Submission]) -> list[Submission]:
         """Answer those whose Idempotency-Key is known; returns the others, without second uses of one key."""

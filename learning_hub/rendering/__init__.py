@@ -3,7 +3,6 @@ From an event and a template to a payload.
 
     renderer    what others use: renders and checks templates in processes of its own
     job         what goes to be rendered, and what comes back
-    choice      which template serves a category
     process     one such process as the hub sees it
     child       the process itself
     frames      what travels between the two
@@ -15,7 +14,7 @@ From an event and a template to a payload.
     limits      what all of it may use
 """
 
-from learning_hub.rendering.choice import DEFAULT, WHOLE, TemplateChoice, choose_template
+from learning_hub.model.choice import DEFAULT, WHOLE, TemplateChoice, choose_template
 from learning_hub.rendering.job import Rendered, RenderJob, write_scope
 from learning_hub.rendering.renderer import Renderer
 

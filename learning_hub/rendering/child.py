@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 from learning_hub.model.errors import LearningHubError, TemplateError
 from learning_hub.model.json_values import read_json
-from learning_hub.rendering.choice import WHOLE
+from learning_hub.model.choice import WHOLE
 from learning_hub.rendering.document import CompiledTemplates, compile_templates, explain
 from learning_hub.rendering.frames import (
     PREFIX_BYTES,

@@ -97,7 +97,8 @@ class Database:
         except IN_THE_WAY as error:
             raise InTheWay from error
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-            log.error("data_refused", extra={"error": type(error).__name__})
+            # Never the error itself: its text has the data.
+            log.warning("data_refused", extra={"error": type(error).__name__})
             raise DataRefused("The database does not take these data.") from error
 
     @asynccontextmanager

@@ -37,7 +37,9 @@ async def enqueue(
     if subscription.on_withdraw == "remove":
         backs = withdrawals + backs
     if backs:
-        made += await _insert(connection, subscription, await _that_were_sent(connection, subscription, backs), "remove")
+        made += await _insert(
+            connection, subscription, await _that_were_sent(connection, subscription, backs), "remove"
+        )
     if withdrawals:
         await connection.execute(
             queries.skip_withdrawn,
@@ -66,14 +68,17 @@ async def delivered_before(
     connection: Connection, subscription: Subscription, program_id: str, uuids: Sequence[UUID]
 ) -> set[UUID]:
     """Which of these events were delivered to the subscription at some time."""
-    rows = await connection.fetch(
-        queries.delivered_before, subscription.subscription_id, program_id, list(uuids)
-    )
+    rows = await connection.fetch(queries.delivered_before, subscription.subscription_id, program_id, list(uuids))
     return {row["event_uuid"] for row in rows}
 
 
 async def _insert(
-    connection: Connection, subscription: Subscription, matches: Sequence[Match], action: str, *, as_replays: bool = False
+    connection: Connection,
+    subscription: Subscription,
+    matches: Sequence[Match],
+    action: str,
+    *,
+    as_replays: bool = False,
 ) -> int:
     if not matches:
         return 0
@@ -114,9 +119,7 @@ async def _supersede(connection: Connection, subscription: Subscription, matches
     )
 
 
-async def _that_were_sent(
-    connection: Connection, subscription: Subscription, matches: Sequence[Match]
-) -> list[Match]:
+async def _that_were_sent(connection: Connection, subscription: Subscription, matches: Sequence[Match]) -> list[Match]:
     """Those whose source may have a record at the subscriber; a reopening concerns any type of its source record."""
     rows = await connection.fetch(
         queries.was_sent,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -47,6 +47,15 @@ class FeedFilter(msgspec.Struct, frozen=True, kw_only=True):
     publisher_participant_id: str | None = None
     publisher_event_id: str | None = None
     created_since: datetime | None = None
+
+
+async def closed_programs(connection: Connection, program_ids: Collection[str]) -> dict[str, str]:
+    """Those of *program_ids* that take no events, and why not, in words that follow the field's name."""
+    rows = await connection.fetch(queries.closed_programs, list(program_ids))
+    return {
+        row["program_id"]: "is not a known Program" if row["is_unknown"] else "is archived and takes no events"
+        for row in rows
+    }
 
 
 async def latest_entries(connection: Connection, keys: Sequence[SourceKey]) -> list[LatestEntry | None]:

@@ -1,5 +1,12 @@
 -- The feed: events and their withdrawals.
 
+-- name: closed_programs
+-- Those of the Programs $1 that take no events: there is none of that id, or it is archived.
+SELECT asked.program_id, program.program_id IS NULL AS is_unknown
+  FROM unnest($1::text[]) AS asked (program_id)
+  LEFT JOIN program USING (program_id)
+ WHERE program.program_id IS NULL OR program.archived_utc IS NOT NULL
+
 -- name: latest_entries
 -- The newest entry of each source key; $1 program ids, $2 publisher event ids, $3 system ids, $4 event types.
 SELECT asked.ordinality::int AS asked, latest.*
@@ -69,9 +76,9 @@ SELECT (SELECT max(epoch) FROM feed_epoch) AS epoch, pg_snapshot_xmin(pg_current
 SET LOCAL plan_cache_mode = force_custom_plan
 
 -- name: read_feed
--- Up to $6 entries of Program $1 after ($2, $3, $4) and before the horizon ($5 epoch, $14 xid), in feed order. Filters, null for
--- none: $7 event date, $8 system, $9 event type, $10 category, $11 participant, $12 publisher's event id, $13 created
--- since.
+-- Up to $6 entries of Program $1 after ($2, $3, $4) and before the horizon ($5 epoch, $14 xid), in feed order.
+-- Filters, null for none: $7 event date, $8 system, $9 event type, $10 category, $11 participant, $12 publisher's
+-- event id, $13 created since.
 SELECT *, withdrawn_utc AS withdrawal_utc
   FROM event
  WHERE program_id = $1::text

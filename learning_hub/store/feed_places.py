@@ -69,9 +69,7 @@ async def entries_of_bucket(
     connection: Connection, program_id: str, day: date, after: Position, limit: int
 ) -> tuple[list[Entry], Position]:
     """Up to *limit* entries of a date bucket, and where to read on."""
-    rows = await connection.fetch(
-        queries.entries_of_bucket, program_id, day, after.epoch, after.xid, after.seq, limit
-    )
+    rows = await connection.fetch(queries.entries_of_bucket, program_id, day, after.epoch, after.xid, after.seq, limit)
     return [_read(row) for row in rows], _position(rows[-1]) if rows else after
 
 

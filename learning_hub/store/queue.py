@@ -24,9 +24,7 @@ async def claim(database: Database, limit: int, lease_seconds: float) -> list[Cl
     while True:
         async with database.transaction() as connection:
             await connection.execute(queries.lock_claims)
-            rows = await connection.fetch(
-                queries.claim, new_uuid(), limit, lease_seconds, CAUSES["superseded"].meaning
-            )
+            rows = await connection.fetch(queries.claim, new_uuid(), limit, lease_seconds, CAUSES["superseded"].meaning)
         claimed = [_claimed(row) for row in rows if row["delivery_uuid"] is not None]
         # Those superseded took places that others are waiting for.
         if claimed or not rows[0]["superseded"]:

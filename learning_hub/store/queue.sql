@@ -85,6 +85,8 @@ SELECT counted.superseded, claimed.*, begun.started_utc,
           AND earlier.publisher_event_id = claimed.publisher_event_id
           AND earlier.publisher_system_id = claimed.publisher_system_id
           AND earlier.state = 'delivered'
+          AND earlier.delivered_utc >= (SELECT target_changed_utc FROM subscription
+                                         WHERE subscription.subscription_id = claimed.subscription_id)
         ORDER BY earlier.event_seq DESC, earlier.delivered_utc DESC
         LIMIT 1) AS record ON true
 

@@ -21,7 +21,10 @@ VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text[], $7::json, 
 ON CONFLICT (subscription_id) DO UPDATE
    SET name = excluded.name, subscriber_id = excluded.subscriber_id, program_id = excluded.program_id,
        publisher_system_id = excluded.publisher_system_id, event_types = excluded.event_types,
-       target = excluded.target, templates = excluded.templates, schedule = excluded.schedule,
+       target = excluded.target,
+       target_changed_utc = CASE WHEN subscription.target::text = excluded.target::text
+                                 THEN subscription.target_changed_utc ELSE now() END,
+       templates = excluded.templates, schedule = excluded.schedule,
        time_zone = excluded.time_zone, on_withdraw = excluded.on_withdraw, on_reopened = excluded.on_reopened,
        state = excluded.state, start_from = excluded.start_from, changed_utc = now(),
        start_epoch = CASE WHEN subscription.archived_utc IS NULL

@@ -224,6 +224,20 @@ async def test_panel_rows_are_inserted_and_updated(imis_hub: ImisHub) -> None:
     assert delivery["SubscriberRecordId"] == f"~10042|{row['Ordinal']}"
 
 
+@pytest.mark.parametrize("fault", [None, "cut-after", "cut-before", "429"])
+async def test_equal_rows_of_a_panel_without_key_stay_two(imis_hub: ImisHub, fault: str | None) -> None:
+    """Two completions with equal values are two rows, even where the panel has no column for the record key."""
+    await imis_hub.set_up(
+        Target={"Kind": "panel", "Name": "TopClass_Learning"},
+        Templates={"_default": {"CourseCode": "{{ data['Activity Code'] }}"}},
+    )
+    await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:1"))
+    if fault:
+        await imis_hub.fault(fault, Method="POST", Path="/api/TopClass_Learning", Times=1)
+    await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:2"))
+    assert len((await imis_hub.state())["Panels"]["TopClass_Learning"]) == 2
+
+
 class TestWithoutPatience:
     """Time-outs that end soon."""
 

@@ -190,3 +190,43 @@ async def test_start_from_beginning_and_now(imis_hub: ImisHub) -> None:
         until=lambda items: [item["State"] for item in items] == ["delivered"] * 2,
     )
     assert [item["SubscriptionId"] for item in await imis_hub.deliveries_of(location)] == ["all"]
+
+
+async def test_sending_one_for_real(imis_hub: ImisHub) -> None:
+    """A test sends one event now, stopped or not, delivered before or not, and answers with the attempt."""
+    await imis_hub.set_up(State="stopped")
+    location = await imis_hub.publish()
+    body = {"EventId": location.removeprefix("/events/")}
+    first = await imis_hub.client.post("/subscriptions/completions/test", json=body)
+    second = await imis_hub.client.post("/subscriptions/completions/test", json=body)
+    assert (first.status_code, first.json()["Response"]["Status"]) == (200, 201)
+    assert second.json()["Delivery"]["State"] == "delivered"
+    assert len(await imis_hub.activities()) == 1
+
+
+async def test_a_test_tells_what_is_wrong(imis_hub: ImisHub) -> None:
+    """A test of an event that cannot be delivered answers with the failed attempt, again and again."""
+    await imis_hub.set_up(State="stopped")
+    location = await imis_hub.publish(PublisherParticipantId="nobody@example.org")
+    body = {"EventId": location.removeprefix("/events/")}
+    for number in (1, 2):
+        answer = await imis_hub.client.post("/subscriptions/completions/test", json=body)
+        assert (answer.status_code, answer.json()["Code"]) == (200, "participant_not_found")
+        assert answer.json()["Number"] == number
+    started = await imis_hub.publish(EventType="AI_STARTED")
+    refused = await imis_hub.client.post(
+        "/subscriptions/completions/test", json={"EventId": started.removeprefix("/events/")}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "event_not_wanted")
+
+
+async def test_one_overtaken_while_it_waits_is_superseded(imis_hub: ImisHub) -> None:
+    """What was put back and then overtaken by a newer one of its record does not go out any more."""
+    await imis_hub.set_up(EventTypes=["AI_STARTED", "AI_COMP_SUCCESS"], State="stopped")
+    started = await imis_hub.publish(EventType="AI_STARTED")
+    completed = await imis_hub.publish(EventType="AI_COMP_SUCCESS")
+    await imis_hub.settled(completed, "waiting")
+    await imis_hub.process(EventIds=[completed.removeprefix("/events/")], SubscriptionId="completions")
+    await imis_hub.put_subscription(EventTypes=["AI_STARTED", "AI_COMP_SUCCESS"], State="started")
+    assert (await imis_hub.settled(started, "superseded"))["Code"] == "superseded"
+    assert len(await imis_hub.activities()) == 1

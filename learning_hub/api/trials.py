@@ -1,0 +1,105 @@
+"""Sending one event for real, now, to see what comes back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.subscriptions import need_subscription_in_use
+from learning_hub.model.delivery import Attempt, Delivery
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields
+from learning_hub.model.event import Event, example_event_id
+from learning_hub.model.ids import EventKey, read_delivery_id, read_event_id
+from learning_hub.model.subscription import Subscription
+from learning_hub.process.request import ProcessBody, Scope
+from learning_hub.store import deliveries
+from learning_hub.store.deliveries import DeliveryFilter
+
+
+class TrialBody(msgspec.Struct, frozen=True, rename="pascal"):
+    """Which event to send."""
+
+    event_id: Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+class Trial(Attempt, frozen=True, kw_only=True, rename="pascal"):
+    """The attempt, and the delivery as it is after it."""
+
+    delivery: Delivery
+
+
+@route(
+    Operation(
+        method="POST",
+        path="/subscriptions/{SubscriptionId}/test",
+        operation_id="testSubscription",
+        summary="Send one event for real, now, and show the attempt",
+        description="Also when the subscription is stopped. An event that was delivered before is sent again, onto the "
+        "same record. 202 where it takes longer than the hub waits.",
+        tag="Delivering",
+        scopes=("process", "staff", "admin"),
+        body=TrialBody,
+        body_example={"EventId": example_event_id()},
+        answers=(
+            Answer(status=200, meaning="The attempt.", body=Trial),
+            Answer(
+                status=202,
+                meaning="It goes on; Location is the run. No body.",
+                headers={"Location": "/runs/{RunId}."},
+            ),
+        ),
+        errors=(400, 404, 409, 413, 415),
+    )
+)
+async def test_subscription(call: Call) -> Reply:
+    subscription = await need_subscription_in_use(call)
+    body = await call.body(TrialBody)
+    key = _event_key(body, subscription)
+    event = await call.hub.publisher.need_event(key, call.caller)
+    _need_wanted(subscription, event)
+    await _put_back(call, subscription, key)
+    request = ProcessBody(subscription_id=subscription.subscription_id, event_ids=[body.event_id], replay=True)
+    scope = Scope(program_id=key.program_id, event_uuids=[key.event_uuid])
+    runner = call.hub.runner
+    run_id = await runner.begin(scope, [subscription], request, trigger="run", requested_by=call.caller.key_id)
+    if await runner.wait(run_id, key.program_id, call.hub.settings.run_wait_seconds) is None:
+        return Reply(status=202, headers={"Location": f"/runs/{run_id}"})
+    return Reply(body=await _trial(call, subscription, key))
+
+
+def _event_key(body: TrialBody, subscription: Subscription) -> EventKey:
+    key = read_event_id(body.event_id)
+    if key is None:
+        raise InvalidFields([FieldError("EventId", "is not an EventId")])
+    if key.program_id != subscription.program_id:
+        raise InvalidFields([FieldError("EventId", "is not of the subscription's Program")])
+    return key
+
+
+def _need_wanted(subscription: Subscription, event: Event) -> None:
+    if not subscription.wants(event.publisher_system_id, event.event_type):
+        raise Conflict("The subscription does not take events of this system and type.", code="event_not_wanted")
+
+
+async def _put_back(call: Call, subscription: Subscription, key: EventKey) -> None:
+    """What is parked or waits for its next try is to be sent now as well."""
+    async with call.hub.database.transaction() as connection:
+        wanted = DeliveryFilter(event=key, subscription_id=subscription.subscription_id)
+        await deliveries.requeue(connection, wanted, limit=10)
+
+
+async def _trial(call: Call, subscription: Subscription, key: EventKey) -> Trial:
+    wanted = DeliveryFilter(event=key, subscription_id=subscription.subscription_id)
+    (newest, *_) = await deliveries.page(call.hub.database, wanted, None, 1)
+    delivery_key = read_delivery_id(newest.delivery_id)
+    assert delivery_key is not None  # noqa: S101 - it came out of the store
+    log, _ = await deliveries.attempts(call.hub.database, delivery_key)
+    if not log:
+        raise Conflict(newest.message or f"It is {newest.state}; nothing was sent.", code=newest.code or "not_sent")
+    return Trial(**msgspec.structs.asdict(log[-1]), delivery=newest)
+
+
+ROUTES = (test_subscription,)

@@ -1,0 +1,75 @@
+"""learning-hub delivery …."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import rich_click as click
+
+from learning_hub.cli.failing import FailedError
+from learning_hub.cli.local import ask
+from learning_hub.cli.nouns import add_list, add_show, path_of
+from learning_hub.cli.options import json_option
+from learning_hub.cli.printing import print_json, print_object
+
+FILTERS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--state", "State", help="As parked or retrying."),
+    click.option("--program", "ProgramId", help="Of this Program."),
+    click.option("--subscription", "SubscriptionId", help="For this subscription."),
+    click.option("--subscriber", "SubscriberId", help="For this subscriber."),
+    click.option("--class", "Class", help="Whose move it is, as data or refused."),
+    click.option("--code", "Code", help="Why it is where it is, as participant_not_found."),
+    click.option("--event", "EventId", help="Of this event."),
+)
+
+
+@click.group()
+def delivery() -> None:
+    """Deliveries: the duty to bring one event to one subscription."""
+
+
+add_list(
+    delivery,
+    "deliveries",
+    ["DeliveryId", "SubscriptionId", "State", "Code", "Attempts", "NextTryUtc", "Message"],
+    "List deliveries, newest first.",
+    FILTERS,
+)
+add_show(delivery, "deliveries", "Show a delivery with its event and every attempt.")
+
+
+def _with_filters(command: Any) -> Any:
+    for option in reversed(FILTERS):
+        command = option(command)
+    return command
+
+
+@delivery.command()
+@click.argument("delivery_id", metavar="[ID]", required=False)
+@_with_filters
+@json_option
+def requeue(*, delivery_id: str | None, as_json: bool, **filters: str | None) -> None:
+    """Put a delivery back into the queue, or all that the filters mean."""
+    has_filter = any(value is not None for value in filters.values())
+    if delivery_id and has_filter:
+        raise FailedError("Give either the id of a delivery or filters.")
+    if delivery_id:
+        print_object(ask("POST", path_of("deliveries", delivery_id, "requeue")), as_json=as_json)
+        return
+    if not has_filter:
+        raise FailedError("Say which: the id of a delivery, or filters such as --state parked.")
+    answer = ask("POST", path_of("deliveries", "requeue"), filters)
+    if as_json:
+        print_json(answer.content)
+    else:
+        click.echo(f"{answer.value['Requeued']} put back into the queue.")
+
+
+@delivery.command()
+@click.argument("delivery_id", metavar="ID")
+@click.option("--reason", required=True, help="Why it is not to be sent; kept with it.")
+@json_option
+def discard(*, delivery_id: str, reason: str, as_json: bool) -> None:
+    """Decide that a delivery is not to be sent; this is final."""
+    print_object(ask("POST", path_of("deliveries", delivery_id, "discard"), body={"Reason": reason}), as_json=as_json)

@@ -1,0 +1,113 @@
+"""Printing what the API answered: tables and lists for people, its own JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import rich_click as click
+
+from learning_hub.cli.local import Answer
+
+# Wide enough that nothing is cut or folded where the output goes to another program.
+PIPE_WIDTH = 1000
+
+
+def print_json(content: bytes) -> None:
+    """JSON laid out for reading, its values as they were spelled."""
+    click.echo(_laid_out(content or b"null"))
+
+
+def print_page(answer: Answer, columns: Sequence[str], *, as_json: bool) -> None:
+    """A page of a list: a row for each item with the fields *columns*."""
+    if as_json:
+        print_json(answer.content)
+        return
+    print_table(answer.value["Items"], columns)
+    if answer.value.get("NextCursor"):
+        click.echo(f"There are more: --cursor {answer.value['NextCursor']}", err=True)
+
+
+def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """A row for each item with the fields *columns*."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not items:
+        click.echo("None.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for item in items:
+        table.add_row(*(Text(_short(item.get(column))) for column in columns))
+    _console().print(table)
+
+
+def print_object(answer: Answer, *, as_json: bool) -> None:
+    """One thing: a line for each of its fields."""
+    if as_json:
+        print_json(answer.content)
+        return
+    print_fields(answer.value)
+
+
+def print_fields(fields: Mapping[str, Any]) -> None:
+    """A line for each field; what has parts of its own is laid out as JSON."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in fields.items():
+        table.add_row(name, Text(_long(value)))
+    _console().print(table)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    console = Console(highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return _plain(", ".join(value))
+    return _plain(_text(value))
+
+
+def _long(value: Any) -> str:
+    if isinstance(value, dict | list) and value:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return "\n".join(_plain(item) for item in value)
+        return _laid_out(_json(value))
+    return _plain(_text(value))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else _json(value).decode()
+
+
+def _json(value: Any) -> bytes:
+    from learning_hub.model.json_values import write_json
+
+    return write_json(value)
+
+
+def _laid_out(content: bytes) -> str:
+    import msgspec
+
+    return msgspec.json.format(content, indent=2).decode()
+
+
+def _plain(text: str) -> str:
+    """*text* without what would steer the terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -1,0 +1,14 @@
+"""learning-hub demo."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End after the story: with 0, or 1 when anything did not arrive.")
+def demo(*, once: bool) -> None:
+    """See the hub work: it, an iMIS and sample events, from publishing to arriving."""
+    from learning_hub.cli.demo import run_demo
+
+    raise SystemExit(run_demo(once))

@@ -1,0 +1,306 @@
+"""Publishing over HTTP: new events, the same again, revisions, replacing and withdrawing."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from dirty_equals import IsPartialDict, IsStr
+from factories import an_event_body
+from running import RunningHub
+
+EVENT_ID = r"E:NURSES-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+SOME_EVENT = "/events/E:NURSES-0192d4a8-6c1e-7f3a-9b52-3c0d8e5f7a61"
+
+
+@pytest.fixture
+async def publisher(hub_without_worker: RunningHub) -> httpx.AsyncClient:
+    """A client that may publish and read for NURSES, which exists beside DOCTORS."""
+    await hub_without_worker.make_program()
+    await hub_without_worker.make_program("DOCTORS")
+    return await hub_without_worker.caller("publish", "read", programs=["NURSES"])
+
+
+async def publish(client: httpx.AsyncClient, **changes: Any) -> str:
+    """Publish an event that must be stored; returns its Location."""
+    answer = await client.post("/events", json=an_event_body(**changes))
+    assert answer.status_code == 201, answer.text
+    return answer.headers["Location"]
+
+
+async def read(client: httpx.AsyncClient, location: str) -> dict[str, Any]:
+    answer = await client.get(location)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def feed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
+    answer = await client.get("/events", params={"ProgramId": "NURSES", "Limit": 1000})
+    return list(answer.json()["Items"])
+
+
+def bad_fields(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 400, answer.text
+    return [error["field"] for error in answer.json()["errors"]]
+
+
+async def test_a_new_event(publisher: httpx.AsyncClient) -> None:
+    """A new event is answered 201 without a body, and its Location is where it can be read, whole."""
+    answer = await publisher.post("/events", json=an_event_body())
+
+    assert (201, b"") == (answer.status_code, answer.content)
+    assert "Content-Type" not in answer.headers
+    assert re.fullmatch(f"/events/{EVENT_ID}", answer.headers["Location"])
+    stored = await read(publisher, answer.headers["Location"])
+    created = datetime.fromisoformat(stored["CreatedUtc"])
+    assert {
+        "EventId": answer.headers["Location"].removeprefix("/events/"),
+        "EventDateBucket": f"NURSES-LB-{created.astimezone(UTC):%Y%m%d}",
+        "CreatedUtc": IsStr(regex=r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"),
+        "Revision": 1,
+        "Supersedes": None,
+        **an_event_body(),
+    } == stored
+
+
+async def test_the_same_event_again(publisher: httpx.AsyncClient) -> None:
+    """The same source key with equal content stores nothing: 200, no body, the Location of the event that is there."""
+    first = await publish(publisher, PublisherEventData={"a": 1.3, "b": [1, {"c": None}]})
+    spelled = json.dumps(an_event_body(PublisherEventData="@", EventStartUtc="2026-11-20T09:00:00.0000000-05:00"))
+    again = await publisher.post(
+        "/events", content=spelled.replace('"@"', '{ "b": [1e0, {"c": null}],\n "a": 1.30 }').encode()
+    )
+
+    assert (200, b"", first) == (again.status_code, again.content, again.headers["Location"])
+    assert "Content-Type" not in again.headers
+    assert 1 == len(await feed(publisher))
+
+
+async def test_a_revision(publisher: httpx.AsyncClient) -> None:
+    """Other content of the same source key is a new event, one revision higher, that names the one before."""
+    first = await publish(publisher)
+    second = await publish(publisher, PublisherParticipantId="robin@example.org")
+    third = await publish(publisher)
+
+    assert 3 == len({first, second, third})
+    assert IsPartialDict(Revision=2, Supersedes=first.removeprefix("/events/")) == await read(publisher, second)
+    assert IsPartialDict(Revision=3, Supersedes=second.removeprefix("/events/")) == await read(publisher, third)
+    assert IsPartialDict(Revision=1, Supersedes=None, **an_event_body()) == await read(publisher, first)
+
+
+async def test_what_arrives_is_compared_with_the_latest(publisher: httpx.AsyncClient) -> None:
+    """The content of an earlier revision, sent again after a later one, is a revision and not the same."""
+    await publish(publisher)
+    await publish(publisher, EventEndUtc=None)
+    third = await publish(publisher)
+    again = await publisher.post("/events", json=an_event_body())
+
+    assert (200, third) == (again.status_code, again.headers["Location"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"EventType": "AI_STARTED"}, {"PublisherSystemId": "topclass"}, {"PublisherEventId": "ai:1234"}],
+)
+async def test_another_source_key(publisher: httpx.AsyncClient, changes: dict[str, Any]) -> None:
+    """Another type, system or id, if only by the case of a letter, is an event of its own with Revision 1."""
+    await publish(publisher)
+    other = await publish(publisher, **changes)
+
+    assert IsPartialDict(Revision=1, Supersedes=None, **changes) == await read(publisher, other)
+
+
+async def test_another_program(hub_without_worker: RunningHub) -> None:
+    """The same source in another Program is an event of its own."""
+    await hub_without_worker.make_program()
+    await hub_without_worker.make_program("DOCTORS")
+    await publish(hub_without_worker.client)
+    other = await publish(hub_without_worker.client, PublisherProgramId="DOCTORS")
+
+    assert other.startswith("/events/E:DOCTORS-")
+    assert 1 == (await read(hub_without_worker.client, other))["Revision"]
+
+
+async def test_an_event_with_nothing_optional(publisher: httpx.AsyncClient) -> None:
+    """Optional fields that were left out, or sent as null, read as null."""
+    body = an_event_body(PublisherEventCategory=None, EventEndUtc=None)
+    location = await publish(publisher, **{name: None for name in ("PublisherEventCategory", "EventEndUtc")})
+    again = await publisher.post("/events", json=body | {"PublisherEventCategory": None, "EventEndUtc": None})
+
+    assert (200, location) == (again.status_code, again.headers["Location"])
+    assert IsPartialDict(PublisherEventCategory=None, EventEndUtc=None) == await read(publisher, location)
+
+
+async def test_the_ends_of_the_calendar(publisher: httpx.AsyncClient) -> None:
+    """Times from year 1 to 9999, .NET's first and last among them, are read as they were sent, years with four digits."""
+    for number, (sent, expected) in enumerate(
+        [
+            ("0001-01-01T00:00:00", "0001-01-01T00:00:00Z"),
+            ("0212-03-04T05:06:07Z", "0212-03-04T05:06:07Z"),
+            ("9999-12-31T23:59:59.9999999", "9999-12-31T23:59:59.999999Z"),
+        ]
+    ):
+        location = await publish(publisher, PublisherEventId=f"{number}", EventStartUtc=sent, EventEndUtc=sent)
+        again = await publisher.post(
+            "/events", json=an_event_body(PublisherEventId=f"{number}", EventStartUtc=sent, EventEndUtc=sent)
+        )
+
+        assert IsPartialDict(EventStartUtc=expected, EventEndUtc=expected) == await read(publisher, location)
+        assert 200 == again.status_code
+
+
+async def test_replacing(publisher: httpx.AsyncClient) -> None:
+    """PUT stores the next revision, 200 with its Location and no body; unchanged content changes nothing."""
+    first = await publish(publisher)
+    changed = await publisher.put(first, json=an_event_body(EventEndUtc=None))
+    unchanged = await publisher.put(first, json=an_event_body(EventEndUtc=None))
+    second = changed.headers["Location"]
+
+    assert (200, b"") == (changed.status_code, changed.content)
+    assert "Content-Type" not in changed.headers
+    assert IsPartialDict(Revision=2, Supersedes=first.removeprefix("/events/")) == await read(publisher, second)
+    assert (200, second) == (unchanged.status_code, unchanged.headers["Location"])
+    assert 2 == len(await feed(publisher))
+
+
+async def test_replacing_what_is_not_there(publisher: httpx.AsyncClient) -> None:
+    """PUT is 404 where there is no event of that id, and where the id has not the form of one."""
+    for path in (SOME_EVENT, "/events/nonsense", "/events/NURSES", "/events/E:NURSES-%00"):
+        assert 404 == (await publisher.put(path, json=an_event_body())).status_code, path
+    assert [] == await feed(publisher)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"EventType": "AI_STARTED"},
+        {"PublisherSystemId": "LB"},
+        {"PublisherEventId": "AI:1235"},
+        {"PublisherProgramId": "DOCTORS"},
+    ],
+)
+async def test_replacing_with_another_source(publisher: httpx.AsyncClient, changes: dict[str, Any]) -> None:
+    """PUT is 409 where a part of the source key differs from that of the event in the address."""
+    location = await publish(publisher)
+    answer = await publisher.put(location, json=an_event_body(**changes))
+
+    assert (409, "source_key_differs") == (answer.status_code, answer.json()["code"])
+    assert 1 == len(await feed(publisher))
+
+
+async def test_replacing_with_bad_fields(publisher: httpx.AsyncClient) -> None:
+    """PUT takes a whole event, and names all bad fields as POST does."""
+    location = await publish(publisher)
+    answer = await publisher.put(location, json=an_event_body(EventType="X", EventStartUtc=None))
+
+    assert ["EventType", "EventStartUtc"] == bad_fields(answer)
+
+
+async def test_withdrawing(publisher: httpx.AsyncClient) -> None:
+    """DELETE withdraws, 204 and again 204; the event reads with WithdrawnUtc, and the feed has it once more."""
+    location = await publish(publisher)
+    answers = [await publisher.delete(location), await publisher.delete(location)]
+    event = await read(publisher, location)
+
+    assert [(204, b""), (204, b"")] == [(answer.status_code, answer.content) for answer in answers]
+    assert IsStr(regex=r".*Z") == event["WithdrawnUtc"]
+    without = {name: value for name, value in event.items() if name != "WithdrawnUtc"}
+    assert [without, event] == await feed(publisher)
+
+
+async def test_withdrawing_an_earlier_revision(publisher: httpx.AsyncClient) -> None:
+    """DELETE is 409 for a revision that is not the latest, one that was withdrawn and revived as well."""
+    first = await publish(publisher)
+    second = await publish(publisher, EventEndUtc=None)
+    earlier = await publisher.delete(first)
+    await publisher.delete(second)
+    await publish(publisher, EventEndUtc=None)
+    revived = await publisher.delete(second)
+
+    assert (409, "not_latest_revision") == (earlier.status_code, earlier.json()["code"])
+    assert 409 == revived.status_code
+
+
+async def test_withdrawing_what_is_not_there(publisher: httpx.AsyncClient) -> None:
+    """DELETE and GET are 404 where there is no event."""
+    for path in (SOME_EVENT, "/events/nonsense", f"{SOME_EVENT}0"):
+        assert [404, 404] == [(await publisher.delete(path)).status_code, (await publisher.get(path)).status_code]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_reviving(publisher: httpx.AsyncClient, method: str) -> None:
+    """Equal content after a withdrawal is the next revision, by POST (201) and by PUT (200)."""
+    first = await publish(publisher)
+    await publisher.delete(first)
+    answer = await publisher.request(method, "/events" if method == "POST" else first, json=an_event_body())
+
+    assert (201 if method == "POST" else 200) == answer.status_code
+    revived = await read(publisher, answer.headers["Location"])
+    assert IsPartialDict(Revision=2, Supersedes=first.removeprefix("/events/")) == revived
+    assert "WithdrawnUtc" not in revived
+    assert "WithdrawnUtc" in await read(publisher, first)
+    assert 3 == len(await feed(publisher))
+
+
+async def test_programs_of_others(hub_without_worker: RunningHub, publisher: httpx.AsyncClient) -> None:
+    """A key gets 403 for every Program but its own, whether it exists or not; one for all Programs is told the field."""
+    other = await publish(hub_without_worker.client, PublisherProgramId="DOCTORS")
+    for program in ("DOCTORS", "NOBODY"):
+        answers = [
+            await publisher.post("/events", json=an_event_body(PublisherProgramId=program)),
+            await publisher.get("/events", params={"ProgramId": program}),
+            await publisher.get("/events", params={"EventDateBucket": f"{program}-LB-20261122"}),
+        ]
+        assert [(403, "program_not_allowed")] * 3 == [(a.status_code, a.json()["code"]) for a in answers]
+    for path in (other, other.replace("DOCTORS", "NOBODY")):
+        assert [403, 403, 403] == [
+            (await publisher.get(path)).status_code,
+            (await publisher.put(path, json=an_event_body())).status_code,
+            (await publisher.delete(path)).status_code,
+        ]
+    everywhere = await hub_without_worker.caller("publish", "read")
+    unknown = await everywhere.post("/events", json=an_event_body(PublisherProgramId="NOBODY", EventType="X"))
+    assert ["PublisherProgramId", "EventType"] == bad_fields(unknown)
+    assert ["PublisherProgramId"] == bad_fields(
+        await everywhere.post("/events", json=an_event_body(PublisherProgramId="NOBODY"))
+    )
+    assert ["ProgramId"] == bad_fields(await everywhere.get("/events", params={"ProgramId": "NOBODY"}))
+    assert ["EventDateBucket"] == bad_fields(
+        await everywhere.get("/events", params={"EventDateBucket": "NOBODY-LB-20261122"})
+    )
+
+
+async def test_an_archived_program(hub_without_worker: RunningHub, publisher: httpx.AsyncClient) -> None:
+    """An archived Program takes nothing more from the moment of the answer, and its history can be read."""
+    location = await publish(publisher)
+    await hub_without_worker.client.delete("/programs/NURSES")
+
+    assert ["PublisherProgramId"] == bad_fields(await publisher.post("/events", json=an_event_body(EventEndUtc=None)))
+    assert ["PublisherProgramId"] == bad_fields(await publisher.put(location, json=an_event_body(EventEndUtc=None)))
+    assert 1 == len(await feed(publisher))
+    assert 200 == (await publisher.get(location)).status_code
+
+
+async def test_scopes(hub_without_worker: RunningHub, publisher: httpx.AsyncClient) -> None:
+    """Without the scope the answer is 403 before query and body are judged, and nothing is stored."""
+    location = await publish(publisher)
+    reader = await hub_without_worker.caller("read", "process", programs=["NURSES"])
+    writer = await hub_without_worker.caller("publish", programs=["NURSES"])
+    answers = [
+        await reader.post("/events?Nonsense=1", content=b"no JSON", headers={"Content-Type": "text/plain"}),
+        await reader.post("/events", content=b"x" * 2_000_000),
+        await reader.post("/events/batch", content=b"{"),
+        await reader.put(location, content=b"{"),
+        await reader.put("/events/nonsense", content=b"{"),
+        await reader.delete(location),
+        await writer.get("/events?Limit=nonsense"),
+        await writer.get(location),
+        await writer.get(f"{location}/deliveries"),
+    ]
+
+    assert [(403, "scope_missing")] * len(answers) == [(a.status_code, a.json()["code"]) for a in answers]
+    assert 1 == len(await feed(publisher))
