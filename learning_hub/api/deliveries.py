@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from learning_hub.api.lists import Cursor, Limit, Page, read_text_cursor, write_text_cursor
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.programs import need_program
 from learning_hub.model.delivery import Delivery, DeliveryDetail, State
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
 from learning_hub.model.event import example_event_id
@@ -98,7 +99,7 @@ class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
 )
 async def list_deliveries(call: Call) -> Reply:
     query = call.query(ListQuery)
-    wanted = _wanted(call, query)
+    wanted = await _wanted(call, query)
     found = await deliveries.page(call.hub.database, wanted, _before(query.cursor), query.limit + 1)
     more = found[query.limit - 1].delivery_id[-36:] if len(found) > query.limit else None
     return Reply(body=Page(found[: query.limit], write_text_cursor(more) if more else None))
@@ -138,7 +139,7 @@ async def get_delivery(call: Call) -> Reply:
 )
 async def requeue_deliveries(call: Call) -> Reply:
     query = call.query(FilterQuery)
-    wanted = _wanted(call, query)
+    wanted = await _wanted(call, query)
     if all(value is None for value in msgspec.structs.astuple(query)):
         raise InvalidFields([FieldError("State", "or another filter is needed")])
     requeued = 0
@@ -267,9 +268,9 @@ def _key(call: Call) -> DeliveryKey:
     return key
 
 
-def _wanted(call: Call, query: FilterQuery) -> DeliveryFilter:
+async def _wanted(call: Call, query: FilterQuery) -> DeliveryFilter:
     if query.program_id is not None:
-        call.caller.need_program(query.program_id)
+        await need_program(call, query.program_id)
     event = read_event_id(query.event_id) if query.event_id is not None else None
     errors = []
     if query.event_id is not None and event is None:

@@ -7,8 +7,9 @@ from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.paths import id_faults, id_in_path
 from learning_hub.api.subscriptions import archive_all
 from learning_hub.model.audit import Action
-from learning_hub.model.errors import InvalidFields, NotFound
+from learning_hub.model.errors import FieldError, InvalidFields, NotFound
 from learning_hub.model.fields import collect
+from learning_hub.model.ids import is_id
 from learning_hub.model.program import Program, ProgramBody
 from learning_hub.store import audit, programs
 
@@ -124,6 +125,19 @@ async def archive_program(call: Call) -> Reply:
             await audit.write(connection, call.caller, "archive", "program", program_id, before=before, after=after)
         await archive_all(connection, call.caller, program_id=program_id)
     return Reply(status=204)
+
+
+async def need_program(call: Call, program_id: str, field: str = "ProgramId") -> None:
+    """
+    Go on only if the key is for a Program, and the Program exists.
+
+    Raises:
+        NotAllowed: The key is not for it; the same for a Program that does not exist.
+        InvalidFields: There is none, told only to a key for all Programs; *field* is what named it.
+    """
+    call.caller.need_program(program_id)
+    if not is_id(program_id) or await programs.find(call.hub.database, program_id) is None:
+        raise InvalidFields([FieldError(field, "is not a known Program")])
 
 
 ROUTES = (put_program, list_programs, get_program, archive_program)

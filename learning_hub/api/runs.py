@@ -9,14 +9,15 @@ from msgspec import Meta
 
 from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.programs import need_program
 from learning_hub.api.subscriptions import need_subscription_in_use
 from learning_hub.deliver.rehearsal import Rehearsal
 from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, NotFound
-from learning_hub.model.ids import is_id, new_id
+from learning_hub.model.ids import new_id
 from learning_hub.model.run import Run, RunResult, Trigger
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.request import ProcessBody, Scope, read_scope
-from learning_hub.store import programs, runs, subscriptions
+from learning_hub.store import runs, subscriptions
 
 EXAMPLE_COUNTS = {
     "Matched": 12, "Delivered": 8, "Unchanged": 2, "Waiting": 0, "Retrying": 0, "Parked": 1, "Skipped": 1,
@@ -72,7 +73,7 @@ async def process_events(call: Call) -> Reply:
     body = await _body(call)
     named = await _named_subscription(call, body)
     scope = read_scope(body, named.program_id if named else None)
-    await _need_program(call, scope.program_id)
+    await need_program(call, scope.program_id)
     chosen = [named] if named else await subscriptions.of_program(call.hub.database, scope.program_id)
     if body.dry_run:
         return await _rehearse(call, scope, chosen, body)
@@ -167,12 +168,6 @@ async def _named_subscription(call: Call, body: ProcessBody) -> Subscription | N
     if call.caller.has_every_program:
         raise InvalidFields([FieldError("SubscriptionId", "is not a known subscription")])
     raise NotAllowed("This key is not for this subscription.", code="program_not_allowed")
-
-
-async def _need_program(call: Call, program_id: str) -> None:
-    call.caller.need_program(program_id)
-    if not is_id(program_id) or await programs.find(call.hub.database, program_id) is None:
-        raise InvalidFields([FieldError("ProgramId", "is not a known Program")])
 
 
 async def _run(call: Call, scope: Scope, chosen: list[Subscription], body: ProcessBody, trigger: Trigger) -> Reply:

@@ -48,7 +48,15 @@ def run_demo(once: bool) -> int:  # noqa: FBT001 - the command's one option
     Returns:
         The exit status: 0, or 1 when it could not start or something that should have arrived did not.
     """
-    screen = Screen()
+    try:
+        return _demonstrate(Screen(), once=once)
+    except BrokenPipeError:
+        # Whoever read along has gone. Python writes what is left when it ends, and must not fail then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _demonstrate(screen: Screen, *, once: bool) -> int:
     screen.heading("Learning Hub: a demonstration")
     screen.text(INTRODUCTION)
     screen.text("\nStarting PostgreSQL, a hub and an iMIS on free ports of this machine ...", style="dim")
@@ -60,9 +68,6 @@ def run_demo(once: bool) -> int:  # noqa: FBT001 - the command's one option
         return 0
     except FailedError as error:
         print(error, file=sys.stderr)
-    except BrokenPipeError:
-        # Whoever read along has gone. Python writes what is left when it ends, and must not fail then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except httpx.HTTPError as error:
         print(f"The hub or the sandbox iMIS stopped answering: {error}.", file=sys.stderr)
     return 1

@@ -140,7 +140,7 @@ class Calls:
 
     def has_console(self) -> bool:
         """Whether this hub has pages for staff."""
-        return bool(self._admin.get("/console").status_code < 400)
+        return self._admin.get("/console").status_code < 400
 
     def add_person(self, person: Json) -> str:
         """Add a contact to iMIS over its own API, as its staff would; its id."""
@@ -190,7 +190,7 @@ def _json(answer: httpx.Response) -> Json:
 def _are_same(wanted: str | None, held: Any) -> bool:
     """Whether iMIS holds what was wanted: numbers compared as decimals, times as moments."""
     if wanted is None or held is None or wanted == held:
-        return wanted == held
+        return bool(wanted == held)
     try:
         return Decimal(wanted) == Decimal(str(held))
     except InvalidOperation:

@@ -36,7 +36,11 @@ ACTIVITY_COLUMNS = {
     "CeuType": "CATEGORY",
 }
 PANEL_COLUMNS = {name: name for name in ("CourseCode", "Course", "CourseCompleted", "Units", "CEUType")}
-COLUMNS = {ACTIVITIES: ACTIVITY_COLUMNS, PANEL: PANEL_COLUMNS, LEARNING_BUILDER: ACTIVITY_COLUMNS}
+LEARNING_BUILDER_COLUMNS = {
+    **{name: column for name, column in ACTIVITY_COLUMNS.items() if name != "CeuType"},
+    "NOTE": "NOTE",
+}
+COLUMNS = {ACTIVITIES: ACTIVITY_COLUMNS, PANEL: PANEL_COLUMNS, LEARNING_BUILDER: LEARNING_BUILDER_COLUMNS}
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,10 +75,8 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
         return (resources.files("learning_hub.cli") / "samples" / f"{self.sample}.json").read_bytes()
 
 
-def _activity(party_id: str, *values: str | None) -> Expected:
-    return Expected(
-        state="delivered", party_id=party_id, values=dict(zip(ACTIVITY_COLUMNS.values(), values, strict=True))
-    )
+def _activity(party_id: str, *values: str | None, columns: Mapping[str, str] = ACTIVITY_COLUMNS) -> Expected:
+    return Expected(state="delivered", party_id=party_id, values=dict(zip(columns.values(), values, strict=True)))
 
 
 def _row(party_id: str, *values: str | None) -> Expected:
@@ -138,7 +140,8 @@ STORY = (
                 "Reduction of Pain in a Medical Unit",
                 "2024-08-03T21:43:58",
                 "1.30",
-                "Medical-Surgica",
+                "Medical-Surgical",
+                columns=LEARNING_BUILDER_COLUMNS,
             )
         },
     ),

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw
 
+from learning_hub.model.clock import to_utc
 from learning_hub.model.event import Category, Event, LatestEntry, NewEvent, SourceKey, Verdict, bucket
 from learning_hub.model.feed import Position
 from learning_hub.model.ids import EventKey, event_id
@@ -208,7 +209,8 @@ def read_row(row: Row) -> Event:
         publisher_participant_id=row["publisher_participant_id"],
         publisher_event_category=None if value is None else Category(value, row["category_label"]),
         publisher_event_data=Raw(row["data"].encode()),
-        event_start_utc=row["event_start_utc"],
-        event_end_utc=row["event_end_utc"],
+        # The driver takes the first and the last instant of the calendar for infinities, and gives them back naive.
+        event_start_utc=to_utc(row["event_start_utc"]),
+        event_end_utc=None if row["event_end_utc"] is None else to_utc(row["event_end_utc"]),
         withdrawn_utc=msgspec.UNSET if withdrawn is None else withdrawn,
     )

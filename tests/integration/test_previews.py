@@ -274,7 +274,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         "Description": "Reduction of Pain in a Medical Unit",
         "EffectiveDate": "2024-08-03 17:43:58.000",
         "Units": 1.3,
-        "CeuType": "Medical-Surgica",
+        "NOTE": "Medical-Surgical",
     },
 }
 

@@ -102,16 +102,14 @@ async def test_what_arrives_is_compared_with_the_latest(publisher: httpx.AsyncCl
     assert (200, third) == (again.status_code, again.headers["Location"])
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"EventType": "AI_STARTED"}, {"PublisherSystemId": "topclass"}, {"PublisherEventId": "ai:1234"}],
-)
-async def test_another_source_key(publisher: httpx.AsyncClient, changes: dict[str, Any]) -> None:
+async def test_another_source_key(publisher: httpx.AsyncClient) -> None:
     """Another type, system or id, if only by the case of a letter, is an event of its own with Revision 1."""
     await publish(publisher)
-    other = await publish(publisher, **changes)
+    changes: dict[str, Any]
+    for changes in ({"EventType": "AI_STARTED"}, {"PublisherSystemId": "topclass"}, {"PublisherEventId": "ai:1234"}):
+        other = await publish(publisher, **changes)
 
-    assert IsPartialDict(Revision=1, Supersedes=None, **changes) == await read(publisher, other)
+        assert IsPartialDict(Revision=1, Supersedes=None, **changes) == await read(publisher, other)
 
 
 async def test_another_program(hub_without_worker: RunningHub) -> None:
@@ -174,21 +172,19 @@ async def test_replacing_what_is_not_there(publisher: httpx.AsyncClient) -> None
     assert [] == await feed(publisher)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+async def test_replacing_with_another_source(publisher: httpx.AsyncClient) -> None:
+    """PUT is 409 where a part of the source key differs from that of the event in the address."""
+    location = await publish(publisher)
+    changes: dict[str, Any]
+    for changes in (
         {"EventType": "AI_STARTED"},
         {"PublisherSystemId": "LB"},
         {"PublisherEventId": "AI:1235"},
         {"PublisherProgramId": "DOCTORS"},
-    ],
-)
-async def test_replacing_with_another_source(publisher: httpx.AsyncClient, changes: dict[str, Any]) -> None:
-    """PUT is 409 where a part of the source key differs from that of the event in the address."""
-    location = await publish(publisher)
-    answer = await publisher.put(location, json=an_event_body(**changes))
+    ):
+        answer = await publisher.put(location, json=an_event_body(**changes))
 
-    assert (409, "source_key_differs") == (answer.status_code, answer.json()["code"])
+        assert (409, "source_key_differs") == (answer.status_code, answer.json()["code"])
     assert 1 == len(await feed(publisher))
 
 
@@ -231,19 +227,20 @@ async def test_withdrawing_what_is_not_there(publisher: httpx.AsyncClient) -> No
         assert [404, 404] == [(await publisher.delete(path)).status_code, (await publisher.get(path)).status_code]
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_reviving(publisher: httpx.AsyncClient, method: str) -> None:
+async def test_reviving(publisher: httpx.AsyncClient) -> None:
     """Equal content after a withdrawal is the next revision, by POST (201) and by PUT (200)."""
-    first = await publish(publisher)
-    await publisher.delete(first)
-    answer = await publisher.request(method, "/events" if method == "POST" else first, json=an_event_body())
+    for method, status in (("POST", 201), ("PUT", 200)):
+        first = await publish(publisher, PublisherEventId=method)
+        await publisher.delete(first)
+        path = "/events" if method == "POST" else first
+        answer = await publisher.request(method, path, json=an_event_body(PublisherEventId=method))
 
-    assert (201 if method == "POST" else 200) == answer.status_code
-    revived = await read(publisher, answer.headers["Location"])
-    assert IsPartialDict(Revision=2, Supersedes=first.removeprefix("/events/")) == revived
-    assert "WithdrawnUtc" not in revived
-    assert "WithdrawnUtc" in await read(publisher, first)
-    assert 3 == len(await feed(publisher))
+        assert status == answer.status_code
+        revived = await read(publisher, answer.headers["Location"])
+        assert IsPartialDict(Revision=2, Supersedes=first.removeprefix("/events/")) == revived
+        assert "WithdrawnUtc" not in revived
+        assert "WithdrawnUtc" in await read(publisher, first)
+    assert 6 == len(await feed(publisher))
 
 
 async def test_programs_of_others(hub_without_worker: RunningHub, publisher: httpx.AsyncClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from factories import an_event_body
-from running import RunningHub
+from running import ADMIN_KEY, RunningHub
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -32,29 +33,30 @@ def data_of(answer: httpx.Response) -> bytes:
     return answer.content.partition(b'"PublisherEventData":')[2].rpartition(b',"EventStartUtc"')[0]
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"{}",
-        b'{"z":1,"a":2,"m":3}',
-        b'{"Credits":1.30,"b":1e2,"c":1E+2,"d":-0,"e":-0.0,"f":0.1000000000000000000000001}',
-        b'{"n":12345678901234567890123456789012345678901234567890,"tiny":1e-400}',
-        b'{"a":1,"a":2,"a":1}',
-        b'{ "a" :\t[ 1 ,\r\n 2 ] , "b" : { } }',
-        b'{"a":"\\u00e4\\u00E4\\/\\b\\f\\n\\r\\t\\"\\\\\\ud83d\\ude00","\\u0062":""}',
-        '{"ключ":"值 😀 \u2028 \x7f \ufeff \ufffe"}'.encode(),
-        b'{"":{"":[[],{},null,true,false]}}',
-        b'{"a":' * 100 + b"1" + b"}" * 100,
-        b'{"' + b"k" * 5000 + b'":"' + b"v" * 5000 + b'"}',
-    ],
-)
-async def test_data_are_kept_to_the_character(publisher: httpx.AsyncClient, data: bytes) -> None:
-    """Data are read back byte for byte, by id and in the feed: order, spelling, escapes, repeated keys, spaces."""
-    posted = await publisher.post("/events", content=with_data(data))
+KEPT = [
+    b"{}",
+    b'{"z":1,"a":2,"m":3}',
+    b'{"Credits":1.30,"b":1e2,"c":1E+2,"d":-0,"e":-0.0,"f":0.1000000000000000000000001}',
+    b'{"n":12345678901234567890123456789012345678901234567890,"tiny":1e-400}',
+    b'{"a":1,"a":2,"a":1}',
+    b'{ "a" :\t[ 1 ,\r\n 2 ] , "b" : { } }',
+    b'{"a":"\\u00e4\\u00E4\\/\\b\\f\\n\\r\\t\\"\\\\\\ud83d\\ude00","\\u0062":""}',
+    '{"ключ":"值 😀 \u2028 \x7f \ufeff \ufffe"}'.encode(),
+    b'{"":{"":[[],{},null,true,false]}}',
+    b'{"a":' * 100 + b"1" + b"}" * 100,
+    b'{"' + b"k" * 5000 + b'":"' + b"v" * 5000 + b'"}',
+]
 
-    assert 201 == posted.status_code, posted.text
-    assert data == data_of(await publisher.get(posted.headers["Location"]))
-    assert data == data_of(await publisher.get("/events", params={"ProgramId": "NURSES"}))
+
+async def test_data_are_kept_to_the_character(publisher: httpx.AsyncClient) -> None:
+    """Data are read back byte for byte, by id and in the feed: order, spelling, escapes, repeated keys, spaces."""
+    for number, data in enumerate(KEPT):
+        posted = await publisher.post("/events", content=with_data(data, PublisherEventId=f"{number}"))
+        assert 201 == posted.status_code, posted.text
+        listed = await publisher.get("/events", params={"PublisherEventId": f"{number}"})
+
+        assert data == data_of(await publisher.get(posted.headers["Location"]))
+        assert data == data_of(listed)
 
 
 def field(name: str, value: bytes) -> bytes:
@@ -121,7 +123,9 @@ async def test_all_bad_fields_are_named_at_once(publisher: httpx.AsyncClient) ->
         PublisherParticipantId=None,
         Extra=1,
     )
-    errors = {error["field"]: error["message"] for error in (await publisher.post("/events", json=body)).json()["errors"]}
+    errors = {
+        error["field"]: error["message"] for error in (await publisher.post("/events", json=body)).json()["errors"]
+    }
 
     assert {
         "PublisherSystemId",
@@ -168,32 +172,32 @@ async def test_a_byte_order_mark_is_passed_over(publisher: httpx.AsyncClient) ->
     assert 201 == posted.status_code, posted.text
 
 
-@pytest.mark.parametrize(
-    ("content_type", "expected"),
-    [
-        (None, 201),
-        ("", 201),
-        ("application/json", 201),
-        ("Application/JSON; Charset=UTF-8", 201),
-        ("application/json; charset=utf8", 201),
-        ("application/vnd.api+json", 201),
-        ("application/json; charset=utf-16", 415),
-        ("application/json; charset*=utf-8''latin1", 415),
-        ("text/plain", 415),
-        ("text/json", 415),
-        ("application/x-ndjson", 415),
-        ("application/x-www-form-urlencoded", 415),
-        ("multipart/form-data; boundary=x", 415),
-        ("nonsense", 415),
-        (";;;", 415),
-    ],
-)
-async def test_content_types(publisher: httpx.AsyncClient, content_type: str | None, expected: int) -> None:
-    """JSON in UTF-8 is taken, and so is what is declared as nothing; all else is 415."""
-    headers = {} if content_type is None else {"Content-Type": content_type}
-    answer = await publisher.post("/events", content=with_data(b"{}"), headers=headers)
+CONTENT_TYPES = [
+    (None, 201),
+    ("", 201),
+    ("application/json", 201),
+    ("Application/JSON; Charset=UTF-8", 201),
+    ("application/json; charset=utf8", 201),
+    ("application/vnd.api+json", 201),
+    ("application/json; charset=utf-16", 415),
+    ("application/json; charset*=utf-8''latin1", 415),
+    ("text/plain", 415),
+    ("text/json", 415),
+    ("application/x-ndjson", 415),
+    ("application/x-www-form-urlencoded", 415),
+    ("multipart/form-data; boundary=x", 415),
+    ("nonsense", 415),
+    (";;;", 415),
+]
 
-    assert expected == answer.status_code, answer.text
+
+async def test_content_types(publisher: httpx.AsyncClient) -> None:
+    """JSON in UTF-8 is taken, and so is what is declared as nothing; all else is 415."""
+    for number, (content_type, expected) in enumerate(CONTENT_TYPES):
+        headers = {} if content_type is None else {"Content-Type": content_type}
+        body = with_data(b"{}", PublisherEventId=f"{number}")
+
+        assert expected == (await publisher.post("/events", content=body, headers=headers)).status_code, content_type
 
 
 def data_of_size(size: int) -> bytes:
@@ -214,25 +218,45 @@ async def test_the_limit_of_data(publisher: httpx.AsyncClient) -> None:
     assert (413, "too_large") == (over.status_code, over.json()["code"])
 
 
-@pytest.mark.parametrize("is_chunked", [False, True])
-async def test_the_limit_of_a_body(publisher: httpx.AsyncClient, is_chunked: bool) -> None:
+async def test_the_limit_of_a_body(publisher: httpx.AsyncClient) -> None:
     """A body of 1 MiB is read, one byte more is 413, declared or in chunks; the connection goes on."""
-    body = with_data(b"{}")
-    at_limit = b" " * (MIB - len(body)) + body
+    for is_chunked in (False, True):
+        body = with_data(b"{}", PublisherEventId=f"{is_chunked}")
 
-    async def post(content: bytes) -> httpx.Response:
-        return await publisher.post("/events", content=in_pieces(content) if is_chunked else content)
+        def padded(size: int, body: bytes = body, is_chunked: bool = is_chunked) -> Any:
+            content = b" " * (size - len(body)) + body
+            return in_pieces(content) if is_chunked else content
 
-    assert 201 == (await post(at_limit)).status_code
-    for size in (MIB + 1, 3 * MIB):
-        answer = await post(b" " * (size - len(body)) + body)
-        assert (413, "too_large") == (answer.status_code, answer.json()["code"])
+        assert 201 == (await publisher.post("/events", content=padded(MIB))).status_code
+        for size in (MIB + 1, 3 * MIB):
+            answer = await publisher.post("/events", content=padded(size))
+            assert (413, "too_large") == (answer.status_code, answer.json()["code"])
     assert 200 == (await publisher.get("/events")).status_code
 
 
-async def test_a_declared_length_alone_is_judged(hub_without_worker: RunningHub, publisher: httpx.AsyncClient) -> None:
+async def test_a_declared_length_alone_is_judged(hub_without_worker: RunningHub) -> None:
     """A body that is declared as too long is refused before it is sent."""
-    request = publisher.build_request("POST", "/events", headers={"Content-Length": str(10**15)}, content=b"{")
-    answer = await publisher.send(request)
+    url = httpx.URL(hub_without_worker.address)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    head = f"POST /events HTTP/1.1\r\nHost: hub\r\nX-API-Key: {ADMIN_KEY}\r\nContent-Length: {10**15}\r\n\r\n{{"
+    writer.write(head.encode())
 
-    assert 413 == answer.status_code
+    assert b"HTTP/1.1 413 " == (await asyncio.wait_for(reader.readline(), 5))[:13]
+    writer.close()
+
+
+async def test_a_body_that_breaks_off(hub_without_worker: RunningHub, caplog: pytest.LogCaptureFixture) -> None:
+    """A publisher that hangs up in the middle of its body is no failure of the hub, and nothing is stored."""
+    await hub_without_worker.make_program()
+    url = httpx.URL(hub_without_worker.address)
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    body = with_data(b"{}")
+    head = f"POST /events HTTP/1.1\r\nHost: hub\r\nX-API-Key: {ADMIN_KEY}\r\nContent-Length: {len(body) + 1}\r\n\r\n"
+    writer.write(head.encode() + body)
+    await writer.drain()
+    await asyncio.sleep(0.1)
+    writer.close()
+    await asyncio.sleep(0.1)
+
+    assert [] == (await hub_without_worker.client.get("/events?ProgramId=NURSES")).json()["Items"]
+    assert [] == [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]

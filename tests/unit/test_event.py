@@ -172,7 +172,9 @@ DIFFERENT = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other", "is_same"), [(*pair, True) for pair in SAME] + [(*p, False) for p in DIFFERENT])
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"), [(*pair, True) for pair in SAME] + [(*p, False) for p in DIFFERENT]
+)
 def test_data_are_compared_as_json(one: str, other: str, is_same: bool) -> None:
     """Data are equal as JSON values, numbers as exact decimals, whatever their spelling."""
     assert is_same == (with_data(one).content_hash() == with_data(other).content_hash())

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from learning_hub.model.errors import InvalidFields
 from learning_hub.model.feed import BEGINNING, Position, read_cursor, write_cursor
 
-POSITIONS = st.builds(
-    Position, st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1)
-)
+POSITIONS = st.builds(Position, st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
 
 
 @given(POSITIONS)

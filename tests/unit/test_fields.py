@@ -196,7 +196,9 @@ JSON_VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["Text", "Kind", "Count", "IsOn", "Part", "Names", "Data", "Other"]), JSON_VALUES))
+@given(
+    st.dictionaries(st.sampled_from(["Text", "Kind", "Count", "IsOn", "Part", "Names", "Data", "Other"]), JSON_VALUES)
+)
 def test_no_values_break_the_reader(body: dict[str, Any]) -> None:
     """Fields of any type are taken or named; none is let through with a wrong type."""
     try:

@@ -87,7 +87,9 @@ def test_program_ids(text: str) -> None:
     assert is_id(text)
 
 
-@pytest.mark.parametrize("text", ["", "A" * 26, "_A", ".A", "-A", "A B", "A\n", "\nA", "A\0", "Ä", "A/B", "A:B", "*", "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "A" * 26, "_A", ".A", "-A", "A B", "A\n", "\nA", "A\0", "Ä", "A/B", "A:B", "*", "٣"]
+)
 def test_no_program_ids(text: str) -> None:
     """Anything else is none, with a line feed at its end neither."""
     assert not is_id(text)

@@ -88,7 +88,9 @@ def test_finer_fractions_are_cut(text: str, expected: str) -> None:
     assert expected == written(read(text))
 
 
-@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59-23:59"])
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59-23:59"]
+)
 def test_offsets_at_the_edges(text: str) -> None:
     """An offset that leads out of the years 1 to 9999 is refused with this reason."""
     assert OUT_OF_RANGE == fault_of(text)

@@ -1,0 +1,213 @@
+"""The demo from outside: what it shows, what it leaves behind, how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import httpx
+import msgspec
+import psutil
+import pytest
+
+from learning_hub.cli import demo_story as story
+from learning_hub.model.event import read_event
+
+DEMO = [sys.executable, "-m", "learning_hub", "demo"]
+SECONDS = 90
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for the demo's temporary ones; short, because PostgreSQL's socket is in it."""
+    folder = Path(tempfile.mkdtemp(prefix="demo-test-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def environment(temporary: Path) -> dict[str, str]:
+    """As of a person who has a hub of their own, which is none of the demo's business."""
+    return {
+        **os.environ,
+        "TMPDIR": str(temporary),
+        "LEARNING_HUB_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere",
+        "COLUMNS": "80",
+    }
+
+
+def test_the_demo_tells_where_each_event_went_and_ends_with_0(environment: dict[str, str], temporary: Path) -> None:
+    """`demo --once` shows for each of a dozen events what was sent and what iMIS holds, or why not; all arrived."""
+    told = _run([*DEMO, "--once"], environment)
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert len(re.findall(r"EventId +E:NURSES-[0-9a-f-]{36}\n", told.stdout)) == 12
+    assert len(re.findall(r"bucket +NURSES-LB-\d{8}\n", told.stdout)) == 12
+    for shown in (
+        "delivered as activity 880123 of contact 10042",
+        "delivered as the same activity 880123 of contact 10042",
+        "201, stored as revision 2",
+        "200, there already",
+        "skipped, category_off",
+        "parked, participant_not_found",
+        "parked, participant_ambiguous",
+        "parked, template_error",
+        "(at Online.Units)",
+        "iMIS has no active contact with the e-mail address",
+        "EFFECTIVE_DATE  2024-08-03 21:43:58.000  2024-08-03T21:43:58",
+        "iMIS holds 6 activities and 5 panel rows",
+    ):
+        assert shown in told.stdout
+    assert told.stderr == ""
+
+
+def test_the_demo_reads_well_in_a_pipe_of_80_columns(environment: dict[str, str]) -> None:
+    """No line but those to copy is longer than 80 characters, none ends in blanks, and there are no colours."""
+    told = _run([*DEMO, "--once"], environment)
+
+    lines = told.stdout.splitlines()
+    assert [line for line in lines if len(line) > 80 and "curl" not in line] == []
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert "\x1b" not in told.stdout
+
+
+def test_the_demo_leaves_nothing_behind(environment: dict[str, str], temporary: Path) -> None:
+    """When it has ended, its folder is removed and none of its programs runs."""
+    _run([*DEMO, "--once"], environment)
+
+    assert list(temporary.iterdir()) == []
+    assert _programs_of(temporary) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_stays_up_until_it_is_stopped(
+    environment: dict[str, str], temporary: Path, number: signal.Signals
+) -> None:
+    """Without --once the hub and iMIS answer until Ctrl-C or SIGTERM; then all of it ends within seconds, with 0."""
+    process = subprocess.Popen(DEMO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        told = _read_until(process, "Stop it with Ctrl-C")
+        hub = _found(r"API explained +(\S+)/schema", told)
+        imis = _found(r"inside iMIS +(\S+)", told)
+        key = _found(r"admin key +(\S+)", told)
+        headers = {"X-API-Key": key}
+        parked = httpx.get(f"{hub}/deliveries?State=parked", headers=headers, trust_env=False).json()["Items"]
+        page = httpx.get(imis, trust_env=False)
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=15)
+    finally:
+        process.kill()
+
+    assert {delivery["Code"] for delivery in parked} == {"participant_ambiguous", "template_error"}
+    assert "Robin" in page.text
+    assert process.returncode == 0, rest + errors
+    assert list(temporary.iterdir()) == []
+    assert _programs_of(temporary) == []
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{hub}/health/live", trust_env=False)
+
+
+def test_ctrl_c_while_starting_leaves_nothing_behind(environment: dict[str, str], temporary: Path) -> None:
+    """Interrupted before anything is up, it ends with 0 as well and cleans up."""
+    process = subprocess.Popen(DEMO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _read_until(process, "Starting")
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert list(temporary.iterdir()) == []
+    assert _programs_of(temporary) == []
+
+
+def test_the_demo_ends_with_1_when_something_is_not_in_imis_as_it_should_be(environment: dict[str, str]) -> None:
+    """Values in iMIS that are not those that were meant are told in a sentence, and the exit status is 1."""
+    code = (
+        "import sys\n"
+        "from learning_hub.cli import demo, demo_story as story\n"
+        "first = story.STORY[0]\n"
+        "wrong = story._both('10042', 'FIRE-201', 'Fire safety refresher', '2026-11-20T15:20:00', '9.99', 'CPD')\n"
+        "story.STORY = (story.msgspec.structs.replace(first, expected=wrong), story.STORY[7])\n"
+        "sys.exit(demo.run_demo(True))\n"
+    )
+    told = _run([sys.executable, "-c", code], environment)
+
+    assert told.returncode == 1
+    said = " ".join(told.stdout.split())
+    assert "Event 1 at topclass-activities: iMIS holds activity 880123 of contact 10042 with another UNITS." in said
+
+
+def test_a_demo_that_cannot_start_says_so_in_one_sentence(environment: dict[str, str], temporary: Path) -> None:
+    """What keeps a program from starting is told on stderr without a traceback, and the exit status is 1."""
+    code = (
+        "import sys\n"
+        "from learning_hub.cli import demo, demo_world\n"
+        "demo_world.START_SECONDS = 0\n"
+        "sys.exit(demo.run_demo(True))\n"
+    )
+    told = _run([sys.executable, "-c", code], environment)
+
+    assert told.returncode == 1
+    assert re.fullmatch(r"The sandbox iMIS did not start within 0 seconds\. .+\n", told.stderr)
+    assert list(temporary.iterdir()) == []
+
+
+def test_every_sample_is_an_event_that_a_publisher_may_send() -> None:
+    """The files of the samples are bodies of POST /events, and each has its part in the story."""
+    folder = resources.files("learning_hub.cli") / "samples"
+    files = sorted(Path(str(file)).stem for file in folder.iterdir())
+
+    for chapter in story.STORY:
+        event = read_event(msgspec.json.decode(chapter.body(), type=dict[str, msgspec.Raw]), max_data_bytes=10_000)
+        assert event.publisher_program_id == story.PROGRAM
+        assert event.publisher_participant_id.endswith("@example.org")
+    assert files == sorted({chapter.sample for chapter in story.STORY})
+
+
+def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=SECONDS, check=False
+    )
+
+
+def _read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What *process* prints, up to the line with *text*."""
+    assert process.stdout
+    told = ""
+    deadline = time.monotonic() + SECONDS
+    while text not in told:
+        ready, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+        line = process.stdout.readline() if ready else ""
+        assert line, f"{text!r} was not printed, but:\n{told}"
+        told += line
+    return told
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match, text
+    return match[1]
+
+
+def _programs_of(folder: Path) -> list[str]:
+    """Command lines of running programs that have to do with *folder*."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            about = [*process.cmdline(), process.environ().get("TMPDIR", "")]
+        except (psutil.Error, OSError):
+            continue
+        if process.pid != os.getpid() and any(str(folder) in text for text in about):
+            found.append(" ".join(process.cmdline()))
+    return found

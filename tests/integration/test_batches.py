@@ -1,0 +1,132 @@
+"""Many events in one request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from dirty_equals import IsPartialDict
+from factories import an_event_body
+from running import RunningHub
+
+LINES = {"Content-Type": "application/x-ndjson"}
+
+
+@pytest.fixture
+async def publisher(hub_without_worker: RunningHub) -> httpx.AsyncClient:
+    """A client that may publish and read for NURSES, which exists beside DOCTORS."""
+    await hub_without_worker.make_program()
+    await hub_without_worker.make_program("DOCTORS")
+    return await hub_without_worker.caller("publish", "read", programs=["NURSES"])
+
+
+def event(number: int, **changes: Any) -> bytes:
+    return json.dumps(an_event_body(PublisherEventId=f"{number}", **changes)).encode()
+
+
+async def results(client: httpx.AsyncClient, content: bytes, *, lines: bool = False) -> list[dict[str, Any]]:
+    answer = await client.post("/events/batch", content=content, headers=LINES if lines else {})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["Results"]
+    assert list(range(len(found))) == [result["Index"] for result in found]
+    return list(found)
+
+
+async def feed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
+    return list((await client.get("/events?ProgramId=NURSES&Limit=1000")).json()["Items"])
+
+
+MIXED = [
+    event(1),
+    event(2, EventType="X", EventStartUtc=None),
+    event(3, PublisherProgramId="DOCTORS"),
+    event(1),
+    event(1, EventEndUtc=None),
+    b"[]",
+    b"17",
+    event(4, PublisherEventData={"a": "x" * 256 * 1024}),
+    event(5).replace(b"FIRE-201", b"\\ud800"),
+    event(6).replace(b'"FIRE-201"', b"[" * 5000 + b"]" * 5000),
+    event(7).replace(b'"FIRE-201"', b"1.30"),
+]
+STATUSES = [201, 400, 403, 200, 201, 400, 400, 413, 400, 400, 201]
+
+
+@pytest.mark.parametrize("lines", [False, True])
+async def test_each_by_itself(publisher: httpx.AsyncClient, lines: bool) -> None:
+    """Each event is answered as it would be alone, in order, and a bad one does not stop the others."""
+    content = b"\r\n".join(MIXED) + b"\n\n" if lines else b"[" + b" ,".join(MIXED) + b"]"
+    found = await results(publisher, content, lines=lines)
+    entries = await feed(publisher)
+
+    assert STATUSES == [result["Status"] for result in found]
+    assert ["1", "1", "7"] == [entry["PublisherEventId"] for entry in entries]
+    assert [1, 2, 1] == [entry["Revision"] for entry in entries]
+    assert found[0]["EventId"] == found[3]["EventId"] == entries[0]["EventId"]
+    for result in found:
+        if result["Status"] in (200, 201):
+            assert {"Index", "Status", "EventId", "Location"} == set(result)
+            assert f"/events/{result['EventId']}" == result["Location"]
+        else:
+            assert {"Index", "Status", "Problem"} == set(result)
+            assert IsPartialDict(status=result["Status"], instance="/events/batch") == result["Problem"]
+    assert ["EventType", "EventStartUtc"] == [error["field"] for error in found[1]["Problem"]["errors"]]
+    assert ["PublisherEventData.Activity Code"] == [error["field"] for error in found[8]["Problem"]["errors"]]
+
+
+async def test_bad_lines(publisher: httpx.AsyncClient) -> None:
+    """A bad line of JSON Lines is refused alone; an array that is not well-formed is refused whole."""
+    bad = [b"{", b"\xff\xfe", event(2)[:-1], event(3) + event(4), b"{'a':1}"]
+    found = await results(publisher, b"\n".join([event(1), *bad, event(9)]), lines=True)
+    whole = [
+        await publisher.post("/events/batch", content=content)
+        for content in (b"[" + event(5) + b",{]", b"[" + event(5), b"", b"{}", b"[" + event(5) + b',"\xff"]', event(5))
+    ]
+
+    assert [201, *[400] * len(bad), 201] == [result["Status"] for result in found]
+    assert {(400, "malformed_json")} == {(answer.status_code, answer.json()["code"]) for answer in whole}
+    assert ["1", "9"] == [entry["PublisherEventId"] for entry in await feed(publisher)]
+
+
+async def test_an_empty_batch(publisher: httpx.AsyncClient) -> None:
+    """A batch of nothing has no results."""
+    assert [] == await results(publisher, b"[]")
+    assert [] == await results(publisher, b"\n \n", lines=True)
+
+
+async def test_limits(publisher: httpx.AsyncClient) -> None:
+    """More than 10,000 events or 16 MiB are 413, and nothing of them is stored."""
+    too_many = await publisher.post("/events/batch", content=b"[" + b",".join([b"{}"] * 10_001) + b"]")
+    too_many_lines = await publisher.post("/events/batch", content=b"{}\n" * 10_001, headers=LINES)
+    too_long = await publisher.post("/events/batch", content=b"[" + b" " * 16 * 1024 * 1024 + b"]")
+    at_limit = await publisher.post("/events/batch", content=b"[" + b" " * (16 * 1024 * 1024 - 2) + b"]")
+
+    assert [413, 413, 413, 200] == [a.status_code for a in (too_many, too_many_lines, too_long, at_limit)]
+
+
+async def test_order_within_a_source(publisher: httpx.AsyncClient) -> None:
+    """Contents of one source in one batch become its revisions in the order of the batch."""
+    found = await results(publisher, b"\n".join(event(1, PublisherEventData={"n": n}) for n in range(40)), lines=True)
+    entries = await feed(publisher)
+
+    assert [entry["EventId"] for entry in entries] == [result["EventId"] for result in found]
+    assert [(n + 1, {"n": n}) for n in range(40)] == [(e["Revision"], e["PublisherEventData"]) for e in entries]
+
+
+async def test_a_large_batch(publisher: httpx.AsyncClient) -> None:
+    """Thousands of events in one batch are stored, each once, while others are answered in between."""
+    content = b"\n".join(event(number) for number in range(2000))
+    first = await results(publisher, content, lines=True)
+    again = await results(publisher, content, lines=True)
+
+    assert {201} == {result["Status"] for result in first}
+    assert [(200, result["EventId"]) for result in first] == [(result["Status"], result["EventId"]) for result in again]
+
+
+async def test_media_types(publisher: httpx.AsyncClient) -> None:
+    """A batch is an array of JSON or JSON Lines; anything else is 415."""
+    answer = await publisher.post("/events/batch", content=b"[]", headers={"Content-Type": "text/csv"})
+
+    assert 415 == answer.status_code

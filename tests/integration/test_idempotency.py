@@ -1,0 +1,117 @@
+"""Idempotency-Key: the same key again is answered as the first time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from factories import an_event_body
+from running import RunningHub
+
+
+@pytest.fixture
+async def publisher(hub_without_worker: RunningHub) -> httpx.AsyncClient:
+    """A client that may publish and read for NURSES and DOCTORS."""
+    await hub_without_worker.make_program()
+    await hub_without_worker.make_program("DOCTORS")
+    return await hub_without_worker.caller("publish", "read", programs=["NURSES", "DOCTORS"])
+
+
+async def post(client: httpx.AsyncClient, key: str | bytes | None, **changes: Any) -> tuple[int, str]:
+    """Publish with a key; returns the status and the Location, or the code of the problem."""
+    headers = {} if key is None else {"Idempotency-Key": key}
+    answer = await client.post("/events", json=an_event_body(**changes), headers=headers)
+    return answer.status_code, answer.headers.get("Location") or answer.json()["code"]
+
+
+async def count(client: httpx.AsyncClient) -> int:
+    return len((await client.get("/events?ProgramId=NURSES&Limit=1000")).json()["Items"])
+
+
+async def test_as_the_first_time(publisher: httpx.AsyncClient) -> None:
+    """A key is answered 201 with the first Location again, whatever came between: revisions, withdrawals, archiving."""
+    first = await post(publisher, "k1")
+    assert first == await post(publisher, "k1")
+    second = await post(publisher, None, EventEndUtc=None)
+    assert first == await post(publisher, "k1")
+    await publisher.delete(second[1])
+    assert first == await post(publisher, "k1")
+
+    assert 201 == first[0]
+    assert 3 == await count(publisher)
+
+
+async def test_a_first_answer_of_200_stays(publisher: httpx.AsyncClient) -> None:
+    """A key that was first answered 200 is answered so again, with the same Location, after a revision as well."""
+    stored = await post(publisher, None)
+    same = await post(publisher, "k")
+    revision = await post(publisher, None, EventEndUtc=None)
+
+    assert (200, stored[1]) == same == await post(publisher, "k")
+    assert 201 == revision[0]
+
+
+async def test_an_event_that_overtakes_itself(publisher: httpx.AsyncClient) -> None:
+    """A late repetition of an earlier revision with its key stores nothing; without the key it would be a revision."""
+    earlier = await post(publisher, "k1")
+    await post(publisher, "k2", EventEndUtc=None)
+
+    assert earlier == await post(publisher, "k1")
+    assert 2 == await count(publisher)
+
+
+async def test_other_content(publisher: httpx.AsyncClient) -> None:
+    """The same key with other content, or of another source, is 409 and stores nothing."""
+    await post(publisher, "k")
+
+    assert (409, "idempotency_key_reused") == await post(publisher, "k", EventEndUtc=None)
+    assert (409, "idempotency_key_reused") == await post(publisher, "k", PublisherEventId="AI:1235")
+    assert (409, "idempotency_key_reused") == await post(publisher, "k", EventType="AI_STARTED")
+    assert 1 == await count(publisher)
+
+
+async def test_equal_content(publisher: httpx.AsyncClient) -> None:
+    """Content that is spelled differently and equal is the same content to a key as well."""
+    first = await post(publisher, "k")
+
+    assert first == await post(publisher, "k", EventStartUtc="2026-11-20T09:00:00-05:00")
+
+
+async def test_a_key_is_of_one_program(publisher: httpx.AsyncClient) -> None:
+    """Another Program's publisher may use the same key."""
+    await post(publisher, "k")
+
+    assert 201 == (await post(publisher, "k", PublisherProgramId="DOCTORS"))[0]
+
+
+async def test_a_refused_event_leaves_its_key_free(publisher: httpx.AsyncClient) -> None:
+    """A key whose event was refused can be used with the mended one."""
+    assert 400 == (await post(publisher, "k", EventType="X"))[0]
+    assert 201 == (await post(publisher, "k"))[0]
+
+
+async def test_lengths(publisher: httpx.AsyncClient) -> None:
+    """A key has 1 to 200 characters of any kind; one with more, or with none, is 400 and stores nothing."""
+    assert (400, "invalid_fields") == await post(publisher, "x" * 201)
+    assert (400, "invalid_fields") == await post(publisher, "")
+    assert 0 == await count(publisher)
+    assert 201 == (await post(publisher, "x" * 200))[0]
+    assert 201 == (await post(publisher, "é' OR 1=1 --\t\xff".encode("latin-1"), PublisherEventId="2"))[0]
+
+
+async def test_many_at_once(publisher: httpx.AsyncClient) -> None:
+    """One key sent many times at once is answered 201 with one Location each time, and one event results."""
+    answers = await asyncio.gather(*[post(publisher, "k") for _ in range(30)])
+
+    assert {(201, answers[0][1])} == set(answers)
+    assert 1 == await count(publisher)
+
+
+async def test_many_contents_at_once(publisher: httpx.AsyncClient) -> None:
+    """Of many contents sent at once under one key exactly one is stored; the others are 409."""
+    answers = await asyncio.gather(*[post(publisher, "k", PublisherEventId=f"{number}") for number in range(30)])
+
+    assert [201] + [409] * 29 == sorted(status for status, _ in answers)
+    assert 1 == await count(publisher)
