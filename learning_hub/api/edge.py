@@ -20,6 +20,7 @@ import msgspec
 from learning_hub.api.keyring import Keyring
 from learning_hub.api.problems import MEDIA_TYPE, answer_for
 from learning_hub.api.rate import RateLimiter
+from learning_hub.metrics import REQUESTS
 from learning_hub.model.access import sent_key
 from learning_hub.model.ids import new_request_id
 
@@ -102,13 +103,17 @@ class _Exchange:
 
     def log(self) -> None:
         caller = self._scope["state"].get("caller")
+        method = "HEAD" if self.is_head else self._scope["method"]
+        known = self._scope.get("path_template") or "-"
+        seconds = time.perf_counter() - self._began
+        REQUESTS.labels(method if known != "-" else "-", known, self._status).observe(seconds)
         log.info(
             "request",
             extra={
-                "method": "HEAD" if self.is_head else self._scope["method"],
-                "route": self._scope.get("path_template") or "-",
+                "method": method,
+                "route": known,
                 "status": self._status,
-                "milliseconds": round((time.perf_counter() - self._began) * 1000, 1),
+                "milliseconds": round(seconds * 1000, 1),
                 "key_id": caller.key_id if caller else None,
                 "request_id": self.request_id.decode(),
             },

@@ -6,7 +6,9 @@ import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.metrics import DELIVERIES_OPEN
 from learning_hub.model.errors import Unavailable
+from learning_hub.store import deliveries
 
 
 class Health(msgspec.Struct, frozen=True, rename="pascal"):
@@ -61,7 +63,10 @@ async def get_readiness(call: Call) -> Reply:
         answers=(Answer(status=200, meaning="Metrics of this process, as text."),),
     )
 )
-async def get_metrics(_call: Call) -> Reply:
+async def get_metrics(call: Call) -> Reply:
+    open_now = await deliveries.count_open(call.hub.database)
+    for state in ("waiting", "sending", "retrying", "parked"):
+        DELIVERIES_OPEN.labels(state).set(open_now.get(state, 0))
     return Reply(body=generate_latest(), media_type=CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8"))
 
 

@@ -75,19 +75,20 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
         return (resources.files("learning_hub.cli") / "samples" / f"{self.sample}.json").read_bytes()
 
 
-def _activity(party_id: str, *values: str | None, columns: Mapping[str, str] = ACTIVITY_COLUMNS) -> Expected:
-    return Expected(state="delivered", party_id=party_id, values=dict(zip(columns.values(), values, strict=True)))
+def _delivered(subscription_id: str, party_id: str, values: tuple[str | None, ...]) -> Expected:
+    columns = COLUMNS[subscription_id].values()
+    return Expected(state="delivered", party_id=party_id, values=dict(zip(columns, values, strict=True)))
 
 
-def _row(party_id: str, *values: str | None) -> Expected:
-    return Expected(state="delivered", party_id=party_id, values=dict(zip(PANEL_COLUMNS.values(), values, strict=True)))
+def _at(subscription_id: str, party_id: str, *values: str | None) -> dict[str, Expected]:
+    return {subscription_id: _delivered(subscription_id, party_id, values)}
 
 
-def _both(party_id: str, *values: str | None) -> dict[str, Expected]:
-    return {ACTIVITIES: _activity(party_id, *values), PANEL: _row(party_id, *values)}
+def _at_both(party_id: str, *values: str | None) -> dict[str, Expected]:
+    return {name: _delivered(name, party_id, values) for name in (ACTIVITIES, PANEL)}
 
 
-def _at_both(state: State, code: str) -> dict[str, Expected]:
+def _not_delivered(state: State, code: str) -> dict[str, Expected]:
     return {name: Expected(state=state, code=code) for name in (ACTIVITIES, PANEL)}
 
 
@@ -96,25 +97,29 @@ STORY = (
         sample="01-online-course",
         title="Robin Vale completes an online course",
         note="The everyday case: one event, two subscriptions, two records in iMIS.",
-        expected=_both(seeds.ROBIN.party_id, "FIRE-201", "Fire safety refresher", "2026-11-20T15:20:00", "1.30", "CPD"),
+        expected=_at_both(
+            seeds.ROBIN.party_id, "FIRE-201", "Fire safety refresher", "2026-11-20T15:20:00", "1.30", "CPD"
+        ),
     ),
     Chapter(
         sample="02-classroom-training",
         title="Amara Okafor attends a training in a classroom (ILT)",
         note="Another category of event has a template of its own.",
-        expected=_both(seeds.AMARA.party_id, "CPR-110", "Resuscitation, hands on", "2026-11-19T16:00:00", "4.0", "CPD"),
+        expected=_at_both(
+            seeds.AMARA.party_id, "CPR-110", "Resuscitation, hands on", "2026-11-19T16:00:00", "4.0", "CPD"
+        ),
     ),
     Chapter(
         sample="03-test-in-progress",
         title="Jun Takeda begins a test",
         note="Tests in progress go to the panel only.",
-        expected={PANEL: _row(seeds.JUN.party_id, "PUMP-310", "Infusion pumps, final test", None, None, None)},
+        expected=_at(PANEL, seeds.JUN.party_id, "PUMP-310", "Infusion pumps, final test", None, None, None),
     ),
     Chapter(
         sample="04-test-passed",
         title="Jun Takeda passes that test",
         note="It concerns the same source record, so the panel keeps one row of it: the hub updates it.",
-        expected=_both(
+        expected=_at_both(
             seeds.JUN.party_id, "PUMP-310", "Infusion pumps, final test", "2026-11-20T10:15:00", "2.0", "CPD"
         ),
     ),
@@ -123,64 +128,72 @@ STORY = (
         title="Elif O'Hara finishes a learning plan",
         note="No credits were awarded and no date given: the template sends nulls, and the day the event ended.",
         expected={
-            ACTIVITIES: _activity(
-                seeds.ELIF.party_id, "ONB-26", "Onboarding of new nurses", "2026-11-18T17:00:00", None, None
+            **_at(
+                ACTIVITIES,
+                seeds.ELIF.party_id,
+                "ONB-26",
+                "Onboarding of new nurses",
+                "2026-11-18T17:00:00",
+                None,
+                None,
             ),
-            PANEL: _row(seeds.ELIF.party_id, "ONB-26", "Onboarding of new nurses", None, None, None),
+            **_at(PANEL, seeds.ELIF.party_id, "ONB-26", "Onboarding of new nurses", None, None, None),
         },
     ),
     Chapter(
         sample="06-learningbuilder",
         title="Priya Nair's contact hours are approved in LearningBuilder",
         note="Another publisher with quite other data; its template makes the same kind of activity of them.",
-        expected={
-            LEARNING_BUILDER: _activity(
-                seeds.PRIYA.party_id,
-                "A0099999",
-                "Reduction of Pain in a Medical Unit",
-                "2024-08-03T21:43:58",
-                "1.30",
-                "Medical-Surgical",
-                columns=LEARNING_BUILDER_COLUMNS,
-            )
-        },
+        expected=_at(
+            LEARNING_BUILDER,
+            seeds.PRIYA.party_id,
+            "A0099999",
+            "Reduction of Pain in a Medical Unit",
+            "2024-08-03T21:43:58",
+            "1.30",
+            "Medical-Surgical",
+        ),
     ),
     Chapter(
         sample="07-external-training",
         title="Lena Hartmann reports external training",
         note="Its category is switched off on purpose: known to the hub, not sent.",
-        expected=_at_both("skipped", "category_off"),
+        expected=_not_delivered("skipped", "category_off"),
     ),
     Chapter(
         sample="08-nobody-in-imis",
         title="Kim Ferrer completes a course, and iMIS does not know Kim",
         note="Nothing is guessed: the delivery is parked until a person has settled it.",
-        expected=_at_both("parked", "participant_not_found"),
+        expected=_not_delivered("parked", "participant_not_found"),
     ),
     Chapter(
         sample="09-shared-address",
         title="Somebody at a shared e-mail address completes a course",
         note="Two contacts have this address, and the hub does not choose between them.",
-        expected=_at_both("parked", "participant_ambiguous"),
+        expected=_not_delivered("parked", "participant_ambiguous"),
     ),
     Chapter(
         sample="10-credits-in-words",
         title='Mateo Cruz gets "two" credits',
         note="The template wants a number, and says where it found none.",
-        expected=_at_both("parked", "template_error"),
+        expected=_not_delivered("parked", "template_error"),
     ),
     Chapter(
         sample="11-credits-corrected",
         title="Robin Vale's credits are corrected from 1.30 to 1.50",
         note="The same source with other content is the next revision: the same records in iMIS are updated.",
-        expected=_both(seeds.ROBIN.party_id, "FIRE-201", "Fire safety refresher", "2026-11-20T15:20:00", "1.50", "CPD"),
+        expected=_at_both(
+            seeds.ROBIN.party_id, "FIRE-201", "Fire safety refresher", "2026-11-20T15:20:00", "1.50", "CPD"
+        ),
     ),
     Chapter(
         sample="02-classroom-training",
         title="TopClass sends Amara Okafor's training once more",
         note="The answer is 200 and names the event that is there already: nothing is stored, nothing doubled.",
         answer=200,
-        expected=_both(seeds.AMARA.party_id, "CPR-110", "Resuscitation, hands on", "2026-11-19T16:00:00", "4.0", "CPD"),
+        expected=_at_both(
+            seeds.AMARA.party_id, "CPR-110", "Resuscitation, hands on", "2026-11-19T16:00:00", "4.0", "CPD"
+        ),
     ),
 )
 
@@ -195,4 +208,4 @@ MENDED_VALUES = ("HYG-120", "Hand hygiene", "2026-11-20T11:30:00", "0.5", "CPD")
 
 def mended(party_id: str) -> dict[str, Expected]:
     """What should stand at iMIS for the mended event, with its new contact."""
-    return _both(party_id, *MENDED_VALUES)
+    return _at_both(party_id, *MENDED_VALUES)

@@ -17,6 +17,7 @@ from learning_hub.deliver.journal import AttemptJournal
 from learning_hub.deliver.neighbours import Neighbours
 from learning_hub.deliver.participants import Participants
 from learning_hub.deliver.payloads import NotSent, Payloads
+from learning_hub.metrics import DELIVERIES_SETTLED
 from learning_hub.model import clock
 from learning_hub.model.delivery import Claimed, Settlement
 from learning_hub.model.errors import LearningHubError, TemplateError, Unavailable
@@ -212,6 +213,7 @@ class Worker:
                 await asyncio.sleep(SETTLE_AGAIN_SECONDS)
             else:
                 self._log(claimed, settlement, is_ours=is_ours)
+                DELIVERIES_SETTLED.labels(claimed.subscriber_id, settlement.state, settlement.code or "").inc()
                 self._bells.ring(self._bells.settled)
                 return
 

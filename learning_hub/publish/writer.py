@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 
+from learning_hub.metrics import EVENTS_IN_COMMIT, EVENTS_PUBLISHED
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, LearningHubError, Unavailable
 from learning_hub.model.event import LatestEntry, NewEvent, SourceKey, Verdict, judge
@@ -154,9 +155,11 @@ class Writer:
         # Committed: only now may anybody be told.
         for submission, published in outcome.answers:
             submission.answer(published)
+            EVENTS_PUBLISHED.labels(published.status).inc()
         for submission, error in outcome.failures:
             submission.fail(error)
         if outcome.stored:
+            EVENTS_IN_COMMIT.observe(outcome.stored)
             self._bells.ring(self._bells.feed)
         return outcome.lost, outcome.deferred
 

@@ -63,6 +63,11 @@ async def attempts(database: Database, key: DeliveryKey) -> tuple[list[Attempt],
     return [_attempt(row) for row in rows], _raw(payloads[-1] if payloads else None)
 
 
+async def count_open(database: Database) -> dict[str, int]:
+    """How many deliveries are waiting, sending, retrying and parked; states without any are left out."""
+    return {row["state"]: row["deliveries"] for row in await database.fetch(queries.count_open)}
+
+
 async def requeue(
     connection: Connection, wanted: DeliveryFilter, *, only: Sequence[DeliveryKey] | None = None, limit: int
 ) -> list[Delivery]:

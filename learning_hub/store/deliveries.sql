@@ -86,3 +86,9 @@ RETURNING *
 -- Delivery $1/$2 may go out now, even if its subscription is stopped.
 UPDATE delivery SET held = false, due_utc = now()
  WHERE program_id = $1::text AND delivery_uuid = $2::uuid AND state IN ('waiting', 'retrying')
+
+-- name: count_open
+-- How many deliveries are not settled, by state.
+SELECT state, count(*) AS deliveries FROM delivery
+ WHERE state IN ('waiting', 'sending', 'retrying', 'parked')
+ GROUP BY state

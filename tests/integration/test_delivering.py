@@ -255,3 +255,18 @@ class TestWithoutPatience:
             found = (await client.get("/_sandbox/requests", params={"Path": "/token"})).json()
         assert len(found["Items"]) == 1
         assert len(await imis_hub.activities()) == 10
+
+
+async def test_metrics_tell_what_is_open_and_what_was_settled(imis_hub: ImisHub) -> None:
+    """The metrics count published events, settled tries, and the deliveries that wait for a person."""
+    await imis_hub.set_up()
+    await imis_hub.delivered(await imis_hub.publish())
+    await imis_hub.settled(
+        await imis_hub.publish(PublisherEventId="AI:2", PublisherParticipantId="nobody@example.org"), "parked"
+    )
+    text = (await imis_hub.client.get("/metrics")).text
+    assert 'learning_hub_deliveries_open{state="parked"} 1.0' in text
+    assert 'learning_hub_deliveries_settled_total{code="",state="delivered",subscriber="imis"}' in text
+    assert 'learning_hub_events_published_total{status="stored"}' in text
+    assert 'route="/events"' in text
+    assert "example.org" not in text

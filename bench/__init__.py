@@ -1,0 +1,1 @@
+"""Measurements of the hub; see docs/explanation and `make bench`."""

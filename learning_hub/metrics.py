@@ -1,0 +1,35 @@
+"""
+What a process counts, for Prometheus. docs/reference/events-and-metrics.md explains each.
+
+With several processes each counts for itself: scrape each process, or read the gauges, which come from the database.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+REQUESTS = Histogram(
+    "learning_hub_request_seconds",
+    "Time to answer a request, by method, route and status.",
+    ["method", "route", "status"],
+)
+EVENTS_PUBLISHED = Counter(
+    "learning_hub_events_published_total",
+    "Events that were published: stored, or the same as one that is there already.",
+    ["status"],
+)
+EVENTS_IN_COMMIT = Histogram(
+    "learning_hub_events_in_commit",
+    "Events that were written together.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+)
+DELIVERIES_SETTLED = Counter(
+    "learning_hub_deliveries_settled_total",
+    "Tries that ended, by what became of the delivery and why.",
+    ["subscriber", "state", "code"],
+)
+DELIVERIES_OPEN = Gauge(
+    "learning_hub_deliveries_open",
+    "Deliveries that are not settled, over all processes.",
+    ["state"],
+)

@@ -1,0 +1,197 @@
+"""Hub processes that are killed in the midst of sending: nothing is lost, and at iMIS nothing is doubled."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+from factories import an_event_body
+from running import ADMIN_KEY
+
+from learning_hub.sandbox import RunningSandbox, running_sandbox
+
+EVENTS = 120
+SECONDS = 80
+PEOPLE = ("robin.vale@example.org", "amara.okafor@example.org", "jun.takeda@example.org", "lena.hartmann@example.org")
+ACTIVITY = {"ActivityType": "TCLEARNING", "Source": "TopClass", "Subtype": "{{ event.PublisherEventId }}"}
+ROW = {"CourseCode": "{{ event.PublisherEventId }}", "Course": "{{ data['Activity Title'] }}"}
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home for the embedded PostgreSQL; short, because its socket is in it."""
+    folder = Path(tempfile.mkdtemp(prefix="killed-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def imis() -> Iterator[RunningSandbox]:
+    """A sandbox that outlives the hubs."""
+    with running_sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def environment(home: Path) -> dict[str, str]:
+    """Of hubs that wait shortly for iMIS, so that leases are short as well."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("LEARNING_HUB_")},
+        "LEARNING_HUB_HOME": str(home),
+        "LEARNING_HUB_ADMIN_KEY": ADMIN_KEY,
+        "LEARNING_HUB_SECRET_KEYS": Fernet.generate_key().decode(),
+        "LEARNING_HUB_ALLOWED_PRIVATE_TARGETS": "127.0.0.1",
+        "LEARNING_HUB_SEND_TIMEOUT_SECONDS": "0.5",
+        "LEARNING_HUB_SETTLE_SECONDS": "2",
+        "LEARNING_HUB_RETRY_SECONDS": "2,2,2,2,2,2,2,2,2,2",
+    }
+
+
+def test_a_killed_hub_loses_nothing_and_doubles_nothing(environment: dict[str, str], imis: RunningSandbox) -> None:
+    """Killed thrice while it takes and sends, each event answered 201 is one activity and one row in the end."""
+    published: list[str] = []
+    for life in range(3):
+        with _Hub(environment) as hub:
+            if life == 0:
+                hub.set_up(imis)
+                _fault(imis, Fault="slow", Path="/api", Share=0.5, Seconds=0.1)
+            published += hub.publish(range(life * EVENTS // 3, (life + 1) * EVENTS // 3))
+            hub.wait_for_some(imis, at_least=6 * (life + 1))
+            hub.kill()
+
+    with _Hub(environment) as hub:
+        hub.wait_until_all_are("delivered", 2 * len(published))
+
+    state = _state(imis)
+    activities = Counter(one["Properties"]["PRODUCT_CODE"] for one in state["Activities"])
+    rows = Counter(row["CourseCode"] for row in state["Panels"]["TopClass_Learning"])
+    assert activities == Counter(published)
+    assert rows == Counter(published)
+
+
+def test_two_hubs_on_one_database_keep_to_the_subscribers_limit(
+    environment: dict[str, str], imis: RunningSandbox
+) -> None:
+    """Two processes that deliver together send no more at once than MaxConcurrency, and each event once."""
+    with _Hub(environment) as hub, _Hub(environment):
+        hub.set_up(imis, MaxConcurrency=1)
+        _fault(imis, Fault="slow", Path="/api", Share=0.3, Seconds=0.02)
+        published = hub.publish(range(30))
+        hub.wait_until_all_are("delivered", 2 * len(published))
+
+    with httpx.Client(base_url=imis.address, trust_env=False) as client:
+        requests = client.get("/_sandbox/requests").json()["Items"]
+    assert max(one["InFlight"] for one in requests) == 1
+    assert Counter(one["Properties"]["PRODUCT_CODE"] for one in _state(imis)["Activities"]) == Counter(published)
+
+
+class _Hub:
+    """`learning-hub serve` as a process, and a client with the admin key."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - our own program.
+            [sys.executable, "-m", "learning_hub", "serve", "--port", "0", "--json"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        address = json.loads(self._process.stdout.readline())["Address"]
+        self._client = httpx.Client(base_url=address, headers={"X-API-Key": ADMIN_KEY}, timeout=30, trust_env=False)
+
+    def __enter__(self) -> _Hub:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        self._process.wait(timeout=40)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def set_up(self, imis: RunningSandbox, **settings: Any) -> None:
+        """A Program, the sandbox, and two subscriptions: activities, and rows of a panel without a key column."""
+        common = {"SubscriberId": "imis", "ProgramId": "NURSES", "EventTypes": ["AI_COMP_SUCCESS"]}
+        subscriber = {
+            "Name": "iMIS",
+            "Connector": "imis",
+            "Settings": {
+                "BaseUrl": imis.address,
+                "TimeZone": "America/New_York",
+                "ParticipantLookup": "email",
+                "MaxConcurrency": 5,
+                **settings,
+            },
+            "Credentials": {"Username": imis.username, "Password": imis.password},
+        }
+        activities = {"Name": "Activities", "Target": {"Kind": "activity"}, "Templates": {"_default": ACTIVITY}}
+        panel = {"Kind": "panel", "Name": "TopClass_Learning", "KeyProperty": "RecordKey"}
+        rows = {"Name": "Rows", "Target": panel, "Templates": {"_default": ROW}}
+        for path, body in (
+            ("/programs/NURSES", {"Name": "Nurses"}),
+            ("/subscribers/imis", subscriber),
+            ("/subscriptions/activities", common | activities),
+            ("/subscriptions/rows", common | rows),
+        ):
+            answer = self._client.put(path, json=body)
+            assert answer.status_code == 201, answer.text
+
+    def publish(self, numbers: range) -> list[str]:
+        """The ids of the events that were answered 201, which is all of them."""
+        ids = [f"AI:{number}" for number in numbers]
+        for number, publisher_event_id in zip(numbers, ids, strict=True):
+            body = an_event_body(
+                PublisherEventId=publisher_event_id, PublisherParticipantId=PEOPLE[number % len(PEOPLE)]
+            )
+            answer = self._client.post("/events", json=body)
+            assert answer.status_code == 201, answer.text
+        return ids
+
+    def wait_for_some(self, imis: RunningSandbox, *, at_least: int) -> None:
+        self._wait(lambda: len(_state(imis)["Activities"]) >= at_least)
+
+    def wait_until_all_are(self, state: str, count: int) -> None:
+        def is_so() -> bool:
+            answer = self._client.get("/deliveries", params={"State": state, "Limit": 1000})
+            return len(answer.json()["Items"]) == count
+
+        self._wait(is_so)
+
+    def _wait(self, is_so: Any) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not is_so():
+            if time.monotonic() > deadline:
+                states = Counter(
+                    (one["State"], one["Code"], one["Message"])
+                    for one in self._client.get("/deliveries", params={"Limit": 1000}).json()["Items"]
+                )
+                pytest.fail(f"After {SECONDS} seconds there still was {states}.")
+            time.sleep(0.1)
+
+
+def _state(imis: RunningSandbox) -> dict[str, Any]:
+    with httpx.Client(base_url=imis.address, trust_env=False) as client:
+        return dict(client.get("/_sandbox/state").json())
+
+
+def _fault(imis: RunningSandbox, **fault: Any) -> None:
+    with httpx.Client(base_url=imis.address, trust_env=False) as client:
+        assert client.post("/_sandbox/faults", json=fault).status_code < 300

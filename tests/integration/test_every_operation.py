@@ -1,0 +1,95 @@
+"""What holds for every operation of the API, whatever it does."""
+
+from __future__ import annotations
+
+import pytest
+from running import RunningHub
+
+from learning_hub.api.app import operations
+from learning_hub.api.operations import Operation
+from learning_hub.model.access import SCOPES
+
+EVERY = operations()
+GUARDED = [operation for operation in EVERY if not operation.is_public]
+PLACES = {
+    "EventId": "E:NURSES-0192d4a8-6c1e-7f3a-9b52-3c0d8e5f7a61",
+    "DeliveryId": "NURSES-0192d4a8-6c1e-7f3a-9b52-3c0d8e5f7a61",
+}
+
+
+def address(operation: Operation) -> str:
+    path = operation.path
+    for name, value in PLACES.items():
+        path = path.replace(f"{{{name}}}", value)
+    while "{" in path:
+        start, end = path.index("{"), path.index("}")
+        path = f"{path[:start]}NURSES{path[end + 1 :]}"
+    return path
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+async def test_without_a_key_nothing_is_answered(hub_without_worker: RunningHub, prefix: str) -> None:
+    """Every guarded operation answers 401 to no key and to an unknown one, whatever else is wrong."""
+    hub = hub_without_worker
+    for key in (None, "lh_unknown"):
+        client = hub.client_with(key)
+        for operation in GUARDED:
+            answer = await client.request(
+                operation.method,
+                f"{prefix}{address(operation)}?nonsense=1",
+                content=b"{",
+                headers={"Content-Type": "x/y"},
+            )
+            assert answer.status_code == 401, (operation.operation_id, answer.text)
+            assert answer.json()["code"] == "not_authenticated"
+            assert answer.headers["WWW-Authenticate"]
+
+
+async def test_a_missing_scope_is_told_before_the_body_is_judged(hub_without_worker: RunningHub) -> None:
+    """Every operation answers 403 to a key that has all scopes but those it needs, whatever else is wrong."""
+    hub = hub_without_worker
+    await hub.make_program("NURSES")
+    for operation in GUARDED:
+        others = [scope for scope in SCOPES if scope not in operation.scopes and scope != "admin"]
+        if not others or not operation.scopes:
+            continue
+        client = await hub.caller(*others, programs=["NURSES"])
+        answer = await client.request(
+            operation.method, f"{address(operation)}?nonsense=1", content=b"{", headers={"Content-Type": "x/y"}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing"), operation.operation_id
+
+
+async def test_unknown_query_parameters_are_refused(hub_without_worker: RunningHub) -> None:
+    """No operation takes a query parameter it does not know."""
+    for operation in EVERY:
+        answer = await hub_without_worker.client.request(
+            operation.method, f"{address(operation)}?nonsense=1", json={} if operation.body else None
+        )
+        assert answer.status_code == 400, (operation.operation_id, answer.text)
+        assert [error["field"] for error in answer.json()["errors"]] == ["nonsense"]
+
+
+async def test_other_programs_stay_hidden(hub_without_worker: RunningHub) -> None:
+    """A key for another Program gets nothing of this one from any operation: 403, 404 or an empty list."""
+    hub = hub_without_worker
+    await hub.make_program("NURSES")
+    await hub.make_program("DOCTORS")
+    scopes = [scope for scope in SCOPES if scope != "admin"]
+    client = await hub.caller(*scopes, programs=["DOCTORS"])
+    for operation in GUARDED:
+        if "{" not in operation.path:
+            continue
+        answer = await client.request(operation.method, address(operation), json={} if operation.body else None)
+        assert answer.status_code in (403, 404), (operation.operation_id, answer.status_code, answer.text)
+
+
+def test_every_operation_says_what_it_answers() -> None:
+    """Every operation is declared with an id of its own, a summary, a tag and at least one answer."""
+    ids = [operation.operation_id for operation in EVERY]
+    assert len(set(ids)) == len(ids)
+    for operation in EVERY:
+        assert operation.summary
+        assert operation.tag
+        assert operation.answers
+        assert operation.is_public != bool(operation.scopes)

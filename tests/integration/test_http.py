@@ -1,0 +1,321 @@
+"""What every address has in common: keys, prefixes, methods, queries, errors, tags, limits, and a database that is away."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from dirty_equals import IsPartialDict
+from factories import an_event_body
+from gate import Gate
+from running import RunningHub, running_hub
+
+from learning_hub.model.access import _checksum
+from learning_hub.settings import Settings
+from learning_hub.store.database import Database
+
+SOME_EVENT = "/events/E:NURSES-0192d4a8-6c1e-7f3a-9b52-3c0d8e5f7a61"
+
+
+@pytest.fixture
+async def nurses(hub_without_worker: RunningHub) -> RunningHub:
+    """A hub with the Program NURSES."""
+    await hub_without_worker.make_program()
+    return hub_without_worker
+
+
+def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
+    """Whether an answer is a problem of this kind with all that belongs to one."""
+    assert answer.headers["Content-Type"] == "application/problem+json", answer.text
+    assert answer.headers["X-Request-Id"]
+    problem = answer.json()
+    assert {"type", "title", "status", "detail", "instance", "code"} <= set(problem), problem
+    assert {type(problem[name]) for name in ("type", "title", "detail", "instance", "code")} == {str}
+    assert problem["status"] == answer.status_code
+    assert problem["instance"].startswith("/")
+    return (answer.status_code, problem["code"]) == (status, code)
+
+
+async def test_three_ways_to_send_a_key(nurses: RunningHub) -> None:
+    """A key is taken as X-API-Key, as Bearer, and as the password of Basic with its id or any name."""
+    key = await nurses.make_key("read", programs=["NURSES"])
+    anybody = nurses.client_with(None)
+
+    def basic(name: str) -> dict[str, str]:
+        return {"Authorization": "Basic " + base64.b64encode(f"{name}:{key}".encode()).decode()}
+
+    for headers in (
+        {"X-API-Key": key},
+        {"x-api-key": f" {key} "},
+        {"Authorization": f"Bearer {key}"},
+        {"Authorization": f"bearer  {key}"},
+        basic(key.split("_")[1]),
+        basic("LearningBuilder"),
+        basic(""),
+        {"X-API-Key": key, "Authorization": "Bearer nonsense"},
+    ):
+        assert (await anybody.get("/events", headers=headers)).status_code == 200, headers
+
+
+async def test_one_answer_for_all_bad_keys(nurses: RunningHub) -> None:
+    """No key, an unknown, expired or revoked one get the same 401, before path, query and body are looked at."""
+    anybody = nurses.client_with(None)
+    soon = (datetime.now(UTC) + timedelta(milliseconds=300)).isoformat()
+    body = {"Name": "k", "Programs": ["NURSES"], "Scopes": ["publish", "read"]}
+    expiring = (await nurses.client.post("/keys", json=body | {"ExpiresUtc": soon})).json()
+    revoked = (await nurses.client.post("/keys", json=body)).json()
+    await anybody.get("/events", headers={"X-API-Key": revoked["Key"]})
+    await nurses.client.delete(f"/keys/{revoked['KeyId']}")
+    await asyncio.sleep(0.4)
+    with_nul = "lh_a\0b_c"
+    keys = [
+        {},
+        {"X-API-Key": ""},
+        {"X-API-Key": "nonsense"},
+        {"X-API-Key": expiring["Key"]},
+        {"X-API-Key": revoked["Key"]},
+        {"X-API-Key": revoked["Key"][:-1] + "0"},
+        {"X-API-Key": b"\xff\xfe\xe9"},
+        {"X-API-Key": "lh_" + "0" * 5000},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Digest x"},
+        {"Authorization": "Basic !!!"},
+        {"Authorization": "Basic " + base64.b64encode(b"\xff:\xff").decode()},
+        {"Authorization": "Basic " + base64.b64encode(f"x:{with_nul}_{_checksum(with_nul)}".encode()).decode()},
+    ]
+    details = set()
+    for headers in keys:
+        for method, path in (
+            ("GET", "/events"), ("GET", "/events?Nonsense=%ff"), ("POST", "/events"), ("PUT", SOME_EVENT),
+            ("GET", "/nowhere"), ("PATCH", "/events"), ("OPTIONS", "/events"), ("GET", "/api/events/NURSES"),
+        ):  # fmt: skip
+            answer = await anybody.request(method, path, headers=headers, content=b"{" if method == "POST" else None)
+            assert is_problem(answer, 401, "not_authenticated"), (headers, method, path, answer.text)
+            assert "WWW-Authenticate" in answer.headers
+            details.add(answer.json()["detail"])
+    assert len(details) == 1
+
+
+async def test_the_prefix(nurses: RunningHub) -> None:
+    """Every path also answers with /api before it, and Location and instance are without it all the same."""
+    posted = await nurses.client.post("/api/events", json=an_event_body())
+    location = posted.headers["Location"]
+
+    assert posted.status_code == 201
+    assert location.startswith("/events/E:")
+    assert (await nurses.client.get(f"/api{location}")).content == (await nurses.client.get(location)).content
+    assert (await nurses.client.put(f"/api{location}", json=an_event_body())).headers["Location"] == location
+    for path in ("/programs", "/health/ready", "/health/live", "/schema/openapi.json", "/keys", "/metrics"):
+        assert (await nurses.client.get(f"/api{path}")).status_code == 200, path
+    assert is_problem(await nurses.client.get("/api/nowhere"), 404, "not_found")
+    assert is_problem(await nurses.client.get("/api/api/events"), 404, "not_found")
+    assert is_problem(await nurses.client.get("/apievents"), 404, "not_found")
+    assert (await nurses.client_with(None).get("/api/health/live")).status_code == 200
+
+
+async def test_the_feed_of_a_program_as_in_the_original_hub(nurses: RunningHub) -> None:
+    """GET /api/events/{ProgramId} is GET /events?ProgramId=…, and there is no such thing without the prefix."""
+    await nurses.client.post("/events", json=an_event_body())
+    expected = (await nurses.client.get("/events", params={"ProgramId": "NURSES"})).json()["Items"]
+    got = await nurses.client.get("/api/events/NURSES", params={"EventType": "AI_COMP_SUCCESS", "Limit": 1})
+
+    assert len(expected) == 1
+    assert expected == got.json()["Items"]
+    assert (await nurses.client.head("/api/events/NURSES")).status_code == 200
+    assert (await nurses.client.get("/api/events/NURSES", params={"EventType": "AI_STARTED"})).json()["Items"] == []
+    assert is_problem(await nurses.client.get("/api/events/NOBODY"), 400, "invalid_fields")
+    assert is_problem(await nurses.client.get("/api/events/NURSES?ProgramId=NURSES"), 400, "invalid_fields")
+    assert is_problem(await nurses.client.get("/events/NURSES"), 404, "not_found")
+    assert "/events/{ProgramId}" not in (await nurses.client.get("/schema/openapi.json")).text
+    await nurses.make_program("DOCTORS")
+    doctors = await nurses.caller("read", programs=["DOCTORS"])
+    assert is_problem(await doctors.get("/api/events/NURSES"), 403, "program_not_allowed")
+
+
+async def test_methods(nurses: RunningHub) -> None:
+    """A method that is not for the address is 405, and Allow names those that are."""
+    for method, path, allowed in (
+        ("PATCH", "/events", {"GET", "HEAD", "POST"}),
+        ("DELETE", "/api/events", {"GET", "HEAD", "POST"}),
+        ("POST", SOME_EVENT, {"GET", "HEAD", "PUT", "DELETE"}),
+        ("GET", "/events/batch", {"POST"}),
+        ("HEAD", "/events/batch", {"POST"}),
+        ("PUT", "/health/ready", {"GET", "HEAD"}),
+    ):
+        answer = await nurses.client.request(method, path)
+        assert answer.status_code == 405, (method, path)
+        assert method == "HEAD" or is_problem(answer, 405, "method_not_allowed")
+        assert {name.strip() for name in answer.headers["Allow"].split(",")} - {"OPTIONS"} == allowed, (method, path)
+
+
+async def test_head(nurses: RunningHub) -> None:
+    """HEAD answers as GET does, without a body."""
+    location = (await nurses.client.post("/events", json=an_event_body())).headers["Location"]
+    for path in (location, "/health/live", "/nowhere", "/events?Nonsense=1"):
+        head, get = await nurses.client.head(path), await nurses.client.get(path)
+
+        assert head.content == b""
+        assert get.status_code == head.status_code
+        for name in ("Content-Type", "Content-Length", "ETag"):
+            assert head.headers.get(name) == get.headers.get(name), (path, name)
+
+
+BAD_QUERIES = {
+    "Nonsense=1": ["Nonsense"],
+    "programid=NURSES": ["programid"],
+    "ProgramId=": ["ProgramId"],
+    "ProgramId=NURSES&ProgramId=NURSES": ["ProgramId"],
+    "ProgramId=%ff": ["ProgramId"],
+    "ProgramId=%00": ["ProgramId"],
+    "%ff=1": ["\ufffd"],
+    "ProgramId=NURSES&%ff=1&%ff=2": ["\ufffd", "\ufffd"],
+    "ProgramId=NURSES&Limit=0": ["Limit"],
+    "ProgramId=NURSES&Limit=1001": ["Limit"],
+    "ProgramId=NURSES&Limit=--5": ["Limit"],
+    "ProgramId=NURSES&Limit=-": ["Limit"],
+    "ProgramId=NURSES&Limit=%C2%B2": ["Limit"],
+    "ProgramId=NURSES&Limit=1.0": ["Limit"],
+    "ProgramId=NURSES&Limit=" + "9" * 5000: ["Limit"],
+    "ProgramId=NURSES&Limit=": ["Limit"],
+    "ProgramId=NURSES&Limit": ["Limit"],
+    "ProgramId=NURSES&Cursor=": ["Cursor"],
+    "ProgramId=NURSES&Cursor=nonsense": ["Cursor"],
+    "ProgramId=NURSES&Cursor=%00": ["Cursor"],
+    "ProgramId=NURSES&Wait=31": ["Wait"],
+    "ProgramId=NURSES&Wait=-1": ["Wait"],
+    "ProgramId=NURSES&EventType=AI": ["EventType"],
+    "ProgramId=NURSES&Category=": ["Category"],
+    "ProgramId=NURSES&CreatedSince=yesterday": ["CreatedSince"],
+    "ProgramId=NURSES&CreatedSince=0001-01-01T00:00:00%2B01:00": ["CreatedSince"],
+    "EventDateBucket=NURSES-LB-20261301": ["EventDateBucket"],
+    "EventDateBucket=NURSES": ["EventDateBucket"],
+    "ProgramId=DOCTORS&EventDateBucket=NURSES-LB-20261122": ["ProgramId"],
+    "Limit=0&Wait=x&Nonsense=1": ["Limit", "Wait", "Nonsense"],
+    "": ["ProgramId"],
+}
+
+
+async def test_queries(nurses: RunningHub) -> None:
+    """A query parameter that is unknown, given twice, empty or of the wrong form is 400 and named, all of them at once."""
+    for query, expected in BAD_QUERIES.items():
+        answer = await nurses.client.get(f"/events?{query}")
+        assert is_problem(answer, 400, "invalid_fields"), (query, answer.text)
+        assert [error["field"] for error in answer.json()["errors"]] == expected, query
+    for method, path in (("GET", SOME_EVENT), ("POST", "/events"), ("DELETE", SOME_EVENT), ("GET", "/health/live")):
+        assert is_problem(await nurses.client.request(method, f"{path}?Nonsense=1"), 400, "invalid_fields"), path
+    for word in ("maybe", "", "2", "truee"):
+        assert is_problem(await nurses.client.post(f"/events?ValidateOnly={word}"), 400, "invalid_fields"), word
+
+
+async def test_validate_only_stores_nothing(nurses: RunningHub) -> None:
+    """With ValidateOnly the answer is 200 with what would happen, and nothing is stored, whatever the body."""
+    await nurses.client.post("/events", json=an_event_body(PublisherEventId="there"))
+    expected: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "new": (an_event_body(), {"Valid": True, "Problem": None, "WouldBe": "new"}),
+        "same": (an_event_body(PublisherEventId="there"), {"Valid": True, "WouldBe": "same"}),
+        "revision": (an_event_body(PublisherEventId="there", EventEndUtc=None), {"Valid": True, "WouldBe": "revision"}),
+        "bad": (an_event_body(EventType="X"), {"Valid": False, "Problem": IsPartialDict(status=400)}),
+    }
+    for what, (body, forecast) in expected.items():
+        answer = await nurses.client.post("/events?ValidateOnly=true", json=body)
+        assert answer.status_code == 200, what
+        assert answer.json() == IsPartialDict(**forecast), what
+        assert "Subscriptions" in answer.json()
+    assert len((await nurses.client.get("/events?ProgramId=NURSES")).json()["Items"]) == 1
+
+
+async def test_request_ids(nurses: RunningHub) -> None:
+    """A sane X-Request-Id comes back, any other is replaced, on every kind of answer."""
+    for path in ("/events?ProgramId=NURSES", "/nowhere", "/events?Nonsense=1", "/health/live"):
+        sane = "0af7651916cd43dd8448eb211c80319c:a/b=@-_."
+        assert (await nurses.client.get(path, headers={"X-Request-Id": sane})).headers.get_list("X-Request-Id") == [
+            sane
+        ]
+        for other in ("", "a b", "x" * 129, "a\tb", "ä".encode(), 'a"b'):
+            answer = await nurses.client.get(path, headers={"X-Request-Id": other})
+            (made,) = answer.headers.get_list("X-Request-Id")
+            assert made
+            assert made != other
+    assert (await nurses.client_with(None).get("/events", headers={"X-Request-Id": "mine"})).headers[
+        "X-Request-Id"
+    ] == "mine"
+
+
+async def test_tags(nurses: RunningHub) -> None:
+    """What is read has an ETag; If-None-Match with it, in any form, is 304 without a body, until it changes."""
+    location = (await nurses.client.post("/events", json=an_event_body())).headers["Location"]
+    tag = (await nurses.client.get(location)).headers["ETag"]
+    for sent in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        answer = await nurses.client.get(location, headers={"If-None-Match": sent})
+        assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", tag), sent
+    assert (await nurses.client.get(location, headers={"If-None-Match": '"other"'})).status_code == 200
+    await nurses.client.delete(location)
+    assert (await nurses.client.get(location, headers={"If-None-Match": tag})).status_code == 200
+
+
+async def test_problems_name_their_path_safely(nurses: RunningHub) -> None:
+    """The instance of a problem is a URI reference, whatever was called."""
+    answer = await nurses.client.get("/nowhere/%00/%ff/ä b/%22")
+
+    assert is_problem(answer, 404, "not_found")
+    assert answer.json()["instance"] == "/nowhere/%00/%EF%BF%BD/%C3%A4%20b/%22"
+
+
+async def test_a_limit_of_requests(settings: Settings, database: Database) -> None:
+    """Past the limit for a key the answer is 429 with Retry-After, other keys are served, and after that time so is it."""
+    limited = msgspec.structs.replace(settings, rate_limit=5.0)
+    async with running_hub(limited, database, with_worker=False) as hub:
+        await hub.make_program()
+        key = await hub.caller("read", programs=["NURSES"])
+        answers = [await key.get("/events") for _ in range(12)]
+        refused = [answer for answer in answers if answer.status_code == 429]
+
+        assert answers[0].status_code == 200
+        assert refused
+        assert all(is_problem(answer, 429, "too_many_requests") for answer in refused)
+        assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
+        assert (await hub.client.get("/events?ProgramId=NURSES")).status_code == 200
+        assert (await hub.client_with(None).get("/health/live")).status_code == 200
+        await asyncio.sleep(1)
+        assert (await key.get("/events")).status_code == 200
+
+
+async def test_a_database_that_is_away(settings: Settings, database: Database) -> None:
+    """While the database is away every answer that needs it is 503 with Retry-After; once it is back, work goes on."""
+    gate = Gate(database.address)
+    async with gate.opened() as address:
+        through = Database(address, max_connections=5, acquire_seconds=2)
+        await through.open()
+        async with running_hub(settings, through, with_worker=False) as hub:
+            await hub.make_program()
+            publisher = await hub.caller("publish", "read", programs=["NURSES"])
+            assert (await publisher.post("/events", json=an_event_body())).status_code == 201
+            await asyncio.sleep(1)  # the hub remembers a key for less than that
+            gate.close()
+            answers = await asyncio.gather(
+                hub.client.post("/events", json=an_event_body()),
+                hub.client.post("/events/batch", json=[an_event_body()]),
+                hub.client.get("/events?ProgramId=NURSES"),
+                hub.client.get(SOME_EVENT),
+                hub.client.put(SOME_EVENT, json=an_event_body()),
+                hub.client.delete(SOME_EVENT),
+                hub.client.get("/programs"),
+                publisher.get("/events"),
+                publisher.get("/nowhere"),
+                hub.client_with(None).get("/health/ready"),
+            )
+            for answer in answers:
+                assert is_problem(answer, 503, "unavailable"), answer.text
+                assert int(answer.headers["Retry-After"]) >= 1
+            assert (await hub.client_with(None).get("/health/live")).status_code == 200
+            assert is_problem(await hub.client_with(None).get("/events"), 401, "not_authenticated")
+            gate.open()
+            again = await publisher.post("/events", json=an_event_body())
+            assert again.status_code == 200, again.text
+            assert (await hub.client_with(None).get("/health/ready")).status_code == 200
+        await through.close()
