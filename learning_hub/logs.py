@@ -25,7 +25,7 @@ QUIET = ("httpx", "httpcore", "asyncio", "uvicorn", "uvicorn.error", "pixeltable
 
 # The order matters: an address with a password holds an @, too.
 SCRUBBED = (
-    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@]*@"), r"\1[secret]@"),
+    (re.compile(r"\b([a-z][a-z0-9+.-]*://)\S*@"), r"\1[secret]@"),
     (re.compile(r"\blh_[A-Za-z0-9]+_[A-Za-z0-9]+_[A-Za-z0-9]+"), "[key]"),
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=]+"), "[secret]"),
     (re.compile(r"\b(Bearer|Basic|apikey)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), r"\1 [secret]"),
@@ -43,7 +43,10 @@ def configure_logging(log_format: LogFormat, level: str, stream: TextIO | None =
     root.handlers = [handler]
     root.setLevel(level.upper())
     for name in QUIET:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+        library = logging.getLogger(name)
+        library.setLevel(max(logging.WARNING, root.level))
+        # Some bring a handler of their own, which would tell everything a second time and in another form.
+        library.handlers, library.propagate = [], True
     # It tells with a traceback each time it finds the database away, which the store tells already.
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     _filter("learning_hub.store.migrations", _name_migration)
@@ -79,7 +82,11 @@ def _formatter(log_format: LogFormat, *, is_terminal: bool) -> logging.Formatter
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
     else:
         renderer = structlog.dev.ConsoleRenderer(
-            colors=is_terminal, pad_event_to=24, pad_level=False, timestamp_key="at_utc"
+            colors=is_terminal,
+            pad_event_to=24,
+            pad_level=False,
+            timestamp_key="at_utc",
+            exception_formatter=structlog.dev.plain_traceback,
         )
     return structlog.stdlib.ProcessorFormatter(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],

@@ -124,20 +124,21 @@ async def _start_again(server: EmbeddedServer) -> None:
 
 
 async def _wait_until_gone(pid_file: Path) -> None:
-    """
-    A dead process that nobody has waited for still seems to be running, and would be taken for the server.
+    """A dead process that nobody has waited for still seems to be running, and would be taken for the server."""
+    while _is_there(pid_file):  # noqa: ASYNC110 - the kernel tells nobody but a parent
+        await asyncio.sleep(0.1)
 
-    It is this process's child where the hub is process 1 of a container.
-    """
+
+def _is_there(pid_file: Path) -> bool:
     try:
         pid = int(pid_file.read_text(encoding="utf-8").split()[0])
-        while True:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-            os.kill(pid, 0)
-            await asyncio.sleep(0.1)
+        # Where the hub is process 1 of a container, the dead server is its child.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        os.kill(pid, 0)
     except (OSError, ValueError, IndexError):
-        return
+        return False
+    return True
 
 
 @asynccontextmanager

@@ -181,6 +181,7 @@ CREATE TABLE delivery (
     due_utc              timestamptz,            -- when it may be sent next
     attempts             int         NOT NULL DEFAULT 0,
     tries_used           int         NOT NULL DEFAULT 0,      -- steps of the retry schedule since it was put back
+    in_doubt             boolean     NOT NULL DEFAULT false,  -- a failed try may have left a record there
     lease_id             uuid,                   -- whose outcome counts
     lease_until_utc      timestamptz,            -- after this the outcome is unknown and it falls due again
     created_utc          timestamptz NOT NULL DEFAULT now(),

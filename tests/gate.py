@@ -23,7 +23,9 @@ class Gate:
         server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         user = self._there.netloc.rpartition("@")[0]
-        query = {name: values[0] for name, values in parse_qs(self._there.query).items() if name not in ("host", "port")}
+        query = {
+            name: values[0] for name, values in parse_qs(self._there.query).items() if name not in ("host", "port")
+        }
         # Encryption is between the hub and a real server; here it would only hide whether the line is cut.
         query["sslmode"] = "disable"
         try:

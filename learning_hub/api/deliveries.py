@@ -11,12 +11,13 @@ from msgspec import Meta
 from learning_hub.api.lists import Cursor, Limit, Page, read_text_cursor, write_text_cursor
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.programs import need_program
+from learning_hub.api.subscribers import visible_subscriber
 from learning_hub.model.delivery import Delivery, DeliveryDetail, State
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
 from learning_hub.model.event import example_event_id
 from learning_hub.model.failure import CAUSES, FailureClass
-from learning_hub.model.ids import DeliveryKey, read_delivery_id, read_event_id
-from learning_hub.store import audit, deliveries, events
+from learning_hub.model.ids import DeliveryKey, EventKey, read_delivery_id, read_event_id
+from learning_hub.store import audit, deliveries, events, subscriptions
 from learning_hub.store.deliveries import DeliveryFilter
 
 REQUEUED_AT_ONCE = 1000
@@ -272,12 +273,9 @@ async def _wanted(call: Call, query: FilterQuery) -> DeliveryFilter:
     if query.program_id is not None:
         await need_program(call, query.program_id)
     event = read_event_id(query.event_id) if query.event_id is not None else None
-    errors = []
-    if query.event_id is not None and event is None:
-        errors.append(FieldError("EventId", "is not an EventId"))
-    if query.code is not None and query.code not in CAUSES:
-        errors.append(FieldError("Code", "is not a known code"))
-    if errors:
+    if event is not None:
+        call.caller.need_program(event.program_id)
+    if errors := await _unknown(call, query, event):
         raise InvalidFields(errors)
     programs = None if call.caller.has_every_program else list(call.caller.programs)
     return DeliveryFilter(
@@ -289,6 +287,23 @@ async def _wanted(call: Call, query: FilterQuery) -> DeliveryFilter:
         code=query.code,
         event=event,
     )
+
+
+async def _unknown(call: Call, query: FilterQuery, event: EventKey | None) -> list[FieldError]:
+    """Filters that name nothing there is: a mistyped one must not look like an empty list."""
+    database, caller = call.hub.database, call.caller
+    errors = []
+    if query.subscription_id is not None:
+        subscription = await subscriptions.find(database, query.subscription_id)
+        if subscription is None or not caller.may_use(subscription.program_id):
+            errors.append(FieldError("SubscriptionId", "is not a known subscription"))
+    if query.subscriber_id is not None and await visible_subscriber(call, query.subscriber_id) is None:
+        errors.append(FieldError("SubscriberId", "is not a known subscriber"))
+    if query.event_id is not None and (event is None or await events.find_event(database, event) is None):
+        errors.append(FieldError("EventId", "is not an EventId" if event is None else "is not a known event"))
+    if query.code is not None and query.code not in CAUSES:
+        errors.append(FieldError("Code", "is not a known code"))
+    return errors
 
 
 def _before(cursor: str | None) -> UUID | None:

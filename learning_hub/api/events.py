@@ -80,7 +80,10 @@ class FeedQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     category: Annotated[Text, Meta(description="The category's value.")] | None = None
     publisher_participant_id: Text | None = None
     publisher_event_id: Text | None = None
-    created_since: Annotated[datetime, Meta(description="CreatedUtc at or after this.")] | None = None
+    created_since: (
+        Annotated[datetime, Meta(description="CreatedUtc at or after this.", extra_json_schema={"format": "date-time"})]
+        | None
+    ) = None
     limit: Limit = 100
     cursor: Annotated[str, Meta(min_length=1, max_length=500, description="NextCursor of the page before.")] | None = (
         None

@@ -47,11 +47,11 @@ def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
     """The whole document, as JSON values in a fixed order."""
     listed = [operation for operation in operations if operation.is_listed]
     schemas, components = msgspec.json.schema_components(list(_structs(listed)), ref_template=REFERENCE)
-    by_struct = dict(zip(_structs(listed), schemas, strict=True))
+    by_struct = dict(zip(_structs(listed), map(_tidy, schemas), strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for operation in listed:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, by_struct)
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {
             "title": "Learning Hub",
@@ -79,6 +79,9 @@ def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
             },
         },
     }
+    # Examples may be Structs; outside they are JSON values.
+    values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    return values
 
 
 def _structs(operations: Iterable[Operation]) -> Iterator[Any]:
@@ -206,12 +209,28 @@ def _problem(status: int, path: str) -> dict[str, Any]:
 
 
 def _tidy(schema: Any) -> Any:
-    """An object that may hold anything says so: some generators make an unusable one otherwise."""
+    """
+    An object that may hold anything says so: some generators make an unusable one otherwise.
+
+    A field whose name ends in Utc is a time: msgspec says so of those alone that must have an offset.
+    """
     if isinstance(schema, dict):
         tidied = {key: _tidy(value) for key, value in schema.items()}
         if tidied.get("type") == "object" and "properties" not in tidied:
             tidied.setdefault("additionalProperties", True)
+        for name, declared in schema.get("properties", {}).items():
+            if name.endswith("Utc"):
+                tidied["properties"][name] = _as_time(_tidy(declared))
         return tidied
     if isinstance(schema, list):
         return [_tidy(item) for item in schema]
     return schema
+
+
+def _as_time(declared: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a string, or of a string or null, as that of a time."""
+    if declared.get("type") == "string":
+        return declared | {"format": "date-time"}
+    if "anyOf" in declared:
+        return declared | {"anyOf": [_as_time(option) for option in declared["anyOf"]]}
+    return declared

@@ -24,7 +24,7 @@ from msgspec import Raw
 from learning_hub.api.hub import Hub
 from learning_hub.model.access import Caller, Scope
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotJson, TooLarge
-from learning_hub.model.fields import bare, read_object, read_struct
+from learning_hub.model.fields import declared_fields, read_object, read_struct
 from learning_hub.model.json_values import write_json
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -146,7 +146,7 @@ class Call:
             NotJson: It is declared as something else, or in another encoding than UTF-8.
         """
         declared = self._request.headers.get("content-type", "").strip()
-        if not declared:
+        if not declared or (declared == JSON and JSON in taken):
             return JSON
         message = Message()
         message["content-type"] = declared
@@ -230,13 +230,13 @@ def read_query(pairs: list[tuple[str, str]], struct: type[T]) -> T:
     """
     fields: dict[str, Raw] = {}
     errors: list[FieldError] = []
-    kinds = {field.encode_name: bare(field.type) for field in msgspec.structs.fields(struct)}
+    declared = declared_fields(struct)
     for sent_name, value in pairs:
         name = sent_name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         if name in fields:
             errors.append(FieldError(name, "was given more than once"))
         try:
-            fields[name] = _as_json(value, kinds.get(name))
+            fields[name] = _as_json(value, declared[name].kind if name in declared else None)
         except UnicodeEncodeError:
             errors.append(FieldError(name, "is not valid UTF-8"))
     given = {name: raw for name, raw in fields.items() if name not in {error.field for error in errors}}

@@ -225,14 +225,21 @@ def _credential_fields(subscriber: Subscriber, vault: Vault) -> list[str]:
         return []
 
 
+async def visible_subscriber(call: Call, subscriber_id: str) -> Subscriber | None:
+    """The subscriber, unless the key's Programs have nothing to do with it."""
+    database = call.hub.database
+    subscriber = await subscribers.find(database, subscriber_id)
+    is_visible = call.caller.has_every_program or await subscribers.is_used_by(
+        database, subscriber_id, list(call.caller.programs)
+    )
+    return subscriber if is_visible else None
+
+
 async def _need(call: Call) -> Subscriber:
     """The subscriber of the path; one that the key's Programs have nothing to do with is not there for it."""
     subscriber_id = id_in_path(call, "SubscriberId")
-    subscriber = await subscribers.find(call.hub.database, subscriber_id)
-    is_visible = call.caller.has_every_program or await subscribers.is_used_by(
-        call.hub.database, subscriber_id, list(call.caller.programs)
-    )
-    if subscriber is None or not is_visible:
+    subscriber = await visible_subscriber(call, subscriber_id)
+    if subscriber is None:
         raise NotFound(f"There is no subscriber {subscriber_id}.")
     return subscriber
 

@@ -14,7 +14,7 @@ from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.preview import target_problems
 from learning_hub.model.access import Caller
 from learning_hub.model.audit import Action
-from learning_hub.model.errors import Conflict, InvalidFields, NotFound
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
 from learning_hub.model.json_values import write_json
 from learning_hub.model.plan import Draft, Plan
 from learning_hub.model.subscriber import Subscriber
@@ -143,6 +143,8 @@ async def list_subscriptions(call: Call) -> Reply:
     query = call.query(SubscriptionsQuery)
     if query.program_id is not None:
         call.caller.need_program(query.program_id)
+        if await programs.find(call.hub.database, query.program_id) is None:
+            raise InvalidFields([FieldError("ProgramId", "is not a known Program")])
     found = await subscriptions.page(
         call.hub.database,
         None if call.caller.has_every_program else list(call.caller.programs),

@@ -37,7 +37,7 @@ class Postponed(msgspec.Struct, frozen=True, kw_only=True):
     *retry_after_seconds* is the wait the subscriber asked for, None where it asked for none. *subscriber_is_away*
     tells a subscriber that is down (connection errors, 502 to 504) from a lone failure (500). *in_doubt* says
     that it may have been carried out all the same (an error of the server amid a write): the next try has
-    `Shipment.outcome_unknown` set, without waiting for the settling time.
+    `Shipment.outcome_unknown` set, and waits for the settling time unless it was a `subscriber_error`.
     """
 
     code: str

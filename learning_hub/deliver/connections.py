@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,15 @@ from learning_hub.store.database import Database
 from learning_hub.store.vault import Vault
 
 
+class _Open:
+    """A connector, what it was made from, and how many are using it."""
+
+    def __init__(self, changed_utc: datetime, connector: Connector) -> None:
+        self.changed_utc = changed_utc
+        self.connector = connector
+        self.users = 0
+
+
 class Connections:
     """Hands out connectors; one is replaced as soon as its subscriber was changed, in whichever process."""
 
@@ -23,12 +33,15 @@ class Connections:
         self._database = database
         self._vault = vault
         self._registry = registry
-        self._open: dict[str, tuple[datetime, Connector]] = {}
+        self._open: dict[str, _Open] = {}
         self._lock = asyncio.Lock()
 
-    async def connector_for(self, subscriber_id: str) -> tuple[Subscriber, Connector]:
+    @asynccontextmanager
+    async def of(self, subscriber_id: str) -> AsyncIterator[tuple[Subscriber, Connector]]:
         """
         The subscriber and a connector with its settings and credentials of now.
+
+        One that is replaced meanwhile is closed when its last user is done: what it is sending gets to its end.
 
         Raises:
             NotFound: There is no such subscriber.
@@ -38,21 +51,29 @@ class Connections:
         if subscriber is None:
             raise NotFound(f"There is no subscriber {subscriber_id}.")
         async with self._lock:
-            there = self._open.get(subscriber_id)
-            connector = there[1] if there else None
-            if there is None or connector is None or there[0] != subscriber.changed_utc:
-                credentials = await subscribers.credentials(self._database, self._vault, subscriber_id)
-                fresh = self._registry.connector(
-                    subscriber.connector,
-                    subscriber.settings,
-                    credentials,
-                    keep_refresh_token=self._keeper(subscriber, credentials),
-                )
-                self._open[subscriber_id] = (subscriber.changed_utc, fresh)
-                if connector is not None:
-                    await connector.close()
-                connector = fresh
-        return subscriber, connector
+            used = self._open.get(subscriber_id)
+            if used is None or used.changed_utc < subscriber.changed_utc:
+                used = await self._replace(subscriber, used)
+            used.users += 1
+        try:
+            yield subscriber, used.connector
+        finally:
+            used.users -= 1
+            if not used.users and self._open.get(subscriber_id) is not used:
+                await used.connector.close()
+
+    async def _replace(self, subscriber: Subscriber, before: _Open | None) -> _Open:
+        credentials = await subscribers.credentials(self._database, self._vault, subscriber.subscriber_id)
+        connector = self._registry.connector(
+            subscriber.connector,
+            subscriber.settings,
+            credentials,
+            keep_refresh_token=self._keeper(subscriber, credentials),
+        )
+        fresh = self._open[subscriber.subscriber_id] = _Open(subscriber.changed_utc, connector)
+        if before is not None and not before.users:
+            await before.connector.close()
+        return fresh
 
     def _keeper(self, subscriber: Subscriber, credentials: dict[str, Any]) -> Callable[[str], Awaitable[None]]:
         """Stores a renewed refresh token: the one before is used up, and a restart must find the new one."""
@@ -65,6 +86,6 @@ class Connections:
 
     async def close(self) -> None:
         """Close all connectors."""
-        for _, connector in self._open.values():
-            await connector.close()
+        for used in self._open.values():
+            await used.connector.close()
         self._open.clear()

@@ -29,8 +29,9 @@ def decide(outcome: Outcome, claimed: Claimed, retries: Retries, *, at: datetime
         )
     if isinstance(outcome, Refused):
         return parked(outcome.code, outcome.message, claimed, failure_class=outcome.failure_class)
+    earliest = at + timedelta(seconds=retries.settle_seconds)
     if isinstance(outcome, Postponed):
-        return again(
+        postponed = again(
             outcome.code,
             outcome.message,
             claimed,
@@ -39,13 +40,14 @@ def decide(outcome: Outcome, claimed: Claimed, retries: Retries, *, at: datetime
             chance=chance,
             failure_class=outcome.failure_class,
             asked_wait_seconds=outcome.retry_after_seconds,
+            in_doubt=outcome.in_doubt,
         )
+        # A gateway that gave up tells nothing of the request behind it, which may still be carried out.
+        may_go_on = outcome.in_doubt and outcome.code != "subscriber_error"
+        return _not_before(earliest, postponed) if may_go_on else postponed
     message = f"{outcome.message} Whether it was carried out is not known; the hub asks before it sends again."
-    unknown = again("outcome_unknown", message, claimed, retries, at=at, chance=chance)
-    if unknown.due_utc is None:
-        return unknown
-    earliest = at + timedelta(seconds=retries.settle_seconds)
-    return msgspec.structs.replace(unknown, due_utc=max(unknown.due_utc, earliest))
+    unknown = again("outcome_unknown", message, claimed, retries, at=at, chance=chance, in_doubt=True)
+    return _not_before(earliest, unknown)
 
 
 def parked(code: str, message: str, claimed: Claimed, *, failure_class: FailureClass | None = None) -> Settlement:
@@ -74,6 +76,7 @@ def again(
     chance: float,
     failure_class: FailureClass | None = None,
     asked_wait_seconds: float | None = None,
+    in_doubt: bool = False,
 ) -> Settlement:
     """It is tried again by the schedule; parked when that is used up."""
     tries_used = claimed.tries_used + 1
@@ -82,7 +85,12 @@ def again(
         last_word = f"All {tries_used} tries have failed. The last time: {message}"
         used_up = "outcome_unknown" if code == "outcome_unknown" else "retries_used_up"
         return Settlement(
-            state="parked", code=used_up, failure_class=class_of(used_up), message=last_word, tries_used=tries_used
+            state="parked",
+            code=used_up,
+            failure_class=failure_class or class_of(used_up),
+            message=last_word,
+            tries_used=tries_used,
+            in_doubt=in_doubt,
         )
     return Settlement(
         state="retrying",
@@ -91,4 +99,11 @@ def again(
         message=message,
         due_utc=due_utc,
         tries_used=tries_used,
+        in_doubt=in_doubt,
     )
+
+
+def _not_before(earliest: datetime, settlement: Settlement) -> Settlement:
+    if settlement.due_utc is None:
+        return settlement
+    return msgspec.structs.replace(settlement, due_utc=max(settlement.due_utc, earliest))

@@ -21,6 +21,11 @@ class AttemptJournal:
             self._last_is_write = wrote
 
     @property
+    def wrote(self) -> bool:
+        """Whether anything was sent that was meant to write."""
+        return self._last_is_write
+
+    @property
     def request(self) -> dict[str, Any] | None:
         """`{"Method", "Url", "Headers", "Body"}`, None when nothing was sent."""
         if self._last is None:

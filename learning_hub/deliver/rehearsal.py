@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
-from learning_hub.deliver.preview import Previewer
+from learning_hub.deliver.preview import Preview, Previewer
+from learning_hub.model.event import Event
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import EventKey
 from learning_hub.model.matching import Entry, match
@@ -16,6 +18,8 @@ from learning_hub.store import enqueue, events
 from learning_hub.store.database import Database
 
 MOST_PREVIEWS = 100
+# Rendered side by side; each needs a database connection now and then.
+AT_ONCE = 8
 
 
 class Rehearsal:
@@ -40,19 +44,27 @@ class Rehearsal:
                     before = await enqueue.delivered_before(
                         connection, subscription, subscription.program_id, [entry.event_uuid for entry in matched]
                     )
-                for entry in matched:
-                    if entry.event_uuid in before and not replay:
-                        self._states["unchanged"] += 1
-                    else:
-                        await self._rehearse(subscription, entry)
+                fresh = matched if replay else [entry for entry in matched if entry.event_uuid not in before]
+                self._states["unchanged"] += len(matched) - len(fresh)
+                for at in range(0, len(fresh), AT_ONCE):
+                    await self._rehearse(subscription, fresh[at : at + AT_ONCE])
         return Counts(matched=self._states.total(), **self._states)
 
-    async def _rehearse(self, subscription: Subscription, entry: Entry) -> None:
+    async def _rehearse(self, subscription: Subscription, entries: list[Entry]) -> None:
+        """Renders some side by side, as the worker does, and counts them in their order."""
+        for event, preview in await asyncio.gather(*(self._preview(subscription, entry) for entry in entries)):
+            self._count(subscription, event, preview)
+
+    async def _preview(self, subscription: Subscription, entry: Entry) -> tuple[Event | None, Preview | None]:
         event = await events.find_event(self._database, EventKey(entry.program_id, entry.event_uuid))
         if event is None or event.withdrawn_utc:
+            return event, None
+        return event, await self._previewer.preview(subscription, event)
+
+    def _count(self, subscription: Subscription, event: Event | None, preview: Preview | None) -> None:
+        if event is None or preview is None:
             self._states["skipped"] += 1
             return
-        preview = await self._previewer.preview(subscription, event)
         if preview.error is None:
             self._states["waiting"] += 1
         elif CAUSES[preview.error.code].failure_class is None:

@@ -10,9 +10,17 @@ from typing import Any
 
 import msgspec
 
-from learning_hub.connectors.base import Outcome, ParticipantFound, Postponed, Refused, Shipment
+from learning_hub.connectors.base import (
+    Connector,
+    Outcome,
+    ParticipantFound,
+    Postponed,
+    Refused,
+    Shipment,
+    Unknown,
+)
 from learning_hub.deliver.connections import Connections
-from learning_hub.deliver.deciding import Retries, again, decide, parked_for_template
+from learning_hub.deliver.deciding import Retries, decide, parked_for_template
 from learning_hub.deliver.journal import AttemptJournal
 from learning_hub.deliver.neighbours import Neighbours
 from learning_hub.deliver.participants import Participants
@@ -21,8 +29,11 @@ from learning_hub.metrics import DELIVERIES_SETTLED
 from learning_hub.model import clock
 from learning_hub.model.delivery import Claimed, Settlement
 from learning_hub.model.errors import LearningHubError, TemplateError, Unavailable
+from learning_hub.model.event import Event
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import EventKey, record_key
+from learning_hub.model.subscriber import Subscriber
+from learning_hub.model.subscription import Subscription
 from learning_hub.store import events, queue, subscriptions
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
@@ -125,12 +136,12 @@ class Worker:
             async with asyncio.timeout(self._limits.lease_seconds * 0.9):
                 settlement = await self._carry_out(claimed, journal)
         except TimeoutError:
-            settlement = self._again(claimed, "outcome_unknown", CAUSES["outcome_unknown"].meaning)
+            settlement = self._decide(Unknown(code="timed_out", message="It took too long as a whole."), claimed)
         except Unavailable as error:
-            settlement = self._again(claimed, "internal_error", error.detail)
+            settlement = self._again(claimed, error.detail, in_doubt=journal.wrote)
         except Exception:
             log.exception("delivery_failed", extra={"delivery_id": str(claimed.key)})
-            settlement = self._again(claimed, "internal_error", CAUSES["internal_error"].meaning)
+            settlement = self._again(claimed, CAUSES["internal_error"].meaning, in_doubt=journal.wrote)
         kept = msgspec.structs.replace(settlement, request=journal.request, response=journal.response)
         await self._settle(claimed, kept)
 
@@ -139,10 +150,21 @@ class Worker:
         subscription = await subscriptions.find(self._database, claimed.subscription_id)
         event = await events.find_event(self._database, EventKey(claimed.key.program_id, claimed.event_uuid))
         if subscription is None or event is None:
-            return self._again(claimed, "internal_error", "The event or the subscription is missing.")
+            return self._again(claimed, "The event or the subscription is missing.")
         if subscription.archived_utc is not None:
             return Settlement(state="discarded", code="archived", message=CAUSES["archived"].meaning)
-        subscriber, connector = await self._connections.connector_for(claimed.subscriber_id)
+        async with self._connections.of(claimed.subscriber_id) as (subscriber, connector):
+            return await self._bring(claimed, subscription, subscriber, connector, event, journal)
+
+    async def _bring(
+        self,
+        claimed: Claimed,
+        subscription: Subscription,
+        subscriber: Subscriber,
+        connector: Connector,
+        event: Event,
+        journal: AttemptJournal,
+    ) -> Settlement:
         who = await self._participants.resolve(connector, subscriber, event, journal)
         if not isinstance(who, ParticipantFound):
             return self._decide(who, claimed)
@@ -191,15 +213,10 @@ class Worker:
     def _decide(self, outcome: Outcome | Postponed | Refused, claimed: Claimed) -> Settlement:
         return decide(outcome, claimed, self._limits.retries, at=clock.now(), chance=random.random())  # noqa: S311
 
-    def _again(self, claimed: Claimed, code: str, message: str) -> Settlement:
-        return again(
-            code,
-            message,
-            claimed,
-            self._limits.retries,
-            at=clock.now(),
-            chance=random.random(),  # noqa: S311
-        )
+    def _again(self, claimed: Claimed, message: str, *, in_doubt: bool = False) -> Settlement:
+        """The hub itself failed; what it may have written by then is asked for by the next try."""
+        failed = Postponed(code="internal_error", message=message, failure_class="hub", in_doubt=in_doubt)
+        return self._decide(failed, claimed)
 
     async def _settle(self, claimed: Claimed, settlement: Settlement) -> None:
         """Write the outcome down; while the database is away, for as long as the lease lasts."""

@@ -83,7 +83,11 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """How a try ended: the delivery's next state and what is kept with the attempt."""
+    """
+    How a try ended: the delivery's next state and what is kept with the attempt.
+
+    *in_doubt* says that it failed and may have been carried out all the same.
+    """
 
     state: Literal["delivered", "retrying", "parked", "skipped", "discarded"]
     code: str | None = None
@@ -92,6 +96,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     due_utc: datetime | None = None
     tries_used: int = 0
     record_id: str | None = None
+    in_doubt: bool = False
     payload: Any = None
     request: Any = None
     response: Any = None

@@ -7,11 +7,12 @@ document.
 
 from __future__ import annotations
 
+import functools
 import re
 import types
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Raw
@@ -49,6 +50,16 @@ _WORDS: list[tuple[re.Pattern[str], str]] = [
 # its calendar (9999-12-31T23:59:59.9999999) as well, and rounding would carry it into the next day or out of range.
 _FINER_THAN_MICROSECONDS = re.compile(rb"(\.[0-9]{6})[0-9]+")
 _GOT = re.compile(r"Expected `([^`]+)`, got `(\w+)`")
+
+
+class Declared(NamedTuple):
+    """A field of a Struct: its *decoder*, and its *kind*, which is its type without limits and null."""
+
+    attribute: str
+    decoder: msgspec.json.Decoder[Any]
+    kind: Any
+    is_required: bool
+    takes_null: bool
 
 
 def read_object(body: bytes) -> dict[str, Raw]:
@@ -106,27 +117,42 @@ def collect(
     """The values of those fields that are right, by attribute name, and what is wrong with the others."""
     values: dict[str, Any] = {}
     errors: list[FieldError] = []
-    known = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    known = declared_fields(struct)
     for name, field in known.items():
         place = prefix + name
         raw = fields.get(name)
-        if raw is None or (bytes(raw).strip() == b"null" and not _takes_null(field.type)):
-            if field.required:
+        if raw is None or (bytes(raw).strip() == b"null" and not field.takes_null):
+            if field.is_required:
                 errors.append(FieldError(place, "is required"))
             continue
         try:
-            values[field.name] = _read_field(raw, field.type, place)
+            values[field.attribute] = _read_field(raw, field, place)
         except InvalidFields as error:
             errors += error.errors
     errors += [FieldError(prefix + _shown(name), "is not a known field") for name in fields if name not in known]
     return values, errors
 
 
-def _read_field(raw: Raw, declared: Any, place: str) -> Any:
+@functools.cache
+def declared_fields(struct: type[msgspec.Struct]) -> dict[str, Declared]:
+    """The fields of a Struct by the names they have outside; found out once, for it takes as long as reading a body."""
+    return {
+        field.encode_name: Declared(
+            attribute=field.name,
+            decoder=msgspec.json.Decoder(field.type),
+            kind=bare(field.type),
+            is_required=field.required,
+            takes_null=_takes_null(field.type),
+        )
+        for field in msgspec.structs.fields(struct)
+    }
+
+
+def _read_field(raw: Raw, declared: Declared, place: str) -> Any:
     content = bytes(raw)
     if problems := check_json(content, place):
         raise InvalidFields(problems)
-    kind = bare(declared)
+    kind = declared.kind
     if kind is Raw:
         return content
     if kind is Any:
@@ -138,7 +164,7 @@ def _read_field(raw: Raw, declared: Any, place: str) -> Any:
     if kind is datetime:
         content = _FINER_THAN_MICROSECONDS.sub(rb"\1", content)
     try:
-        value = msgspec.json.decode(content, type=declared)
+        value = declared.decoder.decode(content)
     except msgspec.ValidationError as error:
         raise InvalidFields([_worded(error, kind, place)]) from None
     if isinstance(value, datetime):

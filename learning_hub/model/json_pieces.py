@@ -1,13 +1,14 @@
 """
 Taking a JSON text apart where the strict reader will not.
 
-One lone surrogate or one nest of a thousand brackets makes msgspec refuse the whole text. A publisher must still be told
-which field it stands in, and in a batch the other events must not suffer. So the outermost object or array is cut into
-its pieces here, without recursion, each of which can then be judged by itself. Slower, and only used when needed.
+One lone surrogate or one nest of a thousand brackets makes msgspec refuse the whole text. A publisher must still be
+told which field it stands in, and in a batch the other events must not suffer. So the outermost object or array is cut
+into its pieces here, without recursion, each of which can then be judged by itself. Slower, and only used when needed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import Any
@@ -75,11 +76,9 @@ def _pieces(text: bytes, opening: bytes, closing: bytes) -> list[bytes]:
 
 def _well_formed(piece: bytes) -> Raw:
     piece = piece.strip(_WHITESPACE)
-    try:
+    # What is too deep to be read at all passes here; whoever judges the piece says so.
+    with contextlib.suppress(RecursionError):
         _read(piece)
-    except RecursionError:
-        # Too deep to be read at all; whoever judges the piece says so.
-        pass
     return Raw(piece)
 
 

@@ -56,7 +56,7 @@ SELECT asked.ordinality::int AS asked
                   AND delivery.publisher_system_id = asked.publisher_system_id
                   AND (asked.event_type IS NULL OR delivery.event_type = asked.event_type)
                   AND delivery.event_seq < asked.seq AND delivery.action = 'send'
-                  AND (delivery.state IN ('delivered', 'sending') OR delivery.code = 'outcome_unknown'))
+                  AND (delivery.state IN ('delivered', 'sending') OR delivery.in_doubt))
 
 -- name: skip_already_withdrawn
 -- Deliveries of events that are withdrawn by now are not sent, where they were made by naming the events; $1

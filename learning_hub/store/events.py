@@ -136,7 +136,9 @@ async def read_feed(
         # The horizon first: what is finished before it is visible to every later statement.
         end = await connection.fetchrow(queries.horizon)
         assert end is not None  # noqa: S101 - a SELECT without FROM has one row
-        await connection.execute(queries.plan_for_these_values)
+        # A source has few entries: those may be found by its id and sorted.
+        in_order = wanted.publisher_event_id is None
+        await connection.execute(queries.plan_in_feed_order if in_order else queries.plan_for_these_values)
         rows = await connection.fetch(
             queries.read_feed,
             wanted.program_id,

@@ -75,6 +75,11 @@ SELECT (SELECT max(epoch) FROM feed_epoch) AS epoch, pg_snapshot_xmin(pg_current
 -- The next query has filters that may be null; a plan that fits all of them would fit none.
 SET LOCAL plan_cache_mode = force_custom_plan
 
+-- name: plan_in_feed_order
+-- The same for a query that must take its order from an index. On a table it knows too little about, the planner
+-- would rather read all that comes after a place and sort it, for each page anew.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true)
+
 -- name: read_feed
 -- Up to $6 entries of Program $1 after ($2, $3, $4) and before the horizon ($5 epoch, $14 xid), in feed order.
 -- Filters, null for none: $7 event date, $8 system, $9 event type, $10 category, $11 participant, $12 publisher's

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from learning_hub.model.delivery import Claimed, Settlement
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import DeliveryKey, new_uuid
 from learning_hub.model.json_values import write_json
-from learning_hub.store.database import Database, Row, changed
+from learning_hub.store.database import Connection, Database, Row, changed
 from learning_hub.store.queries import Queries
 
 queries = Queries("queue")
@@ -32,7 +33,12 @@ async def claim(database: Database, limit: int, lease_seconds: float) -> list[Cl
 
 
 async def settle(database: Database, claimed: Claimed, settlement: Settlement) -> bool:
-    """Write down how a try ended; False when the lease was not the delivery's any more, and nothing changed."""
+    """
+    Write down how a try ended; False when the lease was not the delivery's any more, and nothing changed.
+
+    A failed one is not tried again when its event was withdrawn or replaced, or its subscription archived, while it
+    was being sent.
+    """
     async with database.connection() as connection:
         status = await connection.execute(
             queries.settle,
@@ -42,27 +48,53 @@ async def settle(database: Database, claimed: Claimed, settlement: Settlement) -
             settlement.state,
             settlement.code,
             settlement.failure_class,
-            settlement.message,
+            _storable(settlement.message),
             settlement.due_utc,
             settlement.tries_used,
-            settlement.record_id,
+            _storable(settlement.record_id),
             claimed.attempt_number,
             _text(settlement.payload),
             _text(settlement.request),
             _text(settlement.response),
+            settlement.in_doubt,
         )
+        # A statement of its own: what it does not see yet comes after the above, and sees that itself.
+        if settlement.state in ("retrying", "parked"):
+            await _step_back(connection, [claimed.key])
     return changed(status) == 1
 
 
 async def release_expired(database: Database, settle_seconds: float) -> int:
     """Take back what a worker held beyond its lease; it falls due again *settle_seconds* from now."""
-    return await database.execute(queries.release_expired, settle_seconds, CAUSES["outcome_unknown"].meaning)
+    async with database.connection() as connection:
+        rows = await connection.fetch(queries.release_expired, settle_seconds, CAUSES["outcome_unknown"].meaning)
+        if rows:
+            await _step_back(connection, [DeliveryKey(row["program_id"], row["delivery_uuid"]) for row in rows])
+    return len(rows)
 
 
 async def seconds_to_next(database: Database) -> float | None:
     """Seconds until the next delivery falls due; None when none is waiting for its time."""
     seconds: float | None = await database.fetchval(queries.next_due)
     return seconds
+
+
+async def _step_back(connection: Connection, failed: Sequence[DeliveryKey]) -> None:
+    await connection.execute(
+        queries.step_back,
+        [key.program_id for key in failed],
+        [key.delivery_uuid for key in failed],
+        CAUSES["withdrawn"].meaning,
+        CAUSES["superseded"].meaning,
+        CAUSES["archived"].meaning,
+    )
+
+
+def _storable(text: str | None) -> str | None:
+    """*text* as PostgreSQL takes it: subscribers may say anything, and must not keep a delivery from being settled."""
+    if text is None:
+        return None
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def _text(value: object) -> str | None:

@@ -93,11 +93,13 @@ SELECT counted.superseded, claimed.*, begun.started_utc,
 -- name: settle
 -- Settle delivery $1/$2 as its lease $3 says; a lease that is no longer the delivery's changes nothing. $4 state,
 -- $5 code, $6 class, $7 message, $8 due, $9 tries used, $10 record id at the subscriber, $11 number of the attempt,
--- $12 payload, $13 request, $14 response. What is to be tried again is held if its subscription was stopped meanwhile.
+-- $12 payload, $13 request, $14 response, $15 whether it may have been carried out all the same. What is to be tried
+-- again is held if its subscription was stopped meanwhile.
 WITH settled AS (
     UPDATE delivery
        SET state = $4::text, code = $5::text, class = $6::text, message = $7::text, due_utc = $8::timestamptz,
            tries_used = $9::int, lease_id = NULL, lease_until_utc = NULL,
+           in_doubt = $4::text <> 'delivered' AND (in_doubt OR $15::boolean),
            delivered_utc = CASE WHEN $4::text = 'delivered' THEN now() END,
            subscriber_record_id = coalesce($10::text, subscriber_record_id),
            held = $8::timestamptz IS NOT NULL AND EXISTS (
@@ -125,8 +127,15 @@ WITH expired AS (
 ), released AS (
     UPDATE delivery
        SET state = 'retrying', code = 'outcome_unknown', class = 'unavailable', message = $2::text,
-           due_utc = now() + make_interval(secs => $1::float8), tries_used = tries_used + 1,
-           lease_id = NULL, lease_until_utc = NULL
+           due_utc = now() + make_interval(secs => $1::float8), tries_used = tries_used + 1, in_doubt = true,
+           lease_id = NULL, lease_until_utc = NULL,
+           held = EXISTS (SELECT FROM subscription
+                           WHERE subscription.subscription_id = delivery.subscription_id
+                             AND subscription.state = 'stopped'
+                             AND subscription.changed_utc > (SELECT started_utc FROM attempt
+                                                              WHERE attempt.program_id = expired.program_id
+                                                                AND attempt.delivery_uuid = expired.delivery_uuid
+                                                                AND attempt.number = expired.attempts))
       FROM expired
      WHERE delivery.program_id = expired.program_id AND delivery.delivery_uuid = expired.delivery_uuid
     RETURNING delivery.program_id, delivery.delivery_uuid, delivery.attempts
@@ -136,6 +145,45 @@ UPDATE attempt
   FROM released
  WHERE attempt.program_id = released.program_id AND attempt.delivery_uuid = released.delivery_uuid
    AND attempt.number = released.attempts
+RETURNING attempt.program_id, attempt.delivery_uuid
+
+-- name: step_back
+-- What changed while the deliveries $1/$2 (arrays) were being sent and failed: one whose event was withdrawn is
+-- skipped ($3 the message); one that would be tried again is superseded where a newer one of its source key came ($4),
+-- and discarded where its subscription was archived ($5).
+UPDATE delivery
+   SET state = CASE failed.verdict WHEN 'withdrawn' THEN 'skipped' WHEN 'archived' THEN 'discarded'
+                                   ELSE failed.verdict END,
+       code = failed.verdict,
+       class = NULL,
+       message = CASE failed.verdict WHEN 'withdrawn' THEN $3::text WHEN 'superseded' THEN $4::text ELSE $5::text END,
+       due_utc = NULL,
+       held = false
+  FROM (SELECT tried.program_id, tried.delivery_uuid, tried.state,
+               CASE WHEN tried.action = 'send'
+                         AND EXISTS (SELECT FROM event
+                                      WHERE event.program_id = tried.program_id
+                                        AND event.event_uuid = tried.event_uuid AND event.is_withdrawal)
+                    THEN 'withdrawn'
+                    WHEN tried.state = 'parked' THEN NULL
+                    WHEN subscription.archived_utc IS NOT NULL THEN 'archived'
+                    WHEN tried.action = 'send'
+                         AND EXISTS (SELECT FROM delivery AS newer
+                                      WHERE newer.program_id = tried.program_id
+                                        AND newer.subscription_id = tried.subscription_id
+                                        AND newer.publisher_event_id = tried.publisher_event_id
+                                        AND newer.publisher_system_id = tried.publisher_system_id
+                                        AND newer.event_type = tried.event_type AND newer.action = 'send'
+                                        AND newer.event_seq > tried.event_seq
+                                        AND newer.state IN ('waiting', 'retrying', 'sending', 'delivered'))
+                    THEN 'superseded' END AS verdict
+          FROM unnest($1::text[], $2::uuid[]) AS asked (program_id, delivery_uuid)
+          JOIN delivery AS tried
+            ON tried.program_id = asked.program_id AND tried.delivery_uuid = asked.delivery_uuid
+          JOIN subscription ON subscription.subscription_id = tried.subscription_id
+         WHERE tried.state IN ('retrying', 'parked')) AS failed
+ WHERE delivery.program_id = failed.program_id AND delivery.delivery_uuid = failed.delivery_uuid
+   AND delivery.state = failed.state AND failed.verdict IS NOT NULL
 
 -- name: next_due
 -- Seconds until the next delivery falls due; null for none.

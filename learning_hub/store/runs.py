@@ -36,16 +36,13 @@ async def find(database: Database, run_id: str) -> Run | None:
     row = await database.fetchrow(queries.find, run_id)
     if row is None:
         return None
-    current = Counts()
-    if row["counts"] is None:
-        current, _ = await counts(database, run_id, row["program_id"])
-    return _read(row, current)
+    return _read(row, await _current(database, row))
 
 
 async def page(database: Database, programs: list[str] | None, before: str, limit: int) -> list[Run]:
-    """Up to *limit* runs, newest first; those under way come without counts."""
+    """Up to *limit* runs, newest first, with their counts as they are now."""
     rows = await database.fetch(queries.page, programs, before, limit)
-    return [_read(row, Counts()) for row in rows]
+    return [_read(row, await _current(database, row)) for row in rows]
 
 
 async def add_deliveries_of_events(
@@ -99,6 +96,13 @@ async def running(database: Database, old_seconds: float) -> list[Running]:
 async def finish(database: Database, run_id: str, state: RunState, result: Counts, message: str | None = None) -> None:
     """The run is over."""
     await database.execute(queries.finish, run_id, state, msgspec.json.encode(result).decode(), message)
+
+
+async def _current(database: Database, row: Row) -> Counts:
+    if row["counts"] is not None:
+        return Counts()
+    current, _ = await counts(database, row["run_id"], row["program_id"])
+    return current
 
 
 def _read(row: Row, current: Counts) -> Run:

@@ -27,6 +27,16 @@ DEMO = [sys.executable, "-m", "learning_hub", "demo"]
 SECONDS = 90
 
 
+class Told:
+    """One run of `demo --once`: what it printed, how it ended, what it left in *folder*."""
+
+    def __init__(self, folder: Path) -> None:
+        ran = _run([*DEMO, "--once"], _environment(folder))
+        self.status, self.stdout, self.stderr = ran.returncode, ran.stdout, ran.stderr
+        self.words = " ".join(ran.stdout.split())
+        self.left = _left_in(folder)
+
+
 @pytest.fixture
 def temporary() -> Iterator[Path]:
     """A folder for the demo's temporary ones; short, because PostgreSQL's socket is in it."""
@@ -35,22 +45,24 @@ def temporary() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def told() -> Iterator[Told]:
+    """The demo, run once for all tests that only look at it."""
+    folder = Path(tempfile.mkdtemp(prefix="demo-test-"))
+    yield Told(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
 def environment(temporary: Path) -> dict[str, str]:
-    """As of a person who has a hub of their own, which is none of the demo's business."""
-    return {
-        **os.environ,
-        "TMPDIR": str(temporary),
-        "LEARNING_HUB_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere",
-        "COLUMNS": "80",
-    }
+    """The environment of a demo that has its temporary folders in this test's."""
+    return _environment(temporary)
 
 
-def test_the_demo_tells_where_each_event_went_and_ends_with_0(environment: dict[str, str], temporary: Path) -> None:
+@pytest.mark.xdist_group("told_demo")
+def test_the_demo_tells_where_each_event_went_and_ends_with_0(told: Told) -> None:
     """`demo --once` shows for each of a dozen events what was sent and what iMIS holds, or why not; all arrived."""
-    told = _run([*DEMO, "--once"], environment)
-
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.status == 0, told.stdout + told.stderr
     assert len(re.findall(r"EventId +E:NURSES-[0-9a-f-]{36}\n", told.stdout)) == 12
     assert len(re.findall(r"bucket +NURSES-LB-\d{8}\n", told.stdout)) == 12
     for shown in (
@@ -64,29 +76,38 @@ def test_the_demo_tells_where_each_event_went_and_ends_with_0(environment: dict[
         "parked, template_error",
         "(at Online.Units)",
         "iMIS has no active contact with the e-mail address",
-        "EFFECTIVE_DATE  2024-08-03 21:43:58.000  2024-08-03T21:43:58",
+        "EFFECTIVE_DATE 2024-08-03 21:43:58.000 2024-08-03T21:43:58",
         "iMIS holds 6 activities and 5 panel rows",
     ):
-        assert shown in told.stdout
+        assert shown in told.words
     assert told.stderr == ""
 
 
-def test_the_demo_reads_well_in_a_pipe_of_80_columns(environment: dict[str, str]) -> None:
-    """No line but those to copy is longer than 80 characters, none ends in blanks, and there are no colours."""
-    told = _run([*DEMO, "--once"], environment)
+@pytest.mark.xdist_group("told_demo")
+def test_the_readme_shows_what_the_demo_shows(told: Told) -> None:
+    """Every line of the README's excerpt is one of the demo, ids and dates apart."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    excerpt = readme.partition("```text\n")[2].partition("```")[0].splitlines()
+    lines = {_bare(line) for line in told.stdout.splitlines()}
 
+    assert len(excerpt) > 10
+    assert [line for line in excerpt if line != "…" and _bare(line) not in lines] == []
+
+
+@pytest.mark.xdist_group("told_demo")
+def test_the_demo_reads_well_in_a_pipe_of_80_columns(told: Told) -> None:
+    """No line but those to copy is longer than 80 characters, none ends in blanks, and there are no colours."""
     lines = told.stdout.splitlines()
+
     assert [line for line in lines if len(line) > 80 and "curl" not in line] == []
     assert [line for line in lines if line != line.rstrip()] == []
     assert "\x1b" not in told.stdout
 
 
-def test_the_demo_leaves_nothing_behind(environment: dict[str, str], temporary: Path) -> None:
+@pytest.mark.xdist_group("told_demo")
+def test_the_demo_leaves_nothing_behind(told: Told) -> None:
     """When it has ended, its folder is removed and none of its programs runs."""
-    _run([*DEMO, "--once"], environment)
-
-    assert list(temporary.glob("learning-hub-*")) == []
-    assert _programs_of(temporary) == []
+    assert told.left == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -111,8 +132,7 @@ def test_the_demo_stays_up_until_it_is_stopped(
     assert {delivery["Code"] for delivery in parked} == {"participant_ambiguous", "template_error"}
     assert "Robin" in page.text
     assert process.returncode == 0, rest + errors
-    assert list(temporary.glob("learning-hub-*")) == []
-    assert _programs_of(temporary) == []
+    assert _left_in(temporary) == []
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{hub}/health/live", trust_env=False)
 
@@ -127,8 +147,7 @@ def test_ctrl_c_while_starting_leaves_nothing_behind(environment: dict[str, str]
 
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
-    assert list(temporary.glob("learning-hub-*")) == []
-    assert _programs_of(temporary) == []
+    assert _left_in(temporary) == []
 
 
 def test_the_demo_ends_with_1_when_something_is_not_in_imis_as_it_should_be(environment: dict[str, str]) -> None:
@@ -160,7 +179,7 @@ def test_a_demo_that_cannot_start_says_so_in_one_sentence(environment: dict[str,
 
     assert told.returncode == 1
     assert re.fullmatch(r"The sandbox iMIS did not start within 0 seconds\. .+\n", told.stderr)
-    assert list(temporary.glob("learning-hub-*")) == []
+    assert _left_in(temporary) == []
 
 
 def test_every_sample_is_an_event_that_a_publisher_may_send() -> None:
@@ -173,6 +192,11 @@ def test_every_sample_is_an_event_that_a_publisher_may_send() -> None:
         assert event.publisher_program_id == story.PROGRAM
         assert event.publisher_participant_id.endswith("@example.org")
     assert files == sorted({chapter.sample for chapter in story.STORY})
+
+
+def _bare(text: str) -> str:
+    """*text* without what differs from run to run."""
+    return re.sub(r"E:NURSES-[0-9a-f-]{36}|NURSES-LB-\d{8}", "", text)
 
 
 def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -201,14 +225,24 @@ def _found(pattern: str, text: str) -> str:
     return match[1]
 
 
-def _programs_of(folder: Path) -> list[str]:
-    """Command lines of running programs that have to do with *folder*."""
-    found = []
+def _environment(folder: Path) -> dict[str, str]:
+    """As of a person who has a hub of their own, which is none of the demo's business."""
+    return {
+        **os.environ,
+        "TMPDIR": str(folder),
+        "LEARNING_HUB_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere",
+        "COLUMNS": "80",
+    }
+
+
+def _left_in(folder: Path) -> list[str]:
+    """What a demo left of itself: its folders, and the command lines of its programs."""
+    found = [str(path) for path in folder.glob("learning-hub-*")]
     for process in psutil.process_iter():
         try:
             about = [*process.cmdline(), process.environ().get("TMPDIR", "")]
         except (psutil.Error, OSError):
             continue
         if process.pid != os.getpid() and any(str(folder) in text for text in about):
-            found.append(" ".join(process.cmdline()))
+            found.append(" ".join(about))
     return found

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from dirty_equals import IsPartialDict
 from factories import an_event_body
+from horizon import reads_all
 from running import RunningHub
 
 LINES = {"Content-Type": "application/x-ndjson"}
@@ -19,7 +20,8 @@ async def publisher(hub_without_worker: RunningHub) -> httpx.AsyncClient:
     """A client that may publish and read for NURSES, which exists beside DOCTORS."""
     await hub_without_worker.make_program()
     await hub_without_worker.make_program("DOCTORS")
-    return await hub_without_worker.caller("publish", "read", programs=["NURSES"])
+    client = await hub_without_worker.caller("publish", "read", programs=["NURSES"])
+    return reads_all(client, hub_without_worker.database)
 
 
 def event(number: int, **changes: Any) -> bytes:
@@ -61,9 +63,9 @@ async def test_each_by_itself(publisher: httpx.AsyncClient, lines: bool) -> None
     found = await results(publisher, content, lines=lines)
     entries = await feed(publisher)
 
-    assert STATUSES == [result["Status"] for result in found]
-    assert ["1", "1", "7"] == [entry["PublisherEventId"] for entry in entries]
-    assert [1, 2, 1] == [entry["Revision"] for entry in entries]
+    assert [result["Status"] for result in found] == STATUSES
+    assert [entry["PublisherEventId"] for entry in entries] == ["1", "1", "7"]
+    assert [entry["Revision"] for entry in entries] == [1, 2, 1]
     assert found[0]["EventId"] == found[3]["EventId"] == entries[0]["EventId"]
     for result in found:
         if result["Status"] in (200, 201):
@@ -72,8 +74,8 @@ async def test_each_by_itself(publisher: httpx.AsyncClient, lines: bool) -> None
         else:
             assert {"Index", "Status", "Problem"} == set(result)
             assert IsPartialDict(status=result["Status"], instance="/events/batch") == result["Problem"]
-    assert ["EventType", "EventStartUtc"] == [error["field"] for error in found[1]["Problem"]["errors"]]
-    assert ["PublisherEventData.Activity Code"] == [error["field"] for error in found[8]["Problem"]["errors"]]
+    assert [error["field"] for error in found[1]["Problem"]["errors"]] == ["EventType", "EventStartUtc"]
+    assert [error["field"] for error in found[8]["Problem"]["errors"]] == ["PublisherEventData.Activity Code"]
 
 
 async def test_bad_lines(publisher: httpx.AsyncClient) -> None:
@@ -87,13 +89,13 @@ async def test_bad_lines(publisher: httpx.AsyncClient) -> None:
 
     assert [201, *[400] * len(bad), 201] == [result["Status"] for result in found]
     assert {(400, "malformed_json")} == {(answer.status_code, answer.json()["code"]) for answer in whole}
-    assert ["1", "9"] == [entry["PublisherEventId"] for entry in await feed(publisher)]
+    assert [entry["PublisherEventId"] for entry in await feed(publisher)] == ["1", "9"]
 
 
 async def test_an_empty_batch(publisher: httpx.AsyncClient) -> None:
     """A batch of nothing has no results."""
-    assert [] == await results(publisher, b"[]")
-    assert [] == await results(publisher, b"\n \n", lines=True)
+    assert await results(publisher, b"[]") == []
+    assert await results(publisher, b"\n \n", lines=True) == []
 
 
 async def test_limits(publisher: httpx.AsyncClient) -> None:
@@ -103,7 +105,7 @@ async def test_limits(publisher: httpx.AsyncClient) -> None:
     too_long = await publisher.post("/events/batch", content=b"[" + b" " * 16 * 1024 * 1024 + b"]")
     at_limit = await publisher.post("/events/batch", content=b"[" + b" " * (16 * 1024 * 1024 - 2) + b"]")
 
-    assert [413, 413, 413, 200] == [a.status_code for a in (too_many, too_many_lines, too_long, at_limit)]
+    assert [a.status_code for a in (too_many, too_many_lines, too_long, at_limit)] == [413, 413, 413, 200]
 
 
 async def test_order_within_a_source(publisher: httpx.AsyncClient) -> None:
@@ -129,4 +131,4 @@ async def test_media_types(publisher: httpx.AsyncClient) -> None:
     """A batch is an array of JSON or JSON Lines; anything else is 415."""
     answer = await publisher.post("/events/batch", content=b"[]", headers={"Content-Type": "text/csv"})
 
-    assert 415 == answer.status_code
+    assert answer.status_code == 415

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from msgspec.structs import replace
 
 import pytest
 from imis_hub import ImisHub
+from msgspec.structs import replace
 from running import eventually
 
 from learning_hub.settings import Settings

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from factories import an_event_body
+from horizon import reads_all
 from running import ADMIN_KEY, RunningHub
 
 KIB = 1024
@@ -20,7 +21,8 @@ MIB = 1024 * KIB
 async def publisher(hub_without_worker: RunningHub) -> httpx.AsyncClient:
     """A client that may publish and read for NURSES."""
     await hub_without_worker.make_program()
-    return await hub_without_worker.caller("publish", "read", programs=["NURSES"])
+    client = await hub_without_worker.caller("publish", "read", programs=["NURSES"])
+    return reads_all(client, hub_without_worker.database)
 
 
 def with_data(data: bytes, **changes: Any) -> bytes:
@@ -52,7 +54,7 @@ async def test_data_are_kept_to_the_character(publisher: httpx.AsyncClient) -> N
     """Data are read back byte for byte, by id and in the feed: order, spelling, escapes, repeated keys, spaces."""
     for number, data in enumerate(KEPT):
         posted = await publisher.post("/events", content=with_data(data, PublisherEventId=f"{number}"))
-        assert 201 == posted.status_code, posted.text
+        assert posted.status_code == 201, posted.text
         listed = await publisher.get("/events", params={"PublisherEventId": f"{number}"})
 
         assert data == data_of(await publisher.get(posted.headers["Location"]))
@@ -95,7 +97,7 @@ BAD_FIELDS: list[tuple[str, bytes, list[str]]] = [
     ("a day that is not", field("EventEndUtc", b'"2026-02-29T00:00:00Z"'), ["EventEndUtc"]),
     ("an unknown field", with_data(b"{}", Extra=1), ["Extra"]),
     ("an unknown field with depth", with_data(b"{}", Extra="#").replace(b'"#"', DEEP), ["Extra"]),
-    ("an unknown field with a surrogate", with_data(b'{}') [:-1] + b', "\\ud800\\u0000": 1}', ["\\ud800\\x00"]),
+    ("an unknown field with a surrogate", with_data(b"{}") [:-1] + b', "\\ud800\\u0000": 1}', ["\\ud800\\x00"]),
 ]  # fmt: skip
 
 
@@ -109,7 +111,7 @@ async def test_bad_fields_are_named(publisher: httpx.AsyncClient) -> None:
             [error["field"] for error in answer.json()["errors"]],
         ), what
         assert all(error["message"] for error in answer.json()["errors"]), what
-    assert [] == (await publisher.get("/events")).json()["Items"]
+    assert (await publisher.get("/events")).json()["Items"] == []
 
 
 async def test_all_bad_fields_are_named_at_once(publisher: httpx.AsyncClient) -> None:
@@ -150,7 +152,7 @@ async def test_bodies_that_cannot_be_read(publisher: httpx.AsyncClient) -> None:
         b"[" * 500_000, b'{"a":"\\ud800",}', with_data(b'{"a":"\t"}'), with_data(b'{"a":01}'), with_data(b"{")[:-1],
     ):  # fmt: skip
         answer = await publisher.post("/events", content=body)
-        assert (400, "malformed_json") == (answer.status_code, answer.json()["code"]), body[:40]
+        assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json"), body[:40]
         assert answer.json()["detail"].endswith("."), body[:40]
 
 
@@ -161,15 +163,15 @@ async def test_the_last_of_a_repeated_key_counts(publisher: httpx.AsyncClient) -
     posted = await publisher.post("/events", content=body)
     again = await publisher.post("/events", content=with_data(b'{"a":2}'))
 
-    assert [201, 200] == [posted.status_code, again.status_code]
-    assert "Online" == (await publisher.get(posted.headers["Location"])).json()["PublisherEventCategory"]["value"]
+    assert [posted.status_code, again.status_code] == [201, 200]
+    assert (await publisher.get(posted.headers["Location"])).json()["PublisherEventCategory"]["value"] == "Online"
 
 
 async def test_a_byte_order_mark_is_passed_over(publisher: httpx.AsyncClient) -> None:
     """A byte order mark before the body, as .NET's writers put there, does no harm."""
     posted = await publisher.post("/events", content=b"\xef\xbb\xbf" + with_data(b"{}"))
 
-    assert 201 == posted.status_code, posted.text
+    assert posted.status_code == 201, posted.text
 
 
 CONTENT_TYPES = [
@@ -214,8 +216,8 @@ async def test_the_limit_of_data(publisher: httpx.AsyncClient) -> None:
     at_limit = await publisher.post("/events", content=with_data(data_of_size(256 * KIB)))
     over = await publisher.post("/events", content=with_data(data_of_size(256 * KIB + 1)))
 
-    assert 201 == at_limit.status_code, at_limit.text[:200]
-    assert (413, "too_large") == (over.status_code, over.json()["code"])
+    assert at_limit.status_code == 201, at_limit.text[:200]
+    assert (over.status_code, over.json()["code"]) == (413, "too_large")
 
 
 async def test_the_limit_of_a_body(publisher: httpx.AsyncClient) -> None:
@@ -227,11 +229,11 @@ async def test_the_limit_of_a_body(publisher: httpx.AsyncClient) -> None:
             content = b" " * (size - len(body)) + body
             return in_pieces(content) if is_chunked else content
 
-        assert 201 == (await publisher.post("/events", content=padded(MIB))).status_code
+        assert (await publisher.post("/events", content=padded(MIB))).status_code == 201
         for size in (MIB + 1, 3 * MIB):
             answer = await publisher.post("/events", content=padded(size))
-            assert (413, "too_large") == (answer.status_code, answer.json()["code"])
-    assert 200 == (await publisher.get("/events")).status_code
+            assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert (await publisher.get("/events")).status_code == 200
 
 
 async def test_a_declared_length_alone_is_judged(hub_without_worker: RunningHub) -> None:
@@ -241,7 +243,7 @@ async def test_a_declared_length_alone_is_judged(hub_without_worker: RunningHub)
     head = f"POST /events HTTP/1.1\r\nHost: hub\r\nX-API-Key: {ADMIN_KEY}\r\nContent-Length: {10**15}\r\n\r\n{{"
     writer.write(head.encode())
 
-    assert b"HTTP/1.1 413 " == (await asyncio.wait_for(reader.readline(), 5))[:13]
+    assert (await asyncio.wait_for(reader.readline(), 5))[:13] == b"HTTP/1.1 413 "
     writer.close()
 
 
@@ -258,5 +260,6 @@ async def test_a_body_that_breaks_off(hub_without_worker: RunningHub, caplog: py
     writer.close()
     await asyncio.sleep(0.1)
 
-    assert [] == (await hub_without_worker.client.get("/events?ProgramId=NURSES")).json()["Items"]
-    assert [] == [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+    reads_all(hub_without_worker.client, hub_without_worker.database)
+    assert (await hub_without_worker.client.get("/events?ProgramId=NURSES")).json()["Items"] == []
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []

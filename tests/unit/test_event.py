@@ -116,7 +116,7 @@ def test_all_fields_are_judged_at_once() -> None:
     """An empty body names every field that is required."""
     with pytest.raises(InvalidFields) as caught:
         read("{}")
-    assert [
+    assert [error.field for error in caught.value.errors] == [
         "PublisherProgramId",
         "PublisherSystemId",
         "EventType",
@@ -124,7 +124,7 @@ def test_all_fields_are_judged_at_once() -> None:
         "PublisherParticipantId",
         "PublisherEventData",
         "EventStartUtc",
-    ] == [error.field for error in caught.value.errors]
+    ]
 
 
 def test_the_limit_of_data() -> None:
@@ -132,7 +132,7 @@ def test_the_limit_of_data() -> None:
     data = '{"a":"' + "ä" * 5 + '"}'
     body = json.dumps(an_event_body(PublisherEventData="@")).replace('"@"', data)
 
-    assert 18 == len(read(body, limit=18).data)
+    assert len(read(body, limit=18).data) == 18
     with pytest.raises(TooLarge):
         read(body, limit=17)
 
@@ -265,22 +265,22 @@ def test_verdicts(latest: LatestEntry | None, arrived: bytes, expected: Verdict)
 
 def test_buckets() -> None:
     """A bucket's day has eight digits, in the year 212 as well, and LB in the middle whatever the system."""
-    assert "NURSES-LB-20261122" == bucket("NURSES", date(2026, 11, 22))
-    assert "A-LB-02120304" == bucket("A", date(212, 3, 4))
+    assert bucket("NURSES", date(2026, 11, 22)) == "NURSES-LB-20261122"
+    assert bucket("A", date(212, 3, 4)) == "A-LB-02120304"
 
 
 def test_what_templates_see() -> None:
-    """Templates see each field under its own name, numbers as they were spelled, a withdrawal's time only where it is."""
+    """Templates see each field under its own name, numbers as they were spelled, and no withdrawal where none is."""
     event = a_stored_event(publisher_event_data=Raw(b'{"Credits": 1.30}'), event_end_utc=None)
     scope = template_scope(event)
 
-    assert "1.30" == str(scope["PublisherEventData"]["Credits"])
-    assert ("2026-11-20T14:00:00Z", None, 1) == (scope["EventStartUtc"], scope["EventEndUtc"], scope["Revision"])
+    assert str(scope["PublisherEventData"]["Credits"]) == "1.30"
+    assert (scope["EventStartUtc"], scope["EventEndUtc"], scope["Revision"]) == ("2026-11-20T14:00:00Z", None, 1)
     assert "WithdrawnUtc" not in scope
 
 
 def test_the_program_of_a_bad_body() -> None:
     """The Program can be read from a body whose other fields are bad, unless it is bad itself."""
-    assert "NURSES" == program_named(read_object(b'{"PublisherProgramId": "NURSES", "EventType": 1}'))
+    assert program_named(read_object(b'{"PublisherProgramId": "NURSES", "EventType": 1}')) == "NURSES"
     assert program_named(read_object(b'{"PublisherProgramId": 1}')) is None
     assert program_named({}) is None

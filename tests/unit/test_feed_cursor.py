@@ -63,7 +63,7 @@ def test_anything_else_is_refused(text: str) -> None:
     """What the hub never gave out is refused by the name of the parameter."""
     with pytest.raises(InvalidFields) as caught:
         read_cursor(text)
-    assert ["Cursor"] == [error.field for error in caught.value.errors]
+    assert [error.field for error in caught.value.errors] == ["Cursor"]
 
 
 @given(st.text(max_size=40))

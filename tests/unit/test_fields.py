@@ -49,12 +49,15 @@ def test_a_body_is_read() -> None:
     body = read('{"Text": "abc", "Part": {"value": "x"}, "Data": { "b": 1.30,"a":1 }, "Anything": [1, null]}')
 
     assert ("abc", Inner("x"), [1, None]) == (body.text, body.part, body.anything)
-    assert b'{ "b": 1.30,"a":1 }' == bytes(body.data)
+    assert bytes(body.data) == b'{ "b": 1.30,"a":1 }'
 
 
 def test_all_faults_are_found() -> None:
     """Every bad field is listed at once, with its path and in words."""
-    assert {
+    assert faults(
+        '{"Kind": "three", "Count": 10, "IsOn": "yes", "Part": {"value": "abcd", "other": 1},'
+        ' "Names": ["a", "b", "c"], "Other": 1}'
+    ) == {
         "Text": "is required",
         "Kind": "must be one of one, two",
         "Count": "must be at most 9",
@@ -63,10 +66,7 @@ def test_all_faults_are_found() -> None:
         "Part.other": "is not a known field",
         "Names": "must have at most 2 items",
         "Other": "is not a known field",
-    } == faults(
-        '{"Kind": "three", "Count": 10, "IsOn": "yes", "Part": {"value": "abcd", "other": 1},'
-        ' "Names": ["a", "b", "c"], "Other": 1}'
-    )
+    }
 
 
 @pytest.mark.parametrize(
@@ -109,19 +109,19 @@ def test_the_last_of_a_repeated_key_counts() -> None:
     assert Body(text="c", part=Inner("y")) == read(
         '{"Text": 1, "Text": "abcd", "Text": "c", "Part": {"value": 1, "value": "y"}}'
     )
-    assert {"Text": "is required"} == faults('{"Text": "a", "Text": null}')
+    assert faults('{"Text": "a", "Text": null}') == {"Text": "is required"}
 
 
 def test_lengths_count_characters() -> None:
     """A length is counted in characters, whatever their size in bytes or their escapes."""
-    assert "😀ä\n" == read('{"Text": "\\ud83d\\ude00ä\\n"}').text
+    assert read('{"Text": "\\ud83d\\ude00ä\\n"}').text == "😀ä\n"
 
 
 def test_names_that_are_long_are_shortened() -> None:
     """An unknown field is named with a hundred of its characters."""
     (place,) = faults(f'{{"Text": "a", "{"x" * 5000}": 1}}')
 
-    assert 101 == len(place)
+    assert len(place) == 101
 
 
 @pytest.mark.parametrize(
@@ -158,24 +158,24 @@ def test_what_is_no_object_is_refused_whole(body: bytes) -> None:
     """What is not well-formed, not UTF-8 or no object is refused with a sentence."""
     with pytest.raises(InvalidInput) as caught:
         read_object(body)
-    assert "malformed_json" == caught.value.code
+    assert caught.value.code == "malformed_json"
     assert caught.value.detail.startswith("The body ")
 
 
 def test_a_fault_in_one_field_leaves_the_others_readable() -> None:
     """A lone surrogate or a nest of any depth is named with its field, and so are the faults beside it."""
     deep = "[" * 50_000 + "]" * 50_000
-    assert {
+    assert faults(f'{{"Text": "a\\ud800", "Count": 0, "Data": {{"a": {deep}}}, "\\ud800,{{": 1}}') == {
         "Text": "has a lone surrogate (half of a UTF-16 pair)",
         "Count": "must be at least 1",
         "Data": "is nested more than 100 levels deep",
         "\\ud800,{": "is not a known field",
-    } == faults(f'{{"Text": "a\\ud800", "Count": 0, "Data": {{"a": {deep}}}, "\\ud800,{{": 1}}')
+    }
 
 
 def test_a_list_keeps_its_items_as_sent() -> None:
     """The items of a list body are left as they are, good or bad; what is no list is refused."""
-    assert [b'{"a": 1.30}', b"1", b'"\\ud800"'] == [bytes(item) for item in read_list(b'[{"a": 1.30} ,1, "\\ud800"]')]
+    assert [bytes(item) for item in read_list(b'[{"a": 1.30} ,1, "\\ud800"]')] == [b'{"a": 1.30}', b"1", b'"\\ud800"']
     with pytest.raises(InvalidInput, match="JSON array"):
         read_list(b"{}")
 
@@ -203,8 +203,7 @@ def test_no_values_break_the_reader(body: dict[str, Any]) -> None:
     """Fields of any type are taken or named; none is let through with a wrong type."""
     try:
         got = read_struct(read_object(msgspec.json.encode(body)), Body)
-    except InvalidFields as error:
-        assert error.errors
+    except InvalidFields:
         return
     assert isinstance(got.text, str)
     assert isinstance(got.count, int)

@@ -32,7 +32,7 @@ def test_uuids_are_version_7() -> None:
     made = [new_uuid() for _ in range(1000)]
 
     assert {(7, RFC_4122)} == {(uuid.version, uuid.variant) for uuid in made}
-    assert 1000 == len(set(made))
+    assert len(set(made)) == 1000
 
 
 def test_uuids_are_ordered_by_time() -> None:
@@ -43,7 +43,7 @@ def test_uuids_are_ordered_by_time() -> None:
             made.append(new_uuid())
 
     assert made == sorted(made)
-    assert 1_795_000_000_000 == made[0].int >> 80
+    assert made[0].int >> 80 == 1_795_000_000_000
 
 
 @given(PROGRAMS, st.uuids())
@@ -73,11 +73,11 @@ def test_ids_are_read_back(program: str, uuid: UUID) -> None:
         f"E:NURSES-{SOME}0",
         f"E:N\0-{SOME}",
         f"E:NÜRSES-{SOME}",
-        "E:NURSES-٠192d4a8-6c1e-7f3a-9b52-3c0d8e5f7a61",
+        "E:NURSES-\u0660192d4a8-6c1e-7f3a-9b52-3c0d8e5f7a61",
     ],
 )
 def test_other_texts_are_no_event_ids(text: str) -> None:
-    """Nothing but the one form is an EventId: no upper-case UUID, no line feed at its end, no digit of another script."""
+    """Nothing but the one form is an EventId: no upper case, no line feed at its end, no digit of another script."""
     assert read_event_id(text) is None
 
 
@@ -88,7 +88,7 @@ def test_program_ids(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "A" * 26, "_A", ".A", "-A", "A B", "A\n", "\nA", "A\0", "Ä", "A/B", "A:B", "*", "٣"]
+    "text", ["", "A" * 26, "_A", ".A", "-A", "A B", "A\n", "\nA", "A\0", "Ä", "A/B", "A:B", "*", "\u0663"]
 )
 def test_no_program_ids(text: str) -> None:
     """Anything else is none, with a line feed at its end neither."""
@@ -110,7 +110,7 @@ def test_no_program_ids(text: str) -> None:
         ("NURSES-TC-20261122", None),
         ("-LB-20261122", None),
         ("", None),
-        ("NURSES-LB-２０２６１１２２", None),
+        ("NURSES-LB-\uff12\uff10261122", None),
     ],
 )
 def test_buckets(text: str, expected: tuple[str, date] | None) -> None:
@@ -121,5 +121,5 @@ def test_buckets(text: str, expected: tuple[str, date] | None) -> None:
 @given(st.tuples(*[st.text(max_size=8)] * 4), st.tuples(*[st.text(max_size=8)] * 4))
 def test_record_keys(one: tuple[str, str, str, str], other: tuple[str, str, str, str]) -> None:
     """A record key has 36 characters and is the same for the same source record and subscription alone."""
-    assert 36 == len(record_key(*one))
+    assert len(record_key(*one)) == 36
     assert (one == other) == (record_key(*one) == record_key(*other))

@@ -39,7 +39,7 @@ def test_every_setting_is_explained_and_nothing_else() -> None:
 def test_meaning_unit_default_and_danger_are_told(name: str) -> None:
     """Each setting has its meaning, then its unit, its default and its danger."""
     _, comment = _explained()[name]
-    assert re.match(r"# [^\n]+\.\n(# .*\n)*# Unit: .+\n(# .*\n)*# Default: .+\n(# .*\n)*# Danger: .+", comment), comment
+    assert re.match(r"# .+\n(# .*\n)*# Unit: .+\n(# .*\n)*# Default: .+\n(# .*\n)*# Danger: .+", comment), comment
 
 
 def test_the_values_are_the_defaults() -> None:

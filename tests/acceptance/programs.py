@@ -1,0 +1,121 @@
+"""The hub's commands as real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from click.testing import CliRunner, Result
+
+from learning_hub.cli.root import learning_hub
+
+LIMIT_SECONDS = 60
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment of this test run with these settings of the hub, named without their prefix, and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LEARNING_HUB_", "HUB_"))}
+    return kept | {f"LEARNING_HUB_{name}": value for name, value in settings.items()}
+
+
+def command(
+    *arguments: str, settings: Mapping[str, str], stdin: str | None = None, more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a command answers that ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "learning_hub", *arguments],
+        env=environment(settings) | dict(more or {}),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+
+
+def quick_command(*arguments: str, settings: Mapping[str, str], stdin: str | None = None) -> Result:
+    """What a command answers, within this process: for stories of many commands."""
+    set_here = environment(settings)
+    cleared: dict[str, str | None] = {name: None for name in os.environ if name not in set_here}
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # In a thread of its own, which has no event loop yet.
+        return pool.submit(
+            CliRunner().invoke, learning_hub, arguments, env=cleared | set_here, input=stdin, catch_exceptions=False
+        ).result()
+
+
+class Program:
+    """A command that runs until it is stopped."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    def line(self) -> str:
+        """Its next line on stdout; empty when it has ended."""
+        assert self.process.stdout
+        return self.process.stdout.readline()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Its exit status after a signal."""
+        self.process.send_signal(number)
+        return self.process.wait(LIMIT_SECONDS)
+
+    @property
+    def log(self) -> str:
+        """What it wrote to stderr until now."""
+        return self._log.read_text(encoding="utf-8")
+
+
+@contextmanager
+def started(*arguments: str, settings: Mapping[str, str], log: Path) -> Iterator[Program]:
+    """A command that runs, at the longest until the end of the block."""
+    with (
+        log.open("w", encoding="utf-8") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-m", "learning_hub", *arguments],
+            env=environment(settings),
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as process,
+    ):
+        timer = threading.Timer(LIMIT_SECONDS, process.kill)
+        timer.start()
+        try:
+            yield Program(process, log)
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                process.terminate()
+
+
+class Served(Program):
+    """A hub that is served; *client* calls it with *key*."""
+
+    def __init__(self, program: Program, key: str) -> None:
+        super().__init__(program.process, program._log)
+        self.announced: dict[str, Any] = json.loads(program.line())
+        self.address = str(self.announced["Address"])
+        self.client = httpx.Client(
+            base_url=self.address, headers={"X-API-Key": key}, timeout=LIMIT_SECONDS, trust_env=False
+        )
+
+
+@contextmanager
+def served(*arguments: str, settings: Mapping[str, str], log: Path) -> Iterator[Served]:
+    """`learning-hub serve` on a free port."""
+    with started("serve", "--port", "0", "--json", *arguments, settings=settings, log=log) as program:
+        hub = Served(program, settings.get("ADMIN_KEY", ""))
+        with hub.client:
+            yield hub

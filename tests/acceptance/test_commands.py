@@ -1,0 +1,176 @@
+"""Everything by commands: setting up, publishing, delivering and looking after it, mostly without a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+from factories import an_event_body
+from programs import command, quick_command, served, started
+from running import ADMIN_KEY
+
+from learning_hub.sandbox import RunningSandbox, running_sandbox, seeds
+
+pytestmark = pytest.mark.xdist_group("commands")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_address: str) -> dict[str, str]:  # type: ignore[override]
+    """Settings of the commands, by the names of their variables."""
+    return {
+        "HOME": str(tmp_path / "home"),
+        "DATABASE_URL": database_address,
+        "SECRET_KEYS": Fernet.generate_key().decode(),
+        "ALLOWED_PRIVATE_TARGETS": "127.0.0.1",
+    }
+
+
+@pytest.fixture(autouse=True)
+def _keep_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands within this process leave its logging as it is."""
+    monkeypatch.setattr("learning_hub.cli.beginning.configure_logging", lambda *_: None)
+
+
+@pytest.fixture
+def imis() -> Iterator[RunningSandbox]:
+    with running_sandbox() as sandbox:
+        yield sandbox
+
+
+def test_programs_and_keys(settings: dict[str, str]) -> None:
+    """Programs and keys are made and ended by commands, with the API's own answers, and the audit log has it all."""
+
+    def ask(*arguments: str) -> Any:
+        return json.loads(_succeed(*arguments, "--json", settings=settings))
+
+    assert ask("program", "put", "NURSES", "--name", "All nurses")["ProgramId"] == "NURSES"
+    key = ask("key", "create", "--name", "TopClass", "--program", "NURSES", "--scope", "publish", "--scope", "read")
+    assert key["Key"].startswith("lh_")
+    assert "is revoked" in _succeed("key", "revoke", key["KeyId"], settings=settings)
+    assert "Key" not in ask("key", "show", key["KeyId"])
+    assert "is archived" in _succeed("program", "archive", "NURSES", settings=settings)
+    changes = [(entry["KeyId"], entry["Action"], entry["ObjectId"]) for entry in ask("audit", "list")["Items"]]
+    assert changes == [
+        ("cli", "archive", "NURSES"),
+        ("cli", "revoke", key["KeyId"]),
+        ("cli", "create", key["KeyId"]),
+        ("cli", "create", "NURSES"),
+    ]
+
+
+def test_the_key_is_printed_once_and_clearly(settings: dict[str, str]) -> None:
+    """For a person it stands on a line of its own, at the end."""
+    printed = _succeed("key", "create", "--name", "First", "--program", "*", "--scope", "admin", settings=settings)
+    assert printed.splitlines()[-1].startswith("lh_")
+    assert printed.count("lh_") == 1
+
+
+def test_what_is_refused_is_told_field_by_field(settings: dict[str, str]) -> None:
+    """A problem of the API is its sentence and each bad field on stderr, with exit status 1."""
+    refused = quick_command("program", "put", "bad id", "--name", "", settings=settings)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    sentence, *fields = refused.stderr.splitlines()
+    assert sentence == "Not accepted: ProgramId, Name."
+    assert [field.partition(":")[0] for field in fields] == ["  ProgramId", "  Name"]
+
+
+def test_a_database_that_is_away_is_told(settings: dict[str, str]) -> None:
+    """One sentence, exit status 1, and no password."""
+    away = settings | {"DATABASE_URL": "postgresql://hub:letmein@127.0.0.1:1/hub"}
+    refused = command("program", "list", settings=away)
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+    assert refused.stderr.startswith("The database cannot be used: ")
+    assert "letmein" not in refused.stderr
+
+
+def test_from_a_file_of_events_to_imis(settings: dict[str, str], imis: RunningSandbox, tmp_path: Path) -> None:
+    """Subscriber, subscription, publishing, a run and the doctor: events of a file arrive at iMIS."""
+    subscriber = {
+        "Name": "Association iMIS",
+        "Connector": "imis",
+        "Settings": {"BaseUrl": imis.address, "TimeZone": "America/New_York", "ParticipantLookup": "email"},
+        "Credentials": {"Username": imis.username, "Password": imis.password},
+    }
+    email = seeds.CONTACTS[0].email
+    events = [
+        an_event_body(PublisherEventId="AI:1", PublisherParticipantId=email),
+        an_event_body(PublisherEventId="AI:2", PublisherParticipantId="nobody@example.org"),
+    ]
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(json.dumps(event) + "\n" for event in events))
+    _succeed("program", "put", "NURSES", "--name", "Nurses", settings=settings)
+    _succeed("subscriber", "put", "imis", "--file", "-", settings=settings, stdin=json.dumps(subscriber))
+    _succeed(
+        *("subscription", "put", "completions", "--preset", "topclass-imis-activity", "--subscriber", "imis"),
+        *("--program", "NURSES", "--start-from", "beginning"),
+        settings=settings,
+    )
+    assert "stopped" in _succeed("subscription", "stop", "completions", settings=settings)
+    with served("--no-worker", settings=settings | {"ADMIN_KEY": ADMIN_KEY}, log=tmp_path / "log") as hub:
+        published = command("publish", str(file), "--url", hub.address, settings=settings, more={"HUB_KEY": ADMIN_KEY})
+        assert published.stdout == "2 new, 0 the hub had already, 0 refused.\n", published.stderr
+    run = json.loads(command("run", "start", "--subscription", "completions", "--json", settings=settings).stdout)
+    counts = run.get("Counts", run)
+    assert (counts["Matched"], counts["Delivered"], counts["Parked"]) == (2, 1, 1)
+    parked = json.loads(_succeed("delivery", "list", "--state", "parked", "--json", settings=settings))["Items"]
+    assert [delivery["Code"] for delivery in parked] == ["participant_not_found"]
+    told = command("doctor", settings=settings).stdout
+    assert "imis: Signed in" in told
+    assert "1 parked: participant_not_found" in told
+
+
+def test_publishing_goes_on_where_it_stopped(settings: dict[str, str], tmp_path: Path) -> None:
+    """Bad lines are told with number and fields; the next time only they are sent; too fast is only slower."""
+    events = [an_event_body(PublisherEventId=f"AI:{number}") for number in range(40)]
+    lines = [json.dumps(event) for event in events]
+    lines[7] = json.dumps(an_event_body(EventType="DANCED"))
+    lines[9] = "{not json"
+    file = tmp_path / "events.jsonl"
+    file.write_text("\n".join(lines) + "\n")
+    hub_settings = settings | {"ADMIN_KEY": ADMIN_KEY, "RATE_LIMIT": "30"}
+    with served("--no-worker", settings=hub_settings, log=tmp_path / "log") as hub:
+        hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
+
+        def publish(*arguments: str) -> tuple[int, Any, str]:
+            done = command("publish", *arguments, "--url", hub.address, settings=settings, more={"HUB_KEY": ADMIN_KEY})
+            return done.returncode, done.stdout, done.stderr
+
+        status, told, errors = publish(str(file))
+        assert (status, told) == (1, "38 new, 0 the hub had already, 2 refused.\n")
+        assert errors.splitlines()[0].startswith("Line 8: ")
+        assert errors.splitlines()[1].startswith("  EventType: ")
+        assert "Line 10: " in errors
+
+        lines[7], lines[9] = json.dumps(events[7]), json.dumps(events[9])
+        file.write_text("\n".join(lines) + "\n")
+        status, told, _ = publish(str(file), "--json")
+        assert (status, json.loads(told)) == (0, {"New": 2, "Same": 0, "Before": 38, "Failed": []})
+        assert len((tmp_path / "events.jsonl.published").read_text().splitlines()) == 40
+
+        wrong = command("publish", str(file), "--url", hub.address, "--key", "wrong" * 5, settings=settings)
+        assert wrong.returncode == 0, "there is nothing left to send"
+        assert "38" not in wrong.stdout
+    away = command("publish", "-", "--url", hub.address, "--key", "any", settings=settings, stdin=lines[0])
+    assert away.returncode == 1
+    assert away.stderr.startswith(f"The hub at {hub.address} does not answer: ")
+
+
+def test_the_sandbox_says_where_it_is_and_stops(tmp_path: Path) -> None:
+    """Its first line names the address, which answers; SIGTERM ends it with 0."""
+    with started("sandbox-imis", "--json", settings={}, log=tmp_path / "log") as sandbox:
+        told = json.loads(sandbox.line())
+        assert httpx.get(told["Address"], trust_env=False).status_code == 200
+        assert (told["Username"], told["Password"]) == ("sandbox", "sandbox")
+        assert sandbox.stop() == 0
+
+
+def _succeed(*arguments: str, settings: dict[str, str], stdin: str | None = None) -> str:
+    done = quick_command(*arguments, settings=settings, stdin=stdin)
+    assert done.exit_code == 0, done.stderr
+    return done.stdout

@@ -1,0 +1,195 @@
+"""The hub as a program: started, served, stopped, and its database killed under it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from factories import an_event_body
+from programs import command, served, started
+from running import ADMIN_KEY
+
+pytestmark = pytest.mark.xdist_group("serving")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> dict[str, str]:
+    """Settings for a hub on a database of its own."""
+    return {"HOME": str(tmp_path / "home"), "ADMIN_KEY": ADMIN_KEY}
+
+
+@pytest.fixture
+def given(tmp_path: Path, database_address: str) -> dict[str, str]:
+    """Settings for a hub on this test's database."""
+    return {"HOME": str(tmp_path / "home"), "ADMIN_KEY": ADMIN_KEY, "DATABASE_URL": database_address}
+
+
+def test_a_hub_with_a_database_of_its_own_serves_and_stops(embedded: dict[str, str], log: Path) -> None:
+    """With nothing but an empty home it serves; on SIGTERM it ends with 0 and its PostgreSQL with it."""
+    with served(settings=embedded, log=log) as hub:
+        assert hub.announced["Documentation"] == f"{hub.address}/schema"
+        answer = hub.client.get("/health/ready")
+        assert answer.json()["Status"] == "ready"
+        assert "server" not in answer.headers
+        assert _postgres(embedded)
+        assert hub.stop() == 0
+    assert not _postgres(embedded)
+
+
+def test_stopping_while_it_starts_leaves_nothing_behind(embedded: dict[str, str], log: Path) -> None:
+    """SIGTERM while PostgreSQL is being set up ends the hub with 0, and PostgreSQL with it."""
+    with started("serve", "--port", "0", settings=embedded, log=log) as program:
+        _until((Path(embedded["HOME"]) / "postgres").exists)
+        assert program.stop() == 0
+    assert not _postgres(embedded)
+
+
+def test_a_killed_database_comes_back_and_nothing_is_lost(embedded: dict[str, str], log: Path) -> None:
+    """While its PostgreSQL is away callers get 503 with Retry-After; then 201 again, and what was stored is there."""
+    with served(settings=embedded, log=log) as hub:
+        hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
+        stored = [_publish(hub.client, number).headers["location"] for number in range(20)]
+        for process in _postgres(embedded):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+        away = _publish(hub.client, 20)
+        assert (away.status_code, away.headers["content-type"]) == (503, "application/problem+json")
+        assert int(away.headers["retry-after"]) > 0
+        _until(lambda: _publish(hub.client, 20).status_code in (200, 201), seconds=20)
+
+        assert [hub.client.get(location).status_code for location in stored] == [200] * 20
+        assert hub.client.get("/health/ready").status_code == 200
+        assert "embedded_server_started_again" in hub.log
+        assert hub.stop() == 0
+    assert not _postgres(embedded)
+
+
+def test_processes_share_one_port(given: dict[str, str], log: Path) -> None:
+    """Of two processes one may die: the other goes on answering and the first is replaced; Ctrl-C ends all with 0."""
+    with served("--processes", "2", settings=given, log=log) as hub:
+        _until(lambda: len(_members(hub.process.pid)) == 2)
+        assert hub.client.get("/health/ready").status_code == 200
+        killed = _members(hub.process.pid)[0]
+        killed.kill()
+        assert {httpx.get(f"{hub.address}/health/live", trust_env=False).status_code for _ in range(10)} == {200}
+        _until(lambda: len(_members(hub.process.pid)) == 2 and killed not in _members(hub.process.pid))
+        members = _members(hub.process.pid)
+        assert hub.stop(signal.SIGINT) == 0
+    assert not any(member.is_running() for member in members)
+
+
+def test_members_end_with_their_parent(given: dict[str, str], log: Path) -> None:
+    """A parent that is killed leaves no process behind on its port."""
+    with served("--processes", "2", settings=given, log=log) as hub:
+        _until(lambda: len(_members(hub.process.pid)) == 2)
+        members = _members(hub.process.pid)
+        hub.stop(signal.SIGKILL)
+        psutil.wait_procs(members, timeout=20)
+        assert not any(_is_alive(member) for member in members)
+
+
+def test_a_request_under_way_is_answered(given: dict[str, str], log: Path) -> None:
+    """A caller that waits for events when the hub is stopped gets its answer."""
+    with served(settings=given, log=log) as hub, ThreadPoolExecutor() as pool:
+        hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
+        waiting = pool.submit(hub.client.get, "/events", params={"ProgramId": "NURSES", "Wait": "2"})
+        time.sleep(0.5)
+        assert hub.stop() == 0
+        assert waiting.result().status_code == 200
+
+
+def test_the_log_is_json_and_names_nobody(given: dict[str, str], log: Path) -> None:
+    """Every line of the log is a JSON object; a request is told by its route, without ids, queries and keys."""
+    with served(settings=given | {"LOG_FORMAT": "json"}, log=log) as hub:
+        hub.client.get("/programs/SECRETPROGRAM", params={"email": "robin@example.org"})
+        hub.stop()
+        lines = [json.loads(line) for line in hub.log.splitlines()]
+    told = next(line for line in lines if line["event"] == "request")
+    assert (told["method"], told["route"], told["status"]) == ("GET", "/programs/{ProgramId}", 400)
+    assert "SECRETPROGRAM" not in hub.log
+    assert "robin" not in hub.log
+    assert ADMIN_KEY not in hub.log
+
+
+def test_a_worker_runs_until_it_is_stopped(given: dict[str, str], log: Path) -> None:
+    """`work` serves nothing, and ends with 0."""
+    with started("work", settings=given, log=log) as worker:
+        assert worker.line().startswith("Delivering")
+        assert worker.stop() == 0
+
+
+def test_a_database_that_is_out_of_date_is_refused(tmp_path: Path, empty_database_address: str, log: Path) -> None:
+    """--no-migrate names what is missing, and migrate mends it."""
+    settings = {"HOME": str(tmp_path), "DATABASE_URL": empty_database_address}
+    refused = command("serve", "--port", "0", "--no-migrate", settings=settings)
+    assert refused.returncode == 1
+    assert "missing: 0001_pre_first_release" in refused.stderr
+    assert "learning-hub migrate" in refused.stderr
+    assert command("migrate", settings=settings).stdout == "The database is up to date.\n"
+    with served("--no-migrate", settings=settings, log=log) as hub:
+        assert hub.client.get("/health/ready").status_code == 200
+        # Without LEARNING_HUB_ADMIN_KEY it serves all the same, and says how to make a key.
+        assert "learning-hub key create" in hub.log
+
+
+def test_a_port_in_use_is_told(given: dict[str, str]) -> None:
+    """One sentence on stderr, and nothing is started."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = command("serve", "--port", port, settings=given)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines() == [
+        f"Cannot listen on port {port} of 127.0.0.1: Address already in use. Choose another one with --port."
+    ]
+
+
+def test_a_wrong_setting_is_told(given: dict[str, str]) -> None:
+    """One sentence on stderr that names it, and exit status 2."""
+    refused = command("serve", settings=given | {"PROBE_SECONDS": "soon"})
+    assert refused.returncode == 2
+    assert refused.stderr == "LEARNING_HUB_PROBE_SECONDS: must be a number of seconds, not 'soon'\n"
+
+
+def _publish(client: httpx.Client, number: int) -> httpx.Response:
+    return client.post("/events", json=an_event_body(PublisherEventId=f"AI:{number}"))
+
+
+def _postgres(settings: dict[str, str]) -> list[psutil.Process]:
+    """The processes of a home's PostgreSQL server, the parent before its children."""
+    folder = str(Path(settings["HOME"]) / "postgres")
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter(["name", "cmdline", "status"]):
+        if process.info["name"] == "postgres" and folder in (process.info["cmdline"] or []):
+            found += [process, *process.children(recursive=True)]
+    return found
+
+
+def _members(parent: int) -> list[psutil.Process]:
+    return [child for child in psutil.Process(parent).children() if _is_alive(child)]
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def _until(look: Callable[[], Any], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline, f"not within {seconds} seconds"
+        time.sleep(0.1)

@@ -1,0 +1,291 @@
+"""The documentation tells the truth: the tutorial runs, and the references name all there is and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import httpx
+import pytest
+import rich_click as click
+
+from learning_hub.api.problems import ROUTING
+from learning_hub.cli.root import learning_hub
+from learning_hub.model.errors import LearningHubError
+from learning_hub.model.failure import CAUSES
+from learning_hub.presets import PRESETS
+from learning_hub.rendering.document import compile_templates
+from learning_hub.rendering.language import _TAGS, LANGUAGE
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+PAGES = [*sorted(DOCS.rglob("*.md")), *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG"))]
+SOURCES = [file for file in (ROOT / "learning_hub").rglob("*.py") if "sandbox" not in file.parts]
+BLOCK = re.compile(r"^```(\w*) ?(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+WEIGHTS = ("debug", "info", "warning", "error", "exception", "critical")
+TUTORIAL = DOCS / "tutorial" / "first-event.md"
+SECONDS = 60
+
+
+@pytest.fixture
+def tutorial(tmp_path: Path) -> Iterator[str]:
+    """The tutorial with free ports in place of its own, and its two programs running."""
+    text = TUTORIAL.read_text(encoding="utf-8")
+    ports = {"8000": _free_port(), "8090": _free_port()}
+    for usual, free in ports.items():
+        text = text.replace(usual, free)
+    # PostgreSQL's socket is in it, so its name must be short.
+    folder = Path(tempfile.mkdtemp(prefix="tutorial-"))
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for _, kind, block in BLOCK.findall(text):
+            if kind == "background":
+                script = block.rpartition("\nlearning-hub")
+                command = f"{script[0]}\nexec learning-hub{script[2]}"
+                running.append(_bash(command, folder, tmp_path / f"{len(running)}.log"))
+        for port in ports.values():
+            _wait_for(f"http://127.0.0.1:{port}/", running, tmp_path)
+        yield text
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        for process in running:
+            process.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the tutorial calls the hub with curl")
+def test_the_tutorial_ends_with_a_delivered_event(tutorial: str) -> None:
+    """Every command of the tutorial runs, and what it says they print is what they print."""
+    steps: list[tuple[str, list[str]]] = []
+    for language, kind, block in BLOCK.findall(tutorial):
+        if language == "sh" and kind != "background":
+            steps.append((block, []))
+        elif language == "text":
+            steps[-1][1].extend(block.splitlines())
+    script = "\n".join(f"echo '<<<step>>>'\n{block}\necho" for block, _ in steps)
+
+    ran = subprocess.run(
+        ["bash", "-eu", "-c", script], cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=SECONDS,
+        check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    printed = ran.stdout.split("<<<step>>>\n")[1:]
+    for (block, promised), output in zip(steps, printed, strict=True):
+        for line in promised:
+            pieces = ".*".join(re.escape(piece) for piece in line.split("…"))
+            assert re.search(pieces, output, re.DOTALL), f"{block}\nshould print\n{line}\nand printed\n{output}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page leads to a file that is there, and to a heading in it."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", _without_blocks(page)):
+        if "://" in target:
+            continue
+        path, _, anchor = unquote(target).partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{page.name} leads to {target}"
+        if anchor:
+            assert anchor in _anchors(file), f"{page.name} leads to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_have_one_sentence_a_line(page: Path) -> None:
+    """In the source of a page each sentence begins a line of its own, so that changes are easy to read."""
+    prose = [line for line in _without_blocks(page).splitlines() if not line.lstrip().startswith(("|", "#"))]
+
+    assert [line for line in prose if re.search(r"[a-z`)][.?!] [A-Z`*\[]", re.sub(r"e\.g\. ", "", line))] == []
+
+
+def test_every_error_code_is_documented_and_no_other() -> None:
+    """docs/reference/errors.md has a row for each code that an answer or a delivery can have."""
+    page = (REFERENCE / "errors.md").read_text(encoding="utf-8")
+    of_problems, of_deliveries = page.split("## Codes of deliveries")
+
+    assert _first_cells(of_deliveries) == sorted(CAUSES)
+    assert _first_cells(of_problems) == sorted(_codes_of_problems())
+
+
+@pytest.mark.parametrize("code", CAUSES)
+def test_delivery_codes_are_told_as_the_hub_tells_them(code: str) -> None:
+    """Class, meaning and remedy of each code of a delivery are those that the hub shows."""
+    page = (REFERENCE / "errors.md").read_text(encoding="utf-8").split("## Codes of deliveries")[1]
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{code}` |"))
+    _, told_class, meaning, remedy = (cell.strip() for cell in row.strip("|").split("|"))
+    cause = CAUSES[code]
+
+    assert (told_class, meaning, remedy) == (cause.failure_class or "none", cause.meaning, cause.advice)
+
+
+def test_the_states_of_a_delivery_are_those_of_the_database() -> None:
+    """The diagram and the table of docs/reference/delivery-states.md have the states of the CHECK in schema.sql."""
+    page = (REFERENCE / "delivery-states.md").read_text(encoding="utf-8")
+    schema = (ROOT / "schema.sql").read_text(encoding="utf-8")
+    check = re.search(r"CONSTRAINT delivery_state_known CHECK \(state IN \((.*?)\)\)", schema, re.DOTALL)
+    assert check
+    states = sorted(re.findall(r"'(\w+)'", check[1]))
+    arrows = re.findall(r"^ +(\S+) --> ([\w\[*\]]+)", page, re.MULTILINE)
+
+    assert sorted({state for arrow in arrows for state in arrow} - {"[*]"}) == states
+    assert _first_cells(page) == states
+
+
+def test_every_log_event_is_documented_and_no_other() -> None:
+    """docs/reference/events-and-metrics.md lists the names under which the hub logs, each with its weight."""
+    page = (REFERENCE / "events-and-metrics.md").read_text(encoding="utf-8").partition("## Metrics")[0]
+    logged = {("migration_applied", "info")}  # logged by a library, renamed in logs.py
+    for file in SOURCES:
+        logged |= set(_logged_in(file))
+
+    assert sorted(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE)) == sorted(logged)
+
+
+def test_every_metric_is_documented_and_no_other() -> None:
+    """The same page lists the metrics."""
+    page = (REFERENCE / "events-and-metrics.md").read_text(encoding="utf-8")
+    source = (ROOT / "learning_hub" / "metrics.py").read_text(encoding="utf-8")
+
+    assert _first_cells(page.partition("## Metrics")[2]) == sorted(re.findall(r"\"(learning_hub_\w+)\"", source))
+
+
+def test_every_filter_and_tag_is_documented_and_no_other() -> None:
+    """docs/reference/templates.md has all that a template may use."""
+    page = (REFERENCE / "templates.md").read_text(encoding="utf-8")
+    filters, tags = page.partition("## Filters")[2].split("## Tags")
+
+    names = [name for cell in re.findall(r"^\|(.+?)\|", filters, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(names) == sorted(LANGUAGE.filters)
+    told = re.findall(r"`([a-z#]+)`", tags.split("\n\n")[2])
+    assert sorted(told) == sorted(_TAGS)
+
+
+def test_every_preset_is_documented() -> None:
+    """docs/reference/presets.md has a part for each preset, with every key of its templates."""
+    page = (REFERENCE / "presets.md").read_text(encoding="utf-8")
+    parts = dict(re.findall(r"^## `([\w-]+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+
+    assert sorted(parts) == sorted(PRESETS)
+    for preset_id, preset in PRESETS.items():
+        keys = {key for template in preset.templates.values() if template for key in template}
+        assert [key for key in sorted(keys) if f"`{key}`" not in parts[preset_id]] == [], preset_id
+
+
+def test_templates_of_the_how_to_compile() -> None:
+    """Every template shown in the how-to is one that the hub takes."""
+    page = (DOCS / "how-to" / "write-templates.md").read_text(encoding="utf-8")
+    leaves = [leaf for language, _, block in BLOCK.findall(page) if language == "liquid" for leaf in block.splitlines()]
+    shown = [json.loads(block) for language, _, block in BLOCK.findall(page) if language == "json"]
+    templates = {str(number): {"Leaf": leaf} for number, leaf in enumerate(leaves)}
+    templates |= {f"shown {number}": each for number, each in enumerate(shown)}
+
+    assert len(leaves) > 10
+    assert [str(problem) for problem in compile_templates(json.dumps(templates)).problems] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_are_there_with_their_options(page: Path) -> None:
+    """Every call of learning-hub in a page names a command and options that there are."""
+    for _, _, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        for call in re.findall(r"^(?:.*/|.*=\$KEY )?learning-hub (.+)$", block, re.MULTILINE):
+            command: click.Command = learning_hub
+            context = click.Context(command)
+            words = shlex.split(call)
+            while words and isinstance(command, click.Group):
+                found = command.get_command(context, words.pop(0))
+                assert found, f"{page.name}: learning-hub {call}"
+                command = found
+            known = {option for parameter in command.params for option in parameter.opts}
+            assert {word for word in words if word.startswith("--")} <= known, f"{page.name}: learning-hub {call}"
+
+
+def test_the_changelog_has_this_version() -> None:
+    """CHANGELOG.md has a part for the version of the code."""
+    from learning_hub import __version__
+
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def _logged_in(file: Path) -> Iterator[tuple[str, str]]:
+    """The names of the events that a module logs, with their weights."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WEIGHTS
+        if is_call and isinstance(node.func.value, ast.Name) and node.func.value.id == "log":
+            name = node.args[0]
+            for one in (name.body, name.orelse) if isinstance(name, ast.IfExp) else (name,):
+                assert isinstance(one, ast.Constant), f"{file.name} logs under a name that is made"
+                yield one.value, node.func.attr.replace("exception", "error")
+
+
+def _codes_of_problems() -> set[str]:
+    """Every code that stands in the sources, but for those that only deliveries have."""
+    found = {code for code, _ in ROUTING.values()} | {"internal_error", LearningHubError.code}
+    for file in SOURCES:
+        if "connectors" not in file.parts:
+            found |= set(re.findall(r"\bcode ?= ?\"([a-z_]+)\"", file.read_text(encoding="utf-8")))
+    return found - (set(CAUSES) - {"template_error", "internal_error"})
+
+
+def _first_cells(text: str) -> list[str]:
+    """The names in the first column of the tables in *text*."""
+    return sorted(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE))
+
+
+def _without_blocks(page: Path) -> str:
+    return BLOCK.sub("", page.read_text(encoding="utf-8"))
+
+
+def _anchors(file: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", _without_blocks(file), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEARNING_HUB_")}
+    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def _bash(command: str, folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as stream:
+        return subprocess.Popen(
+            ["bash", "-eu", "-c", command],
+            cwd=ROOT,
+            env=_environment() | {"TMPDIR": str(folder)},
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _wait_for(address: str, running: list[subprocess.Popen[bytes]], logs: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            httpx.get(address, trust_env=False)
+        except httpx.TransportError:
+            ended = [process.returncode for process in running if process.poll() is not None]
+            said = "\n".join(log.read_text() for log in sorted(logs.glob("*.log")))
+            assert not ended, said
+            assert time.monotonic() < deadline, said
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return str(listener.getsockname()[1])

@@ -1,0 +1,199 @@
+"""The feed over HTTP: filters, pages, cursors, and waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from factories import an_event_body
+from horizon import reads_all
+from running import RunningHub
+
+from learning_hub.model.feed import Position, write_cursor
+
+
+@pytest.fixture
+async def reader(hub_without_worker: RunningHub) -> httpx.AsyncClient:
+    """A client that may publish and read for NURSES alone."""
+    await hub_without_worker.make_program()
+    await hub_without_worker.make_program("DOCTORS")
+    reads_all(hub_without_worker.client, hub_without_worker.database)
+    client = await hub_without_worker.caller("publish", "read", programs=["NURSES"])
+    return reads_all(client, hub_without_worker.database)
+
+
+async def publish(client: httpx.AsyncClient, **changes: Any) -> str:
+    answer = await client.post("/events", json=an_event_body(**changes))
+    assert answer.status_code == 201, answer.text
+    return str(answer.headers["Location"])
+
+
+async def page(client: httpx.AsyncClient, **query: Any) -> tuple[list[dict[str, Any]], str]:
+    answer = await client.get("/events", params=query)
+    assert answer.status_code == 200, answer.text
+    assert set(answer.json()) == {"Items", "NextCursor"}
+    assert answer.json()["NextCursor"]
+    return answer.json()["Items"], answer.json()["NextCursor"]
+
+
+async def ids(client: httpx.AsyncClient, **query: Any) -> list[str]:
+    return [item["PublisherEventId"] for item in (await page(client, **query))[0]]
+
+
+async def test_filters(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
+    """Each filter is exact, by itself and together with others; what none has is an empty page."""
+    await publish(reader, PublisherEventId="1")
+    await publish(reader, PublisherEventId="2", PublisherSystemId="LB", EventType="AI_STARTED")
+    await publish(reader, PublisherEventId="3", PublisherEventCategory={"value": "online"})
+    await publish(reader, PublisherEventId="4", PublisherEventCategory=None)
+    await publish(reader, PublisherEventId="é %_'\\", PublisherParticipantId="a+b@example.org")
+    await publish(hub_without_worker.client, PublisherProgramId="DOCTORS", PublisherEventId="1")
+    today = f"NURSES-LB-{datetime.now(UTC):%Y%m%d}"
+    expected: list[tuple[dict[str, str], list[str]]] = [
+        ({}, ["1", "2", "3", "4", "é %_'\\"]),
+        ({"ProgramId": "NURSES"}, ["1", "2", "3", "4", "é %_'\\"]),
+        ({"EventDateBucket": today}, ["1", "2", "3", "4", "é %_'\\"]),
+        ({"EventDateBucket": today, "ProgramId": "NURSES", "EventType": "AI_STARTED"}, ["2"]),
+        ({"EventDateBucket": "NURSES-LB-20010101"}, []),
+        ({"PublisherSystemId": "LB"}, ["2"]),
+        ({"PublisherSystemId": "lb"}, []),
+        ({"PublisherSystemId": "TopClass"}, ["1", "3", "4", "é %_'\\"]),
+        ({"EventType": "AI_STARTED"}, ["2"]),
+        ({"EventType": "AI_REOPENED"}, []),
+        ({"Category": "Online"}, ["1", "2", "é %_'\\"]),
+        ({"Category": "online"}, ["3"]),
+        ({"Category": "Online course"}, []),
+        ({"PublisherParticipantId": "a+b@example.org"}, ["é %_'\\"]),
+        ({"PublisherParticipantId": "robin.vale@example"}, []),
+        ({"PublisherEventId": "1"}, ["1"]),
+        ({"PublisherEventId": "é %_'\\"}, ["é %_'\\"]),
+        ({"PublisherEventId": "%"}, []),
+        ({"Category": "Online", "PublisherSystemId": "LB", "PublisherEventId": "1"}, []),
+        ({"CreatedSince": "9999-12-31T23:59:59.9999999Z"}, []),
+        ({"CreatedSince": "0001-01-01T00:00:00"}, ["1", "2", "3", "4", "é %_'\\"]),
+    ]
+    for query, found in expected:
+        assert await ids(reader, **query) == found, query
+
+
+async def test_created_since(reader: httpx.AsyncClient) -> None:
+    """CreatedSince takes what was created at that instant or later, whatever its offset."""
+    await publish(reader, PublisherEventId="1")
+    second = (await reader.get(await publish(reader, PublisherEventId="2"))).json()["CreatedUtc"]
+    elsewhere = datetime.fromisoformat(second).astimezone().isoformat()
+
+    assert await ids(reader, CreatedSince=second) == ["2"]
+    assert await ids(reader, CreatedSince=elsewhere) == ["2"]
+
+
+async def test_which_filters_are_needed(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
+    """A key with one Program needs no filter; any other needs the Program or the bucket, and gets no other's events."""
+    await publish(reader)
+    several = await hub_without_worker.caller("read", programs=["NURSES", "DOCTORS"])
+    reads_all(several, hub_without_worker.database)
+    for client in (several, hub_without_worker.client):
+        for query in ({}, {"EventType": "AI_COMP_SUCCESS"}, {"CreatedSince": "2000-01-01T00:00:00Z"}):
+            answer = await client.get("/events", params=query)
+            assert answer.status_code == 400
+            assert [error["field"] for error in answer.json()["errors"]] == ["ProgramId"]
+        assert await ids(client, ProgramId="NURSES") == ["AI:1234"]
+        assert await ids(client, ProgramId="DOCTORS") == []
+        assert await ids(client, EventDateBucket=f"NURSES-LB-{datetime.now(UTC):%Y%m%d}") == ["AI:1234"]
+    assert await ids(reader) == ["AI:1234"]
+
+
+async def test_pages(reader: httpx.AsyncClient) -> None:
+    """Pages of any size, followed by their cursors, give each entry once and in one order; the last cursor goes on."""
+    for number in range(7):
+        await publish(reader, PublisherEventId=f"{number}")
+    for limit in (1, 2, 3, 7, 8, 1000):
+        cursor: dict[str, str] = {}
+        seen: list[str] = []
+        while True:
+            items, after = await page(reader, Limit=limit, **cursor)
+            assert len(items) <= limit
+            seen += [item["PublisherEventId"] for item in items]
+            cursor = {"Cursor": after}
+            if not items:
+                break
+        assert seen == [f"{number}" for number in range(7)], limit
+    await publish(reader, PublisherEventId="later")
+    assert await ids(reader, Limit=limit, **cursor) == ["later"]
+    assert await ids(reader, Limit=limit, **cursor) == ["later"]
+
+
+async def test_cursors_stay_valid(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
+    """A cursor of the end, taken any number of times, sees what comes after it, with another filter as well."""
+    _, empty = await page(reader)
+    await publish(reader, PublisherEventId="1")
+    _, after_one = await page(reader)
+    await publish(reader, PublisherEventId="2")
+    await publish(hub_without_worker.client, PublisherProgramId="DOCTORS", PublisherEventId="3")
+
+    assert await ids(reader, Cursor=empty) == ["1", "2"]
+    assert await ids(reader, Cursor=after_one) == ["2"]
+    assert await ids(reader, Cursor=after_one, PublisherEventId="1") == []
+    assert await ids(hub_without_worker.client, ProgramId="DOCTORS", Cursor=empty) == ["3"]
+    assert await ids(reader, Cursor=write_cursor(Position(2**31 - 1, 2**63 - 1, 2**63 - 1))) == []
+
+
+async def test_a_narrow_filter_moves_on(reader: httpx.AsyncClient) -> None:
+    """A filter that finds nothing gives a cursor of the end, so that the same entries are not looked at again."""
+    _, before = await page(reader)
+    await publish(reader)
+    _, after = await page(reader, Category="None")
+
+    assert before != after
+    assert await ids(reader, Cursor=after) == []
+
+
+async def test_withdrawals_are_entries(reader: httpx.AsyncClient) -> None:
+    """A withdrawal is the event once more with WithdrawnUtc, at its own place, and filtered as the event."""
+    first = await publish(reader, PublisherEventId="1")
+    await publish(reader, PublisherEventId="2")
+    _, cursor = await page(reader)
+    await reader.delete(first)
+    (entry,), _ = await page(reader, Cursor=cursor)
+
+    assert entry == (await reader.get(first)).json()
+    assert await ids(reader) == ["1", "2", "1"]
+    assert await ids(reader, PublisherEventId="1") == ["1", "1"]
+    assert ["WithdrawnUtc" in item for item in (await page(reader))[0]] == [False, False, True]
+    assert await ids(reader, EventDateBucket=entry["EventDateBucket"]) == ["1", "2", "1"]
+
+
+async def test_waiting(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
+    """Wait holds an empty answer until something comes, and no longer than it says; what is there is given at once."""
+    _, cursor = await page(reader)
+    began = time.monotonic()
+    assert await ids(reader, Cursor=cursor, Wait=1) == []
+    assert 0.9 < time.monotonic() - began < 3
+
+    began = time.monotonic()
+    held = [asyncio.create_task(ids(reader, Cursor=cursor, Wait=30)) for _ in range(3)]
+    elsewhere = asyncio.create_task(ids(hub_without_worker.client, ProgramId="DOCTORS", Cursor=cursor, Wait=1))
+    await asyncio.sleep(0.2)
+    assert not any(task.done() for task in held)
+    await publish(reader)
+    assert await asyncio.gather(*held) == [["AI:1234"]] * 3
+    assert await elsewhere == []
+    assert time.monotonic() - began < 5
+
+    began = time.monotonic()
+    assert await ids(reader, Wait=30) == ["AI:1234"]
+    assert time.monotonic() - began < 1
+
+
+async def test_waiting_for_a_withdrawal(reader: httpx.AsyncClient) -> None:
+    """A withdrawal ends the waiting as a new event does."""
+    location = await publish(reader)
+    _, cursor = await page(reader)
+    held = asyncio.create_task(ids(reader, Cursor=cursor, Wait=30))
+    await asyncio.sleep(0.1)
+    await reader.delete(location)
+
+    assert await asyncio.wait_for(held, 5) == ["AI:1234"]

@@ -1,0 +1,94 @@
+"""Filters of lists: one that names nothing is told, so that it never looks like an empty list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from imis_hub import ImisHub
+from running import eventually
+
+NOWHERE = "01a203c0-0942-73a9-941c-331c76c4a131"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("State", "waitin"),
+        ("SubscriptionId", "nope"),
+        ("SubscriberId", "nope"),
+        ("ProgramId", "NOPE"),
+        ("Class", "nope"),
+        ("Code", "nope"),
+        ("EventId", f"E:NURSES-{NOWHERE}"),
+        ("EventId", "nope"),
+    ],
+)
+async def test_an_unknown_value_is_refused(imis_hub: ImisHub, field: str, value: str) -> None:
+    """GET /deliveries and requeueing by filter answer 400 and name the field."""
+    await imis_hub.set_up()
+
+    for method, path in (("GET", "/deliveries"), ("POST", "/deliveries/requeue")):
+        answer = await imis_hub.client.request(method, path, params={field: value})
+
+        assert answer.status_code == 400, answer.text
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_what_belongs_to_others_is_as_unknown(imis_hub: ImisHub) -> None:
+    """A key for another Program learns nothing of a subscription, a subscriber or an event from a filter."""
+    await imis_hub.set_up()
+    event = await imis_hub.publish()
+    await imis_hub.hub.make_program("OTHER")
+    other = await imis_hub.hub.caller("process", programs=["OTHER"])
+
+    statuses = {
+        f"{field}={value}": (await other.get("/deliveries", params={field: value})).status_code
+        for field, value in (
+            ("SubscriptionId", "completions"),
+            ("SubscriptionId", "nope"),
+            ("SubscriberId", "imis"),
+            ("SubscriberId", "nope"),
+            ("EventId", event.removeprefix("/events/")),
+            ("EventId", f"E:NURSES-{NOWHERE}"),
+            ("EventId", f"E:NOPE-{NOWHERE}"),
+        )
+    }
+
+    assert list(statuses.values()) == [400, 400, 400, 400, 403, 403, 403]
+
+
+async def test_what_is_there_can_be_filtered_by(imis_hub: ImisHub) -> None:
+    """Each filter that names something finds the delivery it is about."""
+    await imis_hub.set_up()
+    event = await imis_hub.publish()
+    delivery = await imis_hub.delivered(event)
+
+    for field in ("State", "SubscriptionId", "SubscriberId", "ProgramId", "EventId"):
+        answer = await imis_hub.client.get("/deliveries", params={field: delivery[field]})
+
+        assert [one["DeliveryId"] for one in answer.json()["Items"]] == [delivery["DeliveryId"]], field
+
+
+async def test_subscriptions_of_an_unknown_program(imis_hub: ImisHub) -> None:
+    """A mistyped Program is 400 in the list of subscriptions as well."""
+    answer = await imis_hub.client.get("/subscriptions", params={"ProgramId": "NOPE"})
+
+    assert answer.status_code == 400
+
+
+async def test_runs_under_way_are_listed_with_their_counts(imis_hub: ImisHub) -> None:
+    """The list shows of a run that goes on what the run itself shows."""
+    await imis_hub.set_up()
+    await imis_hub.fault("slow", Path="/api/Activity", Seconds=2, Times=1)
+    await imis_hub.publish()
+
+    await imis_hub.process(status=202, ProgramId="NURSES", Wait=False)
+    await eventually(lambda: _runs(imis_hub), until=lambda runs: runs[0]["Counts"]["Matched"] == 1)
+
+    (run,) = await _runs(imis_hub)
+    assert (run["State"], run["Counts"]["Waiting"]) == ("running", 1)
+
+
+async def _runs(imis_hub: ImisHub) -> list[dict[str, Any]]:
+    return list((await imis_hub.client.get("/runs")).json()["Items"])

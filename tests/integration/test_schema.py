@@ -1,0 +1,231 @@
+"""The database is what schema.sql says, however it was built, and its queries fit it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from factories import a_valid_event
+
+from learning_hub.model.event import SourceKey, Verdict
+from learning_hub.model.feed import BEGINNING
+from learning_hub.model.ids import new_uuid
+from learning_hub.store import events, migrations
+from learning_hub.store.database import Database
+from learning_hub.store.events import Appended
+from learning_hub.store.queries import Queries
+
+QUERY_FILES = sorted(
+    path.stem for path in migrations.HERE.glob("*.sql") if path.stem != "schema" and "-- name:" in path.read_text()
+)
+
+CATALOG = {
+    "columns": """
+        SELECT table_name, ordinal_position, column_name, data_type, udt_name, is_nullable, column_default,
+               is_identity, identity_generation, is_generated, generation_expression, collation_name
+          FROM information_schema.columns WHERE table_schema = 'public'""",
+    "constraints": """
+        SELECT conrelid::regclass::text AS "table", conname, contype::text AS kind, pg_get_constraintdef(oid) AS is,
+               convalidated FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
+    "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "sequences": """
+        SELECT sequencename, data_type::text, start_value, min_value, max_value, increment_by, cycle, cache_size
+          FROM pg_sequences WHERE schemaname = 'public'""",
+    "relations": """
+        SELECT relname, relkind::text, relpersistence::text, reloptions, relrowsecurity
+          FROM pg_class WHERE relnamespace = 'public'::regnamespace""",
+    "others": """
+        SELECT proname AS name, pg_get_functiondef(oid) AS is FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        UNION ALL SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'
+        UNION ALL SELECT typname, typtype::text FROM pg_type
+                   WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd')""",
+}
+
+
+async def catalog(address: str) -> dict[str, list[str]]:
+    """What there is in a database, apart from the migration tool's own tables."""
+    connection = await asyncpg.connect(address)
+    try:
+        found = {
+            kind: sorted(json.dumps(dict(row), default=str) for row in await connection.fetch(query))
+            for kind, query in CATALOG.items()
+        }
+    finally:
+        await connection.close()
+    return {kind: [line for line in lines if "pogo" not in line] for kind, lines in found.items()}
+
+
+async def test_migrations_build_the_schema(empty_database_address: str, database_address: str) -> None:
+    """A database built from the migrations is equal to one built from schema.sql, down to names and defaults."""
+    connection = await asyncpg.connect(empty_database_address)
+    await connection.execute(migrations.SCHEMA_FILE.read_text(encoding="utf-8"))
+    await connection.close()
+    written, built = await catalog(empty_database_address), await catalog(database_address)
+
+    assert len(written["columns"]) > 50
+    for kind in CATALOG:
+        assert written[kind] == built[kind], kind
+
+
+async def test_migrating_again_changes_nothing(empty_database_address: str) -> None:
+    """A new database lacks every migration, a migrated one none, and migrating it again changes nothing."""
+    everything = sorted(path.stem for path in migrations.FOLDER.glob("*.sql"))
+    assert await migrations.missing(empty_database_address) == everything
+    await migrations.migrate(empty_database_address)
+    once = await catalog(empty_database_address)
+    await migrations.migrate(empty_database_address)
+
+    assert await migrations.missing(empty_database_address) == []
+    assert once == await catalog(empty_database_address)
+
+
+async def test_program_id_leads_every_key(database: Database) -> None:
+    """program_id leads every primary and unique key of event, delivery and attempt, so that look-ups can be routed."""
+    rows = await database.fetch(
+        """
+        SELECT indexrelid::regclass::text AS key, attname AS leader
+          FROM pg_index
+          JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+         WHERE indisunique AND indrelid IN ('event'::regclass, 'delivery'::regclass, 'attempt'::regclass)
+        """
+    )
+
+    assert len(rows) >= 6
+    assert {row["leader"] for row in rows} == {"program_id"}, [tuple(row) for row in rows]
+
+
+def named_queries() -> Iterator[tuple[str, str, str]]:
+    for file in QUERY_FILES:
+        for name, sql in Queries(file).by_name.items():
+            yield file, name, sql
+
+
+async def test_every_query_fits_the_schema(database: Database) -> None:
+    """Every named query can be prepared, and takes as many parameters as it names."""
+    assert len(list(named_queries())) > 40
+    async with database.connection() as connection:
+        for file, name, sql in named_queries():
+            if ";" in sql.rstrip().rstrip(";"):
+                continue
+            try:
+                prepared = await connection.prepare(sql)
+            except asyncpg.PostgresError as error:
+                pytest.fail(f"{file}.sql, {name}: {error}")
+            code = re.sub(r"--.*", "", sql)
+            numbers = {int(number) for number in re.findall(r"\$(\d+)", code)}
+            assert numbers == set(range(1, len(prepared.get_parameters()) + 1)), f"{file}.sql, {name}"
+
+
+def test_every_query_says_what_it_is_for() -> None:
+    """Below its name every query has a line that says what it is for."""
+    for file, name, sql in named_queries():
+        assert sql.startswith("-- "), f"{file}.sql, {name}"
+
+
+async def fill(database: Database, rows: int) -> None:
+    """A table of events that the planner knows nothing about."""
+    await database.execute("ALTER TABLE event SET (autovacuum_enabled = false)")
+    await database.execute("INSERT INTO program (program_id, name) VALUES ('NURSES', 'Nurses')")
+    for start in range(0, rows, 500):
+        batch = [a_valid_event(PublisherEventId=f"AI:{number}") for number in range(start, start + 500)]
+        async with database.transaction() as connection:
+            await events.append_events(
+                connection,
+                [
+                    Appended(
+                        event=event,
+                        event_uuid=new_uuid(),
+                        content_hash=event.content_hash(),
+                        verdict=Verdict("new"),
+                        created_utc=datetime(2026, 11, 1 + start // 500, tzinfo=UTC),
+                    )
+                    for event in batch
+                ],
+            )
+    assert await database.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'event'") == -1
+
+
+async def plan(database: Database, how: str, query: str, *values: Any) -> list[dict[str, Any]]:
+    """The scans of a plan, as it was carried out for these values."""
+    async with database.transaction() as connection:
+        await connection.execute(how)
+        (tree,) = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *values))
+    nodes, waiting = [], [tree["Plan"]]
+    while waiting:
+        node = waiting.pop()
+        waiting += node.get("Plans", [])
+        nodes.append(node)
+    return [node for node in nodes if node.get("Relation Name") == "event"]
+
+
+async def test_plans_on_a_table_never_analysed(database: Database) -> None:
+    """
+    On a fresh table each reading goes through the index made for it, and reads about what it returns.
+
+    The look-up by source key alone once read the feed's index from end to end for each key.
+    """
+    await fill(database, 5000)
+    keys = [SourceKey("NURSES", "TopClass", f"AI:{number}", "AI_COMP_SUCCESS") for number in range(0, 5000, 10)]
+    (look_up,) = await plan(
+        database,
+        "SELECT 1",
+        events.queries.latest_entries,
+        [key.program_id for key in keys],
+        [key.publisher_event_id for key in keys],
+        [key.publisher_system_id for key in keys],
+        [key.event_type for key in keys],
+    )
+    assert look_up["Index Name"] == "event_source_version"
+    assert look_up["Actual Loops"] == len(keys)
+    assert look_up["Actual Rows"] + look_up.get("Rows Removed by Filter", 0) <= 1
+
+
+async def test_feed_plans_on_a_table_never_analysed(database: Database) -> None:
+    """On a fresh table a page of the feed, a bucket or a person is read in order from its index, and no further."""
+    await fill(database, 5000)
+    horizon = await database.fetchrow("SELECT max(epoch) AS epoch, max(xid) AS xid FROM event")
+    after = await database.fetchrow("SELECT epoch, xid, seq FROM event ORDER BY epoch, xid, seq OFFSET 2500 LIMIT 1")
+    assert horizon
+    assert after
+
+    async def scan(start: tuple[int, int, int], limit: int, **filters: Any) -> tuple[str, int]:
+        names = ("day", "system", "type", "category", "participant", "event", "since")
+        how = events.queries.plan_for_these_values if "event" in filters else events.queries.plan_in_feed_order
+        values = ["NURSES", *start, horizon["epoch"], limit, *map(filters.get, names), horizon["xid"] + 1]
+        (node,) = await plan(database, how, events.queries.read_feed, *values)
+        return node["Index Name"], node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+
+    beginning = (BEGINNING.epoch, BEGINNING.xid, BEGINNING.seq)
+    assert await scan(beginning, 100) == ("event_feed", 100)
+    assert await scan((after["epoch"], after["xid"], after["seq"]), 1000) == ("event_feed", 1000)
+    assert await scan((horizon["epoch"], horizon["xid"], 2**62), 100) == ("event_feed", 0)
+    assert await scan(beginning, 1000, day=datetime(2026, 11, 3, tzinfo=UTC).date()) == ("event_bucket", 500)
+    assert await scan(beginning, 10, participant="robin.vale@example.org") == ("event_participant", 10)
+    assert await scan(beginning, 100, event="AI:7") == ("event_source_version", 1)
+
+
+async def test_lost_races_leave_nothing_behind(database: Database) -> None:
+    """A second writer of the same version stores nothing, and its neighbours in the same statement are stored."""
+    await fill(database, 500)
+    taken, free = a_valid_event(PublisherEventId="AI:1"), a_valid_event(PublisherEventId="new")
+    new = [
+        Appended(
+            event=event,
+            event_uuid=new_uuid(),
+            content_hash=event.content_hash(),
+            verdict=Verdict("new"),
+            created_utc=datetime.now(UTC),
+        )
+        for event in (taken, free)
+    ]
+    async with database.transaction() as connection:
+        stored: set[UUID] = await events.append_events(connection, new)
+
+    assert stored == {new[1].event_uuid}

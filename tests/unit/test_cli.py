@@ -1,0 +1,108 @@
+"""The command line itself: its help, its failures, and commands that need no database."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import rich.console
+from click.testing import CliRunner
+
+import learning_hub as package
+from learning_hub.cli import printing
+from learning_hub.cli.failing import failed_with
+from learning_hub.cli.nouns import path_of
+from learning_hub.cli.root import PANELS, learning_hub
+
+
+def _commands(group: click.Group = learning_hub, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*names, name)
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*names, name))
+
+
+COMMANDS = sorted(_commands())
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(names: tuple[str, ...]) -> None:
+    """It has a sentence of help, and so has each of its options."""
+    shown = CliRunner().invoke(learning_hub, [*names, "--help"])
+    assert shown.exit_code == 0
+    command: click.Command = learning_hub
+    for name in names:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+    assert command.help
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+def test_every_command_is_in_a_group() -> None:
+    """The list of commands is in groups, each command in one."""
+    grouped = [command.name for commands in PANELS.values() for command in commands]
+    assert sorted(map(str, grouped)) == sorted(learning_hub.commands)
+    shown = CliRunner().invoke(learning_hub, ["--help"]).output
+    assert all(title in shown for title in PANELS)
+
+
+def test_what_prints_data_prints_json() -> None:
+    """Whatever lists or shows has --json."""
+    for names in COMMANDS:
+        if names[-1] in ("list", "show", "check", "doctor", "publish", "create", "put", "preview"):
+            assert "--json" in CliRunner().invoke(learning_hub, [*names, "--help"]).output, names
+
+
+def test_version() -> None:
+    """The version is that of the package."""
+    assert CliRunner().invoke(learning_hub, ["--version"]).output == f"learning-hub {package.__version__}\n"
+
+
+def test_the_openapi_document_is_the_same_each_time(tmp_path: Path) -> None:
+    """Written, it is current; changed, the difference is shown with the command that mends it."""
+    file = tmp_path / "openapi.json"
+    assert CliRunner().invoke(learning_hub, ["openapi", "--output", str(file)]).exit_code == 0
+    assert CliRunner().invoke(learning_hub, ["openapi", "--check", str(file)]).output == f"{file} is current.\n"
+
+    file.write_text(file.read_text().replace('"openapi": "3.1.0"', '"openapi": "3.0.0"'))
+    checked = CliRunner().invoke(learning_hub, ["openapi", "--check", str(file)])
+    assert checked.exit_code == 1
+    assert '-  "openapi": "3.0.0",\n+  "openapi": "3.1.0",' in checked.stdout
+    assert f"learning-hub openapi --output {file}" in checked.stderr
+
+
+def test_a_wrong_setting_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On stderr, with status 2, before anything is started."""
+    monkeypatch.setenv("LEARNING_HUB_MAX_CONNECTIONS", "many")
+    refused = CliRunner().invoke(learning_hub, ["program", "list"])
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("LEARNING_HUB_MAX_CONNECTIONS: must be a whole number")
+    assert refused.stdout == ""
+
+
+def test_a_problem_is_told_with_its_fields() -> None:
+    """The sentence first, then a line for each bad field."""
+    problem = {"detail": "Not accepted: Name.", "errors": [{"field": "Name", "message": "is required"}]}
+    assert str(failed_with(problem)) == "Not accepted: Name.\n  Name: is required"
+
+
+def test_ids_in_paths_are_quoted() -> None:
+    """An id is one step of the path, whatever is in it."""
+    assert path_of("subscribers", "a/../b?c", "check") == "/subscribers/a%2F..%2Fb%3Fc/check"
+
+
+def test_tables_do_not_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others named is printed as it is: no markup, no escape sequences."""
+    stream = io.StringIO()
+    monkeypatch.setattr(printing, "_console", lambda: rich.console.Console(file=stream, width=200, force_terminal=True))
+    printing.print_table([{"Name": "[red]x[/red] \x1b[2J\x07"}], ["Name"])
+    assert "[red]x[/red]  [2J " in stream.getvalue()
+
+
+def test_numbers_are_shown_as_they_are_spelled(capsys: pytest.CaptureFixture[str]) -> None:
+    """1.30 stays 1.30."""
+    printing.print_json(b'{"Units":1.30}')
+    assert '"Units": 1.30' in capsys.readouterr().out

@@ -1,0 +1,78 @@
+"""From the environment to one frozen Settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from learning_hub.settings import Settings, SettingsError, read_settings
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    """So does one where the variables are there and empty."""
+    assert read_settings({}) == read_settings({"LEARNING_HUB_RATE_LIMIT": " ", "PATH": "/bin"}) == Settings()
+
+
+def test_settings_are_read() -> None:
+    """Each in its own form."""
+    key = Fernet.generate_key().decode()
+    read = read_settings(
+        {
+            "LEARNING_HUB_DATABASE_URL": "postgresql://hub@db/hub",
+            "LEARNING_HUB_HOME": "/var/lib/hub",
+            "LEARNING_HUB_SECRET_KEYS": f"{key}, {key}",
+            "LEARNING_HUB_RETRY_SECONDS": "1, 2.5",
+            "LEARNING_HUB_ALLOWED_PRIVATE_TARGETS": "imis.local,10.1.0.0/16,",
+            "LEARNING_HUB_LOG_FORMAT": "JSON",
+        }
+    )
+    assert read == Settings(
+        database_url="postgresql://hub@db/hub",
+        home=Path("/var/lib/hub"),
+        secret_keys=(key, key),
+        retry_seconds=(1, 2.5),
+        allowed_private_targets=("imis.local", "10.1.0.0/16"),
+        log_format="json",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://db/hub"),
+        ("ADMIN_KEY", "short"),
+        ("SECRET_KEYS", "no-fernet-key"),
+        ("RETRY_SECONDS", "5,soon"),
+        ("RETRY_SECONDS", ","),
+        ("SEND_TIMEOUT_SECONDS", "0"),
+        ("SEND_TIMEOUT_SECONDS", "inf"),
+        ("SETTLE_SECONDS", "nan"),
+        ("SETTLE_SECONDS", "-1"),
+        ("RATE_LIMIT", "0"),
+        ("MAX_BODY_BYTES", "1e6"),
+        ("MAX_CONNECTIONS", "4"),
+        ("RENDER_PROCESSES", "٣"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_wrong_value_is_named(name: str, value: str) -> None:
+    """The sentence begins with the variable."""
+    with pytest.raises(SettingsError, match=f"^LEARNING_HUB_{name}: must "):
+        read_settings({f"LEARNING_HUB_{name}": value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("ADMIN_KEY", "hunter2"), ("SECRET_KEYS", "hunter2")])
+def test_a_wrong_secret_is_not_repeated(name: str, value: str) -> None:
+    """What is wrong with it is told without it."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings({f"LEARNING_HUB_{name}": value})
+    assert value not in str(caught.value)
+
+
+def test_a_mistyped_name_is_told() -> None:
+    """A variable of the hub that is no setting stops the start rather than being passed over."""
+    with pytest.raises(SettingsError, match="LEARNING_HUB_DATABSE_URL"):
+        read_settings({"LEARNING_HUB_DATABSE_URL": "postgresql://db/hub"})
