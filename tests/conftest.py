@@ -86,6 +86,15 @@ async def database_address(server_address: str, template_database: str) -> Async
 
 
 @pytest.fixture
+def database_address_for_a_loop_of_its_own(server_address: str, template_database: str) -> Iterator[str]:
+    """The same, for a test that runs a loop itself."""
+    name = f"{_prefix(Path(os.environ[RUN_FOLDER]))}_{uuid4().hex}"
+    _run(_execute(server_address, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"'))
+    yield address_of(server_address, name)
+    _run(_execute(server_address, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
 async def database(database_address: str) -> AsyncIterator[Database]:
     """A fresh database, opened."""
     opened = Database(database_address, max_connections=10)

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from learning_hub.api.events import EXAMPLE_EVENT
 from learning_hub.api.lists import Cursor, Limit, Page, read_text_cursor, write_text_cursor
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.programs import need_program
@@ -40,6 +41,37 @@ EXAMPLE: dict[str, Any] = {
     "DeliveredUtc": None,
     "ConfirmedUtc": None,
     "SubscriberRecordId": None,
+}
+
+EXAMPLE_ATTEMPT: dict[str, Any] = {
+    "Number": 1,
+    "StartedUtc": "2026-11-22T08:00:00.3Z",
+    "EndedUtc": "2026-11-22T08:00:00.4Z",
+    "Code": "participant_not_found",
+    "Message": EXAMPLE["Message"],
+    "Request": {
+        "Method": "GET",
+        "Url": "https://imis.example.org/api/PartySummary?Email=eq%3Arobin.vale%40example.org",
+        "Headers": {"authorization": "***"},
+        "Body": None,
+    },
+    "Response": {"Status": 200, "Headers": {}, "Body": "{}"},
+}
+EXAMPLE_DETAIL = EXAMPLE | {"Event": EXAMPLE_EVENT, "Payload": None, "AttemptLog": [EXAMPLE_ATTEMPT]}
+EXAMPLE_WAITING = EXAMPLE | {
+    "State": "waiting",
+    "Code": None,
+    "Class": None,
+    "Message": None,
+    "Advice": None,
+    "NextTryUtc": "2026-11-22T09:00:00Z",
+}
+EXAMPLE_DISCARDED = EXAMPLE | {
+    "State": "discarded",
+    "Code": "discarded",
+    "Class": None,
+    "Message": "Entered at the subscriber by hand.",
+    "Advice": CAUSES["discarded"].advice,
 }
 
 Id = Annotated[str, Meta(min_length=1, max_length=25)]
@@ -114,7 +146,7 @@ async def list_deliveries(call: Call) -> Reply:
         summary="Read a delivery with its event and every attempt",
         tag="Delivering",
         scopes=("process", "staff"),
-        answers=(Answer(status=200, meaning="The delivery.", body=DeliveryDetail),),
+        answers=(Answer(status=200, meaning="The delivery.", body=DeliveryDetail, example=EXAMPLE_DETAIL),),
         errors=(304, 400, 404),
     )
 )
@@ -166,7 +198,7 @@ async def requeue_deliveries(call: Call) -> Reply:
         description="It is rendered anew with today's template. One that a newer one has overtaken is superseded.",
         tag="Delivering",
         scopes=("process", "staff"),
-        answers=(Answer(status=200, meaning="The delivery as it is now.", body=Delivery),),
+        answers=(Answer(status=200, meaning="The delivery as it is now.", body=Delivery, example=EXAMPLE_WAITING),),
         errors=(400, 404, 409),
     )
 )
@@ -198,7 +230,7 @@ async def requeue_delivery(call: Call) -> Reply:
         scopes=("process", "staff"),
         body=DiscardBody,
         body_example={"Reason": "Entered at the subscriber by hand."},
-        answers=(Answer(status=200, meaning="The delivery as it is now.", body=Delivery),),
+        answers=(Answer(status=200, meaning="The delivery as it is now.", body=Delivery, example=EXAMPLE_DISCARDED),),
         errors=(400, 404, 409, 413, 415),
     )
 )

@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from learning_hub.api.deliveries import EXAMPLE as EXAMPLE_DELIVERY
+from learning_hub.api.deliveries import EXAMPLE_ATTEMPT
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.subscriptions import need_subscription_in_use
 from learning_hub.model.delivery import Attempt, Delivery
@@ -44,7 +46,12 @@ class Trial(Attempt, frozen=True, kw_only=True, rename="pascal"):
         body=TrialBody,
         body_example={"EventId": example_event_id()},
         answers=(
-            Answer(status=200, meaning="The attempt.", body=Trial),
+            Answer(
+                status=200,
+                meaning="The attempt.",
+                body=Trial,
+                example=EXAMPLE_ATTEMPT | {"Delivery": EXAMPLE_DELIVERY},
+            ),
             Answer(
                 status=202,
                 meaning="It goes on; Location is the run. No body.",

@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from learning_hub.model.choice import WHOLE
 from learning_hub.model.errors import LearningHubError, TemplateError
 from learning_hub.model.json_values import read_json
-from learning_hub.model.choice import WHOLE
 from learning_hub.rendering.document import CompiledTemplates, compile_templates, explain
 from learning_hub.rendering.frames import (
     PREFIX_BYTES,

@@ -17,9 +17,9 @@ from liquid.builtin.output import OutputNode
 from liquid.exceptions import LiquidError, LiquidInterrupt
 from liquid.template import BoundTemplate
 
+from learning_hub.model.choice import WHOLE, choose_template
 from learning_hub.model.errors import FieldError, InvalidInput, TemplateError
 from learning_hub.model.json_values import check_json, place_in, read_json, write_json
-from learning_hub.model.choice import WHOLE, choose_template
 from learning_hub.rendering.inspection import inspect_template
 from learning_hub.rendering.language import LANGUAGE, Budget, Context, evaluate, write_text
 from learning_hub.rendering.limits import (

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Self
 
+from learning_hub.model.choice import DEFAULT, WHOLE, choose_template
 from learning_hub.model.errors import InvalidInput, TemplateError
 from learning_hub.model.json_values import read_json, write_json
-from learning_hub.model.choice import DEFAULT, WHOLE, choose_template
 from learning_hub.rendering.frames import Answer, CheckRequest, Problem, RenderRequest, WireJob
 from learning_hub.rendering.job import Rendered, RenderJob
 from learning_hub.rendering.limits import COMPILE_SECONDS

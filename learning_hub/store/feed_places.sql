@@ -42,13 +42,13 @@ SELECT event.program_id, event.event_uuid, event.is_withdrawal, event.epoch, eve
 UPDATE subscription_place SET epoch = $2::int, xid = $3::xid8, seq = $4::bigint WHERE subscription_id = $1::text
 
 -- name: entries_of_bucket
--- Up to $6 entries of Program $1 on day $2 after ($3, $4, $5), in feed order, before the horizon.
+-- Up to $6 entries of Program $1 on day $2 after ($3, $4, $5), in feed order, with what is
+-- still hidden in the feed: who was answered 201 and has the bucket processed at once must find the event.
 SELECT program_id, event_uuid, is_withdrawal, epoch, xid, seq, publisher_system_id, publisher_event_id, event_type,
        category_value
   FROM event
  WHERE program_id = $1::text AND event_date = $2::date
    AND (epoch, xid, seq) > ($3::int, $4::xid8, $5::bigint)
-   AND (epoch, xid) < ((SELECT max(epoch) FROM feed_epoch), pg_snapshot_xmin(pg_current_snapshot()))
  ORDER BY epoch, xid, seq
  LIMIT $6::int
 

@@ -65,8 +65,9 @@ def test_a_killed_hub_loses_nothing_and_doubles_nothing(environment: dict[str, s
     published: list[str] = []
     for life in range(3):
         with _Hub(environment) as hub:
+            # More room in each life: what the one before held is released only when its leases have run out.
+            hub.set_up(imis, MaxConcurrency=5 * (life + 1))
             if life == 0:
-                hub.set_up(imis)
                 _fault(imis, Fault="slow", Path="/api", Share=0.5, Seconds=0.1)
             published += hub.publish(range(life * EVENTS // 3, (life + 1) * EVENTS // 3))
             hub.wait_for_some(imis, at_least=6 * (life + 1))
@@ -137,7 +138,6 @@ class _Hub:
                 "BaseUrl": imis.address,
                 "TimeZone": "America/New_York",
                 "ParticipantLookup": "email",
-                "MaxConcurrency": 5,
                 **settings,
             },
             "Credentials": {"Username": imis.username, "Password": imis.password},
@@ -152,7 +152,7 @@ class _Hub:
             ("/subscriptions/rows", common | rows),
         ):
             answer = self._client.put(path, json=body)
-            assert answer.status_code == 201, answer.text
+            assert answer.status_code in (200, 201), answer.text
 
     def publish(self, numbers: range) -> list[str]:
         """The ids of the events that were answered 201, which is all of them."""

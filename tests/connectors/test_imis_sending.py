@@ -350,7 +350,7 @@ async def test_the_record_can_be_read_back_and_compared(
         ({**PANEL, "KeyProperty": "Nowhere"}, ROW, "Nowhere"),
     ],
 )
-async def test_what_the_target_cannot_take_is_an_error_of_the_template(  # noqa: PLR0917 - pytest gives them by name.
+async def test_what_the_target_cannot_take_is_an_error_of_the_template(
     target: dict[str, Any], payload: Any, place: str, site: ImisSite, connector: ImisConnector, journal: KeptJournal
 ) -> None:
     """It is found before anything is written, for iMIS might pass it over in silence."""
@@ -428,7 +428,7 @@ async def test_many_at_once_share_one_sign_in(site: ImisSite, connector: ImisCon
         ("504", "timed_out", True, True),
     ],
 )
-async def test_a_failure_that_may_pass_is_postponed(  # noqa: PLR0917 - pytest gives them by name.
+async def test_a_failure_that_may_pass_is_postponed(
     status: str,
     code: str,
     is_away: bool,

@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from typing import Any, ClassVar
 from uuid import uuid4
 
-import pytest
 from factories import a_valid_event
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -185,10 +184,10 @@ class DeliveryMachine(RuleBasedStateMachine):
         assert states <= FINAL
 
 
-def test_states_of_deliveries(database_address: str) -> None:
+def test_states_of_deliveries(database_address_for_a_loop_of_its_own: str) -> None:
     """However publishers, workers, staff and time interleave, no delivery is lost and no record has two leases."""
     loop = asyncio.new_event_loop()
-    database = Database(database_address, max_connections=5)
+    database = Database(database_address_for_a_loop_of_its_own, max_connections=5)
     loop.run_until_complete(database.open())
     DeliveryMachine.database, DeliveryMachine.loop = database, loop
     try:
@@ -201,14 +200,3 @@ def test_states_of_deliveries(database_address: str) -> None:
     finally:
         loop.run_until_complete(database.close())
         loop.close()
-
-
-@pytest.fixture
-def database_address(request: pytest.FixtureRequest, server_address: str, template_database: str) -> Any:
-    """A fresh database, without a loop of the test's own."""
-    from conftest import _execute, _run, address_of
-
-    name = f"machine_{uuid4().hex}"
-    _run(_execute(server_address, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"'))
-    yield address_of(server_address, name)
-    _run(_execute(server_address, f'DROP DATABASE "{name}" WITH (FORCE)'))
