@@ -186,6 +186,7 @@ CREATE TABLE delivery (
     in_doubt             boolean     NOT NULL DEFAULT false,  -- a failed try may have left a record there
     lease_id             uuid,                   -- whose outcome counts
     lease_until_utc      timestamptz,            -- after this the outcome is unknown and it falls due again
+    lease_worker         bigint,                 -- number of the advisory lock its worker holds as long as it lives
     created_utc          timestamptz NOT NULL DEFAULT now(),
     delivered_utc        timestamptz,
     confirmed_utc        timestamptz,            -- when it was read back at the subscriber
@@ -198,7 +199,8 @@ CREATE TABLE delivery (
     CONSTRAINT delivery_class_known CHECK (class IN ('data', 'mapping', 'identity', 'refused', 'unavailable', 'hub')),
     CONSTRAINT delivery_pending_has_due CHECK ((state IN ('waiting', 'retrying')) = (due_utc IS NOT NULL)),
     CONSTRAINT delivery_sending_has_lease
-        CHECK ((state = 'sending') = (lease_id IS NOT NULL) AND (lease_id IS NULL) = (lease_until_utc IS NULL)),
+        CHECK ((state = 'sending') = (lease_id IS NOT NULL) AND (lease_id IS NULL) = (lease_until_utc IS NULL)
+               AND (lease_worker IS NULL OR lease_id IS NOT NULL)),
     CONSTRAINT delivery_delivered_has_time CHECK ((state = 'delivered') = (delivered_utc IS NOT NULL)),
     CONSTRAINT delivery_trouble_has_reason
         CHECK (state NOT IN ('retrying', 'parked') OR (code IS NOT NULL AND class IS NOT NULL AND message IS NOT NULL))

@@ -184,6 +184,8 @@ async def run_hub(
             jobs += [bells.listen(), writer.run(), keyring.note_use(), enqueuer.run(), runner.close_runs()]
         if with_worker:
             worker = build_worker(settings, database, bells, hub)
+            # Outlives the tries: they get to their end before it goes.
+            await stack.enter_async_context(_running([worker.be_present()]))
             jobs += [worker.run(), worker.release()]
         stack.push_async_callback(runner.stop)
         await stack.enter_async_context(_running(jobs))

@@ -37,6 +37,7 @@ from learning_hub.model.subscription import Subscription
 from learning_hub.store import events, queue, subscriptions
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
+from learning_hub.store.presence import Presence
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,17 @@ class Worker:
         self._payloads = payloads
         self._neighbours = Neighbours(database)
         self._limits = limits
+        self._presence = Presence(database)
         self._under_way: set[asyncio.Task[None]] = set()
+
+    async def be_present(self) -> None:
+        """Show the other workers that this one lives, until cancelled; without that it claims nothing."""
+        await self._presence.keep(on_lost=self._let_go)
+
+    def _let_go(self) -> None:
+        """The others take this worker for gone and will ask what became of its tries: none of them may go on."""
+        for task in self._under_way:
+            task.cancel()
 
     async def run(self) -> None:
         """Claim and carry out, until cancelled; what is under way then gets to its end, or its lease runs out."""
@@ -109,10 +120,11 @@ class Worker:
 
     async def _claim(self) -> list[Claimed]:
         room = self._limits.concurrency - len(self._under_way)
-        if room <= 0:
+        worker = self._presence.number
+        if room <= 0 or worker is None:
             return []
         try:
-            return await queue.claim(self._database, room, self._limits.lease_seconds)
+            return await queue.claim(self._database, room, self._limits.lease_seconds, worker=worker)
         except Unavailable:
             return []
         except Exception:

@@ -15,17 +15,20 @@ from learning_hub.store.queries import Queries
 queries = Queries("queue")
 
 
-async def claim(database: Database, limit: int, lease_seconds: float) -> list[Claimed]:
+async def claim(database: Database, limit: int, lease_seconds: float, *, worker: int | None = None) -> list[Claimed]:
     """
     Lease up to *limit* due deliveries for *lease_seconds* and begin an attempt for each.
 
     At most one of a source record at a subscription, the oldest first; at most as many at a subscriber as it takes
-    at once, over all processes. What was overtaken by a newer one that is delivered is superseded instead.
+    at once, over all processes. What was overtaken by a newer one that is delivered is superseded instead. *worker*
+    is the number of the caller's presence: when that ends, the leases end with it; None leaves it to time alone.
     """
     while True:
         async with database.transaction() as connection:
             await connection.execute(queries.lock_claims)
-            rows = await connection.fetch(queries.claim, new_uuid(), limit, lease_seconds, CAUSES["superseded"].meaning)
+            rows = await connection.fetch(
+                queries.claim, new_uuid(), limit, lease_seconds, CAUSES["superseded"].meaning, worker
+            )
         claimed = [_claimed(row) for row in rows if row["delivery_uuid"] is not None]
         # Those superseded took places that others are waiting for.
         if claimed or not rows[0]["superseded"]:
@@ -65,7 +68,7 @@ async def settle(database: Database, claimed: Claimed, settlement: Settlement) -
 
 
 async def release_expired(database: Database, settle_seconds: float) -> int:
-    """Take back what a worker held beyond its lease; it falls due again *settle_seconds* from now."""
+    """Take back what a worker held that is gone, or beyond its lease; it falls due again *settle_seconds* from now."""
     async with database.connection() as connection:
         rows = await connection.fetch(queries.release_expired, settle_seconds, CAUSES["outcome_unknown"].meaning)
         if rows:

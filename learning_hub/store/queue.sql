@@ -9,7 +9,7 @@ SELECT pg_advisory_xact_lock(hashtext('learning-hub claim'))
 -- begin an attempt for each. Of one source record only the oldest unsettled one, and none while one is under way;
 -- what is held or parked is stepped over. What was overtaken by a newer one that is delivered is superseded instead: at
 -- a webhook only one of the same source key overtakes, elsewhere any of the source record, which is one record there.
--- $4 is the message for those; the first column counts them.
+-- $4 is the message for those; the first column counts them. $5 is the number of the worker's presence.
 WITH open_subscriber AS (
     SELECT subscriber_id, connector,
            max_concurrency - (SELECT count(*) FROM delivery
@@ -55,7 +55,7 @@ WITH open_subscriber AS (
     RETURNING 1
 ), claimed AS (
     UPDATE delivery
-       SET state = 'sending', lease_id = $1::uuid, due_utc = NULL, attempts = attempts + 1,
+       SET state = 'sending', lease_id = $1::uuid, lease_worker = $5::bigint, due_utc = NULL, attempts = attempts + 1,
            lease_until_utc = clock_timestamp() + make_interval(secs => $3::float8)
       FROM due
      WHERE NOT due.is_overtaken
@@ -98,7 +98,7 @@ SELECT counted.superseded, claimed.*, begun.started_utc,
 WITH settled AS (
     UPDATE delivery
        SET state = $4::text, code = $5::text, class = $6::text, message = $7::text, due_utc = $8::timestamptz,
-           tries_used = $9::int, lease_id = NULL, lease_until_utc = NULL,
+           tries_used = $9::int, lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL,
            in_doubt = $4::text <> 'delivered' AND (in_doubt OR $15::boolean),
            delivered_utc = CASE WHEN $4::text = 'delivered' THEN now() END,
            subscriber_record_id = coalesce($10::text, subscriber_record_id),
@@ -119,16 +119,24 @@ UPDATE attempt
    AND attempt.number = $11::int
 
 -- name: release_expired
--- What a worker held that is gone: its outcome is unknown, and it falls due again $1 seconds from now; $2 message.
-WITH expired AS (
+-- What a worker held that is gone, which its lease tells, or sooner its presence: its outcome is unknown, and it falls
+-- due again $1 seconds from now; $2 message.
+WITH present AS (
+    SELECT (classid::bigint << 32) | objid::bigint AS worker
+      FROM pg_locks
+     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), expired AS (
     SELECT program_id, delivery_uuid, attempts FROM delivery
-     WHERE state = 'sending' AND lease_until_utc < now()
+     WHERE state = 'sending'
+       AND (lease_until_utc < now()
+            OR lease_worker IS NOT NULL AND lease_worker NOT IN (SELECT worker FROM present))
        FOR UPDATE SKIP LOCKED
 ), released AS (
     UPDATE delivery
        SET state = 'retrying', code = 'outcome_unknown', class = 'unavailable', message = $2::text,
            due_utc = now() + make_interval(secs => $1::float8), tries_used = tries_used + 1, in_doubt = true,
-           lease_id = NULL, lease_until_utc = NULL,
+           lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL,
            held = EXISTS (SELECT FROM subscription
                            WHERE subscription.subscription_id = delivery.subscription_id
                              AND subscription.state = 'stopped'

@@ -238,6 +238,21 @@ async def test_equal_rows_of_a_panel_without_key_stay_two(imis_hub: ImisHub, fau
     assert len((await imis_hub.state())["Panels"]["TopClass_Learning"]) == 2
 
 
+async def test_a_worker_that_is_taken_for_gone_lets_go(imis_hub: ImisHub) -> None:
+    """A worker whose presence ends amid a try stops it; the next try asks first, and there is one record."""
+    await imis_hub.set_up()
+    await imis_hub.fault("slow", Method="POST", Path="/api/Activity", Times=1, Seconds=1.8)
+    location = await imis_hub.publish()
+    await imis_hub.settled(location, "sending")
+    await imis_hub.hub.database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN delivery"
+        " ON (classid::bigint << 32 | objid::bigint) = lease_worker WHERE locktype = 'advisory' AND objsubid = 1"
+    )
+    delivery = await imis_hub.delivered(location)
+    assert delivery["Attempts"] == 2
+    assert len(await imis_hub.activities()) == 1
+
+
 class TestWithoutPatience:
     """Time-outs that end soon."""
 
