@@ -3,7 +3,8 @@
 -- name: insert_deliveries
 -- Make the deliveries that are not there yet, for subscription $1 (subscriber $2). Arrays, one position a delivery:
 -- $3 program ids, $4 delivery uuids, $5 event uuids, $6 event seqs, $7 system ids, $8 publisher event ids, $9 event
--- types, $10 actions, $11 states, $12 codes, $13 messages. $14: they are held; $15: they are replays.
+-- types, $10 actions, $11 states, $12 codes, $13 messages. $14: they are held; $15: they are replays. One that was
+-- given up because its subscription was archived is taken up again: the subscription is in use once more.
 INSERT INTO delivery (program_id, delivery_uuid, subscription_id, subscriber_id, event_uuid, event_seq,
                       publisher_system_id, publisher_event_id, event_type, action, state, code, message, held,
                       due_utc, is_replay)
@@ -14,7 +15,10 @@ SELECT program_id, delivery_uuid, $1::text, $2::text, event_uuid, event_seq, pub
               $11::text[], $12::text[], $13::text[])
        AS new (program_id, delivery_uuid, event_uuid, event_seq, publisher_system_id, publisher_event_id, event_type,
                action, state, code, message)
-ON CONFLICT DO NOTHING
+ON CONFLICT (program_id, subscription_id, event_uuid, action) WHERE NOT is_replay DO UPDATE
+   SET state = excluded.state, code = excluded.code, message = excluded.message, due_utc = excluded.due_utc,
+       held = excluded.held, tries_used = 0
+ WHERE delivery.state = 'discarded' AND delivery.code = 'archived'
 RETURNING delivery_uuid
 
 -- name: supersede

@@ -230,3 +230,15 @@ async def test_one_overtaken_while_it_waits_is_superseded(imis_hub: ImisHub) -> 
     await imis_hub.put_subscription(EventTypes=["AI_STARTED", "AI_COMP_SUCCESS"], State="started")
     assert (await imis_hub.settled(started, "superseded"))["Code"] == "superseded"
     assert len(await imis_hub.activities()) == 1
+
+
+async def test_a_subscription_made_anew_takes_up_what_was_given_up(imis_hub: ImisHub) -> None:
+    """What archiving gave up goes out when the subscription is made again from the beginning."""
+    await imis_hub.set_up(State="stopped")
+    location = await imis_hub.publish()
+    await imis_hub.settled(location, "waiting")
+    assert (await imis_hub.client.delete("/subscriptions/completions")).status_code == 204
+    assert (await imis_hub.settled(location, "discarded"))["Code"] == "archived"
+    await imis_hub.put_subscription(StartFrom="beginning")
+    await imis_hub.delivered(location)
+    assert len(await imis_hub.activities()) == 1
