@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from learning_hub.api.app import build_app
 from learning_hub.api.edge import Edge
@@ -70,7 +66,7 @@ async def run_database_server(settings: Settings) -> AsyncIterator[str]:
     try:
         # Shielded: whoever is told to stop meanwhile must not leave a server behind.
         address = await asyncio.shield(starting)
-        async with _running([_keep_running(server, address)]):
+        async with _running([server.keep_running()]):
             yield address
     finally:
         await asyncio.wait([starting])
@@ -97,48 +93,6 @@ async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
         raise DatabaseNotReadyError(
             f"The database is not up to date; missing: {', '.join(missing)}. Run learning-hub migrate."
         )
-
-
-async def _keep_running(server: EmbeddedServer, address: str) -> None:
-    """Look every second whether the embedded server takes connections, and start it again when it does not."""
-    folder = Path(parse_qs(urlsplit(address).query)["host"][0])
-    while True:
-        await asyncio.sleep(1)
-        try:
-            _, writer = await asyncio.open_unix_connection(folder / ".s.PGSQL.5432")
-            writer.close()
-        except OSError:
-            log.error("embedded_server_died")  # noqa: TRY400 - where it was noticed tells nothing
-            await _start_again(server)
-
-
-async def _start_again(server: EmbeddedServer) -> None:
-    try:
-        async with asyncio.timeout(30):
-            await _wait_until_gone(server.data_folder / "postmaster.pid")
-            await server.start()
-    except Exception:
-        log.exception("embedded_server_start_failed")
-    else:
-        log.warning("embedded_server_started_again")
-
-
-async def _wait_until_gone(pid_file: Path) -> None:
-    """A dead process that nobody has waited for still seems to be running, and would be taken for the server."""
-    while _is_there(pid_file):  # noqa: ASYNC110 - the kernel tells nobody but a parent
-        await asyncio.sleep(0.1)
-
-
-def _is_there(pid_file: Path) -> bool:
-    try:
-        pid = int(pid_file.read_text(encoding="utf-8").split()[0])
-        # Where the hub is process 1 of a container, the dead server is its child.
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-        os.kill(pid, 0)
-    except (OSError, ValueError, IndexError):
-        return False
-    return True
 
 
 @asynccontextmanager

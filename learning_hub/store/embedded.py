@@ -8,10 +8,13 @@ A clean stop ends it only when no other hub is connected to it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
@@ -20,6 +23,8 @@ from learning_hub.model.errors import Unavailable
 log = logging.getLogger(__name__)
 
 START_SECONDS = 120
+START_AGAIN_SECONDS = 30
+LOOK_EVERY_SECONDS = 1
 COUNT_OTHERS = Path(__file__).with_name("embedded.sql")
 
 
@@ -90,6 +95,28 @@ class EmbeddedServer:
         """The server's address with *database*, once it is started."""
         return str(self._server.get_uri(database))
 
+    async def keep_running(self) -> None:
+        """Look every second whether the server takes connections, and start it again when it does not."""
+        folder = Path(parse_qs(urlsplit(self.address()).query)["host"][0])
+        while True:
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            try:
+                _, writer = await asyncio.open_unix_connection(folder / ".s.PGSQL.5432")
+                writer.close()
+            except OSError:
+                log.error("embedded_server_died")  # noqa: TRY400 - where it was noticed tells nothing
+                await self._start_again()
+
+    async def _start_again(self) -> None:
+        try:
+            async with asyncio.timeout(START_AGAIN_SECONDS):
+                await _wait_until_gone(self.data_folder / "postmaster.pid")
+                await self.start()
+        except Exception:
+            log.exception("embedded_server_start_failed")
+        else:
+            log.warning("embedded_server_started_again")
+
     async def stop(self) -> None:
         """Stop the server, unless another hub uses it."""
         if self._server is None:
@@ -108,3 +135,21 @@ class EmbeddedServer:
                 await connection.close()
         except (OSError, asyncpg.PostgresError, TimeoutError):
             return False
+
+
+async def _wait_until_gone(pid_file: Path) -> None:
+    """A dead process that nobody has waited for still seems to be running, and would be taken for the server."""
+    while _is_there(pid_file):  # noqa: ASYNC110 - the kernel tells nobody but a parent
+        await asyncio.sleep(0.1)
+
+
+def _is_there(pid_file: Path) -> bool:
+    try:
+        pid = int(pid_file.read_text(encoding="utf-8").split()[0])
+        # Where the hub is process 1 of a container, the dead server is its child.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        os.kill(pid, 0)
+    except (OSError, ValueError, IndexError):
+        return False
+    return True
