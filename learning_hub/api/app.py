@@ -31,8 +31,8 @@ from learning_hub.api.problems import MEDIA_TYPE, answer_for
 from learning_hub.api.rate import RateLimiter
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (
-    *batches.ROUTES,
     *events.ROUTES,
+    *batches.ROUTES,
     *deliveries.ROUTES,
     *runs.ROUTES,
     *programs.ROUTES,

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from learning_hub.api.openapi import build_document
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.problem_kinds import PROBLEM_KINDS
 
 pages = Environment(
     loader=PackageLoader("learning_hub.api", "pages"),
@@ -47,7 +48,9 @@ async def get_openapi(call: Call) -> Reply:
     )
 )
 async def get_documentation(call: Call) -> Reply:
-    page = pages.get_template("schema.html").render(document=build_document(call.operations))
+    page = pages.get_template("schema.html").render(
+        document=build_document(call.operations), problem_kinds=PROBLEM_KINDS
+    )
     return Reply(body=page.encode(), media_type="text/html")
 
 

@@ -22,6 +22,7 @@ import httpx
 import pytest
 import rich_click as click
 
+from learning_hub.api.problem_kinds import PROBLEM_KINDS
 from learning_hub.api.problems import ROUTING
 from learning_hub.cli.root import learning_hub
 from learning_hub.model.errors import LearningHubError
@@ -131,6 +132,16 @@ def test_delivery_codes_are_told_as_the_hub_tells_them(code: str) -> None:
     cause = CAUSES[code]
 
     assert (told_class, meaning, remedy) == (cause.failure_class or "none", cause.meaning, cause.advice)
+
+
+def test_problem_codes_are_told_as_the_hub_tells_them() -> None:
+    """Status, meaning and remedy of each code of a problem are those that /schema shows."""
+    page = (REFERENCE / "errors.md").read_text(encoding="utf-8").split("## Codes of deliveries")[0]
+    rows = [
+        tuple(cell.strip() for cell in line.strip("|").split("|")) for line in page.splitlines() if line[:3] == "| `"
+    ]
+
+    assert rows == [(f"`{code}`", str(kind.status), kind.meaning, kind.remedy) for code, kind in PROBLEM_KINDS.items()]
 
 
 def test_the_states_of_a_delivery_are_those_of_the_database() -> None:
