@@ -36,7 +36,7 @@ serve: $(VENV)/run.stamp ## Start the hub on http://127.0.0.1:8000 with its embe
 test: setup ## Run every test against real PostgreSQL and real HTTP
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup -q
 
-check: setup ## Format, lint, types, layers, SQL, OpenAPI: reads only
+check: setup ## Format, lint, types, layers, OpenAPI: reads only
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy

@@ -13,7 +13,7 @@ from learning_hub.api.lists import Limit
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.problems import Problem, answer_for
 from learning_hub.model import feed
-from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound
+from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound, NotJson
 from learning_hub.model.event import Event, EventType, NewEvent, example_event_id, program_named, read_event
 from learning_hub.model.ids import EventKey, read_bucket, read_event_id
 from learning_hub.publish.writer import Published
@@ -293,8 +293,11 @@ async def _wanted(call: Call, query: FeedQuery) -> FeedFilter:
 
 async def _forecast(call: Call) -> Reply:
     try:
-        event = read_event(await call.fields(), max_data_bytes=call.hub.settings.max_data_bytes)
+        event = await _read_event(call)
         await call.hub.publisher.need_program(event.publisher_program_id, call.caller)
+    except NotJson:
+        # That is wrong with the request, not with the event.
+        raise
     except InvalidInput as error:
         problem = answer_for(error, "/events").problem
         return Reply(body=Forecast(valid=False, problem=problem, would_be=None, subscriptions=[]))

@@ -83,7 +83,7 @@ def _tell(screen: Screen, world: World, *, once: bool) -> int:
             telling.tell(number, chapter)
         telling.mend()
         telling.sum_up()
-        _show_addresses(screen, world, calls, once=once)
+        _show_addresses(screen, world, once=once)
         if not once:
             _stay(world)
         return 1 if telling.missing else 0
@@ -237,13 +237,11 @@ def _fault(delivery: Json | None, wanted: story.Expected, held: dict[str, Held])
     return f"iMIS holds {record.name} with another {', '.join(wrong)}." if wrong else None
 
 
-def _show_addresses(screen: Screen, world: World, calls: Calls, *, once: bool) -> None:
+def _show_addresses(screen: Screen, world: World, *, once: bool) -> None:
     hub, key = world.hub_address, world.admin_key
     screen.heading("Look further" if not once else "Where to look further (without ONCE=1 it all stays up)")
     screen.fact("API explained", f"{hub}/schema")
     screen.fact("OpenAPI", f"{hub}/schema/openapi.json")
-    if calls.has_console():
-        screen.fact("console", f"{hub}/console")
     screen.fact("inside iMIS", f"{world.imis_address}/")
     screen.fact("admin key", key)
     screen.text("What is parked, and why:")

@@ -138,10 +138,6 @@ class Calls:
         ]
         return count
 
-    def has_console(self) -> bool:
-        """Whether this hub has pages for staff."""
-        return self._admin.get("/console").status_code < 400
-
     def add_person(self, person: Json) -> str:
         """Add a contact to iMIS over its own API, as its staff would; its id."""
         form = {

@@ -69,11 +69,11 @@ def announce(listener: socket.socket, settings: Settings, *, as_json: bool) -> N
     """Print where the hub is served, and how to make a first key where none is set."""
     address = address_of(listener)
     if as_json:
-        addresses = {"Address": address, "Documentation": f"{address}/schema", "Console": f"{address}/console"}
+        addresses = {"Address": address, "Documentation": f"{address}/schema"}
         click.echo(json.dumps(addresses))
     else:
         click.echo(f"Learning Hub {learning_hub.__version__} at {address}")
-        click.echo(f"API documentation at {address}/schema, console at {address}/console")
+        click.echo(f"API documentation at {address}/schema")
     if settings.admin_key is None:
         click.echo(
             "LEARNING_HUB_ADMIN_KEY is not set. Make a key to begin with:\n"
