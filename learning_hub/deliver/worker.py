@@ -243,7 +243,6 @@ class Worker:
             else:
                 self._log(claimed, settlement, is_ours=is_ours)
                 DELIVERIES_SETTLED.labels(claimed.subscriber_id, settlement.state, settlement.code or "").inc()
-                self._bells.ring(self._bells.settled)
                 return
 
     @staticmethod

@@ -63,18 +63,17 @@ class Runner:
 
     async def wait(self, run_id: str, program_id: str, seconds: float) -> Counts | None:
         """The counts of a run once nothing of it goes on any more; None when that takes longer than *seconds*."""
-        deadline = asyncio.get_running_loop().time() + seconds
+        began = asyncio.get_running_loop().time()
         while True:
-            rung = self._bells.settled.count
+            await self._close_if_over(run_id, program_id)
             run = await runs.find(self._database, run_id)
             if run and run.state != "running":
                 return run.counts
-            if run:
-                await self._close_if_over(run_id, program_id)
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
+            waited = asyncio.get_running_loop().time() - began
+            if waited >= seconds:
                 return None
-            await self._bells.settled.wait(min(left, 0.2), rung)
+            # Soon at first; a long run is counted less often, because counting costs as much as it is long.
+            await asyncio.sleep(min(0.03 + waited / 10, 0.5, seconds - waited))
 
     async def close_runs(self) -> None:
         """Close runs that are over, whichever process began them, until cancelled."""
@@ -99,8 +98,7 @@ class Runner:
             await asyncio.wait(self._tasks, timeout=10)
 
     async def _close_if_over(self, run_id: str, program_id: str) -> None:
-        running = [run for run in await runs.running(self._database, GATHERING_SECONDS) if run.run_id == run_id]
-        if not running or not running[0].is_gathered:
+        if not await runs.is_gathered(self._database, run_id):
             return
         counts, still_open = await runs.counts(self._database, run_id, program_id)
         if not still_open:
@@ -121,7 +119,6 @@ class Runner:
             ]
             await runs.release(self._database, run_id, scope.program_id, released)
             self._bells.ring(self._bells.deliveries)
-            self._bells.ring(self._bells.settled)
         except Exception as error:
             log.exception("run_failed", extra={"run_id": run_id})
             message = error.detail if isinstance(error, LearningHubError) else "The hub failed; its log has the cause."
@@ -160,15 +157,11 @@ class Runner:
 
     async def entries(self, scope: Scope) -> AsyncIterator[list[Entry]]:
         """The feed entries of *scope*, in feed order, some hundred at a time."""
-        if scope.event_uuids is not None:
-            async with self._database.connection() as connection:
-                found = await feed_places.entries_of_events(connection, scope.program_id, scope.event_uuids)
-            if scope.day is None:
-                yield found
-                return
         if scope.day is None:
+            async with self._database.connection() as connection:
+                yield await feed_places.entries_of_events(connection, scope.program_id, scope.event_uuids or [])
             return
-        wanted = set(scope.event_uuids) if scope.event_uuids is not None else None
+        wanted = None if scope.event_uuids is None else set(scope.event_uuids)
         place = BEGINNING
         while True:
             async with self._database.connection() as connection:
@@ -185,13 +178,11 @@ class Runner:
         matches = [found for entry in entries if (found := match(subscription, entry))]
         await enqueue.enqueue(connection, subscription, matches)
         uuids = [item.entry.event_uuid for item in matches]
+        if not uuids:
+            return
+        program_id = entries[0].program_id
         if replay:
-            before = (
-                await enqueue.delivered_before(connection, subscription, entries[0].program_id, uuids)
-                if uuids
-                else set()
-            )
+            before = await enqueue.delivered_before(connection, subscription, program_id, uuids)
             again: list[Match] = [item for item in matches if item.duty == "send" and item.entry.event_uuid in before]
             await enqueue.enqueue(connection, subscription, again, as_replays=True)
-        if uuids:
-            await enqueue.skip_already_withdrawn(connection, subscription, entries[0].program_id, uuids)
+        await enqueue.skip_already_withdrawn(connection, subscription, program_id, uuids)

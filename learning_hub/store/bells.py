@@ -50,15 +50,14 @@ class Bells:
     """
     The hub's bells, heard in every process on the same database.
 
-    *feed* rings when an entry was committed; *deliveries* when one fell due; *settled* when one was settled.
+    *feed* rings when an entry was committed; *deliveries* when one fell due.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.feed = Bell("feed")
         self.deliveries = Bell("deliveries")
-        self.settled = Bell("settled")
-        self._by_name = {bell.name: bell for bell in (self.feed, self.deliveries, self.settled)}
+        self._by_name = {bell.name: bell for bell in (self.feed, self.deliveries)}
         self._to_announce: set[str] = set()
         self._something = asyncio.Event()
 

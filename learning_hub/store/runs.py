@@ -87,6 +87,11 @@ async def counts(database: Database, run_id: str, program_id: str) -> tuple[Coun
     return Counts(matched=sum(by_state.values()), **by_state), sum(row["open"] for row in rows)
 
 
+async def is_gathered(database: Database, run_id: str) -> bool:
+    """Whether the run is under way with all its deliveries known."""
+    return bool(await database.fetchval(queries.is_gathered, run_id))
+
+
 async def running(database: Database, old_seconds: float) -> list[Running]:
     """Runs under way."""
     rows = await database.fetch(queries.running, old_seconds)

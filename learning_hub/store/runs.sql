@@ -66,6 +66,10 @@ SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
  WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text
  GROUP BY 1
 
+-- name: is_gathered
+-- Whether run $1 is under way with all its deliveries known.
+SELECT gathered_utc IS NOT NULL FROM run WHERE run_id = $1::text AND state = 'running'
+
 -- name: running
 -- Runs that are under way, and whether they have been gathering for more than $1 seconds.
 SELECT run_id, program_id, gathered_utc IS NOT NULL AS is_gathered,
