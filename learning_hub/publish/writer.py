@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 500
 MAX_BACKLOG = 20_000
+MAX_BACKLOG_BYTES = 64 * 1024 * 1024
 MAX_LOST_RACES = 50
 
 
@@ -75,6 +76,7 @@ class Writer:
         self._database = database
         self._bells = bells
         self._waiting: list[Submission] = []
+        self._waiting_bytes = 0
         self._something = asyncio.Event()
 
     async def publish(self, event: NewEvent, idempotency_key: str | None = None) -> Published:
@@ -86,12 +88,16 @@ class Writer:
             Conflict: The Idempotency-Key was used with other content.
             Unavailable: The database is away, or too many are waiting; it may be sent again.
         """
-        if len(self._waiting) >= MAX_BACKLOG:
+        if len(self._waiting) >= MAX_BACKLOG or self._waiting_bytes >= MAX_BACKLOG_BYTES:
             raise Unavailable("Too many events are waiting to be stored.", retry_after_seconds=1)
         submission = Submission(event, idempotency_key)
         self._waiting.append(submission)
+        self._waiting_bytes += len(event.data)
         self._something.set()
-        return await submission.future
+        try:
+            return await submission.future
+        finally:
+            self._waiting_bytes -= len(event.data)
 
     async def run(self) -> None:
         """Write what is waiting, until cancelled."""
