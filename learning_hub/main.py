@@ -27,7 +27,7 @@ from learning_hub.process.runner import Runner
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.writer import Writer
 from learning_hub.rendering import Renderer
-from learning_hub.settings import Settings
+from learning_hub.settings import Settings, SettingsError
 from learning_hub.store import migrations
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
@@ -160,10 +160,17 @@ def build_worker(settings: Settings, database: Database, bells: Bells, hub: Hub)
     return Worker(database, bells, hub.connections, hub.participants, hub.payloads, limits)
 
 
+def _guard(settings: Settings) -> Guard:
+    """The guard of the settings; its rules are its own, so what is wrong with its entries is known only here."""
+    try:
+        return Guard(settings.allowed_private_targets)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
 @asynccontextmanager
 async def _delivery_parts(settings: Settings, database: Database) -> AsyncIterator[dict[str, Any]]:
-    guard = Guard(settings.allowed_private_targets)
-    registry = Registry(guard, timeout_seconds=settings.send_timeout_seconds)
+    registry = Registry(_guard(settings), timeout_seconds=settings.send_timeout_seconds)
     vault = Vault.of(settings)
     async with AsyncExitStack() as stack:
         renderer = await stack.enter_async_context(Renderer(processes=settings.render_processes))

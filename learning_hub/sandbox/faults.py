@@ -22,6 +22,8 @@ from typing import Any
 FAULTS = ("slow", "late", "refuse", "rubbish", "cut-before", "cut-after", "forget-tokens")
 STATUSES = (401, 403, 404, 408, 409, 413, 429, 500, 501, 502, 503, 504)
 DEFAULT_SECONDS = 5.0
+# Later than an impatient caller waits, and sooner than it may send again: 2 seconds each are usual in tests.
+DEFAULT_SECONDS_LATE = 3.0
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class Fault:
         times: How many calls it still hits; None for no end.
         share: Share of the matching calls that it hits, 0 to 1, by chance; the same chances at each posting.
         retry_after: Sent as `Retry-After` with a status.
-        seconds: The wait of slow and late.
+        seconds: The wait of slow (5 unless given) and late (3 unless given).
         fired: How many calls it has hit.
     """
 
@@ -117,6 +119,7 @@ def read_fault(sent: Any) -> Fault:
     if kind not in FAULTS and kind not in map(str, STATUSES):
         msg = f"Fault must be one of {', '.join([*FAULTS, *map(str, STATUSES)])}."
         raise ValueError(msg)
+    seconds = DEFAULT_SECONDS_LATE if kind == "late" else DEFAULT_SECONDS
     # Forgetting tokens at every call would let nobody in again, so it happens once unless told otherwise.
     times = given.get("times", 1 if kind == "forget-tokens" else None)
     return Fault(
@@ -126,7 +129,7 @@ def read_fault(sent: Any) -> Fault:
         times=None if times is None else int(_number("Times", times, 0, 10**9)),
         share=_number("Share", given.get("share", 1), 0, 1),
         retry_after=str(given["retryafter"]) if "retryafter" in given else None,
-        seconds=_number("Seconds", given.get("seconds", DEFAULT_SECONDS), 0, 3600),
+        seconds=_number("Seconds", given.get("seconds", seconds), 0, 3600),
     )
 
 

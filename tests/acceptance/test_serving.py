@@ -166,6 +166,14 @@ def test_a_wrong_setting_is_told(given: dict[str, str]) -> None:
     assert refused.stderr == "LEARNING_HUB_PROBE_SECONDS: must be a number of seconds, not 'soon'\n"
 
 
+def test_a_wrong_private_target_is_told(given: dict[str, str]) -> None:
+    """It is judged later than other settings, and told just so, without a traceback."""
+    refused = command("serve", "--port", "0", settings=given | {"ALLOWED_PRIVATE_TARGETS": "a b/99"})
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+    assert refused.stderr.splitlines()[-1].startswith("LEARNING_HUB_ALLOWED_PRIVATE_TARGETS: 'a b/99' is no host")
+
+
 def _publish(client: httpx.Client, number: int) -> httpx.Response:
     return client.post("/events", json=an_event_body(PublisherEventId=f"AI:{number}"))
 

@@ -109,6 +109,11 @@ def test_late(imis: httpx.Client, fault: Any) -> None:
     assert stored_activities(imis) == 1
 
 
+def test_how_late_unless_told(visitor: httpx.Client) -> None:
+    """Late is carried out after a caller of 2 seconds has gone and before its settling time of 2 is over."""
+    assert 2 < visitor.post("/_sandbox/faults", json={"Fault": "late"}).json()["Seconds"] < 4
+
+
 def test_forgotten_tokens(imis: httpx.Client, fault: Any) -> None:
     """Forgetting tokens happens once unless told otherwise, at a call to the API, and a new token works."""
     fault("forget-tokens")
