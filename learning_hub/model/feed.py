@@ -28,6 +28,7 @@ class Position(msgspec.Struct, frozen=True, order=True):
 
 
 BEGINNING = Position(0, 0, 0)
+END = Position(2**31 - 1, 2**63 - 1, 2**63 - 1)
 
 
 def write_cursor(position: Position) -> str:

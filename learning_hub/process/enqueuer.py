@@ -86,3 +86,20 @@ class Enqueuer:
             if taken.reached != place:
                 await feed_places.move_place(connection, subscription_id, taken.reached)
             return made, taken.is_end
+
+    async def read_ahead(self, subscription_id: str) -> None:
+        """
+        Make the deliveries of what is committed, and not visible in the feed yet because an older transaction is open.
+
+        The place stays: what becomes visible before these entries must not be stepped over. Reading on comes to them
+        again, and finds their deliveries made.
+        """
+        async with self._database.transaction() as connection:
+            place = await feed_places.lock_place(connection, subscription_id, wait=True)
+            subscription = await subscriptions.find(connection, subscription_id)
+            is_end = place is None or subscription is None or subscription.archived_utc is not None
+            while place is not None and subscription is not None and not is_end:
+                taken = await feed_places.take_ahead(connection, subscription_id, place, ENTRIES_AT_ONCE)
+                matches = [found for entry in taken.entries if (found := match(subscription, entry))]
+                await enqueue.enqueue(connection, subscription, matches)
+                place, is_end = taken.reached, taken.is_end

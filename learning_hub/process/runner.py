@@ -127,6 +127,7 @@ class Runner:
     async def _gather_pending(self, run_id: str, scope: Scope, subscriptions: list[Subscription]) -> None:
         for subscription in subscriptions:
             await self._enqueuer.read_on(subscription.subscription_id, wait=True)
+            await self._enqueuer.read_ahead(subscription.subscription_id)
             async with self._database.transaction() as connection:
                 await runs.add_pending(connection, run_id, scope.program_id, subscription.subscription_id)
 
@@ -151,6 +152,7 @@ class Runner:
         """*scope* with the events named that are not settled, the newest of the feed included."""
         for subscription in subscriptions:
             await self._enqueuer.read_on(subscription.subscription_id, wait=True)
+            await self._enqueuer.read_ahead(subscription.subscription_id)
         ids = [subscription.subscription_id for subscription in subscriptions]
         uuids = await runs.pending_events(self._database, scope.program_id, ids, MOST_PENDING)
         return Scope(program_id=scope.program_id, event_uuids=uuids)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from learning_hub.model.feed import Position
+from learning_hub.model.feed import END, Position
 from learning_hub.model.matching import Entry
 from learning_hub.store import events
 from learning_hub.store.database import Connection, Database, Row
@@ -44,19 +44,21 @@ async def lock_place(connection: Connection, subscription_id: str, *, wait: bool
 
 async def take_next(connection: Connection, subscription_id: str, place: Position, limit: int) -> Taken:
     """Up to *limit* entries after *place* that can no longer be overtaken."""
-    end = await connection.fetchrow(events.queries.horizon)
-    assert end is not None  # noqa: S101 - a SELECT without FROM has one row
+    horizon = await connection.fetchrow(events.queries.horizon)
+    assert horizon is not None  # noqa: S101 - a SELECT without FROM has one row
+    return await _take(connection, subscription_id, place, Position(horizon["epoch"], horizon["xid"], 0), limit)
+
+
+async def take_ahead(connection: Connection, subscription_id: str, after: Position, limit: int) -> Taken:
+    """Up to *limit* committed entries after *after*, also those that others may still come before."""
+    return await _take(connection, subscription_id, after, END, limit)
+
+
+async def _take(connection: Connection, subscription_id: str, place: Position, end: Position, limit: int) -> Taken:
     rows = await connection.fetch(
-        queries.next_entries,
-        subscription_id,
-        place.epoch,
-        place.xid,
-        place.seq,
-        end["epoch"],
-        end["xid"],
-        limit,
+        queries.next_entries, subscription_id, place.epoch, place.xid, place.seq, end.epoch, end.xid, limit
     )
-    reached = _position(rows[-1]) if len(rows) == limit else max(place, Position(end["epoch"], end["xid"], 0))
+    reached = _position(rows[-1]) if len(rows) == limit else max(place, end)
     return Taken([_read(row) for row in rows if not row["is_before_start"]], reached, len(rows) < limit)
 
 
