@@ -48,7 +48,14 @@ class SubscriptionBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal
         | None
     ) = None
     schedule: Annotated[
-        str, Meta(max_length=200, description="`realtime`, `manual`, or a cron expression of five fields.")
+        str,
+        Meta(
+            max_length=200,
+            description=(
+                "`realtime`, `manual`, or a cron expression of five fields. In this release cron is kept and not run: "
+                "what is due waits for a run, as with `manual`."
+            ),
+        ),
     ] = "realtime"
     time_zone: Annotated[
         str, Meta(max_length=100, description="Of the cron expression, an IANA name such as America/New_York.")
