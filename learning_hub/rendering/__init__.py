@@ -3,6 +3,7 @@ From an event and a template to a payload.
 
     renderer    what others use: renders and checks templates in processes of its own
     job         what goes to be rendered, and what comes back
+    turns       who may have a process next
     process     one such process as the hub sees it
     child       the process itself
     frames      what travels between the two

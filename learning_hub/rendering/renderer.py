@@ -19,6 +19,7 @@ from learning_hub.rendering.frames import Answer, CheckRequest, Problem, RenderR
 from learning_hub.rendering.job import Rendered, RenderJob
 from learning_hub.rendering.limits import COMPILE_SECONDS
 from learning_hub.rendering.process import ProcessDiedError, RenderingProcess
+from learning_hub.rendering.turns import Turns
 
 # Jobs that go to one process together; more are spread over the processes.
 BATCH = 50
@@ -28,11 +29,13 @@ class Renderer:
     """
     Renders events through templates in child processes.
 
-    Callers queue for a free process. It needs no running loop to be made; the processes start when first needed and
-    end with `close`, or by themselves when the hub dies.
+    Callers wait for a free process in turn by their templates, so that some that take long hold up only their own
+    events. It needs no running loop to be made; the processes start when first needed and end with `close`, or by
+    themselves when the hub dies.
 
     Args:
-        processes: How many to render in side by side, 1 or more.
+        processes: How many to render in side by side, 1 or more; only with 2 or more is there always one left for
+            other templates than those that take long.
         time_limit_seconds: Computing time for one payload, once its templates are compiled.
         memory_limit_bytes: Memory of one process, its code included (about 60 MiB).
     """
@@ -49,10 +52,7 @@ class Renderer:
             RenderingProcess(time_limit_seconds=time_limit_seconds, memory_limit_bytes=memory_limit_bytes)
             for _ in range(processes)
         ]
-        # Last in, first out: as long as one process keeps up, the others need not even start.
-        self._idle: asyncio.LifoQueue[RenderingProcess] = asyncio.LifoQueue()
-        for process in self._processes:
-            self._idle.put_nowait(process)
+        self._turns = Turns(self._processes)
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,15 +96,13 @@ class Renderer:
             Unavailable: No process can be started, or the renderer is closed.
         """
         text = templates if isinstance(templates, str) else write_json(templates).decode()
-        process = await self._idle.get()
-        try:
-            async with aclosing(process.ask(CheckRequest(text), 1)) as answers:
-                async for answer in answers:
-                    return [_error(problem) for problem in answer.problems]
-        except ProcessDiedError as death:
-            return [TemplateError(self._epitaph(death, COMPILE_SECONDS), place=WHOLE)]
-        finally:
-            self._idle.put_nowait(process)
+        async with self._turns.process(text) as process:
+            try:
+                async with aclosing(process.ask(CheckRequest(text), 1)) as answers:
+                    async for answer in answers:
+                        return [_error(problem) for problem in answer.problems]
+            except ProcessDiedError as death:
+                return [TemplateError(self._epitaph(death, COMPILE_SECONDS), place=WHOLE)]
         return []
 
     async def close(self) -> None:
@@ -112,11 +110,8 @@ class Renderer:
         await asyncio.gather(*(process.close() for process in self._processes))
 
     async def _render_batch(self, jobs: Sequence[RenderJob]) -> list[Rendered | TemplateError]:
-        process = await self._idle.get()
-        try:
+        async with self._turns.process(jobs[0].templates_json) as process:
             return await self._render_in(process, jobs)
-        finally:
-            self._idle.put_nowait(process)
 
     async def _render_in(self, process: RenderingProcess, jobs: Sequence[RenderJob]) -> list[Rendered | TemplateError]:
         """The results of *jobs*; the one that the process dies over becomes an error, and a new one goes on."""

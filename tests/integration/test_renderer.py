@@ -206,6 +206,55 @@ async def test_callers_share_the_processes() -> None:
     assert len(pids) == 2
 
 
+async def test_a_template_that_takes_long_holds_up_only_its_own_events() -> None:
+    """While many events wait for templates that take too long, those of other templates are rendered between them."""
+    async with Renderer(processes=2) as renderer:
+        await asyncio.gather(*(renderer.render(job_of(f"warm {number}")) for number in range(20)))
+        slow = [
+            asyncio.create_task(renderer.render(job_of({str(kind): ENDLESS_CALL}))) for kind in (1, 2) for _ in range(12)
+        ]
+        await asyncio.sleep(0)
+
+        rendered = [await renderer.render(job_of(f"{number}")) for number in range(3)]
+
+        # Each of the three waits for those under way and one turn of the others; in the order of arrival, for all.
+        assert sum(task.done() for task in slow) <= 15
+        assert [each.payload for each in rendered] == [{"x": "0"}, {"x": "1"}, {"x": "2"}]
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+
+
+async def test_one_template_leaves_a_process_for_the_others() -> None:
+    """However many events of one template wait, another one need not wait for any of them."""
+    async with Renderer(processes=2) as renderer:
+        await asyncio.gather(*(renderer.render(job_of(f"warm {number}")) for number in range(20)))
+        slow = [asyncio.create_task(renderer.render(job_of(ENDLESS_CALL))) for _ in range(8)]
+        await asyncio.sleep(0)
+
+        await renderer.render(job_of("mine"))
+
+        assert sum(task.done() for task in slow) <= 1
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+
+
+async def test_who_gives_up_waiting_takes_no_turn(renderer: Renderer) -> None:
+    """Callers that are cancelled while they wait leave the process to the others."""
+    await renderer.render(job_of("warm"))
+    slow = asyncio.create_task(renderer.render(job_of(ENDLESS_CALL)))
+    waiting = [asyncio.create_task(renderer.render(job_of("given up"))) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    for task in (*waiting, slow):
+        task.cancel()
+
+    assert (await renderer.render(job_of("mine"))).payload == {"x": "mine"}
+    assert [type(result) for result in await asyncio.gather(slow, *waiting, return_exceptions=True)] == [
+        asyncio.CancelledError
+    ] * 4
+
+
 async def test_a_closed_renderer_has_no_processes_and_says_so() -> None:
     """Closing ends the processes at once, also one at work, and later calls are refused."""
     renderer = Renderer(processes=1)
