@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, get_args
 
 import msgspec
 from msgspec import Raw
 
-from learning_hub.model.clock import to_utc, written
+from learning_hub.model.clock import read_time, written
 from learning_hub.model.cron import schedule_fault, time_zone_fault
 from learning_hub.model.errors import FieldError, InvalidInput
 from learning_hub.model.event import EventType
@@ -185,6 +184,6 @@ def _read_start(text: str) -> str | None:
     if text in ("now", "beginning"):
         return text
     try:
-        return written(to_utc(msgspec.convert(text, datetime)))
-    except (msgspec.ValidationError, ValueError):
+        return written(read_time(text))
+    except ValueError:
         return None

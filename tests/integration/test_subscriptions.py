@@ -75,10 +75,10 @@ async def test_a_put_replaces_the_whole_but_state_and_start(hub: RunningHub) -> 
         "OnWithdraw": "remove",
         "OnReopened": "remove",
         "State": "stopped",
-        "StartFrom": "2026-01-02T03:04:05+02:00",
+        "StartFrom": "2026-01-02T03:04:05.1234567+02:00",
     }
     made = await put(hub, **everything)
-    assert made.json() == IsPartialDict(everything | {"StartFrom": "2026-01-02T01:04:05Z"})
+    assert made.json() == IsPartialDict(everything | {"StartFrom": "2026-01-02T01:04:05.123456Z"})
 
     replaced = await put(hub)
 
@@ -90,7 +90,7 @@ async def test_a_put_replaces_the_whole_but_state_and_start(hub: RunningHub) -> 
         OnWithdraw="keep",
         OnReopened="ignore",
         State="stopped",
-        StartFrom="2026-01-02T01:04:05Z",
+        StartFrom="2026-01-02T01:04:05.123456Z",
     )
 
 
