@@ -65,7 +65,7 @@ def build_app(hub: Hub) -> Edge:
     router.state["hub"] = hub
     router.state["operations"] = operations()
     limiter = RateLimiter(hub.settings.rate_limit) if hub.settings.rate_limit else None
-    return Edge(router, hub.keyring, limiter)
+    return Edge(router, hub, limiter)
 
 
 def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

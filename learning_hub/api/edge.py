@@ -17,11 +17,10 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from learning_hub.api.keyring import Keyring
+from learning_hub.api.hub import Hub
 from learning_hub.api.problems import MEDIA_TYPE, answer_for
 from learning_hub.api.rate import RateLimiter
 from learning_hub.metrics import REQUESTS
-from learning_hub.model.access import sent_key
 from learning_hub.model.ids import new_request_id
 
 log = logging.getLogger("learning_hub.requests")
@@ -41,11 +40,16 @@ class Edge:
     """An ASGI application around the router."""
 
     def __init__(
-        self, router: Callable[[Any, Any, Any], Awaitable[None]], keyring: Keyring, limiter: RateLimiter | None
+        self, router: Callable[[Any, Any, Any], Awaitable[None]], hub: Hub, limiter: RateLimiter | None
     ) -> None:
         self._router = router
-        self._keyring = keyring
+        self._keyring = hub.keyring
+        self._bells = hub.bells
         self._limiter = limiter
+
+    def stop_waiting(self) -> None:
+        """Answer now those who wait for something to come: the hub stops."""
+        self._bells.silence()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,7 +63,7 @@ class Edge:
         _strip_prefix(scope)
         try:
             if scope["path"] not in OPEN_PATHS:
-                caller = await self._keyring.identify(_sane_key(scope))
+                caller = await self._keyring.caller_of(scope["headers"])
                 scope["state"]["caller"] = caller
                 if self._limiter:
                     self._limiter.take(caller.key_id)
@@ -118,12 +122,6 @@ class _Exchange:
                 "request_id": self.request_id.decode(),
             },
         )
-
-
-def _sane_key(scope: Scope) -> str | None:
-    """The key that was sent; None for one with characters no key has, which the database might not take."""
-    key = sent_key(scope["headers"])
-    return key if key and key.isprintable() else None
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -250,16 +250,17 @@ async def list_events(call: Call) -> Reply:
     query = call.query(FeedQuery)
     wanted = await _wanted(call, query)
     position = feed.read_cursor(query.cursor) if query.cursor else feed.BEGINNING
-    bell = call.hub.bells.feed
+    bells = call.hub.bells
     deadline = asyncio.get_running_loop().time() + query.wait
     while True:
-        rung = bell.count
+        rung = bells.feed.count
         items, position = await events.read_feed(call.hub.database, wanted, position, query.limit)
         left = deadline - asyncio.get_running_loop().time()
-        if items or left <= 0:
+        if items or left <= 0 or bells.are_silenced:
             return Reply(body=FeedPage(items, feed.write_cursor(position)))
         # What was committed while an older transaction is open becomes visible without a ring: look now and then.
-        await bell.wait(min(left, 0.5), rung)
+        await bells.feed.wait(min(left, 0.5), rung)
+        await call.confirm_caller()
 
 
 async def _wanted(call: Call, query: FeedQuery) -> FeedFilter:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from learning_hub.model.access import EVERY_PROGRAM, SCOPES, Caller, key_hash, key_id_of, same_secret
+from learning_hub.model.access import EVERY_PROGRAM, SCOPES, Caller, key_hash, key_id_of, same_secret, sent_key
 from learning_hub.model.clock import now
 from learning_hub.model.errors import LearningHubError, NotAuthenticated
 from learning_hub.store import keys
@@ -36,6 +36,12 @@ class Keyring:
         )
         self._remembered: dict[bytes, tuple[float, Caller | None]] = {}
         self._used: dict[str, datetime] = {}
+
+    async def caller_of(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
+        """The caller who sent a request with these headers; NotAuthenticated as for `identify`."""
+        key = sent_key(headers)
+        # With characters that no key has it might be something that the database does not take.
+        return await self.identify(key if key and key.isprintable() else None)
 
     async def identify(self, key: str | None) -> Caller:
         """

@@ -99,6 +99,15 @@ class Call:
         found: list[Operation] = self._request.app.state["operations"]
         return found
 
+    async def confirm_caller(self) -> None:
+        """
+        Go on only if the key is still good, for a request that has been waiting.
+
+        Raises:
+            NotAuthenticated: It was revoked, or has expired meanwhile.
+        """
+        await self.hub.keyring.caller_of(self._request.scope["headers"])
+
     def header(self, name: str) -> str | None:
         """A request header, None where it was not sent."""
         return self._request.headers.get(name)

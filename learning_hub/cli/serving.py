@@ -8,12 +8,12 @@ import json
 import math
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import rich_click as click
 import uvicorn
 
 import learning_hub
+from learning_hub.api.edge import Edge
 from learning_hub.cli.failing import FailedError
 from learning_hub.settings import Settings
 
@@ -89,8 +89,12 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve_app(app: Any, listener: socket.socket, settings: Settings) -> None:
-    """Serve *app* until cancelled; requests under way then get their answers, within the time of one delivery."""
+async def serve_app(app: Edge, listener: socket.socket, settings: Settings) -> None:
+    """
+    Serve *app* until cancelled.
+
+    Requests under way then get their answers, within the time of one delivery; those that only wait get them at once.
+    """
     server = _Server(
         uvicorn.Config(
             app,
@@ -109,6 +113,7 @@ async def serve_app(app: Any, listener: socket.socket, settings: Settings) -> No
         await asyncio.shield(serving)
     except asyncio.CancelledError:
         server.should_exit = True
+        app.stop_waiting()
         await serving
         raise
 

@@ -62,7 +62,11 @@ class Runner:
         return run_id
 
     async def wait(self, run_id: str, program_id: str, seconds: float) -> Counts | None:
-        """The counts of a run once nothing of it goes on any more; None when that takes longer than *seconds*."""
+        """
+        The counts of a run once nothing of it goes on any more.
+
+        None when that takes longer than *seconds*, or the hub stops; the run goes on all the same.
+        """
         began = asyncio.get_running_loop().time()
         while True:
             await self._close_if_over(run_id, program_id)
@@ -70,7 +74,7 @@ class Runner:
             if run and run.state != "running":
                 return run.counts
             waited = asyncio.get_running_loop().time() - began
-            if waited >= seconds:
+            if waited >= seconds or self._bells.are_silenced:
                 return None
             # Soon at first; a long run is counted less often, because counting costs as much as it is long.
             await asyncio.sleep(min(0.03 + waited / 10, 0.5, seconds - waited))

@@ -50,7 +50,8 @@ class Bells:
     """
     The hub's bells, heard in every process on the same database.
 
-    *feed* rings when an entry was committed; *deliveries* when one fell due.
+    *feed* rings when an entry was committed; *deliveries* when one fell due. *are_silenced* says that the hub stops:
+    nobody should wait for them any longer.
     """
 
     def __init__(self, database: Database) -> None:
@@ -60,6 +61,13 @@ class Bells:
         self._by_name = {bell.name: bell for bell in (self.feed, self.deliveries)}
         self._to_announce: set[str] = set()
         self._something = asyncio.Event()
+        self.are_silenced = False
+
+    def silence(self) -> None:
+        """Wake all who wait in this process, for good."""
+        self.are_silenced = True
+        for bell in self._by_name.values():
+            bell.ring()
 
     def ring(self, bell: Bell) -> None:
         """Ring here at once and, a moment later, in the other processes."""

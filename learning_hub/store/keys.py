@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from learning_hub.model.clock import to_utc
 from learning_hub.model.key import Key, KeyBody
 from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
@@ -50,7 +51,8 @@ def _read(row: Row) -> Key:
         programs=row["programs"],
         scopes=row["scopes"],
         created_utc=row["created_utc"],
-        expires_utc=row["expires_utc"],
+        # The driver reads the last instant of the calendar, which some write for "never", without its zone.
+        expires_utc=None if row["expires_utc"] is None else to_utc(row["expires_utc"]),
         revoked_utc=row["revoked_utc"],
         last_used_utc=row["last_used_utc"],
     )

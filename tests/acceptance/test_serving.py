@@ -115,6 +115,18 @@ def test_a_request_under_way_is_answered(given: dict[str, str], log: Path) -> No
         assert waiting.result().status_code == 200
 
 
+def test_who_waits_does_not_hold_up_the_end(given: dict[str, str], log: Path) -> None:
+    """Callers that wait for events get an empty page at once when the hub is stopped, and the hub ends."""
+    with served(settings=given, log=log) as hub, ThreadPoolExecutor() as pool:
+        hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
+        waiting = pool.submit(hub.client.get, "/events", params={"ProgramId": "NURSES", "Wait": "30"})
+        time.sleep(0.5)
+        began = time.monotonic()
+        assert hub.stop() == 0
+        assert time.monotonic() - began < 15
+        assert (waiting.result().status_code, waiting.result().json()["Items"]) == (200, [])
+
+
 def test_the_log_is_json_and_names_nobody(given: dict[str, str], log: Path) -> None:
     """Every line of the log is a JSON object; a request is told by its route, without ids, queries and keys."""
     with served(settings=given | {"LOG_FORMAT": "json"}, log=log) as hub:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 from dirty_equals import Contains, IsStr
+from factories import an_event_body
 from running import RunningHub, eventually, running_hub
 
 from learning_hub.model.clock import now, written
@@ -96,6 +98,32 @@ async def test_another_process_hears_of_a_revocation_within_a_second(hub_without
             return (await client.get("/programs")).status_code
 
         assert await eventually(status, until=lambda found: found == 401, seconds=1) == 401
+
+
+async def test_a_revoked_key_gets_nothing_more_from_a_request_that_waits(hub_without_worker: RunningHub) -> None:
+    """A reader that waits for events when its key is revoked is refused, and does not get what comes afterwards."""
+    hub = hub_without_worker
+    await hub.make_program()
+    made = (await hub.client.post("/keys", json={"Name": "k", "Programs": ["NURSES"], "Scopes": ["read"]})).json()
+    reader = hub.client_with(made["Key"])
+    assert (await reader.get("/events")).json()["Items"] == []
+    waiting = asyncio.create_task(reader.get("/events", params={"Wait": "20"}))
+    await asyncio.sleep(0.2)
+
+    await hub.client.delete(f"/keys/{made['KeyId']}")
+    await hub.client.post("/events", json=an_event_body())
+
+    assert (await waiting).status_code == 401
+
+
+async def test_a_key_may_be_good_until_the_end_of_the_calendar(hub_without_worker: RunningHub) -> None:
+    """.NET's last instant, which stands for never, is taken, shown in UTC, and opens what it should."""
+    never = {"Name": "k", "Programs": ["*"], "Scopes": ["read"], "ExpiresUtc": "9999-12-31T23:59:59.9999999Z"}
+
+    made = (await hub_without_worker.client.post("/keys", json=never)).json()
+
+    assert made["ExpiresUtc"] == "9999-12-31T23:59:59.999999Z"
+    assert (await hub_without_worker.client_with(made["Key"]).get("/programs")).status_code == 200
 
 
 async def test_an_expired_key_opens_nothing(hub_without_worker: RunningHub) -> None:

@@ -210,9 +210,8 @@ async def test_a_template_that_takes_long_holds_up_only_its_own_events() -> None
     """While many events wait for templates that take too long, those of other templates are rendered between them."""
     async with Renderer(processes=2) as renderer:
         await asyncio.gather(*(renderer.render(job_of(f"warm {number}")) for number in range(20)))
-        slow = [
-            asyncio.create_task(renderer.render(job_of({str(kind): ENDLESS_CALL}))) for kind in (1, 2) for _ in range(12)
-        ]
+        endless = [{str(kind): ENDLESS_CALL} for kind in (1, 2) for _ in range(12)]
+        slow = [asyncio.create_task(renderer.render(job_of(leaf))) for leaf in endless]
         await asyncio.sleep(0)
 
         rendered = [await renderer.render(job_of(f"{number}")) for number in range(3)]
