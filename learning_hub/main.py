@@ -61,12 +61,12 @@ async def run_database_server(settings: Settings) -> AsyncIterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    server = EmbeddedServer(settings.home)
+    server, jobs = EmbeddedServer(settings.home), Jobs()
     starting = asyncio.ensure_future(server.start())
     try:
         # Shielded: whoever is told to stop meanwhile must not leave a server behind.
         address = await asyncio.shield(starting)
-        async with _running([server.keep_running()]):
+        async with jobs.running([server.keep_running()]):
             yield address
     finally:
         await asyncio.wait([starting])
@@ -116,6 +116,7 @@ async def run_hub(
         admitted: Callers by keys that only this process knows, for the command line.
     """
     async with AsyncExitStack() as stack:
+        running = Jobs()
         bells = Bells(database)
         writer = Writer(database, bells)
         keyring = Keyring(database, settings.admin_key, admitted or {})
@@ -130,7 +131,7 @@ async def run_hub(
             keyring=keyring,
             publisher=Publisher(database, bells, writer),
             runner=runner,
-            readiness=lambda: _readiness(database),
+            readiness=lambda: _readiness(database, running),
             **delivery,
         )
         jobs = [bells.announce()]
@@ -139,10 +140,10 @@ async def run_hub(
         if with_worker:
             worker = build_worker(settings, database, bells, hub)
             # Outlives the tries: they get to their end before it goes.
-            await stack.enter_async_context(_running([worker.be_present()]))
+            await stack.enter_async_context(running.running([worker.be_present()]))
             jobs += [worker.run(), worker.release()]
         stack.push_async_callback(runner.stop)
-        await stack.enter_async_context(_running(jobs))
+        await stack.enter_async_context(running.running(jobs))
         yield build_app(hub)
 
 
@@ -189,27 +190,35 @@ async def _delivery_parts(settings: Settings, database: Database) -> AsyncIterat
         }
 
 
-@asynccontextmanager
-async def _running(jobs: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Jobs that run in the background until the end; the worker among them then finishes what is under way."""
-    tasks = [asyncio.create_task(job) for job in jobs]
-    for task in tasks:
-        task.add_done_callback(_tell_if_ended)
-    try:
-        yield
-    finally:
+class Jobs:
+    """Jobs that run in the background until the end; *ended* names those that did not, which is the hub's fault."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    @asynccontextmanager
+    async def running(self, jobs: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+        """Run *jobs* until the end; the worker among them then finishes what is under way."""
+        tasks = [asyncio.create_task(job, name=getattr(job, "__qualname__", "a job")) for job in jobs]
         for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            task.add_done_callback(self._tell_if_ended)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _tell_if_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self.ended.append(task.get_name())
+            log.critical("job_ended", extra={"job": task.get_name()}, exc_info=task.exception())
 
 
-def _tell_if_ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception():
-        log.critical("job_ended", exc_info=task.exception())
-
-
-async def _readiness(database: Database) -> tuple[bool, list[str]]:
-    """Whether the database answers, and what holds the feed back."""
+async def _readiness(database: Database, jobs: Jobs) -> tuple[bool, list[str]]:
+    """Whether the database answers and every job runs, and what holds the feed back."""
+    if jobs.ended:
+        return False, [f"{name} has ended: the log has the cause. Restart this hub process." for name in jobs.ended]
     try:
         findings = await open_transactions(database)
     except LearningHubError as error:

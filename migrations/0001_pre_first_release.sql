@@ -182,6 +182,7 @@ CREATE TABLE delivery (
     attempts             int         NOT NULL DEFAULT 0,
     tries_used           int         NOT NULL DEFAULT 0,      -- steps of the retry schedule since it was put back
     in_doubt             boolean     NOT NULL DEFAULT false,  -- a failed try may have left a record there
+    doubt_until_utc      timestamptz,            -- until then it may still be carried out: its record has to wait
     lease_id             uuid,                   -- whose outcome counts
     lease_until_utc      timestamptz,            -- after this the outcome is unknown and it falls due again
     lease_worker         bigint,                 -- number of the advisory lock its worker holds as long as it lives

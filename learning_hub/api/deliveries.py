@@ -175,10 +175,10 @@ async def requeue_deliveries(call: Call) -> Reply:
     wanted = await _wanted(call, query)
     if all(value is None for value in msgspec.structs.astuple(query)):
         raise InvalidFields([FieldError("State", "or another filter is needed")])
-    requeued = 0
+    requeued, after = 0, None
     while True:
         async with call.hub.database.transaction() as connection:
-            changed = await deliveries.requeue(connection, wanted, limit=REQUEUED_AT_ONCE)
+            changed = await deliveries.requeue(connection, wanted, after=after, limit=REQUEUED_AT_ONCE)
             for delivery in changed:
                 await audit.write(
                     connection, call.caller, "requeue", "delivery", delivery.delivery_id, before=None, after=None
@@ -187,6 +187,7 @@ async def requeue_deliveries(call: Call) -> Reply:
         call.hub.bells.ring(call.hub.bells.deliveries)
         if len(changed) < REQUEUED_AT_ONCE:
             return Reply(body=Requeued(requeued))
+        after = UUID(changed[-1].delivery_id[-36:])
 
 
 @route(

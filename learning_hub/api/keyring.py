@@ -108,3 +108,5 @@ class Keyring:
             await keys.note_use(self._database, used)
         except LearningHubError as error:
             log.debug("key_use_not_noted", extra={"error": error.code})
+        except Exception:
+            log.exception("key_use_not_noted")

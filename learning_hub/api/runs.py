@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -13,8 +14,7 @@ from learning_hub.api.programs import need_program
 from learning_hub.api.subscriptions import need_subscription_in_use
 from learning_hub.deliver.rehearsal import Rehearsal
 from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, NotFound
-from learning_hub.model.ids import new_id
-from learning_hub.model.run import Run, RunResult, Trigger
+from learning_hub.model.run import Counts, Run, RunResult, Trigger
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.request import ProcessBody, Scope, read_scope
 from learning_hub.store import runs, subscriptions
@@ -185,9 +185,19 @@ async def _rehearse(call: Call, scope: Scope, chosen: list[Subscription], body: 
     if scope.day is None and scope.event_uuids is None:
         scope = await hub.runner.pending_scope(scope, chosen)
     rehearsal = Rehearsal(hub.database, hub.previewer)
-    counts = await rehearsal.perform(hub.runner.entries(scope), chosen, replay=body.replay)
-    fields: dict[str, Any] = msgspec.structs.asdict(counts)
-    return Reply(body=RunResult(run_id=new_id(), previews=rehearsal.previews, **fields))
+    run_id, under_way = await hub.runner.rehearse(
+        scope,
+        body,
+        lambda: rehearsal.perform(hub.runner.entries(scope), chosen, replay=body.replay),
+        requested_by=call.caller.key_id,
+    )
+    if body.wait:
+        await asyncio.wait([under_way], timeout=hub.settings.run_wait_seconds)
+    if not under_way.done():
+        return Reply(status=202, headers={"Location": f"/runs/{run_id}"})
+    counts = await hub.runner.wait(run_id, scope.program_id, 0)
+    fields: dict[str, Any] = msgspec.structs.asdict(counts or Counts())
+    return Reply(body=RunResult(run_id=run_id, previews=rehearsal.previews, **fields))
 
 
 ROUTES = (process_events, run_subscription, list_runs, get_run)

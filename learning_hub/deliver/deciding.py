@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
@@ -29,9 +29,10 @@ def decide(outcome: Outcome, claimed: Claimed, retries: Retries, *, at: datetime
         )
     if isinstance(outcome, Refused):
         return parked(outcome.code, outcome.message, claimed, failure_class=outcome.failure_class)
-    earliest = at + timedelta(seconds=retries.settle_seconds)
     if isinstance(outcome, Postponed):
-        postponed = again(
+        # A gateway that gave up tells nothing of the request behind it, which may still be carried out.
+        may_go_on = outcome.in_doubt and outcome.code != "subscriber_error"
+        return again(
             outcome.code,
             outcome.message,
             claimed,
@@ -41,16 +42,24 @@ def decide(outcome: Outcome, claimed: Claimed, retries: Retries, *, at: datetime
             failure_class=outcome.failure_class,
             asked_wait_seconds=outcome.retry_after_seconds,
             in_doubt=outcome.in_doubt,
+            doubt_seconds=retries.settle_seconds if may_go_on else None,
         )
-        # A gateway that gave up tells nothing of the request behind it, which may still be carried out.
-        may_go_on = outcome.in_doubt and outcome.code != "subscriber_error"
-        return _not_before(earliest, postponed) if may_go_on else postponed
     message = f"{outcome.message} Whether it was carried out is not known; the hub asks before it sends again."
-    unknown = again("outcome_unknown", message, claimed, retries, at=at, chance=chance, in_doubt=True)
-    return _not_before(earliest, unknown)
+    return again(
+        "outcome_unknown",
+        message,
+        claimed,
+        retries,
+        at=at,
+        chance=chance,
+        in_doubt=True,
+        doubt_seconds=retries.settle_seconds,
+    )
 
 
-def parked(code: str, message: str, claimed: Claimed, *, failure_class: FailureClass | None = None) -> Settlement:
+def parked(
+    code: str, message: str, claimed: Claimed, *, failure_class: FailureClass | None = None, in_doubt: bool = False
+) -> Settlement:
     """It needs a person."""
     return Settlement(
         state="parked",
@@ -58,6 +67,7 @@ def parked(code: str, message: str, claimed: Claimed, *, failure_class: FailureC
         failure_class=failure_class or class_of(code),
         message=message,
         tries_used=claimed.tries_used,
+        in_doubt=in_doubt,
     )
 
 
@@ -77,6 +87,7 @@ def again(
     failure_class: FailureClass | None = None,
     asked_wait_seconds: float | None = None,
     in_doubt: bool = False,
+    doubt_seconds: float | None = None,
 ) -> Settlement:
     """It is tried again by the schedule; parked when that is used up."""
     tries_used = claimed.tries_used + 1
@@ -91,6 +102,7 @@ def again(
             message=last_word,
             tries_used=tries_used,
             in_doubt=in_doubt,
+            doubt_seconds=doubt_seconds,
         )
     return Settlement(
         state="retrying",
@@ -100,10 +112,5 @@ def again(
         due_utc=due_utc,
         tries_used=tries_used,
         in_doubt=in_doubt,
+        doubt_seconds=doubt_seconds,
     )
-
-
-def _not_before(earliest: datetime, settlement: Settlement) -> Settlement:
-    if settlement.due_utc is None:
-        return settlement
-    return msgspec.structs.replace(settlement, due_utc=max(settlement.due_utc, earliest))

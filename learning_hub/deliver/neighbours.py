@@ -32,7 +32,7 @@ class Neighbours:
         self, claimed: Claimed, target: Mapping[str, Any], participant_id: str
     ) -> AsyncIterator[frozenset[str] | None]:
         """The identities of the contact's other rows, while no other delivery for it is sent; None where not needed."""
-        if target.get("Kind") != "panel" or target.get("KeyProperty") is not None:
+        if not is_keyless(target):
             yield None
             return
         panel = str(target["Name"])
@@ -41,3 +41,8 @@ class Neighbours:
             records.locked(self._database, f"{claimed.subscriber_id}/{panel}/{participant_id}") as held,
         ):
             yield await records.of_others(held, claimed, participant_id=participant_id, panel=panel)
+
+
+def is_keyless(target: Mapping[str, Any]) -> bool:
+    """Whether records at *target* are told from others only by their values and their participant."""
+    return target.get("Kind") == "panel" and target.get("KeyProperty") is None

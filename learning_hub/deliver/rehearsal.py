@@ -34,21 +34,36 @@ class Rehearsal:
     async def perform(
         self, entries: AsyncIterator[list[Entry]], subscriptions: list[Subscription], *, replay: bool
     ) -> Counts:
-        """What would become of *entries*: `waiting` would be sent, `parked` has a template error."""
+        """What would become of *entries*: `waiting` would be sent, `parked` has a template error or is parked."""
         async for some in entries:
             for subscription in subscriptions:
                 matched = [
-                    entry for entry in some if (found := match(subscription, entry)) and found.duty != "withdraw"
+                    entry for entry in some if (found := match(subscription, entry)) and found.duty in ("send", "skip")
                 ]
-                async with self._database.connection() as connection:
-                    before = await enqueue.delivered_before(
-                        connection, subscription, subscription.program_id, [entry.event_uuid for entry in matched]
-                    )
-                fresh = matched if replay else [entry for entry in matched if entry.event_uuid not in before]
-                self._states["unchanged"] += len(matched) - len(fresh)
+                fresh = await self._fresh(subscription, matched, replay=replay)
                 for at in range(0, len(fresh), AT_ONCE):
                     await self._rehearse(subscription, fresh[at : at + AT_ONCE])
         return Counts(matched=self._states.total(), **self._states)
+
+    async def _fresh(self, subscription: Subscription, matched: list[Entry], *, replay: bool) -> list[Entry]:
+        """Those that would be rendered; the others are counted as a run would leave them."""
+        uuids = [entry.event_uuid for entry in matched]
+        async with self._database.connection() as connection:
+            before = await enqueue.delivered_before(connection, subscription, subscription.program_id, uuids)
+            standing = await enqueue.standing(connection, subscription, subscription.program_id, uuids)
+        newest = {_source(entry): entry.event_uuid for entry in matched}
+        fresh = []
+        for entry in matched:
+            state, code = standing.get(entry.event_uuid, (None, None))
+            if entry.event_uuid in before and not replay:
+                self._states["unchanged"] += 1
+            elif entry.event_uuid not in before and _stays(state, code):
+                self._states[state or "waiting"] += 1
+            elif newest[_source(entry)] != entry.event_uuid:
+                self._states["superseded"] += 1
+            else:
+                fresh.append(entry)
+        return fresh
 
     async def _rehearse(self, subscription: Subscription, entries: list[Entry]) -> None:
         """Renders some side by side, as the worker does, and counts them in their order."""
@@ -82,3 +97,14 @@ class Rehearsal:
                     "Error": preview.error,
                 }
             )
+
+
+def _source(entry: Entry) -> tuple[str, str, str]:
+    return entry.publisher_system_id, entry.publisher_event_id, entry.event_type
+
+
+def _stays(state: str | None, code: str | None) -> bool:
+    """Whether a run leaves a delivery where it is; one that was skipped for want of a template is looked at again."""
+    if state == "skipped":
+        return code not in ("no_template", "category_off")
+    return state in ("retrying", "parked", "superseded", "discarded")

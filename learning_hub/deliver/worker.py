@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
+from contextlib import AsyncExitStack
 from typing import Any
 
 import msgspec
@@ -20,9 +20,9 @@ from learning_hub.connectors.base import (
     Unknown,
 )
 from learning_hub.deliver.connections import Connections
-from learning_hub.deliver.deciding import Retries, decide, parked_for_template
+from learning_hub.deliver.deciding import Retries, decide, parked, parked_for_template
 from learning_hub.deliver.journal import AttemptJournal
-from learning_hub.deliver.neighbours import Neighbours
+from learning_hub.deliver.neighbours import Neighbours, is_keyless
 from learning_hub.deliver.participants import Participants
 from learning_hub.deliver.payloads import NotSent, Payloads
 from learning_hub.metrics import DELIVERIES_SETTLED
@@ -103,7 +103,8 @@ class Worker:
         """Take back what workers that are gone held, until cancelled."""
         while True:
             try:
-                released = await queue.release_expired(self._database, self._limits.retries.settle_seconds)
+                retries = self._limits.retries
+                released = await queue.release_expired(self._database, retries.settle_seconds, retries.steps_seconds)
                 if released:
                     log.warning("leases_expired", extra={"deliveries": released})
                     self._bells.ring(self._bells.deliveries)
@@ -124,19 +125,24 @@ class Worker:
         if room <= 0 or worker is None:
             return []
         try:
-            return await queue.claim(self._database, room, self._limits.lease_seconds, worker=worker)
+            claimed = await queue.claim(self._database, room, self._limits.lease_seconds, worker=worker)
         except Unavailable:
             return []
         except Exception:
             log.exception("claim_failed")
             return []
+        # The presence may have been lost meanwhile: then the others release these, and would send them as well.
+        return claimed if self._presence.number == worker else []
 
     async def _idle_seconds(self) -> float:
-        with contextlib.suppress(LearningHubError):
+        try:
             seconds = await queue.seconds_to_next(self._database)
-            if seconds is not None:
-                return min(LOOK_EVERY_SECONDS, max(0.01, seconds))
-        return LOOK_EVERY_SECONDS
+        except Unavailable:
+            seconds = None
+        except Exception:
+            log.exception("claim_failed")
+            seconds = None
+        return LOOK_EVERY_SECONDS if seconds is None else min(LOOK_EVERY_SECONDS, max(0.01, seconds))
 
     async def _finish(self) -> None:
         if self._under_way:
@@ -144,29 +150,36 @@ class Worker:
 
     async def _carry_out_and_settle(self, claimed: Claimed) -> None:
         journal = AttemptJournal()
-        try:
-            async with asyncio.timeout(self._limits.lease_seconds * 0.9):
-                settlement = await self._carry_out(claimed, journal)
-        except TimeoutError:
-            settlement = self._decide(Unknown(code="timed_out", message="It took too long as a whole."), claimed)
-        except Unavailable as error:
-            settlement = self._again(claimed, error.detail, in_doubt=journal.wrote)
-        except Exception:
-            log.exception("delivery_failed", extra={"delivery_id": str(claimed.key)})
-            settlement = self._again(claimed, CAUSES["internal_error"].meaning, in_doubt=journal.wrote)
-        kept = msgspec.structs.replace(settlement, request=journal.request, response=journal.response)
-        await self._settle(claimed, kept)
+        # What is held for the try (a connector, a contact's rows) is let go of once its outcome is written down:
+        # whoever has it next must know of that.
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(self._limits.lease_seconds * 0.9):
+                    settlement = await self._carry_out(claimed, journal, held)
+            except TimeoutError:
+                settlement = self._decide(_too_long(was_written=journal.wrote), claimed)
+            except Unavailable as error:
+                settlement = self._again(claimed, error.detail, in_doubt=journal.wrote)
+            except Exception:
+                log.exception("delivery_failed", extra={"delivery_id": str(claimed.key)})
+                settlement = self._again(claimed, CAUSES["internal_error"].meaning, in_doubt=journal.wrote)
+            kept = msgspec.structs.replace(settlement, request=journal.request, response=journal.response)
+            await self._settle(claimed, kept)
 
-    async def _carry_out(self, claimed: Claimed, journal: AttemptJournal) -> Settlement:
-        """One try: who, what, and there it goes."""
+    async def _carry_out(self, claimed: Claimed, journal: AttemptJournal, held: AsyncExitStack) -> Settlement:
+        """One try: who, what, and there it goes. *held* keeps what must not be let go of before it is settled."""
         subscription = await subscriptions.find(self._database, claimed.subscription_id)
         event = await events.find_event(self._database, EventKey(claimed.key.program_id, claimed.event_uuid))
         if subscription is None or event is None:
             return self._again(claimed, "The event or the subscription is missing.")
         if subscription.archived_utc is not None:
             return Settlement(state="discarded", code="archived", message=CAUSES["archived"].meaning)
-        async with self._connections.of(claimed.subscriber_id) as (subscriber, connector):
-            return await self._bring(claimed, subscription, subscriber, connector, event, journal)
+        subscriber, connector = await held.enter_async_context(self._connections.of(claimed.subscriber_id))
+        if claimed.action == "remove" and (claimed.record_id or not is_keyless(subscription.target)):
+            # Its record is found without the participant, who may not be there any more.
+            shipment = self._shipment(claimed, subscription.target, "", {}, None)
+            return self._decide(await connector.remove(shipment, journal), claimed)
+        return await self._bring(claimed, subscription, subscriber, connector, event, journal, held)
 
     async def _bring(
         self,
@@ -176,24 +189,25 @@ class Worker:
         connector: Connector,
         event: Event,
         journal: AttemptJournal,
+        held: AsyncExitStack,
     ) -> Settlement:
         who = await self._participants.resolve(connector, subscriber, event, journal)
         if not isinstance(who, ParticipantFound):
             return self._decide(who, claimed)
+        participant_id = who.participant_id
         payload: dict[str, Any] = {}
         if claimed.action == "send":
             try:
-                rendered = await self._payloads.payload(subscription, subscriber, event, who.participant_id)
+                rendered = await self._payloads.payload(subscription, subscriber, event, participant_id)
             except TemplateError as error:
                 return parked_for_template(error, claimed)
             if isinstance(rendered, NotSent):
                 return Settlement(state="skipped", code=rendered.code, message=CAUSES[rendered.code].meaning)
             payload = rendered
-        async with self._neighbours.of(claimed, subscription.target, who.participant_id) as others:
-            shipment = self._shipment(claimed, subscription.target, who.participant_id, payload, others)
-            carry_out = connector.send if claimed.action == "send" else connector.remove
-            outcome = await carry_out(shipment, journal)
-        settlement = self._decide(outcome, claimed)
+        others = await held.enter_async_context(self._neighbours.of(claimed, subscription.target, participant_id))
+        shipment = self._shipment(claimed, subscription.target, participant_id, payload, others)
+        carry_out = connector.send if claimed.action == "send" else connector.remove
+        settlement = self._decide(await carry_out(shipment, journal), claimed)
         return msgspec.structs.replace(settlement, payload=payload) if payload else settlement
 
     @staticmethod
@@ -240,6 +254,12 @@ class Worker:
                 if asyncio.get_running_loop().time() > deadline:
                     return
                 await asyncio.sleep(SETTLE_AGAIN_SECONDS)
+            except Exception:
+                # What came back cannot be stored. It is not tried again by itself, which would end in the same.
+                log.exception("settling_failed", extra={"delivery_id": str(claimed.key)})
+                if settlement.code == "internal_error":
+                    return
+                settlement = parked("internal_error", CAUSES["internal_error"].meaning, claimed, in_doubt=True)
             else:
                 self._log(claimed, settlement, is_ours=is_ours)
                 DELIVERIES_SETTLED.labels(claimed.subscriber_id, settlement.state, settlement.code or "").inc()
@@ -257,3 +277,11 @@ class Worker:
                 "code": settlement.code,
             },
         )
+
+
+def _too_long(*, was_written: bool) -> Postponed | Unknown:
+    """The outcome of a try that took longer than all its exchanges may."""
+    message = "It took too long as a whole."
+    if was_written:
+        return Unknown(code="timed_out", message=message)
+    return Postponed(code="timed_out", message=message)

@@ -86,7 +86,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """
     How a try ended: the delivery's next state and what is kept with the attempt.
 
-    *in_doubt* says that it failed and may have been carried out all the same.
+    *in_doubt* says that it failed and may have been carried out all the same; *doubt_seconds* for how long it may still
+    be, from now on, None where what was to happen has happened.
     """
 
     state: Literal["delivered", "retrying", "parked", "skipped", "discarded"]
@@ -97,6 +98,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     tries_used: int = 0
     record_id: str | None = None
     in_doubt: bool = False
+    doubt_seconds: float | None = None
     payload: Any = None
     request: Any = None
     response: Any = None

@@ -100,6 +100,11 @@ CAUSES: dict[str, Cause] = {
         "Nothing. If it should be sent: give the category a template, then requeue.",
     ),
     "withdrawn": Cause(None, "The publisher withdrew the event before it was sent.", "Nothing."),
+    "reopened": Cause(
+        None,
+        "The source was reopened before it was sent, and the subscription takes back what is reopened.",
+        "Nothing. It is sent when it is completed again.",
+    ),
     "superseded": Cause(None, "A newer one of the same source took its place before it was sent.", "Nothing."),
     "archived": Cause(None, "The subscription was archived before it was sent.", "Nothing."),
     "discarded": Cause(None, "A person decided that it is not to be sent.", "Nothing."),

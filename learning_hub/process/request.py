@@ -67,6 +67,8 @@ def read_scope(body: ProcessBody, program_of_subscription: str | None) -> Scope:
         programs["SubscriptionId"] = program_of_subscription
     if not programs:
         raise InvalidFields([FieldError("EventDateBucket", "or SubscriptionId, EventIds or ProgramId is needed")])
+    if body.replay and day is None and event_uuids is None:
+        raise InvalidFields([FieldError("Replay", "needs an EventDateBucket or EventIds: which events to send again")])
     first = next(iter(programs.values()))
     if errors := [FieldError(name, "names another Program") for name, other in programs.items() if other != first]:
         raise InvalidFields(errors)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 
-from learning_hub.model.errors import LearningHubError
+from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.model.feed import BEGINNING
 from learning_hub.model.ids import new_id
 from learning_hub.model.matching import Entry, Match, match
@@ -61,17 +62,39 @@ class Runner:
         task.add_done_callback(self._tasks.discard)
         return run_id
 
+    async def rehearse(
+        self, scope: Scope, body: ProcessBody, perform: Callable[[], Awaitable[Counts]], *, requested_by: str
+    ) -> tuple[str, asyncio.Task[None]]:
+        """
+        Begin a dry run over *scope*, which is what *perform* does; it goes on by itself.
+
+        Returns:
+            The run's id, and the task that ends with the run.
+        """
+        run_id = new_id()
+        request = msgspec.json.encode(body)
+        await runs.insert(self._database, run_id, scope.program_id, "processEvents", request, requested_by)
+        task = asyncio.create_task(self._perform_or_fail(run_id, perform))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return run_id, task
+
     async def wait(self, run_id: str, program_id: str, seconds: float) -> Counts | None:
         """
         The counts of a run once nothing of it goes on any more.
 
         None when that takes longer than *seconds*, or the hub stops; the run goes on all the same.
+
+        Raises:
+            Unavailable: The run failed; begun again it does the rest.
         """
         began = asyncio.get_running_loop().time()
         while True:
             await self._close_if_over(run_id, program_id)
             run = await runs.find(self._database, run_id)
-            if run and run.state != "running":
+            if run and run.state == "failed":
+                raise Unavailable(f"The run {run_id} failed. {run.message}")
+            if run and run.state == "finished":
                 return run.counts
             waited = asyncio.get_running_loop().time() - began
             if waited >= seconds or self._bells.are_silenced:
@@ -123,9 +146,20 @@ class Runner:
             ]
             await runs.release(self._database, run_id, scope.program_id, released)
             self._bells.ring(self._bells.deliveries)
-        except Exception as error:
-            log.exception("run_failed", extra={"run_id": run_id})
-            message = error.detail if isinstance(error, LearningHubError) else "The hub failed; its log has the cause."
+        except Exception as error:  # noqa: BLE001 - a run that fails is told with its cause
+            await self._fail(run_id, error)
+
+    async def _perform_or_fail(self, run_id: str, perform: Callable[[], Awaitable[Counts]]) -> None:
+        try:
+            await runs.finish(self._database, run_id, "finished", await perform())
+        except Exception as error:  # noqa: BLE001 - a run that fails is told with its cause
+            await self._fail(run_id, error)
+
+    async def _fail(self, run_id: str, error: Exception) -> None:
+        log.error("run_failed", extra={"run_id": run_id}, exc_info=error)
+        message = error.detail if isinstance(error, LearningHubError) else "The hub failed; its log has the cause."
+        # While the database is away nothing can be written down: then the run is closed when it is old.
+        with contextlib.suppress(LearningHubError):
             await runs.finish(self._database, run_id, "failed", Counts(), message)
 
     async def _gather_pending(self, run_id: str, scope: Scope, subscriptions: list[Subscription]) -> None:

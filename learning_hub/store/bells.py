@@ -94,6 +94,8 @@ class Bells:
                 await self._listen_once()
             except (*AWAY, asyncpg.PostgresError) as error:
                 log.debug("listener_lost", extra={"error": type(error).__name__})
+            except Exception:
+                log.exception("listener_failed")
             await asyncio.sleep(1)
 
     async def _listen_once(self) -> None:

@@ -69,7 +69,12 @@ async def count_open(database: Database) -> dict[str, int]:
 
 
 async def requeue(
-    connection: Connection, wanted: DeliveryFilter, *, only: Sequence[DeliveryKey] | None = None, limit: int
+    connection: Connection,
+    wanted: DeliveryFilter,
+    *,
+    only: Sequence[DeliveryKey] | None = None,
+    after: UUID | None = None,
+    limit: int,
 ) -> list[Delivery]:
     """
     Put up to *limit* deliveries back into the queue: parked ones, retrying ones at once, and those skipped for want
@@ -79,10 +84,11 @@ async def requeue(
         connection: A transaction.
         wanted: Which ones.
         only: Restrict it to these, all of one Program.
+        after: Only those after this uuid.
         limit: How many at most.
 
     Returns:
-        The deliveries as they are now: `waiting`, or `superseded` where a newer one overtook them.
+        The deliveries as they are now, by uuid: `waiting`, or `superseded` where a newer one overtook them.
     """
     rows = await connection.fetch(
         queries.requeue,
@@ -98,8 +104,9 @@ async def requeue(
         wanted.event.program_id if wanted.event else None,
         wanted.event.event_uuid if wanted.event else None,
         CAUSES["superseded"].meaning,
+        after,
     )
-    return [read_row(row) for row in rows]
+    return [read_row(row) for row in sorted(rows, key=lambda row: row["delivery_uuid"])]
 
 
 async def discard(connection: Connection, key: DeliveryKey, reason: str) -> Delivery | None:

@@ -28,7 +28,8 @@ SELECT * FROM attempt WHERE program_id = $1::text AND delivery_uuid = $2::uuid O
 -- Put up to $9 deliveries back into the queue. Filters, null for none: $1 Programs, $2 state, $3 subscription,
 -- $4 subscriber, $5 class, $6 code, $7 Program and $8 uuids of deliveries, $10 and $11 Program and uuid of an event.
 -- One that was overtaken meanwhile is superseded ($12 the message). Of a stopped subscription they are held. Skipped
--- ones go back only where a template may have been added since.
+-- ones go back only where a template may have been added since. Only those after uuid $13, null for all: what is
+-- parked again meanwhile is not taken again.
 WITH chosen AS (
     SELECT delivery.program_id, delivery.delivery_uuid,
            subscription.state = 'stopped' AS is_held,
@@ -58,6 +59,7 @@ WITH chosen AS (
        AND ($8::uuid[] IS NULL OR delivery.delivery_uuid = ANY ($8::uuid[]))
        AND ($10::text IS NULL OR delivery.program_id = $10::text)
        AND ($11::uuid IS NULL OR delivery.event_uuid = $11::uuid)
+       AND ($13::uuid IS NULL OR delivery.delivery_uuid > $13::uuid)
      ORDER BY delivery.delivery_uuid
      LIMIT $9::int
        FOR UPDATE OF delivery SKIP LOCKED
@@ -67,7 +69,7 @@ UPDATE delivery
        code = CASE WHEN chosen.is_overtaken THEN 'superseded' END,
        class = NULL,
        message = CASE WHEN chosen.is_overtaken THEN $12::text END,
-       due_utc = CASE WHEN chosen.is_overtaken THEN NULL ELSE now() END,
+       due_utc = CASE WHEN NOT chosen.is_overtaken THEN greatest(now(), doubt_until_utc) END,
        held = chosen.is_held AND NOT chosen.is_overtaken,
        tries_used = 0
   FROM chosen
@@ -81,11 +83,6 @@ UPDATE delivery
  WHERE program_id = $1::text AND delivery_uuid = $2::uuid
    AND state IN ('waiting', 'retrying', 'parked', 'skipped')
 RETURNING *
-
--- name: release_one
--- Delivery $1/$2 may go out now, even if its subscription is stopped.
-UPDATE delivery SET held = false, due_utc = now()
- WHERE program_id = $1::text AND delivery_uuid = $2::uuid AND state IN ('waiting', 'retrying')
 
 -- name: count_open
 -- How many deliveries are not settled, by state.

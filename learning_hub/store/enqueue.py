@@ -40,6 +40,17 @@ async def enqueue(
         made += await _insert(
             connection, subscription, await _that_were_sent(connection, subscription, backs), "remove"
         )
+    reopenings = [item.entry for item in matches if item.duty == "take_back"]
+    if reopenings:
+        await connection.execute(
+            queries.skip_reopened,
+            subscription.subscription_id,
+            [entry.program_id for entry in reopenings],
+            [entry.publisher_event_id for entry in reopenings],
+            [entry.publisher_system_id for entry in reopenings],
+            [entry.seq for entry in reopenings],
+            CAUSES["reopened"].meaning,
+        )
     if withdrawals:
         await connection.execute(
             queries.skip_withdrawn,
@@ -62,6 +73,14 @@ async def skip_already_withdrawn(
         list(uuids),
         CAUSES["withdrawn"].meaning,
     )
+
+
+async def standing(
+    connection: Connection, subscription: Subscription, program_id: str, uuids: Sequence[UUID]
+) -> dict[UUID, tuple[str, str | None]]:
+    """State and code of these events' deliveries to the subscription; those that have none are left out."""
+    rows = await connection.fetch(queries.standing, subscription.subscription_id, program_id, list(uuids))
+    return {row["event_uuid"]: (row["state"], row["code"]) for row in rows}
 
 
 async def delivered_before(

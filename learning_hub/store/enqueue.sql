@@ -4,7 +4,8 @@
 -- Make the deliveries that are not there yet, for subscription $1 (subscriber $2). Arrays, one position a delivery:
 -- $3 program ids, $4 delivery uuids, $5 event uuids, $6 event seqs, $7 system ids, $8 publisher event ids, $9 event
 -- types, $10 actions, $11 states, $12 codes, $13 messages. $14: they are held; $15: they are replays. One that was
--- given up because its subscription was archived is taken up again: the subscription is in use once more.
+-- given up because its subscription was archived is taken up again: the subscription is in use once more. So is one
+-- that was skipped for want of a template, where there is one now.
 INSERT INTO delivery (program_id, delivery_uuid, subscription_id, subscriber_id, event_uuid, event_seq,
                       publisher_system_id, publisher_event_id, event_type, action, state, code, message, held,
                       due_utc, is_replay)
@@ -19,6 +20,7 @@ ON CONFLICT (program_id, subscription_id, event_uuid, action) WHERE NOT is_repla
    SET state = excluded.state, code = excluded.code, message = excluded.message, due_utc = excluded.due_utc,
        held = excluded.held, tries_used = 0
  WHERE delivery.state = 'discarded' AND delivery.code = 'archived'
+    OR delivery.state = 'skipped' AND delivery.code IN ('no_template', 'category_off') AND excluded.state = 'waiting'
 RETURNING delivery_uuid
 
 -- name: supersede
@@ -48,6 +50,19 @@ UPDATE delivery
    AND delivery.subscription_id = $1::text AND delivery.action = 'send'
    AND delivery.state IN ('waiting', 'retrying', 'parked')
 
+-- name: skip_reopened
+-- What was reopened at subscription $1 before it was sent is not sent; $2 program ids, $3 publisher event ids, $4
+-- system ids of the source records, $5 seqs of the reopenings, $6 message.
+UPDATE delivery
+   SET state = 'skipped', code = 'reopened', class = NULL, message = $6::text, due_utc = NULL, held = false
+  FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[])
+       AS reopened (program_id, publisher_event_id, publisher_system_id, seq)
+ WHERE delivery.program_id = reopened.program_id AND delivery.subscription_id = $1::text
+   AND delivery.publisher_event_id = reopened.publisher_event_id
+   AND delivery.publisher_system_id = reopened.publisher_system_id
+   AND delivery.event_seq < reopened.seq AND delivery.action = 'send'
+   AND delivery.state IN ('waiting', 'retrying', 'parked')
+
 -- name: was_sent
 -- Which of these source records may have a record at subscription $1; $2 program ids, $3 publisher event ids, $4
 -- system ids, $5 event types, null for any type of the record, $6 seqs: only what came before counts.
@@ -72,6 +87,12 @@ UPDATE delivery
    AND EXISTS (SELECT FROM event
                 WHERE event.program_id = delivery.program_id AND event.event_uuid = delivery.event_uuid
                   AND event.is_withdrawal)
+
+-- name: standing
+-- How the deliveries of these events to subscription $1 stand; $2 program id, $3 event uuids.
+SELECT event_uuid, state, code FROM delivery
+ WHERE program_id = $2::text AND event_uuid = ANY ($3::uuid[]) AND subscription_id = $1::text
+   AND action = 'send' AND NOT is_replay
 
 -- name: delivered_before
 -- Which of these events were delivered to subscription $1 at some time; $2 program id, $3 event uuids.

@@ -44,6 +44,8 @@ class Presence:
                 await self._hold_once()
             except (*AWAY, asyncpg.PostgresError):
                 pass
+            except Exception:
+                log.exception("presence_failed")
             finally:
                 was_there, self.number = self.number is not None, None
             if was_there:

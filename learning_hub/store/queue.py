@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from learning_hub.model.clock import now
 from learning_hub.model.delivery import Claimed, Settlement
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import DeliveryKey, new_uuid
@@ -19,19 +20,27 @@ async def claim(database: Database, limit: int, lease_seconds: float, *, worker:
     """
     Lease up to *limit* due deliveries for *lease_seconds* and begin an attempt for each.
 
-    At most one of a source record at a subscription, the oldest first; at most as many at a subscriber as it takes
-    at once, over all processes. What was overtaken by a newer one that is delivered is superseded instead. *worker*
-    is the number of the caller's presence: when that ends, the leases end with it; None leaves it to time alone.
+    At most one of a source record at a subscription, the oldest first, and none while an earlier try of the record may
+    still be carried out; at most as many at a subscriber as it takes at once, over all processes. What was withdrawn,
+    reopened or overtaken meanwhile is given up instead. *worker* is the number of the caller's presence: when that
+    ends, the leases end with it; None leaves it to time alone.
     """
     while True:
         async with database.transaction() as connection:
             await connection.execute(queries.lock_claims)
             rows = await connection.fetch(
-                queries.claim, new_uuid(), limit, lease_seconds, CAUSES["superseded"].meaning, worker
+                queries.claim,
+                new_uuid(),
+                limit,
+                lease_seconds,
+                CAUSES["superseded"].meaning,
+                worker,
+                CAUSES["withdrawn"].meaning,
+                CAUSES["reopened"].meaning,
             )
         claimed = [_claimed(row) for row in rows if row["delivery_uuid"] is not None]
-        # Those superseded took places that others are waiting for.
-        if claimed or not rows[0]["superseded"]:
+        # Those given up took places that others are waiting for.
+        if claimed or not rows[0]["given_up"]:
             return claimed
 
 
@@ -52,7 +61,8 @@ async def settle(database: Database, claimed: Claimed, settlement: Settlement) -
             settlement.code,
             settlement.failure_class,
             _storable(settlement.message),
-            settlement.due_utc,
+            # As seconds: whose clock is how late does not matter then.
+            None if settlement.due_utc is None else max(0.0, (settlement.due_utc - now()).total_seconds()),
             settlement.tries_used,
             _storable(settlement.record_id),
             claimed.attempt_number,
@@ -60,6 +70,7 @@ async def settle(database: Database, claimed: Claimed, settlement: Settlement) -
             _text(settlement.request),
             _text(settlement.response),
             settlement.in_doubt,
+            settlement.doubt_seconds,
         )
         # A statement of its own: what it does not see yet comes after the above, and sees that itself.
         if settlement.state in ("retrying", "parked"):
@@ -67,10 +78,17 @@ async def settle(database: Database, claimed: Claimed, settlement: Settlement) -
     return changed(status) == 1
 
 
-async def release_expired(database: Database, settle_seconds: float) -> int:
-    """Take back what a worker held that is gone, or beyond its lease; it falls due again *settle_seconds* from now."""
+async def release_expired(database: Database, settle_seconds: float, steps_seconds: Sequence[float]) -> int:
+    """
+    Take back what a worker held that is gone, or beyond its lease; returns how many deliveries.
+
+    Each is tried again by the schedule *steps_seconds*, and not before *settle_seconds* from now; parked when the
+    schedule is used up, so that one that kills its worker each time comes to an end.
+    """
     async with database.connection() as connection:
-        rows = await connection.fetch(queries.release_expired, settle_seconds, CAUSES["outcome_unknown"].meaning)
+        rows = await connection.fetch(
+            queries.release_expired, settle_seconds, CAUSES["outcome_unknown"].meaning, list(steps_seconds)
+        )
         if rows:
             await _step_back(connection, [DeliveryKey(row["program_id"], row["delivery_uuid"]) for row in rows])
     return len(rows)
@@ -90,6 +108,7 @@ async def _step_back(connection: Connection, failed: Sequence[DeliveryKey]) -> N
         CAUSES["withdrawn"].meaning,
         CAUSES["superseded"].meaning,
         CAUSES["archived"].meaning,
+        CAUSES["reopened"].meaning,
     )
 
 

@@ -6,10 +6,11 @@ SELECT pg_advisory_xact_lock(hashtext('learning-hub claim'))
 
 -- name: claim
 -- Lease up to $2 due deliveries to lease $1 for $3 seconds, at most as many at a subscriber as it takes at once, and
--- begin an attempt for each. Of one source record only the oldest unsettled one, and none while one is under way;
--- what is held or parked is stepped over. What was overtaken by a newer one that is delivered is superseded instead: at
--- a webhook only one of the same source key overtakes, elsewhere any of the source record, which is one record there.
--- $4 is the message for those; the first column counts them. $5 is the number of the worker's presence.
+-- begin an attempt for each. Of one source record only the oldest unsettled one, and none while one is under way or
+-- may still be carried out; what is held or parked is stepped over. Three kinds are given up instead, and counted in
+-- the first column: what was withdrawn ($6 the message), what was reopened where that takes back ($7), and what was
+-- overtaken by a newer one that is delivered ($4): at a webhook only one of the same source key overtakes, elsewhere
+-- any of the source record, which is one record there. $5 is the number of the worker's presence.
 WITH open_subscriber AS (
     SELECT subscriber_id, connector,
            max_concurrency - (SELECT count(*) FROM delivery
@@ -18,13 +19,31 @@ WITH open_subscriber AS (
      WHERE archived_utc IS NULL
 ), due AS (
     SELECT candidate.program_id, candidate.delivery_uuid,
-           EXISTS (SELECT FROM delivery AS newer
-                    WHERE newer.program_id = candidate.program_id
-                      AND newer.subscription_id = candidate.subscription_id
-                      AND newer.publisher_event_id = candidate.publisher_event_id
-                      AND newer.publisher_system_id = candidate.publisher_system_id
-                      AND (open_subscriber.connector <> 'webhook' OR newer.event_type = candidate.event_type)
-                      AND newer.event_seq > candidate.event_seq AND newer.state = 'delivered') AS is_overtaken
+           CASE WHEN candidate.action = 'send'
+                     AND EXISTS (SELECT FROM event
+                                  WHERE event.program_id = candidate.program_id
+                                    AND event.event_uuid = candidate.event_uuid AND event.is_withdrawal)
+                THEN 'withdrawn'
+                WHEN candidate.action = 'send'
+                     AND EXISTS (SELECT FROM subscription
+                                   JOIN event USING (program_id)
+                                  WHERE subscription.subscription_id = candidate.subscription_id
+                                    AND subscription.on_reopened = 'remove'
+                                    AND event.publisher_event_id = candidate.publisher_event_id
+                                    AND event.publisher_system_id = candidate.publisher_system_id
+                                    AND event.event_type IN ('AI_REOPENED', 'LPI_REOPENED')
+                                    AND event.event_type <> ALL (subscription.event_types)
+                                    AND event.seq > candidate.event_seq AND NOT event.is_withdrawal)
+                THEN 'reopened'
+                WHEN EXISTS (SELECT FROM delivery AS newer
+                              WHERE newer.program_id = candidate.program_id
+                                AND newer.subscription_id = candidate.subscription_id
+                                AND newer.publisher_event_id = candidate.publisher_event_id
+                                AND newer.publisher_system_id = candidate.publisher_system_id
+                                AND (open_subscriber.connector <> 'webhook'
+                                     OR newer.event_type = candidate.event_type)
+                                AND newer.event_seq > candidate.event_seq AND newer.state = 'delivered')
+                THEN 'superseded' END AS verdict
       FROM open_subscriber
      CROSS JOIN LATERAL (
            SELECT delivery.*
@@ -37,7 +56,7 @@ WITH open_subscriber AS (
                      AND other.subscription_id = delivery.subscription_id
                      AND other.publisher_event_id = delivery.publisher_event_id
                      AND other.publisher_system_id = delivery.publisher_system_id
-                     AND (other.state = 'sending'
+                     AND (other.state = 'sending' OR other.doubt_until_utc > now()
                           OR (other.state IN ('waiting', 'retrying') AND NOT other.held
                               AND (other.event_seq, other.delivery_uuid)
                                   < (delivery.event_seq, delivery.delivery_uuid))))
@@ -46,11 +65,13 @@ WITH open_subscriber AS (
               FOR UPDATE SKIP LOCKED) AS candidate
      ORDER BY candidate.due_utc
      LIMIT $2::int
-), superseded AS (
+), given_up AS (
     UPDATE delivery
-       SET state = 'superseded', code = 'superseded', class = NULL, message = $4::text, due_utc = NULL, held = false
+       SET state = CASE due.verdict WHEN 'superseded' THEN 'superseded' ELSE 'skipped' END,
+           code = due.verdict, class = NULL, due_utc = NULL, held = false,
+           message = CASE due.verdict WHEN 'withdrawn' THEN $6::text WHEN 'reopened' THEN $7::text ELSE $4::text END
       FROM due
-     WHERE due.is_overtaken
+     WHERE due.verdict IS NOT NULL
        AND delivery.program_id = due.program_id AND delivery.delivery_uuid = due.delivery_uuid
     RETURNING 1
 ), claimed AS (
@@ -58,7 +79,7 @@ WITH open_subscriber AS (
        SET state = 'sending', lease_id = $1::uuid, lease_worker = $5::bigint, due_utc = NULL, attempts = attempts + 1,
            lease_until_utc = clock_timestamp() + make_interval(secs => $3::float8)
       FROM due
-     WHERE NOT due.is_overtaken
+     WHERE due.verdict IS NULL
        AND delivery.program_id = due.program_id AND delivery.delivery_uuid = due.delivery_uuid
     RETURNING delivery.*
 ), begun AS (
@@ -66,7 +87,7 @@ WITH open_subscriber AS (
     SELECT program_id, delivery_uuid, attempts, clock_timestamp() FROM claimed
     RETURNING program_id, delivery_uuid, number, started_utc
 )
-SELECT counted.superseded, claimed.*, begun.started_utc,
+SELECT counted.given_up, claimed.*, begun.started_utc,
        record.subscriber_record_id AS record_id,
        claimed.attempts > 1
        OR EXISTS (SELECT FROM delivery AS tried
@@ -75,7 +96,7 @@ SELECT counted.superseded, claimed.*, begun.started_utc,
                      AND tried.publisher_event_id = claimed.publisher_event_id
                      AND tried.publisher_system_id = claimed.publisher_system_id
                      AND tried.delivery_uuid <> claimed.delivery_uuid AND tried.attempts > 0) AS tried_before
-  FROM (SELECT count(*) AS superseded FROM superseded) AS counted
+  FROM (SELECT count(*) AS given_up FROM given_up) AS counted
   LEFT JOIN claimed ON true
   LEFT JOIN begun ON begun.program_id = claimed.program_id AND begun.delivery_uuid = claimed.delivery_uuid
   LEFT JOIN LATERAL (
@@ -92,24 +113,38 @@ SELECT counted.superseded, claimed.*, begun.started_utc,
 
 -- name: settle
 -- Settle delivery $1/$2 as its lease $3 says; a lease that is no longer the delivery's changes nothing. $4 state,
--- $5 code, $6 class, $7 message, $8 due, $9 tries used, $10 record id at the subscriber, $11 number of the attempt,
--- $12 payload, $13 request, $14 response, $15 whether it may have been carried out all the same. What is to be tried
--- again is held if its subscription was stopped meanwhile.
-WITH settled AS (
+-- $5 code, $6 class, $7 message, $8 seconds until it is due, null for never, $9 tries used, $10 record id at the
+-- subscriber, $11 number of the attempt, $12 payload, $13 request, $14 response, $15 whether it may have been carried
+-- out all the same, $16 for how many seconds it may still be, null for none. What is to be tried again is held, and
+-- waits, if its subscription was stopped meanwhile.
+WITH tried AS (
+    SELECT delivery.program_id, delivery.delivery_uuid,
+           clock_timestamp() + make_interval(secs => $16::float8) AS doubt_until_utc,
+           clock_timestamp() + make_interval(secs => $8::float8) AS due_utc,
+           $8::float8 IS NOT NULL AND subscription.state = 'stopped'
+           AND subscription.changed_utc > attempt.started_utc AS is_held
+      FROM delivery
+      JOIN subscription USING (subscription_id)
+      JOIN attempt ON attempt.program_id = delivery.program_id AND attempt.delivery_uuid = delivery.delivery_uuid
+                  AND attempt.number = $11::int
+     WHERE delivery.program_id = $1::text AND delivery.delivery_uuid = $2::uuid
+), settled AS (
     UPDATE delivery
-       SET state = $4::text, code = $5::text, class = $6::text, message = $7::text, due_utc = $8::timestamptz,
+       SET state = CASE WHEN tried.is_held THEN 'waiting' ELSE $4::text END,
+           code = CASE WHEN NOT tried.is_held THEN $5::text END,
+           class = CASE WHEN NOT tried.is_held THEN $6::text END,
+           message = CASE WHEN NOT tried.is_held THEN $7::text END,
+           due_utc = CASE WHEN $8::float8 IS NOT NULL THEN greatest(tried.due_utc, tried.doubt_until_utc) END,
+           held = tried.is_held,
            tries_used = $9::int, lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL,
            in_doubt = $4::text <> 'delivered' AND (in_doubt OR $15::boolean),
+           doubt_until_utc = tried.doubt_until_utc,
            delivered_utc = CASE WHEN $4::text = 'delivered' THEN now() END,
-           subscriber_record_id = coalesce($10::text, subscriber_record_id),
-           held = $8::timestamptz IS NOT NULL AND EXISTS (
-               SELECT FROM subscription
-                WHERE subscription.subscription_id = delivery.subscription_id AND subscription.state = 'stopped'
-                  AND subscription.changed_utc > (SELECT started_utc FROM attempt
-                                                   WHERE program_id = $1::text AND delivery_uuid = $2::uuid
-                                                     AND number = $11::int))
-     WHERE program_id = $1::text AND delivery_uuid = $2::uuid AND lease_id = $3::uuid AND state = 'sending'
-    RETURNING program_id, delivery_uuid
+           subscriber_record_id = coalesce($10::text, subscriber_record_id)
+      FROM tried
+     WHERE delivery.program_id = tried.program_id AND delivery.delivery_uuid = tried.delivery_uuid
+       AND delivery.lease_id = $3::uuid AND delivery.state = 'sending'
+    RETURNING delivery.program_id, delivery.delivery_uuid
 )
 UPDATE attempt
    SET ended_utc = clock_timestamp(), code = $5::text, message = $7::text, payload = $12::json, request = $13::json,
@@ -119,31 +154,38 @@ UPDATE attempt
    AND attempt.number = $11::int
 
 -- name: release_expired
--- What a worker held that is gone, which its lease tells, or sooner its presence: its outcome is unknown, and it falls
--- due again $1 seconds from now; $2 message.
+-- What a worker held that is gone, which its lease tells, or sooner its presence: its outcome is unknown. It may still
+-- be carried out for $1 seconds, and is tried again by the schedule $3, an array of seconds; parked when that is used
+-- up; $2 message. Where its subscription was stopped meanwhile it waits.
 WITH present AS (
     SELECT (classid::bigint << 32) | objid::bigint AS worker
       FROM pg_locks
      WHERE locktype = 'advisory' AND objsubid = 1 AND granted
        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ), expired AS (
-    SELECT program_id, delivery_uuid, attempts FROM delivery
-     WHERE state = 'sending'
-       AND (lease_until_utc < now()
-            OR lease_worker IS NOT NULL AND lease_worker NOT IN (SELECT worker FROM present))
-       FOR UPDATE SKIP LOCKED
+    SELECT delivery.program_id, delivery.delivery_uuid, delivery.attempts,
+           delivery.tries_used >= cardinality($3::float8[]) AS is_last,
+           subscription.state = 'stopped' AND subscription.changed_utc > attempt.started_utc AS is_held,
+           clock_timestamp() + make_interval(secs => $1::float8) AS doubt_until_utc,
+           clock_timestamp() + make_interval(secs => ($3::float8[])[delivery.tries_used + 1]) AS due_utc
+      FROM delivery
+      JOIN subscription USING (subscription_id)
+      JOIN attempt ON attempt.program_id = delivery.program_id AND attempt.delivery_uuid = delivery.delivery_uuid
+                  AND attempt.number = delivery.attempts
+     WHERE delivery.state = 'sending'
+       AND (delivery.lease_until_utc < now()
+            OR delivery.lease_worker IS NOT NULL AND delivery.lease_worker NOT IN (SELECT worker FROM present))
+       FOR UPDATE OF delivery SKIP LOCKED
 ), released AS (
     UPDATE delivery
-       SET state = 'retrying', code = 'outcome_unknown', class = 'unavailable', message = $2::text,
-           due_utc = now() + make_interval(secs => $1::float8), tries_used = tries_used + 1, in_doubt = true,
-           lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL,
-           held = EXISTS (SELECT FROM subscription
-                           WHERE subscription.subscription_id = delivery.subscription_id
-                             AND subscription.state = 'stopped'
-                             AND subscription.changed_utc > (SELECT started_utc FROM attempt
-                                                              WHERE attempt.program_id = expired.program_id
-                                                                AND attempt.delivery_uuid = expired.delivery_uuid
-                                                                AND attempt.number = expired.attempts))
+       SET state = CASE WHEN expired.is_last THEN 'parked' WHEN expired.is_held THEN 'waiting' ELSE 'retrying' END,
+           code = CASE WHEN expired.is_last OR NOT expired.is_held THEN 'outcome_unknown' END,
+           class = CASE WHEN expired.is_last OR NOT expired.is_held THEN 'unavailable' END,
+           message = CASE WHEN expired.is_last OR NOT expired.is_held THEN $2::text END,
+           due_utc = CASE WHEN NOT expired.is_last THEN greatest(expired.due_utc, expired.doubt_until_utc) END,
+           held = expired.is_held AND NOT expired.is_last,
+           tries_used = tries_used + 1, in_doubt = true, doubt_until_utc = expired.doubt_until_utc,
+           lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL
       FROM expired
      WHERE delivery.program_id = expired.program_id AND delivery.delivery_uuid = expired.delivery_uuid
     RETURNING delivery.program_id, delivery.delivery_uuid, delivery.attempts
@@ -156,15 +198,16 @@ UPDATE attempt
 RETURNING attempt.program_id, attempt.delivery_uuid
 
 -- name: step_back
--- What changed while the deliveries $1/$2 (arrays) were being sent and failed: one whose event was withdrawn is
--- skipped ($3 the message); one that would be tried again is superseded where a newer one of its source key came ($4),
--- and discarded where its subscription was archived ($5).
+-- What changed while the deliveries $1/$2 (arrays) were being sent and failed: one whose event was withdrawn ($3 the
+-- message) or reopened ($6) is skipped; one that would be tried again is superseded where a newer one of its source key
+-- came ($4), and discarded where its subscription was archived ($5).
 UPDATE delivery
-   SET state = CASE failed.verdict WHEN 'withdrawn' THEN 'skipped' WHEN 'archived' THEN 'discarded'
-                                   ELSE failed.verdict END,
+   SET state = CASE failed.verdict WHEN 'archived' THEN 'discarded' WHEN 'superseded' THEN 'superseded'
+                                   ELSE 'skipped' END,
        code = failed.verdict,
        class = NULL,
-       message = CASE failed.verdict WHEN 'withdrawn' THEN $3::text WHEN 'superseded' THEN $4::text ELSE $5::text END,
+       message = CASE failed.verdict WHEN 'withdrawn' THEN $3::text WHEN 'reopened' THEN $6::text
+                                     WHEN 'superseded' THEN $4::text ELSE $5::text END,
        due_utc = NULL,
        held = false
   FROM (SELECT tried.program_id, tried.delivery_uuid, tried.state,
@@ -173,6 +216,15 @@ UPDATE delivery
                                       WHERE event.program_id = tried.program_id
                                         AND event.event_uuid = tried.event_uuid AND event.is_withdrawal)
                     THEN 'withdrawn'
+                    WHEN tried.action = 'send' AND subscription.on_reopened = 'remove'
+                         AND EXISTS (SELECT FROM event
+                                      WHERE event.program_id = tried.program_id
+                                        AND event.publisher_event_id = tried.publisher_event_id
+                                        AND event.publisher_system_id = tried.publisher_system_id
+                                        AND event.event_type IN ('AI_REOPENED', 'LPI_REOPENED')
+                                        AND event.event_type <> ALL (subscription.event_types)
+                                        AND event.seq > tried.event_seq AND NOT event.is_withdrawal)
+                    THEN 'reopened'
                     WHEN tried.state = 'parked' THEN NULL
                     WHEN subscription.archived_utc IS NOT NULL THEN 'archived'
                     WHEN tried.action = 'send'
@@ -194,6 +246,13 @@ UPDATE delivery
    AND delivery.state = failed.state AND failed.verdict IS NOT NULL
 
 -- name: next_due
--- Seconds until the next delivery falls due; null for none.
-SELECT extract(epoch FROM min(due_utc) - now())::float8
-  FROM delivery WHERE state IN ('waiting', 'retrying') AND NOT held AND due_utc > now()
+-- Seconds until the next delivery falls due; null for none. One look into the index for each subscriber.
+SELECT extract(epoch FROM min(next.due_utc) - now())::float8
+  FROM subscriber
+ CROSS JOIN LATERAL (
+       SELECT due_utc FROM delivery
+        WHERE delivery.subscriber_id = subscriber.subscriber_id
+          AND state IN ('waiting', 'retrying') AND NOT held AND due_utc > now()
+        ORDER BY due_utc
+        LIMIT 1) AS next
+ WHERE subscriber.archived_utc IS NULL

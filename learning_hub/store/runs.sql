@@ -42,12 +42,20 @@ SELECT DISTINCT event_uuid FROM delivery
  LIMIT $3::int
 
 -- name: release
--- What waits for run $1 of Program $2 at the subscriptions $3 may go out.
+-- What waits for run $1 of Program $2 at the subscriptions $3 may go out. In one order, so that two of them never wait
+-- for each other in a ring.
+WITH waiting AS (
+    SELECT delivery.program_id, delivery.delivery_uuid
+      FROM run_delivery
+      JOIN delivery USING (program_id, delivery_uuid)
+     WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text
+       AND delivery.state = 'waiting' AND delivery.held AND delivery.subscription_id = ANY ($3::text[])
+     ORDER BY delivery.program_id, delivery.delivery_uuid
+       FOR UPDATE OF delivery
+)
 UPDATE delivery SET held = false, due_utc = now()
-  FROM run_delivery
- WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text
-   AND delivery.program_id = run_delivery.program_id AND delivery.delivery_uuid = run_delivery.delivery_uuid
-   AND delivery.state = 'waiting' AND delivery.held AND delivery.subscription_id = ANY ($3::text[])
+  FROM waiting
+ WHERE delivery.program_id = waiting.program_id AND delivery.delivery_uuid = waiting.delivery_uuid
 
 -- name: gathered
 -- All deliveries of run $1 are known.
@@ -55,12 +63,21 @@ UPDATE run SET gathered_utc = now() WHERE run_id = $1::text
 
 -- name: counts
 -- The deliveries of run $1 of Program $2 by state; what was delivered before counts as unchanged. `open` are those
--- that go on by themselves right now.
+-- that go on by themselves right now: not held, and not behind an earlier one of their source record that waits for
+-- its next try.
 SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
             WHEN delivery.state = 'sending' THEN 'waiting'
             ELSE delivery.state END AS state,
        count(*) AS deliveries,
-       count(*) FILTER (WHERE delivery.state = 'sending' OR delivery.state = 'waiting' AND NOT delivery.held) AS open
+       count(*) FILTER (
+           WHERE delivery.state = 'sending'
+              OR delivery.state = 'waiting' AND NOT delivery.held
+                 AND NOT EXISTS (SELECT FROM delivery AS other
+                                  WHERE other.program_id = delivery.program_id
+                                    AND other.subscription_id = delivery.subscription_id
+                                    AND other.publisher_event_id = delivery.publisher_event_id
+                                    AND other.publisher_system_id = delivery.publisher_system_id
+                                    AND other.state = 'retrying' AND other.event_seq < delivery.event_seq)) AS open
   FROM run_delivery
   JOIN delivery USING (program_id, delivery_uuid)
  WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text

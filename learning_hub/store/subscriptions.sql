@@ -71,8 +71,8 @@ SELECT * FROM subscription
 UPDATE subscription SET archived_utc = coalesce(archived_utc, now()) WHERE subscription_id = $1::text RETURNING *
 
 -- name: hold_deliveries
--- Hold what subscription $1/$2 has not sent yet.
-UPDATE delivery SET held = true
+-- Hold what subscription $1/$2 has not sent yet: it waits from then on, also for its next try.
+UPDATE delivery SET held = true, state = 'waiting', code = NULL, class = NULL, message = NULL
  WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND NOT held
 
 -- name: release_deliveries

@@ -495,17 +495,6 @@ async def test_a_slow_answer_to_a_write_is_unknown(site: ImisSite, make_connecto
     assert (outcome.code, outcome.subscriber_is_away) == ("timed_out", True)
 
 
-async def test_doubt_survives_a_try_that_came_to_nothing(
-    site: ImisSite, connector: ImisConnector, journal: KeptJournal
-) -> None:
-    """A postponed look leaves it open whether the record is there."""
-    await connector.find_participant("robin.vale@example.org", journal)
-    site.fault("429", Method="GET", Path="/api/Activity")
-    outcome = await connector.send(a_shipment(outcome_unknown=True), journal)
-    assert isinstance(outcome, Postponed)
-    assert outcome.in_doubt
-
-
 async def test_rubbish_in_place_of_imis_is_no_success(
     site: ImisSite, connector: ImisConnector, journal: KeptJournal
 ) -> None:

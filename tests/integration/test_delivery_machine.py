@@ -126,7 +126,7 @@ class DeliveryMachine(RuleBasedStateMachine):
                 "UPDATE delivery SET lease_until_utc = now() - interval '1 s' WHERE state = 'sending'"
             )
         )
-        self.do(queue.release_expired(self.database, settle_seconds=0))
+        self.do(queue.release_expired(self.database, settle_seconds=0, steps_seconds=[0] * 1000))
 
     @rule()
     def requeue(self) -> None:

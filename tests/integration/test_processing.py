@@ -83,6 +83,71 @@ async def test_a_stopped_subscription_sends_only_when_named(imis_hub: ImisHub) -
     assert (named["Matched"], named["Delivered"]) == (1, 1)
 
 
+async def test_a_stopped_subscription_holds_what_was_failing(imis_hub: ImisHub) -> None:
+    """What was to be tried again waits once the subscription is stopped; a run that names it sends it all the same."""
+    await imis_hub.set_up()
+    await imis_hub.fault("503", Method="POST", Path="/api/Activity")
+    event = await imis_hub.publish()
+    await imis_hub.settled(event, "retrying")
+    await imis_hub.put_subscription(State="stopped")
+    await imis_hub.mend()
+    held = await imis_hub.settled(event, "waiting", seconds=30)
+
+    result = await imis_hub.process(SubscriptionId="completions")
+
+    assert (held["NextTryUtc"], held["Code"], held["Advice"]) == (None, None, None)
+    assert result["Delivered"] == 1
+
+
+async def test_a_run_does_not_wait_for_what_stands_behind_a_failure(imis_hub: ImisHub) -> None:
+    """A run ends though one of its deliveries waits behind an earlier one that is tried again much later."""
+    await imis_hub.set_up(EventTypes=["AI_STARTED", "AI_COMP_SUCCESS"])
+    await imis_hub.fault("503", Method="POST", Path="/api/Activity", Times=1)
+    started = await imis_hub.publish(EventType="AI_STARTED")
+    await imis_hub.settled(started, "retrying")
+    completed = await imis_hub.publish(EventType="AI_COMP_SUCCESS")
+
+    result = await imis_hub.process(EventIds=[event.removeprefix("/events/") for event in (started, completed)])
+
+    assert (result["Retrying"], result["Waiting"], result["Matched"]) == (1, 1, 2)
+
+
+async def test_a_template_added_later_serves_what_was_skipped(imis_hub: ImisHub) -> None:
+    """Processing an event again picks its template anew: what was skipped for want of one is sent, as foretold."""
+    await imis_hub.set_up(Templates={"ILT": TEMPLATE})
+    event = await imis_hub.publish()
+    await imis_hub.settled(event, "skipped")
+    await imis_hub.put_subscription(Templates={"_default": TEMPLATE})
+    named = {"EventIds": [event.removeprefix("/events/")]}
+
+    foretold = await imis_hub.process(**named, DryRun=True)
+    done = await imis_hub.process(**named)
+
+    assert (foretold["Waiting"], foretold["Skipped"]) == (1, 0)
+    assert (done["Delivered"], done["Skipped"]) == (1, 0)
+
+
+async def test_a_dry_run_counts_what_a_run_would_leave(imis_hub: ImisHub) -> None:
+    """Delivered, parked, discarded and overtaken ones are counted by a dry run as by a run."""
+    await imis_hub.set_up(Schedule="manual", Templates={"_default": TEMPLATE | {"Units": "{{ data.n | decimal }}"}})
+    events = [
+        await imis_hub.publish(PublisherEventId=number, PublisherEventData={"n": value, "Activity Code": "A"})
+        for number, value in (("1", "x"), ("2", 2), ("3", 3), ("3", 4))
+    ]
+    ids = [event.removeprefix("/events/") for event in events]
+    await imis_hub.process(EventIds=ids[:2], SubscriptionId="completions")
+    (third,) = await eventually(lambda: imis_hub.deliveries_of(events[3]), until=bool)
+    await imis_hub.client.post(f"/deliveries/{third['DeliveryId']}/discard", json={"Reason": "By hand."})
+
+    foretold = await imis_hub.process(EventIds=ids, DryRun=True)
+    done = await imis_hub.process(EventIds=ids)
+
+    counted = ("Matched", "Unchanged", "Parked", "Discarded", "Superseded", "Waiting", "Delivered")
+    assert {name: foretold[name] for name in counted} == {name: done[name] for name in counted}
+    run = (await imis_hub.client.get(f"/runs/{foretold['RunId']}")).json()
+    assert (run["State"], run["Counts"]["Matched"], run["Request"]["DryRun"]) == ("finished", 4, True)
+
+
 async def test_starting_sends_what_waited(imis_hub: ImisHub) -> None:
     """What a stopped subscription held goes out by itself once it is started."""
     await imis_hub.set_up(State="stopped")

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import (
     CheckResult,
@@ -91,7 +89,7 @@ class ImisConnector:
             record = await self._lay_out(shipment, journal)
             return await self._records.bring(record, shipment, journal)
 
-        return _doubting(await _ended(bring()), shipment)
+        return await _ended(bring())
 
     async def remove(self, shipment: Shipment, journal: Journal) -> Outcome:
         """Take the source record's record back."""
@@ -100,7 +98,7 @@ class ImisConnector:
             record = await self._lay_out(shipment, journal)
             return await self._records.take_back(record, shipment, journal)
 
-        return _doubting(await _ended(take_back()), shipment)
+        return await _ended(take_back())
 
     async def read_back(self, shipment: Shipment, journal: Journal) -> dict[str, Any] | Ended | None:
         """
@@ -189,10 +187,3 @@ async def _ended(talk: Awaitable[T]) -> T | Ended:
         return await talk
     except Failed as failed:
         return failed.outcome
-
-
-def _doubting(outcome: Outcome, shipment: Shipment) -> Outcome:
-    """A try that began in doubt and was postponed leaves the doubt as it was."""
-    if isinstance(outcome, Postponed) and shipment.outcome_unknown and not outcome.in_doubt:
-        return msgspec.structs.replace(outcome, in_doubt=True)
-    return outcome
