@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from factories import an_event_body
 from imis_hub import TEMPLATE, ImisHub
 from msgspec.structs import replace
 from running import eventually
@@ -270,6 +271,49 @@ class TestWithoutPatience:
             found = (await client.get("/_sandbox/requests", params={"Path": "/token"})).json()
         assert len(found["Items"]) == 1
         assert len(await imis_hub.activities()) == 10
+
+
+async def test_equal_rows_of_a_contact_stay_apart(imis_hub: ImisHub) -> None:
+    """Events that look the same are each a row of a panel without a key, also when several are sent at once."""
+    await imis_hub.set_up(
+        Target={"Kind": "panel", "Name": "TopClass_Learning"}, Templates={"_default": {"Course": "{{ data.Title }}"}}
+    )
+    await imis_hub.put_subscriber(MaxConcurrency=4)
+    events = [an_event_body(PublisherEventId=str(number), PublisherEventData={"Title": "Same"}) for number in range(8)]
+    results = (await imis_hub.client.post("/events/batch", json=events)).json()["Results"]
+
+    records = [(await imis_hub.delivered(result["Location"]))["SubscriberRecordId"] for result in results]
+
+    assert len(set(records)) == 8
+
+
+async def test_putting_back_takes_each_once(imis_hub: ImisHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deliveries that are parked again at once are not put back twice by one request."""
+    monkeypatch.setattr("learning_hub.api.deliveries.REQUEUED_AT_ONCE", 2)
+    await imis_hub.set_up(Templates={"_default": TEMPLATE | {"Subtype": "{{ data.nothing }}"}})
+    events = [await imis_hub.publish(PublisherEventId=str(number)) for number in range(9)]
+    for event in events:
+        await imis_hub.settled(event, "parked")
+
+    answer = await imis_hub.client.post("/deliveries/requeue", params={"State": "parked"})
+
+    assert answer.json() == {"Requeued": 9}
+
+
+async def test_an_outcome_that_cannot_be_stored_is_parked(
+    imis_hub: ImisHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One whose record id is no id but a book waits for a person, and the next ones go on."""
+    await imis_hub.set_up()
+    monkeypatch.setattr(
+        "learning_hub.connectors.imis.records.record_id_of", lambda *_: "~" + "".join(map(str, range(9000)))
+    )
+    event = await imis_hub.publish()
+
+    parked = await imis_hub.settled(event, "parked")
+
+    assert (parked["Code"], parked["Class"]) == ("internal_error", "hub")
+    assert "settling_failed" in caplog.text
 
 
 async def test_metrics_tell_what_is_open_and_what_was_settled(imis_hub: ImisHub) -> None:

@@ -1,0 +1,63 @@
+"""What DELETE has answered 204 to is not sent, whatever the process stage has read by then."""
+
+from __future__ import annotations
+
+import pytest
+from imis_hub import ImisHub
+from msgspec.structs import replace
+from running import eventually
+
+from learning_hub.settings import Settings
+
+
+async def test_withdrawn_while_the_feed_stands_still(imis_hub: ImisHub) -> None:
+    """A held delivery is not sent after its withdrawal, though an older transaction hides that from the feed."""
+    await imis_hub.set_up(State="stopped")
+    event = await imis_hub.publish()
+    await imis_hub.settled(event, "waiting")
+    async with imis_hub.hub.database.transaction() as older:
+        await older.execute("SELECT pg_current_xact_id()")
+        assert (await imis_hub.client.delete(event)).status_code == 204
+
+        await imis_hub.put_subscription(State="started")
+        skipped = await imis_hub.settled(event, "skipped")
+
+    assert skipped["Code"] == "withdrawn"
+    assert await imis_hub.activities() == []
+
+
+async def test_put_back_while_the_feed_stands_still(imis_hub: ImisHub) -> None:
+    """A parked delivery that is put back after its withdrawal is not sent either."""
+    await imis_hub.set_up()
+    event = await imis_hub.publish(PublisherParticipantId="nobody@example.org")
+    parked = await imis_hub.settled(event, "parked")
+    async with imis_hub.hub.database.transaction() as older:
+        await older.execute("SELECT pg_current_xact_id()")
+        assert (await imis_hub.client.delete(event)).status_code == 204
+
+        await imis_hub.client.post(f"/deliveries/{parked['DeliveryId']}/requeue")
+        skipped = await imis_hub.settled(event, "skipped")
+
+    assert skipped["Code"] == "withdrawn"
+
+
+class TestWithAShortMemory:
+    """Participants are looked up each time."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return replace(settings, participant_remembered_seconds=0)
+
+    async def test_a_record_is_taken_back_though_its_contact_is_not_found_any_more(self, imis_hub: ImisHub) -> None:
+        """What was delivered is removed by its number, whoever the participant is today."""
+        await imis_hub.set_up(OnWithdraw="remove")
+        event = await imis_hub.publish()
+        await imis_hub.delivered(event)
+        await imis_hub.put_subscriber(ParticipantLookup={"Query": "$/LearningHub/Nowhere", "Prompt": "Email"})
+
+        assert (await imis_hub.client.delete(event)).status_code == 204
+        items = await eventually(lambda: imis_hub.deliveries_of(event), until=lambda found: len(found) == 2)
+        removal = await imis_hub.settled(event, "delivered")
+
+        assert (items[0]["Action"], removal["Action"]) == ("remove", "remove")
+        assert await imis_hub.activities() == []
