@@ -26,7 +26,7 @@ from learning_hub.api import (
 )
 from learning_hub.api.edge import Edge
 from learning_hub.api.hub import Hub
-from learning_hub.api.operations import Operation
+from learning_hub.api.operations import Operation, options_routes
 from learning_hub.api.problems import MEDIA_TYPE, answer_for
 from learning_hub.api.rate import RateLimiter
 
@@ -56,7 +56,8 @@ def operations() -> list[Operation]:
 def build_app(hub: Hub) -> Edge:
     """The API over the parts in *hub*; it opens and starts nothing."""
     router = Litestar(
-        route_handlers=list(ROUTES),
+        # Before the others: the router would answer OPTIONS with the methods of the first route of a path alone.
+        route_handlers=[*options_routes(operations()), *ROUTES],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,
@@ -69,7 +70,7 @@ def build_app(hub: Hub) -> Edge:
 
 
 def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    answer = answer_for(error, request.scope["path"])
+    answer = answer_for(error, request.scope["state"]["called_path"])
     return Response(
         msgspec.json.encode(answer.problem),
         status_code=answer.problem.status,

@@ -105,7 +105,7 @@ async def _publish_one(call: Call, piece: bytes, index: int) -> BatchResult:
         event = _read(call, piece)
         published = await call.hub.publisher.publish(event, call.caller)
     except LearningHubError as error:
-        problem = answer_for(error, "/events/batch").problem
+        problem = answer_for(error, call.called_path).problem
         return BatchResult(index=index, status=problem.status, problem=problem)
     return BatchResult(
         index=index,

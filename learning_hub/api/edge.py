@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
+from litestar.utils import normalize_path
 
 from learning_hub.api.hub import Hub
 from learning_hub.api.problems import MEDIA_TYPE, answer_for
@@ -60,7 +61,7 @@ class Edge:
         exchange = _Exchange(scope, send)
         if exchange.is_head:
             scope["method"] = "GET"
-        _strip_prefix(scope)
+        _find_address(scope)
         try:
             if scope["path"] not in OPEN_PATHS:
                 caller = await self._keyring.caller_of(scope["headers"])
@@ -98,7 +99,7 @@ class _Exchange:
         if self._status:
             # The answer has begun: cutting it is the only way left to say that it is not whole.
             raise error
-        answer = answer_for(error, self._scope["path"])
+        answer = answer_for(error, self._scope["state"]["called_path"])
         content = msgspec.json.encode(answer.problem)
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
         headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(content)).encode())]
@@ -131,14 +132,19 @@ def _request_id(scope: Scope) -> bytes:
     return new_request_id().encode()
 
 
-def _strip_prefix(scope: Scope) -> None:
+def _find_address(scope: Scope) -> None:
     """
-    Answer under /api what is answered without it.
+    Answer with slashes too many and under /api what is answered without them.
+
+    The router passes over such slashes as well; done here, an address that needs no key needs none either way.
+    `called_path` in the state keeps what was called, with one slash at its beginning: two begin the name of a host.
 
     `GET /api/events/{ProgramId}` is the list of a Program, as in the original hub: a Program id never contains a
     colon, an event id always does.
     """
-    path: str = scope["path"]
+    called: str = scope["path"]
+    scope["state"]["called_path"] = "/" + called.lstrip("/")
+    scope["path"] = path = normalize_path(called)
     if path != "/api" and not path.startswith("/api/"):
         return
     scope["path"] = path[4:] or "/"

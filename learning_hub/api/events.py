@@ -300,7 +300,7 @@ async def _forecast(call: Call) -> Reply:
         # That is wrong with the request, not with the event.
         raise
     except InvalidInput as error:
-        problem = answer_for(error, "/events").problem
+        problem = answer_for(error, call.called_path).problem
         return Reply(body=Forecast(valid=False, problem=problem, would_be=None, subscriptions=[]))
     would_be = await call.hub.publisher.would_be(event)
     as_stored = await call.hub.previewer.as_if_published(event)

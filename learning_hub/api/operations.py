@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from email.message import Message
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
@@ -28,6 +28,8 @@ from learning_hub.model.fields import declared_fields, read_object, read_struct
 from learning_hub.model.json_values import write_json
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+Method = Literal["GET", "POST", "PUT", "DELETE", "OPTIONS"]
 
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
@@ -92,6 +94,12 @@ class Call:
     def hub(self) -> Hub:
         hub: Hub = self._request.app.state["hub"]
         return hub
+
+    @property
+    def called_path(self) -> str:
+        """The path as it was called, with its prefix."""
+        called: str = self._request.scope["state"]["called_path"]
+        return called
 
     @property
     def operations(self) -> list[Operation]:
@@ -213,17 +221,36 @@ def route(operation: Operation) -> Callable[[Handler], HTTPRouteHandler]:
             return _response(request, await handler(call))
 
         handle.__name__ = operation.operation_id
-        path = operation.path.replace("}", ":str}")
-        decorator = HTTPRouteHandler(
-            path,
-            http_method=[operation.method],
-            status_code=200,  # every Response brings its own
-            include_in_schema=False,
-            opt={"operation": operation},
-        )
-        return decorator(handle)
+        return _at(operation.path, operation.method, operation)(handle)
 
     return decorate
+
+
+def options_routes(operations: Iterable[Operation]) -> list[HTTPRouteHandler]:
+    """For each path a route that answers OPTIONS with 204 and, in Allow, every method of the path."""
+    methods: dict[str, list[str]] = {}
+    for operation in operations:
+        implied = ["GET", "HEAD"] if operation.method == "GET" else [operation.method]
+        methods.setdefault(operation.path, ["OPTIONS"]).extend(implied)
+    return [_options_route(path, ", ".join(sorted(allowed))) for path, allowed in methods.items()]
+
+
+def _options_route(path: str, allowed: str) -> HTTPRouteHandler:
+    async def tell_options() -> Response[bytes]:
+        return Response(b"", status_code=204, headers={"Allow": allowed})
+
+    return _at(path, "OPTIONS")(tell_options)
+
+
+def _at(path: str, method: Method, operation: Operation | None = None) -> HTTPRouteHandler:
+    """A route without a handler yet."""
+    return HTTPRouteHandler(
+        path.replace("}", ":str}"),
+        http_method=[method],
+        status_code=200,  # every Response brings its own
+        include_in_schema=False,
+        opt={"operation": operation},
+    )
 
 
 def read_query(pairs: list[tuple[str, str]], struct: type[T]) -> T:

@@ -104,7 +104,7 @@ async def test_one_answer_for_all_bad_keys(nurses: RunningHub) -> None:
 
 
 async def test_the_prefix(nurses: RunningHub) -> None:
-    """Every path also answers with /api before it, and Location and instance are without it all the same."""
+    """Every path also answers with /api before it, and Location is without it all the same."""
     posted = await nurses.client.post("/api/events", json=an_event_body())
     location = posted.headers["Location"]
 
@@ -137,6 +137,59 @@ async def test_the_feed_of_a_program_as_in_the_original_hub(nurses: RunningHub) 
     await nurses.make_program("DOCTORS")
     doctors = await nurses.caller("read", programs=["DOCTORS"])
     assert is_problem(await doctors.get("/api/events/NURSES"), 403, "program_not_allowed")
+
+
+async def test_slashes_too_many(nurses: RunningHub) -> None:
+    """Slashes at the end or doubled change nothing: what needs no key needs none, and what needs one needs it."""
+    await nurses.client.post("/events", json=an_event_body())
+    anybody = nurses.client_with(None)
+    for path in (
+        "/schema/",
+        "//schema",
+        "/api/schema/",
+        "/health/live/",
+        "/schema//openapi.json",
+        "/api//health/ready",
+    ):
+        assert (await anybody.get(f"{nurses.address}{path}")).status_code == 200, path
+    for path in ("//events", "/events/", "/api/events/NURSES/", "//keys"):
+        assert is_problem(await anybody.get(f"{nurses.address}{path}"), 401, "not_authenticated"), path
+    expected = (await nurses.client.get("/events?ProgramId=NURSES")).json()["Items"]
+    for path in ("/events/?ProgramId=NURSES", "/api/events/NURSES/", "/api//events//NURSES"):
+        assert (await nurses.client.get(f"{nurses.address}{path}")).json()["Items"] == expected, path
+
+
+async def test_problems_name_the_path_that_was_called(nurses: RunningHub) -> None:
+    """The instance of a problem is the path as it was called, with its prefix."""
+    for path in ("/nowhere", "/api/nowhere", "/nowhere/", "/api/events/NOBODY", "/api/keys/nobody", "/api"):
+        answer = await nurses.client.request("POST" if path == "/api" else "GET", path)
+        assert answer.json()["instance"] == path
+    assert (await nurses.client_with(None).get("/api/keys")).json()["instance"] == "/api/keys"
+    forecast = await nurses.client.post("/api/events?ValidateOnly=true", json={})
+    assert forecast.json()["Problem"]["instance"] == "/api/events"
+    batch = await nurses.client.post("/api/events/batch", json=[{}])
+    assert batch.json()["Results"][0]["Problem"]["instance"] == "/api/events/batch"
+    twice = await nurses.client.get(f"{nurses.address}//nowhere")
+    assert twice.json()["instance"] == "/nowhere"
+
+
+OPTIONS = {
+    "/events": "GET, HEAD, OPTIONS, POST",
+    "/api/events/": "GET, HEAD, OPTIONS, POST",
+    SOME_EVENT: "DELETE, GET, HEAD, OPTIONS, PUT",
+    "/events/batch": "OPTIONS, POST",
+    "/keys": "GET, HEAD, OPTIONS, POST",
+    "/programs/NURSES": "DELETE, GET, HEAD, OPTIONS, PUT",
+    "/health/live": "GET, HEAD, OPTIONS",
+}
+
+
+async def test_options(nurses: RunningHub) -> None:
+    """OPTIONS is answered 204, and Allow names every method of the path, HEAD where there is GET."""
+    for path, allowed in OPTIONS.items():
+        answer = await nurses.client.options(path)
+        assert (answer.status_code, answer.content, answer.headers["Allow"]) == (204, b"", allowed), path
+    assert is_problem(await nurses.client.options("/nowhere"), 404, "not_found")
 
 
 async def test_methods(nurses: RunningHub) -> None:
