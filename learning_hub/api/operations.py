@@ -23,7 +23,14 @@ from msgspec import Raw
 
 from learning_hub.api.hub import Hub
 from learning_hub.model.access import Caller, Scope
-from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotJson, TooLarge
+from learning_hub.model.errors import (
+    EncodingNotTaken,
+    FieldError,
+    InvalidFields,
+    InvalidInput,
+    NotJson,
+    TooLarge,
+)
 from learning_hub.model.fields import declared_fields, read_object, read_struct
 from learning_hub.model.json_values import write_json
 
@@ -181,9 +188,13 @@ class Call:
         The body as sent, without a byte order mark.
 
         Raises:
+            EncodingNotTaken: It is declared as compressed.
             TooLarge: It is over *limit* bytes; what is declared as longer is not read at all.
             InvalidInput: It broke off.
         """
+        encoding = self._request.headers.get("content-encoding", "").strip()
+        if encoding.lower() not in ("", "identity"):
+            raise EncodingNotTaken(encoding)
         declared = self._request.headers.get("content-length", "")
         if declared.isascii() and declared.isdigit() and int(declared) > limit:
             raise TooLarge(f"The body has {declared} bytes; the limit is {limit}.")

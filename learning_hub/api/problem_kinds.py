@@ -143,6 +143,11 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "The body is declared as something else than JSON.",
         "Set `Content-Type: application/json`.",
     ),
+    "encoding_not_taken": ProblemKind(
+        415,
+        "The body is declared as compressed.",
+        "Send it uncompressed, without `Content-Encoding`.",
+    ),
     "too_many_requests": ProblemKind(
         429,
         "Too many requests with this key.",

@@ -102,6 +102,9 @@ def _ours(error: LearningHubError, instance: str) -> Answer:
         headers["WWW-Authenticate"] = 'Bearer realm="Learning Hub"'
     if isinstance(error, errors.TooManyRequests | errors.Unavailable):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    if isinstance(error, errors.EncodingNotTaken):
+        # As RFC 7694 wants it.
+        headers["Accept-Encoding"] = "identity"
     field_errors: list[FieldError] | UnsetType = UNSET
     if isinstance(error, errors.InvalidFields):
         field_errors = error.errors

@@ -6,6 +6,7 @@ Every error of the hub, split by what the caller can do about it.
     │  ├─ InvalidFields      with every bad field and why
     │  ├─ TooLarge
     │  └─ NotJson            the body is declared as something else
+    │     └─ EncodingNotTaken   it is declared as compressed
     ├─ NotAuthenticated      no key, or one that is unknown, expired or revoked
     ├─ NotAllowed            the key may not do this, or not for this Program
     ├─ NotFound
@@ -72,6 +73,15 @@ class NotJson(InvalidInput):
     """The body is not declared as JSON."""
 
     code = "not_json"
+
+
+class EncodingNotTaken(NotJson):
+    """The body is declared as compressed; *encoding* is what its Content-Encoding says."""
+
+    code = "encoding_not_taken"
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(f"The body is declared with Content-Encoding: {encoding[:100]}. Send it uncompressed.")
 
 
 class NotAuthenticated(LearningHubError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -190,6 +192,25 @@ async def test_options(nurses: RunningHub) -> None:
         answer = await nurses.client.options(path)
         assert (answer.status_code, answer.content, answer.headers["Allow"]) == (204, b"", allowed), path
     assert is_problem(await nurses.client.options("/nowhere"), 404, "not_found")
+
+
+async def test_compressed_bodies(nurses: RunningHub) -> None:
+    """A body with a Content-Encoding is 415 that names it and says what to send; identity is none."""
+    body = json.dumps(an_event_body()).encode()
+    for encoding in ("gzip", "br", "identity, gzip", "x-" + "y" * 500):
+        for path in ("/events", "/api/events/batch", "/events?ValidateOnly=true"):
+            answer = await nurses.client.post(
+                path,
+                content=gzip.compress(body),
+                headers={"Content-Encoding": encoding, "Content-Type": "application/json"},
+            )
+            assert is_problem(answer, 415, "encoding_not_taken")
+            assert answer.json()["detail"].startswith(f"The body is declared with Content-Encoding: {encoding[:50]}")
+            assert answer.json()["detail"].endswith("Send it uncompressed.")
+            assert answer.headers["Accept-Encoding"] == "identity"
+    for encoding in ("identity", "IDENTITY", ""):
+        answer = await nurses.client.post("/events", content=body, headers={"Content-Encoding": encoding})
+        assert answer.status_code in (200, 201), encoding
 
 
 async def test_methods(nurses: RunningHub) -> None:
