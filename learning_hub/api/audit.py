@@ -7,12 +7,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from learning_hub.api.lists import Cursor, Limit, Page, read_text_cursor, write_text_cursor
+from learning_hub.api.lists import Cursor, Limit, Listing, Page
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.model.audit import AuditEntry, ObjectType
-from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.store import audit
 
+LISTING = Listing("audit", ordered_by="audit_id")
 EXAMPLE = {
     "AuditId": 17,
     "AtUtc": "2026-11-22T08:00:00Z",
@@ -65,17 +65,15 @@ async def list_audit(call: Call) -> Reply:
     found = await audit.page(
         call.hub.database, query.object_type, query.object_id, _read_cursor(query.cursor), query.limit + 1
     )
-    items = found[: query.limit]
-    cursor = write_text_cursor(str(items[-1].audit_id)) if len(found) > query.limit else None
-    return Reply(body=Page(items, cursor))
+    return Reply(body=LISTING.page(found, query.limit))
 
 
 def _read_cursor(cursor: str | None) -> int | None:
-    text = read_text_cursor(cursor)
+    text = LISTING.after(cursor)
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise InvalidFields([FieldError("Cursor", "is not a cursor of this list")])
+        raise LISTING.foreign()
     return int(text)
 
 

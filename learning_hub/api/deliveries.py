@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from learning_hub.api.events import EXAMPLE_EVENT
-from learning_hub.api.lists import Cursor, Limit, Page, read_text_cursor, write_text_cursor
+from learning_hub.api.lists import Cursor, Limit, Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.programs import need_program
 from learning_hub.api.subscribers import visible_subscriber
@@ -21,6 +21,8 @@ from learning_hub.model.ids import DeliveryKey, EventKey, read_delivery_id, read
 from learning_hub.store import audit, deliveries, events, subscriptions
 from learning_hub.store.deliveries import DeliveryFilter
 
+LISTING = Listing("deliveries", ordered_by="delivery_id")
+LISTING_OF_EVENT = Listing("deliveries of an event", ordered_by="delivery_id")
 REQUEUED_AT_ONCE = 1000
 
 EXAMPLE: dict[str, Any] = {
@@ -133,9 +135,7 @@ class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
 async def list_deliveries(call: Call) -> Reply:
     query = call.query(ListQuery)
     wanted = await _wanted(call, query)
-    found = await deliveries.page(call.hub.database, wanted, _before(query.cursor), query.limit + 1)
-    more = found[query.limit - 1].delivery_id[-36:] if len(found) > query.limit else None
-    return Reply(body=Page(found[: query.limit], write_text_cursor(more) if more else None))
+    return Reply(body=await _page(call, LISTING, wanted, query))
 
 
 @route(
@@ -257,6 +257,7 @@ async def discard_delivery(call: Call) -> Reply:
         summary="What became of an event, for every subscription",
         tag="Reading",
         scopes=("read",),
+        query=PageQuery,
         answers=(
             Answer(
                 status=200,
@@ -269,12 +270,17 @@ async def discard_delivery(call: Call) -> Reply:
     )
 )
 async def list_deliveries_of_event(call: Call) -> Reply:
+    query = call.query(PageQuery)
     key = read_event_id(call.path["EventId"])
     if key is None:
         raise NotFound("There is no such event: an EventId is E:{ProgramId}-{UUID}.")
     await call.hub.publisher.need_event(key, call.caller)
-    found = await deliveries.page(call.hub.database, DeliveryFilter(event=key), None, 1000)
-    return Reply(body=Page(found, None))
+    return Reply(body=await _page(call, LISTING_OF_EVENT, DeliveryFilter(event=key), query))
+
+
+async def _page(call: Call, listing: Listing, wanted: DeliveryFilter, query: ListQuery | PageQuery) -> Page[Delivery]:
+    before = _before(listing, query.cursor)
+    return listing.page(await deliveries.page(call.hub.database, wanted, before, query.limit + 1), query.limit)
 
 
 async def _detail(call: Call, delivery: Delivery) -> DeliveryDetail:
@@ -339,12 +345,12 @@ async def _unknown(call: Call, query: FilterQuery, event: EventKey | None) -> li
     return errors
 
 
-def _before(cursor: str | None) -> UUID | None:
-    text = read_text_cursor(cursor)
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        raise InvalidFields([FieldError("Cursor", "is not a cursor of this list")]) from None
+def _before(listing: Listing, cursor: str | None) -> UUID | None:
+    last = listing.after(cursor)
+    key = read_delivery_id(last)
+    if last and key is None:
+        raise listing.foreign()
+    return key.delivery_uuid if key else None
 
 
 # The fixed address before the one with an id in its place.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
+from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.model.access import EVERY_PROGRAM, check_grant, key_hash, new_key
 from learning_hub.model.clock import now
@@ -13,6 +13,7 @@ from learning_hub.model.ids import new_id
 from learning_hub.model.key import Key, KeyBody, NewKey
 from learning_hub.store import audit, keys, programs
 
+LISTING = Listing("keys", ordered_by="key_id")
 EXAMPLE_BODY = {"Name": "TopClass publishes", "Programs": ["NURSES"], "Scopes": ["publish", "read"], "ExpiresUtc": None}
 EXAMPLE = {
     "KeyId": "01KAN3S8E0QW5V8GJ1T2Z9RX4M",
@@ -95,8 +96,8 @@ async def make_key(call: Call) -> Reply:
 )
 async def list_keys(call: Call) -> Reply:
     query = call.query(PageQuery)
-    found = await keys.page(call.hub.database, read_text_cursor(query.cursor), query.limit + 1)
-    return Reply(body=page_of(found, query.limit, "key_id"))
+    found = await keys.page(call.hub.database, LISTING.after(query.cursor), query.limit + 1)
+    return Reply(body=LISTING.page(found, query.limit))
 
 
 @route(

@@ -31,27 +31,43 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     cursor: Cursor | None = None
 
 
-def write_text_cursor(last: str) -> str:
-    """A cursor for reading on after *last*."""
-    return base64.urlsafe_b64encode(last.encode()).decode().rstrip("=")
+class Listing(msgspec.Struct, frozen=True):
+    """
+    A list, for its cursors: what its items are ordered by, after the *name* of the list and a colon.
 
+    Cursors stay valid, so a name stays too.
+    """
 
-def read_text_cursor(cursor: str | None) -> str:
-    """What to read on after; "" at the beginning. InvalidFields for a cursor the hub never gave out."""
-    if cursor is None:
-        return ""
-    try:
-        last = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        last = "\0"
-    if not last or "\0" in last:
-        raise InvalidFields([FieldError("Cursor", "is not a cursor of this list")])
-    return last
+    name: str
+    ordered_by: str
 
+    def after(self, cursor: str | None) -> str:
+        """
+        What to read on after; "" at the beginning.
 
-def page_of(items: list[T], limit: int, last_of: str | None) -> Page[T]:
-    """A page of *items*, asked for with `limit + 1`; *last_of* names the attribute the list is ordered by."""
-    more = len(items) > limit
-    items = items[:limit]
-    cursor = write_text_cursor(str(getattr(items[-1], last_of or ""))) if more else None
-    return Page(items, cursor)
+        Raises:
+            InvalidFields: The hub never gave out this cursor, or gave it out for another list.
+        """
+        if cursor is None:
+            return ""
+        try:
+            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        except (binascii.Error, ValueError):
+            text = ""
+        name, _, last = text.partition(":")
+        if name != self.name or not last or "\0" in last:
+            raise self.foreign()
+        return last
+
+    def page(self, found: list[T], limit: int) -> Page[T]:
+        """A page of what was *found* when `limit + 1` items were looked for."""
+        items = found[:limit]
+        return Page(items, self._cursor(items[-1]) if len(found) > limit else None)
+
+    def _cursor(self, item: object) -> str:
+        text = f"{self.name}:{getattr(item, self.ordered_by)}"
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def foreign(self) -> InvalidFields:
+        """The error for a cursor that is none of this list."""
+        return InvalidFields([FieldError("Cursor", "is not a cursor of this list")])

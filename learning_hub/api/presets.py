@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
+from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.model.json_values import write_json
 from learning_hub.model.subscription import Preset
 from learning_hub.presets import PRESETS
 
+LISTING = Listing("presets", ordered_by="preset_id")
 EXAMPLE = write_json(next(iter(PRESETS.values())))
 
 
@@ -34,9 +35,9 @@ EXAMPLE = write_json(next(iter(PRESETS.values())))
 )
 async def list_presets(call: Call) -> Reply:
     query = call.query(PageQuery)
-    after = read_text_cursor(query.cursor)
+    after = LISTING.after(query.cursor)
     found = [preset for preset_id, preset in sorted(PRESETS.items()) if preset_id > after]
-    return Reply(body=page_of(found[: query.limit + 1], query.limit, "preset_id"))
+    return Reply(body=LISTING.page(found[: query.limit + 1], query.limit))
 
 
 ROUTES = (list_presets,)

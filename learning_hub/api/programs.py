@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
+from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.paths import id_faults, id_in_path
 from learning_hub.api.subscriptions import archive_all
@@ -13,6 +13,7 @@ from learning_hub.model.ids import is_id
 from learning_hub.model.program import Program, ProgramBody
 from learning_hub.store import audit, programs
 
+LISTING = Listing("programs", ordered_by="program_id")
 EXAMPLE = {
     "ProgramId": "NURSES",
     "Name": "Nurses' continuing education",
@@ -76,8 +77,8 @@ async def put_program(call: Call) -> Reply:
 async def list_programs(call: Call) -> Reply:
     query = call.query(PageQuery)
     within = None if call.caller.has_every_program else list(call.caller.programs)
-    found = await programs.page(call.hub.database, within, read_text_cursor(query.cursor), query.limit + 1)
-    return Reply(body=page_of(found, query.limit, "program_id"))
+    found = await programs.page(call.hub.database, within, LISTING.after(query.cursor), query.limit + 1)
+    return Reply(body=LISTING.page(found, query.limit))
 
 
 @route(

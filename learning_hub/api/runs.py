@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
+from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.programs import need_program
 from learning_hub.api.subscriptions import need_subscription_in_use
@@ -19,6 +19,7 @@ from learning_hub.model.subscription import Subscription
 from learning_hub.process.request import ProcessBody, Scope, read_scope
 from learning_hub.store import runs, subscriptions
 
+LISTING = Listing("runs", ordered_by="run_id")
 EXAMPLE_COUNTS = {
     "Matched": 12, "Delivered": 8, "Unchanged": 2, "Waiting": 0, "Retrying": 0, "Parked": 1, "Skipped": 1,
     "Superseded": 0, "Discarded": 0,
@@ -124,8 +125,8 @@ async def run_subscription(call: Call) -> Reply:
 async def list_runs(call: Call) -> Reply:
     query = call.query(PageQuery)
     within = None if call.caller.has_every_program else list(call.caller.programs)
-    found = await runs.page(call.hub.database, within, read_text_cursor(query.cursor), query.limit + 1)
-    return Reply(body=page_of(found, query.limit, "run_id"))
+    found = await runs.page(call.hub.database, within, LISTING.after(query.cursor), query.limit + 1)
+    return Reply(body=LISTING.page(found, query.limit))
 
 
 @route(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from learning_hub.api.lists import Page, PageQuery, page_of, read_text_cursor
+from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.paths import id_faults, id_in_path
 from learning_hub.api.subscriptions import archive_all
@@ -18,6 +18,7 @@ from learning_hub.model.subscriber import ShownSubscriber, Subscriber, Subscribe
 from learning_hub.store import audit, participants, subscribers
 from learning_hub.store.vault import Vault
 
+LISTING = Listing("subscribers", ordered_by="subscriber_id")
 EXAMPLE_SETTINGS = {
     "BaseUrl": "https://members.example.org",
     "TimeZone": "America/New_York",
@@ -117,9 +118,9 @@ async def put_subscriber(call: Call) -> Reply:
 async def list_subscribers(call: Call) -> Reply:
     query = call.query(PageQuery)
     within = None if call.caller.has_every_program else list(call.caller.programs)
-    after = read_text_cursor(query.cursor)
+    after = LISTING.after(query.cursor)
     found = await subscribers.page(call.hub.database, within, after, query.limit + 1)
-    return Reply(body=page_of([shown(one, call.hub.vault) for one in found], query.limit, "subscriber_id"))
+    return Reply(body=LISTING.page([shown(one, call.hub.vault) for one in found], query.limit))
 
 
 @route(

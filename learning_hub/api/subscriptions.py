@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from learning_hub.api.lists import Cursor, Limit, Page, page_of, read_text_cursor
+from learning_hub.api.lists import Cursor, Limit, Listing, Page
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.paths import id_faults, id_in_path
 from learning_hub.connectors.registry import KINDS
@@ -23,6 +23,7 @@ from learning_hub.presets import PRESETS
 from learning_hub.store import audit, programs, subscribers, subscriptions
 from learning_hub.store.database import Connection
 
+LISTING = Listing("subscriptions", ordered_by="subscription_id")
 TRIES = 5
 
 EXAMPLE_BODY: dict[str, Any] = {
@@ -150,10 +151,10 @@ async def list_subscriptions(call: Call) -> Reply:
         None if call.caller.has_every_program else list(call.caller.programs),
         program_id=query.program_id,
         subscriber_id=query.subscriber_id,
-        after=read_text_cursor(query.cursor),
+        after=LISTING.after(query.cursor),
         limit=query.limit + 1,
     )
-    return Reply(body=page_of(found, query.limit, "subscription_id"))
+    return Reply(body=LISTING.page(found, query.limit))
 
 
 @route(
