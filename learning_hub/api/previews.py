@@ -14,7 +14,7 @@ from learning_hub.deliver.preview import Preview
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput
 from learning_hub.model.event import Event, NewEvent, read_event
 from learning_hub.model.fields import collect
-from learning_hub.model.ids import read_event_id
+from learning_hub.model.ids import EventKey, read_event_id
 from learning_hub.model.json_values import read_json
 from learning_hub.model.plan import templates_faults
 from learning_hub.model.subscription import ObjectText, Subscription
@@ -81,7 +81,7 @@ async def preview_subscription(call: Call) -> Reply:
         if has_event:
             event = await _unstored(call, subscription, bytes(raw_event or b""))
         elif event_id is not None:
-            event = await _stored(call, subscription, event_id)
+            _, event = await need_event_of(call, subscription, event_id)
     except InvalidFields as error:
         errors += error.errors
     if errors or event is None:
@@ -91,14 +91,20 @@ async def preview_subscription(call: Call) -> Reply:
     return Reply(body=await call.hub.previewer.preview(subscription, event))
 
 
-async def _stored(call: Call, subscription: Subscription, event_id: str) -> Event:
+async def need_event_of(call: Call, subscription: Subscription, event_id: str) -> tuple[EventKey, Event]:
+    """
+    The event that a body names for a subscription, and its key.
+
+    Raises:
+        InvalidFields: It is no EventId, or of no event of the subscription's Program.
+    """
     key = read_event_id(event_id)
     if key is None:
         raise InvalidFields([FieldError("EventId", "must be E:{ProgramId}-{UUID}")])
     event = await events.find_event(call.hub.database, key) if key.program_id == subscription.program_id else None
     if event is None:
         raise InvalidFields([FieldError("EventId", "is not an event of the subscription's Program")])
-    return event
+    return key, event
 
 
 async def _unstored(call: Call, subscription: Subscription, raw: bytes) -> Event:

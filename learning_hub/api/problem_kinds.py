@@ -53,11 +53,6 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "A template cannot be used; `errors` names the place.",
         "Mend the template at that place.",
     ),
-    "event_not_wanted": ProblemKind(
-        400,
-        "The event is none that this subscription gets.",
-        "Choose another event, or change the subscription.",
-    ),
     "not_authenticated": ProblemKind(
         401,
         "No key, or one that is unknown, expired or revoked.",
@@ -132,6 +127,36 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         409,
         "Only a delivery that is not sent can be discarded.",
         "Nothing.",
+    ),
+    "event_not_wanted": ProblemKind(
+        409,
+        "The event is none that this subscription gets.",
+        "Choose another event, or change the subscription.",
+    ),
+    "category_off": ProblemKind(
+        409,
+        "The event was not sent: the subscription ignores its category on purpose.",
+        "Give the category a template, or choose another event.",
+    ),
+    "no_template": ProblemKind(
+        409,
+        "The event was not sent: the subscription has no template for its category, and none for all others.",
+        "Give the category a template, or `_default`.",
+    ),
+    "withdrawn": ProblemKind(
+        409,
+        "The event was not sent: its publisher withdrew it.",
+        "Choose another event.",
+    ),
+    "superseded": ProblemKind(
+        409,
+        "The event was not sent: a newer one took its place.",
+        "Choose the newer one.",
+    ),
+    "not_sent": ProblemKind(
+        409,
+        "The event was not sent; `detail` says why.",
+        "Look at its delivery.",
     ),
     "too_large": ProblemKind(
         413,

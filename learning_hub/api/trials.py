@@ -10,15 +10,24 @@ from msgspec import Meta
 from learning_hub.api.deliveries import EXAMPLE as EXAMPLE_DELIVERY
 from learning_hub.api.deliveries import EXAMPLE_ATTEMPT
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.previews import need_event_of
 from learning_hub.api.subscriptions import need_subscription_in_use
 from learning_hub.model.delivery import Attempt, Delivery
-from learning_hub.model.errors import Conflict, FieldError, InvalidFields
+from learning_hub.model.errors import Conflict
 from learning_hub.model.event import Event, example_event_id
-from learning_hub.model.ids import EventKey, read_delivery_id, read_event_id
+from learning_hub.model.ids import EventKey, read_delivery_id
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.request import ProcessBody, Scope
 from learning_hub.store import deliveries
 from learning_hub.store.deliveries import DeliveryFilter
+
+# Codes of deliveries of which nothing was sent, which are told as they are; what else had no try is NOT_SENT.
+WHY_NOT_SENT = ("category_off", "no_template", "withdrawn", "superseded")
+NOT_SENT = "not_sent"
+
+
+def _not_wanted() -> Conflict:
+    return Conflict("The subscription does not take events of this system and type.", code="event_not_wanted")
 
 
 class TrialBody(msgspec.Struct, frozen=True, rename="pascal"):
@@ -64,8 +73,7 @@ class Trial(Attempt, frozen=True, kw_only=True, rename="pascal"):
 async def test_subscription(call: Call) -> Reply:
     subscription = await need_subscription_in_use(call)
     body = await call.body(TrialBody)
-    key = _event_key(body, subscription)
-    event = await call.hub.publisher.need_event(key, call.caller)
+    key, event = await need_event_of(call, subscription, body.event_id)
     _need_wanted(subscription, event)
     await _put_back(call, subscription, key)
     request = ProcessBody(subscription_id=subscription.subscription_id, event_ids=[body.event_id], replay=True)
@@ -77,18 +85,9 @@ async def test_subscription(call: Call) -> Reply:
     return Reply(body=await _trial(call, subscription, key))
 
 
-def _event_key(body: TrialBody, subscription: Subscription) -> EventKey:
-    key = read_event_id(body.event_id)
-    if key is None:
-        raise InvalidFields([FieldError("EventId", "is not an EventId")])
-    if key.program_id != subscription.program_id:
-        raise InvalidFields([FieldError("EventId", "is not of the subscription's Program")])
-    return key
-
-
 def _need_wanted(subscription: Subscription, event: Event) -> None:
     if not subscription.wants(event.publisher_system_id, event.event_type):
-        raise Conflict("The subscription does not take events of this system and type.", code="event_not_wanted")
+        raise _not_wanted()
 
 
 async def _put_back(call: Call, subscription: Subscription, key: EventKey) -> None:
@@ -104,8 +103,9 @@ async def _trial(call: Call, subscription: Subscription, key: EventKey) -> Trial
     delivery_key = read_delivery_id(newest.delivery_id)
     assert delivery_key is not None  # noqa: S101 - it came out of the store
     log, _ = await deliveries.attempts(call.hub.database, delivery_key)
-    if not log:
-        raise Conflict(newest.message or f"It is {newest.state}; nothing was sent.", code=newest.code or "not_sent")
+    if newest.code in WHY_NOT_SENT or not log:
+        code = newest.code if newest.code in WHY_NOT_SENT else NOT_SENT
+        raise Conflict(newest.message or f"It is {newest.state}; nothing was sent.", code=code)
     return Trial(**msgspec.structs.asdict(log[-1]), delivery=newest)
 
 

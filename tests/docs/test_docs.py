@@ -24,6 +24,7 @@ import rich_click as click
 
 from learning_hub.api.problem_kinds import PROBLEM_KINDS
 from learning_hub.api.problems import ROUTING
+from learning_hub.api.trials import NOT_SENT, WHY_NOT_SENT
 from learning_hub.cli.root import learning_hub
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.failure import CAUSES
@@ -245,11 +246,11 @@ def _logged_in(file: Path) -> Iterator[tuple[str, str]]:
 
 def _codes_of_problems() -> set[str]:
     """Every code that stands in the sources, but for those that only deliveries have."""
-    found = {code for code, _ in ROUTING.values()} | {"internal_error", LearningHubError.code}
+    found = {code for code, _ in ROUTING.values()} | {"internal_error", LearningHubError.code, NOT_SENT}
     for file in SOURCES:
         if "connectors" not in file.parts:
             found |= set(re.findall(r"\bcode ?= ?\"([a-z_]+)\"", file.read_text(encoding="utf-8")))
-    return found - (set(CAUSES) - {"template_error", "internal_error"})
+    return found - (set(CAUSES) - {"template_error", "internal_error"}) | set(WHY_NOT_SENT)
 
 
 def _first_cells(text: str) -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 from imis_hub import TEMPLATE, ImisHub
 from running import eventually
 
 from learning_hub.model.clock import now
+from learning_hub.model.event import example_event_id
 
 BROKEN = {"ActivityType": "{{ data.x }}"}
 COUNTS = ("Delivered", "Unchanged", "Waiting", "Retrying", "Parked", "Skipped", "Superseded", "Discarded")
@@ -283,6 +285,39 @@ async def test_a_test_tells_what_is_wrong(imis_hub: ImisHub) -> None:
         "/subscriptions/completions/test", json={"EventId": started.removeprefix("/events/")}
     )
     assert (refused.status_code, refused.json()["code"]) == (409, "event_not_wanted")
+
+
+async def test_a_test_tells_why_nothing_was_sent(imis_hub: ImisHub) -> None:
+    """A test of an event that is not sent is 409 with a code that /schema explains; an unknown event is 400."""
+    templates = {"Online": {"ActivityType": "CALL"}, "Off": None}
+    await imis_hub.set_up(Templates=templates, EventTypes=["AI_STARTED", "AI_COMP_SUCCESS"], State="stopped")
+    page = (await imis_hub.client.get("/schema")).text
+
+    async def test(event_id: str) -> httpx.Response:
+        return await imis_hub.client.post("/subscriptions/completions/test", json={"EventId": event_id})
+
+    async def published(source: str, **changes: Any) -> str:
+        return (await imis_hub.publish(PublisherEventId=source, **changes)).removeprefix("/events/")
+
+    withdrawn = await published("withdrawn")
+    assert (await imis_hub.client.delete(f"/events/{withdrawn}")).status_code == 204
+    older = await published("changed")
+    newer = await published("changed", EventStartUtc="2026-11-20T13:00:00Z")
+    assert (await test(newer)).status_code == 200
+    for event_id, code in {
+        await published("off", PublisherEventCategory={"value": "Off"}): "category_off",
+        await published("none", PublisherEventCategory={"value": "Other"}): "no_template",
+        withdrawn: "withdrawn",
+        older: "superseded",
+        await published("system", EventType="LPI_STARTED"): "event_not_wanted",
+    }.items():
+        answer = await test(event_id)
+        assert (answer.status_code, answer.json().get("code")) == (409, code), answer.text
+        assert f'id="{answer.json()["type"].removeprefix("/schema#")}"' in page, code
+    for unknown in ("nonsense", example_event_id(), example_event_id("NOBODY")):
+        preview = await imis_hub.client.post("/subscriptions/completions/preview", json={"EventId": unknown})
+        answer = await test(unknown)
+        assert (answer.status_code, answer.json()["errors"]) == (400, preview.json()["errors"])
 
 
 async def test_one_overtaken_while_it_waits_is_superseded(imis_hub: ImisHub) -> None:
