@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Any
 
 from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
-from learning_hub.model.access import EVERY_PROGRAM, check_grant, key_hash, new_key
+from learning_hub.model.access import EVERY_PROGRAM, SCOPES, check_grant, key_hash, new_key
 from learning_hub.model.clock import now
 from learning_hub.model.errors import FieldError, InvalidFields, NotFound
+from learning_hub.model.fields import collect
 from learning_hub.model.ids import new_id
-from learning_hub.model.key import Key, KeyBody, NewKey
+from learning_hub.model.key import Key, KeyBody, NewKey, scope_faults
 from learning_hub.store import audit, keys, programs
 
 LISTING = Listing("keys", ordered_by="key_id")
@@ -54,9 +55,10 @@ EXAMPLE_NEW = {
     )
 )
 async def make_key(call: Call) -> Reply:
-    body = await call.body(KeyBody)
-    body = msgspec.structs.replace(body, programs=list(dict.fromkeys(body.programs)))
-    await _check(call, body)
+    values, errors = collect(await call.fields(), KeyBody)
+    if errors := errors + await _faults(call, values):
+        raise InvalidFields(errors)
+    body = KeyBody(**values | {"programs": list(dict.fromkeys(values["programs"]))})
     key_id = new_id()
     key = new_key(key_id)
     async with call.hub.database.transaction() as connection:
@@ -144,24 +146,26 @@ async def revoke_key(call: Call) -> Reply:
     return Reply(status=204)
 
 
-async def _check(call: Call, body: KeyBody) -> None:
-    errors: list[FieldError] = []
-    try:
-        check_grant(body.programs, body.scopes)
-    except InvalidFields as error:
-        errors += error.errors
-    if body.programs != [EVERY_PROGRAM]:
-        there = await programs.page(call.hub.database, body.programs, "", len(body.programs))
-        known = {program.program_id for program in there} | {EVERY_PROGRAM}
-        errors += [
-            FieldError(f"Programs[{index}]", "is not a known Program")
-            for index, program_id in enumerate(body.programs)
-            if program_id not in known
-        ]
-    if body.expires_utc and body.expires_utc <= now():
+async def _faults(call: Call, values: dict[str, Any]) -> list[FieldError]:
+    """What is wrong with those fields of a KeyBody that have the right form."""
+    programs_sent, scopes = values.get("programs", []), values.get("scopes", [])
+    errors = scope_faults(scopes)
+    if programs_sent and scopes:
+        try:
+            check_grant(list(dict.fromkeys(programs_sent)), [scope for scope in SCOPES if scope in scopes])
+        except InvalidFields as error:
+            errors += error.errors
+    there = await programs.page(call.hub.database, programs_sent, "", len(programs_sent)) if programs_sent else []
+    known = {program.program_id for program in there} | {EVERY_PROGRAM}
+    errors += [
+        FieldError(f"Programs[{index}]", "is not a known Program")
+        for index, program_id in enumerate(programs_sent)
+        if program_id not in known
+    ]
+    expires_utc = values.get("expires_utc")
+    if expires_utc and expires_utc <= now():
         errors.append(FieldError("ExpiresUtc", "must be in the future"))
-    if errors:
-        raise InvalidFields(errors)
+    return errors
 
 
 def _key_id(call: Call) -> str:

@@ -8,13 +8,18 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from learning_hub.model.access import Scope
+from learning_hub.model.access import SCOPES, Scope
+from learning_hub.model.errors import FieldError
 
 ProgramList = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=25)]],
     Meta(min_length=1, max_length=1000, description='Programs the key is for, or ["*"] for all of them.'),
 ]
-ScopeList = Annotated[list[Scope], Meta(min_length=1, max_length=5, description="What the key may do.")]
+# As texts: an error of a list of choices would name neither all that are wrong nor those there are.
+ScopeList = Annotated[
+    list[Annotated[str, Meta(extra_json_schema={"enum": SCOPES})]],
+    Meta(min_length=1, max_length=5, description="What the key may do."),
+]
 
 
 class KeyBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -49,3 +54,12 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     scopes: list[Scope]
     created_utc: datetime
     expires_utc: datetime | None
+
+
+def scope_faults(scopes: list[str]) -> list[FieldError]:
+    """What is wrong with the scopes of a KeyBody, each named by its place, with those there are."""
+    return [
+        FieldError(f"Scopes[{index}]", f"must be one of {', '.join(SCOPES)}")
+        for index, scope in enumerate(scopes)
+        if scope not in SCOPES
+    ]
