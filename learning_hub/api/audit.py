@@ -57,7 +57,6 @@ class AuditQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
                 example={"Items": [EXAMPLE], "NextCursor": None},
             ),
         ),
-        errors=(304, 400),
     )
 )
 async def list_audit(call: Call) -> Reply:

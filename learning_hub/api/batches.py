@@ -11,10 +11,11 @@ from msgspec import UNSET, Meta, UnsetType
 from learning_hub.api.events import EXAMPLE_BODY
 from learning_hub.api.operations import JSON, JSON_LINES, Answer, Call, Operation, Reply, route
 from learning_hub.api.problems import Problem, answer_for
-from learning_hub.model.errors import LearningHubError, TooLarge, Unavailable
+from learning_hub.model.errors import InvalidInput, LearningHubError, TooLarge, Unavailable
 from learning_hub.model.event import NewEvent, example_event_id, read_event
 from learning_hub.model.fields import read_list, read_object
 
+ANOTHER_BODY = EXAMPLE_BODY | {"PublisherEventId": "AI:1235", "PublisherParticipantId": "kim.lund@example.org"}
 MAX_EVENTS = 10_000
 MAX_BYTES = 16 * 1024 * 1024
 # So many go to the writer together: one batch must not fill its backlog, and others get their turn in between.
@@ -53,7 +54,7 @@ class BatchResults(msgspec.Struct, frozen=True, rename="pascal"):
         tag="Publishing",
         scopes=("publish",),
         body=list[NewEvent],
-        body_example=[EXAMPLE_BODY],
+        body_example=[EXAMPLE_BODY, ANOTHER_BODY],
         takes_lines=True,
         answers=(
             Answer(
@@ -72,7 +73,10 @@ class BatchResults(msgspec.Struct, frozen=True, rename="pascal"):
                 },
             ),
         ),
-        errors=(400, 413, 415),
+        errors=(
+            InvalidInput("The body must be a JSON array.", code="malformed_json"),
+            TooLarge(f"The batch has {MAX_EVENTS + 1} events; the limit is {MAX_EVENTS}."),
+        ),
     )
 )
 async def publish_events(call: Call) -> Reply:

@@ -8,10 +8,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from learning_hub.api.events import EXAMPLE_EVENT
+from learning_hub.api.events import EXAMPLE_EVENT, NO_SUCH_EVENT
 from learning_hub.api.lists import Cursor, Limit, Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.paths import ID_FORMS
 from learning_hub.api.programs import need_program
+from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.api.subscribers import visible_subscriber
 from learning_hub.model.delivery import Delivery, DeliveryDetail, State
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
@@ -26,7 +28,7 @@ LISTING_OF_EVENT = Listing("deliveries of an event", ordered_by="delivery_id")
 REQUEUED_AT_ONCE = 1000
 
 EXAMPLE: dict[str, Any] = {
-    "DeliveryId": "NURSES-0192d4a8-7b02-7c11-8d6f-5a1b2c3d4e5f",
+    "DeliveryId": ID_FORMS["DeliveryId"].example,
     "EventId": example_event_id(),
     "SubscriptionId": "nurses-activities",
     "SubscriberId": "imis",
@@ -75,6 +77,8 @@ EXAMPLE_DISCARDED = EXAMPLE | {
     "Message": "Entered at the subscriber by hand.",
     "Advice": CAUSES["discarded"].advice,
 }
+
+NO_SUCH_DELIVERY = NotFound(f"There is no delivery {ID_FORMS['DeliveryId'].example}.")
 
 Id = Annotated[str, Meta(min_length=1, max_length=25)]
 
@@ -129,7 +133,7 @@ class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
                 example={"Items": [EXAMPLE], "NextCursor": None},
             ),
         ),
-        errors=(304, 400),
+        errors=(NOT_FOR_PROGRAM,),
     )
 )
 async def list_deliveries(call: Call) -> Reply:
@@ -147,7 +151,7 @@ async def list_deliveries(call: Call) -> Reply:
         tag="Delivering",
         scopes=("process", "staff"),
         answers=(Answer(status=200, meaning="The delivery.", body=DeliveryDetail, example=EXAMPLE_DETAIL),),
-        errors=(304, 400, 404),
+        errors=(NOT_FOR_PROGRAM, NO_SUCH_DELIVERY),
     )
 )
 async def get_delivery(call: Call) -> Reply:
@@ -167,7 +171,7 @@ async def get_delivery(call: Call) -> Reply:
         scopes=("process", "staff"),
         query=FilterQuery,
         answers=(Answer(status=200, meaning="They are back in the queue.", body=Requeued, example={"Requeued": 212}),),
-        errors=(400,),
+        errors=(NOT_FOR_PROGRAM,),
     )
 )
 async def requeue_deliveries(call: Call) -> Reply:
@@ -200,7 +204,14 @@ async def requeue_deliveries(call: Call) -> Reply:
         tag="Delivering",
         scopes=("process", "staff"),
         answers=(Answer(status=200, meaning="The delivery as it is now.", body=Delivery, example=EXAMPLE_WAITING),),
-        errors=(400, 404, 409),
+        errors=(
+            NOT_FOR_PROGRAM,
+            NO_SUCH_DELIVERY,
+            Conflict(
+                "It is delivered: only what is parked, retrying, or skipped for want of a template can be put back.",
+                code="cannot_requeue",
+            ),
+        ),
     )
 )
 async def requeue_delivery(call: Call) -> Reply:
@@ -232,7 +243,11 @@ async def requeue_delivery(call: Call) -> Reply:
         body=DiscardBody,
         body_example={"Reason": "Entered at the subscriber by hand."},
         answers=(Answer(status=200, meaning="The delivery as it is now.", body=Delivery, example=EXAMPLE_DISCARDED),),
-        errors=(400, 404, 409, 413, 415),
+        errors=(
+            NOT_FOR_PROGRAM,
+            NO_SUCH_DELIVERY,
+            Conflict("It is delivered and cannot be discarded.", code="cannot_discard"),
+        ),
     )
 )
 async def discard_delivery(call: Call) -> Reply:
@@ -266,7 +281,7 @@ async def discard_delivery(call: Call) -> Reply:
                 example={"Items": [EXAMPLE], "NextCursor": None},
             ),
         ),
-        errors=(304, 400, 404),
+        errors=(NOT_FOR_PROGRAM, NO_SUCH_EVENT),
     )
 )
 async def list_deliveries_of_event(call: Call) -> Reply:

@@ -10,10 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from learning_hub.api.lists import Limit
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Call, Header, Operation, Reply, route
 from learning_hub.api.problems import Problem, answer_for
+from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.model import feed
-from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound, NotJson
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotFound, NotJson
 from learning_hub.model.event import Event, EventType, NewEvent, example_event_id, program_named, read_event
 from learning_hub.model.ids import EventKey, read_bucket, read_event_id
 from learning_hub.publish.writer import Published
@@ -48,6 +49,11 @@ EXAMPLE_EVENT: dict[str, Any] = {
 }
 LOCATION = {"Location": "/events/{EventId} of the event."}
 IDEMPOTENCY_KEY = "Idempotency-Key"
+NO_SUCH_EVENT = NotFound(f"There is no event {example_event_id()}.")
+ANOTHER_SOURCE = Conflict(
+    "PublisherProgramId, PublisherSystemId, PublisherEventId and EventType must be those of the event in the address.",
+    code="source_key_differs",
+)
 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -130,7 +136,11 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         tag="Publishing",
         scopes=("publish",),
         query=PublishQuery,
-        headers={IDEMPOTENCY_KEY: "Up to 200 characters: the same key again is answered as the first time."},
+        headers={
+            IDEMPOTENCY_KEY: Header(
+                meaning="The same key again is answered as the first time.", min_length=1, max_length=200
+            )
+        },
         body=NewEvent,
         body_example=EXAMPLE_BODY,
         answers=(
@@ -143,7 +153,10 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
                 example={"Valid": True, "Problem": None, "WouldBe": "new", "Subscriptions": []},
             ),
         ),
-        errors=(400, 409, 413, 415),
+        errors=(
+            NOT_FOR_PROGRAM,
+            Conflict("This Idempotency-Key was used with other content.", code="idempotency_key_reused"),
+        ),
     )
 )
 async def publish_event(call: Call) -> Reply:
@@ -163,7 +176,7 @@ async def publish_event(call: Call) -> Reply:
         tag="Reading",
         scopes=("read",),
         answers=(Answer(status=200, meaning="The event.", body=Event, example=EXAMPLE_EVENT),),
-        errors=(304, 400, 404),
+        errors=(NOT_FOR_PROGRAM, NO_SUCH_EVENT),
     )
 )
 async def get_event(call: Call) -> Reply:
@@ -187,7 +200,7 @@ async def get_event(call: Call) -> Reply:
                 headers=LOCATION,
             ),
         ),
-        errors=(400, 404, 409, 413, 415),
+        errors=(NOT_FOR_PROGRAM, NO_SUCH_EVENT, ANOTHER_SOURCE),
     )
 )
 async def replace_event(call: Call) -> Reply:
@@ -211,7 +224,11 @@ async def replace_event(call: Call) -> Reply:
         tag="Publishing",
         scopes=("publish",),
         answers=(Answer(status=204, meaning="It is withdrawn, now or before."),),
-        errors=(400, 404, 409),
+        errors=(
+            NOT_FOR_PROGRAM,
+            NO_SUCH_EVENT,
+            Conflict(f"{example_event_id()} is not the latest revision of its source.", code="not_latest_revision"),
+        ),
     )
 )
 async def withdraw_event(call: Call) -> Reply:
@@ -243,7 +260,7 @@ async def withdraw_event(call: Call) -> Reply:
                 },
             ),
         ),
-        errors=(304, 400),
+        errors=(NOT_FOR_PROGRAM,),
     )
 )
 async def list_events(call: Call) -> Reply:

@@ -10,6 +10,15 @@ from learning_hub.metrics import DELIVERIES_OPEN
 from learning_hub.model.errors import Unavailable
 from learning_hub.store import deliveries
 
+EXAMPLE_METRICS = """\
+# HELP learning_hub_deliveries_open Deliveries that are not settled, over all processes.
+# TYPE learning_hub_deliveries_open gauge
+learning_hub_deliveries_open{state="waiting"} 0.0
+learning_hub_deliveries_open{state="sending"} 0.0
+learning_hub_deliveries_open{state="retrying"} 0.0
+learning_hub_deliveries_open{state="parked"} 0.0
+"""
+
 
 class Health(msgspec.Struct, frozen=True, rename="pascal"):
     """Whether the hub can do its work; *findings* say what is in the way."""
@@ -42,7 +51,7 @@ async def get_liveness(_call: Call) -> Reply:
         tag="Operating",
         is_public=True,
         answers=(Answer(status=200, meaning="It can.", body=Health, example={"Status": "ready", "Findings": []}),),
-        errors=(503,),
+        errors=(Unavailable("The database is away.", retry_after_seconds=2),),
     )
 )
 async def get_readiness(call: Call) -> Reply:
@@ -60,7 +69,15 @@ async def get_readiness(call: Call) -> Reply:
         summary="Metrics in the text format of Prometheus",
         tag="Operating",
         scopes=("process",),
-        answers=(Answer(status=200, meaning="Metrics of this process, as text."),),
+        answers=(
+            Answer(
+                status=200,
+                meaning="Metrics of this process, as text.",
+                body=str,
+                media_type="text/plain",
+                example=EXAMPLE_METRICS,
+            ),
+        ),
     )
 )
 async def get_metrics(call: Call) -> Reply:

@@ -6,6 +6,7 @@ from typing import Any
 
 from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.paths import ID_FORMS
 from learning_hub.model.access import EVERY_PROGRAM, SCOPES, check_grant, key_hash, new_key
 from learning_hub.model.clock import now
 from learning_hub.model.errors import FieldError, InvalidFields, NotFound
@@ -16,15 +17,16 @@ from learning_hub.store import audit, keys, programs
 
 LISTING = Listing("keys", ordered_by="key_id")
 EXAMPLE_BODY = {"Name": "TopClass publishes", "Programs": ["NURSES"], "Scopes": ["publish", "read"], "ExpiresUtc": None}
+NO_SUCH_KEY = NotFound("There is no such key.")
 EXAMPLE = {
-    "KeyId": "01KAN3S8E0QW5V8GJ1T2Z9RX4M",
+    "KeyId": ID_FORMS["KeyId"].example,
     **EXAMPLE_BODY,
     "CreatedUtc": "2026-11-22T08:00:00Z",
     "RevokedUtc": None,
     "LastUsedUtc": None,
 }
 EXAMPLE_NEW = {
-    "KeyId": "01KAN3S8E0QW5V8GJ1T2Z9RX4M",
+    "KeyId": ID_FORMS["KeyId"].example,
     "Key": "lh_01KAN3S8E0QW5V8GJ1T2Z9RX4M_(43 letters and digits)_(checksum)",
     **EXAMPLE_BODY,
     "CreatedUtc": "2026-11-22T08:00:00Z",
@@ -51,7 +53,6 @@ EXAMPLE_NEW = {
                 example=EXAMPLE_NEW,
             ),
         ),
-        errors=(400, 413, 415),
     )
 )
 async def make_key(call: Call) -> Reply:
@@ -93,7 +94,6 @@ async def make_key(call: Call) -> Reply:
                 example={"Items": [EXAMPLE], "NextCursor": None},
             ),
         ),
-        errors=(304, 400),
     )
 )
 async def list_keys(call: Call) -> Reply:
@@ -111,7 +111,7 @@ async def list_keys(call: Call) -> Reply:
         tag="Setting up",
         scopes=("admin",),
         answers=(Answer(status=200, meaning="The key.", body=Key, example=EXAMPLE),),
-        errors=(304, 404),
+        errors=(NO_SUCH_KEY,),
     )
 )
 async def get_key(call: Call) -> Reply:
@@ -130,7 +130,7 @@ async def get_key(call: Call) -> Reply:
         tag="Setting up",
         scopes=("admin",),
         answers=(Answer(status=204, meaning="It is revoked, now or before."),),
-        errors=(404,),
+        errors=(NO_SUCH_KEY,),
     )
 )
 async def revoke_key(call: Call) -> Reply:

@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 import learning_hub
 from learning_hub.api.operations import JSON, JSON_LINES, Answer, Operation
-from learning_hub.api.problems import MEDIA_TYPE, Problem, problem
-from learning_hub.model.errors import FieldError
+from learning_hub.api.paths import ID_FORMS, IdForm, ids_in
+from learning_hub.api.problem_kinds import PROBLEM_KINDS
+from learning_hub.api.problems import MEDIA_TYPE, Problem
+from learning_hub.api.problems import Answer as Refusal
+from learning_hub.api.refusals import refusals
+from learning_hub.model.json_values import write_json
 
+# Of 403 and 409 the codes say more.
 MEANING = {
     304: "What the ETag in If-None-Match names is still what there is.",
     400: "What was sent is wrong; `errors` lists every bad field.",
     401: "No key, or one that is unknown, expired or revoked.",
-    403: "The key may not do this, or not for this Program.",
     404: "There is no such thing.",
     405: "The method is not for this address.",
-    409: "It does not fit what is there.",
     413: "More was sent than is taken.",
     415: "The body is not JSON.",
     429: "Too many requests with this key.",
     503: "The database is away, or too much is waiting.",
 }
-EXAMPLE_CODE = {
-    400: "invalid_fields",
-    401: "not_authenticated",
-    403: "program_not_allowed",
-    404: "not_found",
-    409: "conflict",
-    413: "too_large",
-    415: "not_json",
-    429: "too_many_requests",
-    503: "unavailable",
+HEADERS: dict[str, dict[str, Any]] = {
+    "Accept-Encoding": {"description": "How a body may be encoded."},
+    "Allow": {"description": "The methods that are for this address."},
+    "ETag": {"description": "Names this content, for If-None-Match."},
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "How to send a key."},
+    "X-Request-Id": {"description": "Also in the hub's log."},
 }
-RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
-REQUEST_ID = {"X-Request-Id": {"description": "Also in the hub's log.", "schema": {"type": "string"}}}
 REFERENCE = "#/components/schemas/{name}"
 
 
@@ -48,6 +44,7 @@ def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
     listed = [operation for operation in operations if operation.is_listed]
     schemas, components = msgspec.json.schema_components(list(_structs(listed)), ref_template=REFERENCE)
     by_struct = dict(zip(_structs(listed), map(_tidy, schemas), strict=True))
+    closed = _closed(listed)
     paths: dict[str, dict[str, Any]] = {}
     for operation in listed:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, by_struct)
@@ -67,7 +64,7 @@ def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in listed)],
         "paths": paths,
         "components": {
-            "schemas": {name: _tidy(schema) for name, schema in sorted(components.items())},
+            "schemas": {name: _tidy(schema) | closed.get(name, {}) for name, schema in sorted(components.items())},
             "securitySchemes": {
                 "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
                 "Bearer": {"type": "http", "scheme": "bearer"},
@@ -118,15 +115,28 @@ def _operation(operation: Operation, by_struct: dict[Any, dict[str, Any]]) -> di
             "content": {JSON: content},
         }
         if operation.takes_lines:
-            lines = {"type": "string", "description": "One item of the list a line."}
-            described["requestBody"]["content"][JSON_LINES] = {"schema": lines}
+            described["requestBody"]["content"][JSON_LINES] = {
+                "schema": {"type": "string", "description": "One item of the list a line."},
+                "example": "".join(f"{write_json(item).decode()}\n" for item in operation.body_example),
+            }
     described["responses"] = _responses(operation, by_struct)
     return described
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
-    names = re.findall(r"{(\w+)}", operation.path)
-    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": _schema_of(form), "example": form.example}
+        for name, form in ((name, ID_FORMS[name]) for name in ids_in(operation.path))
+    ]
+
+
+def _schema_of(form: IdForm) -> dict[str, Any]:
+    return {
+        "type": "string",
+        "pattern": form.pattern,
+        "minLength": form.min_length,
+        "maxLength": form.max_length,
+    }
 
 
 def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -161,23 +171,25 @@ def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
             "name": name,
             "in": "header",
             "required": False,
-            "description": meaning,
-            "schema": {"type": "string"},
+            "description": header.meaning,
+            "schema": {"type": "string", "minLength": header.min_length, "maxLength": header.max_length},
         }
-        for name, meaning in operation.headers.items()
+        for name, header in operation.headers.items()
     ]
 
 
 def _responses(operation: Operation, by_struct: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    described = {str(answer.status): _answer(answer, by_struct) for answer in operation.answers}
-    always: tuple[int, ...] = () if operation.is_public else (400, 401, 403, 405, 429, 503)
-    for status in sorted({*operation.errors, *always}):
-        described.setdefault(str(status), _problem(status, operation.path))
+    described = {str(answer.status): _answer(operation, answer, by_struct) for answer in operation.answers}
+    if operation.method == "GET":
+        described["304"] = {"description": MEANING[304], "headers": _headers("ETag")}
+    for status, answers in refusals(operation).items():
+        described[str(status)] = _refusal(status, answers)
     return dict(sorted(described.items()))
 
 
-def _answer(answer: Answer, by_struct: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    headers = REQUEST_ID | {
+def _answer(operation: Operation, answer: Answer, by_struct: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    headers = _headers("ETag") if operation.method == "GET" else _headers()
+    headers |= {
         name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in answer.headers.items()
     }
     described: dict[str, Any] = {"description": answer.meaning, "headers": headers}
@@ -185,27 +197,35 @@ def _answer(answer: Answer, by_struct: dict[Any, dict[str, Any]]) -> dict[str, A
         content: dict[str, Any] = {"schema": by_struct[answer.body]}
         if answer.example is not None:
             content["example"] = answer.example
-        described["content"] = {JSON: content}
+        described["content"] = {answer.media_type: content}
     return described
 
 
-def _problem(status: int, path: str) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": MEANING[status], "headers": dict(REQUEST_ID)}
-    if status == 304:
-        return described
-    if status in (429, 503):
-        described["headers"] |= RETRY_AFTER
-    field_errors: Any = [FieldError("PublisherEventId", "is required")] if status == 400 else msgspec.UNSET
-    example = problem(
-        status, EXAMPLE_CODE.get(status, HTTPStatus(status).name.lower()), MEANING[status], path, field_errors
-    )
-    described["content"] = {
-        MEDIA_TYPE: {
-            "schema": {"$ref": REFERENCE.format(name="Problem")},
-            "example": msgspec.to_builtins(example),
-        }
+def _refusal(status: int, answers: list[Refusal]) -> dict[str, Any]:
+    """What an operation answers with one status: one example, or one for each code."""
+    by_code = {answer.problem.code: answer.problem for answer in answers}
+    content: dict[str, Any] = {"schema": {"$ref": REFERENCE.format(name="Problem")}}
+    if len(by_code) == 1:
+        content["example"] = answers[0].problem
+    else:
+        content["examples"] = {code: {"value": problem} for code, problem in by_code.items()}
+    names = [name for answer in answers for name in answer.headers] + (["Allow"] if status == 405 else [])
+    return {
+        "description": MEANING.get(status) or " ".join(PROBLEM_KINDS[code].meaning for code in by_code),
+        "headers": _headers(*names),
+        "content": {MEDIA_TYPE: content},
     }
-    return described
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"schema": {"type": "string"}} | HEADERS[name] for name in ("X-Request-Id", *dict.fromkeys(names))}
+
+
+def _closed(operations: Iterable[Operation]) -> dict[str, Any]:
+    """The objects within bodies of requests, by name: unknown fields of them are refused."""
+    bodies = [operation.body for operation in operations if operation.body is not None]
+    _, components = msgspec.json.schema_components(bodies, ref_template=REFERENCE)
+    return {name: {"additionalProperties": False} for name, schema in components.items() if "properties" in schema}
 
 
 def _tidy(schema: Any) -> Any:

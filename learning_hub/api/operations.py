@@ -28,6 +28,7 @@ from learning_hub.model.errors import (
     FieldError,
     InvalidFields,
     InvalidInput,
+    LearningHubError,
     NotJson,
     TooLarge,
 )
@@ -43,21 +44,30 @@ JSON_LINES = "application/x-ndjson"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer an operation can give: what it means, the Struct of its body, its headers by name."""
+    """One answer an operation can give: what it means, the type of its body, its headers by name."""
 
     status: int
     meaning: str
     body: Any = None
+    media_type: str = JSON
     headers: Mapping[str, str] = {}
     example: Any = None
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """A header that a request may have: what it is for, and how many characters it takes."""
+
+    meaning: str
+    min_length: int
+    max_length: int
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """
     What is declared of an operation.
 
-    *errors* are the statuses it can give beyond those all can. With *takes_lines* the body, a list, may come as JSON
-    Lines as well.
+    *errors* are the problems it can answer beyond those all can (api/refusals.py), or in place of the usual example of
+    their status. With *takes_lines* the body, a list, may come as JSON Lines as well.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -68,12 +78,12 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     answers: tuple[Answer, ...]
     scopes: tuple[Scope, ...] = ()
     query: type[msgspec.Struct] | None = None
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, Header] = {}
     body: Any = None
     body_example: Any = None
     body_optional: bool = False
     takes_lines: bool = False
-    errors: tuple[int, ...] = ()
+    errors: tuple[LearningHubError, ...] = ()
     description: str = ""
     is_public: bool = False
     is_listed: bool = True
@@ -178,7 +188,7 @@ class Call:
         if kind.startswith("application/") and kind.endswith("+json"):
             kind = JSON
         if kind not in taken:
-            raise NotJson(f"The body must be JSON ({' or '.join(taken)}), not {declared[:100]}.")
+            raise not_json(declared, taken)
         if str(charset).lower().replace("-", "") not in ("utf8", "usascii"):
             raise NotJson("JSON is UTF-8.")
         return kind
@@ -197,7 +207,7 @@ class Call:
             raise EncodingNotTaken(encoding)
         declared = self._request.headers.get("content-length", "")
         if declared.isascii() and declared.isdigit() and int(declared) > limit:
-            raise TooLarge(f"The body has {declared} bytes; the limit is {limit}.")
+            raise body_too_large(int(declared), limit)
         pieces: list[bytes] = []
         size = 0
         try:
@@ -235,6 +245,16 @@ def route(operation: Operation) -> Callable[[Handler], HTTPRouteHandler]:
         return _at(operation.path, operation.method, operation)(handle)
 
     return decorate
+
+
+def not_json(declared: str, taken: tuple[str, ...]) -> NotJson:
+    """The error for a body that is *declared* as none of those *taken*."""
+    return NotJson(f"The body must be JSON ({' or '.join(taken)}), not {declared[:100]}.")
+
+
+def body_too_large(size: int, limit: int) -> TooLarge:
+    """The error for a body of *size* bytes, which is over the *limit*."""
+    return TooLarge(f"The body has {size} bytes; the limit is {limit}.")
 
 
 def options_routes(operations: Iterable[Operation]) -> list[HTTPRouteHandler]:

@@ -1,12 +1,49 @@
-"""Ids in paths."""
+"""Ids in paths: what they look like, and how they are read."""
 
 from __future__ import annotations
 
+import re
+
+import msgspec
+
 from learning_hub.api.operations import Call
 from learning_hub.model.errors import FieldError, InvalidFields
-from learning_hub.model.ids import is_id
+from learning_hub.model.event import example_event_id
+from learning_hub.model.ids import DELIVERY_ID_PATTERN, EVENT_ID_PATTERN, NEW_ID_PATTERN, PROGRAM_ID_PATTERN, is_id
 
 ID_RULE = "must be 1 to 25 of A-Z a-z 0-9 _ . -, starting with a letter or digit"
+
+
+class IdForm(msgspec.Struct, frozen=True):
+    """What an id in a path looks like: its regular expression, its length in characters, and one for documentation."""
+
+    pattern: str
+    min_length: int
+    max_length: int
+    example: str
+
+
+ID_FORMS = {
+    "DeliveryId": IdForm(DELIVERY_ID_PATTERN, 38, 62, "NURSES-0192d4a8-7b02-7c11-8d6f-5a1b2c3d4e5f"),
+    "EventId": IdForm(EVENT_ID_PATTERN, 40, 64, example_event_id()),
+    "KeyId": IdForm(NEW_ID_PATTERN, 26, 26, "01KAN3S8E0QW5V8GJ1T2Z9RX4M"),
+    "ProgramId": IdForm(PROGRAM_ID_PATTERN, 1, 25, "NURSES"),
+    "RunId": IdForm(NEW_ID_PATTERN, 26, 26, "01KAP0Z5J3W8Q4T6V9B2N7M1XC"),
+    "SubscriberId": IdForm(PROGRAM_ID_PATTERN, 1, 25, "imis"),
+    "SubscriptionId": IdForm(PROGRAM_ID_PATTERN, 1, 25, "completions"),
+}
+
+
+def ids_in(path: str) -> list[str]:
+    """The names of the ids in the path of an operation."""
+    return re.findall(r"{(\w+)}", path)
+
+
+def example_path(path: str) -> str:
+    """The path of an operation with an example for each id."""
+    for name in ids_in(path):
+        path = path.replace(f"{{{name}}}", ID_FORMS[name].example)
+    return path
 
 
 def id_in_path(call: Call, name: str) -> str:

@@ -30,7 +30,6 @@ EXAMPLE = write_json(next(iter(PRESETS.values())))
                 example={"Items": [next(iter(PRESETS.values()))], "NextCursor": None},
             ),
         ),
-        errors=(304, 400),
     )
 )
 async def list_presets(call: Call) -> Reply:

@@ -9,7 +9,7 @@ from msgspec import Meta, Raw
 
 from learning_hub.api.events import EXAMPLE_BODY
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
-from learning_hub.api.subscriptions import need_subscription
+from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription
 from learning_hub.deliver.preview import Preview
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput
 from learning_hub.model.event import Event, NewEvent, read_event
@@ -62,7 +62,10 @@ class PreviewBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
                 },
             ),
         ),
-        errors=(400, 404, 413, 415),
+        errors=(
+            NO_SUCH_SUBSCRIPTION,
+            InvalidFields([FieldError("EventId", "or Event is needed, and only one of them")]),
+        ),
     )
 )
 async def preview_subscription(call: Call) -> Reply:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
-from learning_hub.api.paths import id_faults, id_in_path
+from learning_hub.api.paths import ID_FORMS, id_faults, id_in_path
+from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.api.subscriptions import archive_all
 from learning_hub.model.audit import Action
 from learning_hub.model.errors import FieldError, InvalidFields, NotFound
@@ -14,6 +15,7 @@ from learning_hub.model.program import Program, ProgramBody
 from learning_hub.store import audit, programs
 
 LISTING = Listing("programs", ordered_by="program_id")
+NO_SUCH_PROGRAM = NotFound(f"There is no Program {ID_FORMS['ProgramId'].example}.")
 EXAMPLE = {
     "ProgramId": "NURSES",
     "Name": "Nurses' continuing education",
@@ -36,7 +38,6 @@ EXAMPLE = {
             Answer(status=201, meaning="It was made.", body=Program, example=EXAMPLE),
             Answer(status=200, meaning="It was there, and has this name now.", body=Program, example=EXAMPLE),
         ),
-        errors=(400, 413, 415),
     )
 )
 async def put_program(call: Call) -> Reply:
@@ -71,7 +72,6 @@ async def put_program(call: Call) -> Reply:
                 example={"Items": [EXAMPLE], "NextCursor": None},
             ),
         ),
-        errors=(304, 400),
     )
 )
 async def list_programs(call: Call) -> Reply:
@@ -90,7 +90,7 @@ async def list_programs(call: Call) -> Reply:
         tag="Setting up",
         scopes=("publish", "read", "process", "staff", "admin"),
         answers=(Answer(status=200, meaning="The Program.", body=Program, example=EXAMPLE),),
-        errors=(304, 400, 404),
+        errors=(NOT_FOR_PROGRAM, NO_SUCH_PROGRAM),
     )
 )
 async def get_program(call: Call) -> Reply:
@@ -112,7 +112,7 @@ async def get_program(call: Call) -> Reply:
         tag="Setting up",
         scopes=("admin",),
         answers=(Answer(status=204, meaning="It is archived."),),
-        errors=(400, 404),
+        errors=(NO_SUCH_PROGRAM,),
     )
 )
 async def archive_program(call: Call) -> Reply:

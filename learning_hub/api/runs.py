@@ -10,8 +10,10 @@ from msgspec import Meta
 
 from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.paths import ID_FORMS
 from learning_hub.api.programs import need_program
-from learning_hub.api.subscriptions import need_subscription_in_use
+from learning_hub.api.refusals import NOT_FOR_PROGRAM
+from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription_in_use
 from learning_hub.deliver.rehearsal import Rehearsal
 from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, NotFound
 from learning_hub.model.run import Counts, Run, RunResult, Trigger
@@ -24,9 +26,9 @@ EXAMPLE_COUNTS = {
     "Matched": 12, "Delivered": 8, "Unchanged": 2, "Waiting": 0, "Retrying": 0, "Parked": 1, "Skipped": 1,
     "Superseded": 0, "Discarded": 0,
 }  # fmt: skip
-EXAMPLE_RESULT = EXAMPLE_COUNTS | {"RunId": "01KAP0Z5J3W8Q4T6V9B2N7M1XC"}
+EXAMPLE_RESULT = EXAMPLE_COUNTS | {"RunId": ID_FORMS["RunId"].example}
 EXAMPLE_RUN = {
-    "RunId": "01KAP0Z5J3W8Q4T6V9B2N7M1XC",
+    "RunId": ID_FORMS["RunId"].example,
     "ProgramId": "NURSES",
     "Trigger": "processEvents",
     "RequestedBy": "admin",
@@ -67,7 +69,7 @@ class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
             Answer(status=200, meaning="What became of them.", body=RunResult, example=EXAMPLE_RESULT),
             TAKEN,
         ),
-        errors=(400, 413, 415),
+        errors=(NOT_FOR_PROGRAM,),
     )
 )
 async def process_events(call: Call) -> Reply:
@@ -93,7 +95,7 @@ async def process_events(call: Call) -> Reply:
             Answer(status=200, meaning="What became of it.", body=RunResult, example=EXAMPLE_RESULT),
             TAKEN,
         ),
-        errors=(400, 404),
+        errors=(NO_SUCH_SUBSCRIPTION,),
     )
 )
 async def run_subscription(call: Call) -> Reply:
@@ -119,7 +121,6 @@ async def run_subscription(call: Call) -> Reply:
                 example={"Items": [EXAMPLE_RUN], "NextCursor": None},
             ),
         ),
-        errors=(304, 400),
     )
 )
 async def list_runs(call: Call) -> Reply:
@@ -138,7 +139,7 @@ async def list_runs(call: Call) -> Reply:
         tag="Delivering",
         scopes=("process", "staff"),
         answers=(Answer(status=200, meaning="The run.", body=Run, example=EXAMPLE_RUN),),
-        errors=(304, 400, 404),
+        errors=(NotFound("There is no such run."),),
     )
 )
 async def get_run(call: Call) -> Reply:

@@ -7,9 +7,17 @@ from typing import Any
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+import learning_hub
 from learning_hub.api.openapi import build_document
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.problem_kinds import PROBLEM_KINDS
+
+# So much of it stands for the whole.
+EXAMPLE_DOCUMENT = {
+    "openapi": "3.1.0",
+    "info": {"title": "Learning Hub", "version": learning_hub.__version__},
+    "paths": {},
+}
 
 pages = Environment(
     loader=PackageLoader("learning_hub.api", "pages"),
@@ -27,8 +35,7 @@ pages = Environment(
         summary="This document",
         tag="Operating",
         is_public=True,
-        answers=(Answer(status=200, meaning="The OpenAPI document.", body=dict[str, Any]),),
-        errors=(304,),
+        answers=(Answer(status=200, meaning="The OpenAPI document.", body=dict[str, Any], example=EXAMPLE_DOCUMENT),),
     )
 )
 async def get_openapi(call: Call) -> Reply:

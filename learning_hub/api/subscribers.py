@@ -6,7 +6,7 @@ from typing import Any
 
 from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
-from learning_hub.api.paths import id_faults, id_in_path
+from learning_hub.api.paths import ID_FORMS, id_faults, id_in_path
 from learning_hub.api.subscriptions import archive_all
 from learning_hub.connectors.base import CheckResult
 from learning_hub.connectors.registry import KINDS
@@ -16,7 +16,7 @@ from learning_hub.model.fields import collect
 from learning_hub.model.json_values import read_json, write_json
 from learning_hub.model.subscriber import ShownSubscriber, Subscriber, SubscriberBody
 from learning_hub.store import audit, participants, subscribers
-from learning_hub.store.vault import Vault
+from learning_hub.store.vault import KeysMissing, Vault
 
 LISTING = Listing("subscribers", ordered_by="subscriber_id")
 EXAMPLE_SETTINGS = {
@@ -41,6 +41,7 @@ EXAMPLE = {
     "ChangedUtc": "2026-11-22T08:00:00Z",
     "ArchivedUtc": None,
 }
+NO_SUCH_SUBSCRIBER = NotFound(f"There is no subscriber {ID_FORMS['SubscriberId'].example}.")
 EXAMPLE_CHECK = {"Works": True, "Findings": ["Signed in as learning-hub."]}
 
 
@@ -63,7 +64,10 @@ EXAMPLE_CHECK = {"Works": True, "Findings": ["Signed in as learning-hub."]}
             Answer(status=201, meaning="It was made.", body=ShownSubscriber, example=EXAMPLE),
             Answer(status=200, meaning="It was there, and is like this now.", body=ShownSubscriber, example=EXAMPLE),
         ),
-        errors=(400, 409, 413, 415),
+        errors=(
+            Conflict("imis is of the kind webhook, which cannot be changed.", code="connector_differs"),
+            KeysMissing("There is no Fernet key in secret.key."),
+        ),
     )
 )
 async def put_subscriber(call: Call) -> Reply:
@@ -112,7 +116,6 @@ async def put_subscriber(call: Call) -> Reply:
                 example={"Items": [EXAMPLE], "NextCursor": None},
             ),
         ),
-        errors=(304, 400),
     )
 )
 async def list_subscribers(call: Call) -> Reply:
@@ -132,7 +135,7 @@ async def list_subscribers(call: Call) -> Reply:
         tag="Setting up",
         scopes=("process", "staff", "admin"),
         answers=(Answer(status=200, meaning="The subscriber.", body=ShownSubscriber, example=EXAMPLE),),
-        errors=(304, 400, 404),
+        errors=(NO_SUCH_SUBSCRIBER,),
     )
 )
 async def get_subscriber(call: Call) -> Reply:
@@ -149,7 +152,7 @@ async def get_subscriber(call: Call) -> Reply:
         tag="Setting up",
         scopes=("admin",),
         answers=(Answer(status=204, meaning="It is archived, now or before."),),
-        errors=(400, 404),
+        errors=(NO_SUCH_SUBSCRIBER,),
     )
 )
 async def archive_subscriber(call: Call) -> Reply:
@@ -184,7 +187,7 @@ async def archive_subscriber(call: Call) -> Reply:
                 example=EXAMPLE_CHECK,
             ),
         ),
-        errors=(400, 404),
+        errors=(NO_SUCH_SUBSCRIBER,),
     )
 )
 async def check_subscriber(call: Call) -> Reply:

@@ -9,7 +9,8 @@ from msgspec import Meta
 
 from learning_hub.api.lists import Cursor, Limit, Listing, Page
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
-from learning_hub.api.paths import id_faults, id_in_path
+from learning_hub.api.paths import ID_FORMS, id_faults, id_in_path
+from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.preview import target_problems
 from learning_hub.model.access import Caller
@@ -49,7 +50,7 @@ EXAMPLE_BODY: dict[str, Any] = {
     "State": "started",
 }
 EXAMPLE: dict[str, Any] = {
-    "SubscriptionId": "completions",
+    "SubscriptionId": ID_FORMS["SubscriptionId"].example,
     **{name: value for name, value in EXAMPLE_BODY.items() if name not in ("StartFrom", "State")},
     "TimeZone": "UTC",
     "OnWithdraw": "keep",
@@ -60,6 +61,16 @@ EXAMPLE: dict[str, Any] = {
     "ChangedUtc": "2026-11-22T08:00:00Z",
     "ArchivedUtc": None,
 }
+
+
+NO_SUCH_SUBSCRIPTION = NotFound(f"There is no subscription {ID_FORMS['SubscriptionId'].example}.")
+NEEDED = ("Name", "SubscriberId", "ProgramId", "EventTypes", "Target", "Templates")
+LEFT_OUT = InvalidFields([FieldError(field, "is required") for field in NEEDED])
+FIXED = Conflict(
+    "ProgramId of a subscription cannot be changed: what it has sent belongs to them. Make another subscription.",
+    code="subscription_fixed",
+)
+CHANGED_MEANWHILE = Conflict("completions is being changed by others at the same moment.", code="changed_meanwhile")
 
 
 class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -96,7 +107,7 @@ class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
             ),
             Answer(status=200, meaning="It was there, and is like this now.", body=Subscription, example=EXAMPLE),
         ),
-        errors=(400, 409, 413, 415),
+        errors=(LEFT_OUT, FIXED, CHANGED_MEANWHILE),
     )
 )
 async def put_subscription(call: Call) -> Reply:
@@ -137,7 +148,7 @@ async def put_subscription(call: Call) -> Reply:
                 example={"Items": [EXAMPLE], "NextCursor": None},
             ),
         ),
-        errors=(304, 400),
+        errors=(NOT_FOR_PROGRAM,),
     )
 )
 async def list_subscriptions(call: Call) -> Reply:
@@ -166,7 +177,7 @@ async def list_subscriptions(call: Call) -> Reply:
         tag="Setting up",
         scopes=("process", "staff", "admin"),
         answers=(Answer(status=200, meaning="The subscription.", body=Subscription, example=EXAMPLE),),
-        errors=(304, 400, 404),
+        errors=(NO_SUCH_SUBSCRIPTION,),
     )
 )
 async def get_subscription(call: Call) -> Reply:
@@ -183,7 +194,7 @@ async def get_subscription(call: Call) -> Reply:
         tag="Setting up",
         scopes=("admin",),
         answers=(Answer(status=204, meaning="It is archived, now or before."),),
-        errors=(400, 404),
+        errors=(NO_SUCH_SUBSCRIPTION,),
     )
 )
 async def archive_subscription(call: Call) -> Reply:

@@ -11,10 +11,11 @@ from learning_hub.api.deliveries import EXAMPLE as EXAMPLE_DELIVERY
 from learning_hub.api.deliveries import EXAMPLE_ATTEMPT
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.previews import need_event_of
-from learning_hub.api.subscriptions import need_subscription_in_use
+from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription_in_use
 from learning_hub.model.delivery import Attempt, Delivery
 from learning_hub.model.errors import Conflict
 from learning_hub.model.event import Event, example_event_id
+from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import EventKey, read_delivery_id
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.request import ProcessBody, Scope
@@ -67,7 +68,11 @@ class Trial(Attempt, frozen=True, kw_only=True, rename="pascal"):
                 headers={"Location": "/runs/{RunId}."},
             ),
         ),
-        errors=(400, 404, 409, 413, 415),
+        errors=(
+            NO_SUCH_SUBSCRIPTION,
+            _not_wanted(),
+            *(Conflict(CAUSES[code].meaning, code=code) for code in WHY_NOT_SENT),
+        ),
     )
 )
 async def test_subscription(call: Call) -> Reply:

@@ -18,6 +18,9 @@ from ulid import ULID
 PROGRAM_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,24}$(?!\n)"
 _PROGRAM = "([A-Za-z0-9][A-Za-z0-9_.-]{0,24})"
 _UUID = "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+EVENT_ID_PATTERN = f"^E:{_PROGRAM}-{_UUID}$"
+DELIVERY_ID_PATTERN = f"^{_PROGRAM}-{_UUID}$"
+NEW_ID_PATTERN = "^[0-9A-HJKMNP-TV-Z]{26}$"
 _EVENT_ID = re.compile(f"E:{_PROGRAM}-{_UUID}")
 _DELIVERY_ID = re.compile(f"{_PROGRAM}-{_UUID}")
 _BUCKET = re.compile(f"{_PROGRAM}-LB-([0-9]{{8}})")

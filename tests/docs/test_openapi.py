@@ -15,14 +15,14 @@ from referencing.jsonschema import DRAFT202012
 
 from learning_hub.api.app import operations
 from learning_hub.api.openapi import build_document
+from learning_hub.api.problem_kinds import PROBLEM_KINDS
 from learning_hub.store.migrations import CHECKOUT
 
 KEPT = CHECKOUT / "openapi" / "openapi.json"
-# What every operation that needs a key can answer.
-ALWAYS = {"400", "401", "403", "405", "429", "503"}
-
-# The document itself needs none.
-WITHOUT_EXAMPLE = {"GET /schema/openapi.json 200"}
+# What every operation can answer, and what one that needs a key can.
+ALWAYS = {"400", "405"}
+WITH_A_KEY = {"401", "403", "429", "503"}
+CARRIED = {"401": "WWW-Authenticate", "405": "Allow", "429": "Retry-After", "503": "Retry-After"}
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,10 @@ def test_every_operation_says_what_may_go_wrong(document: dict[str, Any]) -> Non
     """Every answer that an operation can give is there, problems as problems, with the headers they carry."""
     for method, path, operation in described(document):
         answers = operation["responses"]
+        assert set(answers) >= ALWAYS, (method, path)
         if operation.get("security") != []:
-            assert set(answers) >= ALWAYS, (method, path)
+            assert set(answers) >= WITH_A_KEY, (method, path)
+        assert ("304" in answers) == (method == "GET"), (method, path)
         if "requestBody" in operation:
             assert set(answers) >= {"413", "415"}, (method, path)
         for status, answer in answers.items():
@@ -76,6 +78,7 @@ def test_every_operation_says_what_may_go_wrong(document: dict[str, Any]) -> Non
                 continue
             assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
             assert ("Retry-After" in answer["headers"]) == (status in ("429", "503")), (method, path, status)
+            assert CARRIED.get(status, "X-Request-Id") in answer["headers"], (method, path, status)
         if "201" in answers:
             assert "Location" in answers["201"]["headers"] or method == "PUT", (method, path)
 
@@ -97,6 +100,13 @@ def test_paths_and_parameters(document: dict[str, Any]) -> None:
         assert len(parameters) == len(set(parameters)), (method, path)
         in_path = {name for place, name in parameters if place == "path"}
         assert in_path == set(re.findall(r"{(\w+)}", path)), (method, path)
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "path":
+                schema, example = parameter["schema"], parameter["example"]
+                assert re.search(schema["pattern"], example), (method, path)
+                assert schema["minLength"] <= len(example) <= schema["maxLength"], (method, path)
+    (key,) = (one for one in document["paths"]["/events"]["post"]["parameters"] if one["in"] == "header")
+    assert (key["name"], key["schema"]["maxLength"]) == ("Idempotency-Key", 200)
 
 
 def examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any]]:
@@ -105,8 +115,15 @@ def examples(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], An
         contents |= {status: answer.get("content", {}) for status, answer in operation["responses"].items()}
         for where, content in contents.items():
             for kind, media in content.items():
-                if "example" in media:
-                    yield f"{method} {path} {where} {kind}", media["schema"], media["example"]
+                for example in [media["example"]] if "example" in media else shown_by_code(media):
+                    yield f"{method} {path} {where} {kind}", media["schema"], example
+
+
+def shown_by_code(media: dict[str, Any]) -> list[Any]:
+    """The examples of a problem that has several, each under its code."""
+    shown = {code: one["value"] for code, one in media.get("examples", {}).items()}
+    assert list(shown) == [problem["code"] for problem in shown.values()]
+    return list(shown.values())
 
 
 def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
@@ -124,7 +141,7 @@ def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
 
 
 def test_there_are_examples(document: dict[str, Any]) -> None:
-    """Wherever JSON is taken or given there is an example."""
+    """Wherever something is taken or given there is an example."""
     without = []
     for method, path, operation in described(document):
         contents = {"body": operation.get("requestBody", {}).get("content", {})}
@@ -132,10 +149,36 @@ def test_there_are_examples(document: dict[str, Any]) -> None:
         without += [
             f"{method} {path} {where}"
             for where, content in contents.items()
-            for kind, media in content.items()
-            if kind.endswith("json") and not kind.endswith("ndjson") and "example" not in media
+            for media in content.values()
+            if "example" not in media and not media.get("examples")
         ]
-    assert set(without) <= WITHOUT_EXAMPLE
+    assert without == []
+
+
+def test_examples_of_problems_are_told_in_the_reference(document: dict[str, Any]) -> None:
+    """The problem of every example has a code, with the status, that /schema explains under its type."""
+    for where, schema, example in examples(document):
+        if schema.get("$ref", "").endswith("/Problem"):
+            assert PROBLEM_KINDS[example["code"]].status == example["status"], where
+            assert example["type"] == f"/schema#{example['code']}", where
+            assert "{" not in example["instance"], where
+
+
+def test_bodies_take_no_other_fields(document: dict[str, Any]) -> None:
+    """The objects of bodies say that they take no other fields; what may hold anything stays open."""
+    schemas = document["components"]["schemas"]
+    for name in ("NewEvent", "Category", "KeyBody", "ProgramBody", "SubscriberBody", "SubscriptionBody", "ProcessBody"):
+        assert schemas[name]["additionalProperties"] is False, name
+    for name in ("Event", "Key", "Program", "Delivery", "Problem"):
+        assert "additionalProperties" not in schemas[name], name
+    assert schemas["NewEvent"]["properties"]["PublisherEventData"]["additionalProperties"] is True
+    for name, field in (
+        ("SubscriberBody", "Settings"),
+        ("SubscriptionBody", "Templates"),
+        ("PreviewBody", "Templates"),
+    ):
+        (given, _) = schemas[name]["properties"][field]["anyOf"]
+        assert given["additionalProperties"] is True, (name, field)
 
 
 def _anchored(schema: Any) -> Any:
