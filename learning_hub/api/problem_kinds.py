@@ -113,11 +113,6 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "`SubscriberId`, `ProgramId` and `StartFrom` of a subscription cannot be changed.",
         "Make another subscription.",
     ),
-    "changed_meanwhile": ProblemKind(
-        409,
-        "Others changed it at the same moment.",
-        "Read it again, then decide.",
-    ),
     "cannot_requeue": ProblemKind(
         409,
         "Only a delivery that is parked, retrying, or skipped for its template can be put back.",

@@ -47,6 +47,7 @@ async def put_program(call: Call) -> Reply:
         raise InvalidFields(errors)
     body = ProgramBody(**values)
     async with call.hub.database.transaction() as connection:
+        await programs.lock(connection, program_id)
         before = await programs.find(connection, program_id)
         after = await programs.put(connection, program_id, body.name)
         if before != after:
@@ -118,6 +119,7 @@ async def get_program(call: Call) -> Reply:
 async def archive_program(call: Call) -> Reply:
     program_id = id_in_path(call, "ProgramId")
     async with call.hub.database.transaction() as connection:
+        await programs.lock(connection, program_id)
         before = await programs.find(connection, program_id)
         after = await programs.archive(connection, program_id)
         if before is None or after is None:

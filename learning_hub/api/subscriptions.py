@@ -25,7 +25,6 @@ from learning_hub.store import audit, programs, subscribers, subscriptions
 from learning_hub.store.database import Connection
 
 LISTING = Listing("subscriptions", ordered_by="subscription_id")
-TRIES = 5
 
 EXAMPLE_BODY: dict[str, Any] = {
     "Name": "Completions to iMIS",
@@ -111,24 +110,19 @@ class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
     )
 )
 async def put_subscription(call: Call) -> Reply:
-    fields = await call.fields()
     subscription_id = call.path["SubscriptionId"]
-    faults = id_faults(call, "SubscriptionId")
-    for _ in range(TRIES):
-        there = None if faults else await subscriptions.find(call.hub.database, subscription_id)
-        draft = Draft(fields, PRESETS, there)
-        draft.errors += faults
-        await _check(call, draft)
-        if draft.errors:
-            raise InvalidFields(draft.errors)
-        plan = draft.plan()
+    draft = Draft(await call.fields(), PRESETS)
+    draft.errors += id_faults(call, "SubscriptionId")
+    # Templates take too long to be judged while others wait for the lock.
+    await _check(call, draft)
+    if draft.errors:
+        raise InvalidFields(draft.errors)
+    async with call.hub.database.transaction() as connection:
+        await subscriptions.lock(connection, subscription_id)
+        there = await subscriptions.find(connection, subscription_id)
+        plan = draft.plan(there)
         _need_fit(plan, there)
-        async with call.hub.database.transaction() as connection:
-            await subscriptions.lock(connection, subscription_id)
-            # What was judged is what is changed; templates take too long to be judged within the transaction.
-            if await subscriptions.find(connection, subscription_id) == there:
-                return await _save(call, connection, subscription_id, plan, there)
-    raise Conflict(f"{subscription_id} is being changed by others at the same moment.", code="changed_meanwhile")
+        return await _save(call, connection, subscription_id, plan, there)
 
 
 @route(

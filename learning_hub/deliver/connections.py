@@ -52,7 +52,7 @@ class Connections:
             raise NotFound(f"There is no subscriber {subscriber_id}.")
         async with self._lock:
             used = self._open.get(subscriber_id)
-            if used is None or used.changed_utc < subscriber.changed_utc:
+            if used is None or used.changed_utc != subscriber.changed_utc:
                 used = await self._replace(subscriber, used)
             used.users += 1
         try:

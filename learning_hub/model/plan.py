@@ -55,7 +55,7 @@ class Draft:
     wrong with the rest. More checks may add errors; `plan` makes the plan once there are none.
     """
 
-    def __init__(self, fields: Mapping[str, Raw], presets: Mapping[str, Preset], there: Subscription | None) -> None:
+    def __init__(self, fields: Mapping[str, Raw], presets: Mapping[str, Preset]) -> None:
         given, self.errors = collect(fields, SubscriptionBody)
         self.values = {name: value for name, value in given.items() if value not in (None, b"null")}
         self._read_event_types(fields.get("EventTypes"))
@@ -63,16 +63,23 @@ class Draft:
         self._templates_text: str | None = None
         self._read_templates()
         self.preset = self._lay_out_preset(presets)
-        self._put_in_what_was_left_out(there)
+        self._put_in_defaults()
         self._check_texts()
         self._need("name", "subscriber_id", "program_id", "event_types", "target", "templates")
 
-    def plan(self) -> Plan:
-        """The plan of a draft without errors."""
+    def plan(self, there: Subscription | None) -> Plan:
+        """
+        The plan of a draft without errors, to take the place of *there*.
+
+        State and StartFrom that were not sent stay as they are there, unless that is archived.
+        """
         text = self._templates_text
         if text is None:
             text = write_json(self.values["templates"]).decode()
-        wanted: dict[str, Any] = {name: self.values.get(name) for name in Plan.__struct_fields__}
+        stays = {"state": "started", "start_from": "now"}
+        if there is not None and there.archived_utc is None:
+            stays = {"state": there.state, "start_from": there.start_from}
+        wanted: dict[str, Any] = {name: self.values.get(name, stays.get(name)) for name in Plan.__struct_fields__}
         return Plan(**wanted | {"templates_text": text})
 
     def refuse(self, field: str, message: str) -> None:
@@ -139,23 +146,21 @@ class Draft:
             self._templates_text = None
         return preset
 
-    def _put_in_what_was_left_out(self, there: Subscription | None) -> None:
+    def _put_in_defaults(self) -> None:
         for field in msgspec.structs.fields(SubscriptionBody):
             if field.default not in (None, msgspec.NODEFAULT):
                 self.values.setdefault(field.name, field.default)
-        is_there = there is not None and there.archived_utc is None
-        self.values.setdefault("state", there.state if there and is_there else "started")
-        self.values.setdefault("start_from", there.start_from if there and is_there else "now")
 
     def _check_texts(self) -> None:
         if fault := schedule_fault(self.values["schedule"]):
             self.refuse("Schedule", fault)
         if fault := time_zone_fault(self.values["time_zone"]):
             self.refuse("TimeZone", fault)
-        start_from = _read_start(self.values["start_from"])
+        if "start_from" not in self.values:
+            return
+        start_from = self.values["start_from"] = _read_start(self.values["start_from"])
         if start_from is None:
             self.refuse("StartFrom", "must be now, beginning, or an RFC 3339 time such as 2031-03-14T15:20:00Z")
-        self.values["start_from"] = start_from
 
     def _need(self, *names: str) -> None:
         fields = {field.name: field.encode_name for field in msgspec.structs.fields(SubscriptionBody)}

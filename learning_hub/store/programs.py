@@ -9,6 +9,11 @@ from learning_hub.store.queries import Queries
 queries = Queries("programs")
 
 
+async def lock(connection: Connection, program_id: str) -> None:
+    """Wait until nobody else changes this Program, until the transaction ends."""
+    await connection.execute(queries.lock, program_id)
+
+
 async def put(connection: Connection, program_id: str, name: str) -> Program:
     """Make or rename a Program; an archived one is in use again."""
     row = await connection.fetchrow(queries.put, program_id, name)

@@ -1,5 +1,9 @@
 -- Programs: the organisations whose learning is recorded.
 
+-- name: lock
+-- Let changes of Program $1 come one after the other, those that make it included.
+SELECT pg_advisory_xact_lock(hashtextextended('program ' || $1::text, 0))
+
 -- name: put
 -- Make Program $1, or rename it to $2; a PUT brings an archived one back.
 INSERT INTO program (program_id, name) VALUES ($1::text, $2::text)

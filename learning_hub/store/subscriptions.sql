@@ -11,7 +11,8 @@ SELECT FROM subscription_place WHERE subscription_id = $1::text FOR UPDATE
 
 -- name: put
 -- Make subscription $1, or change it; a PUT brings an archived one back. Where it starts is what $15 and $16 say for
--- a new one, null for what this moment's snapshot does not contain.
+-- a new one, null for what this moment's snapshot does not contain. The time of a change is that of the statement:
+-- now() is the beginning of a transaction that may have waited long.
 INSERT INTO subscription (subscription_id, name, subscriber_id, program_id, publisher_system_id, event_types, target,
                           templates, schedule, time_zone, on_withdraw, on_reopened, state, start_from, start_epoch,
                           start_snapshot)
@@ -23,10 +24,10 @@ ON CONFLICT (subscription_id) DO UPDATE
        publisher_system_id = excluded.publisher_system_id, event_types = excluded.event_types,
        target = excluded.target,
        target_changed_utc = CASE WHEN subscription.target::text = excluded.target::text
-                                 THEN subscription.target_changed_utc ELSE now() END,
+                                 THEN subscription.target_changed_utc ELSE clock_timestamp() END,
        templates = excluded.templates, schedule = excluded.schedule,
        time_zone = excluded.time_zone, on_withdraw = excluded.on_withdraw, on_reopened = excluded.on_reopened,
-       state = excluded.state, start_from = excluded.start_from, changed_utc = now(),
+       state = excluded.state, start_from = excluded.start_from, changed_utc = clock_timestamp(),
        start_epoch = CASE WHEN subscription.archived_utc IS NULL
                           THEN subscription.start_epoch ELSE excluded.start_epoch END,
        start_snapshot = CASE WHEN subscription.archived_utc IS NULL
