@@ -106,6 +106,7 @@ CREATE TABLE subscriber (
     connector       text        NOT NULL,
     settings        json        NOT NULL,
     credentials     bytea,                  -- encrypted (Fernet); never leaves the hub
+    credentials_changed_utc timestamptz,    -- when an administrator last gave them
     max_concurrency int         NOT NULL DEFAULT 1,   -- deliveries under way at once, over all processes
     created_utc     timestamptz NOT NULL DEFAULT now(),
     changed_utc     timestamptz NOT NULL DEFAULT now(),

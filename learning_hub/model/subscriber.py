@@ -51,6 +51,7 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any]
     max_concurrency: int
     encrypted_credentials: bytes | None
+    credentials_changed_utc: datetime | None
     created_utc: datetime
     changed_utc: datetime
     archived_utc: datetime | None
@@ -68,6 +69,10 @@ class ShownSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"
         list[str],
         Meta(description="Which credentials there are, by name; empty where they cannot be read with the hub's keys."),
     ]
+    credentials_changed_utc: (
+        Annotated[datetime, Meta(description="When an administrator last gave credentials; the audit log has it too.")]
+        | None
+    )
     created_utc: datetime
     changed_utc: datetime
     archived_utc: datetime | None

@@ -101,6 +101,7 @@ def _read(row: Row) -> Subscriber:
         settings=read_json(row["settings"]),
         max_concurrency=row["max_concurrency"],
         encrypted_credentials=row["credentials"],
+        credentials_changed_utc=row["credentials_changed_utc"],
         created_utc=row["created_utc"],
         changed_utc=row["changed_utc"],
         archived_utc=row["archived_utc"],

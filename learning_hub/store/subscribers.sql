@@ -7,11 +7,14 @@ SELECT pg_advisory_xact_lock(hashtextextended('subscriber ' || $1::text, 0))
 -- name: put
 -- Make subscriber $1, or change it; null credentials keep those it has. A PUT brings an archived one back.
 -- The time of a change is that of the statement: now() is the beginning of a transaction that may have waited long.
-INSERT INTO subscriber (subscriber_id, name, connector, settings, credentials, max_concurrency)
-VALUES ($1::text, $2::text, $3::text, $4::json, $5::bytea, $6::int)
+INSERT INTO subscriber (subscriber_id, name, connector, settings, credentials, credentials_changed_utc,
+                        max_concurrency)
+VALUES ($1::text, $2::text, $3::text, $4::json, $5::bytea, CASE WHEN $5::bytea IS NOT NULL THEN clock_timestamp() END,
+        $6::int)
 ON CONFLICT (subscriber_id) DO UPDATE
    SET name = excluded.name, connector = excluded.connector, settings = excluded.settings,
        credentials = coalesce(excluded.credentials, subscriber.credentials),
+       credentials_changed_utc = coalesce(excluded.credentials_changed_utc, subscriber.credentials_changed_utc),
        max_concurrency = excluded.max_concurrency, changed_utc = clock_timestamp(), archived_utc = NULL
 RETURNING *
 

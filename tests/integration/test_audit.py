@@ -109,3 +109,22 @@ async def test_only_an_administrator_reads_the_log(hub_without_worker: RunningHu
     hub = hub_without_worker
     caller = await hub.caller("publish", "read", "process", "staff")
     assert (await caller.get("/audit")).status_code == 403
+
+
+async def test_a_change_of_credentials_is_told_without_them(hub_without_worker: RunningHub) -> None:
+    """CredentialsChangedUtc differs between Before and After where credentials were sent, and nowhere else."""
+    hub = hub_without_worker
+    await hub.client.put("/subscribers/imis", json=a_subscriber_body())
+    await hub.client.put("/subscribers/imis", json=a_subscriber_body(Name="New", Credentials=None))
+    await hub.client.put("/subscribers/imis", json=a_subscriber_body(Name="New"))
+
+    changed, renamed, made = await entries(hub, ObjectType="subscriber")
+
+    assert made["After"]["CredentialsChangedUtc"] == IsStr(regex=".*Z")
+    assert _differing(renamed) == {"Name", "ChangedUtc"}
+    assert _differing(changed) == {"CredentialsChangedUtc", "ChangedUtc"}
+    assert "horse" not in str([changed, renamed, made])
+
+
+def _differing(entry: dict[str, Any]) -> set[str]:
+    return {name for name, value in entry["After"].items() if entry["Before"][name] != value}

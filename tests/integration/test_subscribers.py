@@ -37,6 +37,7 @@ async def test_credentials_go_in_and_never_come_out(
         "Settings": {"BaseUrl": "https://imis.example.org", "TimeZone": "America/New_York"},
         "HasCredentials": True,
         "CredentialFields": ["Username", "Password"],
+        "CredentialsChangedUtc": IsStr,
         "CreatedUtc": IsStr,
         "ChangedUtc": IsStr,
         "ArchivedUtc": None,
