@@ -19,6 +19,7 @@ from learning_hub.model.delivery import Delivery, DeliveryDetail, State
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
 from learning_hub.model.event import example_event_id
 from learning_hub.model.failure import CAUSES, FailureClass
+from learning_hub.model.fields import NOT_BLANK
 from learning_hub.model.ids import DeliveryKey, EventKey, read_delivery_id, read_event_id
 from learning_hub.store import audit, deliveries, events, subscriptions
 from learning_hub.store.deliveries import DeliveryFilter
@@ -113,7 +114,7 @@ class Requeued(msgspec.Struct, frozen=True, rename="pascal"):
 class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
     """Why a delivery is not to be sent."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=1000)]
+    reason: Annotated[str, Meta(min_length=1, max_length=1000, pattern=NOT_BLANK)]
 
 
 @route(
@@ -183,15 +184,13 @@ async def requeue_deliveries(call: Call) -> Reply:
     while True:
         async with call.hub.database.transaction() as connection:
             changed = await deliveries.requeue(connection, wanted, after=after, limit=REQUEUED_AT_ONCE)
-            for delivery in changed:
-                await audit.write(
-                    connection, call.caller, "requeue", "delivery", delivery.delivery_id, before=None, after=None
-                )
-        requeued += sum(delivery.state == "waiting" for delivery in changed)
+            entries = [audit.Change(one.now.delivery_id, one.before, one.now.standing) for one in changed]
+            await audit.write_many(connection, call.caller, "requeue", "delivery", entries)
+        requeued += sum(one.now.state == "waiting" for one in changed)
         call.hub.bells.ring(call.hub.bells.deliveries)
         if len(changed) < REQUEUED_AT_ONCE:
             return Reply(body=Requeued(requeued))
-        after = UUID(changed[-1].delivery_id[-36:])
+        after = UUID(changed[-1].now.delivery_id[-36:])
 
 
 @route(
@@ -221,7 +220,7 @@ async def requeue_delivery(call: Call) -> Reply:
         changed = await deliveries.requeue(connection, DeliveryFilter(), only=[key], limit=1)
         if changed:
             await audit.write(
-                connection, call.caller, "requeue", "delivery", before.delivery_id, before=before, after=changed[0]
+                connection, call.caller, "requeue", "delivery", before.delivery_id, before=before, after=changed[0].now
             )
     if not changed:
         raise Conflict(
@@ -229,7 +228,7 @@ async def requeue_delivery(call: Call) -> Reply:
             code="cannot_requeue",
         )
     call.hub.bells.ring(call.hub.bells.deliveries)
-    return Reply(body=changed[0])
+    return Reply(body=changed[0].now)
 
 
 @route(

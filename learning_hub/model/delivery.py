@@ -38,6 +38,25 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     confirmed_utc: Annotated[datetime, Meta(description="When it was read back at the subscriber.")] | None
     subscriber_record_id: str | None
 
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.subscription_id, self.state, self.code)
+
+
+class Standing(msgspec.Struct, frozen=True, rename="pascal"):
+    """Where a delivery stands: what the audit log keeps of each one when many are changed together."""
+
+    subscription_id: str
+    state: State
+    code: str | None
+
+
+class Requeued(msgspec.Struct, frozen=True):
+    """A delivery that was put back: where it stood *before*, and what it is *now*."""
+
+    before: Standing
+    now: Delivery
+
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """One try: what was sent and what came back, without secrets."""

@@ -25,6 +25,8 @@ from learning_hub.model.json_values import check_json, read_json
 T = TypeVar("T", bound=msgspec.Struct)
 B = TypeVar("B")
 
+NOT_BLANK = r"\S"  # the pattern of a text that must say something
+
 _KINDS = {
     "str": "a string",
     "int": "an integer",
@@ -42,6 +44,7 @@ _WORDS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"Expected `array` of length <= (\d+)"), r"must have at most \1 items"),
     (re.compile(r"Expected `int` >= (\S+)"), r"must be at least \1"),
     (re.compile(r"Expected `int` <= (\S+)"), r"must be at most \1"),
+    (re.compile(r"Expected `str` matching regex '\\\\S'"), "must not be blank"),
     (re.compile(r"Expected `str` matching regex .*"), "has a form that is not allowed"),
 ]
 _GOT = re.compile(r"Expected `([^`]+)`, got `(\w+)`")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +29,30 @@ async def write(
     """Take down a change, in the transaction that makes it. The Structs must hold no secrets."""
     await connection.execute(
         queries.write, caller.key_id, caller.name, action, object_type, object_id, _text(before), _text(after)
+    )
+
+
+class Change(NamedTuple):
+    """What one of many things was before and what it is after; the Structs must hold no secrets."""
+
+    object_id: str
+    before: msgspec.Struct
+    after: msgspec.Struct
+
+
+async def write_many(
+    connection: Connection, caller: Caller, action: Action, object_type: ObjectType, changes: Sequence[Change]
+) -> None:
+    """Take down the same change of many things, in the transaction that makes it."""
+    await connection.execute(
+        queries.write_many,
+        caller.key_id,
+        caller.name,
+        action,
+        object_type,
+        [change.object_id for change in changes],
+        [_text(change.before) for change in changes],
+        [_text(change.after) for change in changes],
     )
 
 

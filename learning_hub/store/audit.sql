@@ -5,6 +5,12 @@
 INSERT INTO audit (key_id, key_name, action, object_type, object_id, before, after)
 VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::json, $7::json)
 
+-- name: write_many
+-- Take down one kind of change of the things with the ids $5: what each was before, $6, and what it is after, $7.
+INSERT INTO audit (key_id, key_name, action, object_type, object_id, before, after)
+SELECT $1::text, $2::text, $3::text, $4::text, changed.object_id, changed.before, changed.after
+  FROM unnest($5::text[], $6::json[], $7::json[]) AS changed (object_id, before, after)
+
 -- name: page
 -- Up to $4 entries before entry $3, newest first; $1 object type and $2 object id, null for all.
 SELECT * FROM audit

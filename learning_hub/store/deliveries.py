@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw
 
-from learning_hub.model.delivery import Attempt, Delivery
+from learning_hub.model.delivery import Attempt, Delivery, Requeued, Standing
 from learning_hub.model.failure import CAUSES, advice_for
 from learning_hub.model.ids import DeliveryKey, EventKey, delivery_id, event_id
 from learning_hub.store import events
@@ -75,7 +75,7 @@ async def requeue(
     only: Sequence[DeliveryKey] | None = None,
     after: UUID | None = None,
     limit: int,
-) -> list[Delivery]:
+) -> list[Requeued]:
     """
     Put up to *limit* deliveries back into the queue: parked ones, retrying ones at once, and those skipped for want
     of a template.
@@ -88,7 +88,8 @@ async def requeue(
         limit: How many at most.
 
     Returns:
-        The deliveries as they are now, by uuid: `waiting`, or `superseded` where a newer one overtook them.
+        Where each stood, and the delivery as it is now, by uuid: `waiting`, or `superseded` where a newer one
+        overtook it.
     """
     rows = await connection.fetch(
         queries.requeue,
@@ -106,7 +107,10 @@ async def requeue(
         CAUSES["superseded"].meaning,
         after,
     )
-    return [read_row(row) for row in sorted(rows, key=lambda row: row["delivery_uuid"])]
+    return [
+        Requeued(before=Standing(row["subscription_id"], row["state_before"], row["code_before"]), now=read_row(row))
+        for row in sorted(rows, key=lambda row: row["delivery_uuid"])
+    ]
 
 
 async def discard(connection: Connection, key: DeliveryKey, reason: str) -> Delivery | None:

@@ -32,6 +32,7 @@ SELECT * FROM attempt WHERE program_id = $1::text AND delivery_uuid = $2::uuid O
 -- parked again meanwhile is not taken again.
 WITH chosen AS (
     SELECT delivery.program_id, delivery.delivery_uuid,
+           delivery.state AS state_before, delivery.code AS code_before,
            subscription.state = 'stopped' AS is_held,
            EXISTS (SELECT FROM delivery AS newer
                     WHERE newer.program_id = delivery.program_id
@@ -74,7 +75,7 @@ UPDATE delivery
        tries_used = 0
   FROM chosen
  WHERE delivery.program_id = chosen.program_id AND delivery.delivery_uuid = chosen.delivery_uuid
-RETURNING delivery.*
+RETURNING delivery.*, chosen.state_before, chosen.code_before
 
 -- name: discard
 -- Delivery $1/$2 is not to be sent, for the reason $3. What is under way or settled stays as it is.

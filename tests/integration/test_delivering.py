@@ -119,6 +119,20 @@ async def test_requeue_renders_with_todays_template(imis_hub: ImisHub) -> None:
     assert answer.json() == {"Requeued": 1}
     delivered = await imis_hub.delivered(location)
     assert delivered["Attempts"] == 2
+    (entry,) = (await imis_hub.client.get("/audit", params={"ObjectType": "delivery"})).json()["Items"]
+    assert (entry["Action"], entry["ObjectId"]) == ("requeue", delivered["DeliveryId"])
+    assert entry["Before"] == {"SubscriptionId": "completions", "State": "parked", "Code": "template_error"}
+    assert entry["After"] == {"SubscriptionId": "completions", "State": "waiting", "Code": None}
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "\n\t", None])
+async def test_a_discard_needs_a_reason(imis_hub: ImisHub, reason: str | None) -> None:
+    """A delivery is not given up without a reason; blanks are none."""
+    await imis_hub.set_up(State="stopped")
+    delivery = await imis_hub.settled(await imis_hub.publish(), "waiting")
+    answer = await imis_hub.client.post(f"/deliveries/{delivery['DeliveryId']}/discard", json={"Reason": reason})
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == ["Reason"]
 
 
 async def test_attempts_are_kept_without_secrets(imis_hub: ImisHub) -> None:
