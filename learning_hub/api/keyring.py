@@ -39,9 +39,7 @@ class Keyring:
 
     async def caller_of(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
         """The caller who sent a request with these headers; NotAuthenticated as for `identify`."""
-        key = sent_key(headers)
-        # With characters that no key has it might be something that the database does not take.
-        return await self.identify(key if key and key.isprintable() else None)
+        return await self.identify(sent_key(headers))
 
     async def identify(self, key: str | None) -> Caller:
         """

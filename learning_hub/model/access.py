@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed
+from learning_hub.model.header import header_text
 
 Scope = Literal["publish", "read", "process", "staff", "admin"]
 SCOPES: tuple[Scope, ...] = ("publish", "read", "process", "staff", "admin")
@@ -98,7 +99,9 @@ def key_id_of(key: str) -> str | None:
     """The KeyId inside a key; None for a string that cannot be one of ours."""
     body, _, checksum = key.rpartition("_")
     pieces = body.split("_")
-    if len(pieces) != 3 or pieces[0] != "lh" or not key.isascii() or _checksum(body) != checksum:
+    # What is not printable might be something that the database does not take.
+    is_plain = key.isascii() and key.isprintable()
+    if len(pieces) != 3 or pieces[0] != "lh" or not is_plain or _checksum(body) != checksum:
         return None
     return pieces[1]
 
@@ -119,28 +122,27 @@ def sent_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
     None where there is none, or where the header cannot be read.
     """
-    authorization = None
+    authorization = b""
     for name, value in headers:
         if name == b"x-api-key" and value:
-            return value.decode("latin-1").strip()
+            return header_text(value.strip())
         if name == b"authorization":
-            authorization = value.decode("latin-1").strip()
-    if not authorization:
-        return None
-    scheme, _, rest = authorization.partition(" ")
-    if scheme.lower() == "bearer":
-        return rest.strip() or None
-    if scheme.lower() == "basic":
-        return _basic_password(rest)
+            authorization = value.strip()
+    scheme, _, rest = authorization.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return header_text(rest.strip()) or None
+    if scheme.lower() == b"basic":
+        return _basic_password(rest.strip())
     return None
 
 
-def _basic_password(encoded: str) -> str | None:
+def _basic_password(encoded: bytes) -> str | None:
+    """What stands behind the first colon; the name before it may be anything, in any encoding."""
     try:
-        decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
-    except (binascii.Error, ValueError):
+        decoded = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
         return None
-    return decoded.partition(":")[2] or None
+    return header_text(decoded.partition(b":")[2]) or None
 
 
 def _checksum(body: str) -> str:

@@ -89,6 +89,8 @@ def test_admin_is_for_all_programs() -> None:
         ([(b"authorization", b"Basic " + base64.b64encode(b":KEY:x"))], "KEY:x"),
         ([(b"authorization", b"Basic " + base64.b64encode(b"KEY"))], None),
         ([(b"authorization", b"Basic %%%")], None),
+        ([(b"authorization", b"Basic \xff")], None),
+        ([(b"authorization", b"Basic " + base64.b64encode(b"\xfcmlaut:KEY"))], "KEY"),
         ([(b"authorization", b"Digest KEY")], None),
         ([(b"authorization", b"Bearer")], None),
         ([(b"authorization", b"Bearer OTHER"), (b"x-api-key", b"KEY")], "KEY"),
@@ -97,6 +99,18 @@ def test_admin_is_for_all_programs() -> None:
 def test_the_three_ways_to_send_a_key(headers: list[tuple[bytes, bytes]], key: str | None) -> None:
     """X-API-Key goes first, then Bearer, then the password of Basic; what cannot be read is no key."""
     assert sent_key(headers) == key
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_key_may_have_any_characters(encoding: str) -> None:
+    """A key beyond ASCII is read alike in all three ways, sent as UTF-8 or as Latin-1."""
+    sent = "Schlüssel für das Büro".encode(encoding)
+    for header in (
+        (b"x-api-key", sent),
+        (b"authorization", b"Bearer " + sent),
+        (b"authorization", b"Basic " + base64.b64encode(b"admin:" + sent)),
+    ):
+        assert sent_key([header]) == "Schlüssel für das Büro"
 
 
 def test_secrets_are_compared_whole() -> None:
