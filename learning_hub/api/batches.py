@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from itertools import islice
 from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from learning_hub.api.events import EXAMPLE_BODY
+from learning_hub.api.events import EXAMPLE_BODY, ProgramFaults, judge_fields
 from learning_hub.api.operations import JSON, JSON_LINES, Answer, Call, Operation, Reply, route
 from learning_hub.api.problems import Problem, answer_for
-from learning_hub.model.errors import InvalidInput, LearningHubError, TooLarge, Unavailable
-from learning_hub.model.event import NewEvent, example_event_id, read_event
+from learning_hub.model.errors import FieldError, InvalidInput, LearningHubError, TooLarge, Unavailable
+from learning_hub.model.event import NewEvent, example_event_id
 from learning_hub.model.fields import read_list, read_object
 
 ANOTHER_BODY = EXAMPLE_BODY | {"PublisherEventId": "AI:1235", "PublisherParticipantId": "kim.lund@example.org"}
@@ -22,6 +24,7 @@ MAX_BYTES = 16 * 1024 * 1024
 AT_ONCE = 500
 # Reading an event takes a tenth of a millisecond; others get their turn after some of them.
 READ_AT_ONCE = 50
+_LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 
 
 class BatchResult(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
@@ -82,31 +85,44 @@ class BatchResults(msgspec.Struct, frozen=True, rename="pascal"):
 async def publish_events(call: Call) -> Reply:
     kind = call.need_media_type(JSON, JSON_LINES)
     content = await call.content(MAX_BYTES)
-    pieces = _lines(content) if kind == JSON_LINES else [bytes(item) for item in read_list(content)]
-    if len(pieces) > MAX_EVENTS:
-        raise TooLarge(f"The batch has {len(pieces)} events; the limit is {MAX_EVENTS}.")
+    pieces = _lines(content) if kind == JSON_LINES else [bytes(item) for item in read_list(content, MAX_EVENTS)]
+    faults_of = _ProgramFaults(call)
     results: list[BatchResult] = []
     for start in range(0, len(pieces), AT_ONCE):
-        results += await _publish(call, pieces[start : start + AT_ONCE], start)
+        results += await _publish(call, faults_of, pieces[start : start + AT_ONCE], start)
     if results and all(result.status == 503 for result in results):
         raise Unavailable("The database is away.", retry_after_seconds=2)
     return Reply(body=BatchResults(results))
 
 
-async def _publish(call: Call, pieces: list[bytes], first: int) -> list[BatchResult]:
+class _ProgramFaults:
+    """Why Programs take no events; each Program of a batch is asked about once."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._asked: dict[str, asyncio.Task[list[FieldError]]] = {}
+
+    def __call__(self, program_id: str) -> asyncio.Task[list[FieldError]]:
+        if program_id not in self._asked:
+            asking = self._call.hub.publisher.program_faults(program_id, self._call.caller)
+            self._asked[program_id] = asyncio.create_task(asking)
+        return self._asked[program_id]
+
+
+async def _publish(call: Call, faults_of: ProgramFaults, pieces: list[bytes], first: int) -> list[BatchResult]:
     """Publish some events of the batch together; their results, in order."""
     tasks = []
     async with asyncio.TaskGroup() as group:
         for index, piece in enumerate(pieces, start=first):
-            tasks.append(group.create_task(_publish_one(call, piece, index)))
+            tasks.append(group.create_task(_publish_one(call, faults_of, piece, index)))
             if index % READ_AT_ONCE == 0:
                 await asyncio.sleep(0)
     return [task.result() for task in tasks]
 
 
-async def _publish_one(call: Call, piece: bytes, index: int) -> BatchResult:
+async def _publish_one(call: Call, faults_of: ProgramFaults, piece: bytes, index: int) -> BatchResult:
     try:
-        event = _read(call, piece)
+        event = await _read(call, faults_of, piece)
         published = await call.hub.publisher.publish(event, call.caller)
     except LearningHubError as error:
         problem = answer_for(error, call.called_path).problem
@@ -119,16 +135,24 @@ async def _publish_one(call: Call, piece: bytes, index: int) -> BatchResult:
     )
 
 
-def _read(call: Call, piece: bytes) -> NewEvent:
+async def _read(call: Call, faults_of: ProgramFaults, piece: bytes) -> NewEvent:
     settings = call.hub.settings
     if len(piece) > settings.max_body_bytes:
         raise TooLarge(f"The event has {len(piece)} bytes; the limit is {settings.max_body_bytes}.")
-    return read_event(read_object(piece), max_data_bytes=settings.max_data_bytes)
+    return await judge_fields(read_object(piece), settings.max_data_bytes, faults_of)
 
 
 def _lines(content: bytes) -> list[bytes]:
-    """The lines of a body of JSON Lines, without blank ones."""
-    return [line for line in (line.strip(b" \t\r") for line in content.split(b"\n")) if line]
+    """
+    The lines of a body of JSON Lines, without blank ones.
+
+    Raises:
+        TooLarge: There are too many; the rest is not looked at.
+    """
+    lines = [line[0].rstrip(b" \t\r") for line in islice(_LINE.finditer(content), MAX_EVENTS + 1)]
+    if len(lines) > MAX_EVENTS:
+        raise TooLarge(f"The body has more than {MAX_EVENTS} lines.")
+    return lines
 
 
 ROUTES = (publish_events,)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Raw
 
 from learning_hub.api.lists import Limit
 from learning_hub.api.operations import Answer, Call, Header, Operation, Reply, route
@@ -16,6 +17,7 @@ from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.model import feed
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotFound, NotJson
 from learning_hub.model.event import Event, EventType, NewEvent, example_event_id, program_named, read_event
+from learning_hub.model.header import header_text
 from learning_hub.model.ids import EventKey, read_bucket, read_event_id
 from learning_hub.publish.writer import Published
 from learning_hub.store import events, subscriptions
@@ -54,6 +56,8 @@ ANOTHER_SOURCE = Conflict(
     "PublisherProgramId, PublisherSystemId, PublisherEventId and EventType must be those of the event in the address.",
     code="source_key_differs",
 )
+
+ProgramFaults = Callable[[str], Awaitable[list[FieldError]]]
 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -162,7 +166,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 async def publish_event(call: Call) -> Reply:
     if call.query(PublishQuery).validate_only:
         return await _forecast(call)
-    event, key = await _read_event(call), _idempotency_key(call)
+    event, key = await _read_submission(call)
     published = await call.hub.publisher.publish(event, call.caller, key)
     return Reply(status=201 if published.status == "stored" else 200, headers=_location(published))
 
@@ -311,15 +315,14 @@ async def _wanted(call: Call, query: FeedQuery) -> FeedFilter:
 
 async def _forecast(call: Call) -> Reply:
     try:
-        event = await _read_event(call)
-        await call.hub.publisher.need_program(event.publisher_program_id, call.caller)
+        event, key = await _read_submission(call)
+        would_be = await call.hub.publisher.would_be(event, call.caller, key)
     except NotJson:
         # That is wrong with the request, not with the event.
         raise
-    except InvalidInput as error:
+    except (InvalidInput, Conflict) as error:
         problem = answer_for(error, call.called_path).problem
         return Reply(body=Forecast(valid=False, problem=problem, would_be=None, subscriptions=[]))
-    would_be = await call.hub.publisher.would_be(event)
     as_stored = await call.hub.previewer.as_if_published(event)
     outlooks = []
     for subscription in await subscriptions.of_program(call.hub.database, event.publisher_program_id):
@@ -335,14 +338,47 @@ async def _forecast(call: Call) -> Reply:
     return Reply(body=Forecast(valid=True, problem=None, would_be=would_be, subscriptions=outlooks))
 
 
-async def _read_event(call: Call) -> NewEvent:
-    """The event in the body; where fields are bad, a Program that takes no events is named together with them."""
-    fields = await call.fields()
+async def _read_submission(call: Call) -> tuple[NewEvent, str | None]:
+    """The event in the body and its Idempotency-Key; what is wrong with either is named together."""
+    key = call.header(IDEMPOTENCY_KEY)
+    key = None if key is None else header_text(key.encode("latin-1"))
+    faults = []
+    if key is not None and (not 1 <= len(key) <= 200 or "\0" in key):
+        faults.append(FieldError(IDEMPOTENCY_KEY, "must have 1 to 200 characters"))
     try:
-        return read_event(fields, max_data_bytes=call.hub.settings.max_data_bytes)
+        event = await _read_event(call)
+    except InvalidFields as error:
+        raise InvalidFields(error.errors + faults) from None
+    if faults:
+        raise InvalidFields(faults)
+    return event, key
+
+
+async def _read_event(call: Call) -> NewEvent:
+    async def faults_of(program_id: str) -> list[FieldError]:
+        return await call.hub.publisher.program_faults(program_id, call.caller)
+
+    return await judge_fields(await call.fields(), call.hub.settings.max_data_bytes, faults_of)
+
+
+async def judge_fields(fields: dict[str, Raw], max_data_bytes: int, faults_of: ProgramFaults) -> NewEvent:
+    """
+    The event of these fields; where some are bad, a Program that takes no events is named together with them.
+
+    Args:
+        fields: Of the body, as sent.
+        max_data_bytes: Limit for PublisherEventData.
+        faults_of: Says why a Program takes no events.
+
+    Raises:
+        InvalidFields: With every bad field.
+        TooLarge: The data alone are over the limit.
+    """
+    try:
+        return read_event(fields, max_data_bytes=max_data_bytes)
     except InvalidFields as error:
         program_id = program_named(fields)
-        faults = await call.hub.publisher.program_faults(program_id, call.caller) if program_id else []
+        faults = await faults_of(program_id) if program_id else []
         raise InvalidFields(faults + error.errors) from None
 
 
@@ -351,15 +387,6 @@ def _event_key(call: Call) -> EventKey:
     key = read_event_id(text)
     if key is None:
         raise NotFound("There is no such event: an EventId is E:{ProgramId}-{UUID}.")
-    return key
-
-
-def _idempotency_key(call: Call) -> str | None:
-    key = call.header(IDEMPOTENCY_KEY)
-    if key is None:
-        return None
-    if not 1 <= len(key) <= 200 or "\0" in key:
-        raise InvalidFields([FieldError(IDEMPOTENCY_KEY, "must have 1 to 200 characters")])
     return key
 
 

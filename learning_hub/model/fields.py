@@ -12,13 +12,14 @@ import re
 import types
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Raw
 
 from learning_hub.model.clock import read_time
-from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput
+from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, TooLarge
 from learning_hub.model.json_pieces import list_pieces, object_pieces
 from learning_hub.model.json_values import check_json, read_json
 
@@ -67,23 +68,49 @@ def read_object(body: bytes) -> dict[str, Raw]:
     Raises:
         InvalidInput: It is not well-formed, not UTF-8, or no object.
     """
-    return _read_body(body, dict[str, Raw], object_pieces, "a JSON object")
+    return _read_body(body, partial(msgspec.json.decode, type=dict[str, Raw]), object_pieces, "a JSON object")
 
 
-def read_list(body: bytes) -> list[Raw]:
+def read_list(body: bytes, most: int) -> list[Raw]:
     """
     The items of a body that must be one JSON array, each still as sent.
 
     Raises:
+        TooLarge: It has more than *most*, whatever comes after them.
         InvalidInput: It is not well-formed, not UTF-8, or no array.
     """
-    return _read_body(body, list[Raw], list_pieces, "a JSON array")
+    found = _read_body(body, partial(_first_items, most=most), partial(list_pieces, most=most + 1), "a JSON array")
+    if len(found) > most:
+        raise TooLarge(f"The body has more than {most} items.")
+    return found
 
 
-def _read_body(body: bytes, kind: type[B], pieces: Callable[[bytes], B], wanted: str) -> B:
+def _first_items(body: bytes, most: int) -> list[Raw]:
+    """The items of an array, or one more than *most* of them."""
+    try:
+        array = msgspec.json.decode(body, type=_array_of(most))
+    except msgspec.ValidationError as error:
+        if "at most length" not in str(error):
+            raise
+        return [Raw()] * (most + 1)
+    return [item for item in msgspec.structs.astuple(array) if item is not None]
+
+
+@functools.cache
+def _array_of(most: int) -> type[msgspec.Struct]:
+    """
+    An array of up to *most* items.
+
+    A list would be read to its end before it is counted, which for millions of items takes seconds.
+    """
+    items = [(f"item_{index}", Raw, None) for index in range(most)]
+    return msgspec.defstruct("Array", items, array_like=True, forbid_unknown_fields=True)
+
+
+def _read_body(body: bytes, decode: Callable[[bytes], B], pieces: Callable[[bytes], B], wanted: str) -> B:
     try:
         body.decode("utf-8")
-        return msgspec.json.decode(body, type=kind)
+        return decode(body)
     except UnicodeDecodeError as error:
         raise InvalidInput(f"The body is not UTF-8 (byte {error.start}).", code="malformed_json") from None
     except msgspec.ValidationError:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from msgspec import Raw
@@ -39,22 +41,22 @@ def object_pieces(text: bytes) -> dict[str, Raw]:
     return members
 
 
-def list_pieces(text: bytes) -> list[Raw]:
+def list_pieces(text: bytes, most: int) -> list[Raw]:
     """
-    The items of a JSON array in UTF-8, each as it stands.
+    The first items of a JSON array in UTF-8, up to *most*, each as it stands; what comes after them is not looked at.
 
     Raises:
         ValueError: It is not well-formed, or no array.
     """
-    return [_well_formed(piece) for piece in _pieces(text, b"[", b"]")]
+    return [_well_formed(piece) for piece in islice(_pieces(text, b"[", b"]"), most)]
 
 
-def _pieces(text: bytes, opening: bytes, closing: bytes) -> list[bytes]:
+def _pieces(text: bytes, opening: bytes, closing: bytes) -> Iterator[bytes]:
     """What stands between the commas of the first level."""
     text = text.strip(_WHITESPACE)
     if not text.startswith(opening) or not text.endswith(closing):
         raise ValueError("another kind of value")
-    pieces, begin, depth = [], 1, 0
+    begin, depth = 1, 0
     for token in _TOKEN.finditer(text):
         match token[0]:
             case b'"':
@@ -66,12 +68,13 @@ def _pieces(text: bytes, opening: bytes, closing: bytes) -> list[bytes]:
                 if depth == 0 and token.end() < len(text):
                     raise ValueError("something after the end")
             case b"," if depth == 1:
-                pieces.append(text[begin : token.start()])
+                yield text[begin : token.start()]
                 begin = token.end()
     if depth:
         raise ValueError("brackets that do not match")
     last = text[begin:-1]
-    return [*pieces, last] if pieces or last.strip(_WHITESPACE) else []
+    if begin > 1 or last.strip(_WHITESPACE):
+        yield last
 
 
 def _well_formed(piece: bytes) -> Raw:

@@ -9,7 +9,7 @@ from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
 from learning_hub.model.event import Event, NewEvent, SourceKey, judge
 from learning_hub.model.ids import EventKey
-from learning_hub.publish.writer import Published, Writer
+from learning_hub.publish.writer import Published, Writer, idempotency_key_reused, request_hash
 from learning_hub.store import events, programs
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
@@ -71,11 +71,29 @@ class Publisher:
                 return
             # Somebody was first, with the withdrawal itself or with a newer revision: look again.
 
-    async def would_be(self, event: NewEvent) -> Literal["new", "same", "revision"]:
-        """What publishing *event* would make of it now."""
+    async def would_be(
+        self, event: NewEvent, caller: Caller, idempotency_key: str | None = None
+    ) -> Literal["new", "same", "revision"]:
+        """
+        What publishing *event* would make of it now; `same` also where its Idempotency-Key was answered before.
+
+        Raises:
+            NotAllowed, InvalidFields, Conflict: As for `publish`.
+        """
+        program_id = event.publisher_program_id
+        caller.need_program(program_id)
+        content_hash = event.content_hash()
         async with self._database.connection() as connection:
+            if idempotency_key is not None:
+                kept = await events.find_kept_answers(connection, [(program_id, idempotency_key)])
+                for answer in kept.values():
+                    if answer.request_hash != request_hash(event.source_key, content_hash):
+                        raise idempotency_key_reused()
+                    return "same"
+            if closed := await events.closed_programs(connection, [program_id]):
+                raise InvalidFields([FieldError("PublisherProgramId", closed[program_id])])
             (latest,) = await events.latest_entries(connection, [event.source_key])
-        return judge(latest, event.content_hash()).would_be
+        return judge(latest, content_hash).would_be
 
     async def need_event(self, key: EventKey, caller: Caller) -> Event:
         """
@@ -90,16 +108,6 @@ class Publisher:
         if there is None:
             raise NotFound(f"There is no event {key}.")
         return there
-
-    async def need_program(self, program_id: str, caller: Caller) -> None:
-        """
-        Go on only if the key is for the Program and the Program takes events.
-
-        A key for some Programs learns nothing about others; a key for all of them is told which field is wrong.
-        """
-        caller.need_program(program_id)
-        if faults := await self.program_faults(program_id, caller):
-            raise InvalidFields(faults)
 
     async def program_faults(self, program_id: str, caller: Caller) -> list[FieldError]:
         """Why the Program takes no events, for a caller who may know it."""

@@ -40,6 +40,16 @@ class Published(msgspec.Struct, frozen=True):
     key: EventKey
 
 
+def request_hash(source_key: SourceKey, content_hash: bytes) -> bytes:
+    """What an Idempotency-Key stands for, of 32 bytes: the source key and the content."""
+    return hashlib.sha256(msgspec.json.encode(source_key) + content_hash).digest()
+
+
+def idempotency_key_reused() -> Conflict:
+    """The refusal of an Idempotency-Key that stands for something else."""
+    return Conflict("This Idempotency-Key was used with other content.", code="idempotency_key_reused")
+
+
 class Submission:
     """One event waiting to be written, and the future its publisher waits on."""
 
@@ -57,8 +67,7 @@ class Submission:
         return (self.event.publisher_program_id, self.idempotency_key or "")
 
     def request_hash(self) -> bytes:
-        """Of the source key and the content: what an Idempotency-Key stands for."""
-        return hashlib.sha256(msgspec.json.encode(self.event.source_key) + self.content_hash).digest()
+        return request_hash(self.event.source_key, self.content_hash)
 
     def answer(self, published: Published) -> None:
         if not self.future.done():
@@ -214,12 +223,7 @@ class Batch:
                 fresh.append(submission)
                 taken.add(submission.kept_under)
             elif before.request_hash != submission.request_hash():
-                self.failures.append(
-                    (
-                        submission,
-                        Conflict("This Idempotency-Key was used with other content.", code="idempotency_key_reused"),
-                    )
-                )
+                self.failures.append((submission, idempotency_key_reused()))
             else:
                 self._answer(submission, "stored" if before.status == 201 else "same", before.event_uuid)
         return fresh

@@ -108,6 +108,19 @@ async def test_limits(publisher: httpx.AsyncClient) -> None:
     assert [a.status_code for a in (too_many, too_many_lines, too_long, at_limit)] == [413, 413, 413, 200]
 
 
+async def test_every_fault_is_named(hub_without_worker: RunningHub, publisher: httpx.AsyncClient) -> None:
+    """A bad event of a batch is told of its Program as it would be alone, if its key may know."""
+    bad = [event(1, PublisherProgramId=program, EventType="x") for program in ("NOPE", "NURSES", "NOPE")]
+    for client, faults in ((hub_without_worker.client, ["PublisherProgramId"]), (publisher, [])):
+        for lines in (True, False):
+            content = b"\n".join(bad) if lines else b"[" + b",".join(bad) + b"]"
+            found = await results(client, content, lines=lines)
+            named = [[error["field"] for error in result["Problem"]["errors"]] for result in found]
+            assert named == [[*faults, "EventType"], ["EventType"], [*faults, "EventType"]]
+        alone = await client.post("/events", content=bad[0])
+        assert [error["field"] for error in alone.json()["errors"]] == [*faults, "EventType"]
+
+
 async def test_order_within_a_source(publisher: httpx.AsyncClient) -> None:
     """Contents of one source in one batch become its revisions in the order of the batch."""
     found = await results(publisher, b"\n".join(event(1, PublisherEventData={"n": n}) for n in range(40)), lines=True)

@@ -102,6 +102,8 @@ async def test_lengths(publisher: httpx.AsyncClient) -> None:
     assert await post(publisher, "") == (400, "invalid_fields")
     assert await count(publisher) == 0
     assert (await post(publisher, "x" * 200))[0] == 201
+    assert (await post(publisher, ("é" * 200).encode(), PublisherEventId="3"))[0] == 201
+    assert await post(publisher, ("é" * 201).encode()) == (400, "invalid_fields")
     assert (await post(publisher, "é' OR 1=1 --\t\xff".encode("latin-1"), PublisherEventId="2"))[0] == 201
 
 
@@ -119,3 +121,36 @@ async def test_many_contents_at_once(publisher: httpx.AsyncClient) -> None:
 
     assert sorted(status for status, _ in answers) == [201] + [409] * 29
     assert await count(publisher) == 1
+
+
+async def forecast(client: httpx.AsyncClient, key: str, **changes: Any) -> tuple[str | None, str | None]:
+    """What ValidateOnly says: what the event would be, or the code of the problem."""
+    body = an_event_body(**changes)
+    answer = await client.post("/events?ValidateOnly=true", json=body, headers={"Idempotency-Key": key})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["Valid"] == (found["Problem"] is None)
+    return found["WouldBe"], (found["Problem"] or {}).get("code")
+
+
+async def test_a_forecast_knows_the_key(hub_without_worker: RunningHub, publisher: httpx.AsyncClient) -> None:
+    """ValidateOnly says of an Idempotency-Key what publishing with it would answer, and leaves it free."""
+    assert await forecast(publisher, "k") == ("new", None)
+    await post(publisher, "k")
+    await post(publisher, None, EventEndUtc=None)
+
+    assert await forecast(publisher, "k") == ("same", None)
+    assert await forecast(publisher, "other") == ("revision", None)
+    assert await forecast(publisher, "k", EventEndUtc=None) == (None, "idempotency_key_reused")
+    assert await forecast(publisher, "x" * 201) == (None, "invalid_fields")
+    await hub_without_worker.client.delete("/programs/NURSES")
+    assert await forecast(publisher, "k") == ("same", None)
+    assert await forecast(publisher, "other") == (None, "invalid_fields")
+
+
+async def test_a_bad_key_is_named_with_the_bad_fields(publisher: httpx.AsyncClient) -> None:
+    """An Idempotency-Key that is too long is named together with what is wrong with the event."""
+    body, headers = an_event_body(EventType="x"), {"Idempotency-Key": "x" * 201}
+    answer = await publisher.post("/events", json=body, headers=headers)
+
+    assert [error["field"] for error in answer.json()["errors"]] == ["EventType", "Idempotency-Key"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Raw
 
-from learning_hub.model.errors import InvalidFields, InvalidInput
+from learning_hub.model.errors import InvalidFields, InvalidInput, TooLarge
 from learning_hub.model.fields import read_list, read_object, read_struct
 
 
@@ -175,9 +176,13 @@ def test_a_fault_in_one_field_leaves_the_others_readable() -> None:
 
 def test_a_list_keeps_its_items_as_sent() -> None:
     """The items of a list body are left as they are, good or bad; what is no list is refused."""
-    assert [bytes(item) for item in read_list(b'[{"a": 1.30} ,1, "\\ud800"]')] == [b'{"a": 1.30}', b"1", b'"\\ud800"']
+    assert [bytes(item) for item in read_list(b'[{"a": 1.30} ,1, "\\ud800"]', 3)] == [
+        b'{"a": 1.30}',
+        b"1",
+        b'"\\ud800"',
+    ]
     with pytest.raises(InvalidInput, match="JSON array"):
-        read_list(b"{}")
+        read_list(b"{}", 3)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode(errors="surrogatepass")))
@@ -208,3 +213,24 @@ def test_no_values_break_the_reader(body: dict[str, Any]) -> None:
     assert isinstance(got.text, str)
     assert isinstance(got.count, int)
     assert got.part is None or isinstance(got.part, Inner)
+
+
+@pytest.mark.parametrize("item", [b"[]", b"null", b'"\\ud800"', b"{}"])
+def test_a_list_is_counted(item: bytes) -> None:
+    """Up to the limit every item is there, null among them; one more is refused, whatever the items are."""
+    assert [bytes(found) for found in read_list(b"[" + b",".join([item] * 3) + b"]", 3)] == [item] * 3
+    with pytest.raises(TooLarge, match="more than 3"):
+        read_list(b"[" + b",".join([item] * 4) + b"]", 3)
+
+
+def test_a_list_is_not_read_beyond_its_limit() -> None:
+    """Millions of items more take no time: what follows the limit is not looked at."""
+    body = b"[" + b",".join([b"[]"] * 5_000_000) + b"]"
+    read_list(b"[]", 10_000)
+    began = time.process_time()
+    msgspec.json.decode(body, type=list[Raw])
+    whole = time.process_time() - began
+    began = time.process_time()
+    with pytest.raises(TooLarge):
+        read_list(body, 10_000)
+    assert time.process_time() - began < whole / 3
