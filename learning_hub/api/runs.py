@@ -45,10 +45,10 @@ TAKEN = Answer(status=202, meaning="It goes on; Location is the run. No body.", 
 class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The Program may also be named in the address, in the original hub's spelling or in ours."""
 
-    program_id: Annotated[str, Meta(max_length=25)] | None = msgspec.field(name="ProgramId", default=None)
-    program_id_as_before: Annotated[str, Meta(max_length=25, description="As ProgramId.")] | None = msgspec.field(
-        name="programId", default=None
-    )
+    program_id: Annotated[str, Meta(min_length=1, max_length=25)] | None = msgspec.field(name="ProgramId", default=None)
+    program_id_as_before: (
+        Annotated[str, Meta(min_length=1, max_length=25, description="As ProgramId, in its place.")] | None
+    ) = msgspec.field(name="programId", default=None)
 
 
 @route(
@@ -76,7 +76,7 @@ async def process_events(call: Call) -> Reply:
     body = await _body(call)
     named = await _named_subscription(call, body)
     scope = read_scope(body, named.program_id if named else None)
-    await need_program(call, scope.program_id)
+    await need_program(call, scope.program_id, _named_in(body))
     chosen = [named] if named else await subscriptions.of_program(call.hub.database, scope.program_id)
     if body.dry_run:
         return await _rehearse(call, scope, chosen, body)
@@ -152,12 +152,23 @@ async def get_run(call: Call) -> Reply:
 async def _body(call: Call) -> ProcessBody:
     query = call.query(ProcessQuery)
     body = await call.body(ProcessBody)
+    if query.program_id is not None and query.program_id_as_before is not None:
+        raise InvalidFields([FieldError("programId", "is another spelling of ProgramId: send one of them")])
     in_address = query.program_id or query.program_id_as_before
     if in_address is None:
         return body
     if body.program_id not in (None, in_address):
         raise InvalidFields([FieldError("ProgramId", "is another one in the address than in the body")])
     return msgspec.structs.replace(body, program_id=in_address)
+
+
+def _named_in(body: ProcessBody) -> str:
+    """The field that named the Program."""
+    if body.program_id is None and body.event_date_bucket is not None:
+        return "EventDateBucket"
+    if body.program_id is None and body.event_ids is not None:
+        return "EventIds[0]"
+    return "ProgramId"
 
 
 async def _named_subscription(call: Call, body: ProcessBody) -> Subscription | None:

@@ -35,3 +35,25 @@ async def test_what_is_not_settled_includes_what_was_just_committed(imis_hub: Im
     await imis_hub.client.post(address)
     assert [item["State"] for item in await imis_hub.deliveries_of(location)] == ["delivered"]
     assert len(await imis_hub.activities()) == 2
+
+
+async def test_one_spelling_of_the_program(imis_hub: ImisHub) -> None:
+    """ProgramId and programId in one address are refused, also where they agree, and so is an empty one."""
+    await imis_hub.set_up()
+    for query in ("ProgramId=NURSES&programId=OTHER", "ProgramId=NURSES&programId=NURSES", "programId="):
+        answer = await imis_hub.client.post(f"/processEvents?{query}")
+        assert answer.status_code == 400, query
+        assert [error["field"] for error in answer.json()["errors"]] == ["programId"]
+
+
+async def test_an_unknown_program_is_told_where_it_was_named(imis_hub: ImisHub) -> None:
+    """The field that is named is one that was sent."""
+    event = "E:NOPE-0192d4a8-6c1e-7f3a-9b52-3c0d8e5f7a61"
+    for body, field in (
+        ({"EventDateBucket": "NOPE-LB-20261122"}, "EventDateBucket"),
+        ({"EventIds": [event]}, "EventIds[0]"),
+        ({"ProgramId": "NOPE", "EventIds": [event]}, "ProgramId"),
+    ):
+        answer = await imis_hub.client.post("/processEvents", json=body)
+        assert answer.status_code == 400, body
+        assert [error["field"] for error in answer.json()["errors"]] == [field]
