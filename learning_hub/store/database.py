@@ -38,8 +38,14 @@ AWAY = (
     asyncpg.InvalidCatalogNameError,
 )
 
-# Another transaction was in the way.
-IN_THE_WAY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+# Another transaction was in the way, or a migration changed what a prepared statement was made for; the driver then
+# forgets its statements.
+IN_THE_WAY = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+    asyncpg.InvalidCachedStatementError,
+)
 
 
 class InTheWay(Unavailable):
