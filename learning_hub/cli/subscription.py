@@ -9,7 +9,7 @@ import rich_click as click
 from learning_hub.cli.local import Answer, Api, ask, talk
 from learning_hub.cli.nouns import add_delete, add_list, add_show, path_of
 from learning_hub.cli.options import file_option, json_option, read_object
-from learning_hub.cli.printing import print_fields, print_json, print_object
+from learning_hub.cli.printing import print_object
 from learning_hub.cli.running import run_to_the_end
 
 # What a PUT takes; the rest of what is shown of a subscription is the hub's own.
@@ -114,24 +114,6 @@ def test(*, subscription_id: str, event_id: str, as_json: bool) -> None:
 def run(*, subscription_id: str, as_json: bool) -> None:
     """Run once: everything since the subscription's place, and what waits."""
     run_to_the_end(path_of("subscriptions", subscription_id, "run"), None, as_json=as_json)
-
-
-@subscription.command()
-@click.argument("subscription_id", metavar="ID")
-@click.option("--bucket", "EventDateBucket", help="Date bucket to compare, as NURSES-LB-20261122.")
-@click.option("--from", "FromUtc", help="Compare what was created from this time on.")
-@click.option("--to", "ToUtc", help="Compare what was created before this time.")
-@json_option
-def reconcile(*, subscription_id: str, as_json: bool, **options: str | None) -> None:
-    """Ask iMIS whether what was delivered is there, and whether it is the same."""
-    body = {name: value for name, value in options.items() if value is not None}
-    answer = ask("POST", path_of("subscriptions", subscription_id, "reconcile"), body=body)
-    if as_json:
-        print_json(answer.content)
-    else:
-        print_fields(answer.value)
-    if answer.value["Missing"] or answer.value["Different"]:
-        raise SystemExit(1)
 
 
 def _set_state(subscription_id: str, state: str) -> None:
