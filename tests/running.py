@@ -13,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
+from learning_hub.cli.serving import Protocol
 from learning_hub.main import run_hub
 from learning_hub.settings import Settings
 from learning_hub.store.database import Database
@@ -87,6 +88,7 @@ async def served(app: object) -> AsyncIterator[str]:
         app,  # type: ignore[arg-type]
         host="127.0.0.1",
         port=0,
+        http=Protocol,
         lifespan="off",
         ws="none",
         log_config=None,

@@ -38,6 +38,11 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "The body is no well-formed JSON, or no object where one is needed; `detail` says where.",
         "Mend it and send again.",
     ),
+    "malformed_request": ProblemKind(
+        400,
+        "The request is no HTTP: its method, address, headers or chunks cannot be read, or the address is too long.",
+        "Encode the address with percent signs; see what stands between the caller and the hub.",
+    ),
     "body_broke_off": ProblemKind(
         400,
         "The connection ended before the whole body had come.",

@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import math
 import socket
 from collections.abc import Iterator
 
+import msgspec
 import rich_click as click
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 import learning_hub
-from learning_hub.api.edge import Edge
+from learning_hub.api.edge import SANE_REQUEST_ID, Edge
+from learning_hub.api.problems import MEDIA_TYPE, problem
 from learning_hub.cli.failing import FailedError
+from learning_hub.model.ids import new_request_id
 from learning_hub.settings import Settings
+
+log = logging.getLogger(__name__)
 
 BACKLOG = 2048
 # Longer than clients and proxies keep an idle connection, so that none is closed under a request.
 KEEP_ALIVE_SECONDS = 75
+MALFORMED = "The request is no HTTP: its first line, a header, or how the body is cut up cannot be read."
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked for, not bound
 
 
@@ -98,7 +106,7 @@ async def serve_app(app: Edge, listener: socket.socket, settings: Settings) -> N
     server = _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -116,6 +124,45 @@ async def serve_app(app: Edge, listener: socket.socket, settings: Settings) -> N
         app.stop_waiting()
         await serving
         raise
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP as uvicorn speaks it; what is no HTTP is answered with a problem, as everything else that is wrong."""
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text, which is no problem
+        """Answer a request that cannot be read, and hang up."""
+        cycle = self.cycle
+        is_body = cycle is not None and cycle.more_body
+        if cycle is not None and not is_body and not cycle.response_complete:
+            # It came behind a request that is being answered: that answer goes out, and then the connection ends.
+            cycle.keep_alive = False
+            return
+        if is_body and cycle.response_started:
+            self.transport.close()
+            return
+        self.transport.write(self._malformed(self.headers if is_body else []))
+        if is_body:
+            # Nobody reads what is still going to be answered to the half of it.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.close()
+
+    def _malformed(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The answer to a request of which no more than *headers* could be read."""
+        sane = (value for name, value in headers if name == b"x-request-id" and SANE_REQUEST_ID.fullmatch(value))
+        request_id = next(sane, new_request_id().encode())
+        log.info("request_malformed", extra={"request_id": request_id.decode()})
+        # Which path was called is not known.
+        content = msgspec.json.encode(problem(400, code="malformed_request", detail=MALFORMED, instance="/"))
+        lines = [
+            STATUS_LINE[400].removesuffix(b"\r\n"),
+            *(b"%s: %s" % header for header in self.server_state.default_headers),
+            b"content-type: %s" % MEDIA_TYPE.encode(),
+            b"content-length: %d" % len(content),
+            b"x-request-id: %s" % request_id,
+            b"connection: close",
+        ]
+        return b"\r\n".join([*lines, b"", content])
 
 
 class _Server(uvicorn.Server):
