@@ -86,13 +86,20 @@ async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
             return
         missing = await migrations.missing(address)
     except Exception as error:
-        # The driver, the network and the migrations each have their own; the first sentence is what a person needs.
-        reason = str(error.__cause__ or error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-        raise DatabaseNotReadyError(f"The database cannot be used: {reason}.") from error
+        raise DatabaseNotReadyError(f"The database cannot be used: {_reason(error)}.") from error
     if missing:
         raise DatabaseNotReadyError(
             f"The database is not up to date; missing: {', '.join(missing)}. Run learning-hub migrate."
         )
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of an error of the driver, the network or the migrations, without its full stop."""
+    first = error.__cause__ or error
+    if isinstance(first, ValueError):
+        # It may quote the address, password and all.
+        return "LEARNING_HUB_DATABASE_URL cannot be read"
+    return str(first).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
 @asynccontextmanager
@@ -161,8 +168,13 @@ def build_worker(settings: Settings, database: Database, bells: Bells, hub: Hub)
     return Worker(database, bells, hub.connections, hub.participants, hub.payloads, limits)
 
 
-def _guard(settings: Settings) -> Guard:
-    """The guard of the settings; its rules are its own, so what is wrong with its entries is known only here."""
+def guard_of(settings: Settings) -> Guard:
+    """
+    The guard of the settings; its rules are its own, so what is wrong with its entries is known only here.
+
+    Raises:
+        SettingsError: LEARNING_HUB_ALLOWED_PRIVATE_TARGETS lists what is no host or network.
+    """
     try:
         return Guard(settings.allowed_private_targets)
     except ValueError as error:
@@ -171,7 +183,7 @@ def _guard(settings: Settings) -> Guard:
 
 @asynccontextmanager
 async def _delivery_parts(settings: Settings, database: Database) -> AsyncIterator[dict[str, Any]]:
-    registry = Registry(_guard(settings), timeout_seconds=settings.send_timeout_seconds)
+    registry = Registry(guard_of(settings), timeout_seconds=settings.send_timeout_seconds)
     vault = Vault.of(settings)
     async with AsyncExitStack() as stack:
         renderer = await stack.enter_async_context(Renderer(processes=settings.render_processes))

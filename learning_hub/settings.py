@@ -7,14 +7,18 @@ settings.example.env explains each of them; a test holds the two together.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from cryptography.fernet import Fernet
 
 PREFIX = "LEARNING_HUB_"
+# A name, an address, an IPv6 address in brackets or nothing, and perhaps a port.
+_HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]*\]|[^\[\]:]*)(?::[0-9]{1,5})?")
 
 
 class SettingsError(Exception):
@@ -111,7 +115,25 @@ def _items(text: str) -> tuple[str, ...]:
 def _database_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must begin with postgresql://")
+    if not _is_address(text):
+        # Not a word of it: what was taken for a port may be half of a password.
+        raise ValueError(
+            "must be as postgresql://user:password@host:5432/database; within user and password, write / as %2F, "
+            "@ as %40, ? as %3F, # as %23, [ as %5B"
+        )
     return text
+
+
+def _is_address(text: str) -> bool:
+    """Whether the driver can take an address apart, and into the parts that were meant."""
+    try:
+        parts = urlsplit(text)
+        parse_qs(parts.query, strict_parsing=bool(parts.query))
+    except ValueError:
+        return False
+    user, _, hosts = parts.netloc.rpartition("@")
+    is_plain = not parts.fragment and "@" not in user + parts.path
+    return is_plain and all(_HOST.fullmatch(host) for host in hosts.split(","))
 
 
 def _admin_key(text: str) -> str:

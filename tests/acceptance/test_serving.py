@@ -180,11 +180,24 @@ def test_a_wrong_setting_is_told(given: dict[str, str]) -> None:
 
 
 def test_a_wrong_private_target_is_told(given: dict[str, str]) -> None:
-    """It is judged later than other settings, and told just so, without a traceback."""
-    refused = command("serve", "--port", "0", settings=given | {"ALLOWED_PRIVATE_TARGETS": "a b/99"})
-    assert refused.returncode == 2
-    assert "Traceback" not in refused.stderr
-    assert refused.stderr.splitlines()[-1].startswith("LEARNING_HUB_ALLOWED_PRIVATE_TARGETS: 'a b/99' is no host")
+    """It is told as any other setting, before anything is started."""
+    home = Path(given["HOME"])
+    settings = {"HOME": str(home), "ALLOWED_PRIVATE_TARGETS": "a b/99"}
+    for arguments in (("serve", "--port", "0"), ("work",), ("program", "list")):
+        refused = command(*arguments, settings=settings)
+        assert refused.returncode == 2
+        (line,) = refused.stderr.splitlines()
+        assert line.startswith("LEARNING_HUB_ALLOWED_PRIVATE_TARGETS: 'a b/99' is no host")
+    assert not home.exists()
+
+
+def test_a_password_is_not_told(given: dict[str, str]) -> None:
+    """An address of a database that cannot be read is told without a part of it."""
+    for address in ("postgresql://hub:let/mein@db/hub", "postgresql://hub@127.0.0.1/hub?sslmode=letmein"):
+        refused = command("serve", "--port", "0", settings=given | {"DATABASE_URL": address})
+        assert refused.returncode in (1, 2)
+        assert "LEARNING_HUB_DATABASE_URL" in refused.stderr
+        assert "mein" not in refused.stderr
 
 
 def _publish(client: httpx.Client, number: int) -> httpx.Response:

@@ -64,6 +64,33 @@ def test_a_wrong_value_is_named(name: str, value: str) -> None:
         read_settings({f"LEARNING_HUB_{name}": value})
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://hub@db/hub",
+        "postgres://hub:pa%2Fss%40@db.example.org:5432/hub?sslmode=require&application_name=x",
+        "postgresql://hub:pa:ss@db/hub?user=me@corp",
+        "postgresql://hub@one:5432,two:5433/hub",
+        "postgresql://hub@[::1]:5432/hub",
+        "postgresql://postgres:@/postgres?host=/run/postgresql",
+        "postgresql:///hub",
+        "postgresql://%2Frun%2Fpostgresql/hub",
+    ],
+)
+def test_addresses_of_databases(address: str) -> None:
+    """Whatever the driver takes is taken: several hosts, sockets, options."""
+    assert read_settings({"LEARNING_HUB_DATABASE_URL": address}).database_url == address
+
+
+@pytest.mark.parametrize("password", ["let/mein", "12/mein", "let?mein", "let#mein", "le@mein", "[mein", "12?mein"])
+def test_a_password_that_must_be_escaped_is_not_repeated(password: str) -> None:
+    """An address that would be taken apart wrongly is refused, naming the setting and quoting none of it."""
+    with pytest.raises(SettingsError, match=r"^LEARNING_HUB_DATABASE_URL: must be as .* write / as %2F") as caught:
+        read_settings({"LEARNING_HUB_DATABASE_URL": f"postgresql://hub:{password}@db.example.org/hub"})
+    assert "mein" not in str(caught.value)
+    assert "let" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("name", "value"), [("ADMIN_KEY", "hunter2"), ("SECRET_KEYS", "hunter2")])
 def test_a_wrong_secret_is_not_repeated(name: str, value: str) -> None:
     """What is wrong with it is told without it."""
