@@ -83,12 +83,19 @@ def main() -> None:
 
 
 async def _serve_until_orphaned(settings: Settings, listener: socket.socket, *, with_worker: bool) -> None:
+    loop, parent = asyncio.get_running_loop(), sys.stdin.fileno()
     serving = asyncio.create_task(_serve(settings, listener, with_worker=with_worker))
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), serving.cancel)
+
+    def end() -> None:
+        # The end of a file can be read for ever, and each further cancelling would cut short how the serving ends.
+        loop.remove_reader(parent)
+        serving.cancel()
+
+    loop.add_reader(parent, end)
     try:
         await serving
     finally:
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        loop.remove_reader(parent)
 
 
 async def _serve(settings: Settings, listener: socket.socket, *, with_worker: bool) -> None:
