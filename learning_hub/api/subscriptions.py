@@ -69,7 +69,6 @@ FIXED = Conflict(
     "ProgramId of a subscription cannot be changed: what it has sent belongs to them. Make another subscription.",
     code="subscription_fixed",
 )
-CHANGED_MEANWHILE = Conflict("completions is being changed by others at the same moment.", code="changed_meanwhile")
 
 
 class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -106,7 +105,7 @@ class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
             ),
             Answer(status=200, meaning="It was there, and is like this now.", body=Subscription, example=EXAMPLE),
         ),
-        errors=(LEFT_OUT, FIXED, CHANGED_MEANWHILE),
+        errors=(LEFT_OUT, FIXED),
     )
 )
 async def put_subscription(call: Call) -> Reply:
