@@ -20,7 +20,7 @@ import math
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import Any, Self
 
 import msgspec
@@ -34,6 +34,8 @@ MOST_FAULTS = 100
 LONGEST_KEY_SHOWN = 60
 
 _OUT_OF_RANGE = "is a number beyond the range of a double (about 1.8e308)"
+# Exact for exponents of any length: an int of more than 4300 digits could not be written, and takes long to make.
+_WHOLE_NUMBERS = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _LONG_INTEGER = re.compile(rb"[0-9]{309}")
 
 
@@ -41,7 +43,8 @@ class SpelledDecimal(Decimal):
     """
     A decimal number that is printed just as it was written: `1.30`, `1e2`.
 
-    Equal to, hashed and calculated with as any other Decimal; what is calculated from it is a plain Decimal.
+    Equal to, hashed and calculated with as any other Decimal; what is calculated from it is a plain Decimal. One that
+    is closer to 0 than a Decimal can hold counts as 0, and is printed as it was written all the same.
     """
 
     spelling: str
@@ -51,9 +54,15 @@ class SpelledDecimal(Decimal):
         The number that *spelling* writes in JSON.
 
         Raises:
-            decimal.InvalidOperation: Its exponent is beyond 18 digits, more than Decimal can hold.
+            decimal.InvalidOperation: It is larger than a Decimal can hold: its exponent has more than 18 digits.
         """
-        self = super().__new__(cls, spelling)
+        try:
+            self = super().__new__(cls, spelling)
+        except InvalidOperation:
+            # Such an exponent leaves a double nothing but 0 or infinity.
+            if float(spelling):
+                raise
+            self = super().__new__(cls, 0)
         self.spelling = spelling
         return self
 
@@ -113,7 +122,7 @@ def check_json(raw: bytes, field: str, max_depth: int = 100) -> list[FieldError]
     """
     try:
         value = _CHECKING_DECODER.decode(raw)
-    except (msgspec.MsgspecError, UnicodeError, InvalidOperation, OverflowError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError) as error:
         return _find_faults(raw, field, error, max_depth)
     if b"\\u0000" in raw or _LONG_INTEGER.search(raw):
         return _find_faults(raw, field, None, max_depth)
@@ -171,15 +180,16 @@ def _spell_canonically(value: object) -> msgspec.Raw:
     significant = digits.rstrip("0")
     if not significant:
         return msgspec.Raw(b"0")
-    exponent = int(Decimal(exponent_digits or "0")) - len(fraction) + len(digits) - len(significant)
+    shift = len(digits) - len(significant) - len(fraction)
+    exponent = _WHOLE_NUMBERS.add(Decimal(exponent_digits or "0"), shift)
     if exponent >= 0 and len(significant) + exponent <= MOST_DIGITS:
-        return msgspec.Raw(f"{sign}{significant}{'0' * exponent}".encode())
-    return msgspec.Raw(f"{sign}{significant}e{exponent}".encode())
+        return msgspec.Raw(f"{sign}{significant}{'0' * int(exponent)}".encode())
+    return msgspec.Raw(f"{sign}{significant}e{exponent:f}".encode())
 
 
-def _number_in_range(spelling: str) -> Decimal:
-    number = Decimal(spelling)
-    if math.isinf(float(spelling)):
+def _number_in_range(spelling: str) -> float:
+    number = float(spelling)
+    if math.isinf(number):
         raise OverflowError
     return number
 
@@ -300,7 +310,7 @@ def _forbidden_in(text: str) -> Iterator[str]:
 def _is_in_range(spelling: str) -> bool:
     try:
         _number_in_range(spelling)
-    except (OverflowError, InvalidOperation):
+    except OverflowError:
         return False
     return True
 

@@ -69,6 +69,15 @@ def test_a_decimal_is_a_number_and_its_text_its_spelling() -> None:
     assert [str(copy.deepcopy(number)), str(pickle.loads(pickle.dumps(number)))] == ["1.30", "1.30"]
 
 
+@pytest.mark.parametrize("spelling", ["0e999999999999999999999", "1e-999999999999999999999", "-0.5E-" + "9" * 5000])
+def test_what_is_closer_to_zero_than_can_be_held_counts_as_zero(spelling: str) -> None:
+    """A number that underflows, or is 0 with any exponent, is 0 to calculate with and keeps its spelling."""
+    number = read_json(spelling)
+
+    assert number == 0
+    assert write_json([number, copy.deepcopy(number)]).decode() == f"[{spelling},{spelling}]"
+
+
 def test_integers_of_any_length_are_kept() -> None:
     """An integer of three hundred digits is read and written as it is."""
     text = "9" * 300
@@ -83,7 +92,7 @@ def test_of_a_repeated_key_the_last_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[1,]", "NaN", '"\\ud800"', "9" * 5000, "[" * 5000, "\ud800", b"\xff", "1e-" + "9" * 30]
+    "text", ["", "{", "[1,]", "NaN", '"\\ud800"', "9" * 5000, "[" * 5000, "\ud800", b"\xff", "1e" + "9" * 30]
 )
 def test_what_cannot_be_read_is_one_kind_of_error(text: str | bytes) -> None:
     """Whatever is wrong with a text, reading it raises InvalidInput with the code invalid_json."""
@@ -143,6 +152,7 @@ def test_all_faults_are_named_at_once() -> None:
         b'"\\\\u0000"',
         b"1" + b"0" * 308,
         b"1e-999999999",
+        b'{"a":0e999999999999999999999,"b":-0.00e-999999999999999999999,"c":1e-999999999999999999999}',
         b"1.7976931348623157e308",
         b"1" + b"0" * 400 + b"e-400",
         b'{"a":[[],[],{}],"b":[[1],[2]]}',
@@ -164,6 +174,7 @@ def test_what_may_be_stored_passes(raw: bytes) -> None:
         b"[" * 90 + b'"\\u0000",' * 100_000 + b"1" + b"]" * 90,
         b"9" * 1_000_000,
         b"0." + b"9" * 1_000_000,
+        b"1e-" + b"9" * 1_000_000,
         b'{"' + b"k" * 1_000_000 + b'":"\\u0000"}',
     ],
 )
@@ -193,6 +204,8 @@ def test_checking_never_raises(raw: bytes) -> None:
         ("-0.0", "0e5"),
         ("1e300", "1" + "0" * 300),
         ("1e5000", "10e4999"),
+        ("0e999999999999999999999", "0"),
+        ("1e-" + "9" * 5000, "10e-1" + "0" * 5000),
         ('{"a":1,"b":2}', '{"b":2.0,"a":1e0}'),
         ("0.1234567890123456789012345678901234567890", "0.12345678901234567890123456789012345678900"),
         ('"\\u00e9"', '"é"'),
@@ -214,6 +227,8 @@ def test_equal_values_have_one_hash(a: str, b: str) -> None:
         ("{}", "[]"),
         ('""', "null"),
         ("1e-999999999", "0"),
+        ("1e-999999999999999999999", "0"),
+        ("1e-999999999999999999999", "1e-999999999999999999998"),
         ("1.0000000000000000000000000000000001", "1"),
         ("100000000000000000000000000000001", "100000000000000000000000000000000"),
         ('"é"', '"e\\u0301"'),
