@@ -347,6 +347,8 @@ async def test_the_record_can_be_read_back_and_compared(
         (ACTIVITY, {**COMPLETION, "Description": ["a"]}, "Description"),
         (PANEL, {**ROW, "Colour": "red"}, "Colour"),
         (PANEL, {**ROW, "Course": {"a": 1}}, "Course"),
+        (ACTIVITY, {**COMPLETION, "Units": 2**96}, "Units"),
+        (PANEL, {**ROW, "Units": SpelledDecimal("-1e29")}, "Units"),
         ({**PANEL, "KeyProperty": "Nowhere"}, ROW, "Nowhere"),
     ],
 )
@@ -365,11 +367,12 @@ async def test_a_column_that_keeps_no_key_stops_the_delivery(
     site: ImisSite, make_connector: Any, journal: KeptJournal
 ) -> None:
     """Otherwise every further try would add a record."""
-    connector = make_connector({"ActivityKeyProperty": "UF_9"})
+    site.switch(LongActivityText="cut")
+    connector = make_connector({"ActivityKeyProperty": "OTHER_CODE"})
     outcome = await connector.send(a_shipment(), journal)
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.failure_class) == ("refused", "mapping")
-    assert "UF_9" in outcome.message
+    assert "OTHER_CODE" in outcome.message
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,9 @@ def test_values_survive_the_wire(value: Any) -> None:
     [
         (7, {"$type": "System.Int32", "$value": 7}),
         (2**31, {"$type": "System.Int64", "$value": 2**31}),
+        (-(2**63), {"$type": "System.Int64", "$value": -(2**63)}),
+        (2**63, {"$type": "System.Decimal", "$value": 2**63}),
+        (-(2**63) - 1, {"$type": "System.Decimal", "$value": -(2**63) - 1}),
         (True, {"$type": "System.Boolean", "$value": True}),
         (Decimal("1E+2"), {"$type": "System.Decimal", "$value": Decimal(100)}),
         ("text", "text"),

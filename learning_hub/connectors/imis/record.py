@@ -17,6 +17,9 @@ from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.wire import Json, Value, identity_of, lookup, member, properties_of
 from learning_hub.model.json_values import SpelledDecimal
 
+# System.Decimal has 96 bits for its digits; more digits after the point than fit, iMIS rounds off.
+_DECIMAL = 2**96
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -82,10 +85,14 @@ def plain_value(name: str, value: Any) -> Value:
     A value that a column can take.
 
     Raises:
-        Failed: It is an object or an array.
+        Failed: It is an object or an array, or a number beyond what a System.Decimal holds (about 7.9e28).
     """
     if isinstance(value, float):
-        return SpelledDecimal(repr(value))
+        value = SpelledDecimal(repr(value))
+    if isinstance(value, int | Decimal) and not -_DECIMAL < value < _DECIMAL:
+        raise template_error(
+            f"{name} is a number beyond what iMIS holds (about 7.9e28). The filter text makes it text."
+        )
     if value is None or isinstance(value, str | int | Decimal):
         return value
     kind = "an array" if isinstance(value, list) else "an object"

@@ -30,6 +30,7 @@ _PROPERTIES = f"{_CORE}.GenericPropertyDataCollection, Asi.Contracts"
 _PROPERTY = f"{_CORE}.GenericPropertyData, Asi.Contracts"
 
 _INT32 = 2**31
+_INT64 = 2**63
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,7})?)?)(Z|[+-]\d\d:\d\d)?)?")
 # What iMIS tools write for "no date"; section 3.5.
 _NO_DATE = "0001-01-01T00:00:00"
@@ -118,16 +119,21 @@ def values_of(collection: Any) -> list[Any]:
 
 
 def wrap(value: Value) -> Any:
-    """A value as iMIS's own client writes it (section 3.4)."""
+    """A value as iMIS's own client writes it (section 3.4); a whole number in the smallest type that holds it."""
     if isinstance(value, bool):
         return {"$type": "System.Boolean", "$value": value}
     if isinstance(value, int):
-        kind = "System.Int32" if -_INT32 <= value < _INT32 else "System.Int64"
-        return {"$type": kind, "$value": value}
+        return {"$type": _type_of_whole(value), "$value": value}
     if isinstance(value, Decimal):
         spelled = value if isinstance(value, SpelledDecimal) else SpelledDecimal(format(value, "f"))
         return {"$type": "System.Decimal", "$value": spelled}
     return value
+
+
+def _type_of_whole(number: int) -> str:
+    if -_INT32 <= number < _INT32:
+        return "System.Int32"
+    return "System.Int64" if -_INT64 <= number < _INT64 else "System.Decimal"
 
 
 def unwrap(value: Any) -> Any:
