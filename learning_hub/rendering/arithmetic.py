@@ -22,7 +22,7 @@ from decimal import (
 from typing import Any
 
 from learning_hub.model.json_values import SpelledDecimal
-from learning_hub.rendering.values import shown, spelled, unreadable
+from learning_hub.rendering.values import as_text, shown, spelled, unreadable
 
 Number = int | Decimal
 
@@ -155,6 +155,7 @@ def round_(left: object, places: object = 0) -> Number:
 def sum_(left: object, key: object = None) -> Number:
     """The exact sum of a list, or of what its objects have under *key*; an item that is no number is an error."""
     total: Number = 0
+    key = None if key is None else as_text(key)
     for item in left if isinstance(left, (list, tuple)) else [left]:
         if key is None:
             total = plus(total, sum_(item) if isinstance(item, (list, tuple)) else number_of(item, "sum"))

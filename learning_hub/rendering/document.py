@@ -36,6 +36,12 @@ OMIT = "$omit"
 
 _LONGEST_MESSAGE = 300
 _RESERVED = re.compile(r"expected an identifier, found ([a-z]+)")
+# python-liquid names values by their Python types.
+_TYPES_OF_PYTHON = re.compile(r"(?<=found )\w+$|(?<=between )'\w+' and '\w+'$")
+_KINDS = {
+    "NoneType": "null", "SpelledDecimal": "a number", "bool": "true or false", "dict": "an object", "int": "a number",
+    "list": "a list", "range": "a range", "str": "text",
+}  # fmt: skip
 _OMITTED = object()
 
 
@@ -217,7 +223,7 @@ def explain(error: Exception) -> str:
         return "needs more memory than a template may use"
     if isinstance(error, RecursionError):
         return "is nested too deeply"
-    return f"cannot be worked out ({type(error).__name__})"
+    return "cannot be worked out: a filter or a comparison is given what it cannot work with"
 
 
 def _explain_liquid(error: LiquidError) -> str:
@@ -227,7 +233,12 @@ def _explain_liquid(error: LiquidError) -> str:
     reserved = _RESERVED.fullmatch(message)
     if reserved:
         return f"{reserved[1]} is a reserved word; a key of this name is reached as data['{reserved[1]}']"
+    message = _TYPES_OF_PYTHON.sub(_in_words, message)
     return message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…"
+
+
+def _in_words(types: re.Match[str]) -> str:
+    return re.sub(r"'?(\w+)'?", lambda name: _KINDS.get(name[1], name[0]), types[0])
 
 
 class _Compiler:

@@ -3,7 +3,8 @@ Liquid's standard filters, mended where python-liquid's would be wrong here.
 
 What is mended: numbers are decimals and a non-number is an error; null, true, lists and objects inside text are
 written as everywhere in a template, not as Python would; `truncate` and `truncatewords` leave text alone that just
-fits; ranges are bounded; a missing value is an error in every filter but `default`.
+fits; ranges are bounded; errors speak of the filter and its input, not of Python. A missing value is an error in every
+filter but `default`, and the typed ones, which pass it on to it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from learning_hub.rendering.limits import LONGEST_LIST, LONGEST_TEXT
 from learning_hub.rendering.values import (
     LimitReachedError,
     as_text,
+    is_missing,
     list_of,
     refuse_missing,
     shown,
@@ -35,12 +37,17 @@ _LIST_FILTERS = (
     "compact", "concat", "find", "find_index", "first", "has", "last", "reject", "reverse", "size", "sort",
     "sort_natural", "uniq", "where",
 )  # fmt: skip
+# A `default` that comes later speaks for what is missing; without one it is an error where it is used.
+_PASS_MISSING_ON = frozenset((
+    "blank_to_null", "boolean", "date", "decimal", "imis_datetime", "in_zone", "integer", "text",
+))  # fmt: skip
 
 
 def all_filters(standard: Mapping[str, Filter]) -> dict[str, Filter]:
     """Every filter a template may use, by name; *standard* are python-liquid's."""
-    filters = {name: _on_text(standard[name]) for name in _TEXT_FILTERS}
-    filters |= {name: standard[name] for name in _LIST_FILTERS}
+    borrowed = {name: _worded(name, standard[name]) for name in (*_TEXT_FILTERS, *_LIST_FILTERS, "slice")}
+    filters = {name: _on_text(borrowed[name]) for name in _TEXT_FILTERS}
+    filters |= {name: borrowed[name] for name in _LIST_FILTERS}
     filters |= {
         "abs": arithmetic.absolute,
         "at_least": arithmetic.at_least,
@@ -56,7 +63,7 @@ def all_filters(standard: Mapping[str, Filter]) -> dict[str, Filter]:
         "times": arithmetic.times,
         "join": join,
         "map": map_,
-        "slice": _slice(standard["slice"]),
+        "slice": _slice(borrowed["slice"]),
         "truncate": truncate,
         "truncatewords": truncatewords,
         "blank_to_null": typed.blank_to_null,
@@ -70,7 +77,8 @@ def all_filters(standard: Mapping[str, Filter]) -> dict[str, Filter]:
         "must_have": typed.must_have,
         "text": typed.text,
     }
-    return {name: _guarded(filter_) for name, filter_ in filters.items()} | {"default": standard["default"]}
+    guarded = {name: _guarded(filter_, passes_missing_on=name in _PASS_MISSING_ON) for name, filter_ in filters.items()}
+    return guarded | {"default": standard["default"]}
 
 
 def join(left: object, separator: object = " ") -> str:
@@ -121,6 +129,22 @@ def _flat(items: list[Any] | tuple[Any, ...]) -> list[Any]:
     return flat
 
 
+def _worded(name: str, filter_: Filter) -> Filter:
+    """*filter_* of python-liquid, whose errors are often Python's own, with one that names it and what it was given."""
+
+    @wraps(filter_)
+    def worded(left: object, *args: object, **kwargs: Any) -> Any:
+        try:
+            return filter_(left, *args, **kwargs)
+        except (MemoryError, RecursionError):
+            raise
+        except Exception as error:
+            given = f": {', '.join(map(shown, args))}" if args else ""
+            raise unreadable(f"{name}{given} cannot work with {shown(left)}") from error
+
+    return worded
+
+
 def _on_text(filter_: Filter) -> Filter:
     """*filter_* with everything but whole numbers turned into text first, the way templates write text."""
 
@@ -140,13 +164,16 @@ def _slice(filter_: Filter) -> Filter:
     return slice_
 
 
-def _guarded(filter_: Filter) -> Filter:
-    """*filter_* refusing missing values, with ranges as lists and a bound on what it makes."""
+def _guarded(filter_: Filter, *, passes_missing_on: bool) -> Filter:
+    """*filter_* refusing missing values or passing them on, with ranges as lists and a bound on what it makes."""
 
     @wraps(filter_)
     def guarded(left: object, *args: object, **kwargs: Any) -> Any:
-        for value in (left, *args, *kwargs.values()):
+        for value in (*args, *kwargs.values()):
             refuse_missing(value)
+        if passes_missing_on and is_missing(left):
+            return left
+        refuse_missing(left)
         made = filter_(list_of(left) if isinstance(left, range) else left, *args, **kwargs)
         if isinstance(made, str) and len(made) > LONGEST_TEXT:
             raise _text_too_long()

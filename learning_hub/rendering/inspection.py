@@ -80,13 +80,13 @@ def inspect_template(template: BoundTemplate) -> list[str]:
         What is wrong with it, a sentence each without full stop; empty when nothing is.
     """
     nodes = list(_all_nodes(template))
-    for node in nodes:
+    for node, _ in nodes:
         if isinstance(node, CaseNode):
             _make_case_strict(node)
-    expressions = [each for node in nodes for top in node.expressions() for each in _all_within(top)]
+    expressions = [(each, names) for node, names in nodes for top in node.expressions() for each in _all_within(top)]
     defaulted = set[int]()
     problems = []
-    for expression in expressions:
+    for expression, _ in expressions:
         if isinstance(expression, FloatLiteral):
             # Any Number may stand where python-liquid keeps its float; the token has the spelling.
             expression.value = SpelledDecimal(str(Decimal(expression.token.value)))  # type: ignore[assignment]
@@ -95,19 +95,28 @@ def inspect_template(template: BoundTemplate) -> list[str]:
         elif isinstance(expression, FilteredExpression):
             problems += [problem for filter_ in expression.filters or () for problem in _check_filter(filter_)]
             defaulted |= _may_be_missing(expression)
-    known = {*NAMES_IN_SCOPE, "forloop", *_names_made_by(nodes)}
-    roots = (each.path[0] for each in expressions if isinstance(each, Path) and id(each) not in defaulted)
-    unknown = dict.fromkeys(root for root in roots if isinstance(root, str) and root not in known)
-    return problems + [_unknown_name(name, known) for name in unknown]
+    everywhere = {*NAMES_IN_SCOPE, *(name for node, _ in nodes for name in node.template_scope())}
+    unknown: dict[str, set[str]] = {}
+    for expression, names in expressions:
+        if isinstance(expression, Path) and id(expression) not in defaulted:
+            root = expression.path[0]
+            if isinstance(root, str) and root not in everywhere and root not in names:
+                unknown.setdefault(root, everywhere | names)
+    return problems + [_unknown_name(name, known) for name, known in unknown.items()]
 
 
-def _all_nodes(template: BoundTemplate) -> Iterator[Node]:
+def _all_nodes(template: BoundTemplate) -> Iterator[tuple[Node, frozenset[str]]]:
+    """Each node, with the names that the loops around it give."""
     context = RenderContext(template)
-    waiting = list(template.nodes)
+    waiting = [(node, frozenset[str]()) for node in template.nodes]
     while waiting:
-        node = waiting.pop()
-        yield node
-        waiting.extend(node.children(context, include_partials=False))
+        node, names = waiting.pop()
+        yield node, names
+        inside = names | frozenset(node.block_scope())
+        # What stands after `else` is rendered where there is no round.
+        outside = getattr(node, "default", None)
+        children = node.children(context, include_partials=False)
+        waiting.extend((child, names if child is outside else inside) for child in children)
 
 
 def _all_within(expression: Expression) -> Iterator[Expression]:
@@ -116,12 +125,6 @@ def _all_within(expression: Expression) -> Iterator[Expression]:
         each = waiting.pop()
         yield each
         waiting.extend(each.children())
-
-
-def _names_made_by(nodes: list[Node]) -> Iterator[str]:
-    for node in nodes:
-        yield from node.template_scope()
-        yield from node.block_scope()
 
 
 def _operands(left: Expression, right: Expression) -> tuple[Expression, Expression]:
@@ -176,6 +179,9 @@ def _check_filter(filter_: Filter) -> Iterator[str]:
 
 
 def _unknown_name(name: str, known: Iterable[str]) -> str:
+    if name == "forloop":
+        return "forloop is there only inside of a loop"
+    known = [each for each in known if each != "forloop"]
     return f"{name} is not in scope{_suggestion(name, known)}; in scope are {', '.join(NAMES_IN_SCOPE)}"
 
 

@@ -1,8 +1,8 @@
 """
 The typed filters: from whatever a publisher sent to a value of a certain type, or an error.
 
-Null passes through all of them but `must_have`, as null. Blank text is no number, date or boolean: a template that
-wants null for it says `blank_to_null` first.
+Null passes through all of them but `must_have`, as null; what is missing does not come here (see `filters`). Blank text
+is no number, date or boolean: a template that wants null for it says `blank_to_null` first.
 """
 
 from __future__ import annotations

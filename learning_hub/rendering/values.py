@@ -32,6 +32,11 @@ def unreadable(reason: str) -> FilterArgumentError:
     return FilterArgumentError(reason, token=None)
 
 
+def is_missing(value: object) -> bool:
+    """Whether *value* stands for something that is not there; null is there."""
+    return isinstance(value, Undefined)
+
+
 def refuse_missing(value: object) -> None:
     """
     Let anything pass but a missing value.

@@ -21,6 +21,7 @@ DATA = """{
   "object": {"z": 1.50, "a": [true, null]}, "list": [1, 2.50, "c"], "empty": ""
 }"""
 
+IN_SCOPE = "in scope are event, data, category, participant, subscription, program"
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,20})\.[0-9]{1,20}([eE][+-]?[0-9]{1,2})?", fullmatch=True)
 JSON_VALUES = st.recursive(
@@ -196,6 +197,11 @@ def test_what_is_in_scope() -> None:
         ("{{ data.list | slice: 0, data.nope }}", "data.nope"),
         ("{{ data.nope | date }}", "data.nope"),
         ("{{ data.nope | must_have }}", "data.nope"),
+        ("{{ data.nope | decimal | must_have | default: 1 }}", "data.nope"),
+        ("{{ data.nope | decimal | plus: 1 }}", "data.nope"),
+        ("{{ data.nope | blank_to_null | text: 5 }}", "data.nope"),
+        ("a {{ data.nope | imis_datetime }}", "data.nope"),
+        ("{{ data.units | decimal: data.nope | default: 1 }}", "data.nope"),
         ("{{ data.nope | blank_to_null }}", "data.nope"),
         ("{{ data.nope | default: data.neither }}", "data.neither"),
         ("{{ data[data.nope] }}", "data.nope"),
@@ -232,6 +238,16 @@ def test_a_missing_value_is_an_error_with_its_name_and_place(leaf: str, name: st
 def test_default_speaks_for_what_is_missing(leaf: str, value: Any) -> None:
     """With `default`, a missing value is replaced and no error."""
     assert json.loads(render(leaf)) == {"x": value}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["decimal", "integer", "boolean", "text: 80", "date", "in_zone: 'UTC'", "imis_datetime", "blank_to_null"],
+)
+def test_default_may_come_after_typed_filters(name: str) -> None:
+    """A typed filter passes on what is missing, and a later `default` takes it."""
+    assert json.loads(render(f"{{{{ data.nope | {name} | default: 0 }}}}")) == {"x": 0}
+    assert json.loads(render(f"{{{{ data.nope | {name} | default: nil }}}}")) == {"x": None}
 
 
 @pytest.mark.parametrize(
@@ -327,6 +343,22 @@ def test_tags_that_reach_elsewhere_do_not_exist(tag: str) -> None:
     assert len(problems_of(json.dumps({"_default": {"x": f"{{% {tag} %}}"}}))) == 1
 
 
+@pytest.mark.parametrize(
+    ("leaf", "message"),
+    [
+        ("{{ forloop.index }}", "forloop is there only inside of a loop"),
+        ("{% for i in data.list %}{% else %}{{ forloop.index }}{% endfor %}", "forloop is there only inside of a loop"),
+        ("{% for i in data.list %}{% endfor %}{{ i }}", f"i is not in scope; {IN_SCOPE}"),
+        ("{{ foo }}", f"foo is not in scope; {IN_SCOPE}"),
+        ("{% for item in data.list %}{{ itme }}{% endfor %}", f"itme is not in scope (is it item?); {IN_SCOPE}"),
+        ("{% assign total = 1 %}{{ totl }}", f"totl is not in scope (is it total?); {IN_SCOPE}"),
+    ],
+)
+def test_a_name_is_known_where_it_is_made(leaf: str, message: str) -> None:
+    """Names of a loop are there inside of it only, and what is suggested for a wrong name is one that is there."""
+    assert problems_of(json.dumps({"_default": {"x": leaf}})) == [("_default.x", message)]
+
+
 def test_the_other_tags_work() -> None:
     """Loops, cases, captures, counters, cycles, comments and raw text do what Liquid says."""
     leaf = (
@@ -410,8 +442,7 @@ def test_rendering_without_a_template_says_why(category: str, code: str) -> None
         ("{% break %}", "break stands outside of a loop"),
         ("{{ '%00' | url_decode }}", "has a NUL character"),
         ("{{ '1e999' | decimal }}", "beyond the range of a double"),
-        ("{{ '/w==' | base64_decode }}", "cannot be worked out"),
-        ("{{ forloop }}", "forloop is missing"),
+        ("{{ '/w==' | base64_decode }}", 'base64_decode cannot work with "/w=="'),
     ],
 )
 def test_growth_is_bounded(leaf: str, reason: str) -> None:

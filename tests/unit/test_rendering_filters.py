@@ -173,6 +173,30 @@ def test_typed_filters_refuse_what_they_cannot_read(leaf: str, message: str) -> 
     assert message_of(leaf) == message
 
 
+@pytest.mark.parametrize(
+    ("leaf", "message"),
+    [
+        ("{{ data.o | sort: 'k' }}", 'sort: "k" cannot work with [{"k":1},{"k":null}]'),
+        ("{{ data.l | sort }}", 'sort cannot work with [1,"a",null]'),
+        ("{{ data.l | where: 'k' }}", 'where: "k" cannot work with [1,"a",null]'),
+        ("{{ data.o | sum: data.x }}", 'sum finds no "{\\"a\\":1}" in {"k":1}'),
+        ("{{ data.l | concat: 'k' }}", 'concat: "k" cannot work with [1,"a",null]'),
+        ("{{ '/w==' | base64_decode }}", 'base64_decode cannot work with "/w=="'),
+        ("{{ 'abc' | slice: nil }}", 'slice: null cannot work with "abc"'),
+        ("{% if data.l < 3 %}{% endif %}", "'<' and '>' are not supported between a list and a number"),
+        ("{% if 'a' < data.x %}{% endif %}", "'<' and '>' are not supported between text and an object"),
+        ("{% for i in data.l limit: data.x %}{% endfor %}", "expected an integer, found an object"),
+        (
+            "{% if data.x contains data.l %}{% endif %}",
+            "cannot be worked out: a filter or a comparison is given what it cannot work with",
+        ),
+    ],
+)
+def test_errors_are_no_words_of_python(leaf: str, message: str) -> None:
+    """What a standard filter or a comparison cannot work with is told in the words of templates."""
+    assert message_of(leaf, '{"l": [1, "a", null], "o": [{"k": 1}, {"k": null}], "x": {"a": 1}}') == message
+
+
 def test_what_an_error_shows_is_short() -> None:
     """A long input is cut to forty characters in the message."""
     assert message_of("{{ data.x | decimal }}", json.dumps({"x": "y" * 5000})) == (
