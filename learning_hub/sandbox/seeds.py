@@ -145,7 +145,7 @@ CONTACTS = (ROBIN, AMARA, JUN, LENA, MATEO, PRIYA, SAM, TONI, INACTIVE, ELIF, OW
 ACTIVITY_TYPES = {"TCLEARNING": "TopClass learning", "CALL": "Telephone call", "MEETING": "Meeting"}
 
 PANEL = "TopClass_Learning"
-# Section 8.6, and RecordKey, in which a client keeps a key of its own.
+# Section 8.6: those of the source document, and no other.
 PANEL_COLUMNS = (
     Column(name="CourseCode", max_length=80, caption="Course code"),
     Column(name="Course", max_length=150),
@@ -153,7 +153,6 @@ PANEL_COLUMNS = (
     Column(name="Units", kind="decimal"),
     Column(name="CreditType", max_length=80, caption="Credit type"),
     Column(name="CEUType", max_length=80, caption="CEU type"),
-    Column(name="RecordKey", max_length=40, caption="Record key"),
 )
 
 ACTIVITIES_QUERY = "$/LearningHub/Activities"

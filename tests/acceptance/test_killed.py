@@ -19,6 +19,7 @@ import httpx
 import pytest
 from cryptography.fernet import Fernet
 from factories import an_event_body
+from panels import WITH_KEY, make_panel
 from running import ADMIN_KEY
 
 from learning_hub.sandbox import RunningSandbox, running_sandbox
@@ -28,6 +29,8 @@ SECONDS = 80
 PEOPLE = ("robin.vale@example.org", "amara.okafor@example.org", "jun.takeda@example.org", "lena.hartmann@example.org")
 ACTIVITY = {"ActivityType": "TCLEARNING", "Source": "TopClass", "Subtype": "{{ event.PublisherEventId }}"}
 ROW = {"CourseCode": "{{ event.PublisherEventId }}", "Course": "{{ data['Activity Title'] }}"}
+PANEL = {"Kind": "panel", "Name": "LH_Learning", "KeyProperty": "RecordKey"}
+SUBSCRIPTIONS = 3
 
 
 @pytest.fixture
@@ -42,6 +45,7 @@ def home() -> Iterator[Path]:
 def imis() -> Iterator[RunningSandbox]:
     """A sandbox that outlives the hubs."""
     with running_sandbox() as running:
+        make_panel(running.address, "LH_Learning", WITH_KEY)
         yield running
 
 
@@ -65,7 +69,11 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def test_a_killed_hub_loses_nothing_and_doubles_nothing(environment: dict[str, str], imis: RunningSandbox) -> None:
-    """Killed thrice while it takes and sends, each event answered 201 is one activity and one row in the end."""
+    """
+    Killed thrice while it takes and sends, each event answered 201 is one activity and one row in the end.
+
+    Of a panel with a column for the record key, and of the one of the preset, whose rows are matched by their values.
+    """
     published: list[str] = []
     for life in range(3):
         with _Hub(environment) as hub:
@@ -78,13 +86,13 @@ def test_a_killed_hub_loses_nothing_and_doubles_nothing(environment: dict[str, s
             hub.kill()
 
     with _Hub(environment) as hub:
-        hub.wait_until_all_are("delivered", 2 * len(published))
+        hub.wait_until_all_are("delivered", SUBSCRIPTIONS * len(published))
 
     state = _state(imis)
     activities = Counter(one["Properties"]["PRODUCT_CODE"] for one in state["Activities"])
-    rows = Counter(row["CourseCode"] for row in state["Panels"]["TopClass_Learning"])
     assert activities == Counter(published)
-    assert rows == Counter(published)
+    for panel in ("LH_Learning", "TopClass_Learning"):
+        assert Counter(row["CourseCode"] for row in state["Panels"][panel]) == Counter(published)
 
 
 def test_two_hubs_on_one_database_keep_to_the_subscribers_limit(
@@ -95,7 +103,7 @@ def test_two_hubs_on_one_database_keep_to_the_subscribers_limit(
         hub.set_up(imis, MaxConcurrency=1)
         _fault(imis, Fault="slow", Path="/api", Share=0.3, Seconds=0.02)
         published = hub.publish(range(20))
-        hub.wait_until_all_are("delivered", 2 * len(published))
+        hub.wait_until_all_are("delivered", SUBSCRIPTIONS * len(published))
 
     with httpx.Client(base_url=imis.address, trust_env=False) as client:
         requests = client.get("/_sandbox/requests").json()["Items"]
@@ -133,7 +141,7 @@ class _Hub:
         self._process.kill()
 
     def set_up(self, imis: RunningSandbox, **settings: Any) -> None:
-        """A Program, the sandbox, and two subscriptions: activities, and rows of a panel without a key column."""
+        """A Program, the sandbox, and subscriptions: activities, and rows of panels with and without a key column."""
         common = {"SubscriberId": "imis", "ProgramId": "NURSES", "EventTypes": ["AI_COMP_SUCCESS"]}
         subscriber = {
             "Name": "iMIS",
@@ -147,13 +155,13 @@ class _Hub:
             "Credentials": {"Username": imis.username, "Password": imis.password},
         }
         activities = {"Name": "Activities", "Target": {"Kind": "activity"}, "Templates": {"_default": ACTIVITY}}
-        panel = {"Kind": "panel", "Name": "TopClass_Learning", "KeyProperty": "RecordKey"}
-        rows = {"Name": "Rows", "Target": panel, "Templates": {"_default": ROW}}
+        rows = {"Name": "Rows", "Target": PANEL, "Templates": {"_default": ROW}}
         for path, body in (
             ("/programs/NURSES", {"Name": "Nurses"}),
             ("/subscribers/imis", subscriber),
             ("/subscriptions/activities", common | activities),
             ("/subscriptions/rows", common | rows),
+            ("/subscriptions/preset", common | {"Preset": "topclass-imis-panel"}),
         ):
             answer = self._client.put(path, json=body)
             assert answer.status_code in (200, 201), answer.text
@@ -163,7 +171,10 @@ class _Hub:
         ids = [f"AI:{number}" for number in numbers]
         for number, publisher_event_id in zip(numbers, ids, strict=True):
             body = an_event_body(
-                PublisherEventId=publisher_event_id, PublisherParticipantId=PEOPLE[number % len(PEOPLE)]
+                PublisherEventId=publisher_event_id,
+                PublisherParticipantId=PEOPLE[number % len(PEOPLE)],
+                PublisherEventCategory={"value": "Online"},
+                PublisherEventData={"Activity Code": publisher_event_id, "Activity Title": "Fire safety refresher"},
             )
             answer = self._client.post("/events", json=body)
             assert answer.status_code == 201, answer.text

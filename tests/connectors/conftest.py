@@ -24,8 +24,9 @@ def running_site() -> Iterator[ImisSite]:
 
 @pytest.fixture
 def site(running_site: ImisSite) -> Iterator[ImisSite]:
-    """A site as it is at the start."""
+    """A site as it is at the start, and a panel with a column for the record key."""
     running_site.reset()
+    running_site.make_panel_with_key()
     running_site.switch(TimeZone="UTC")
     yield running_site
     running_site.reset()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.request import Request, urlopen
+
+from panels import WITH_KEY, make_panel
 
 from learning_hub.connectors.base import Exchange, Shipment
 from learning_hub.model.json_values import read_json
@@ -12,7 +15,7 @@ from learning_hub.model.json_values import read_json
 ROBIN, AMARA = "10042", "10043"
 KEY = "01890a5d-ac96-774b-bcce-b302099a8057"
 ACTIVITY = {"Kind": "activity"}
-PANEL = {"Kind": "panel", "Name": "TopClass_Learning", "KeyProperty": "RecordKey"}
+PANEL = {"Kind": "panel", "Name": "LH_Learning", "KeyProperty": "RecordKey"}
 PANEL_WITHOUT_KEY = {"Kind": "panel", "Name": "TopClass_Learning"}
 
 COMPLETION = read_json(
@@ -58,36 +61,22 @@ class ImisSite:
         """The columns of each."""
         return [one["Properties"] for one in self._control("GET", "state")["Activities"]]
 
-    def rows(self, panel: str = "TopClass_Learning") -> list[dict[str, Any]]:
+    def rows(self, target: Mapping[str, Any] = PANEL) -> list[dict[str, Any]]:
         """The columns of each."""
-        return self._control("GET", "state")["Panels"][panel]
+        return self._control("GET", "state")["Panels"][target["Name"]]
 
     def open_panel(self, name: str, *, is_open: bool = True) -> None:
         """Tick or untick the box that makes it available via the REST API."""
         self._control("PUT", f"panels/{name}", {"AvailableViaRest": is_open})
 
+    def make_panel_with_key(self) -> None:
+        """The source of the target `PANEL`; the requests until then are forgotten."""
+        make_panel(self.address, PANEL["Name"], WITH_KEY)
+        self._control("DELETE", "requests")
+
     def make_single_panel(self, name: str, columns: list[str]) -> None:
         """A source of text columns with one row for each contact."""
-        kind = "Asi.Soa.Core.DataContracts."
-        definition = {
-            "$type": f"{kind}BOEntityDefinitionData, Asi.Contracts",
-            "ObjectTypeName": "Single",
-            "EntityTypeName": name,
-            "PrimaryParentEntityTypeName": "Party",
-            "Properties": {
-                "$type": f"{kind}EntityPropertyDefinitionDataCollection, Asi.Contracts",
-                "$values": [
-                    {"$type": f"{kind}PropertyTypeStringData, Asi.Contracts", "Name": column, "MaxLength": 80}
-                    for column in columns
-                ],
-            },
-        }
-        with urlopen(f"{self.address}/token", b"grant_type=password&username=sandbox&password=sandbox") as answer:
-            token = json.loads(answer.read())["access_token"]
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        made = Request(f"{self.address}/api/BOEntityDefinition", json.dumps(definition).encode(), headers)
-        with urlopen(made):
-            self.open_panel(name)
+        make_panel(self.address, name, dict.fromkeys(columns, 80), object_type="Single")
 
     def _control(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

@@ -34,11 +34,11 @@ Change = Callable[..., Any]
 
 
 def stored(site: ImisSite, target: dict[str, Any]) -> list[dict[str, Any]]:
-    return site.activities() if target == ACTIVITY else site.rows()
+    return site.activities() if target == ACTIVITY else site.rows(target)
 
 
 def path(target: dict[str, Any]) -> str:
-    return "/api/Activity" if target == ACTIVITY else "/api/TopClass_Learning"
+    return f"/api/{target.get('Name', 'Activity')}"
 
 
 async def test_an_activity_arrives(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
@@ -171,12 +171,12 @@ async def test_a_row_without_key_is_adopted_by_its_values(
     """After a lost answer the contact's equal row that is no other delivery's is the one."""
     other = await connector.send(a_shipment(PANEL_WITHOUT_KEY), journal)
     assert isinstance(other, Accepted)
-    site.fault("cut-after", Method="POST", Path="/api/TopClass")
+    site.fault("cut-after", Method="POST", Path=path(PANEL_WITHOUT_KEY))
     assert isinstance(await connector.send(a_shipment(PANEL_WITHOUT_KEY), journal), Unknown)
     others = frozenset({str(other.record_id)})
     again = a_shipment(PANEL_WITHOUT_KEY, outcome_unknown=True, others_record_ids=others)
     assert await connector.send(again, journal) == Accepted(record_id=f"~{ROBIN}|2", unchanged=True)
-    assert len(site.rows()) == 2
+    assert len(site.rows(PANEL_WITHOUT_KEY)) == 2
 
 
 async def test_what_stays_ambiguous_is_left_to_a_person(
@@ -188,7 +188,7 @@ async def test_what_stays_ambiguous_is_left_to_a_person(
     outcome = await connector.send(a_shipment(PANEL_WITHOUT_KEY, outcome_unknown=True), journal)
     assert isinstance(outcome, Refused)
     assert outcome.code == "outcome_unknown"
-    assert len(site.rows()) == 2
+    assert len(site.rows(PANEL_WITHOUT_KEY)) == 2
 
 
 async def test_equal_source_records_have_rows_of_their_own(
@@ -203,7 +203,7 @@ async def test_equal_source_records_have_rows_of_their_own(
     assert [one.record_id, two.record_id] == [f"~{ROBIN}|1", f"~{ROBIN}|2"]
     changed = a_shipment(PANEL_WITHOUT_KEY, record_id=two.record_id, payload={**ROW, "Course": "Fire"})
     await connector.send(changed, journal)
-    assert [row["Course"] for row in site.rows()] == ["Fire safety", "Fire"]
+    assert [row["Course"] for row in site.rows(PANEL_WITHOUT_KEY)] == ["Fire safety", "Fire"]
 
 
 async def test_an_equal_row_that_is_nobodys_is_adopted(
@@ -213,7 +213,7 @@ async def test_an_equal_row_that_is_nobodys_is_adopted(
     await connector.send(a_shipment(PANEL_WITHOUT_KEY), journal)
     outcome = await connector.send(a_shipment(PANEL_WITHOUT_KEY, others_record_ids=frozenset()), journal)
     assert outcome == Accepted(record_id=f"~{ROBIN}|1", unchanged=True)
-    assert len(site.rows()) == 1
+    assert len(site.rows(PANEL_WITHOUT_KEY)) == 1
 
 
 @WITH_KEY
@@ -246,7 +246,7 @@ async def test_an_ordinal_that_cannot_be_read_leaves_the_outcome_unknown(
     site: ImisSite, connector: ImisConnector, journal: KeptJournal
 ) -> None:
     """The row was written; without its ordinal a revision would write a second one."""
-    site.fault("503", Method="GET", Path="/api/TopClass_Learning")
+    site.fault("503", Method="GET", Path=path(PANEL))
     outcome = await connector.send(a_shipment(PANEL), journal)
     assert isinstance(outcome, Unknown)
     assert outcome.subscriber_is_away
@@ -526,12 +526,12 @@ async def test_a_single_row_is_the_contacts_only_one(
     assert await connector.send(lost, journal) == Accepted(record_id=ROBIN, unchanged=True)
     second = await connector.send(a_shipment(target, payload={"Course": "Air"}, record_key="another"), journal)
     assert isinstance(second, Refused)
-    assert [row["Course"] for row in site.rows("LH_Profile")] == ["Water"]
+    assert [row["Course"] for row in site.rows(target)] == ["Water"]
 
 
 async def test_a_closed_panel_is_explained(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
     """The usual reason is named."""
-    site.open_panel("TopClass_Learning", is_open=False)
+    site.open_panel(PANEL["Name"], is_open=False)
     outcome = await connector.send(a_shipment(PANEL), journal)
     assert isinstance(outcome, Refused)
     assert "Available via the REST API" in outcome.message

@@ -7,6 +7,7 @@ import pytest
 from factories import an_event_body
 from imis_hub import TEMPLATE, ImisHub
 from msgspec.structs import replace
+from panels import WITH_KEY, make_panel
 from running import eventually
 
 from learning_hub.settings import Settings
@@ -228,13 +229,15 @@ async def test_discarding_needs_a_reason_and_is_final(imis_hub: ImisHub) -> None
 async def test_panel_rows_are_inserted_and_updated(imis_hub: ImisHub) -> None:
     """A panel row is inserted once and updated by revisions; the hub's key finds it."""
     template = {"CourseCode": "{{ data['Activity Code'] }}", "Units": "{{ data['Credits'] | decimal }}"}
+    make_panel(imis_hub.imis.address, "LH_Learning", WITH_KEY)
     await imis_hub.set_up(
-        Target={"Kind": "panel", "Name": "TopClass_Learning", "KeyProperty": "RecordKey"},
+        Target={"Kind": "panel", "Name": "LH_Learning", "KeyProperty": "RecordKey"},
         Templates={"_default": template},
     )
     await imis_hub.delivered(await imis_hub.publish(PublisherEventData=DATA))
     delivery = await imis_hub.delivered(await imis_hub.publish(PublisherEventData=DATA | {"Credits": 2.25}))
-    (row,) = (await imis_hub.state())["Panels"]["TopClass_Learning"]
+    (row,) = (await imis_hub.state())["Panels"]["LH_Learning"]
+    assert len(row["RecordKey"]) == 36
     assert (row["ID"], row["CourseCode"], float(row["Units"])) == ("10042", "FIRE-201", 2.25)
     assert delivery["SubscriberRecordId"] == f"~10042|{row['Ordinal']}"
 

@@ -105,7 +105,7 @@ def test_audit_columns(imis: httpx.Client) -> None:
     ("values", "fields"),
     [
         ({"CourseCode": "x" * 81}, ["CourseCode"]),
-        ({"Course": "x" * 151, "RecordKey": "x" * 41}, ["Course", "RecordKey"]),
+        ({"Course": "x" * 151, "CEUType": "x" * 81}, ["Course", "CEUType"]),
         ({"Units": "many"}, ["Units"]),
         ({"Units": "123456789012345"}, ["Units"]),
         ({"CourseCompleted": "soon"}, ["CourseCompleted"]),
@@ -144,7 +144,7 @@ def test_unknown_properties(imis: httpx.Client, switch: Any) -> None:
 
 def test_put(imis: httpx.Client) -> None:
     """A PUT leaves what it omits, clears a null or missing Value, and stores an empty text as such."""
-    full = {"Course": "Fire", "Units": 1.5, "CreditType": "CPD", "CEUType": "A", "RecordKey": "K"}
+    full = {"Course": "Fire", "Units": 1.5, "CreditType": "CPD", "CEUType": "A", "CourseCompleted": "2031-03-14"}
     imis.post("/api/TopClass_Learning", json=completion(**full))
     change = completion(Course="Fire 2", Units=None, CEUType="")
     change["Properties"]["$values"].append({"Name": "CreditType"})
@@ -153,7 +153,7 @@ def test_put(imis: httpx.Client) -> None:
     stored = values_of(imis.get(ROW).json())
     assert answer.status_code == 200
     assert (stored["Course"], stored["Units"], stored["CreditType"]) == ("Fire 2", None, None)
-    assert (stored["CEUType"], stored["RecordKey"]) == ("", "K")
+    assert (stored["CEUType"], stored["CourseCompleted"]) == ("", "2031-03-14T00:00:00")
 
 
 def test_put_of_what_was_read(imis: httpx.Client) -> None:
@@ -202,12 +202,12 @@ def test_closed_source(imis: httpx.Client, switch: Any, status: int) -> None:
 
 
 def test_columns_of_the_seed(imis: httpx.Client, sandbox: RunningSandbox) -> None:
-    """The seeded source has the documented columns, a column for a record's key, and the audit columns."""
+    """The seeded source has the columns of the source document, the audit columns, and no other."""
     names = list(values_of(imis.post("/api/TopClass_Learning", json=completion()).json()))
 
     assert names == [
         *("ID", "Ordinal", "CourseCode", "Course", "CourseCompleted", "Units", "CreditType", "CEUType"),
-        *("RecordKey", "CreatedOn", "UpdatedOn", "CreatedByUserKey", "UpdatedByUserKey"),
+        *("CreatedOn", "UpdatedOn", "CreatedByUserKey", "UpdatedByUserKey"),
     ]
     assert sandbox.site.panels["topclass_learning"].cardinality == "Multi"
 
