@@ -27,9 +27,10 @@ SELECT * FROM attempt WHERE program_id = $1::text AND delivery_uuid = $2::uuid O
 -- name: requeue
 -- Put up to $9 deliveries back into the queue. Filters, null for none: $1 Programs, $2 state, $3 subscription,
 -- $4 subscriber, $5 class, $6 code, $7 Program and $8 uuids of deliveries, $10 and $11 Program and uuid of an event.
--- One that was overtaken meanwhile is superseded ($12 the message). Of a stopped subscription they are held. Skipped
--- ones go back only where a template may have been added since. Only those after uuid $13, null for all: what is
--- parked again meanwhile is not taken again.
+-- One that was overtaken meanwhile is superseded ($12 the message); one that may have left a row in a panel without a
+-- KeyProperty only by what is delivered. Of a stopped subscription they are held. Skipped ones go back only where a
+-- template may have been added since. Only those after uuid $13, null for all: what is parked again meanwhile is not
+-- taken again.
 WITH chosen AS (
     SELECT delivery.program_id, delivery.delivery_uuid,
            delivery.state AS state_before, delivery.code AS code_before,
@@ -43,7 +44,9 @@ WITH chosen AS (
                       AND (newer.state = 'delivered' AND (subscriber.connector <> 'webhook'
                                                           OR newer.event_type = delivery.event_type)
                            OR newer.event_type = delivery.event_type AND newer.action = 'send'
-                              AND newer.state IN ('waiting', 'retrying', 'sending'))) AS is_overtaken
+                              AND newer.state IN ('waiting', 'retrying', 'sending')
+                              AND NOT (delivery.in_doubt AND subscription.target ->> 'Kind' = 'panel'
+                                       AND subscription.target ->> 'KeyProperty' IS NULL))) AS is_overtaken
       FROM delivery
       JOIN subscription USING (subscription_id)
       JOIN subscriber ON subscriber.subscriber_id = delivery.subscriber_id

@@ -26,6 +26,7 @@ RETURNING delivery_uuid
 -- name: supersede
 -- What is not sent yet and has a newer one of the same source key at subscription $1 is superseded; $2 program ids,
 -- $3 publisher event ids, $4 system ids of the source records to look at, $5 the message. What is being sent goes on.
+-- So does what may have left a row in a panel without a KeyProperty: only its own values find that row again.
 UPDATE delivery AS older
    SET state = 'superseded', code = 'superseded', class = NULL, message = $5::text, due_utc = NULL, held = false
   FROM unnest($2::text[], $3::text[], $4::text[]) AS record (program_id, publisher_event_id, publisher_system_id)
@@ -33,6 +34,10 @@ UPDATE delivery AS older
    AND older.publisher_event_id = record.publisher_event_id
    AND older.publisher_system_id = record.publisher_system_id
    AND older.action = 'send' AND older.state IN ('waiting', 'retrying')
+   AND NOT (older.in_doubt
+            AND EXISTS (SELECT FROM subscription
+                         WHERE subscription.subscription_id = $1::text
+                           AND target ->> 'Kind' = 'panel' AND target ->> 'KeyProperty' IS NULL))
    AND EXISTS (SELECT FROM delivery AS newer
                 WHERE newer.program_id = older.program_id AND newer.subscription_id = older.subscription_id
                   AND newer.publisher_event_id = older.publisher_event_id

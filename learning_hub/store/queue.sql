@@ -200,7 +200,8 @@ RETURNING attempt.program_id, attempt.delivery_uuid
 -- name: step_back
 -- What changed while the deliveries $1/$2 (arrays) were being sent and failed: one whose event was withdrawn ($3 the
 -- message) or reopened ($6) is skipped; one that would be tried again is superseded where a newer one of its source key
--- came ($4), and discarded where its subscription was archived ($5).
+-- came ($4), and discarded where its subscription was archived ($5). What may have left a row in a panel without a
+-- KeyProperty is not superseded: only its own values find that row again.
 UPDATE delivery
    SET state = CASE failed.verdict WHEN 'archived' THEN 'discarded' WHEN 'superseded' THEN 'superseded'
                                    ELSE 'skipped' END,
@@ -228,6 +229,8 @@ UPDATE delivery
                     WHEN tried.state = 'parked' THEN NULL
                     WHEN subscription.archived_utc IS NOT NULL THEN 'archived'
                     WHEN tried.action = 'send'
+                         AND NOT (tried.in_doubt AND subscription.target ->> 'Kind' = 'panel'
+                                  AND subscription.target ->> 'KeyProperty' IS NULL)
                          AND EXISTS (SELECT FROM delivery AS newer
                                       WHERE newer.program_id = tried.program_id
                                         AND newer.subscription_id = tried.subscription_id
