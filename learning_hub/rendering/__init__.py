@@ -6,6 +6,7 @@ From an event and a template to a payload.
     turns       who may have a process next
     process     one such process as the hub sees it
     child       the process itself
+    bookmark    where a process is, for when it dies
     frames      what travels between the two
     document    template documents: compiled, rendered leaf by leaf
     inspection  what can be said of a leaf before any event comes

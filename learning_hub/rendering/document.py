@@ -20,6 +20,7 @@ from liquid.template import BoundTemplate
 from learning_hub.model.choice import WHOLE, choose_template
 from learning_hub.model.errors import FieldError, InvalidInput, TemplateError
 from learning_hub.model.json_values import check_json, place_in, read_json, write_json
+from learning_hub.rendering.bookmark import Bookmark
 from learning_hub.rendering.inspection import inspect_template
 from learning_hub.rendering.language import LANGUAGE, Budget, Context, evaluate, write_text
 from learning_hub.rendering.limits import (
@@ -43,15 +44,17 @@ _KINDS = {
     "list": "a list", "range": "a range", "str": "text",
 }  # fmt: skip
 _OMITTED = object()
+_NOWHERE = Bookmark()
 
 
 class Run:
-    """One rendering: the scope, the subscriber's time zone, and what may still be used."""
+    """One rendering: the scope, the subscriber's time zone, what may still be used, and where it is."""
 
-    __slots__ = ("budget", "scope", "time_zone")
+    __slots__ = ("bookmark", "budget", "scope", "time_zone")
 
-    def __init__(self, scope: Mapping[str, Any], time_zone: str | None) -> None:
+    def __init__(self, scope: Mapping[str, Any], time_zone: str | None, bookmark: Bookmark) -> None:
         self.scope = scope
+        self.bookmark = bookmark
         self.time_zone = time_zone
         self.budget = Budget(characters=MOST_PAYLOAD_BYTES, rounds=MOST_ROUNDS)
 
@@ -86,6 +89,7 @@ class Leaf:
         self.place = place
 
     def render(self, run: Run) -> Any:
+        run.bookmark.put("rendering", self.place)
         context = Context(self.template, run.scope, run.budget, run.time_zone)
         try:
             if self.expression is not None:
@@ -152,7 +156,9 @@ class CompiledTemplates:
         self.problems = problems + [problem for each in templates.values() if each for problem in each.problems]
         self._templates = templates
 
-    def render(self, category: str | None, scope: Mapping[str, Any], time_zone: str | None) -> tuple[str, bytes]:
+    def render(
+        self, category: str | None, scope: Mapping[str, Any], time_zone: str | None, bookmark: Bookmark = _NOWHERE
+    ) -> tuple[str, bytes]:
         """
         The payload for one event.
 
@@ -160,6 +166,7 @@ class CompiledTemplates:
             category: The value of the event's category, None without one.
             scope: The names a template sees; see `job.write_scope`.
             time_zone: The subscriber's IANA time zone; None is UTC.
+            bookmark: Is put to each leaf.
 
         Returns:
             The name of the template taken, and the payload as JSON.
@@ -176,7 +183,7 @@ class CompiledTemplates:
             raise no_template(category, choice.code or "no_template")
         if template.problems:
             raise template.problems[0]
-        return choice.name, _written(template.part.render(Run(scope, time_zone)), choice.name)
+        return choice.name, _written(template.part.render(Run(scope, time_zone, bookmark)), choice.name)
 
 
 def no_template(category: str | None, code: str) -> TemplateError:
@@ -188,9 +195,9 @@ def no_template(category: str | None, code: str) -> TemplateError:
     return error
 
 
-def compile_templates(templates: str | bytes) -> CompiledTemplates:
+def compile_templates(templates: str | bytes, bookmark: Bookmark = _NOWHERE) -> CompiledTemplates:
     """
-    The `Templates` of a subscription, from their JSON text.
+    The `Templates` of a subscription, from their JSON text; *bookmark* is put to each leaf.
 
     Never raises for what is in them: every error is among the problems, at its place (`_default.Items[0].Name`).
     """
@@ -207,7 +214,7 @@ def compile_templates(templates: str | bytes) -> CompiledTemplates:
     if not isinstance(document, dict):
         return CompiledTemplates({}, [TemplateError("must be an object of templates", place=WHOLE)])
     compiled = {
-        name: None if value is None else _Compiler().compile_template(value, _root_place(name))
+        name: None if value is None else _Compiler(bookmark).compile_template(value, _root_place(name))
         for name, value in document.items()
     }
     return CompiledTemplates(compiled, [])
@@ -244,8 +251,9 @@ def _in_words(types: re.Match[str]) -> str:
 class _Compiler:
     """Compiles one template and keeps the problems it meets."""
 
-    def __init__(self) -> None:
+    def __init__(self, bookmark: Bookmark) -> None:
         self.problems: list[TemplateError] = []
+        self._bookmark = bookmark
 
     def compile_template(self, value: Any, place: str) -> CompiledTemplate:
         if not isinstance(value, dict):
@@ -277,6 +285,7 @@ class _Compiler:
             return Constant(text)
         if len(self.problems) >= MOST_PROBLEMS:
             return Constant(None)
+        self._bookmark.put("compiling", place)
         try:
             template = LANGUAGE.from_string(text)
             problems = inspect_template(template)

@@ -11,8 +11,8 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 from learning_hub.model.errors import Unavailable
+from learning_hub.rendering.bookmark import SharedPage, Standing
 from learning_hub.rendering.frames import PREFIX_BYTES, Answer, Request, read_answer, read_length, write_frame
-from learning_hub.rendering.limits import COMPILE_SECONDS
 
 START_SECONDS = 60.0
 # The limit is on computing time, which the kernel watches. On a machine with much else to do that takes longer by the
@@ -21,11 +21,16 @@ PATIENCE = 10
 
 
 class ProcessDiedError(Exception):
-    """The process ended before it answered; *took_too_long* says that it was ended for its computing time."""
+    """
+    The process ended before it answered.
+
+    *took_too_long* says that it was ended for its computing time, *standing* where it was; None where nothing tells.
+    """
 
     def __init__(self, *, took_too_long: bool) -> None:
         super().__init__()
         self.took_too_long = took_too_long
+        self.standing: Standing | None = None
 
 
 class RenderingProcess:
@@ -34,13 +39,15 @@ class RenderingProcess:
 
     Args:
         time_limit_seconds: Computing time for one payload.
+        compile_limit_seconds: Computing time to compile a subscription's templates.
         memory_limit_bytes: Memory of the process, its code included.
     """
 
-    def __init__(self, *, time_limit_seconds: float, memory_limit_bytes: int) -> None:
-        self._arguments = (str(time_limit_seconds), str(memory_limit_bytes))
+    def __init__(self, *, time_limit_seconds: float, compile_limit_seconds: float, memory_limit_bytes: int) -> None:
+        self._arguments = (str(time_limit_seconds), str(compile_limit_seconds), str(memory_limit_bytes))
         has_kernel_limit = hasattr(signal, "setitimer")
-        self._answer_seconds = COMPILE_SECONDS + time_limit_seconds * (PATIENCE if has_kernel_limit else 1)
+        self._answer_seconds = compile_limit_seconds + time_limit_seconds * (PATIENCE if has_kernel_limit else 1)
+        self._page: SharedPage | None = None
         self._process: Process | None = None
         self._in_use = asyncio.Lock()
         self._is_closed = False
@@ -73,6 +80,9 @@ class RenderingProcess:
                     answer = await _receive(process, self._answer_seconds)
                     is_done = index == answers - 1
                     yield answer
+            except ProcessDiedError as death:
+                death.standing = self._page.read() if self._page else None
+                raise
             finally:
                 if not is_done:
                     await self._end()
@@ -96,7 +106,12 @@ class RenderingProcess:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("LEARNING_HUB_")}
         command = (sys.executable, "-m", "learning_hub.rendering.child", *self._arguments)
         try:
-            self._process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, env=environment)
+            # On Windows a process gets no files but its pipes, and where it is remains untold.
+            self._page = SharedPage() if os.name == "posix" else None
+            files = [self._page.file] if self._page else []
+            self._process = await asyncio.create_subprocess_exec(
+                *command, *map(str, files), stdin=PIPE, stdout=PIPE, env=environment, pass_fds=files
+            )
             await _receive(self._process, START_SECONDS)
         except (OSError, ProcessDiedError) as error:
             await self._end()
@@ -113,6 +128,9 @@ class RenderingProcess:
     async def _end(self) -> None:
         """Kill the process if it still runs, and let go of its pipes."""
         process, self._process = self._process, None
+        if self._page is not None:
+            self._page.close()
+            self._page = None
         if process is None:
             return
         _kill(process)

@@ -15,6 +15,7 @@ from typing import Any, Self
 from learning_hub.model.choice import DEFAULT, WHOLE, choose_template
 from learning_hub.model.errors import InvalidInput, TemplateError
 from learning_hub.model.json_values import read_json, write_json
+from learning_hub.rendering.bookmark import Stage, Standing
 from learning_hub.rendering.frames import Answer, CheckRequest, Problem, RenderRequest, WireJob
 from learning_hub.rendering.job import Rendered, RenderJob
 from learning_hub.rendering.limits import COMPILE_SECONDS
@@ -37,6 +38,7 @@ class Renderer:
         processes: How many to render in side by side, 1 or more; only with 2 or more is there always one left for
             other templates than those that take long.
         time_limit_seconds: Computing time for one payload, once its templates are compiled.
+        compile_limit_seconds: Computing time to compile or check the templates of a subscription.
         memory_limit_bytes: Memory of one process, its code included (about 60 MiB).
     """
 
@@ -45,11 +47,16 @@ class Renderer:
         *,
         processes: int = 2,
         time_limit_seconds: float = 1.0,
+        compile_limit_seconds: float = COMPILE_SECONDS,
         memory_limit_bytes: int = 512 * 1024 * 1024,
     ) -> None:
-        self._time_limit_seconds = time_limit_seconds
+        self._limit_seconds: dict[Stage, float] = {"compiling": compile_limit_seconds, "rendering": time_limit_seconds}
         self._processes = [
-            RenderingProcess(time_limit_seconds=time_limit_seconds, memory_limit_bytes=memory_limit_bytes)
+            RenderingProcess(
+                time_limit_seconds=time_limit_seconds,
+                compile_limit_seconds=compile_limit_seconds,
+                memory_limit_bytes=memory_limit_bytes,
+            )
             for _ in range(processes)
         ]
         self._turns = Turns(self._processes)
@@ -102,7 +109,7 @@ class Renderer:
                     async for answer in answers:
                         return [_error(problem) for problem in answer.problems]
             except ProcessDiedError as death:
-                return [TemplateError(self._epitaph(death, COMPILE_SECONDS), place=WHOLE)]
+                return [self._epitaph(death, Standing("compiling", WHOLE))]
         return []
 
     async def close(self) -> None:
@@ -127,18 +134,20 @@ class Renderer:
             except ProcessDiedError as death:
                 # It may have been killed from outside, and be no fault of this job: a second try tells.
                 if death.took_too_long or died_at == len(results):
-                    job = jobs[len(results)]
-                    message = self._epitaph(death, self._time_limit_seconds)
-                    results.append(TemplateError(message, place=_place(job)))
+                    results.append(self._epitaph(death, Standing("rendering", _place(jobs[len(results)]))))
                 else:
                     died_at = len(results)
         return results
 
-    @staticmethod
-    def _epitaph(death: ProcessDiedError, limit_seconds: float) -> str:
-        if death.took_too_long:
-            return f"took longer than {limit_seconds:g} s and was stopped"
-        return "made the process that renders it die"
+    def _epitaph(self, death: ProcessDiedError, otherwise: Standing) -> TemplateError:
+        """The error for what a process died over, where it was; *otherwise* where it did not tell."""
+        stage = death.standing.stage if death.standing else otherwise.stage
+        place = (death.standing.place if death.standing else "") or otherwise.place
+        if not death.took_too_long:
+            return TemplateError("made the process that renders it die", place=place)
+        doing = " to compile" if stage == "compiling" else ""
+        limit = f"{self._limit_seconds[stage]:g} s"
+        return TemplateError(f"took longer than {limit}{doing} and was stopped", place=place)
 
 
 def _request(jobs: Sequence[RenderJob]) -> RenderRequest:

@@ -121,7 +121,7 @@ async def test_what_takes_too_long_is_stopped_while_the_loop_answers(renderer: R
     assert isinstance(before, Rendered)
     assert isinstance(after, Rendered)
     assert isinstance(stopped, TemplateError)
-    assert (stopped.message, stopped.place) == ("took longer than 1 s and was stopped", "_default")
+    assert (stopped.message, stopped.place) == ("took longer than 1 s and was stopped", "_default.x")
     assert longest_pause < 0.9
 
 
@@ -166,6 +166,28 @@ async def test_a_template_of_ten_thousand_leaves_is_rendered(renderer: Renderer)
     rendered = await renderer.render(job_of(template, '{"y": 1}'))
 
     assert sum(rendered.payload["x"].values()) == 10_000
+
+
+async def test_a_stopped_template_has_the_place_of_its_leaf() -> None:
+    """What takes too long is told with the leaf it was stopped at, and with the limit that counted there."""
+    long = {"a": "fine", "b": ["{{ data.x | default: nil }}" * 8000]}
+    templates = json.dumps({"_default": {"x": long}})
+    async with Renderer(processes=1, time_limit_seconds=0.5, compile_limit_seconds=0.1) as renderer:
+        with pytest.raises(TemplateError) as rendering:
+            await renderer.render(job_of({"a": "fine", "b": ["{{ data }}", ENDLESS_CALL], "c": "{{ data }}"}))
+        with pytest.raises(TemplateError) as compiling:
+            await renderer.render(job_of(long))
+        (checking,) = await renderer.check(templates)
+
+    assert (rendering.value.place, rendering.value.message) == (
+        "_default.x.b[1]",
+        "took longer than 0.5 s and was stopped",
+    )
+    for error in (compiling.value, checking):
+        assert (error.place, error.message) == (
+            "_default.x.b[0]",
+            "took longer than 0.1 s to compile and was stopped",
+        )
 
 
 async def test_a_process_killed_from_outside_is_replaced(renderer: Renderer) -> None:
