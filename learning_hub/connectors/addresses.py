@@ -25,8 +25,9 @@ from ipaddress import (
     IPv6Network,
     ip_network,
 )
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+import httpx
 import msgspec
 
 SETTING = "LEARNING_HUB_ALLOWED_PRIVATE_TARGETS"
@@ -119,11 +120,11 @@ class Guard:
         Resolves nothing: a host name passes here and is judged when the hub connects.
         """
         try:
-            parts = urlsplit(_checked_text(url))
-            host, port = _host_of(parts), parts.port or _usual_port(parts)
+            parts = _split(url)
+            host, port = _host_of(parts), _port_of(parts)
             address = read_address(host)
         except ValueError as error:
-            return f"{error}."
+            return f"{error}.{self._judge_disguised(url)}"
         # `localhost` is this machine by RFC 6761, so it may be http where this machine is listed.
         place = address or (IPv4Address("127.0.0.1") if host == "localhost" else None)
         is_listed = self._lists_name(host, port) or (place is not None and self._lists_address(place, port))
@@ -133,6 +134,14 @@ class Guard:
             return None
         what = forbidden_because(address)
         return None if what is None else f"{host} is {what}, which is allowed only if listed in {SETTING}."
+
+    def _judge_disguised(self, url: str) -> str:
+        """A sentence more where a wrong form hides a forbidden address, empty where it does not."""
+        address = _disguised(url)
+        what = address and forbidden_because(address)
+        if address is None or what is None or self._lists_address(address, port=0):
+            return ""
+        return f" It leads to {address}, {what}, which is allowed only if listed in {SETTING}."
 
     def judge_address(self, address: Address, *, host: str, port: int, is_https: bool) -> str | None:
         """
@@ -200,9 +209,17 @@ def read_address(host: str) -> Address | None:
     labels = host.split(".")
     if re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", labels[-1]):
         return _read_v4(host, labels)
-    if len(host) > 254 or not all(_LABEL.fullmatch(label) for label in labels):
+    if len(host) > 254 or not all(_LABEL.fullmatch(label) and _is_readable(label) for label in labels):
         raise ValueError(f"{host!r} is no host name")
     return None
+
+
+def _is_readable(label: str) -> bool:
+    """Whether the client can read the label; it translates international ones back."""
+    try:
+        return not label.startswith("xn--") or bool(httpx.URL(f"https://{label}").host)
+    except (httpx.InvalidURL, UnicodeError):
+        return False
 
 
 def _read_v4(host: str, labels: list[str]) -> IPv4Address:
@@ -234,27 +251,61 @@ def _behind(address: Address) -> IPv4Address | None:
     return None
 
 
-def _checked_text(url: str) -> str:
-    """*url* as it is; refused are characters that readers of URLs drop or read differently."""
+def _split(url: str) -> SplitResult:
+    """*url* in its parts; refused are characters that readers of URLs drop or read differently."""
     if any(character <= " " or character in '\\"<>^`{|}\x7f' for character in url):
         raise ValueError("The address has a blank or another character that does not belong into one")
-    return url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("The address is not well-formed") from None
+    if parts.scheme not in ("https", "http"):
+        raise ValueError("The address must begin with https://")
+    return parts
 
 
 def _host_of(parts: SplitResult) -> str:
-    if parts.scheme not in ("https", "http"):
-        raise ValueError("The address must begin with https://")
     if parts.username is not None or parts.password is not None:
         raise ValueError("The address must be without user and password")
     if parts.fragment:
         raise ValueError("The address must be without a part after #")
     if "%" in parts.netloc:
         raise ValueError("The host must be written without %")
-    # Full-width digits and dots are digits and dots to those who translate international names.
-    host = unicodedata.normalize("NFKC", parts.hostname or "").replace("\N{IDEOGRAPHIC FULL STOP}", ".")
+    host = _ascii_digits(parts.hostname or "")
     if not host:
         raise ValueError("The address has no host")
+    if "[" in parts.netloc and ":" not in host:
+        raise ValueError(f"[{host}] is no IPv6 address")
     return _plain_name(host)
+
+
+def _port_of(parts: SplitResult) -> int:
+    written = parts.netloc.rpartition("]")[2].rpartition(":")[2] if ":" in parts.netloc.rpartition("]")[2] else ""
+    if not written:
+        return 443 if parts.scheme == "https" else 80
+    if not re.fullmatch(r"[0-9]{1,5}", written) or not 0 < int(written) < 65536:
+        raise ValueError(f"The port must be a number from 1 to 65535, not {written!r}")
+    return int(written)
+
+
+def _ascii_digits(host: str) -> str:
+    """Full-width digits and dots are digits and dots to those who translate international names."""
+    return unicodedata.normalize("NFKC", host).replace("\N{IDEOGRAPHIC FULL STOP}", ".")
+
+
+def _disguised(url: str) -> Address | None:
+    """
+    The address that *url*, which has a wrong form, would lead to; None where none is to be seen.
+
+    Read as generously as any reader of URLs might: percent-encoded, with a zone, dots or a user too many.
+    """
+    text = unquote("".join(character for character in url if character > " ")).replace("\\", "/")
+    match = re.match(r"[a-z]*:?//+(?:[^/?#]*@)?(?:\[([^]/]*)\]?|([^/?#:]*))", text, re.IGNORECASE)
+    host = _ascii_digits(match[1] or match[2] or "").partition("%")[0].strip(".") if match else ""
+    try:
+        return read_address(host.lower())
+    except ValueError:
+        return None
 
 
 def _plain_name(host: str) -> str:
@@ -266,10 +317,6 @@ def _plain_name(host: str) -> str:
         except UnicodeError as error:
             raise ValueError(f"{host!r} is no host name") from error
     return name
-
-
-def _usual_port(parts: SplitResult) -> int:
-    return 443 if parts.scheme == "https" else 80
 
 
 def _read_entry(entry: str) -> Listed:

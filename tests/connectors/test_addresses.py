@@ -80,6 +80,7 @@ ALLOWED_HOSTS = [
     "members.example.org:8443",
     "bücher.example",
     "xn--bcher-kva.example",
+    "xn--strae-oqa.example",
     "8.8.8.8",
     "134744072",
     "[2606:4700::1111]",
@@ -128,6 +129,26 @@ WRONG_FORMS = [
     "https://exa$mple.org",
     f"https://{'a' * 64}.org",
     f"https://{'a.' * 130}org",
+    "https://[v1.x]",
+    "https://xn--a",
+    "https://www.xn--a.example",
+    "https://example.org:0",
+    "https://example.org:٣",
+]
+# Of a wrong form, and another reader of it may come to a forbidden address.
+DISGUISED = [
+    "https://[fe80::1%25eth0]",
+    "https://[fe80::1%eth0]:443/x",
+    "https://127%2e0.0.1",
+    "https://%31%32%37.0.0.1",
+    "https://127.0.0.1..",
+    "https://user@127.0.0.1",
+    "https://[::1",
+    "https://[127.0.0.1]",
+    "https://127.0.\t0.1",
+    "https://127.0.0.1\\@example.org",
+    "https:///127.0.0.1",
+    "https://127.0.0.1:port",
 ]
 
 
@@ -147,6 +168,24 @@ def test_public_addresses_and_names_pass(host: str) -> None:
 def test_wrong_forms_are_refused(url: str) -> None:
     """What is no plain https address gives a sentence."""
     assert (Guard().judge_url(url) or "").endswith(".")
+
+
+@pytest.mark.parametrize("url", WRONG_FORMS)
+def test_what_is_wrong_is_told_in_words_of_the_hub(url: str) -> None:
+    """No sentence of Python's gets to people."""
+    told = Guard().judge_url(url) or ""
+    assert "cast" not in told
+    assert "Invalid" not in told
+    assert "appear" not in told
+
+
+@pytest.mark.parametrize("url", DISGUISED)
+def test_a_forbidden_address_in_disguise_names_the_setting(url: str) -> None:
+    """It is told what the form is and where it leads; listing the address makes a wrong form no better."""
+    assert SETTING in (Guard().judge_url(url) or "")
+    told = Guard(["127.0.0.0/8", "::1", "fe80::/10"]).judge_url(url)
+    assert told is not None
+    assert SETTING not in told
 
 
 def test_plain_http_is_refused() -> None:
