@@ -20,6 +20,9 @@ PREFIX = "LEARNING_HUB_"
 # A name, an address, an IPv6 address in brackets or nothing, and perhaps a port.
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]*\]|[^\[\]:]*)(?::[0-9]{1,5})?")
 
+# As many HTTP exchanges as any connector makes of one try at a delivery.
+EXCHANGES_IN_A_TRY = 12
+
 
 class SettingsError(Exception):
     """A setting is wrong; the sentence names it."""
@@ -49,8 +52,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lease_seconds(self) -> float:
-        """How long a worker may take over one try: beyond all time-outs within it, sign-in and look-ups included."""
-        return 4 * self.send_timeout_seconds + 30
+        """
+        How long a worker may take over one try: beyond all time-outs within it, sign-in and look-ups included.
+
+        A try is ended after nine tenths of it, which is more than `EXCHANGES_IN_A_TRY` that all take their whole time.
+        """
+        return 1.2 * EXCHANGES_IN_A_TRY * self.send_timeout_seconds + 30
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
