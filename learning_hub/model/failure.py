@@ -40,7 +40,8 @@ CAUSES: dict[str, Cause] = {
     "refused": Cause(
         "refused",
         "The subscriber does not accept the record.",
-        "Read its answer with the attempt, mend the template or the subscriber's set-up; then requeue.",
+        "Read the message and the answer with the attempt; mend what it names, the subscriber's Settings, the "
+        "subscription's Target or the template; then requeue.",
     ),
     "gone": Cause(
         "refused",
@@ -99,16 +100,15 @@ CAUSES: dict[str, Cause] = {
         "The subscription ignores this category on purpose.",
         "Nothing. If it should be sent: give the category a template, then requeue.",
     ),
-    "withdrawn": Cause(None, "The publisher withdrew the event before it was sent.", "Nothing."),
+    "withdrawn": Cause(None, "The publisher has withdrawn the event.", "Nothing."),
     "reopened": Cause(
         None,
-        "The source was reopened before it was sent, and the subscription takes back what is reopened.",
+        "The source was reopened, and the subscription takes back what is reopened.",
         "Nothing. It is sent when it is completed again.",
     ),
-    "superseded": Cause(None, "A newer one of the same source took its place before it was sent.", "Nothing."),
-    "archived": Cause(None, "The subscription was archived before it was sent.", "Nothing."),
+    "superseded": Cause(None, "A newer one of the same source has taken its place.", "Nothing."),
+    "archived": Cause(None, "The subscription is archived.", "Nothing."),
     "discarded": Cause(None, "A person decided that it is not to be sent.", "Nothing."),
-    "nothing_to_remove": Cause(None, "There is no record at the subscriber to take back.", "Nothing."),
 }
 
 

@@ -127,3 +127,14 @@ async def test_reopened_taken_back_and_completed_again(imis_hub: ImisHub) -> Non
 
 async def _sending(imis_hub: ImisHub, event: str) -> dict[str, object]:
     return await imis_hub.settled(event, "sending")
+
+
+async def test_an_event_that_was_delivered_and_withdrawn_is_not_said_to_be_unsent(imis_hub: ImisHub) -> None:
+    """Tried again it is skipped, and the sentence is true whether or not it was ever sent."""
+    await imis_hub.set_up()
+    event = await imis_hub.publish()
+    await imis_hub.delivered(event)
+    assert (await imis_hub.client.delete(event)).status_code in (200, 204)
+    trial = await imis_hub.client.post("/subscriptions/completions/test", json={"EventId": event.rpartition("/")[2]})
+    assert "The publisher has withdrawn the event." in trial.text
+    assert "before it was sent" not in trial.text
