@@ -150,6 +150,27 @@ async def test_a_version_that_passes_null_over_gets_an_empty_text(
     assert site.rows()[0]["CreditType"] == ""
 
 
+async def test_what_stays_set_is_named_whatever_it_is(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """A text is emptied; a date and a number that a version passes over are told."""
+    site.switch(NullInPut="unchanged")
+    full = {**COMPLETION, "NOTE": "kept", "THRU_DATE": "2031-03-14 00:00:00.000"}
+    first = await connector.send(a_shipment(payload=full), journal)
+    assert isinstance(first, Accepted)
+    cleared = {**full, "NOTE": None, "THRU_DATE": None, "Units": None}
+    outcome = await connector.send(a_shipment(record_id=first.record_id, payload=cleared), journal)
+    assert isinstance(outcome, Accepted)
+    assert not site.activities()[0]["NOTE"]
+    assert outcome.note == "iMIS did not clear UNITS, THRU_DATE."
+    only_a_number = {**COMPLETION, "Units": None}
+    before = len(site.requests("PUT"))
+    outcome = await connector.send(a_shipment(record_id=first.record_id, payload=only_a_number), journal)
+    assert isinstance(outcome, Accepted)
+    assert outcome.note == "iMIS did not clear UNITS."
+    assert len(site.requests("PUT")) == before + 1
+
+
 @WITH_KEY
 async def test_a_lost_answer_is_found_again(
     target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal

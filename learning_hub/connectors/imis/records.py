@@ -126,31 +126,32 @@ class Records:
         if written is None:
             return None
         still_set = self._still_set(record, written.entity)
-        if still_set and written.entity is not None:
-            still_set = await self._empty(record, written.entity, still_set, record_id, journal)
+        if written.entity is not None and (texts := _texts_among(still_set, written.entity)):
+            emptied = await self._empty(record, written.entity, texts, record_id, journal)
+            still_set = still_set if emptied is None else emptied
         note = f"iMIS did not clear {', '.join(still_set)}." if still_set else None
         return Accepted(record_id=record_id, note=note)
 
     async def _empty(
-        self, record: Record, entity: Json, columns: list[str], record_id: str, journal: Journal
-    ) -> list[str]:
-        """Send an empty text where null was passed over; the columns that have a value all the same."""
-        document = changed_entity(entity, dict.fromkeys(columns, ""))
+        self, record: Record, entity: Json, texts: list[str], record_id: str, journal: Journal
+    ) -> list[str] | None:
+        """Send an empty text where null was passed over; what has a value all the same, None where that was refused."""
+        document = changed_entity(entity, dict.fromkeys(texts, ""))
         try:
             written = await self._api.replace(record.entity, record_id, document, journal)
         except Failed as failed:
             if isinstance(failed.outcome, Refused):
                 # The update itself was taken, and stays; only this did not go.
-                return columns
+                return None
             raise
         return self._still_set(record, written.entity) if written else []
 
     def _still_set(self, record: Record, stored: Json | None) -> list[str]:
-        """The columns that were sent null and have a text all the same: some versions pass null over."""
+        """The columns that were sent null and have a value all the same: some versions pass null over."""
+        if stored is None:
+            return []
         cleared = {name: None for name, value in record.values.items() if value is None}
-        there = properties_of(stored) if stored else {}
-        texts = {name: value for name, value in there.items() if isinstance(value, str)}
-        return differing(cleared, texts, self._zone)
+        return differing(cleared, properties_of(stored), self._zone)
 
     async def _insert(self, record: Record, before: Sequence[Standing], journal: Journal) -> Accepted:
         values = {record.party_columns[0]: record.party_id, **record.values}
@@ -213,6 +214,12 @@ def _key_in(standing: Standing, record: Record) -> str | None:
         return None
     value = lookup(standing.values, record.key_property)
     return None if value is None else str(value).strip().casefold()
+
+
+def _texts_among(columns: Sequence[str], stored: Json) -> list[str]:
+    """Those of *columns* that hold a text, dates included; iMIS takes an empty one in no other."""
+    values = properties_of(stored)
+    return [name for name in columns if isinstance(lookup(values, name), str)]
 
 
 def _has_ordinal(record: Record, created: Json) -> bool:
