@@ -8,7 +8,6 @@ What matters most is whether the request may have arrived: `NotSent` surely did 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
 import ssl
@@ -18,7 +17,6 @@ from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 import httpcore
 import httpx
@@ -26,16 +24,19 @@ import msgspec
 
 from learning_hub.connectors.addresses import Address, Guard
 from learning_hub.connectors.base import Exchange, Journal
+from learning_hub.connectors.mask import MASK, Mask
 from learning_hub.model.clock import now
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 KEPT_BODY_BYTES = 64 * 1024
-MASK = "***"
 
 # Shorter than common servers keep an idle line open, so that a request is rarely sent into a closing one.
 _IDLE_SECONDS = 3
 # For one of several addresses of a name, before the next one is tried.
 _ADDRESS_SECONDS = 3
+# Of a body as text, which is more than any sentence or attempt needs.
+_TEXT_BYTES = 8 * KEPT_BODY_BYTES
+_LOCATION = "location"
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"}
 
 
@@ -48,8 +49,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     One HTTP request.
 
     *wrote* is true where it is meant to change something at the subscriber. *secrets* are texts (token,
-    password) that are masked wherever they occur in what is kept; *body_is_secret* keeps neither the body nor
-    the body of a successful answer.
+    password) that are masked wherever they occur in what is kept and in what sentences are made of;
+    *body_is_secret* keeps neither the body nor the body of a successful answer.
     """
 
     method: str
@@ -62,17 +63,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole answer; header names are in lower case. Of a body over 4 MiB the beginning, *is_cut* then."""
+    """
+    A whole answer; header names are in lower case. Of a body over 4 MiB the beginning, *is_cut* then.
+
+    *body* is as it came, secrets included: for the values that the protocol needs. *text* is the body as text,
+    whatever it is, without secrets, at most its first 512 KiB; it and *headers* are what sentences are made of. It is
+    `***` where the body as a whole is secret.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    text: str
     is_cut: bool = False
-
-    @property
-    def text(self) -> str:
-        """The body as text, whatever it is."""
-        return self.body.decode("utf-8", "replace")
 
 
 class NotSent(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +126,7 @@ def open_client(guard: Guard, *, tls: ssl.SSLContext | None = None) -> httpx.Asy
 
 async def exchange(client: httpx.AsyncClient, request: Request, journal: Journal, *, timeout_seconds: float) -> Result:
     """
-    Make one exchange and take it down in *journal*, secrets removed.
+    Make one exchange and take it down in *journal*; what may be told of it has no secret of the request any more.
 
     Args:
         client: From `open_client`.
@@ -140,48 +143,71 @@ async def exchange(client: httpx.AsyncClient, request: Request, journal: Journal
         nonlocal was_sent
         was_sent = was_sent or event.endswith("send_request_headers.started")
 
+    mask = _RequestMask(request)
+    ready = _ready(client, request, notice)
     started = now()
     result: Result | None = None
     try:
         async with asyncio.timeout(timeout_seconds):
-            result = await _answer_to(client, request, notice)
+            result = await _answer_to(client, ready, mask)
     except TimeoutError:
         result = _failed("timed_out", f"no answer within {timeout_seconds:g} seconds", was_sent=was_sent)
-    except httpx.InvalidURL as error:
-        raise TargetNotAllowed(f"The address cannot be used: {error}.") from error
     except (httpx.HTTPError, httpx.StreamError) as error:
-        result = _failed("connection_failed", _in_words(error), was_sent=was_sent)
+        result = _failed("connection_failed", mask(_in_words(error)), was_sent=was_sent)
     finally:
         if result is not None or was_sent:
-            journal.record(_kept(request, result, started), wrote=request.wrote)
+            journal.record(mask.kept(result, started), wrote=request.wrote)
     return result
 
 
-async def _answer_to(client: httpx.AsyncClient, request: Request, notice: Any) -> Answer:
+def _ready(client: httpx.AsyncClient, request: Request, notice: Any) -> httpx.Request:
+    """
+    The request as the client takes it.
+
+    Raises:
+        TargetNotAllowed: Its address is none.
+    """
+    try:
+        return client.build_request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            content=request.body,
+            extensions={"trace": notice},
+        )
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise TargetNotAllowed(f"The address cannot be used: {error}.") from error
+
+
+async def _answer_to(client: httpx.AsyncClient, request: httpx.Request, mask: _RequestMask) -> Answer:
     """
     The whole answer, read up to the limit.
 
     A body longer than that is left where it is and the line closed.
     """
-    async with client.stream(
-        request.method,
-        request.url,
-        headers=dict(request.headers),
-        content=request.body,
-        extensions={"trace": notice},
-    ) as response:
+    response = await client.send(request, stream=True)
+    try:
         body, is_cut = bytearray(), False
         async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 is_cut = True
                 break
-        return Answer(
-            status=response.status_code,
-            headers={name.lower(): value for name, value in response.headers.items()},
-            body=bytes(body[:MAX_BODY_BYTES]),
-            is_cut=is_cut,
-        )
+    finally:
+        await response.aclose()
+    whole = bytes(body[:MAX_BODY_BYTES])
+    return Answer(
+        status=response.status_code,
+        headers=mask.headers(_all_headers(response)),
+        body=whole,
+        text=mask.answer(response.status_code, whole),
+        is_cut=is_cut,
+    )
+
+
+def _all_headers(response: httpx.Response) -> dict[str, str]:
+    hidden: dict[str, str] = response.extensions.get(_LOCATION, {})
+    return {name.lower(): value for name, value in response.headers.items()} | hidden
 
 
 def _failed(code: str, words: str, *, was_sent: bool) -> NotSent | OutcomeUnknown:
@@ -207,7 +233,7 @@ class _NoTransport(httpx.AsyncBaseTransport):
 
 
 class _GuardedTransport(httpx.AsyncHTTPTransport):
-    """The usual transport, but its connections are made by `_GuardedNetwork`."""
+    """The usual transport, but its connections are made by `_GuardedNetwork`, and it keeps redirects to itself."""
 
     def __init__(self, guard: Guard, tls: ssl.SSLContext, *, is_https: bool) -> None:
         super().__init__(verify=tls, trust_env=False)
@@ -219,6 +245,14 @@ class _GuardedTransport(httpx.AsyncHTTPTransport):
             keepalive_expiry=_IDLE_SECONDS,
             network_backend=_GuardedNetwork(guard, is_https=is_https),
         )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The answer, with its Location among the extensions."""
+        response = await super().handle_async_request(request)
+        # The client reads the address of a redirect even though it follows none, and fails where it is no address.
+        if _LOCATION in response.headers:
+            response.extensions[_LOCATION] = {_LOCATION: response.headers.pop(_LOCATION)}
+        return response
 
 
 class _GuardedNetwork(httpcore.AsyncNetworkBackend):
@@ -285,50 +319,44 @@ def _public_authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def _kept(request: Request, result: Result | None, started: datetime) -> Exchange:
-    mask = _Mask(request.secrets)
-    body = None if request.body is None else MASK if request.body_is_secret else mask.text(request.body)
-    answer = result if isinstance(result, Answer) else None
-    hides_answer = answer is not None and request.body_is_secret and answer.status < 300
-    return Exchange(
-        method=request.method,
-        url=mask.replace(request.url),
-        headers=mask.headers(request.headers),
-        body=body,
-        status=answer.status if answer else None,
-        response_headers=mask.headers(answer.headers) if answer else {},
-        response_body=None if answer is None else MASK if hides_answer else mask.text(answer.body),
-        started_utc=started.astimezone(UTC),
-    )
+class _RequestMask(Mask):
+    """Takes the secrets of *request* out of whatever is told or kept of its exchange."""
 
-
-class _Mask:
-    """Takes secrets out of texts, in each spelling in which they may stand there."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        spellings = {
-            spelling
-            for secret in secrets
-            if secret
-            for spelling in (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1])
-        }
-        self._spellings = sorted(spellings, key=len, reverse=True)
-
-    def replace(self, text: str) -> str:
-        for spelling in self._spellings:
-            text = text.replace(spelling, MASK)
-        return text
-
-    def text(self, body: bytes) -> str:
-        """*body* as text without secrets, cut; without NUL, which a database does not take."""
-        # Cut after masking, lest half a secret be left at the end; roughly before it, to save work.
-        text = body[: 8 * KEPT_BODY_BYTES].decode("utf-8", "replace")
-        return _cut(self.replace(text).replace("\0", "\N{REPLACEMENT CHARACTER}"))
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.secrets)
+        self._request = request
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        return {
-            name: MASK if name.lower() in _SECRET_HEADERS else self.replace(value) for name, value in headers.items()
-        }
+        """*headers* without secrets, those masked whole that hold nothing else."""
+        return {name: MASK if name.lower() in _SECRET_HEADERS else self(value) for name, value in headers.items()}
+
+    def kept(self, result: Result | None, started: datetime) -> Exchange:
+        """The exchange as it is taken down."""
+        request, answer = self._request, result if isinstance(result, Answer) else None
+        body = None if request.body is None else MASK if request.body_is_secret else self._text(request.body)
+        return Exchange(
+            method=request.method,
+            url=self(request.url),
+            headers=self.headers(request.headers),
+            body=body and _storable(body),
+            status=answer.status if answer else None,
+            response_headers=dict(answer.headers) if answer else {},
+            response_body=_storable(answer.text) if answer else None,
+            started_utc=started.astimezone(UTC),
+        )
+
+    def answer(self, status: int, body: bytes) -> str:
+        """The body of an answer as it may be told; a success may hold secrets that nobody knows yet."""
+        return MASK if self._request.body_is_secret and status < 300 else self._text(body)
+
+    def _text(self, body: bytes) -> str:
+        # Cut to size after masking, lest half a secret be left at the end; roughly before it, to save work.
+        return self(body[:_TEXT_BYTES].decode("utf-8", "replace"))
+
+
+def _storable(text: str) -> str:
+    """*text* cut, and without NUL, which a database does not take."""
+    return _cut(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 
 def _cut(text: str) -> str:

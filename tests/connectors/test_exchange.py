@@ -80,7 +80,7 @@ async def test_an_answer_is_given_whole() -> None:
     """Status, headers in lower case, and body come back, and the exchange is taken down."""
     async with receiver(saying(OK)) as port:
         answer, journal = await ask(f"http://127.0.0.1:{port}/x", body=b"{}", wrote=True)
-    assert answer == Answer(status=200, headers={"content-length": "2", "x-odd": "1"}, body=b"ok")
+    assert answer == Answer(status=200, headers={"content-length": "2", "x-odd": "1"}, body=b"ok", text="ok")
     assert journal.wrote == [True]
     assert (journal.exchanges[0].status, journal.exchanges[0].response_body) == (200, "ok")
 
@@ -167,6 +167,18 @@ async def test_redirects_are_not_followed() -> None:
     assert len(journal.exchanges) == 1
 
 
+@pytest.mark.parametrize(
+    "location", ["javascript:alert(1)", "http://[::1", "https://h:port/", "//", "http://xn--a/", "\xe4\xff"]
+)
+async def test_a_redirect_to_anything_is_an_answer(location: str) -> None:
+    """Nobody reads the address it names, so it may be none."""
+    head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
+    async with receiver(saying(head)) as port:
+        answer, journal = await ask(f"http://127.0.0.1:{port}/")
+    assert (answer.status, answer.headers["location"]) == (302, location)
+    assert journal.exchanges[0].response_headers["location"] == location
+
+
 async def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxies of the environment are passed over: a proxy would connect to what was never judged."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
@@ -210,7 +222,7 @@ async def test_a_name_that_leads_to_this_machine_is_not_connected_to(host: str) 
     assert not connected
 
 
-@pytest.mark.parametrize("url", ["ftp://example.org/", "file:///etc/passwd", "http://[::1", "//x"])
+@pytest.mark.parametrize("url", ["ftp://example.org/", "file:///etc/passwd", "http://[::1", "//x", "https://xn--a/"])
 async def test_only_http_is_spoken(url: str) -> None:
     """Other schemes and broken addresses are not allowed."""
     with pytest.raises(TargetNotAllowed):
@@ -270,6 +282,19 @@ async def test_secrets_are_masked_wherever_they_stand() -> None:
     assert "Bearer" not in kept
     assert "a=b" not in kept
     assert journal.exchanges[0].headers["Authorization"] == "***"
+
+
+async def test_what_sentences_are_made_of_has_no_secrets() -> None:
+    """Text, headers and what is wrong with an answer are masked; the protocol gets the body as it came."""
+    for status in (200, 302, 500):
+        head = f"HTTP/1.1 {status} X\r\nLocation: /?token=s3cr%22t\r\nContent-Length: 6\r\n\r\n".encode()
+        async with receiver(saying(head + b's3cr"t')) as port:
+            answer, _ = await ask(f"http://127.0.0.1:{port}/", secrets=('s3cr"t',))
+        assert (answer.text, answer.headers["location"], answer.body) == ("***", "/?token=***", b's3cr"t')
+    async with receiver(saying(b'HTTP/1.1 OK s3cr"t\r\n\r\n')) as port:
+        result, _ = await ask(f"http://127.0.0.1:{port}/", secrets=('s3cr"t',))
+    assert isinstance(result, OutcomeUnknown)
+    assert "s3cr" not in result.message
 
 
 async def test_secret_bodies_are_not_kept() -> None:

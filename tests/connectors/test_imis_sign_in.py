@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import html
+import json
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from imis_site import ImisSite, KeptJournal, a_shipment
+from running import served
 
 from learning_hub.connectors.base import Accepted, Postponed, Refused
 from learning_hub.connectors.imis import ImisConnector
 from learning_hub.sandbox import seeds
 
+SECRET = 'hunter2-pä"ss\\w/ö%rd &+ 1'
 CLIENT = {
     "ClientId": seeds.CLIENT_ID,
     "ClientSecret": seeds.CLIENT_SECRET,
@@ -139,6 +144,45 @@ async def test_a_client_application_signs_in_with_its_refresh_token(
     assert not any(token in str(journal.exchanges) for token in told)
 
 
+@pytest.mark.parametrize(
+    ("status", "echo"),
+    [
+        (400, {"error": "invalid_grant", "error_description": f"fred/{SECRET} is wrong"}),
+        (400, {"Message": f"denied: {SECRET}"}),
+        (401, {"Message": f"denied: {SECRET}"}),
+        (403, f"<p>{html.escape(SECRET)}"),
+        (500, f"crash: password={SECRET}"),
+        (500, f"crash: password={quote_plus(SECRET)}"),
+        (302, ""),
+        (200, f"your password {SECRET}"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("path", ["/token", "/api"])
+async def test_no_secret_comes_back_in_a_sentence(
+    status: int, echo: Any, path: str, make_connector: Any, journal: KeptJournal
+) -> None:
+    """Whatever a site repeats of the password or the token: not in an outcome, not in a check, not in an attempt."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        told, body = dict(scope["headers"]).get(b"authorization", b"").decode(), json.dumps(echo)
+        answers_well = not scope["path"].startswith(path)
+        if answers_well:
+            body, told = json.dumps({"access_token": "bearer-hunter2", "expires_in": 600}), ""
+        headers = [(b"location", f"/?p={quote(SECRET)}&t={quote(told)}".encode())]
+        code = 200 if answers_well else status
+        await send({"type": "http.response.start", "status": code, "headers": headers})
+        await send({"type": "http.response.body", "body": f"{body}{told}".encode()})
+
+    async with served(app) as address:
+        connector = make_connector({"BaseUrl": address}, {"Username": "fred", "Password": SECRET})
+        outcomes = [await connector.send(a_shipment(), journal), await find_robin(connector, journal)]
+        checked = await connector.check()
+    kept = f"{outcomes} {checked} {journal.exchanges}"
+    assert "hunter2" not in kept
+    assert "***" in kept
+
+
 async def test_no_secret_is_kept(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
     """Neither password nor token stands in an exchange or in a sentence."""
     password = "p&ss wörd%"
@@ -168,6 +212,25 @@ async def test_an_address_without_a_token_service_is_explained(
     outcome = await connector.send(a_shipment(), journal)
     assert isinstance(outcome, Refused)
     assert "BaseUrl" in outcome.message
+
+
+@pytest.mark.parametrize("location", ["javascript:alert(1)", "/login"])
+async def test_a_sign_in_that_leads_elsewhere_is_refused(
+    location: str, make_connector: Any, journal: KeptJournal
+) -> None:
+    """The request was sent, whatever address the answer names; what to look after are the settings."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"location", location.encode())]
+        await send({"type": "http.response.start", "status": 302, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with served(app) as address:
+        outcome = await make_connector({"BaseUrl": address}).send(a_shipment(), journal)
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, len(journal.exchanges)) == ("refused", 1)
+    assert outcome.message.startswith(f"The hub could not sign in: iMIS answered 302, it points to {location}, ")
+    assert "BaseUrl in the subscriber's Settings" in outcome.message
 
 
 async def test_a_check_says_what_it_found(site: ImisSite, connector: ImisConnector) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from learning_hub.connectors.base import Postponed, Refused
 from learning_hub.connectors.http import Answer
-from learning_hub.connectors.imis.answers import error_text, outcome_of, retry_after_seconds
+from learning_hub.connectors.imis.answers import error_text, outcome_of, retry_after_seconds, rubbish
 from learning_hub.connectors.imis.column import Column
 from learning_hub.connectors.imis.wire import (
     are_same,
@@ -143,6 +143,11 @@ def test_raw_and_lower_case_forms_are_read() -> None:
     assert read_page({"Items": 5}) is None
 
 
+def answered(status: int, body: bytes = b"", **headers: str) -> Answer:
+    """An answer that holds no secrets."""
+    return Answer(status=status, headers=headers, body=body, text=body.decode("utf-8", "replace"))
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -167,7 +172,7 @@ def test_raw_and_lower_case_forms_are_read() -> None:
 )
 def test_the_words_of_imis_are_found(body: bytes, words: str) -> None:
     """Validation results, then the error of Web API, then that of OAuth, then text; shortened."""
-    assert error_text(Answer(status=400, headers={}, body=body)) == words
+    assert error_text(answered(400, body)) == words
 
 
 @pytest.mark.parametrize(
@@ -175,17 +180,39 @@ def test_the_words_of_imis_are_found(body: bytes, words: str) -> None:
 )
 def test_what_does_not_mend_itself_is_refused(status: int) -> None:
     """Redirects among it: the hub does not follow them, and says where they point."""
-    answer = Answer(status=status, headers={"location": "https://elsewhere.example/"}, body=b"")
-    outcome = outcome_of(answer, "read x", wrote=True)
+    outcome = outcome_of(answered(status, location="https://elsewhere.example/"), "read x", wrote=True)
     assert isinstance(outcome, Refused)
     assert outcome.code == "refused"
     assert ("elsewhere" in outcome.message) == (status < 400)
 
 
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (answered(304), "The hub could not read x: iMIS answered 304."),
+        (answered(300, b"Choose."), "The hub could not read x: iMIS answered 300, Choose."),
+        (answered(404, b"No x"), "The hub could not read x: iMIS answered 404, No x."),
+        (
+            answered(302, b"moved", location="/y"),
+            "The hub could not read x: iMIS answered 302, it points to /y, and the hub follows no redirects.",
+        ),
+    ],
+)
+def test_a_refusal_is_told_in_whole_sentences(answer: Answer, sentence: str) -> None:
+    """Who could not do what, what iMIS said, and nothing that it did not say."""
+    assert outcome_of(answer, "read x", wrote=False).message == sentence
+
+
+def test_rubbish_is_told_in_whole_sentences() -> None:
+    """What follows begins a sentence of its own."""
+    told = rubbish(answered(200, b"<html>"), "read x", wrote=True).message
+    assert told == "What answered when the hub was to read x does not speak as iMIS does: 200, an HTML page."
+
+
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 599])
 def test_what_may_mend_itself_is_postponed(status: int) -> None:
     """A failed read is never in doubt."""
-    outcome = outcome_of(Answer(status=status, headers={}, body=b""), "read x", wrote=False)
+    outcome = outcome_of(answered(status), "read x", wrote=False)
     assert isinstance(outcome, Postponed)
     assert not outcome.in_doubt
     assert outcome.subscriber_is_away == (status in (502, 503, 504))
@@ -205,13 +232,13 @@ def test_what_may_mend_itself_is_postponed(status: int) -> None:
 )
 def test_waits_are_read(said: str, seconds: float | None) -> None:
     """Seconds or a date; what cannot be read asks for none."""
-    assert retry_after_seconds(Answer(status=429, headers={"retry-after": said}, body=b"")) == seconds
+    assert retry_after_seconds(answered(429, **{"retry-after": said})) == seconds
 
 
 @given(st.text(max_size=40))
 def test_any_wait_can_be_read(said: str) -> None:
     """Nothing a server sends there raises."""
-    assert isinstance(retry_after_seconds(Answer(status=429, headers={"retry-after": said}, body=b"")), float | None)
+    assert isinstance(retry_after_seconds(answered(429, **{"retry-after": said})), float | None)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ What an answer of iMIS means for the delivery.
 
     Failed        ends a conversation with iMIS; holds the outcome that the worker will get
     error_text    iMIS's own words
+    names_field   whether they are about a certain field
     outcome_of    from an answer that is no success to an outcome
 
 Sources: the hub's contract, section 6, which counts where the iMIS reference (sections 6 and 12) says otherwise.
@@ -11,6 +12,7 @@ Sources: the hub's contract, section 6, which counts where the iMIS reference (s
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
@@ -37,10 +39,10 @@ def outcome_of(answer: Answer, doing: str, *, wrote: bool) -> Postponed | Refuse
 
     Args:
         answer: With a status of 300 or more.
-        doing: What the request was to do, for the sentence (`write the activity`).
+        doing: What the hub was to do, for the sentence (`create a record of Activity`).
         wrote: Whether it was to change something; then some answers leave open whether it did.
     """
-    message = f"iMIS did not {doing}: {answer.status}{_said(answer)}"
+    message = f"The hub could not {doing}: iMIS answered {_said(answer)}"
     status, wait = answer.status, retry_after_seconds(answer)
     if status == 429:
         return Postponed(code="rate_limited", message=message, retry_after_seconds=wait)
@@ -64,16 +66,18 @@ def outcome_of(answer: Answer, doing: str, *, wrote: bool) -> Postponed | Refuse
 
 def unanswered(result: NotSent | OutcomeUnknown, doing: str, *, wrote: bool) -> Postponed | Unknown:
     """The outcome where there was no whole answer: unknown only if something may have been changed."""
-    message = f"iMIS could not be asked to {doing}. {result.message}"
-    if isinstance(result, OutcomeUnknown) and wrote:
+    if isinstance(result, NotSent):
+        message = f"The hub could not reach iMIS to {doing}. {result.message}"
+        return Postponed(code=result.code, message=message, subscriber_is_away=True)
+    message = f"The hub got no whole answer from iMIS when it was to {doing}. {result.message}"
+    if wrote:
         return Unknown(code=result.code, message=message)
     return Postponed(code=result.code, message=message, subscriber_is_away=True)
 
 
 def rubbish(answer: Answer, doing: str, *, wrote: bool) -> Postponed | Unknown:
     """The outcome where iMIS, or something in its place, answered a success that cannot be read."""
-    said = f"{answer.status}{_said(answer)}"
-    message = f"What answered when the hub was to {doing} does not speak as iMIS does: {said}"
+    message = f"What answered when the hub was to {doing} does not speak as iMIS does: {_said(answer)}"
     if wrote:
         return Unknown(code="subscriber_error", message=message, subscriber_is_away=False)
     return Postponed(code="subscriber_error", message=message)
@@ -85,12 +89,11 @@ def error_text(answer: Answer) -> str:
 
     Read in this order: validation results, the error of Web API, the error of OAuth, text.
     """
-    document = read_object(answer.body)
+    document = read_object(answer.text.encode())
     if document is None:
-        is_page = "html" in answer.headers.get("content-type", "") or answer.body.lstrip()[:1] == b"<"
+        is_page = "html" in answer.headers.get("content-type", "") or answer.text.lstrip()[:1] == "<"
         return "an HTML page" if is_page else _shorten(answer.text.strip().strip('"'))
-    errors = values_of(member(document, "Errors"))
-    said = [_validation_words(error) for error in errors if isinstance(error, dict)]
+    said = [_validation_words(error) for error in _errors_in(document)]
     if not said:
         names = ("Message", "ExceptionMessage", "error_description", "error")
         said = [str(member(document, name)) for name in names if member(document, name)][:1]
@@ -110,12 +113,23 @@ def retry_after_seconds(answer: Answer) -> float | None:
     return max(0.0, (until - now()).total_seconds())
 
 
+def names_field(answer: Answer, fields: Collection[str]) -> bool:
+    """Whether a validation result of iMIS is about one of *fields*, in any case."""
+    document = read_object(answer.text.encode()) or {}
+    wanted = {field.casefold() for field in fields}
+    return any(str(member(error, "FieldName") or "").casefold() in wanted for error in _errors_in(document))
+
+
 def _said(answer: Answer) -> str:
+    """`400, the reason in the words of iMIS.`: the end of a sentence."""
     words = error_text(answer)
-    if 300 <= answer.status < 400:
-        place = _shorten(answer.headers.get("location", "another address"))
+    if 300 <= answer.status < 400 and (place := _shorten(answer.headers.get("location", ""))):
         words = f"it points to {place}, and the hub follows no redirects"
-    return f", {words}" if words else ""
+    return f"{answer.status}, {words.rstrip('.')}." if words else f"{answer.status}."
+
+
+def _errors_in(document: dict[str, object]) -> list[dict[str, object]]:
+    return [error for error in values_of(member(document, "Errors")) if isinstance(error, dict)]
 
 
 def _validation_words(error: dict[str, object]) -> str:

@@ -150,6 +150,7 @@ class ImisConnector:
         return panel.lay_out(shipment, target, columns)
 
     async def _exchange(self, request: Request, journal: Journal) -> Result:
+        request = msgspec.structs.replace(request, secrets=(*request.secrets, *self._tokens.secrets))
         try:
             return await exchange(self._client, request, journal, timeout_seconds=self._timeout_seconds)
         except TargetNotAllowed as objection:

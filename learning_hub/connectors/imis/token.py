@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from learning_hub.connectors.base import Journal, Refused
+from learning_hub.connectors.base import Journal, Postponed, Refused
 from learning_hub.connectors.http import Answer, Request, Result
 from learning_hub.connectors.imis.answers import Failed, error_text, outcome_of, rubbish, unanswered
 from learning_hub.connectors.imis.settings import ClientCredentials, Credentials, PasswordCredentials
@@ -61,6 +61,11 @@ class Tokens:
         self._token: Token | None = None
         self._refused: Refused | None = None
         self._failed: tuple[float, Failed] | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that must stand nowhere: what the account signs in with, and its token of now."""
+        return (*_secrets_of(self._credentials), *([self._token.value] if self._token else []))
 
     def forget(self) -> None:
         """Forget the token, and that the credentials were refused: the next call signs in anew."""
@@ -111,7 +116,7 @@ class Tokens:
         if result.status == 404:
             raise Failed(_no_token_service(self._url))
         if result.status >= 300:
-            raise Failed(outcome_of(result, "sign in", wrote=False))
+            raise Failed(_elsewhere(outcome_of(result, "sign in", wrote=False)))
         return await self._read(result, asked_at)
 
     async def _read(self, answer: Answer, asked_at: float) -> Token:
@@ -119,8 +124,7 @@ class Tokens:
         value = member(document, "access_token")
         if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
             # Not told in words: what cannot be read might still hold a token.
-            empty = Answer(status=answer.status, headers=answer.headers, body=b"")
-            raise Failed(rubbish(empty, "sign in", wrote=False))
+            raise Failed(rubbish(msgspec.structs.replace(answer, text=""), "sign in", wrote=False))
         await self._take_refresh_token(member(document, "refresh_token"))
         return Token(value, asked_at + _seconds(member(document, "expires_in")) - _EARLY_SECONDS)
 
@@ -134,8 +138,7 @@ class Tokens:
                 await self._keep_refresh_token(new)
 
 
-def secrets_of(credentials: Credentials) -> tuple[str, ...]:
-    """The texts that must stand in no exchange that is kept."""
+def _secrets_of(credentials: Credentials) -> tuple[str, ...]:
     if isinstance(credentials, PasswordCredentials):
         return (credentials.password,)
     return (credentials.client_secret, credentials.refresh_token)
@@ -160,7 +163,7 @@ def _sign_in_request(url: str, credentials: Credentials) -> Request:
         url=url,
         headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
         body=urlencode(form).encode(),
-        secrets=secrets_of(credentials),
+        secrets=_secrets_of(credentials),
         body_is_secret=True,
     )
 
@@ -177,9 +180,17 @@ def _refused(answer: Answer) -> Refused:
 def _no_token_service(url: str) -> Refused:
     return Refused(
         code="refused",
-        message=f"There is no {url}, so BaseUrl is not that of an iMIS site. Older sites have a path in it, "
-        "such as https://members.example.org/Asi.Scheduler_iMIS.",
+        message=f"There is no {url}, so BaseUrl in the subscriber's Settings is not that of an iMIS site. Older sites "
+        "have a path in it, such as https://members.example.org/Asi.Scheduler_iMIS.",
     )
+
+
+def _elsewhere(outcome: Postponed | Refused) -> Postponed | Refused:
+    """Where nothing can be signed in to, the usual reason is the address."""
+    if isinstance(outcome, Postponed):
+        return outcome
+    advice = "Check that BaseUrl in the subscriber's Settings is the address of the iMIS site itself."
+    return msgspec.structs.replace(outcome, message=f"{outcome.message} {advice}")
 
 
 def _seconds(said: object) -> float:

@@ -1,0 +1,86 @@
+"""
+Taking secrets out of what others say, in each spelling in which they may stand there.
+
+A site may repeat what it was sent: plainly, percent-encoded in an address, escaped in JSON or HTML, or as a library
+quotes bytes. So each character of a secret is looked for in all its spellings, also mixed within one secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from html.entities import codepoint2name
+
+MASK = "***"
+
+# Characters that no encoding in use spells otherwise; the rest of a secret has several spellings each.
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
+_SHORT_ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
+# What stands in the place of bytes that are no UTF-8.
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+
+
+class Mask:
+    """Takes *secrets* out of texts; empty ones are passed over."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        # Longest first, lest a secret that is part of another one leave the rest of it behind.
+        self._secrets = sorted({*secrets} - {""}, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """*text* with *** in the place of each secret."""
+        for secret in self._secrets:
+            # Of a secret this part stands there as it is, or nothing does: most texts need no second look.
+            if _longest_plain_part(secret) in text:
+                text = _pattern(secret).sub(MASK, text)
+        return text
+
+
+def _longest_plain_part(secret: str) -> str:
+    return max(_PLAIN.findall(secret), key=len, default="")
+
+
+@lru_cache(maxsize=64)
+def _pattern(secret: str) -> re.Pattern[str]:
+    return re.compile("".join(map(_spellings, secret)))
+
+
+def _spellings(character: str) -> str:
+    """A pattern for every spelling of *character*."""
+    if _PLAIN.fullmatch(character):
+        return character
+    # As JSON or HTML write it; within a text in JSON within JSON there are more backslashes.
+    spellings = [rf"\\{{0,8}}{re.escape(character)}", *_in_json(character), *_in_html(character)]
+    data = character.encode("utf-8", "surrogatepass")
+    spellings.append("".join(f"%{_hex(byte, 2)}" for byte in data))
+    spellings.append("".join(rf"\\{{1,8}}x{_hex(byte, 2)}" for byte in data))
+    if character == " ":
+        spellings.append(r"\+")
+    if not character.isascii():
+        spellings.append(f"{_UNREADABLE}{{1,{len(data)}}}")
+        if ord(character) < 256:
+            spellings.append(f"%{_hex(ord(character), 2)}")
+    return f"(?:{'|'.join(spellings)})"
+
+
+def _in_json(character: str) -> Iterable[str]:
+    units = character.encode("utf-16-be", "surrogatepass")
+    pairs = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
+    yield "".join(rf"\\{{1,8}}u{_hex(pair, 4)}" for pair in pairs)
+    if character in _SHORT_ESCAPES:
+        yield rf"\\{{1,8}}{_SHORT_ESCAPES[character]}"
+
+
+def _in_html(character: str) -> Iterable[str]:
+    code = ord(character)
+    yield f"&#0*{code};"
+    yield f"&#[xX]0*{_hex(code, 1)};"
+    names = {codepoint2name.get(code), "apos" if character == "'" else None} - {None}
+    yield from (f"&{name};" for name in names)
+
+
+def _hex(number: int, width: int) -> str:
+    """A pattern for the hexadecimal digits of *number*, in either case."""
+    digits = f"{number:0{width}x}"
+    return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in digits)
