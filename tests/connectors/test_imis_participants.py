@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from imis_site import ROBIN, ImisSite, KeptJournal, a_shipment
 
-from learning_hub.connectors.base import ParticipantFound, Postponed, Refused
+from learning_hub.connectors.base import Accepted, ParticipantFound, Postponed, Refused
 from learning_hub.connectors.imis import ImisConnector
 from learning_hub.sandbox import seeds
 
+INACTIVE = "10050"
 QUERY = {"Query": seeds.CONTACT_QUERY, "Prompt": "Email"}
 
 
@@ -48,6 +49,16 @@ async def test_as_is_asks_nobody(site: ImisSite, make_connector: Any, journal: K
     assert site.requests() == []
 
 
+async def test_as_is_takes_the_publishers_word(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
+    """A record goes to an inactive contact as well: nobody was asked, and iMIS takes it."""
+    connector = make_connector({"ParticipantLookup": "as-is"})
+    found = await connector.find_participant(INACTIVE, journal)
+    assert found == ParticipantFound(INACTIVE)
+    outcome = await connector.send(a_shipment(participant_id=found.participant_id), journal)
+    assert isinstance(outcome, Accepted)
+    assert [one["PartyId"] for one in site.activities()] == [INACTIVE]
+
+
 async def test_a_query_of_the_site_finds_the_contact(make_connector: Any, journal: KeptJournal) -> None:
     """By its prompt's name."""
     connector = make_connector({"ParticipantLookup": QUERY})
@@ -72,10 +83,10 @@ async def test_contacts_a_query_shows_count_only_if_active(make_connector: Any, 
     """A query may forget to leave out who is not active, and may show a contact many times."""
     lookup = {"Query": seeds.ACTIVITIES_QUERY, "Prompt": "ID"}
     connector = make_connector({"ParticipantLookup": lookup})
-    for key, party in [("one", ROBIN), ("two", ROBIN), ("three", "10050")]:
+    for key, party in [("one", ROBIN), ("two", ROBIN), ("three", INACTIVE)]:
         await connector.send(a_shipment(record_key=key, participant_id=party), journal)
     assert await connector.find_participant(ROBIN, journal) == ParticipantFound(ROBIN)
-    inactive = await connector.find_participant("10050", journal)
+    inactive = await connector.find_participant(INACTIVE, journal)
     assert isinstance(inactive, Refused)
     assert inactive.code == "participant_not_found"
 
@@ -87,6 +98,8 @@ async def test_a_query_that_cannot_be_run_is_refused(query: str, make_connector:
     found = await connector.find_participant("robin.vale@example.org", journal)
     assert isinstance(found, Refused)
     assert (found.code, found.failure_class) == ("refused", "refused")
+    assert f"The hub could not run the query {query}: iMIS answered" in found.message
+    assert "ParticipantLookup in the subscriber's Settings" in found.message
 
 
 @pytest.mark.parametrize("fault", ["cut-after", "cut-before", "503", "500"])

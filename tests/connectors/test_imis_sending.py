@@ -370,7 +370,6 @@ async def test_the_record_can_be_read_back_and_compared(
         (PANEL, {**ROW, "Course": {"a": 1}}, "Course"),
         (ACTIVITY, {**COMPLETION, "Units": 2**96}, "Units"),
         (PANEL, {**ROW, "Units": SpelledDecimal("-1e29")}, "Units"),
-        ({**PANEL, "KeyProperty": "Nowhere"}, ROW, "Nowhere"),
     ],
 )
 async def test_what_the_target_cannot_take_is_an_error_of_the_template(
@@ -382,6 +381,31 @@ async def test_what_the_target_cannot_take_is_an_error_of_the_template(
     assert (outcome.code, outcome.failure_class) == ("template_error", "mapping")
     assert place in outcome.message
     assert site.requests("POST", "/api") == []
+
+
+async def test_a_key_property_that_is_no_column_is_a_matter_of_the_target(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """Nothing is written, and the template has no part in it."""
+    outcome = await connector.send(a_shipment({**PANEL, "KeyProperty": "Nowhere"}), journal)
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.failure_class) == ("refused", "mapping")
+    assert "has no column Nowhere" in outcome.message
+    assert "KeyProperty in the subscription's Target" in outcome.message
+    assert site.requests("POST", "/api") == []
+
+
+@ALL_TARGETS
+@pytest.mark.parametrize("party", ["99999", "robin.vale@example.org"])
+async def test_a_contact_that_is_not_there_is_a_matter_of_identity(
+    target: dict[str, Any], party: str, site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """An id taken as it is that leads nowhere, or that is none: told from the refusal, with iMIS's own words."""
+    outcome = await connector.send(a_shipment(target, participant_id=party), journal)
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.failure_class) == ("participant_not_found", "identity")
+    assert party in outcome.message
+    assert stored(site, target) == []
 
 
 async def test_a_column_that_keeps_no_key_stops_the_delivery(
@@ -556,6 +580,11 @@ async def test_a_closed_panel_is_explained(site: ImisSite, connector: ImisConnec
     outcome = await connector.send(a_shipment(PANEL), journal)
     assert isinstance(outcome, Refused)
     assert "Available via the REST API" in outcome.message
+    for doubted in (a_shipment(PANEL, outcome_unknown=True), a_shipment(PANEL_WITHOUT_KEY)):
+        outcome = await connector.send(doubted, journal)
+        assert isinstance(outcome, Refused)
+        assert "search TopClass_Learning: iMIS answered 404" in outcome.message
+        assert "Available via the REST API" in outcome.message
 
 
 async def test_a_forbidden_target_gets_nothing(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:

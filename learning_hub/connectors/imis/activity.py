@@ -83,6 +83,7 @@ def lay_out(shipment: Shipment, key_property: str) -> Record:
         # Activities have no definition to be read, so how far their columns round is not known.
         stored_values=values,
         key_property=key_column,
+        key_setting="ActivityKeyProperty in the subscriber's Settings",
         key=shipment.record_key,
         identity_columns=("SEQN",),
         party_columns=("PartyId", "ID"),

@@ -8,14 +8,14 @@ Source: iMIS reference, sections 3 to 6.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from learning_hub.connectors.base import Journal, Postponed, Refused
 from learning_hub.connectors.http import Answer, Request
-from learning_hub.connectors.imis.answers import Failed, error_text, outcome_of, rubbish, unanswered
+from learning_hub.connectors.imis.answers import Failed, error_text, names_field, outcome_of, rubbish, unanswered
 from learning_hub.connectors.imis.token import Exchanger, Tokens
 from learning_hub.connectors.imis.wire import Json, Page, identity_of, read_object, read_page, write_object
 
@@ -46,14 +46,25 @@ class Api:
             return None
         return _read(answer, doing)
 
-    async def pages(self, entity: str, query: Mapping[str, str], journal: Journal) -> AsyncIterator[Page]:
-        """The pages of a list; *query* holds filters (`eq:…`) and whatever else the list takes."""
-        doing, offset = f"search {entity}", 0
+    async def pages(
+        self, entity: str, query: Mapping[str, str], journal: Journal, *, doing: str = "", advice: str = ""
+    ) -> AsyncIterator[Page]:
+        """
+        The pages of a list.
+
+        Args:
+            entity: The list's name.
+            query: Filters (`eq:…`) and whatever else the list takes.
+            journal: Takes the exchanges down.
+            doing: What the hub is to do, for sentences; `search …` unless given.
+            advice: What to do where iMIS refuses this.
+        """
+        doing, offset = doing or f"search {entity}", 0
         for _ in range(_MOST_PAGES):
             paging = {"limit": str(_PAGE_ROWS), "offset": str(offset)}
             path = f"{quote(entity)}?{urlencode({**query, **paging}, quote_via=quote, safe=':$')}"
             answer = await self._call("GET", path, doing, journal)
-            page = read_page(_read(answer, doing))
+            page = read_page(_read(answer, doing, advice))
             if page is None:
                 raise Failed(rubbish(answer, doing, wrote=False))
             yield page
@@ -61,12 +72,21 @@ class Api:
                 return
             offset = page.next_offset
 
-    async def create(self, entity: str, document: Json, journal: Journal) -> Written:
-        """Create a record."""
+    async def create(
+        self, entity: str, document: Json, journal: Journal, *, party_id: str, party_columns: Collection[str]
+    ) -> Written:
+        """
+        Create a record of the contact *party_id*, which stands in one of *party_columns*.
+
+        Raises:
+            Failed: `participant_not_found` where iMIS does not know the contact.
+        """
         doing = f"create a record of {entity}"
         answer = await self._call("POST", quote(entity), doing, journal, document=document)
         if answer.status in (403, 404, 501):
-            raise Failed(_closed(outcome_of(answer, doing, wrote=True), entity))
+            raise Failed(_advised(outcome_of(answer, doing, wrote=True), open_source(entity)))
+        if answer.status == 400 and names_field(answer, party_columns):
+            raise Failed(_no_contact(answer, party_id))
         if answer.status >= 300:
             raise Failed(outcome_of(answer, doing, wrote=True))
         return Written(_read_written(answer, doing))
@@ -125,9 +145,14 @@ def _record_path(entity: str, record_id: str) -> str:
     return f"{quote(entity)}/{quote(record_id, safe='~')}"
 
 
-def _read(answer: Answer, doing: str) -> Json:
+def open_source(entity: str) -> str:
+    """What to look after where a source that is there does not answer; section 8.2 has the usual reason."""
+    return f"Check that {entity} is there, is marked Available via the REST API, and that the account may use it."
+
+
+def _read(answer: Answer, doing: str, advice: str = "") -> Json:
     if answer.status >= 300:
-        raise Failed(outcome_of(answer, doing, wrote=False))
+        raise Failed(_advised(outcome_of(answer, doing, wrote=False), advice))
     document = read_object(answer.body)
     if document is None:
         raise Failed(rubbish(answer, doing, wrote=False))
@@ -148,15 +173,24 @@ def _read_written(answer: Answer, doing: str) -> Json | None:
     return document if identity_of(document) else None
 
 
-def _closed(outcome: Postponed | Refused, entity: str) -> Postponed | Refused:
-    """Section 8.2: the usual reason why a source that is there does not answer."""
-    advice = f"Check that {entity} is there, is marked Available via the REST API, and that the account may add to it."
-    return msgspec.structs.replace(outcome, message=f"{outcome.message.rstrip('.')}. {advice}")
+def _advised(outcome: Postponed | Refused, advice: str) -> Postponed | Refused:
+    """A refusal with *advice* after what iMIS says; what may pass by itself needs none."""
+    if isinstance(outcome, Postponed) or not advice:
+        return outcome
+    return msgspec.structs.replace(outcome, message=f"{outcome.message} {advice}")
+
+
+def _no_contact(answer: Answer, party_id: str) -> Refused:
+    return Refused(
+        code="participant_not_found",
+        message=f"iMIS takes no record for the contact {party_id}: {error_text(answer).rstrip('.')}.",
+        failure_class="identity",
+    )
 
 
 def _denied(answer: Answer, doing: str) -> Refused:
     words = error_text(answer)
     return Refused(
         code="credentials_refused",
-        message=f"iMIS did not {doing}: a token just got from it was denied. {words}".strip(),
+        message=f"The hub could not {doing}: iMIS denied a token that it had just given. {words}".strip(),
     )

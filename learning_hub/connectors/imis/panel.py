@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from learning_hub.connectors.base import Shipment, TemplateProblem
+from learning_hub.connectors.base import Refused, Shipment, TemplateProblem
+from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.column import Column
 from learning_hub.connectors.imis.record import Record, is_single_value, plain_value, template_error
 from learning_hub.connectors.imis.settings import PanelTarget
 
 _FILLED_BY_THE_HUB = {"id", "partyid", "ordinal"}
 _UNKNOWN = Column("")
+_KEY_SETTING = "KeyProperty in the subscription's Target"
 _FILLED_BY_IMIS = {"createdon", "updatedon", "createdbyuserkey", "updatedbyuserkey"}
 
 
@@ -40,7 +42,7 @@ def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Colum
     for given, value in wanted.items():
         name = given if known is None else known.get(given.casefold())
         if name is None:
-            raise template_error(f"{target.name} has no column {given}. It has {', '.join(columns or ())}.")
+            raise _no_column(given, target, columns or {})
         column = (columns or {}).get(name, _UNKNOWN)
         values[name] = column.wanted(plain_value(given, value))
         stored[name] = column.stored(values[name])
@@ -50,11 +52,20 @@ def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Colum
         values=values,
         stored_values=stored,
         key_property=target.key_property,
+        key_setting=_KEY_SETTING,
         key=shipment.record_key,
         identity_columns=("ID", "Ordinal"),
         party_columns=("ID", "PartyId"),
         is_numbered_late=True,
     )
+
+
+def _no_column(name: str, target: PanelTarget, columns: Mapping[str, Column]) -> Failed:
+    message = f"{target.name} has no column {name}. It has {', '.join(columns)}."
+    if name != target.key_property:
+        return template_error(message)
+    message += f" {_KEY_SETTING} must name one for text, 36 characters or more."
+    return Failed(Refused(code="refused", message=message, failure_class="mapping"))
 
 
 def check_template(template: Mapping[str, Any], target: PanelTarget) -> list[TemplateProblem]:

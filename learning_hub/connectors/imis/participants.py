@@ -1,7 +1,8 @@
 """
 Who the publisher's participant is at the site.
 
-Source: iMIS reference, sections 10 and 11. Contacts that are not active do not count.
+Source: iMIS reference, sections 10 and 11. Contacts that are not active do not count, where the hub looks: `as-is`
+takes the publisher's word for the contact's id, and whether there is such a contact shows when a record is added.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ async def find_participant(api: Api, way: str | QueryLookup, publisher_id: str, 
 async def _by_email(api: Api, email: str, journal: Journal) -> list[str]:
     """The ids of the active contacts with this address; stops at the second."""
     found: dict[str, None] = {}
-    async for page in api.pages("PartySummary", {"Email": f"eq:{email}"}, journal):
+    async for page in api.pages("PartySummary", {"Email": f"eq:{email}"}, journal, doing="search contacts"):
         for row in page.rows:
             address = str(unwrap(member(row, "Email")) or "").strip()
             if address.casefold() == email.casefold() and _is_active(row):
@@ -49,7 +50,7 @@ async def _by_email(api: Api, email: str, journal: Journal) -> list[str]:
 
 
 async def _by_query(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[str]:
-    """The ids in the query's rows, of active contacts."""
+    """The ids in the query's rows, of active contacts; stops at the second."""
     try:
         rows = await _query_rows(api, way, wanted, journal)
     except Failed as failed:
@@ -57,22 +58,37 @@ async def _by_query(api: Api, way: QueryLookup, wanted: str, journal: Journal) -
             raise
         # Sites before 20.3.77 know only the older way, in which prompts go by their order.
         rows = await _iqa_rows(api, way, wanted, journal)
-    ids = dict.fromkeys(filter(None, map(_first_id, rows)))
-    return [one for one in ids if await _is_active_contact(api, one, journal)]
+    found: list[str] = []
+    for one in dict.fromkeys(filter(None, map(_first_id, rows))):
+        found += [one] if await _is_active_contact(api, one, journal) else []
+        if len(found) > 1:
+            break
+    return found
 
 
 async def _query_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    async for page in api.pages("query", {"QueryName": way.query, way.prompt: wanted}, journal):
+    query = {"QueryName": way.query, way.prompt: wanted}
+    async for page in api.pages("query", query, journal, **_of_query(way)):
         rows += [{name: unwrap(value) for name, value in row.items() if not name.startswith("$")} for row in page.rows]
     return rows
 
 
 async def _iqa_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    async for page in api.pages("IQA", {"QueryName": way.query, "parameter": f"eq:{wanted}"}, journal):
+    query = {"QueryName": way.query, "parameter": f"eq:{wanted}"}
+    async for page in api.pages("IQA", query, journal, **_of_query(way)):
         rows += [properties_of(row) for row in page.rows]
     return rows
+
+
+def _of_query(way: QueryLookup) -> dict[str, str]:
+    """What the hub is to do, and what to do where iMIS refuses, in words."""
+    return {
+        "doing": f"run the query {way.query}",
+        "advice": "Check that the query of ParticipantLookup in the subscriber's Settings is there, and that the "
+        "account may run it.",
+    }
 
 
 def _first_id(row: dict[str, Any]) -> str | None:

@@ -26,9 +26,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     What should stand at iMIS.
 
     *values* are the mapped values by column, the record key among them where there is a *key_property*;
-    *stored_values* are the same as iMIS will have them once it has rounded them to its columns.
-    *identity_columns* name, in the columns of the entity, the parts of a record's identity; *party_columns* the
-    contact. *is_numbered_late* is true where the answer to a POST does not tell the identity.
+    *stored_values* are the same as iMIS will have them once it has rounded them to its columns. *key_setting* says
+    where the key property is set, for sentences. *identity_columns* name, in the columns of the entity, the parts of
+    a record's identity; *party_columns* the contact. *is_numbered_late* is true where the answer to a POST does not
+    tell the identity.
     """
 
     entity: str
@@ -36,6 +37,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, Value]
     stored_values: dict[str, Value]
     key_property: str | None
+    key_setting: str
     key: str
     identity_columns: tuple[str, ...]
     party_columns: tuple[str, ...]

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from learning_hub.connectors.base import Accepted, Journal, Refused, Shipment, Unknown
 from learning_hub.connectors.imis.answers import Failed
-from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.api import Api, open_source
 from learning_hub.connectors.imis.record import Record, Standing, party_of, record_id_of
 from learning_hub.connectors.imis.wire import (
     Json,
@@ -156,7 +156,11 @@ class Records:
     async def _insert(self, record: Record, before: Sequence[Standing], journal: Journal) -> Accepted:
         values = {record.party_columns[0]: record.party_id, **record.values}
         document = new_entity(record.entity, record.party_id, values)
-        created = (await self._api.create(record.entity, document, journal)).entity
+        created = (
+            await self._api.create(
+                record.entity, document, journal, party_id=record.party_id, party_columns=record.party_columns
+            )
+        ).entity
         if created is not None:
             _check_key_kept(record, created)
             record_id = record_id_of(created, record.identity_columns)
@@ -198,7 +202,8 @@ class Records:
 
     async def _search(self, record: Record, filters: dict[str, str], journal: Journal) -> list[Standing]:
         found = []
-        async for page in self._api.pages(record.entity, filters, journal):
+        advice = f"{open_source(record.entity)} {_how_keyed(record)}".strip()
+        async for page in self._api.pages(record.entity, filters, journal, advice=advice):
             for row in page.rows:
                 record_id = record_id_of(row, record.identity_columns)
                 if record_id is not None:
@@ -244,7 +249,8 @@ def _check_key_kept(record: Record, created: Json) -> None:
                 code="refused",
                 failure_class="mapping",
                 message=f"{record.entity} did not keep the record key in {record.key_property}. A record without "
-                "it was written and should be removed by hand; then choose a text column of 36 characters or more.",
+                "it was written and should be removed by hand; then name a text column of 36 characters or more as "
+                f"{record.key_setting}.",
             )
         )
 
@@ -255,6 +261,12 @@ def _lost(record: Record, created: Json) -> str | None:
     there = {name.casefold() for name in stored}
     lost = [name for name, value in record.values.items() if value is not None and name.casefold() not in there]
     return f"iMIS did not keep {', '.join(lost)}." if lost else None
+
+
+def _how_keyed(record: Record) -> str:
+    if record.key_property is None:
+        return ""
+    return f"The record key is looked for in {record.key_property}, as {record.key_setting} says."
 
 
 def _ambiguous(record: Record, equal: Sequence[Standing]) -> Refused:
@@ -271,7 +283,7 @@ def _ignores_filter(record: Record) -> Refused:
         code="refused",
         failure_class="mapping",
         message=f"{record.entity} cannot be searched by {record.key_property}: iMIS gave records with other keys. "
-        "Check that the column exists.",
+        f"Check that this column, which {record.key_setting} names, is there.",
     )
 
 
