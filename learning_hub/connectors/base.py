@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-FailureClass = Literal["data", "mapping", "identity", "refused", "unavailable", "hub"]
+from learning_hub.model.failure import FailureClass
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,10 @@ from imis_site import (
 
 from learning_hub.connectors.base import Accepted, Postponed, Refused, Unknown
 from learning_hub.connectors.imis import ImisConnector
+from learning_hub.connectors.imis.connector import MOST_EXCHANGES
 from learning_hub.model.json_values import SpelledDecimal, write_json
+from learning_hub.sandbox import seeds
+from learning_hub.settings import EXCHANGES_IN_A_TRY
 
 WITH_KEY = pytest.mark.parametrize("target", [ACTIVITY, PANEL], ids=["activity", "panel"])
 ALL_TARGETS = pytest.mark.parametrize(
@@ -406,6 +409,23 @@ async def test_a_contact_that_is_not_there_is_a_matter_of_identity(
     assert (outcome.code, outcome.failure_class) == ("participant_not_found", "identity")
     assert party in outcome.message
     assert stored(site, target) == []
+
+
+async def test_a_try_makes_no_more_exchanges_than_its_lease_allows(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """The longest way: looked up by query at an older site, moved from another contact, a token denied on the way."""
+    query = {"Query": seeds.CONTACT_QUERY, "Prompt": "Email"}
+    connector = make_connector({"ParticipantLookup": query})
+    site.switch(Version="20.2")
+    await connector.send(a_shipment(PANEL, participant_id=AMARA), KeptJournal())
+    site.revoke_tokens()
+    connector = make_connector({"ParticipantLookup": query})
+    await connector.find_participant("robin.vale@example.org", journal)
+    site.revoke_tokens()
+    moved = a_shipment(PANEL, record_id=f"~{AMARA}|7")
+    assert isinstance(await connector.send(moved, journal), Accepted)
+    assert len(journal.exchanges) == MOST_EXCHANGES == EXCHANGES_IN_A_TRY
 
 
 async def test_a_column_that_keeps_no_key_stops_the_delivery(

@@ -38,6 +38,11 @@ from learning_hub.connectors.imis.settings import (
 from learning_hub.connectors.imis.token import KeepRefreshToken, Tokens
 from learning_hub.connectors.imis.wire import differing
 
+# Of a try that goes a long way: a sign-in, a participant looked up by a query the older way (3), a panel's definition,
+# a record read, searched for, deleted with its former contact, inserted and found again, and a token that was denied
+# once (2).
+MOST_EXCHANGES = 12
+
 T = TypeVar("T")
 Ended = Postponed | Refused | Unknown
 
@@ -50,7 +55,7 @@ class ImisConnector:
         settings: Found right by `check_settings`.
         credentials: Found right by `check_credentials`.
         guard: Judges every address that is connected to.
-        timeout_seconds: For each HTTP exchange; a shipment takes up to six of them, a sign-in included.
+        timeout_seconds: For each HTTP exchange; `MOST_EXCHANGES` of them make a try.
         keep_refresh_token: Is told a new refresh token, which the site gives in place of the one used up.
     """
 
