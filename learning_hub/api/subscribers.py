@@ -199,11 +199,9 @@ async def check_subscriber(call: Call) -> Reply:
         return Reply(body=CheckResult(works=False, findings=[error.detail]))
     if not credentials:
         return Reply(body=CheckResult(works=False, findings=["There are no credentials to sign in with."]))
-    connector = call.hub.registry.connector(subscriber.connector, subscriber.settings, credentials)
-    try:
+    # The connector in use: what it learns of the credentials, and what it renews, is not lost.
+    async with call.hub.connections.of(subscriber.subscriber_id) as (_, connector):
         return Reply(body=await connector.check())
-    finally:
-        await connector.close()
 
 
 def shown(subscriber: Subscriber, vault: Vault) -> ShownSubscriber:

@@ -7,7 +7,8 @@ deliveries and never retries by itself. Its folder holds everything about one ki
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -136,6 +137,23 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
     works: bool
     findings: list[str]
+
+
+class CredentialsTurn(Protocol):
+    """
+    The one who renews a subscriber's credentials, in whichever process; the others wait for their turn.
+
+    For credentials that are used up by use, such as a refresh token that is good for once.
+    """
+
+    async def read(self) -> Mapping[str, Any]:
+        """The credentials as they are stored now."""
+
+    async def keep(self, credentials: Mapping[str, Any]) -> None:
+        """Let *credentials* take the place of those read last, unless an administrator gave others meanwhile."""
+
+
+TakeTurn = Callable[[], AbstractAsyncContextManager[CredentialsTurn]]
 
 
 class Connector(Protocol):

@@ -6,18 +6,17 @@ A connector is a folder beside this module; adding one is adding its Kind here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from learning_hub.connectors import imis
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.base import Connector, TemplateProblem
+from learning_hub.connectors.base import Connector, TakeTurn, TemplateProblem
 from learning_hub.model.errors import FieldError
 
 Json = Mapping[str, Any]
-KeepRefreshToken = Callable[[str], Awaitable[None]]
 
 PLANNED = ("learningbuilder", "webhook")
 
@@ -32,7 +31,7 @@ class Build(Protocol):
         *,
         guard: Guard,
         timeout_seconds: float,
-        keep_refresh_token: KeepRefreshToken | None = None,
+        take_turn: TakeTurn | None = None,
     ) -> Connector: ...
 
 
@@ -94,7 +93,7 @@ class Registry:
         return KINDS[name].check_settings(settings, self._guard)
 
     def connector(
-        self, name: str, settings: Json, credentials: Json, *, keep_refresh_token: KeepRefreshToken | None = None
+        self, name: str, settings: Json, credentials: Json, *, take_turn: TakeTurn | None = None
     ) -> Connector:
         """
         A connector of the kind *name*.
@@ -103,12 +102,12 @@ class Registry:
             name: Of the kind, as in a subscriber's `Connector`.
             settings: Of the subscriber.
             credentials: Of the subscriber, decrypted.
-            keep_refresh_token: Is told a new refresh token that takes the place of the one in *credentials*.
+            take_turn: Gives a turn at renewing the credentials as they are stored; None where nothing is stored.
         """
         return KINDS[name].build(
             settings,
             credentials,
             guard=self._guard,
             timeout_seconds=self._timeout_seconds,
-            keep_refresh_token=keep_refresh_token,
+            take_turn=take_turn,
         )

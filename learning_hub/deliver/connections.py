@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
 
 from learning_hub.connectors.base import Connector
 from learning_hub.connectors.registry import Registry
@@ -27,7 +26,11 @@ class _Open:
 
 
 class Connections:
-    """Hands out connectors; one is replaced as soon as its subscriber was changed, in whichever process."""
+    """
+    Hands out connectors; one is replaced as soon as its subscriber was changed, in whichever process.
+
+    Credentials that a connector renews by itself are no such change: it reads them anew when it needs them.
+    """
 
     def __init__(self, database: Database, vault: Vault, registry: Registry) -> None:
         self._database = database
@@ -63,26 +66,17 @@ class Connections:
                 await used.connector.close()
 
     async def _replace(self, subscriber: Subscriber, before: _Open | None) -> _Open:
-        credentials = await subscribers.credentials(self._database, self._vault, subscriber.subscriber_id)
+        subscriber_id = subscriber.subscriber_id
         connector = self._registry.connector(
             subscriber.connector,
             subscriber.settings,
-            credentials,
-            keep_refresh_token=self._keeper(subscriber, credentials),
+            await subscribers.credentials(self._database, self._vault, subscriber_id),
+            take_turn=lambda: subscribers.credentials_turn(self._database, self._vault, subscriber_id),
         )
-        fresh = self._open[subscriber.subscriber_id] = _Open(subscriber.changed_utc, connector)
+        fresh = self._open[subscriber_id] = _Open(subscriber.changed_utc, connector)
         if before is not None and not before.users:
             await before.connector.close()
         return fresh
-
-    def _keeper(self, subscriber: Subscriber, credentials: dict[str, Any]) -> Callable[[str], Awaitable[None]]:
-        """Stores a renewed refresh token: the one before is used up, and a restart must find the new one."""
-
-        async def keep(refresh_token: str) -> None:
-            renewed = credentials | {"RefreshToken": refresh_token}
-            await subscribers.keep_credentials(self._database, self._vault, subscriber, renewed)
-
-        return keep
 
     async def close(self) -> None:
         """Close all connectors."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from learning_hub.model.json_values import read_json, write_json
 from learning_hub.model.subscriber import Subscriber
-from learning_hub.store.database import Connection, Database, Row
+from learning_hub.store.database import AWAY, Connection, Database, Row
 from learning_hub.store.queries import Queries
 from learning_hub.store.vault import Vault
 
 queries = Queries("subscribers")
+
+# Between two looks whether it is one's turn; a sign-in takes about as long.
+TURN_SECONDS = 0.2
 
 
 async def lock(connection: Connection, subscriber_id: str) -> None:
@@ -77,20 +82,44 @@ async def credentials(database: Database, vault: Vault, subscriber_id: str) -> d
     return vault.decrypt(encrypted) if encrypted else {}
 
 
-async def keep_credentials(
-    database: Database, vault: Vault, subscriber: Subscriber, credentials: Mapping[str, Any]
-) -> bool:
-    """
-    Keep credentials that the subscriber itself has renewed; its connectors stay as they are.
+class CredentialsTurn:
+    """The turn of one process at renewing the credentials of a subscriber, over a connection that holds a lock."""
 
-    Returns:
-        False when it was changed by an administrator meanwhile, whose credentials count.
+    def __init__(self, connection: Connection, vault: Vault, subscriber_id: str) -> None:
+        self._connection = connection
+        self._vault = vault
+        self._subscriber_id = subscriber_id
+        self._read: bytes | None = None
+
+    async def read(self) -> dict[str, Any]:
+        """The credentials as they are stored now, decrypted; empty where there are none."""
+        self._read = await self._connection.fetchval(queries.credentials, self._subscriber_id)
+        return self._vault.decrypt(self._read) if self._read else {}
+
+    async def keep(self, credentials: Mapping[str, Any]) -> None:
+        """Store *credentials* in place of those read last; where an administrator gave others meanwhile, those stay."""
+        encrypted = self._vault.encrypt(credentials)
+        await self._connection.execute(queries.keep_credentials, self._subscriber_id, encrypted, self._read)
+
+
+@asynccontextmanager
+async def credentials_turn(database: Database, vault: Vault, subscriber_id: str) -> AsyncIterator[CredentialsTurn]:
     """
-    encrypted = vault.encrypt(credentials)
-    return (
-        await database.execute(queries.keep_credentials, subscriber.subscriber_id, encrypted, subscriber.changed_utc)
-        == 1
-    )
+    The turn at renewing the credentials of a subscriber: nobody else in any process has one meanwhile.
+
+    Its connectors stay as they are. Whoever waits holds no connection.
+    """
+    while True:
+        async with database.connection() as connection:
+            if await connection.fetchval(queries.take_turn, subscriber_id):
+                try:
+                    yield CredentialsTurn(connection, vault, subscriber_id)
+                finally:
+                    # Where the connection is lost, the lock is gone with it.
+                    with suppress(*AWAY):
+                        await connection.execute(queries.end_turn, subscriber_id)
+                return
+        await asyncio.sleep(TURN_SECONDS)
 
 
 def _read(row: Row) -> Subscriber:

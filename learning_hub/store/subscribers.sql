@@ -27,8 +27,17 @@ SELECT * FROM subscriber WHERE subscriber_id = $1::text
 SELECT credentials FROM subscriber WHERE subscriber_id = $1::text
 
 -- name: keep_credentials
--- Subscriber $1 has renewed its credentials to $2, unless an administrator changed it since $3.
-UPDATE subscriber SET credentials = $2::bytea WHERE subscriber_id = $1::text AND changed_utc = $3::timestamptz
+-- Subscriber $1 has renewed its credentials $3 to $2; nothing changes where they are others by now.
+UPDATE subscriber SET credentials = $2::bytea WHERE subscriber_id = $1::text AND credentials = $3::bytea
+
+-- name: take_turn
+-- Be the one who renews the credentials of subscriber $1, until end_turn or the end of the connection; false where
+-- somebody else is.
+SELECT pg_try_advisory_lock(hashtextextended('credentials ' || $1::text, 0))
+
+-- name: end_turn
+-- Let the next one renew the credentials of subscriber $1.
+SELECT pg_advisory_unlock(hashtextextended('credentials ' || $1::text, 0))
 
 -- name: page
 -- Up to $3 subscribers after $2 by id; only those that get events of the Programs $1, null for all.

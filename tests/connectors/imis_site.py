@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -82,6 +84,27 @@ class ImisSite:
         data = None if body is None else json.dumps(body).encode()
         with urlopen(Request(f"{self.address}/_sandbox/{path}", data, method=method)) as answer:
             return read_json(answer.read() or b"null")
+
+
+class StoredCredentials:
+    """Credentials as the hub stores them, with turns at renewing them; *kept* are those that took their place."""
+
+    def __init__(self, credentials: dict[str, Any]) -> None:
+        self.credentials = credentials
+        self.kept: list[dict[str, Any]] = []
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[StoredCredentials]:
+        async with self._lock:
+            yield self
+
+    async def read(self) -> dict[str, Any]:
+        return self.credentials
+
+    async def keep(self, credentials: Mapping[str, Any]) -> None:
+        self.credentials = dict(credentials)
+        self.kept.append(self.credentials)
 
 
 class KeptJournal:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from imis_site import ImisSite, KeptJournal, a_shipment
+from imis_site import ImisSite, KeptJournal, StoredCredentials, a_shipment
 from running import served
 
 from learning_hub.connectors.base import Accepted, Postponed, Refused
 from learning_hub.connectors.imis import ImisConnector
+from learning_hub.model.errors import Unavailable
 from learning_hub.sandbox import seeds
 
 SECRET = 'hunter2-pä"ss\\w/ö%rd &+ 1'
@@ -128,20 +130,93 @@ async def test_those_who_wait_for_a_sign_in_share_its_failure(
 async def test_a_client_application_signs_in_with_its_refresh_token(
     site: ImisSite, make_connector: Any, journal: KeptJournal
 ) -> None:
-    """The site gives a new refresh token each time, which is kept and told."""
-    told: list[str] = []
-
-    async def keep(token: str) -> None:
-        told.append(token)
-
-    connector = make_connector(credentials=CLIENT, keep_refresh_token=keep)
+    """The site gives a new refresh token each time, which takes the place of the old."""
+    stored = StoredCredentials(CLIENT)
+    connector = make_connector(credentials=CLIENT, take_turn=stored.turn)
     for number in range(2):
         assert isinstance(await connector.send(a_shipment(record_key=f"key-{number}"), journal), Accepted)
         site.revoke_tokens()
-    assert len(told) == 2
-    assert told[0] != told[1]
+    told = [kept["RefreshToken"] for kept in stored.kept]
+    assert len({seeds.REFRESH_TOKEN, *told}) == 3
     assert seeds.CLIENT_SECRET not in str(journal.exchanges)
     assert not any(token in str(journal.exchanges) for token in told)
+
+
+async def test_processes_side_by_side_share_a_refresh_token_that_is_good_for_once(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """Each takes the one that is stored when its turn comes, whatever it was made with."""
+    stored = StoredCredentials(CLIENT)
+    connectors = [make_connector(credentials=CLIENT, take_turn=stored.turn) for _ in range(4)]
+    for number in range(3):
+        sent = [a_shipment(record_key=f"key-{number}-{place}") for place in range(4)]
+        outcomes = await asyncio.gather(
+            *(connector.send(one, journal) for connector, one in zip(connectors, sent, strict=True))
+        )
+        assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+        site.revoke_tokens()
+
+
+async def test_a_refused_refresh_token_is_read_again(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
+    """An administrator gave another one while the site was asked with the first."""
+
+    class ChangedMeanwhile(StoredCredentials):
+        async def read(self) -> dict[str, Any]:
+            before, self.credentials = self.credentials, CLIENT
+            return before
+
+    stored = ChangedMeanwhile({**CLIENT, "RefreshToken": "an old one"})
+    connector = make_connector(credentials=CLIENT, take_turn=stored.turn)
+    assert isinstance(await connector.send(a_shipment(), journal), Accepted)
+    assert sign_ins(site) == 2
+
+
+async def test_a_refresh_token_that_is_refused_twice_is_asked_with_once(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """The same one is not tried again."""
+    stored = StoredCredentials({**CLIENT, "RefreshToken": "wrong"})
+    connector = make_connector(credentials=CLIENT, take_turn=stored.turn)
+    outcomes = [await connector.send(a_shipment(), journal) for _ in range(2)]
+    assert {outcome.code for outcome in outcomes} == {"credentials_refused"}
+    assert sign_ins(site) == 1
+
+
+async def test_a_renewed_token_that_could_not_be_stored_is_not_lost(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """The database was away for a moment; the next sign-in goes on with the new one, and stores what comes then."""
+
+    class AwayOnce(StoredCredentials):
+        is_away = True
+
+        async def keep(self, credentials: Mapping[str, Any]) -> None:
+            if self.is_away:
+                self.is_away = False
+                raise Unavailable("The database is away.")
+            await super().keep(credentials)
+
+    stored = AwayOnce(CLIENT)
+    connector = make_connector(credentials=CLIENT, take_turn=stored.turn)
+    with pytest.raises(Unavailable):
+        await connector.send(a_shipment(), journal)
+    site.revoke_tokens()
+    assert isinstance(await connector.send(a_shipment(), journal), Accepted)
+    assert stored.credentials["RefreshToken"] != seeds.REFRESH_TOKEN
+
+
+async def test_a_sign_in_gets_to_its_end_though_nobody_waits_for_it(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """The refresh token is used up when the caller is cancelled, and the new one is kept all the same."""
+    stored = StoredCredentials(CLIENT)
+    connector = make_connector(credentials=CLIENT, take_turn=stored.turn)
+    site.fault("slow", Path="/token", Seconds=0.5)
+    sending = asyncio.create_task(connector.send(a_shipment(), journal))
+    await asyncio.sleep(0.2)
+    sending.cancel()
+    await connector.close()
+    assert len(stored.kept) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import stat
 from pathlib import Path
@@ -300,15 +301,36 @@ async def test_a_renewed_refresh_token_is_kept_unless_an_administrator_was_faste
 
     await put()
     there = await subscribers.find(database, "imis")
-    assert there
-    assert await subscribers.keep_credentials(database, vault, there, {"RefreshToken": "new"})
-    assert await subscribers.credentials(database, vault, "imis") == {"RefreshToken": "new"}
+    async with subscribers.credentials_turn(database, vault, "imis") as turn:
+        assert await turn.read() == {"RefreshToken": "admin's"}
+        await turn.keep({"RefreshToken": "new"})
+        assert await subscribers.credentials(database, vault, "imis") == {"RefreshToken": "new"}
     unchanged = await subscribers.find(database, "imis")
+    assert there
     assert unchanged
     assert unchanged.changed_utc == there.changed_utc
-    await put()
-    assert not await subscribers.keep_credentials(database, vault, there, {"RefreshToken": "late"})
+    async with subscribers.credentials_turn(database, vault, "imis") as turn:
+        await turn.read()
+        await put()
+        await turn.keep({"RefreshToken": "late"})
     assert await subscribers.credentials(database, vault, "imis") == {"RefreshToken": "admin's"}
+
+
+async def test_credentials_are_renewed_by_one_at_a_time(database: Database) -> None:
+    """Turns of one subscriber follow each other, those of another do not wait, and a failed one ends as well."""
+    vault = Vault([Fernet.generate_key().decode()], Path("unused"))
+    inside: list[str] = []
+
+    async def take(subscriber_id: str) -> None:
+        async with subscribers.credentials_turn(database, vault, subscriber_id):
+            assert subscriber_id not in inside
+            inside.append(subscriber_id)
+            await asyncio.sleep(0.05)
+            inside.remove(subscriber_id)
+            raise LookupError
+
+    ended = await asyncio.gather(*(take(name) for name in ("one", "one", "one", "two")), return_exceptions=True)
+    assert [type(error) for error in ended] == [LookupError] * 4
 
 
 def test_without_secret_keys_a_key_file_is_made_once(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from learning_hub.connectors.base import (
     Postponed,
     Refused,
     Shipment,
+    TakeTurn,
     TemplateProblem,
     Unknown,
 )
@@ -35,7 +36,7 @@ from learning_hub.connectors.imis.settings import (
     read_settings,
     read_target,
 )
-from learning_hub.connectors.imis.token import KeepRefreshToken, Tokens
+from learning_hub.connectors.imis.token import Tokens
 from learning_hub.connectors.imis.wire import differing
 
 # Of a try that goes a long way: a sign-in, a participant looked up by a query the older way (3), a panel's definition,
@@ -56,7 +57,7 @@ class ImisConnector:
         credentials: Found right by `check_credentials`.
         guard: Judges every address that is connected to.
         timeout_seconds: For each HTTP exchange; `MOST_EXCHANGES` of them make a try.
-        keep_refresh_token: Is told a new refresh token, which the site gives in place of the one used up.
+        take_turn: Gives a turn at renewing the stored refresh token, in place of which the site gives a new one.
     """
 
     def __init__(
@@ -66,14 +67,14 @@ class ImisConnector:
         *,
         guard: Guard,
         timeout_seconds: float,
-        keep_refresh_token: KeepRefreshToken | None = None,
+        take_turn: TakeTurn | None = None,
     ) -> None:
         self._settings = read_settings(settings)
         self._timeout_seconds = timeout_seconds
         self._client = open_client(guard)
         base_url = self._settings.base_url
         account = read_credentials(credentials)
-        self._tokens = Tokens(base_url, account, self._exchange, keep_refresh_token)
+        self._tokens = Tokens(base_url, account, self._exchange, take_turn)
         self._api = Api(base_url, self._tokens, self._exchange)
         self._definitions = Definitions(self._api)
         self._zone = ZoneInfo(self._settings.time_zone)
@@ -144,6 +145,7 @@ class ImisConnector:
 
     async def close(self) -> None:
         """Let go of connections."""
+        await self._tokens.close()
         await self._client.aclose()
 
     async def _lay_out(self, shipment: Shipment, journal: Journal) -> Record:

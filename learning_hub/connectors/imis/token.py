@@ -13,11 +13,16 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from learning_hub.connectors.base import Journal, Postponed, Refused
+from learning_hub.connectors.base import CredentialsTurn, Journal, Postponed, Refused, TakeTurn
 from learning_hub.connectors.http import Answer, Request, Result
 from learning_hub.connectors.imis.answers import Failed, error_text, outcome_of, rubbish, unanswered
-from learning_hub.connectors.imis.settings import ClientCredentials, Credentials, PasswordCredentials
-from learning_hub.connectors.imis.wire import member, read_object
+from learning_hub.connectors.imis.settings import (
+    ClientCredentials,
+    Credentials,
+    PasswordCredentials,
+    read_credentials,
+)
+from learning_hub.connectors.imis.wire import Json, member, read_object
 
 # Renewed this long before it ends, as other clients of iMIS do.
 _EARLY_SECONDS = 10
@@ -25,7 +30,6 @@ _EARLY_SECONDS = 10
 _USUAL_SECONDS = 3600
 
 Exchanger = Callable[[Request, Journal], Awaitable[Result]]
-KeepRefreshToken = Callable[[str], Awaitable[None]]
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -39,28 +43,29 @@ class Tokens:
     """
     Signs in when there is need and remembers the token, and remembers that the site refused the credentials.
 
+    A refresh token may be good for once, so it is used by one process at a time, as it is stored by then, and the
+    one that comes back is stored before anybody else has a turn.
+
     Args:
         base_url: Of the site.
         credentials: Of the account.
         exchange: Makes one HTTP exchange.
-        keep_refresh_token: Is told when the site gave a new refresh token in place of the one used.
+        take_turn: Gives a turn at renewing the refresh token that is stored; None where none is.
     """
 
     def __init__(
-        self,
-        base_url: str,
-        credentials: Credentials,
-        exchange: Exchanger,
-        keep_refresh_token: KeepRefreshToken | None = None,
+        self, base_url: str, credentials: Credentials, exchange: Exchanger, take_turn: TakeTurn | None = None
     ) -> None:
         self._url = f"{base_url}/token"
         self._credentials = credentials
+        self._used_up: Credentials | None = None
         self._exchange = exchange
-        self._keep_refresh_token = keep_refresh_token
+        self._take_turn = take_turn
         self._turn = asyncio.Lock()
         self._token: Token | None = None
         self._refused: Refused | None = None
         self._failed: tuple[float, Failed] | None = None
+        self._under_way: set[asyncio.Task[str]] = set()
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -85,6 +90,24 @@ class Tokens:
             Failed: There is none: refused (`credentials_refused`, without asking again until `forget`) or
                 postponed.
         """
+        # Gets to its end even if the caller is cancelled: by then a refresh token may be used up for another one.
+        task = asyncio.ensure_future(self._current(journal, instead_of))
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Let sign-ins get to their end."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def _done(self, task: asyncio.Task[str]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            # Looked at, lest it be reported where nobody waits for it any more.
+            task.exception()
+
+    async def _current(self, journal: Journal, instead_of: str | None) -> str:
         asked_at = time.monotonic()
         async with self._turn:
             if self._refused is not None:
@@ -99,43 +122,69 @@ class Tokens:
     async def _renewed(self, journal: Journal) -> Token:
         self._token = None
         try:
-            self._token = await self._sign_in(journal)
+            return await self._sign_in(journal)
         except Failed as failed:
             self._failed = (time.monotonic(), failed)
+            self._refused = _refusal(failed)
             raise
-        return self._token
 
     async def _sign_in(self, journal: Journal) -> Token:
+        if isinstance(self._credentials, PasswordCredentials) or self._take_turn is None:
+            return await self._grant(journal)
+        async with self._take_turn() as turn:
+            used = self._credentials = await self._newest(turn)
+            try:
+                return await self._grant(journal, turn)
+            except Failed as failed:
+                if _refusal(failed) is None or (newest := await self._newest(turn)) == used:
+                    raise
+                # An administrator gave others meanwhile.
+                self._credentials = newest
+                return await self._grant(journal, turn)
+
+    async def _newest(self, turn: CredentialsTurn) -> Credentials:
+        """The credentials as they are stored; those here where they could not be stored in their time."""
+        stored = read_credentials(await turn.read())
+        return self._credentials if stored == self._used_up else stored
+
+    async def _grant(self, journal: Journal, turn: CredentialsTurn | None = None) -> Token:
         asked_at = time.monotonic()
         result = await self._exchange(_sign_in_request(self._url, self._credentials), journal)
         if not isinstance(result, Answer):
             raise Failed(unanswered(result, "sign in", wrote=False))
         if result.status in (400, 401, 403):
-            self._refused = _refused(result)
-            raise Failed(self._refused)
+            raise Failed(_refused(result))
         if result.status == 404:
             raise Failed(_no_token_service(self._url))
         if result.status >= 300:
             raise Failed(_elsewhere(outcome_of(result, "sign in", wrote=False)))
-        return await self._read(result, asked_at)
+        document = read_object(result.body) or {}
+        self._token = _read_token(result, document, asked_at)
+        await self._take_refresh_token(member(document, "refresh_token"), turn)
+        return self._token
 
-    async def _read(self, answer: Answer, asked_at: float) -> Token:
-        document = read_object(answer.body) or {}
-        value = member(document, "access_token")
-        if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
-            # Not told in words: what cannot be read might still hold a token.
-            raise Failed(rubbish(msgspec.structs.replace(answer, text=""), "sign in", wrote=False))
-        await self._take_refresh_token(member(document, "refresh_token"))
-        return Token(value, asked_at + _seconds(member(document, "expires_in")) - _EARLY_SECONDS)
-
-    async def _take_refresh_token(self, new: object) -> None:
+    async def _take_refresh_token(self, new: object, turn: CredentialsTurn | None) -> None:
         """A refresh token may be good for once only, so a new one takes the place of the old."""
-        if not isinstance(self._credentials, ClientCredentials) or not isinstance(new, str) or not new:
+        used = self._credentials
+        if not isinstance(used, ClientCredentials) or not isinstance(new, str) or new in ("", used.refresh_token):
             return
-        if new != self._credentials.refresh_token:
-            self._credentials = msgspec.structs.replace(self._credentials, refresh_token=new)
-            if self._keep_refresh_token is not None:
-                await self._keep_refresh_token(new)
+        self._used_up, self._credentials = used, msgspec.structs.replace(used, refresh_token=new)
+        if turn is not None:
+            await turn.keep(msgspec.to_builtins(self._credentials))
+
+
+def _read_token(answer: Answer, document: Json, asked_at: float) -> Token:
+    value = member(document, "access_token")
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
+        # Not told in words: what cannot be read might still hold a token.
+        raise Failed(rubbish(msgspec.structs.replace(answer, text=""), "sign in", wrote=False))
+    return Token(value, asked_at + _seconds(member(document, "expires_in")) - _EARLY_SECONDS)
+
+
+def _refusal(failed: Failed) -> Refused | None:
+    """The outcome where the site refused the credentials; None where it failed otherwise."""
+    outcome = failed.outcome
+    return outcome if isinstance(outcome, Refused) and outcome.code == "credentials_refused" else None
 
 
 def _secrets_of(credentials: Credentials) -> tuple[str, ...]:
