@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import (
     CheckResult,

@@ -62,6 +62,9 @@ class Records:
         there = [standing] if standing else []
         if not there and record.key_property:
             there = await self._with_key(record, journal)
+        if not there and not record.key_property and shipment.record_id is None:
+            # Only what was tried is taken back, and without a key nothing tells a row that it may have left.
+            raise Failed(_untold(record))
         deleted = [await self._api.delete(record.entity, one.record_id, journal) for one in there]
         if any(deleted):
             return Accepted(record_id=there[0].record_id)
@@ -275,6 +278,15 @@ def _ambiguous(record: Record, equal: Sequence[Standing]) -> Refused:
         code="outcome_unknown",
         message=f"Several rows of {record.entity} are as this one should be ({rows}), and which is its own cannot "
         "be told. Remove what is too much and put it back; a KeyProperty in the Target prevents this.",
+    )
+
+
+def _untold(record: Record) -> Refused:
+    return Refused(
+        code="outcome_unknown",
+        message=f"A row of {record.entity} may have been written whose number is not known, and without a key it "
+        f"cannot be told from others. Look at the rows of contact {record.party_id} and remove it by hand, then "
+        "discard this; a KeyProperty in the Target prevents this.",
     )
 
 
