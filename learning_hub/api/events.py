@@ -15,7 +15,15 @@ from learning_hub.api.operations import Answer, Call, Header, Operation, Reply, 
 from learning_hub.api.problems import Problem, answer_for
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.model import feed
-from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotFound, NotJson
+from learning_hub.model.errors import (
+    Conflict,
+    FieldError,
+    InvalidFields,
+    InvalidInput,
+    NotFound,
+    NotJson,
+    Unavailable,
+)
 from learning_hub.model.event import Event, EventType, NewEvent, example_event_id, program_named, read_event
 from learning_hub.model.header import header_text
 from learning_hub.model.ids import EventKey, read_bucket, read_event_id
@@ -51,6 +59,7 @@ EXAMPLE_EVENT: dict[str, Any] = {
 }
 LOCATION = {"Location": "/events/{EventId} of the event."}
 IDEMPOTENCY_KEY = "Idempotency-Key"
+LOOK_SECONDS = 1
 NO_SUCH_EVENT = NotFound(f"There is no event {example_event_id()}.")
 ANOTHER_SOURCE = Conflict(
     "PublisherProgramId, PublisherSystemId, PublisherEventId and EventType must be those of the event in the address.",
@@ -102,7 +111,12 @@ class FeedQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class FeedPage(msgspec.Struct, frozen=True, rename="pascal"):
-    """Entries of the feed in its order. A reader that follows NextCursor sees each entry exactly once."""
+    """
+    Entries of the feed in its order. A reader that follows NextCursor sees each entry exactly once.
+
+    A page without Items is the end of the feed for now; with a filter that matches rarely, one with fewer than Limit
+    need not be.
+    """
 
     items: list[Event]
     next_cursor: Annotated[str, Meta(description="Where to read on; given at the end of the feed as well.")]
@@ -248,7 +262,9 @@ async def withdraw_event(call: Call) -> Reply:
         summary="Follow the feed of a Program, or read a date bucket",
         description=(
             "Entries in the order in which they became visible, the same for all readers. NextCursor is given at the "
-            "end as well, so that a reader can poll for ever; Wait holds an empty answer until something comes."
+            "end as well, so that a reader can poll for ever; Wait holds an empty answer until something comes. A page "
+            "without Items is the end for now; one with fewer than Limit need not be, as a filter that matches rarely "
+            "is looked for about a second."
         ),
         tag="Reading",
         scopes=("read",),
@@ -275,12 +291,35 @@ async def list_events(call: Call) -> Reply:
     deadline = asyncio.get_running_loop().time() + query.wait
     while True:
         rung = bells.feed.count
-        items, position = await events.read_feed(call.hub.database, wanted, position, query.limit)
+        items, position = await _look(call, wanted, position, query.limit)
         left = deadline - asyncio.get_running_loop().time()
         if items or left <= 0 or bells.are_silenced:
             return Reply(body=FeedPage(items, feed.write_cursor(position)))
         # What was committed while an older transaction is open becomes visible without a ring: look now and then.
         await bells.feed.wait(min(left, 0.5), rung)
+        await call.confirm_caller()
+
+
+async def _look(
+    call: Call, wanted: FeedFilter, position: feed.Position, limit: int
+) -> tuple[list[Event], feed.Position]:
+    """
+    Entries after *position*, and where to read on: a full page, or all up to the end of the feed.
+
+    Where a filter leaves out so many that this takes over a second, a page that has anything is answered as it is. One
+    that has nothing always means the end.
+    """
+    until = asyncio.get_running_loop().time() + LOOK_SECONDS
+    items: list[Event] = []
+    while True:
+        part = await events.read_feed(call.hub.database, wanted, position, limit - len(items))
+        items += part.found
+        position = part.position
+        is_late = asyncio.get_running_loop().time() >= until
+        if part.is_end or len(items) == limit or (items and is_late):
+            return items, position
+        if call.hub.bells.are_silenced:
+            raise Unavailable("The hub is stopping.")
         await call.confirm_caller()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,12 +12,15 @@ from msgspec import Raw
 
 from learning_hub.model.clock import to_utc
 from learning_hub.model.event import Category, Event, LatestEntry, NewEvent, SourceKey, Verdict, bucket
-from learning_hub.model.feed import Position
+from learning_hub.model.feed import BEGINNING, Position
 from learning_hub.model.ids import EventKey, event_id
 from learning_hub.store.database import Connection, Database, InTheWay, Row
 from learning_hub.store.queries import Queries
 
 queries = Queries("events")
+
+# Some ten milliseconds of work for one statement.
+LOOKED_AT = 20_000
 
 
 class Appended(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +41,19 @@ class KeptAnswer(msgspec.Struct, frozen=True):
     event_uuid: UUID
 
 
+class FeedPart(msgspec.Struct, frozen=True):
+    """
+    Some entries of the feed, and the place to read on from.
+
+    With *is_end* that is the end of what is visible, so that a reader with a narrow filter does not look at the same
+    entries again; without, more may follow, even where nothing was found.
+    """
+
+    found: list[Event]
+    position: Position
+    is_end: bool
+
+
 class FeedFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which entries of a Program's feed are wanted; None is no restriction."""
 
@@ -48,6 +65,13 @@ class FeedFilter(msgspec.Struct, frozen=True, kw_only=True):
     publisher_participant_id: str | None = None
     publisher_event_id: str | None = None
     created_since: datetime | None = None
+
+    @property
+    def leaves_out_entries(self) -> bool:
+        """Whether a reading that goes along an index meets entries that are not wanted."""
+        in_no_index = (self.publisher_system_id, self.event_type, self.category, self.created_since)
+        is_of_two_indexes = self.publisher_participant_id is not None and self.event_date is not None
+        return is_of_two_indexes or any(value is not None for value in in_no_index)
 
 
 async def closed_programs(connection: Connection, program_ids: Collection[str]) -> dict[str, str]:
@@ -122,45 +146,69 @@ async def find_event(database: Database, key: EventKey) -> Event | None:
     return read_row(row) if row else None
 
 
-async def read_feed(
-    database: Database, wanted: FeedFilter, after: Position, limit: int
-) -> tuple[list[Event], Position]:
+async def read_feed(database: Database, wanted: FeedFilter, after: Position, limit: int) -> FeedPart:
     """
     Up to *limit* entries after *after*, in feed order, none of which can still be overtaken.
 
-    Returns:
-        The entries, and the position to read on from: with fewer than *limit* that is the end of what is visible, so
-        that a reader with a narrow filter does not look at the same entries again.
+    Looks at no more than LOOKED_AT entries, so that no filter makes one statement read a whole feed. A source's are
+    all looked at.
     """
     async with database.transaction() as connection:
         # The horizon first: what is finished before it is visible to every later statement.
-        end = await connection.fetchrow(queries.horizon)
-        assert end is not None  # noqa: S101 - a SELECT without FROM has one row
-        # A source has few entries: those may be found by its id and sorted.
-        in_order = wanted.publisher_event_id is None
-        await connection.execute(queries.plan_in_feed_order if in_order else queries.plan_for_these_values)
-        rows = await connection.fetch(
-            queries.read_feed,
-            wanted.program_id,
-            after.epoch,
-            after.xid,
-            after.seq,
-            end["epoch"],
-            limit,
-            wanted.event_date,
-            wanted.publisher_system_id,
-            wanted.event_type,
-            wanted.category,
-            wanted.publisher_participant_id,
-            wanted.publisher_event_id,
-            wanted.created_since,
-            end["xid"],
-        )
-    if len(rows) == limit:
-        next_position = Position(rows[-1]["epoch"], rows[-1]["xid"], rows[-1]["seq"])
-    else:
-        next_position = max(after, Position(end["epoch"], end["xid"], 0))
-    return [read_row(row) for row in rows], next_position
+        row = await connection.fetchrow(queries.horizon)
+        assert row is not None  # noqa: S101 - a SELECT without FROM has one row
+        horizon = Position(row["epoch"], row["xid"], 0)
+        if wanted.publisher_event_id is not None:
+            await connection.execute(queries.plan_for_these_values)
+            rows = await connection.fetch(queries.read_source, *_asked(wanted, after, horizon, limit))
+            return _part(rows, after, horizon, reaches_end=len(rows) < limit)
+        await connection.execute(queries.plan_in_index_order)
+        if wanted.created_since and after == BEGINNING:
+            after = await _start_of_days(connection, wanted.program_id, wanted.created_since.date(), horizon)
+        looked_at = LOOKED_AT if wanted.leaves_out_entries else limit
+        rows = await connection.fetch(_walk(wanted), *_asked(wanted, after, horizon, limit), looked_at)
+        reaches_end = len(rows) < limit and not (rows and rows[-1]["is_last"])
+        return _part(rows, after, horizon, reaches_end=reaches_end)
+
+
+def _walk(wanted: FeedFilter) -> str:
+    """The query that goes along the narrowest index."""
+    if wanted.publisher_participant_id is not None:
+        return queries.read_participant
+    return queries.read_feed if wanted.event_date is None else queries.read_bucket
+
+
+def _asked(wanted: FeedFilter, after: Position, horizon: Position, limit: int) -> list[Any]:
+    """What all queries of the feed are asked with."""
+    return [
+        wanted.program_id,
+        after.epoch,
+        after.xid,
+        after.seq,
+        horizon.epoch,
+        horizon.xid,
+        limit,
+        wanted.event_date,
+        wanted.publisher_system_id,
+        wanted.event_type,
+        wanted.category,
+        wanted.publisher_participant_id,
+        wanted.publisher_event_id,
+        wanted.created_since,
+    ]
+
+
+def _part(rows: Sequence[Row], after: Position, horizon: Position, *, reaches_end: bool) -> FeedPart:
+    found = [read_row(row) for row in rows if row.get("is_wanted", True)]
+    if reaches_end:
+        return FeedPart(found, max(after, horizon), is_end=True)
+    return FeedPart(found, Position(rows[-1]["epoch"], rows[-1]["xid"], rows[-1]["seq"]), is_end=False)
+
+
+async def _start_of_days(connection: Connection, program_id: str, day: date, horizon: Position) -> Position:
+    """The place before which nothing was created on *day* or later."""
+    row = await connection.fetchrow(queries.start_of_days, program_id, day)
+    return min(horizon, Position(row["epoch"], row["xid"], row["seq"] - 1)) if row else horizon
 
 
 async def find_kept_answers(

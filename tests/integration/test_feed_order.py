@@ -64,11 +64,11 @@ class Follower:
         """The names of what has come since the last look."""
         names = []
         while True:
-            found, position = await events.read_feed(self._database, NURSES, read_cursor(self._cursor), self._limit)
-            self._cursor = write_cursor(position)
-            self.seen += found
-            names += [event.publisher_event_id for event in found]
-            if len(found) < self._limit:
+            part = await events.read_feed(self._database, NURSES, read_cursor(self._cursor), self._limit)
+            self._cursor = write_cursor(part.position)
+            self.seen += part.found
+            names += [event.publisher_event_id for event in part.found]
+            if part.is_end:
                 return names
 
     async def follow(self, done: asyncio.Event) -> None:
@@ -268,5 +268,5 @@ async def test_withdrawals_find_their_place(nurses: Database) -> None:
     await caught_up(nurses)
     follower = Follower(nurses)
     assert await follower.look() == ["first", "second", "first"]
-    end = (await events.read_feed(nurses, NURSES, BEGINNING, 100))[1]
+    end = (await events.read_feed(nurses, NURSES, BEGINNING, 100)).position
     assert end > Position(1, 0, 0)

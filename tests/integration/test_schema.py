@@ -149,11 +149,10 @@ async def fill(database: Database, rows: int) -> None:
                     for event in batch
                 ],
             )
-    assert await database.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'event'") == -1
 
 
-async def plan(database: Database, how: str, query: str, *values: Any) -> list[dict[str, Any]]:
-    """The scans of a plan, as it was carried out for these values."""
+async def plan(database: Database, how: str, query: str, *values: Any, table: str = "event") -> list[dict[str, Any]]:
+    """The scans of a table in a plan, as it was carried out for these values."""
     async with database.transaction() as connection:
         await connection.execute(how)
         (tree,) = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *values))
@@ -162,16 +161,31 @@ async def plan(database: Database, how: str, query: str, *values: Any) -> list[d
         node = waiting.pop()
         waiting += node.get("Plans", [])
         nodes.append(node)
-    return [node for node in nodes if node.get("Relation Name") == "event"]
+    return [node for node in nodes if node.get("Relation Name") == table and node["Actual Loops"]]
 
 
-async def test_plans_on_a_table_never_analysed(database: Database) -> None:
+def rows_read(nodes: list[dict[str, Any]]) -> int:
+    """How many rows the scan that read most of them has read."""
+    return max((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in nodes)
+
+
+async def analyzed(database: Database, table: str, *, is_analyzed: bool) -> None:
+    """The planner knows the table, or nothing about it."""
+    if is_analyzed:
+        await database.execute(f"ANALYZE {table}")
+    known = await database.fetchval("SELECT reltuples FROM pg_class WHERE relname = $1", table)
+    assert (known > 0) == is_analyzed
+
+
+@pytest.mark.parametrize("is_analyzed", [False, True])
+async def test_plans_of_the_look_up_by_source(database: Database, is_analyzed: bool) -> None:
     """
-    On a fresh table each reading goes through the index made for it, and reads about what it returns.
+    The look-up by source key goes through the index made for it, and reads what it returns, on a fresh table as well.
 
-    The look-up by source key alone once read the feed's index from end to end for each key.
+    There it once read the feed's index from end to end for each key.
     """
     await fill(database, 5000)
+    await analyzed(database, "event", is_analyzed=is_analyzed)
     keys = [SourceKey("NURSES", "TopClass", f"AI:{number}", "AI_COMP_SUCCESS") for number in range(0, 5000, 10)]
     (look_up,) = await plan(
         database,
@@ -187,28 +201,51 @@ async def test_plans_on_a_table_never_analysed(database: Database) -> None:
     assert look_up["Actual Rows"] + look_up.get("Rows Removed by Filter", 0) <= 1
 
 
-async def test_feed_plans_on_a_table_never_analysed(database: Database) -> None:
-    """On a fresh table a page of the feed, a bucket or a person is read in order from its index, and no further."""
+@pytest.mark.parametrize("is_analyzed", [False, True])
+async def test_plans_of_the_feed(database: Database, is_analyzed: bool) -> None:
+    """A page of the feed, a bucket, a person or a source is read in order from its index, and no further than told."""
     await fill(database, 5000)
+    await analyzed(database, "event", is_analyzed=is_analyzed)
     horizon = await database.fetchrow("SELECT max(epoch) AS epoch, max(xid) AS xid FROM event")
     after = await database.fetchrow("SELECT epoch, xid, seq FROM event ORDER BY epoch, xid, seq OFFSET 2500 LIMIT 1")
     assert horizon
     assert after
+    middle = (after["epoch"], after["xid"], after["seq"])
+    queries = events.queries
 
-    async def scan(start: tuple[int, int, int], limit: int, **filters: Any) -> tuple[str, int]:
+    async def scan(
+        query: str, start: tuple[int, int, int], limit: int, looked_at: int | None, **filters: Any
+    ) -> tuple[set[str], int]:
         names = ("day", "system", "type", "category", "participant", "event", "since")
-        how = events.queries.plan_for_these_values if "event" in filters else events.queries.plan_in_feed_order
-        values = ["NURSES", *start, horizon["epoch"], limit, *map(filters.get, names), horizon["xid"] + 1]
-        (node,) = await plan(database, how, events.queries.read_feed, *values)
-        return node["Index Name"], node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+        how = queries.plan_for_these_values if looked_at is None else queries.plan_in_index_order
+        values = ["NURSES", *start, horizon["epoch"], horizon["xid"] + 1, limit, *map(filters.get, names)]
+        nodes = await plan(database, how, query, *values, *([] if looked_at is None else [looked_at]))
+        return {node["Index Name"] for node in nodes}, rows_read(nodes)
 
     beginning = (BEGINNING.epoch, BEGINNING.xid, BEGINNING.seq)
-    assert await scan(beginning, 100) == ("event_feed", 100)
-    assert await scan((after["epoch"], after["xid"], after["seq"]), 1000) == ("event_feed", 1000)
-    assert await scan((horizon["epoch"], horizon["xid"], 2**62), 100) == ("event_feed", 0)
-    assert await scan(beginning, 1000, day=datetime(2026, 11, 3, tzinfo=UTC).date()) == ("event_bucket", 500)
-    assert await scan(beginning, 10, participant="robin.vale@example.org") == ("event_participant", 10)
-    assert await scan(beginning, 100, event="AI:7") == ("event_source_version", 1)
+    end = (horizon["epoch"], horizon["xid"], 2**62)
+    day = datetime(2026, 11, 3, tzinfo=UTC).date()
+    robin = "robin.vale@example.org"
+    since = datetime(2026, 11, 10, tzinfo=UTC)
+    feed, bucket, participant = queries.read_feed, queries.read_bucket, queries.read_participant
+    for start in (beginning, middle):
+        assert await scan(feed, start, 100, 100) == ({"event_feed"}, 100)
+        assert await scan(feed, start, 1000, 1000) == ({"event_feed"}, 1000)
+        for filters in ({"category": "None"}, {"type": "AI_STARTED"}, {"system": "LB"}, {"since": since}):
+            assert await scan(feed, start, 1000, 700, **filters) == ({"event_feed"}, 700), filters
+        assert await scan(bucket, beginning, 100, 200, day=day, category="None") == ({"event_bucket"}, 200)
+        assert await scan(participant, start, 10, 10, participant=robin) == ({"event_participant"}, 10)
+        assert await scan(participant, start, 10, 200, participant=robin, day=day, category="None") == (
+            {"event_participant"},
+            200,
+        )
+    assert await scan(feed, end, 100, 100) == ({"event_feed"}, 0)
+    assert await scan(bucket, beginning, 1000, 1000, day=day) == ({"event_bucket"}, 500)
+    for start, event in ((beginning, "AI:7"), (middle, "AI:4000")):
+        assert await scan(queries.read_source, start, 100, None, event=event) == ({"event_source_version"}, 1)
+    nodes = await plan(database, queries.plan_in_index_order, queries.start_of_days, "NURSES", since.date())
+    assert {node["Index Name"] for node in nodes} == {"event_bucket"}
+    assert rows_read(nodes) <= 2
 
 
 async def test_lost_races_leave_nothing_behind(database: Database) -> None:
