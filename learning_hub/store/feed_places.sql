@@ -22,7 +22,8 @@ SELECT epoch, xid, seq FROM subscription_place WHERE subscription_id = $1::text 
 
 -- name: next_entries
 -- Up to $7 entries for subscription $1 after ($2, $3, $4) and before the horizon ($5, $6), in feed order. Those from
--- before its StartFrom come marked, so that the place moves past them.
+-- before its StartFrom come marked, so that the place moves past them. The limit stands inside: after a join the planner
+-- would sort all that is left of the feed for each page.
 SELECT event.program_id, event.event_uuid, event.is_withdrawal, event.epoch, event.xid, event.seq,
        event.publisher_system_id, event.publisher_event_id, event.event_type, event.category_value,
        (event.epoch = subscription.start_epoch AND pg_visible_in_snapshot(event.xid, subscription.start_snapshot))
@@ -30,12 +31,15 @@ SELECT event.program_id, event.event_uuid, event.is_withdrawal, event.epoch, eve
            AND event.created_utc < CASE WHEN subscription.start_from IN ('now', 'beginning') THEN NULL
                                         ELSE subscription.start_from::timestamptz END) AS is_before_start
   FROM subscription
-  JOIN event ON event.program_id = subscription.program_id
+ CROSS JOIN LATERAL (
+       SELECT * FROM event
+        WHERE event.program_id = subscription.program_id
+          AND (epoch, xid, seq) > ($2::int, $3::xid8, $4::bigint)
+          AND (epoch, xid) < ($5::int, $6::xid8)
+        ORDER BY epoch, xid, seq
+        LIMIT $7::int) AS event
  WHERE subscription.subscription_id = $1::text
-   AND (event.epoch, event.xid, event.seq) > ($2::int, $3::xid8, $4::bigint)
-   AND (event.epoch, event.xid) < ($5::int, $6::xid8)
  ORDER BY event.epoch, event.xid, event.seq
- LIMIT $7::int
 
 -- name: move_place
 -- Subscription $1 has read up to ($2, $3, $4).

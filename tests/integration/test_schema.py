@@ -16,7 +16,7 @@ from factories import a_valid_event
 from learning_hub.model.event import SourceKey, Verdict
 from learning_hub.model.feed import BEGINNING
 from learning_hub.model.ids import new_uuid
-from learning_hub.store import events, migrations
+from learning_hub.store import events, feed_places, migrations
 from learning_hub.store.database import Database
 from learning_hub.store.events import Appended
 from learning_hub.store.queries import Queries
@@ -246,6 +246,32 @@ async def test_plans_of_the_feed(database: Database, is_analyzed: bool) -> None:
     nodes = await plan(database, queries.plan_in_index_order, queries.start_of_days, "NURSES", since.date())
     assert {node["Index Name"] for node in nodes} == {"event_bucket"}
     assert rows_read(nodes) <= 2
+
+
+SUBSCRIPTIONS = """
+INSERT INTO subscriber (subscriber_id, name, connector, settings)
+SELECT id, id, 'imis', '{}' FROM unnest(ARRAY['imis', 'imis-few']) AS id;
+INSERT INTO subscription (subscription_id, name, subscriber_id, program_id, event_types, target, templates,
+                          start_epoch, start_snapshot)
+SELECT 'sub' || tail, 'sub', 'imis' || tail, 'NURSES', '{}', '{}', '{}', 1, '1:1:'
+  FROM unnest(ARRAY['', '-few']) AS tail
+"""
+
+
+async def test_plans_of_the_process_stage(database: Database) -> None:
+    """A subscription that is far behind takes the next entries in order from the feed's index, and no more of them."""
+    await fill(database, 5000)
+    await database.execute(SUBSCRIPTIONS)
+    await analyzed(database, "event", is_analyzed=True)
+    horizon = await database.fetchrow("SELECT max(epoch) AS epoch, max(xid) AS xid FROM event")
+    assert horizon
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        for start in ((0, 0, 0), (horizon["epoch"], 0, 0)):
+            how = f"SET LOCAL plan_cache_mode = {mode}"
+            values = ["sub", *start, horizon["epoch"], horizon["xid"] + 1, 200]
+            (node,) = await plan(database, how, feed_places.queries.next_entries, *values)
+            assert node["Index Name"] == "event_feed"
+            assert rows_read([node]) == 200
 
 
 async def test_lost_races_leave_nothing_behind(database: Database) -> None:
