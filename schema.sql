@@ -223,13 +223,20 @@ CREATE INDEX delivery_sending ON delivery (subscriber_id, lease_until_utc) WHERE
 -- For which rows of a contact belong to other source records, where a panel has no column for the record key.
 CREATE INDEX delivery_row ON delivery (subscriber_id, subscriber_record_id COLLATE "C")
     WHERE subscriber_record_id COLLATE "C" >= '~' AND subscriber_record_id COLLATE "C" < '~~';
+-- Lists are newest first, and each filter that may leave over few of many has an index in that order.
 -- For what became of an event.
-CREATE INDEX delivery_event ON delivery (program_id, event_uuid);
--- For lists over all Programs, newest first.
-CREATE INDEX delivery_newest ON delivery (delivery_uuid);
--- For looking at what is not settled, newest first.
+CREATE INDEX delivery_event ON delivery (program_id, event_uuid, delivery_uuid);
+-- For what a subscription got.
+CREATE INDEX delivery_subscription ON delivery (program_id, subscription_id, delivery_uuid);
+-- For looking at what is not settled.
 CREATE INDEX delivery_open ON delivery (program_id, state, delivery_uuid)
     WHERE state IN ('waiting', 'sending', 'retrying', 'parked');
+-- For looking at what will not be sent.
+CREATE INDEX delivery_unsent ON delivery (program_id, state, delivery_uuid)
+    WHERE state IN ('skipped', 'superseded', 'discarded');
+-- For looking at what is where it is for one reason, or is one side's move.
+CREATE INDEX delivery_code ON delivery (program_id, code, delivery_uuid) WHERE code IS NOT NULL;
+CREATE INDEX delivery_class ON delivery (program_id, class, delivery_uuid) WHERE class IS NOT NULL;
 
 -- One try at a delivery: what was sent and what came back, without secrets. Written before anything is sent, so
 -- that a try whose worker died leaves a trace.

@@ -32,21 +32,23 @@ class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 async def page(database: Database, wanted: DeliveryFilter, before: UUID | None, limit: int) -> list[Delivery]:
     """Up to *limit* deliveries, newest first, older than *before*."""
+    asked = [
+        wanted.programs,
+        wanted.state,
+        wanted.class_,
+        wanted.code,
+        wanted.event.program_id if wanted.event else None,
+        wanted.event.event_uuid if wanted.event else None,
+        before,
+        limit,
+    ]
     async with database.transaction() as connection:
-        await connection.execute(events.queries.plan_for_these_values)
-        rows = await connection.fetch(
-            queries.page,
-            wanted.programs,
-            wanted.state,
-            wanted.subscription_id,
-            wanted.subscriber_id,
-            wanted.class_,
-            wanted.code,
-            wanted.event.program_id if wanted.event else None,
-            wanted.event.event_uuid if wanted.event else None,
-            before,
-            limit,
-        )
+        await connection.execute(events.queries.plan_in_index_order)
+        if wanted.subscription_id is None and wanted.subscriber_id is None:
+            rows = await connection.fetch(queries.page, *asked)
+        else:
+            of_whom = wanted.subscription_id, wanted.subscriber_id
+            rows = await connection.fetch(queries.page_of_subscriptions, *asked, *of_whom)
     return [read_row(row) for row in rows]
 
 

@@ -1,20 +1,46 @@
 -- Deliveries as people look at them, and what people do with them.
 
 -- name: page
--- Up to $10 deliveries before uuid $9, newest first. Filters, null for none: $1 Programs, $2 state, $3 subscription,
--- $4 subscriber, $5 class, $6 code, $7 and $8 Program and uuid of an event.
-SELECT * FROM delivery
- WHERE ($1::text[] IS NULL OR program_id = ANY ($1::text[]))
-   AND ($2::text IS NULL OR state = $2::text)
-   AND ($3::text IS NULL OR subscription_id = $3::text)
-   AND ($4::text IS NULL OR subscriber_id = $4::text)
-   AND ($5::text IS NULL OR class = $5::text)
-   AND ($6::text IS NULL OR code = $6::text)
-   AND ($7::text IS NULL OR program_id = $7::text)
-   AND ($8::uuid IS NULL OR event_uuid = $8::uuid)
-   AND ($9::uuid IS NULL OR delivery_uuid < $9::uuid)
- ORDER BY delivery_uuid DESC
- LIMIT $10::int
+-- Up to $8 deliveries before uuid $7, newest first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code,
+-- $5 and $6 Program and uuid of an event. Each Program is asked for its newest, as its indexes have them in order.
+SELECT delivery.*
+  FROM program
+ CROSS JOIN LATERAL (
+       SELECT * FROM delivery
+        WHERE delivery.program_id = program.program_id
+          AND ($2::text IS NULL OR state = $2::text)
+          AND ($3::text IS NULL OR class = $3::text)
+          AND ($4::text IS NULL OR code = $4::text)
+          AND ($6::uuid IS NULL OR event_uuid = $6::uuid)
+          AND ($7::uuid IS NULL OR delivery_uuid < $7::uuid)
+        ORDER BY delivery_uuid DESC
+        LIMIT $8::int) AS delivery
+ WHERE ($1::text[] IS NULL OR program.program_id = ANY ($1::text[]))
+   AND ($5::text IS NULL OR program.program_id = $5::text)
+ ORDER BY delivery.delivery_uuid DESC
+ LIMIT $8::int
+
+-- name: page_of_subscriptions
+-- The same of subscription $9, or of the subscriptions of subscriber $10; null is not asked for.
+SELECT delivery.*
+  FROM subscription
+ CROSS JOIN LATERAL (
+       SELECT * FROM delivery
+        WHERE delivery.program_id = subscription.program_id
+          AND delivery.subscription_id = subscription.subscription_id
+          AND ($2::text IS NULL OR state = $2::text)
+          AND ($3::text IS NULL OR class = $3::text)
+          AND ($4::text IS NULL OR code = $4::text)
+          AND ($6::uuid IS NULL OR event_uuid = $6::uuid)
+          AND ($7::uuid IS NULL OR delivery_uuid < $7::uuid)
+        ORDER BY delivery_uuid DESC
+        LIMIT $8::int) AS delivery
+ WHERE ($1::text[] IS NULL OR subscription.program_id = ANY ($1::text[]))
+   AND ($5::text IS NULL OR subscription.program_id = $5::text)
+   AND ($9::text IS NULL OR subscription.subscription_id = $9::text)
+   AND ($10::text IS NULL OR subscription.subscriber_id = $10::text)
+ ORDER BY delivery.delivery_uuid DESC
+ LIMIT $8::int
 
 -- name: find
 -- One delivery.

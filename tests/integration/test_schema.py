@@ -16,7 +16,7 @@ from factories import a_valid_event
 from learning_hub.model.event import SourceKey, Verdict
 from learning_hub.model.feed import BEGINNING
 from learning_hub.model.ids import new_uuid
-from learning_hub.store import events, feed_places, migrations
+from learning_hub.store import deliveries, events, feed_places, migrations
 from learning_hub.store.database import Database
 from learning_hub.store.events import Appended
 from learning_hub.store.queries import Queries
@@ -272,6 +272,58 @@ async def test_plans_of_the_process_stage(database: Database) -> None:
             (node,) = await plan(database, how, feed_places.queries.next_entries, *values)
             assert node["Index Name"] == "event_feed"
             assert rows_read([node]) == 200
+
+
+DELIVERIES = """
+INSERT INTO delivery (program_id, delivery_uuid, subscription_id, subscriber_id, event_uuid, event_seq,
+                      publisher_system_id, publisher_event_id, event_type, state, code, class, message, delivered_utc)
+SELECT program_id, event_uuid, 'sub' || CASE WHEN seq % 1000 = 1 THEN '-few' ELSE '' END,
+       'imis' || CASE WHEN seq % 1000 = 1 THEN '-few' ELSE '' END, event_uuid, seq, publisher_system_id,
+       publisher_event_id, event_type, state,
+       CASE state WHEN 'parked' THEN 'gone' WHEN 'skipped' THEN 'no_template'
+                  WHEN 'superseded' THEN 'superseded' END,
+       CASE state WHEN 'parked' THEN 'refused' END, '', CASE state WHEN 'delivered' THEN now() END
+  FROM event, LATERAL (SELECT CASE WHEN seq % 1000 = 2 THEN 'parked' WHEN seq % 1000 = 3 THEN 'skipped'
+                                   WHEN seq % 10 = 5 THEN 'superseded' ELSE 'delivered' END AS state) AS decided
+"""
+
+
+@pytest.mark.parametrize("is_analyzed", [False, True])
+async def test_plans_of_deliveries(database: Database, is_analyzed: bool) -> None:
+    """A list of deliveries reads what it returns, however few of many a filter leaves over."""
+    await fill(database, 5000)
+    await database.execute("ALTER TABLE delivery SET (autovacuum_enabled = false)")
+    await database.execute(SUBSCRIPTIONS)
+    await database.execute(DELIVERIES)
+    await analyzed(database, "delivery", is_analyzed=is_analyzed)
+    event = await database.fetchval("SELECT event_uuid FROM event LIMIT 1")
+
+    async def scan(**filters: Any) -> int:
+        names = ("programs", "state", "class_", "code", "program", "event", "before")
+        values = [*map(filters.get, names), 100]
+        query = queries.page
+        if "subscription" in filters or "subscriber" in filters:
+            query = queries.page_of_subscriptions
+            values += [filters.get("subscription"), filters.get("subscriber")]
+        nodes = await plan(database, events.queries.plan_in_index_order, query, *values, table="delivery")
+        return rows_read(nodes)
+
+    queries = deliveries.queries
+    for programs in (None, ["NURSES"], ["NURSES", "DOCTORS"]):
+        assert await scan(programs=programs) == 100
+        assert await scan(programs=programs, state="delivered") < 200
+        assert await scan(programs=programs, state="superseded") == 100
+        assert await scan(programs=programs, state="parked") == 5
+        assert await scan(programs=programs, state="skipped") == 5
+        assert await scan(programs=programs, state="sending") == 0
+        assert await scan(programs=programs, code="gone") == 5
+        assert await scan(programs=programs, code="timed_out") == 0
+        assert await scan(programs=programs, class_="refused") == 5
+        assert await scan(programs=programs, class_="hub") == 0
+        assert await scan(programs=programs, subscription="sub-few") == 5
+        assert await scan(programs=programs, subscriber="imis-few") == 5
+        assert await scan(programs=programs, subscription="sub") <= 101
+        assert await scan(programs=programs, program="NURSES", event=event) == 1
 
 
 async def test_lost_races_leave_nothing_behind(database: Database) -> None:
