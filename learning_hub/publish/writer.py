@@ -3,6 +3,8 @@ The group commit: the one place through which events get into the feed.
 
 Requests that arrive while a commit is in the air are written together by the next one. There is no timer: a lone
 request is written at once. Past a bounded backlog the answer is Unavailable, never more memory.
+
+Two entries of one source record get into the feed in the order in which they arrived, whatever their types.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import msgspec
 from learning_hub.metrics import EVENTS_IN_COMMIT, EVENTS_PUBLISHED
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, LearningHubError, Unavailable
-from learning_hub.model.event import LatestEntry, NewEvent, SourceKey, Verdict, judge
+from learning_hub.model.event import LatestEntry, NewEvent, SourceKey, judge
 from learning_hub.model.ids import EventKey, new_uuid
 from learning_hub.store import events
 from learning_hub.store.bells import Bells
@@ -50,14 +52,23 @@ def idempotency_key_reused() -> Conflict:
     return Conflict("This Idempotency-Key was used with other content.", code="idempotency_key_reused")
 
 
+class SourceRecord(msgspec.Struct, frozen=True):
+    """What order goes by: the entries of one source event, whatever their types."""
+
+    program_id: str
+    publisher_system_id: str
+    publisher_event_id: str
+
+
 class Submission:
     """One event waiting to be written, and the future its publisher waits on."""
 
-    __slots__ = ("content_hash", "event", "future", "idempotency_key", "rounds")
+    __slots__ = ("content_hash", "event", "future", "idempotency_key", "record", "rounds")
 
     def __init__(self, event: NewEvent, idempotency_key: str | None) -> None:
         self.event = event
         self.idempotency_key = idempotency_key
+        self.record = SourceRecord(event.publisher_program_id, event.publisher_system_id, event.publisher_event_id)
         self.content_hash = event.content_hash()
         self.future: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
         self.rounds = 0
@@ -126,11 +137,11 @@ class Writer:
                 submission.fail(Unavailable("The hub is stopping."))
 
     async def _write_or_fail(self, batch: list[Submission]) -> list[Submission]:
-        """Write *batch*; returns those that lost a race and go into the next one."""
+        """Write *batch*; returns those that must go into the next one, in the order of their arrival."""
         try:
-            lost, deferred = await self._write(batch)
+            outcome = await self._write(batch)
         except InTheWay:
-            lost, deferred = batch, []
+            return self._again(batch, lost=batch)
         except DataRefused as error:
             if len(batch) > 1:
                 return await self._write_one_by_one(batch)
@@ -141,11 +152,16 @@ class Writer:
             if isinstance(error, asyncio.CancelledError):
                 raise
             return []
+        return self._again(outcome.again, lost=outcome.lost)
+
+    @staticmethod
+    def _again(submissions: list[Submission], *, lost: list[Submission]) -> list[Submission]:
+        """Those that go round again, without those that have *lost* too many races."""
         for submission in lost:
             submission.rounds += 1
             if submission.rounds > MAX_LOST_RACES:
                 submission.fail(Unavailable("Others keep writing the same source; try again."))
-        return [submission for submission in lost + deferred if not submission.future.done()]
+        return [item for item in submissions if item.rounds <= MAX_LOST_RACES]
 
     @staticmethod
     def _fail_all(batch: list[Submission], error: BaseException) -> None:
@@ -158,15 +174,16 @@ class Writer:
 
     async def _write_one_by_one(self, batch: list[Submission]) -> list[Submission]:
         """One that the database refuses must not fail its neighbours."""
-        again = []
+        again: list[Submission] = []
         for submission in batch:
-            again += await self._write_or_fail([submission])
+            is_behind = any(other.record == submission.record for other in again)
+            again += [submission] if is_behind else await self._write_or_fail([submission])
         return again
 
-    async def _write(self, batch: list[Submission]) -> tuple[list[Submission], list[Submission]]:
+    async def _write(self, batch: list[Submission]) -> Batch:
         async with self._database.transaction() as connection:
-            outcome = Batch(connection)
-            await outcome.settle(batch)
+            outcome = Batch(connection, batch)
+            await outcome.settle()
         # Committed: only now may anybody be told.
         for submission, published in outcome.answers:
             submission.answer(published)
@@ -176,123 +193,171 @@ class Writer:
         if outcome.stored:
             EVENTS_IN_COMMIT.observe(outcome.stored)
             self._bells.ring(self._bells.feed)
-        return outcome.lost, outcome.deferred
+        return outcome
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a submission comes to: the event it is now, and what to append where that is a new one."""
+
+    submission: Submission
+    event_uuid: UUID
+    new: events.Appended | None
 
 
 class Batch:
-    """One transaction's worth of submissions: what to answer each of them once it is committed."""
+    """
+    One transaction's worth of submissions: what to answer each of them once it is committed.
 
-    def __init__(self, connection: Connection) -> None:
+    Each is judged by the one before it of the same source, also where that one is written by the same statement. So
+    one that must go round again takes all later ones of its source record along.
+    """
+
+    def __init__(self, connection: Connection, batch: Sequence[Submission]) -> None:
         self._connection = connection
+        self._batch = batch
+        self._decisions: list[Decision] = []
+        self._again: set[Submission] = set()
+        self._kept: set[tuple[str, str]] = set()
         self.answers: list[tuple[Submission, Published]] = []
         self.failures: list[tuple[Submission, Exception]] = []
         self.lost: list[Submission] = []  # another process was first: look again
-        self.deferred: list[Submission] = []  # must wait for one before them in this batch
         self.stored = 0
 
-    async def settle(self, batch: list[Submission]) -> None:
+    @property
+    def again(self) -> list[Submission]:
+        """Those that must go into the next batch, in the order of their arrival."""
+        return [submission for submission in self._batch if submission in self._again]
+
+    async def settle(self) -> None:
         """Judge every submission and store what is new."""
-        fresh = await self._of_open_programs(await self._answered_before(batch))
-        latest = await events.latest_entries(self._connection, [submission.event.source_key for submission in fresh])
-        self._judge(fresh, latest)
-        if self._same or self._new:
-            await self._keep_answers()
+        fresh = await self._of_open_programs(await self._answered_before())
+        latest = await self._latest(fresh)
+        self._decisions = [self._judge(submission, latest) for submission in fresh]
+        await self._keep_answers()
         await self._append()
+        for decision in self._decisions:
+            self._answer(decision.submission, "stored" if decision.new else "same", decision.event_uuid)
+
+    async def _answered_before(self) -> list[Submission]:
+        """Answer those whose Idempotency-Key is known; returns the others, without second uses of one key."""
+        keyed = [submission.kept_under for submission in self._batch if submission.idempotency_key]
+        if not keyed:
+            return list(self._batch)
+        kept = await events.find_kept_answers(self._connection, keyed)
+        fresh: list[Submission] = []
+        second_uses, taken = [], set()
+        for submission in self._batch:
+            key = submission.kept_under if submission.idempotency_key else None
+            if key in kept:
+                self._answer_as_kept(submission, kept[key])
+                continue
+            fresh.append(submission)
+            if key in taken:
+                second_uses.append(submission)
+            elif key:
+                taken.add(key)
+        behind = self._go_round(fresh, second_uses)
+        return [submission for submission in fresh if submission not in behind]
+
+    def _answer_as_kept(self, submission: Submission, kept: events.KeptAnswer) -> None:
+        if kept.request_hash == submission.request_hash():
+            self._answer(submission, "stored" if kept.status == 201 else "same", kept.event_uuid)
+            return
+        self.failures.append((submission, idempotency_key_reused()))
 
     async def _of_open_programs(self, batch: list[Submission]) -> list[Submission]:
         """Refuse those of Programs that take no events; returns the others."""
-        asked = {submission.event.publisher_program_id for submission in batch}
+        asked = {submission.record.program_id for submission in batch}
         closed = await events.closed_programs(self._connection, asked)
         for submission in batch:
-            if why := closed.get(submission.event.publisher_program_id):
+            if why := closed.get(submission.record.program_id):
                 self.failures.append((submission, InvalidFields([FieldError("PublisherProgramId", why)])))
-        return [submission for submission in batch if submission.event.publisher_program_id not in closed]
+        return [submission for submission in batch if submission.record.program_id not in closed]
 
-    async def _answered_before(self, batch: list[Submission]) -> list[Submission]:
-        """Answer those whose Idempotency-Key is known; returns the others, without second uses of one key."""
-        keyed = [submission for submission in batch if submission.idempotency_key]
-        if not keyed:
-            return batch
-        kept = await events.find_kept_answers(self._connection, [item.kept_under for item in keyed])
-        fresh, taken = [], set()
-        for submission in batch:
-            before = kept.get(submission.kept_under) if submission.idempotency_key else None
-            if before is None and submission.idempotency_key and submission.kept_under in taken:
-                self.deferred.append(submission)
-            elif before is None:
-                fresh.append(submission)
-                taken.add(submission.kept_under)
-            elif before.request_hash != submission.request_hash():
-                self.failures.append((submission, idempotency_key_reused()))
-            else:
-                self._answer(submission, "stored" if before.status == 201 else "same", before.event_uuid)
-        return fresh
-
-    def _judge(self, fresh: Sequence[Submission], latest: Sequence[LatestEntry | None]) -> None:
-        """Sort into new and same; a second one of a source goes into the next batch, to be judged by the first."""
-        self._new: list[tuple[Submission, events.Appended]] = []
-        self._same: list[tuple[Submission, UUID]] = []
-        taken: set[SourceKey] = set()
-        for submission, before in zip(fresh, latest, strict=True):
-            source = submission.event.source_key
-            if source in taken:
-                self.deferred.append(submission)
-                continue
-            verdict = judge(before, submission.content_hash)
-            if verdict.would_be == "same" and before is not None:
-                self._same.append((submission, before.event_uuid))
-            else:
-                taken.add(source)
-                self._new.append((submission, self._appended(submission, verdict)))
-        # In one order for all writers, so that two of them never wait for each other in a ring.
-        self._new.sort(key=lambda item: msgspec.structs.astuple(item[0].event.source_key))
+    async def _latest(self, fresh: Sequence[Submission]) -> dict[SourceKey, LatestEntry | None]:
+        sources = list({submission.event.source_key: None for submission in fresh})
+        return dict(zip(sources, await events.latest_entries(self._connection, sources), strict=True))
 
     @staticmethod
-    def _appended(submission: Submission, verdict: Verdict) -> events.Appended:
-        return events.Appended(
+    def _judge(submission: Submission, latest: dict[SourceKey, LatestEntry | None]) -> Decision:
+        """Decide by the latest entry of the source; what is new becomes the latest for those that come after."""
+        source = submission.event.source_key
+        before = latest[source]
+        verdict = judge(before, submission.content_hash)
+        if verdict.would_be == "same" and before is not None:
+            return Decision(submission, before.event_uuid, None)
+        new = events.Appended(
             event=submission.event,
             event_uuid=new_uuid(),
             content_hash=submission.content_hash,
             verdict=verdict,
             created_utc=now(),
         )
+        latest[source] = LatestEntry(
+            new.event_uuid, verdict.version, verdict.revision, new.content_hash, is_withdrawal=False
+        )
+        return Decision(submission, new.event_uuid, new)
 
     async def _keep_answers(self) -> None:
         """Store Idempotency-Keys; a submission whose key another writer has just taken goes round again."""
-        keyed = [
-            (submission, events.KeptAnswer(submission.request_hash(), status, event_uuid))
-            for status, event_uuid, submission in [
-                *((201, appended.event_uuid, submission) for submission, appended in self._new),
-                *((200, event_uuid, submission) for submission, event_uuid in self._same),
-            ]
-            if submission.idempotency_key
-        ]
+        keyed = [decision for decision in self._decisions if decision.submission.idempotency_key]
         if not keyed:
             return
-        keyed.sort(key=lambda item: item[0].kept_under)
-        kept = await events.keep_answers(
-            self._connection, [(*submission.kept_under, answer) for submission, answer in keyed]
-        )
-        lost = {id(submission) for submission, _ in keyed if submission.kept_under not in kept}
-        self.lost += [submission for submission, _ in keyed if id(submission) in lost]
-        self._new = [item for item in self._new if id(item[0]) not in lost]
-        self._same = [item for item in self._same if id(item[0]) not in lost]
+        # In one order for all writers, so that two of them never wait for each other in a ring.
+        keyed.sort(key=lambda decision: decision.submission.kept_under)
+        answers = [
+            (
+                *decision.submission.kept_under,
+                events.KeptAnswer(
+                    decision.submission.request_hash(), 201 if decision.new else 200, decision.event_uuid
+                ),
+            )
+            for decision in keyed
+        ]
+        self._kept = await events.keep_answers(self._connection, answers)
+        lost = [decision.submission for decision in keyed if decision.submission.kept_under not in self._kept]
+        await self._take_back(lost)
 
     async def _append(self) -> None:
-        stored = await events.append_events(self._connection, [item for _, item in self._new]) if self._new else set()
-        self.stored = len(stored)
-        lost_keys = []
-        for submission, item in self._new:
-            if item.event_uuid in stored:
-                self._answer(submission, "stored", item.event_uuid)
-            else:
-                self.lost.append(submission)
-                if submission.idempotency_key:
-                    lost_keys.append(submission.kept_under)
-        for submission, event_uuid in self._same:
-            self._answer(submission, "same", event_uuid)
-        if lost_keys:
-            await events.forget_answers(self._connection, lost_keys)
+        new = [decision.new for decision in self._decisions if decision.new]
+        if not new:
+            return
+        stored = await events.append_events(self._connection, new)
+        lost = [
+            decision.submission for decision in self._decisions if decision.new and decision.event_uuid not in stored
+        ]
+        gone = await self._take_back(lost)
+        if stored & gone:
+            await events.take_back(self._connection, [item for item in new if item.event_uuid in stored & gone])
+        self.stored = len(stored - gone)
+
+    async def _take_back(self, lost: list[Submission]) -> set[UUID]:
+        """
+        Let those that lost a race go round again, with all that were judged by them, and free their keys.
+
+        Returns:
+            The uuids of events that are not to be.
+        """
+        if not lost:
+            return set()
+        self.lost += lost
+        behind = self._go_round([decision.submission for decision in self._decisions], lost)
+        # Only what this transaction kept: a key that was lost is another's.
+        if keys := self._kept & {submission.kept_under for submission in behind}:
+            await events.forget_answers(self._connection, list(keys))
+        gone = {decision.event_uuid for decision in self._decisions if decision.new and decision.submission in behind}
+        self._decisions = [decision for decision in self._decisions if decision.submission not in behind]
+        return gone
+
+    def _go_round(self, submissions: list[Submission], first: list[Submission]) -> set[Submission]:
+        """Put *first* into the next batch, and whatever comes after one of them in its source record."""
+        behind, records = set(first), set()
+        for submission in submissions:
+            if submission in behind or submission.record in records:
+                behind.add(submission)
+                records.add(submission.record)
+        self._again |= behind
+        return behind
 
     def _answer(self, submission: Submission, status: Literal["stored", "same"], event_uuid: UUID) -> None:
         key = EventKey(submission.event.publisher_program_id, event_uuid)

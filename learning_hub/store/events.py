@@ -102,7 +102,7 @@ async def latest_entries(connection: Connection, keys: Sequence[SourceKey]) -> l
 
 async def append_events(connection: Connection, new: Sequence[Appended]) -> set[UUID]:
     """
-    Append to the feed, in the order given.
+    Append to the feed, in the order given; of one source the earlier version comes first.
 
     Returns:
         The uuids of those stored; the others lost a race for their version and must be judged again.
@@ -128,6 +128,15 @@ async def append_events(connection: Connection, new: Sequence[Appended]) -> set[
         [item.created_utc for item in new],
     )
     return {row["event_uuid"] for row in rows}
+
+
+async def take_back(connection: Connection, appended: Sequence[Appended]) -> None:
+    """Remove events that were appended earlier in the same transaction, before anybody saw them."""
+    await connection.execute(
+        queries.take_back,
+        [item.event.publisher_program_id for item in appended],
+        [item.event_uuid for item in appended],
+    )
 
 
 async def append_withdrawal(database: Database, key: EventKey, at_utc: datetime) -> bool:

@@ -22,22 +22,33 @@ SELECT asked.ordinality::int AS asked, latest.*
         ORDER BY version DESC LIMIT 1) AS latest
 
 -- name: append_events
--- Append new events, one for each position of the arrays, in that order. One whose source key has got that version
--- meanwhile is left out: its writer lost a race and must look again. Returns the uuids of those that were stored.
-INSERT INTO event (program_id, event_uuid, epoch, publisher_system_id, publisher_event_id, event_type, version,
+-- Append new events, one for each position of the arrays. Their place in the feed is that order; they are written in
+-- the order of their source keys, the same for all writers, so that two of them never wait for each other in a ring.
+-- One whose source key has got that version meanwhile is left out: its writer lost a race and must look again. Returns
+-- the uuids of those that were stored.
+INSERT INTO event (program_id, event_uuid, epoch, seq, publisher_system_id, publisher_event_id, event_type, version,
                    revision, supersedes, publisher_participant_id, category_value, category_label, data,
                    event_start_utc, event_end_utc, content_hash, created_utc, event_date)
-SELECT program_id, event_uuid, (SELECT max(epoch) FROM feed_epoch), publisher_system_id, publisher_event_id,
+SELECT program_id, event_uuid, (SELECT max(epoch) FROM feed_epoch), seq, publisher_system_id, publisher_event_id,
        event_type, version, revision, supersedes, publisher_participant_id, category_value, category_label, data,
        event_start_utc, event_end_utc, content_hash, created_utc, (created_utc AT TIME ZONE 'UTC')::date
-  FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::uuid[],
-              $9::text[], $10::text[], $11::text[], $12::json[], $13::timestamptz[], $14::timestamptz[],
-              $15::bytea[], $16::timestamptz[])
-       AS new (program_id, event_uuid, publisher_system_id, publisher_event_id, event_type, version, revision,
-               supersedes, publisher_participant_id, category_value, category_label, data, event_start_utc,
-               event_end_utc, content_hash, created_utc)
+  FROM (SELECT *, nextval('event_seq') AS seq
+          FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::uuid[],
+                      $9::text[], $10::text[], $11::text[], $12::json[], $13::timestamptz[], $14::timestamptz[],
+                      $15::bytea[], $16::timestamptz[]) WITH ORDINALITY
+               AS new (program_id, event_uuid, publisher_system_id, publisher_event_id, event_type, version, revision,
+                       supersedes, publisher_participant_id, category_value, category_label, data, event_start_utc,
+                       event_end_utc, content_hash, created_utc, position)
+         ORDER BY position) AS numbered
+ ORDER BY program_id, publisher_event_id, publisher_system_id, event_type, version
 ON CONFLICT ON CONSTRAINT event_source_version DO NOTHING
 RETURNING event_uuid
+
+-- name: take_back
+-- Remove events that this transaction has appended, before anybody saw them; $1 program ids, $2 uuids.
+DELETE FROM event
+ USING unnest($1::text[], $2::uuid[]) AS gone (program_id, event_uuid)
+ WHERE event.program_id = gone.program_id AND event.event_uuid = gone.event_uuid AND NOT event.is_withdrawal
 
 -- name: append_withdrawal
 -- Append the withdrawal of event $1/$2 at $3 if it is the latest entry of its source key. Nothing is returned where
