@@ -2,7 +2,8 @@
 The group commit: the one place through which events get into the feed.
 
 Requests that arrive while a commit is in the air are written together by the next one. There is no timer: a lone
-request is written at once. Past a bounded backlog the answer is Unavailable, never more memory.
+request is written at once. What is taken in and not settled is bounded, in events and in bytes of their data, those
+of publishers that have hung up and those being written included; past that the answer is Unavailable.
 
 Two entries of one source record get into the feed in the order in which they arrived, whatever their types.
 """
@@ -63,12 +64,13 @@ class SourceRecord(msgspec.Struct, frozen=True):
 class Submission:
     """One event waiting to be written, and the future its publisher waits on."""
 
-    __slots__ = ("content_hash", "event", "future", "idempotency_key", "record", "rounds")
+    __slots__ = ("content_hash", "event", "future", "idempotency_key", "record", "rounds", "size")
 
     def __init__(self, event: NewEvent, idempotency_key: str | None) -> None:
         self.event = event
         self.idempotency_key = idempotency_key
         self.record = SourceRecord(event.publisher_program_id, event.publisher_system_id, event.publisher_event_id)
+        self.size = len(event.data)
         self.content_hash = event.content_hash()
         self.future: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
         self.rounds = 0
@@ -96,7 +98,8 @@ class Writer:
         self._database = database
         self._bells = bells
         self._waiting: list[Submission] = []
-        self._waiting_bytes = 0
+        self._unsettled = 0
+        self._unsettled_bytes = 0
         self._something = asyncio.Event()
 
     async def publish(self, event: NewEvent, idempotency_key: str | None = None) -> Published:
@@ -108,16 +111,20 @@ class Writer:
             Conflict: The Idempotency-Key was used with other content.
             Unavailable: The database is away, or too many are waiting; it may be sent again.
         """
-        if len(self._waiting) >= MAX_BACKLOG or self._waiting_bytes >= MAX_BACKLOG_BYTES:
+        if not self._has_room_for(event):
             raise Unavailable("Too many events are waiting to be stored.", retry_after_seconds=1)
         submission = Submission(event, idempotency_key)
         self._waiting.append(submission)
-        self._waiting_bytes += len(event.data)
+        self._unsettled += 1
+        self._unsettled_bytes += submission.size
         self._something.set()
-        try:
-            return await submission.future
-        finally:
-            self._waiting_bytes -= len(event.data)
+        return await submission.future
+
+    def _has_room_for(self, event: NewEvent) -> bool:
+        """Whether the bounds hold with *event* as well; one that is larger than the bound may come alone."""
+        return self._unsettled == 0 or (
+            self._unsettled < MAX_BACKLOG and self._unsettled_bytes + len(event.data) <= MAX_BACKLOG_BYTES
+        )
 
     async def run(self) -> None:
         """Write what is waiting, until cancelled."""
@@ -129,6 +136,8 @@ class Writer:
                     self._something.clear()
                 if batch:
                     again = await self._write_or_fail(batch)
+                    self._unsettled -= len(batch) - len(again)
+                    self._unsettled_bytes -= sum(item.size for item in batch) - sum(item.size for item in again)
                     if again:
                         self._waiting = again + self._waiting
                         self._something.set()

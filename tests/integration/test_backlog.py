@@ -32,3 +32,37 @@ async def test_the_backlog_is_bounded_in_bytes(database: Database, monkeypatch: 
     await stopped.publish(a_valid_event(PublisherEventId="AI:one-more"))
     job.cancel()
     await asyncio.gather(job, return_exceptions=True)
+
+
+async def test_hanging_up_makes_no_room(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event whose publisher has hung up still waits to be written: it counts until it is."""
+    monkeypatch.setattr(writer, "MAX_BACKLOG_BYTES", 3 * len(a_valid_event().data))
+    await database.execute("INSERT INTO program (program_id, name) VALUES ('NURSES', 'Nurses')")
+    stopped = Writer(database, Bells(database))
+    for number in range(3):
+        waiting = asyncio.create_task(stopped.publish(a_valid_event(PublisherEventId=f"AI:{number}")))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(stopped.publish(a_valid_event(PublisherEventId="AI:one-too-many")), 1)
+    job = asyncio.create_task(stopped.run())
+    while await database.fetchval("SELECT count(*) FROM event") < 3:  # noqa: ASYNC110 - nobody waits for these
+        await asyncio.sleep(0.01)
+    await stopped.publish(a_valid_event(PublisherEventId="AI:one-more"))
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)
+
+
+async def test_the_backlog_holds_no_more_than_its_bound(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event that would pass the bound is refused; one that is larger than the bound is taken when it comes alone."""
+    size = len(a_valid_event().data)
+    monkeypatch.setattr(writer, "MAX_BACKLOG_BYTES", size + size // 2)
+    stopped = Writer(database, Bells(database))
+    large = a_valid_event(PublisherEventData={"text": "x" * 3 * size})
+    first = asyncio.create_task(stopped.publish(large))
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(stopped.publish(a_valid_event(PublisherEventId="AI:2")), 1)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
