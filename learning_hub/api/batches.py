@@ -78,7 +78,7 @@ class BatchResults(msgspec.Struct, frozen=True, rename="pascal"):
         ),
         errors=(
             InvalidInput("The body must be a JSON array.", code="malformed_json"),
-            TooLarge(f"The batch has {MAX_EVENTS + 1} events; the limit is {MAX_EVENTS}."),
+            TooLarge(f"The body has more than {MAX_EVENTS} items."),
         ),
     )
 )
