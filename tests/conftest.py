@@ -23,6 +23,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from cryptography.fernet import Fernet
+from hypothesis import settings as hypothesis_settings
 from imis_hub import ImisHub
 from running import ADMIN_KEY, RunningHub, running_hub
 
@@ -35,11 +36,21 @@ from learning_hub.store.embedded import EmbeddedServer
 # Inherited by the workers of pytest-xdist; the process that made it cleans up after all of them.
 RUN_FOLDER = "LEARNING_HUB_TEST_RUN_FOLDER"
 GIVEN_SERVER = "LEARNING_HUB_TEST_DATABASE_URL"
+# A hub keeps up to ten connections, and every worker of pytest-xdist runs several at a time.
+MAX_CONNECTIONS = 300
+
+# The same examples in every run, however long each takes on a busy machine, and nothing kept in the tree.
+hypothesis_settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+# Other ones in every run, and more of them: `pytest --hypothesis-profile=explore`.
+hypothesis_settings.register_profile("explore", deadline=None, database=None, max_examples=1000)
+hypothesis_settings.load_profile("repeatable")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="learning-hub-tests-")
+        # Besides examples, Hypothesis keeps the constants that it finds in the code.
+        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(os.environ[RUN_FOLDER]) / "hypothesis"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -162,11 +173,14 @@ async def _database(server_address: str, template: str) -> AsyncIterator[str]:
 async def _start(folder: Path) -> str:
     if given := os.environ.get(GIVEN_SERVER):
         return given
-    address = await _start_embedded(EmbeddedServer(folder))
+    server = EmbeddedServer(folder)
+    address = await _start_embedded(server)
     if not (folder / "started").exists():
         # The data need not outlive the test run.
         await _execute(address, "ALTER SYSTEM SET fsync = off")
-        await _execute(address, "SELECT pg_reload_conf()")
+        await _execute(address, f"ALTER SYSTEM SET max_connections = {MAX_CONNECTIONS}")
+        await server.stop()
+        address = await _start_embedded(server)
         (folder / "started").touch()
     return address
 

@@ -72,7 +72,7 @@ class ImisHub:
         assert answer.status_code == 200, answer.text
         return list(answer.json()["Items"])
 
-    async def settled(self, location: str, *states: str, seconds: float = 15) -> dict[str, Any]:
+    async def settled(self, location: str, *states: str, seconds: float = 30) -> dict[str, Any]:
         """The event's newest delivery once it is in one of *states*."""
         found = await eventually(
             lambda: self.deliveries_of(location),

@@ -70,7 +70,7 @@ async def running_hub(settings: Settings, database: Database, *, with_worker: bo
 
 
 async def eventually(
-    look: Callable[[], Awaitable[Any]], *, until: Callable[[Any], bool] = bool, seconds: float = 10
+    look: Callable[[], Awaitable[Any]], *, until: Callable[[Any], bool] = bool, seconds: float = 30
 ) -> Any:
     """What *look* finds once *until* holds for it; fails with what was found last when that takes too long."""
     deadline = asyncio.get_running_loop().time() + seconds
