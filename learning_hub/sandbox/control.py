@@ -2,7 +2,7 @@
 The control addresses below `/_sandbox`. They need no token: who reaches the sandbox may steer it.
 
     GET PUT     switches            what the iMIS reference leaves open; `?Describe=1` adds meanings
-    GET POST DELETE  faults         what goes wrong
+    GET POST DELETE  faults         what goes wrong; `?Fault=` deletes those of one kind alone
     GET DELETE  requests            the journal; `?Method=` and `?Path=` narrow it
     GET         state               contacts, activities, panel rows
     PUT         panels/{Name}       {"AvailableViaRest": true}
@@ -80,8 +80,9 @@ def _post_fault(site: Site, request: Request, rest: list[str]) -> Answer:
 
 
 def _clear_faults(site: Site, request: Request, rest: list[str]) -> Answer:
-    del request, rest
-    site.faults.clear()
+    del rest
+    kind = request.parameter("Fault")
+    site.faults.clear(kind.casefold() if kind else None)
     return Answer(204)
 
 

@@ -9,6 +9,7 @@ decides. A fault comes before anything else, the check of the token included.
     rubbish         answers 200 with a page of HTML; nothing is carried out
     slow            carries the request out at once and answers *Seconds* later
     late            waits *Seconds*, then carries the request out, even when the caller has gone meanwhile
+    hold            carries the request out at once and answers when the fault is deleted
     cut-before      closes the connection without an answer; nothing is carried out
     cut-after       carries the request out, then closes the connection without an answer
     forget-tokens   forgets every token, then goes on: an /api call with a token gets 401
@@ -19,7 +20,7 @@ from fnmatch import fnmatchcase
 from random import Random
 from typing import Any
 
-FAULTS = ("slow", "late", "refuse", "rubbish", "cut-before", "cut-after", "forget-tokens")
+FAULTS = ("slow", "late", "hold", "refuse", "rubbish", "cut-before", "cut-after", "forget-tokens")
 STATUSES = (401, 403, 404, 408, 409, 413, 429, 500, 501, 502, 503, 504)
 DEFAULT_SECONDS = 5.0
 # Later than an impatient caller waits, and sooner than it may send again: 2 seconds each are usual in tests.
@@ -93,8 +94,13 @@ class Faults:
     def __init__(self) -> None:
         self.posted: list[Fault] = []
 
-    def clear(self) -> None:
-        self.posted.clear()
+    def clear(self, kind: str | None = None) -> None:
+        """Delete the faults of a kind, a word of `FAULTS` or a status as text; all where it is None."""
+        self.posted = [fault for fault in self.posted if kind not in (None, fault.kind)]
+
+    def holds(self, fault: Fault) -> bool:
+        """Whether this very fault is still posted."""
+        return any(posted is fault for posted in self.posted)
 
     def pick(self, method: str, path: str) -> Fault | None:
         """The fault that hits this call, if one does."""

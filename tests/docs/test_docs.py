@@ -32,6 +32,7 @@ from learning_hub.model.failure import CAUSES
 from learning_hub.presets import PRESETS
 from learning_hub.rendering.document import compile_templates
 from learning_hub.rendering.language import _TAGS, LANGUAGE
+from learning_hub.sandbox.faults import FAULTS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -186,6 +187,13 @@ def test_every_filter_and_tag_is_documented_and_no_other() -> None:
     assert sorted(names) == sorted(LANGUAGE.filters)
     told = re.findall(r"`([a-z#]+)`", tags.split("\n\n")[2])
     assert sorted(told) == sorted(_TAGS)
+
+
+def test_every_fault_of_the_sandbox_is_documented_and_no_other() -> None:
+    """docs/reference/imis.md has a row for each fault that the sandbox knows by name."""
+    page = (REFERENCE / "imis.md").read_text(encoding="utf-8").partition("## What the sandbox does wrong")[2]
+
+    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == sorted(FAULTS)
 
 
 def test_every_preset_is_documented() -> None:

@@ -1,6 +1,7 @@
 """What the sandbox does wrong on request."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -76,14 +77,29 @@ def test_cut_connections(imis: httpx.Client, fault: Any, kind: str, stored: int)
     assert imis.post("/api/Activity", json=activity()).status_code == 201
 
 
+def statuses_of_posts(client: httpx.Client) -> list[int | None]:
+    """Of the activities so far; None for one that is still being answered."""
+    items = client.get("/_sandbox/requests?Method=POST&Path=/api/Activity").json()["Items"]
+    return [item["Status"] for item in items]
+
+
+def wait_until_answered(client: httpx.Client) -> None:
+    """Until no answer is outstanding: one still in the works would be in the journal of the next test."""
+    deadline = time.monotonic() + 15
+    while None in statuses_of_posts(client):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_slow(imis: httpx.Client, fault: Any) -> None:
     """A slow answer comes late, but the work is done at once."""
-    fault("slow", Seconds=0.3, Times=1)
+    fault("slow", Seconds=3, Times=1)
 
     with pytest.raises(httpx.ReadTimeout):
-        imis.post("/api/Activity", json=activity(), timeout=0.1)
+        imis.post("/api/Activity", json=activity(), timeout=0.5)
 
-    assert stored_activities(imis) == 1
+    assert (stored_activities(imis), statuses_of_posts(imis)) == (1, [None])
+    wait_until_answered(imis)
 
 
 def test_slow_answers_in_the_end(imis: httpx.Client, fault: Any) -> None:
@@ -97,16 +113,34 @@ def test_slow_answers_in_the_end(imis: httpx.Client, fault: Any) -> None:
 
 def test_late(imis: httpx.Client, fault: Any) -> None:
     """A late request is carried out after its caller has gone."""
-    fault("late", Seconds=0.3, Times=1)
+    fault("late", Seconds=3, Times=1)
 
     with pytest.raises(httpx.ReadTimeout):
-        imis.post("/api/Activity", json=activity(), timeout=0.1)
+        imis.post("/api/Activity", json=activity(), timeout=0.5)
 
     assert stored_activities(imis) == 0
-    deadline = time.monotonic() + 5
-    while not stored_activities(imis) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until_answered(imis)
     assert stored_activities(imis) == 1
+
+
+def test_hold(imis: httpx.Client, fault: Any) -> None:
+    """A held request is carried out at once and answered when its fault is deleted, not when another one is."""
+    fault("hold", Method="POST", Times=1)
+    fault("503", Method="GET")
+    with ThreadPoolExecutor() as pool:
+        posting = pool.submit(imis.post, "/api/Activity", json=activity(), timeout=60)
+        deadline = time.monotonic() + 15
+        while not stored_activities(imis) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert imis.delete("/_sandbox/faults?Fault=503").status_code == 204
+        assert imis.post("/api/Activity", json=activity()).status_code == 201
+        assert (statuses_of_posts(imis), posting.done()) == ([None, 201], False)
+
+        imis.delete("/_sandbox/faults?Fault=Hold")
+
+        assert posting.result().status_code == 201
+    assert stored_activities(imis) == 2
+    assert imis.get("/_sandbox/faults").json()["Items"] == []
 
 
 def test_how_late_unless_told(visitor: httpx.Client) -> None:
