@@ -138,7 +138,7 @@ async def test_subscriptions_of_an_unknown_program(imis_hub: ImisHub) -> None:
 async def test_runs_under_way_are_listed_with_their_counts(imis_hub: ImisHub) -> None:
     """The list shows of a run that goes on what the run itself shows."""
     await imis_hub.set_up()
-    await imis_hub.fault("slow", Path="/api/Activity", Seconds=2, Times=1)
+    await imis_hub.fault("hold", Path="/api/Activity", Times=1)
     await imis_hub.publish()
 
     await imis_hub.process(status=202, ProgramId="NURSES", Wait=False)
@@ -146,6 +146,7 @@ async def test_runs_under_way_are_listed_with_their_counts(imis_hub: ImisHub) ->
 
     (run,) = await _runs(imis_hub)
     assert (run["State"], run["Counts"]["Waiting"]) == ("running", 1)
+    await imis_hub.mend()
 
 
 def _parameters(operation: Operation) -> set[str]:
