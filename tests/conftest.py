@@ -15,6 +15,7 @@ import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,6 +81,15 @@ def template_database(server_address: str) -> str:
             _run(migrations.migrate(address_of(server_address, name)))
             (folder / "template").touch()
     return name
+
+
+@pytest.fixture
+async def one_day() -> None:
+    """Midnight UTC is not near: all events of a test are in one bucket."""
+    moment = datetime.now(UTC)
+    left = datetime.combine(moment.date() + timedelta(days=1), time(), UTC) - moment
+    if left < timedelta(seconds=90):
+        await asyncio.sleep(left.total_seconds())
 
 
 @pytest.fixture

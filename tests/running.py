@@ -13,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
+from learning_hub.api.edge import Edge
 from learning_hub.cli.serving import Protocol
 from learning_hub.main import run_hub
 from learning_hub.settings import Settings
@@ -24,8 +25,9 @@ ADMIN_KEY = "test-admin-key-0123456789"
 class RunningHub:
     """A hub at *address*; *client* calls it with the admin key."""
 
-    def __init__(self, address: str, database: Database, settings: Settings, stack: AsyncExitStack) -> None:
+    def __init__(self, address: str, database: Database, settings: Settings, app: Edge, stack: AsyncExitStack) -> None:
         self.address = address
+        self._feed = app._bells.feed
         self.database = database
         self.settings = settings
         self.client = self._client(ADMIN_KEY)
@@ -55,6 +57,15 @@ class RunningHub:
         answer = await self.client.put(f"/programs/{program_id}", json={"Name": f"The {program_id}"})
         assert answer.status_code in (200, 201), answer.text
 
+    async def readers_wait(self, count: int = 1) -> None:
+        """Until so many requests wait for events to come."""
+
+        async def look() -> int:
+            return len(self._feed._rung._waiters)  # type: ignore[attr-defined]
+
+        # The enqueuer waits beside them.
+        await eventually(look, until=lambda waiting: waiting > count)
+
     def _client(self, key: str | None) -> httpx.AsyncClient:
         headers = {"X-API-Key": key} if key else {}
         return httpx.AsyncClient(base_url=self.address, headers=headers, timeout=60, trust_env=False)
@@ -66,7 +77,7 @@ async def running_hub(settings: Settings, database: Database, *, with_worker: bo
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(run_hub(settings, database, with_worker=with_worker))
         address = await stack.enter_async_context(served(app))
-        yield RunningHub(address, database, settings, stack)
+        yield RunningHub(address, database, settings, app, stack)
 
 
 async def eventually(

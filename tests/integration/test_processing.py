@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 from imis_hub import TEMPLATE, ImisHub
 from running import eventually
 
 from learning_hub.model.clock import now
 from learning_hub.model.event import example_event_id
 
+pytestmark = pytest.mark.usefixtures("one_day")
 BROKEN = {"ActivityType": "{{ data.x }}"}
 COUNTS = ("Delivered", "Unchanged", "Waiting", "Retrying", "Parked", "Skipped", "Superseded", "Discarded")
 
