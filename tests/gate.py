@@ -16,6 +16,7 @@ class Gate:
         self._there = urlsplit(address)
         self._is_open = True
         self._writers: set[asyncio.StreamWriter] = set()
+        self._carrying: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[str]:
@@ -35,6 +36,8 @@ class Gate:
         finally:
             self.close()
             server.close()
+            await asyncio.gather(*self._carrying, return_exceptions=True)
+            await server.wait_closed()
 
     def close(self) -> None:
         """Cut every connection, and those to come at once."""
@@ -47,6 +50,10 @@ class Gate:
         self._is_open = True
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._carrying.add(task)
+        task.add_done_callback(self._carrying.discard)
         if not self._is_open:
             writer.transport.abort()
             return

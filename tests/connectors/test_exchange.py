@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import socket
 import ssl
@@ -38,8 +39,12 @@ HERE = Guard(["127.0.0.1", "localhost"])
 @asynccontextmanager
 async def receiver(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """A server on a free port that reads a request's head and then behaves as told; gives the port."""
+    talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        talks.add(task)
         try:
             await reader.readuntil(b"\r\n\r\n")
             await behaviour(reader, writer)
@@ -47,12 +52,16 @@ async def receiver(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> A
             pass
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        await asyncio.gather(*talks)
+        await server.wait_closed()
 
 
 def saying(answer: bytes) -> Behaviour:
@@ -63,7 +72,7 @@ def saying(answer: bytes) -> Behaviour:
     return say
 
 
-async def ask(url: str, guard: Guard = HERE, *, timeout_seconds: float = 2, **request: Any) -> tuple[Any, KeptJournal]:
+async def ask(url: str, guard: Guard = HERE, *, timeout_seconds: float = 15, **request: Any) -> tuple[Any, KeptJournal]:
     journal, tls = KeptJournal(), request.pop("tls", None)
     client = open_client(guard, tls=tls)
     try:
@@ -87,9 +96,9 @@ async def test_an_answer_is_given_whole() -> None:
 
 async def test_nothing_is_sent_to_a_port_where_nobody_listens() -> None:
     """A refused connection is told from a lost answer."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    result, journal = await ask(f"http://127.0.0.1:{port}/")
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        result, journal = await ask(f"http://127.0.0.1:{bound.getsockname()[1]}/")
     assert isinstance(result, NotSent)
     assert result.code == "connection_failed"
     assert journal.exchanges[0].status is None
@@ -97,7 +106,7 @@ async def test_nothing_is_sent_to_a_port_where_nobody_listens() -> None:
 
 async def test_nothing_is_sent_to_a_name_that_is_not_there() -> None:
     """A name without an address is a connection that failed."""
-    result, _ = await ask("https://nowhere.invalid/")
+    result, _ = await ask("https://nowhere.invalid/", timeout_seconds=60)
     assert isinstance(result, NotSent)
     assert "nowhere.invalid" in result.message
 
@@ -121,11 +130,11 @@ async def test_half_an_answer_and_no_http_leave_the_outcome_unknown(answer: byte
 async def test_a_slow_answer_runs_out_of_time() -> None:
     """The outcome is unknown when the time is over."""
 
-    async def wait(*_: Any) -> None:
-        await asyncio.sleep(1)
+    async def wait(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
 
     async with receiver(wait) as port:
-        result, _ = await ask(f"http://127.0.0.1:{port}/", timeout_seconds=0.1)
+        result, _ = await ask(f"http://127.0.0.1:{port}/", timeout_seconds=1)
     assert isinstance(result, OutcomeUnknown)
     assert result.code == "timed_out"
 
@@ -134,17 +143,18 @@ async def test_a_dripping_body_does_not_beat_the_time_limit() -> None:
     """The limit is for the whole exchange, however often a byte arrives."""
 
     async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-        for _second in range(100):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while True:
             writer.write(b".")
             await writer.drain()
             await asyncio.sleep(0.02)
 
     async with receiver(drip) as port:
         began = time.monotonic()
-        result, _ = await ask(f"http://127.0.0.1:{port}/", timeout_seconds=0.3)
+        result, _ = await ask(f"http://127.0.0.1:{port}/", timeout_seconds=1)
+        took = time.monotonic() - began
     assert isinstance(result, OutcomeUnknown)
-    assert time.monotonic() - began < 1
+    assert took < 10
 
 
 async def test_a_huge_answer_is_cut() -> None:
@@ -152,7 +162,7 @@ async def test_a_huge_answer_is_cut() -> None:
     size = http.MAX_BODY_BYTES + 10
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode()
     async with receiver(saying(head + b"x" * size)) as port:
-        answer, journal = await ask(f"http://127.0.0.1:{port}/", timeout_seconds=10)
+        answer, journal = await ask(f"http://127.0.0.1:{port}/", timeout_seconds=60)
     assert (answer.is_cut, len(answer.body)) == (True, http.MAX_BODY_BYTES)
     assert len(journal.exchanges[0].response_body or "") == http.KEPT_BODY_BYTES
 
@@ -202,7 +212,7 @@ async def test_cookies_are_not_kept() -> None:
         client = open_client(HERE)
         for _ in range(2):
             sent = Request(method="GET", url=f"http://127.0.0.1:{port}/")
-            await exchange(client, sent, KeptJournal(), timeout_seconds=2)
+            await exchange(client, sent, KeptJournal(), timeout_seconds=15)
         await client.aclose()
     assert len(heads) == 1
     assert b"cookie" not in heads[0].lower()

@@ -551,13 +551,13 @@ async def test_imis_says_why_in_its_own_words(site: ImisSite, connector: ImisCon
 
 async def test_a_slow_answer_to_a_write_is_unknown(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
     """And to a read it is postponed, for nothing was changed."""
-    connector = make_connector(timeout_seconds=0.3)
+    connector = make_connector(timeout_seconds=1.5)
     first = await connector.send(a_shipment(), journal)
-    site.fault("slow", Method="POST", Path="/api/Activity", Seconds=1)
+    site.fault("hold", Method="POST", Path="/api/Activity")
     outcome = await connector.send(a_shipment(record_key="another"), journal)
     assert isinstance(outcome, Unknown)
     assert outcome.code == "timed_out"
-    site.fault("slow", Method="GET", Path="/api/Activity", Seconds=1)
+    site.fault("hold", Method="GET", Path="/api/Activity")
     outcome = await connector.send(a_shipment(record_id=first.record_id), journal)
     assert isinstance(outcome, Postponed)
     assert (outcome.code, outcome.subscriber_is_away) == ("timed_out", True)

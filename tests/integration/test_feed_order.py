@@ -126,6 +126,7 @@ async def test_followers_beside_many_slow_writers(nurses: Database) -> None:
     done.set()
     await asyncio.gather(*following)
     writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
     late = Follower(nurses)
     await late.look()
 

@@ -158,4 +158,5 @@ async def test_a_writer_that_is_stopped_tells_those_who_wait(database: Database)
     running.cancel()
 
     with pytest.raises(Unavailable):
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 30)
+    await asyncio.gather(running, return_exceptions=True)
