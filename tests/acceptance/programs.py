@@ -19,7 +19,8 @@ from click.testing import CliRunner, Result
 
 from learning_hub.cli.root import learning_hub
 
-LIMIT_SECONDS = 60
+# The longest that a command runs: with initdb, a recovery after a crash and waits of a test on a busy machine.
+LIMIT_SECONDS = 180
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

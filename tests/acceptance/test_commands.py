@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -156,9 +157,13 @@ def test_publishing_goes_on_where_it_stopped(settings: dict[str, str], tmp_path:
         wrong = command("publish", str(file), "--url", hub.address, "--key", "wrong" * 5, settings=settings)
         assert wrong.returncode == 0, "there is nothing left to send"
         assert "38" not in wrong.stdout
-    away = command("publish", "-", "--url", hub.address, "--key", "any", settings=settings, stdin=lines[0])
+    # Bound, so that nobody else gets the port, and not listened at.
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        away = command("publish", "-", "--url", nowhere, "--key", "any", settings=settings, stdin=lines[0])
     assert away.returncode == 1
-    assert away.stderr.startswith(f"The hub at {hub.address} does not answer: ")
+    assert away.stderr.startswith(f"The hub at {nowhere} does not answer: ")
 
 
 def test_the_sandbox_says_where_it_is_and_stops(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from learning_hub.cli import demo_story as story
 from learning_hub.model.event import read_event
 
 DEMO = [sys.executable, "-m", "learning_hub", "demo"]
-SECONDS = 90
+SECONDS = 180
 
 
 class Told:
@@ -124,8 +124,9 @@ def test_the_demo_stays_up_until_it_is_stopped(
         headers = {"X-API-Key": key}
         parked = httpx.get(f"{hub}/deliveries?State=parked", headers=headers, trust_env=False).json()["Items"]
         page = httpx.get(imis, trust_env=False)
+        programs = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
-        rest, errors = process.communicate(timeout=15)
+        rest, errors = process.communicate(timeout=60)
     finally:
         process.kill()
 
@@ -133,8 +134,9 @@ def test_the_demo_stays_up_until_it_is_stopped(
     assert "Robin" in page.text
     assert process.returncode == 0, rest + errors
     assert _left_in(temporary) == []
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{hub}/health/live", trust_env=False)
+    # Whether anybody listens at the hub's port would tell nothing: it may be another's by now.
+    assert len(programs) > 2
+    assert [one for one in programs if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def test_ctrl_c_while_starting_leaves_nothing_behind(environment: dict[str, str], temporary: Path) -> None:
@@ -143,7 +145,7 @@ def test_ctrl_c_while_starting_leaves_nothing_behind(environment: dict[str, str]
     _read_until(process, "Starting")
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 0, errors
     assert "Traceback" not in errors

@@ -25,7 +25,7 @@ from running import ADMIN_KEY
 from learning_hub.sandbox import RunningSandbox, running_sandbox
 
 EVENTS = 60
-SECONDS = 80
+SECONDS = 180
 PEOPLE = ("robin.vale@example.org", "amara.okafor@example.org", "jun.takeda@example.org", "lena.hartmann@example.org")
 ACTIVITY = {"ActivityType": "TCLEARNING", "Source": "TopClass", "Subtype": "{{ event.PublisherEventId }}"}
 ROW = {"CourseCode": "{{ event.PublisherEventId }}", "Course": "{{ data['Activity Title'] }}"}
@@ -124,7 +124,7 @@ class _Hub:
         )
         assert self._process.stdout is not None
         address = json.loads(self._process.stdout.readline())["Address"]
-        self._client = httpx.Client(base_url=address, headers={"X-API-Key": ADMIN_KEY}, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=address, headers={"X-API-Key": ADMIN_KEY}, timeout=60, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +133,7 @@ class _Hub:
         self._client.close()
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        self._process.wait(timeout=40)
+        self._process.wait(timeout=60)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
