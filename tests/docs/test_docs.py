@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
+import random
 import re
 import shlex
 import shutil
@@ -42,16 +44,16 @@ SOURCES = [file for file in (ROOT / "learning_hub").rglob("*.py") if "sandbox" n
 BLOCK = re.compile(r"^```(\w*) ?(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WEIGHTS = ("debug", "info", "warning", "error", "exception", "critical")
 TUTORIAL = DOCS / "tutorial" / "first-event.md"
-SECONDS = 60
+SECONDS = 120
 
 
 @pytest.fixture
 def tutorial(tmp_path: Path) -> Iterator[str]:
     """The tutorial with free ports in place of its own, and its two programs running."""
     text = TUTORIAL.read_text(encoding="utf-8")
-    ports = {"8000": _free_port(), "8090": _free_port()}
-    for usual, free in ports.items():
-        text = text.replace(usual, free)
+    ports = dict(zip(("8000", "8090"), _free_ports(2), strict=True))
+    # In one pass: a free port may have a usual one within it.
+    text = re.sub(r"\b(?:8000|8090)\b", lambda usual: ports[usual[0]], text)
     # PostgreSQL's socket is in it, so its name must be short.
     folder = Path(tempfile.mkdtemp(prefix="tutorial-"))
     running: list[subprocess.Popen[bytes]] = []
@@ -68,7 +70,7 @@ def tutorial(tmp_path: Path) -> Iterator[str]:
         for process in running:
             process.send_signal(signal.SIGTERM)
         for process in running:
-            process.wait(20)
+            process.wait(60)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -315,6 +317,17 @@ def _wait_for(address: str, running: list[subprocess.Popen[bytes]], logs: Path) 
             return
 
 
-def _free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
+def _free_ports(count: int) -> list[str]:
+    """
+    Free ports, to be bound some seconds later.
+
+    Below those that the system gives to whoever asks for any, and other ones in each worker of pytest-xdist.
+    """
+    first = 20_000 + 1_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    found: list[str] = []
+    for port in random.sample(range(first, first + 1_000), 1_000):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(str(port))
+        if len(found) == count:
+            break
+    return found
