@@ -19,7 +19,9 @@ MakeConnector = Callable[..., ImisConnector]
 @pytest.fixture(scope="session")
 def running_site() -> Iterator[ImisSite]:
     with running_sandbox() as sandbox:
-        yield ImisSite(sandbox.address)
+        site = ImisSite(sandbox.address)
+        yield site
+        site.close()
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ async def make_connector(site: ImisSite) -> AsyncIterator[MakeConnector]:
                 {"BaseUrl": site.address, **(settings or {})},
                 credentials or {"Username": "sandbox", "Password": "sandbox"},
                 guard=more.pop("guard", Guard(["127.0.0.1"])),
-                timeout_seconds=more.pop("timeout_seconds", 5),
+                timeout_seconds=more.pop("timeout_seconds", 15),
                 **more,
             )
             stack.push_async_callback(connector.close)

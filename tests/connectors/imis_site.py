@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.request import Request, urlopen
+
+import httpx
 
 from panels import WITH_KEY, make_panel
 
@@ -35,6 +35,10 @@ class ImisSite:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self._client = httpx.Client(base_url=address, timeout=60, trust_env=False)
+
+    def close(self) -> None:
+        self._client.close()
 
     def fault(self, fault: str, **how: Any) -> None:
         """What goes wrong once, or as often as `Times` says."""
@@ -81,9 +85,8 @@ class ImisSite:
         make_panel(self.address, name, dict.fromkeys(columns, 80), object_type="Single")
 
     def _control(self, method: str, path: str, body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        with urlopen(Request(f"{self.address}/_sandbox/{path}", data, method=method)) as answer:
-            return read_json(answer.read() or b"null")
+        answer = self._client.request(method, f"/_sandbox/{path}", json=body).raise_for_status()
+        return read_json(answer.content or b"null")
 
 
 class StoredCredentials:

@@ -19,7 +19,7 @@ def sandbox() -> Iterator[RunningSandbox]:
 @pytest.fixture(scope="session")
 def client(sandbox: RunningSandbox) -> Iterator[httpx.Client]:
     # Making a client takes longer than most of the tests.
-    with httpx.Client(base_url=sandbox.address, timeout=10) as client:
+    with httpx.Client(base_url=sandbox.address, timeout=60, trust_env=False) as client:
         yield client
 
 

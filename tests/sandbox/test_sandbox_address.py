@@ -51,7 +51,7 @@ def test_a_raw_bar_on_the_wire(imis: httpx.Client, sandbox: RunningSandbox) -> N
         "",
         "",
     ]
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall("\r\n".join(lines).encode())
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
 
