@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.request import Request, urlopen
+
+import httpx
 
 _CONTRACTS = "Asi.Soa.Core.DataContracts"
 
@@ -27,8 +27,6 @@ def make_panel(address: str, name: str, columns: Mapping[str, int | str], *, obj
 
     *columns* have a width, which makes them text, or a type.
     """
-    with urlopen(f"{address}/token", b"grant_type=password&username=sandbox&password=sandbox") as answer:
-        token = json.loads(answer.read())["access_token"]
     definition = {
         "$type": f"{_CONTRACTS}.BOEntityDefinitionData, Asi.Contracts",
         "ObjectTypeName": object_type,
@@ -39,17 +37,15 @@ def make_panel(address: str, name: str, columns: Mapping[str, int | str], *, obj
             "$values": [_property(column, kind) for column, kind in columns.items()],
         },
     }
-    _call("POST", f"{address}/api/BOEntityDefinition", definition, Authorization=f"Bearer {token}")
-    _call("PUT", f"{address}/_sandbox/panels/{name}", {"AvailableViaRest": True})
+    form = {"grant_type": "password", "username": "sandbox", "password": "sandbox"}
+    with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+        token = client.post("/token", data=form).raise_for_status().json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        client.post("/api/BOEntityDefinition", json=definition, headers=headers).raise_for_status()
+        client.put(f"/_sandbox/panels/{name}", json={"AvailableViaRest": True}).raise_for_status()
 
 
 def _property(name: str, kind: int | str) -> dict[str, Any]:
     described = {"MaxLength": kind} if isinstance(kind, int) else {}
     type_name = "String" if isinstance(kind, int) else kind
     return {"$type": f"{_CONTRACTS}.PropertyType{type_name}Data, Asi.Contracts", "Name": name, **described}
-
-
-def _call(method: str, url: str, body: Any, **headers: str) -> None:
-    sent = Request(url, json.dumps(body).encode(), {"Content-Type": "application/json", **headers}, method=method)
-    with urlopen(sent):
-        pass

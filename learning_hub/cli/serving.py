@@ -131,25 +131,24 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text, which is no problem
         """Answer a request that cannot be read, and hang up."""
-        cycle = self.cycle
-        is_body = cycle is not None and cycle.more_body
-        if cycle is not None and not is_body and not cycle.response_complete:
+        before = self.cycle
+        is_under_way = before is not None and not before.response_complete
+        if is_under_way and not (before.scope is self.scope and before.more_body):
             # It came behind a request that is being answered: that answer goes out, and then the connection ends.
-            cycle.keep_alive = False
+            before.keep_alive = False
             return
-        if is_body and cycle.response_started:
-            self.transport.close()
-            return
-        self.transport.write(self._malformed(self.headers if is_body else []))
-        if is_body:
-            # Nobody reads what is still going to be answered to the half of it.
-            cycle.disconnected = True
-            cycle.message_event.set()
+        if not (is_under_way and before.response_started):
+            self.transport.write(self._malformed())
+        if is_under_way:
+            # The rest of its body; nobody reads what is still going to be answered to the half of it.
+            before.disconnected = True
+            before.message_event.set()
         self.transport.close()
 
-    def _malformed(self, headers: list[tuple[bytes, bytes]]) -> bytes:
-        """The answer to a request of which no more than *headers* could be read."""
-        sane = (value for name, value in headers if name == b"x-request-id" and SANE_REQUEST_ID.fullmatch(value))
+    def _malformed(self) -> bytes:
+        sane = (
+            value for name, value in self.headers or () if name == b"x-request-id" and SANE_REQUEST_ID.fullmatch(value)
+        )
         request_id = next(sane, new_request_id().encode())
         log.info("request_malformed", extra={"request_id": request_id.decode()})
         # Which path was called is not known.

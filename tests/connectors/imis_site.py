@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-
 from panels import WITH_KEY, make_panel
 
 from learning_hub.connectors.base import Exchange, Shipment

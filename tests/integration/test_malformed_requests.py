@@ -62,6 +62,18 @@ async def test_a_body_that_turns_bad_later(hub_without_worker: RunningHub) -> No
     assert b"x-request-id: mine\r\n" in answer
 
 
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nHost: hub\r\nAccept: \x1d\r\n\r\n", b"nonsense\r\n\r\n"])
+async def test_it_comes_after_another_request(hub_without_worker: RunningHub, sent: bytes) -> None:
+    """On a connection that was used before it is answered just so, also where a body was refused unread."""
+    refused = b"POST /events HTTP/1.1\r\nHost: hub\r\nX-Request-Id: mine\r\nContent-Length: 2\r\n\r\n"
+    answer = await said(hub_without_worker, refused, b"{}", sent)
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.count(b"HTTP/1.1 400 ") == 1
+    assert answer.count(b"HTTP/1.1") == 2
+    assert answer.count(b"x-request-id: mine\r\n") == 1
+
+
 async def test_an_answer_under_way_goes_out_first(hub_without_worker: RunningHub) -> None:
     """Nonsense behind a request does not take its answer away."""
     answer = await said(hub_without_worker, b"GET /health/ready HTTP/1.1\r\nHost: hub\r\n\r\nnonsense\r\n\r\n")
