@@ -36,6 +36,16 @@ class Participants:
             )
         return result
 
+    async def forget(self, subscriber_id: str, event: Event) -> None:
+        """Look the participant up again the next time: the subscriber does not know the one that was found."""
+        await participants.forget_found(
+            self._database,
+            subscriber_id=subscriber_id,
+            program_id=event.publisher_program_id,
+            publisher_system_id=event.publisher_system_id,
+            publisher_participant_id=event.publisher_participant_id,
+        )
+
     async def remembered(self, subscriber_id: str, event: Event) -> str | None:
         """The participant's id at the subscriber as it is remembered, without asking anybody."""
         known = await participants.find(

@@ -207,7 +207,10 @@ class Worker:
         others = await held.enter_async_context(self._neighbours.of(claimed, subscription.target, participant_id))
         shipment = self._shipment(claimed, subscription.target, participant_id, payload, others)
         carry_out = connector.send if claimed.action == "send" else connector.remove
-        settlement = self._decide(await carry_out(shipment, journal), claimed)
+        outcome = await carry_out(shipment, journal)
+        if isinstance(outcome, Refused) and outcome.failure_class == "identity":
+            await self._participants.forget(subscriber.subscriber_id, event)
+        settlement = self._decide(outcome, claimed)
         return msgspec.structs.replace(settlement, payload=payload) if payload else settlement
 
     @staticmethod

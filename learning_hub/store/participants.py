@@ -107,6 +107,15 @@ async def forget(
     return changed(status) == 1
 
 
+async def forget_found(
+    database: Database, *, subscriber_id: str, program_id: str, publisher_system_id: str, publisher_participant_id: str
+) -> None:
+    """Forget what was found for one participant; what was settled by hand stays."""
+    await database.execute(
+        queries.forget_found, subscriber_id, program_id, publisher_system_id, publisher_participant_id
+    )
+
+
 async def forget_looked_up(connection: Connection, subscriber_id: str) -> None:
     """Forget all that was looked up at a subscriber."""
     await connection.execute(queries.forget_looked_up, subscriber_id)

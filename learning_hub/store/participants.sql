@@ -37,6 +37,12 @@ DELETE FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_system_id = $3::text
    AND publisher_participant_id = $4::text
 
+-- name: forget_found
+-- Forget what was found for participant $4 of Program $2 and system $3 at subscriber $1; what was settled by hand stays.
+DELETE FROM participant
+ WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_system_id = $3::text
+   AND publisher_participant_id = $4::text AND settled_by IS NULL
+
 -- name: forget_looked_up
 -- Forget all that was looked up at subscriber $1: it may be another system, or be asked in another way, from now on.
 DELETE FROM participant WHERE subscriber_id = $1::text AND settled_by IS NULL

@@ -306,6 +306,24 @@ async def test_equal_rows_of_a_contact_stay_apart(imis_hub: ImisHub) -> None:
     assert len(set(records)) == 8
 
 
+async def test_a_contact_that_is_gone_is_looked_up_anew(imis_hub: ImisHub) -> None:
+    """What is remembered of a person is forgotten where iMIS does not know it: putting it back finds the new one."""
+    await imis_hub.set_up()
+    await imis_hub.hub.database.execute(
+        "INSERT INTO participant (subscriber_id, program_id, publisher_system_id, publisher_participant_id,"
+        " subscriber_participant_id, expires_utc)"
+        " VALUES ('imis', 'NURSES', 'LB', 'robin.vale@example.org', '99999', now() + interval '1 hour')"
+    )
+    event = await imis_hub.publish(PublisherSystemId="LB", PublisherParticipantId="robin.vale@example.org")
+    parked = await imis_hub.settled(event, "parked")
+    assert (parked["Code"], parked["Class"]) == ("participant_not_found", "identity")
+
+    await imis_hub.client.post(f"/deliveries/{parked['DeliveryId']}/requeue")
+
+    await imis_hub.delivered(event)
+    assert [one["PartyId"] for one in await imis_hub.activities()] == ["10042"]
+
+
 async def test_putting_back_takes_each_once(imis_hub: ImisHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deliveries that are parked again at once are not put back twice by one request."""
     monkeypatch.setattr("learning_hub.api.deliveries.REQUEUED_AT_ONCE", 2)
