@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import rich_click as click
 
@@ -16,9 +14,13 @@ from learning_hub.cli.options import json_option
 from learning_hub.cli.printing import print_json
 
 if TYPE_CHECKING:
+    from learning_hub.cli.event_file import EventFile
     from learning_hub.cli.publishing import Report
 
 SHOWN_FAILURES = 20
+TIMEOUT_SECONDS = 60
+# As a shell tells of a program that SIGINT ended.
+STOPPED = 130
 
 
 @click.command()
@@ -28,7 +30,7 @@ SHOWN_FAILURES = 20
     "--key", envvar="HUB_KEY", show_envvar=True, help="Key with the scope publish; better in the variable HUB_KEY."
 )
 @click.option(
-    "--connections", type=click.IntRange(1, 256), default=32, show_default=True, help="Events to send side by side."
+    "--connections", type=click.IntRange(1, 256), default=4, show_default=True, help="Batches to send side by side."
 )
 @click.option(
     "--patience",
@@ -40,55 +42,77 @@ SHOWN_FAILURES = 20
 @json_option
 def publish(*, file: str, url: str, key: str | None, connections: int, patience: float, as_json: bool) -> None:
     """
-    Publish the events in FILE, one JSON object a line, to a hub; - is stdin.
+    Publish the events in FILE to a hub; - is stdin.
 
-    What was published is kept in FILE.published, so that the same command goes on where it was stopped, and sends
-    again only what was changed or refused. Nothing is stored twice.
+    FILE has one JSON object a line, or is a JSON document of one event or of an array of them. What was published is
+    kept in FILE.published, so that the same command goes on where it was stopped, and sends again only what was changed
+    or refused. An event that the hub has is not stored twice.
     """
     if not key:
         raise FailedError("A key is needed: set HUB_KEY, or give --key.")
-    report = asyncio.run(_publish(file, url.rstrip("/"), key, connections, patience))
-    _print(report, as_json=as_json)
+    from learning_hub.cli.event_file import EventFile
+    from learning_hub.cli.publishing import Report
+
+    report, events = Report(), EventFile(file)
+    try:
+        asyncio.run(_publish(events, report, Hub(url.rstrip("/"), key, connections, patience)))
+    except KeyboardInterrupt:
+        _print(report, events.unit, as_json=as_json)
+        click.echo(f"Stopped. {_how_to_go_on(events)}", err=True)
+        raise SystemExit(STOPPED) from None
+    except FailedError as error:
+        if not report.answered:
+            raise
+        told = f"{error}\nBefore that: {_counts(report)} {_how_to_go_on(events)}"
+        raise FailedError(told) from error
+    _print(report, events.unit, as_json=as_json)
     if report.failed:
         raise SystemExit(1)
 
 
-async def _publish(file: str, url: str, key: str, connections: int, patience_seconds: float) -> Report:
+class Hub(NamedTuple):
+    """Where to publish, and how."""
+
+    address: str
+    key: str
+    connections: int
+    patience_seconds: float
+
+
+async def _publish(events: EventFile, report: Report, hub: Hub) -> None:
     import httpx
 
+    from learning_hub.cli.batches import Batches
     from learning_hub.cli.progress_file import ProgressFile
     from learning_hub.cli.publishing import Publishing
 
-    beside = None if file == "-" else Path(f"{file}.published")
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    with ProgressFile(beside, url) as progress, _progress_bar(_count(file)) as advance:
+    # A hub answers with and without /api alike.
+    progress_file = ProgressFile(events.beside(".published"), hub.address.removesuffix("/api"))
+    limits = httpx.Limits(max_connections=hub.connections, max_keepalive_connections=hub.connections)
+    with progress_file as progress, _progress_bar(events.count()) as advance:
         try:
             async with httpx.AsyncClient(
-                base_url=url, headers={"X-API-Key": key}, limits=limits, timeout=60, follow_redirects=False
+                base_url=hub.address,
+                headers={"X-API-Key": hub.key},
+                limits=limits,
+                timeout=TIMEOUT_SECONDS,
+                follow_redirects=False,
             ) as client:
                 publishing = Publishing(
-                    client, progress, connections=connections, patience_seconds=patience_seconds, advance=advance
+                    Batches(client),
+                    progress,
+                    report,
+                    connections=hub.connections,
+                    patience_seconds=hub.patience_seconds,
+                    advance=advance,
                 )
-                return await publishing.publish(_lines(file))
+                await publishing.publish(events)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
-            raise FailedError(f"{url} is no address of a hub: {error}.") from error
-
-
-def _lines(file: str) -> Iterator[bytes]:
-    if file == "-":
-        yield from sys.stdin.buffer
-        return
-    with Path(file).open("rb") as stream:
-        yield from stream
-
-
-def _count(file: str) -> int | None:
-    """How many events are in *file*; None for stdin, which can be read once."""
-    return None if file == "-" else sum(1 for line in _lines(file) if line.strip())
+            raise FailedError(f"{hub.address} is no address of a hub: {error}.") from error
 
 
 @contextmanager
-def _progress_bar(total: int | None) -> Iterator[Callable[[], None]]:
+def _progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -96,21 +120,31 @@ def _progress_bar(total: int | None) -> Iterator[Callable[[], None]]:
     columns = (TextColumn("Publishing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("publish", total=total)
-        yield lambda: progress.advance(task)
+        yield lambda count: progress.advance(task, count)
 
 
-def _print(report: Report, *, as_json: bool) -> None:
+def _print(report: Report, unit: str, *, as_json: bool) -> None:
     import msgspec
 
     if as_json:
         print_json(msgspec.json.encode(report))
         return
-    click.echo(f"{report.new} new, {report.same} the hub had already, {len(report.failed)} refused.")
+    click.echo(_counts(report))
     if report.before:
         click.echo(f"{report.before} were published before and not sent again.")
     for bad in report.failed[:SHOWN_FAILURES]:
-        click.echo(f"Line {bad.line}: {bad.detail}", err=True)
+        click.echo(f"{unit} {bad.line}: {bad.detail}", err=True)
         for error in bad.errors:
             click.echo(f"  {error['field']}: {error['message']}", err=True)
     if len(report.failed) > SHOWN_FAILURES:
         click.echo(f"And {len(report.failed) - SHOWN_FAILURES} more; --json shows all.", err=True)
+
+
+def _counts(report: Report) -> str:
+    return f"{report.new} new, {report.same} the hub had already, {len(report.failed)} refused."
+
+
+def _how_to_go_on(events: EventFile) -> str:
+    if events.can_be_read_again:
+        return "The same command goes on from there."
+    return "Send the same again to go on: the hub knows what it has."

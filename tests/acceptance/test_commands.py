@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,7 +136,7 @@ def test_publishing_goes_on_where_it_stopped(settings: dict[str, str], tmp_path:
     lines[9] = "{not json"
     file = tmp_path / "events.jsonl"
     file.write_text("\n".join(lines) + "\n")
-    hub_settings = settings | {"ADMIN_KEY": ADMIN_KEY, "RATE_LIMIT": "30"}
+    hub_settings = settings | {"ADMIN_KEY": ADMIN_KEY, "RATE_LIMIT": "1"}
     with served("--no-worker", settings=hub_settings, log=tmp_path / "log") as hub:
         hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
 
@@ -164,6 +166,78 @@ def test_publishing_goes_on_where_it_stopped(settings: dict[str, str], tmp_path:
         away = command("publish", "-", "--url", nowhere, "--key", "any", settings=settings, stdin=lines[0])
     assert away.returncode == 1
     assert away.stderr.startswith(f"The hub at {nowhere} does not answer: ")
+
+
+def test_publishing_stores_every_change_and_nothing_twice(settings: dict[str, str], tmp_path: Path) -> None:
+    """A change back, a withdrawn event and other files are told as what they are; a repetition stores nothing."""
+    file, other = tmp_path / "events.jsonl", tmp_path / "other.json"
+    with served("--no-worker", settings=settings | {"ADMIN_KEY": ADMIN_KEY}, log=tmp_path / "log") as hub:
+        hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
+
+        def publish(credits_: int, name: str, address: str = hub.address) -> str:
+            event = an_event_body(PublisherEventId="AI:1", PublisherEventData={"Credits": credits_})
+            # On several lines, as people keep single events.
+            other.write_text(json.dumps([event], indent=2))
+            file.write_text(json.dumps(event) + "\n")
+            done = command(
+                *("publish", name, "--url", address),
+                settings=settings,
+                more={"HUB_KEY": ADMIN_KEY},
+                stdin=file.read_text(),
+            )
+            assert done.returncode == 0, done.stderr
+            return done.stdout.partition(",")[0]
+
+        def revisions() -> list[tuple[int, int]]:
+            items = hub.client.get("/events", params={"ProgramId": "NURSES"}).json()["Items"]
+            return [(item["Revision"], item["PublisherEventData"]["Credits"]) for item in items]
+
+        assert [publish(credits_, str(file)) for credits_ in (1, 2, 1)] == ["1 new"] * 3
+        assert revisions() == [(1, 1), (2, 2), (3, 1)]
+        for name, address in (("-", hub.address), (str(other), f"{hub.address}/api"), ("/dev/stdin", hub.address)):
+            assert publish(1, name, address) == "0 new"
+        assert [publish(credits_, str(other)) for credits_ in (2, 1)] == ["1 new"] * 2
+        assert len(revisions()) == 5
+
+        last = hub.client.get("/events", params={"ProgramId": "NURSES"}).json()["Items"][-1]["EventId"]
+        assert hub.client.delete(f"/events/{last}").status_code == 204
+        assert publish(1, "-") == "1 new"
+        assert revisions()[-1] == (6, 1)
+    assert not Path("/dev/stdin.published").exists()
+
+
+def test_publishing_that_is_stopped_says_how_to_go_on(settings: dict[str, str], tmp_path: Path) -> None:
+    """Ctrl-C tells how many went out; the same command sends the rest."""
+    file = tmp_path / "events.jsonl"
+    events = (an_event_body(PublisherEventId=f"AI:{number}") for number in range(12_000))
+    file.write_text("".join(json.dumps(event) + "\n" for event in events))
+    progress = Path(f"{file}.published")
+    with served("--no-worker", settings=settings | {"ADMIN_KEY": ADMIN_KEY}, log=tmp_path / "log") as hub:
+        hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
+        publish = ("publish", str(file), "--url", hub.address, "--key", ADMIN_KEY, "--connections", "1", "--json")
+        with started(*publish, settings=settings, log=tmp_path / "publishing") as publishing:
+            while not progress.exists() or not progress.stat().st_size:
+                time.sleep(0.05)
+            assert publishing.process.poll() is None
+            assert publishing.stop(signal.SIGINT) == 130
+            assert publishing.process.stdout
+            told = json.loads(publishing.process.stdout.read())
+            assert 0 < told["New"] < 12_000
+            assert publishing.log == "Stopped. The same command goes on from there.\n"
+        rest = json.loads(command(*publish, settings=settings).stdout)
+        assert (rest["Before"], rest["Before"] + rest["New"] + rest["Same"]) == (told["New"], 12_000)
+
+
+def test_what_is_no_hub_is_told_once(settings: dict[str, str], tmp_path: Path) -> None:
+    """Whatever answers there, it is one sentence."""
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(json.dumps(an_event_body(PublisherEventId=f"AI:{number}")) + "\n" for number in range(9)))
+    with started("sandbox-imis", "--json", settings={}, log=tmp_path / "log") as sandbox:
+        address = json.loads(sandbox.line())["Address"]
+        done = command("publish", str(file), "--url", address, "--key", "any", settings=settings)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{address} is no address of a hub: it answers 404")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_the_sandbox_says_where_it_is_and_stops(tmp_path: Path) -> None:
