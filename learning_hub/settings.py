@@ -6,6 +6,7 @@ settings.example.env explains each of them; a test holds the two together.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -22,6 +23,11 @@ _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]*\]|[^\[\]:]*)(?::[0-9]{1,5})?")
 
 # As many HTTP exchanges as any connector makes of one try at a delivery.
 EXCHANGES_IN_A_TRY = 12
+
+HOUR = 3600
+DAY = 24 * HOUR
+YEAR = 365 * DAY
+MOST_BYTES = 64 * 1024 * 1024
 
 
 class SettingsError(Exception):
@@ -68,39 +74,50 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         SettingsError: One is unknown or wrong.
     """
     given = {
-        name.removeprefix(PREFIX).lower(): value.strip()
+        name.removeprefix(PREFIX): value.strip()
         for name, value in environment.items()
         if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_") and value.strip()
     }
-    if unknown := sorted(set(given) - set(_READERS)):
-        names = ", ".join(PREFIX + name.upper() for name in unknown)
+    # Names of the environment are told apart by case, so a setting in lower case is another variable.
+    if unknown := sorted(set(given) - {name.upper() for name in _READERS}):
+        names = ", ".join(PREFIX + name for name in unknown)
         raise SettingsError(f"Not a setting of the hub: {names}. settings.example.env lists them.")
     values: dict[str, Any] = {}
     for name, text in given.items():
         try:
-            values[name] = _READERS[name](text)
+            values[name.lower()] = _READERS[name.lower()](text)
         except ValueError as error:
-            raise SettingsError(f"{PREFIX}{name.upper()}: {error}") from None
-    return Settings(**values)
+            raise SettingsError(f"{PREFIX}{name}: {error}") from None
+    settings = Settings(**values)
+    if "max_data_bytes" in values and settings.max_data_bytes > settings.max_body_bytes:
+        raise SettingsError(
+            f"{PREFIX}MAX_DATA_BYTES: must not be more than {PREFIX}MAX_BODY_BYTES, which is {settings.max_body_bytes}"
+        )
+    return settings
 
 
-def _seconds(least: float = 0.0) -> Callable[[str], float]:
+def _number(unit: str, least: float, most: float) -> Callable[[str], float]:
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
-            raise ValueError(f"must be a number of seconds, not {text!r}") from None
-        if not least <= value < float("inf"):
-            raise ValueError(f"must be {least:g} or more, not {text!r}")
+            value = math.nan
+        if not least <= value <= most:
+            raise ValueError(f"must be a number of {unit} from {least:g} to {most:.0f}, not {text!r}")
         return value
 
     return read
 
 
-def _whole(least: int, unit: str) -> Callable[[str], int]:
+def _seconds(most: float, least: float = 0) -> Callable[[str], float]:
+    return _number("seconds", least, most)
+
+
+def _whole(unit: str, least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise ValueError(f"must be a whole number of {unit}, {least} or more, not {text!r}")
+        is_whole = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+        if not is_whole or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number of {unit} from {least} to {most}, not {text!r}")
         return int(text)
 
     return read
@@ -117,6 +134,13 @@ def _one_of(*words: str) -> Callable[[str], str]:
 
 def _items(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def _targets(text: str) -> tuple[str, ...]:
+    for item in _items(text):
+        if re.fullmatch(r"([^:]+|\[.*\]):\d+", item):
+            raise ValueError(f"must be hosts, addresses or networks without a port, not {item!r}")
+    return _items(text)
 
 
 def _database_url(text: str) -> str:
@@ -151,26 +175,21 @@ def _admin_key(text: str) -> str:
 
 def _secret_keys(text: str) -> tuple[str, ...]:
     keys = _items(text)
-    for key in keys:
-        try:
+    try:
+        for key in keys:
             Fernet(key)
-        except ValueError:
-            raise ValueError("must be Fernet keys (32 bytes, url-safe base64), separated by commas") from None
+    except ValueError:
+        keys = ()
+    if not keys:
+        raise ValueError("must be Fernet keys (32 bytes, url-safe base64), separated by commas")
     return keys
 
 
 def _retry_seconds(text: str) -> tuple[float, ...]:
-    steps = tuple(_seconds()(item) for item in _items(text))
+    steps = tuple(_seconds(YEAR)(item) for item in _items(text))
     if not steps:
         raise ValueError("must be numbers of seconds, separated by commas")
     return steps
-
-
-def _rate_limit(text: str) -> float:
-    value = _seconds()(text)
-    if value <= 0:
-        raise ValueError("must be more than 0 requests a second; leave it unset for no limit")
-    return value
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
@@ -178,18 +197,18 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "home": lambda text: Path(text).expanduser(),
     "admin_key": _admin_key,
     "secret_keys": _secret_keys,
-    "allowed_private_targets": _items,
+    "allowed_private_targets": _targets,
     "retry_seconds": _retry_seconds,
-    "send_timeout_seconds": _seconds(0.1),
-    "settle_seconds": _seconds(),
-    "probe_seconds": _seconds(0.1),
-    "participant_remembered_seconds": _seconds(),
-    "run_wait_seconds": _seconds(),
-    "rate_limit": _rate_limit,
-    "max_body_bytes": _whole(1024, "bytes"),
-    "max_data_bytes": _whole(1024, "bytes"),
-    "max_connections": _whole(5, "connections"),
-    "render_processes": _whole(1, "processes"),
+    "send_timeout_seconds": _seconds(HOUR, least=0.1),
+    "settle_seconds": _seconds(DAY),
+    "probe_seconds": _seconds(HOUR, least=0.1),
+    "participant_remembered_seconds": _seconds(YEAR),
+    "run_wait_seconds": _seconds(HOUR),
+    "rate_limit": _number("requests a second", 0.001, 1_000_000),
+    "max_body_bytes": _whole("bytes", 1024, MOST_BYTES),
+    "max_data_bytes": _whole("bytes", 1024, MOST_BYTES),
+    "max_connections": _whole("connections", 5, 1000),
+    "render_processes": _whole("processes", 1, 64),
     "log_format": _one_of("text", "json"),
     "log_level": _one_of("debug", "info", "warning", "error"),
 }

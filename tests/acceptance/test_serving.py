@@ -193,7 +193,7 @@ def test_a_wrong_setting_is_told(given: dict[str, str]) -> None:
     """One sentence on stderr that names it, and exit status 2."""
     refused = command("serve", settings=given | {"PROBE_SECONDS": "soon"})
     assert refused.returncode == 2
-    assert refused.stderr == "LEARNING_HUB_PROBE_SECONDS: must be a number of seconds, not 'soon'\n"
+    assert refused.stderr == "LEARNING_HUB_PROBE_SECONDS: must be a number of seconds from 0.1 to 3600, not 'soon'\n"
 
 
 def test_a_wrong_private_target_is_told(given: dict[str, str]) -> None:

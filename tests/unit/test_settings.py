@@ -54,6 +54,22 @@ def test_settings_are_read() -> None:
         ("MAX_BODY_BYTES", "1e6"),
         ("MAX_CONNECTIONS", "4"),
         ("RENDER_PROCESSES", "٣"),
+        ("SECRET_KEYS", ","),
+        ("RETRY_SECONDS", "1e300"),
+        ("SEND_TIMEOUT_SECONDS", "1e308"),
+        ("SETTLE_SECONDS", "1e300"),
+        ("PROBE_SECONDS", "3601"),
+        ("PARTICIPANT_REMEMBERED_SECONDS", "1e300"),
+        ("RUN_WAIT_SECONDS", "1e9"),
+        ("RATE_LIMIT", "1e-320"),
+        ("RATE_LIMIT", "1e300"),
+        ("MAX_BODY_BYTES", "99999999999999999999"),
+        ("MAX_BODY_BYTES", "9" * 5000),
+        ("MAX_DATA_BYTES", "1048577"),
+        ("MAX_CONNECTIONS", "100000"),
+        ("RENDER_PROCESSES", "999999"),
+        ("ALLOWED_PRIVATE_TARGETS", "imis.local,127.0.0.1:8090"),
+        ("ALLOWED_PRIVATE_TARGETS", "[::1]:8090"),
         ("LOG_FORMAT", "xml"),
         ("LOG_LEVEL", "loud"),
     ],
@@ -89,6 +105,40 @@ def test_a_password_that_must_be_escaped_is_not_repeated(password: str) -> None:
         read_settings({"LEARNING_HUB_DATABASE_URL": f"postgresql://hub:{password}@db.example.org/hub"})
     assert "mein" not in str(caught.value)
     assert "let" not in str(caught.value)
+
+
+def test_the_bounds_are_told() -> None:
+    """With the unit that the setting has."""
+    for name, value, told in (
+        ("RATE_LIMIT", "fast", "a number of requests a second from 0.001 to 1000000"),
+        ("RATE_LIMIT", "-3", "a number of requests a second from 0.001 to 1000000"),
+        ("SEND_TIMEOUT_SECONDS", "soon", "a number of seconds from 0.1 to 3600"),
+        ("RETRY_SECONDS", "5,soon", "a number of seconds from 0 to 31536000"),
+        ("MAX_CONNECTIONS", "4", "a whole number of connections from 5 to 1000"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            read_settings({f"LEARNING_HUB_{name}": value})
+        assert str(caught.value) == f"LEARNING_HUB_{name}: must be {told}, not {value.rpartition(',')[2]!r}"
+
+
+def test_data_may_be_as_large_as_a_body() -> None:
+    """Not larger; a smaller body alone needs no other limit for the data."""
+    read = read_settings({"LEARNING_HUB_MAX_BODY_BYTES": "2000000", "LEARNING_HUB_MAX_DATA_BYTES": "2000000"})
+    assert read.max_data_bytes == 2_000_000
+    assert read_settings({"LEARNING_HUB_MAX_BODY_BYTES": "2048"}).max_body_bytes == 2048
+
+
+def test_networks_have_no_port() -> None:
+    """Colons of IPv6 addresses are none."""
+    targets = "::1,fd00::/8,[::1],imis.local,10.0.0.0/8"
+    read = read_settings({"LEARNING_HUB_ALLOWED_PRIVATE_TARGETS": targets})
+    assert read.allowed_private_targets == tuple(targets.split(","))
+
+
+def test_names_are_told_apart_by_case() -> None:
+    """A setting in lower case is another variable, and stops the start."""
+    with pytest.raises(SettingsError, match=r"^Not a setting of the hub: LEARNING_HUB_database_url\."):
+        read_settings({"LEARNING_HUB_database_url": "postgresql://db/hub"})
 
 
 @pytest.mark.parametrize(("name", "value"), [("ADMIN_KEY", "hunter2"), ("SECRET_KEYS", "hunter2")])
