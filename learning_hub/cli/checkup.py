@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from learning_hub.settings import Settings
 
 OLDEST_VERSION = 15
+MIGRATE = "learning-hub migrate"
 MOST_PARKED = 10_000
 
 
@@ -27,8 +28,18 @@ class Finding(msgspec.Struct, frozen=True, rename="pascal"):
     advice: str = ""
 
 
-async def examine(settings: Settings) -> list[Finding]:
+async def examine() -> list[Finding]:
     """All findings; what cannot be looked at because of an earlier one is left out."""
+    from learning_hub.cli.beginning import begin_command
+    from learning_hub.settings import SettingsError
+
+    try:
+        return await _examine(begin_command())
+    except SettingsError as error:
+        return [Finding("Settings", "wrong", str(error), "settings.example.env explains each setting.")]
+
+
+async def _examine(settings: Settings) -> list[Finding]:
     from learning_hub.cli.failing import FailedError
     from learning_hub.main import DatabaseNotReadyError, run_database_server
     from learning_hub.model.errors import LearningHubError
@@ -42,8 +53,16 @@ async def examine(settings: Settings) -> list[Finding]:
                 async with open_api(msgspec.structs.replace(settings, database_url=address)) as api:
                     findings += [finding async for finding in _hub(api)]
     except (DatabaseNotReadyError, LearningHubError, FailedError) as error:
-        findings.append(Finding("Database", "wrong", str(error), "See LEARNING_HUB_DATABASE_URL and the server's log."))
+        findings.append(Finding("Database", "wrong", str(error), _database_advice(settings, str(error))))
     return findings
+
+
+def _database_advice(settings: Settings, told: str) -> str:
+    if MIGRATE in told:
+        return ""
+    if settings.database_url is None:
+        return f"The server's log is in {settings.home.resolve() / 'postgres'}."
+    return "See LEARNING_HUB_DATABASE_URL and the server's log."
 
 
 def _settings(settings: Settings) -> Finding:
@@ -97,6 +116,8 @@ async def _subscriber(api: Api, subscriber: dict[str, Any]) -> Finding:
     check = (await api.ask("POST", path_of("subscribers", subscriber_id, "check"))).value
     message = " ".join(check["Findings"])
     if not check["Works"]:
+        if address := subscriber["Settings"].get("BaseUrl") or subscriber["Settings"].get("Url"):
+            message = f"{message} Its address is {address}."
         return Finding(name, "wrong", message, f"Mend it, then: learning-hub subscriber check {subscriber_id}")
     if subscriber.get("Paused"):
         return Finding(name, "look", f"{message} It was paused: {subscriber['Paused']['Message']}")
@@ -115,7 +136,7 @@ async def _parked(api: Api) -> AsyncIterator[Finding]:
             "Deliveries",
             "wrong" if failure_class == "hub" else "look",
             f"{number} parked: {code}.",
-            f"{advice} Then: learning-hub delivery requeue --state parked --code {code}".strip(),
+            f"{advice} To requeue: learning-hub delivery requeue --state parked --code {code}".strip(),
         )
 
 

@@ -28,10 +28,9 @@ def doctor(*, as_json: bool) -> None:
 
     import msgspec
 
-    from learning_hub.cli.beginning import begin_command
     from learning_hub.cli.checkup import examine
 
-    findings = asyncio.run(examine(begin_command()))
+    findings = asyncio.run(examine())
     is_well = all(finding.state != "wrong" for finding in findings)
     if as_json:
         print_json(msgspec.json.encode({"Works": is_well, "Checks": findings}))

@@ -117,6 +117,8 @@ def _progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    # The terminal writes ^C behind the bar; in a full line it would wrap, and the bar be left lying.
+    console.width = max(console.width - 3, 1)
     columns = (TextColumn("Publishing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         task = progress.add_task("publish", total=total)

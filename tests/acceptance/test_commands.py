@@ -126,6 +126,23 @@ def test_from_a_file_of_events_to_imis(settings: dict[str, str], imis: RunningSa
     told = command("doctor", settings=settings).stdout
     assert "imis: Signed in" in told
     assert "1 parked: participant_not_found" in told
+    assert (
+        "; then requeue. To requeue: learning-hub delivery requeue --state parked --code participant_not_found" in told
+    )
+
+
+def test_the_doctor_names_the_address_of_a_subscriber_that_is_away(settings: dict[str, str]) -> None:
+    """Whoever reads it knows where to look."""
+    subscriber = {
+        "Name": "Association iMIS",
+        "Connector": "imis",
+        "Settings": {"BaseUrl": "http://127.0.0.1:1", "TimeZone": "UTC", "ParticipantLookup": "email"},
+        "Credentials": {"Username": "hub", "Password": "secret"},
+    }
+    _succeed("subscriber", "put", "imis", "--file", "-", settings=settings, stdin=json.dumps(subscriber))
+    told = command("doctor", settings=settings)
+    assert told.returncode == 1
+    assert " Its address is http://127.0.0.1:1." in told.stdout
 
 
 def test_publishing_goes_on_where_it_stopped(settings: dict[str, str], tmp_path: Path) -> None:

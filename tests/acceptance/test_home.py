@@ -1,0 +1,92 @@
+"""A home that cannot hold the hub's database is told in a sentence that names the setting."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from programs import command
+
+
+def _file(folder: Path) -> Path:
+    home = folder / "home"
+    home.write_text("")
+    return home
+
+
+def _below_a_file(folder: Path) -> Path:
+    return _file(folder) / "deeper"
+
+
+def _with_a_file_for_its_database(folder: Path) -> Path:
+    (folder / "postgres").write_text("")
+    return folder
+
+
+def _with_another_version(folder: Path) -> Path:
+    (folder / "postgres").mkdir()
+    (folder / "postgres" / "PG_VERSION").write_text("12\n")
+    return folder
+
+
+def _with_something_else_in_its_database(folder: Path) -> Path:
+    (folder / "postgres").mkdir()
+    (folder / "postgres" / "notes.txt").write_text("")
+    return folder
+
+
+def _read_only(folder: Path) -> Path:
+    folder.chmod(0o500)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (_file, "the folder {home} cannot be made: a file is in the way."),
+        (_below_a_file, "the folder {home} cannot be made: a file is in the way."),
+        (lambda _: Path("/proc/hub"), "the folder {home} cannot be made: No such file or directory."),
+        (_with_a_file_for_its_database, "the folder {home}/postgres cannot be made: a file is in the way."),
+        (_with_another_version, "the database in {home}/postgres is of PostgreSQL '12', and the embedded server is "),
+        (_with_something_else_in_its_database, "no database can be made in {home}/postgres. It must be empty"),
+        pytest.param(
+            _read_only,
+            "the folder {home}/postgres cannot be made: Permission denied.",
+            marks=pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere"),
+        ),
+    ],
+)
+def test_a_home_that_cannot_be_used_is_told(make: object, told: str, tmp_path: Path) -> None:
+    """At once, without a traceback; the doctor has it as a finding."""
+    assert callable(make)
+    home = make(tmp_path)
+    settings = {"HOME": str(home)}
+
+    refused = command("migrate", settings=settings)
+
+    assert refused.returncode == 2, refused.stderr
+    assert refused.stderr.splitlines()[-1].startswith(f"LEARNING_HUB_HOME: {told.format(home=home)}")
+    assert "Traceback" not in refused.stderr
+    examined = command("doctor", "--json", settings=settings)
+    assert examined.returncode == 1
+    (finding,) = json.loads(examined.stdout)["Checks"]
+    assert (finding["Name"], finding["State"]) == ("Settings", "wrong")
+    assert finding["Message"] == refused.stderr.splitlines()[-1]
+
+
+def test_the_doctor_has_a_wrong_setting_as_a_finding() -> None:
+    """Programs that read its JSON get an answer then as well."""
+    examined = command("doctor", "--json", settings={"MAX_CONNECTIONS": "many"})
+    assert examined.returncode == 1
+    (finding,) = json.loads(examined.stdout)["Checks"]
+    assert finding["Message"].startswith("LEARNING_HUB_MAX_CONNECTIONS: must be ")
+    assert "settings.example.env" in finding["Advice"]
+
+
+def test_the_doctor_tells_to_migrate(tmp_path: Path) -> None:
+    """A database that is not up to date needs its command, and no other advice."""
+    examined = command("doctor", settings={"HOME": str(tmp_path)})
+    assert examined.returncode == 1
+    assert examined.stdout.splitlines()[-1].endswith("Run learning-hub migrate.")
