@@ -38,6 +38,10 @@ MEANINGS = {
     "superseded": "a newer revision took its place",
     "retrying": "failed in a way that may pass; it is tried again by itself",
 }
+HOW_TO_STAY = (
+    "That was all; everything stops now. To look further, run it without ONCE=1, or without --once: then "
+    "the hub and iMIS stay up, and it ends with their addresses and a key."
+)
 NOT_MEANT = "does not get it: it takes completions only"
 
 
@@ -59,7 +63,7 @@ def run_demo(once: bool) -> int:  # noqa: FBT001 - the command's one option
 def _demonstrate(screen: Screen, *, once: bool) -> int:
     screen.heading("Learning Hub: a demonstration")
     screen.text(INTRODUCTION)
-    screen.text("\nStarting PostgreSQL, a hub and an iMIS on free ports of this machine ...", style="dim")
+    screen.text("\nStarting PostgreSQL, and a hub and an iMIS on free ports of this machine ...", style="dim")
     try:
         with running_world() as world:
             return _tell(screen, world, once=once)
@@ -83,8 +87,10 @@ def _tell(screen: Screen, world: World, *, once: bool) -> int:
             telling.tell(number, chapter)
         telling.mend()
         telling.sum_up()
-        _show_addresses(screen, world, once=once)
-        if not once:
+        if once:
+            screen.text(f"\n{HOW_TO_STAY}")
+        else:
+            _show_addresses(screen, world)
             _stay(world)
         return 1 if telling.missing else 0
     finally:
@@ -237,9 +243,9 @@ def _fault(delivery: Json | None, wanted: story.Expected, held: dict[str, Held])
     return f"iMIS holds {record.name} with another {', '.join(wrong)}." if wrong else None
 
 
-def _show_addresses(screen: Screen, world: World, *, once: bool) -> None:
+def _show_addresses(screen: Screen, world: World) -> None:
     hub, key = world.hub_address, world.admin_key
-    screen.heading("Look further" if not once else "Where to look further (without ONCE=1 it all stays up)")
+    screen.heading("Look further")
     screen.fact("API explained", f"{hub}/schema")
     screen.fact("OpenAPI", f"{hub}/schema/openapi.json")
     screen.fact("inside iMIS", f"{world.imis_address}/")
@@ -248,8 +254,7 @@ def _show_addresses(screen: Screen, world: World, *, once: bool) -> None:
     screen.verbatim(f"curl -H 'X-API-Key: {key}' '{hub}/deliveries?State=parked'")
     screen.text("Everything that was published, in the order of the feed:")
     screen.verbatim(f"curl -H 'X-API-Key: {key}' '{hub}/events?ProgramId={story.PROGRAM}'")
-    if not once:
-        screen.text("\nEverything stays up. Stop it with Ctrl-C.", style="bold")
+    screen.text("\nEverything stays up. Stop it with Ctrl-C.", style="bold")
 
 
 def _stay(world: World) -> None:

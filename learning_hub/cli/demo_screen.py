@@ -17,6 +17,7 @@ from learning_hub.cli import demo_story as story
 from learning_hub.cli.demo_calls import Held, Json, Published
 
 WIDEST = 100
+NARROW = 76
 INDENT = 4
 STYLES = {"delivered": "green", "skipped": "dim", "superseded": "dim", "parked": "yellow", "retrying": "yellow"}
 WHOSE_MOVE = {
@@ -82,7 +83,7 @@ class Screen:
             ("EventId", event["EventId"]),
             ("bucket", event["EventDateBucket"]),
         ]
-        self._grid([(name, Text(text)) for name, text in facts], indent=INDENT, width=11)
+        self._grid([(name, Text(text)) for name, text in facts], indent=INDENT, width=10)
 
     def not_meant(self, subscription_id: str, why: str) -> None:
         """A subscription does not want the event."""
@@ -131,14 +132,16 @@ class Screen:
 
     def _columns(self, subscription_id: str, payload: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         """Side by side: what was sent, and what iMIS holds."""
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-        for heading in ("", "sent", "iMIS holds"):
-            table.add_column(heading, overflow="fold")
+        is_narrow = self._console.width < NARROW
+        table = Table(box=None, padding=(0, 1 if is_narrow else 2, 0, 0), pad_edge=False, header_style="dim")
+        table.add_column("", no_wrap=True)
+        # Where there is little room, times alone decide how wide a column is, so that none is broken.
+        table.add_column("sent", overflow="fold", width=len("2026-11-20 15:20:00.000") if is_narrow else None)
+        table.add_column("iMIS holds", overflow="fold", width=len("2026-11-20T15:20:00") if is_narrow else None)
         for sent_as, column in story.COLUMNS[subscription_id].items():
-            sent, held = payload.get(sent_as), values.get(column)
-            if sent is not None or held is not None:
-                table.add_row(Text(column, style="dim"), _shown(sent), _shown(held))
-        self._print(Padding(table, (0, 0, 0, INDENT + 2)))
+            if sent_as in payload:
+                table.add_row(Text(column, style="dim"), _shown(payload[sent_as]), _shown(values.get(column)))
+        self._print(Padding(table, (0, 0, 0, 1 if is_narrow else INDENT + 2)))
 
     def _grid(self, rows: Sequence[tuple[str, Text]], *, indent: int, width: int) -> None:
         """Names on the left, text on the right that wraps within its column."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import resources
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,15 +28,17 @@ SUBSCRIPTIONS: dict[str, dict[str, str]] = {
     LEARNING_BUILDER: {"Preset": "learningbuilder-imis-activity", "PublisherSystemId": "LB"},
 }
 
-# The columns worth showing: as a template names them, and as iMIS does.
+# All that is sent: as a template names it, and as iMIS does.
 ACTIVITY_COLUMNS = {
+    "ActivityType": "ACTIVITY_TYPE",
+    "Source": "SOURCE_CODE",
     "Subtype": "PRODUCT_CODE",
     "Description": "DESCRIPTION",
     "EffectiveDate": "EFFECTIVE_DATE",
     "Units": "UNITS",
     "CeuType": "CATEGORY",
 }
-PANEL_COLUMNS = {name: name for name in ("CourseCode", "Course", "CourseCompleted", "Units", "CEUType")}
+PANEL_COLUMNS = {name: name for name in ("CourseCode", "Course", "CourseCompleted", "Units", "CreditType", "CEUType")}
 LEARNING_BUILDER_COLUMNS = {
     **{name: column for name, column in ACTIVITY_COLUMNS.items() if name != "CeuType"},
     "NOTE": "NOTE",
@@ -75,17 +78,34 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
         return (resources.files("learning_hub.cli") / "samples" / f"{self.sample}.json").read_bytes()
 
 
-def _delivered(subscription_id: str, party_id: str, values: tuple[str | None, ...]) -> Expected:
+class Learned(NamedTuple):
+    """What should stand at iMIS of what a person learned."""
+
+    code: str
+    title: str
+    completed: str | None = None
+    units: str | None = None
+    credit_type: str | None = None
+    credit_type_code: str | None = None
+
+
+CPD = ("Continuing professional development", "CPD")
+
+
+def _delivered(subscription_id: str, party_id: str, learned: Learned) -> Expected:
+    fixed = {ACTIVITIES: ("TCLEARNING", "TopClass"), LEARNING_BUILDER: ("TCLEARNING", "LearningBuilder"), PANEL: ()}
+    values = learned if subscription_id == PANEL else (*learned[:4], learned.credit_type_code)
     columns = COLUMNS[subscription_id].values()
-    return Expected(state="delivered", party_id=party_id, values=dict(zip(columns, values, strict=True)))
+    wanted = dict(zip(columns, (*fixed[subscription_id], *values), strict=True))
+    return Expected(state="delivered", party_id=party_id, values=wanted)
 
 
-def _at(subscription_id: str, party_id: str, *values: str | None) -> dict[str, Expected]:
-    return {subscription_id: _delivered(subscription_id, party_id, values)}
+def _at(subscription_id: str, party_id: str, learned: Learned) -> dict[str, Expected]:
+    return {subscription_id: _delivered(subscription_id, party_id, learned)}
 
 
-def _at_both(party_id: str, *values: str | None) -> dict[str, Expected]:
-    return {name: _delivered(name, party_id, values) for name in (ACTIVITIES, PANEL)}
+def _at_both(party_id: str, learned: Learned) -> dict[str, Expected]:
+    return {name: _delivered(name, party_id, learned) for name in (ACTIVITIES, PANEL)}
 
 
 def _not_delivered(state: State, code: str) -> dict[str, Expected]:
@@ -98,7 +118,7 @@ STORY = (
         title="Robin Vale completes an online course",
         note="The everyday case: one event, two subscriptions, two records in iMIS.",
         expected=_at_both(
-            seeds.ROBIN.party_id, "FIRE-201", "Fire safety refresher", "2026-11-20T15:20:00", "1.30", "CPD"
+            seeds.ROBIN.party_id, Learned("FIRE-201", "Fire safety refresher", "2026-11-20T15:20:00", "1.30", *CPD)
         ),
     ),
     Chapter(
@@ -106,21 +126,21 @@ STORY = (
         title="Amara Okafor attends a training in a classroom (ILT)",
         note="Another category of event has a template of its own.",
         expected=_at_both(
-            seeds.AMARA.party_id, "CPR-110", "Resuscitation, hands on", "2026-11-19T16:00:00", "4.0", "CPD"
+            seeds.AMARA.party_id, Learned("CPR-110", "Resuscitation, hands on", "2026-11-19T16:00:00", "4.0", *CPD)
         ),
     ),
     Chapter(
         sample="03-test-in-progress",
         title="Jun Takeda begins a test",
         note="Tests in progress go to the panel only.",
-        expected=_at(PANEL, seeds.JUN.party_id, "PUMP-310", "Infusion pumps, final test", None, None, None),
+        expected=_at(PANEL, seeds.JUN.party_id, Learned("PUMP-310", "Infusion pumps, final test")),
     ),
     Chapter(
         sample="04-test-passed",
         title="Jun Takeda passes that test",
         note="It concerns the same source record, so the panel keeps one row of it: the hub updates it.",
         expected=_at_both(
-            seeds.JUN.party_id, "PUMP-310", "Infusion pumps, final test", "2026-11-20T10:15:00", "2.0", "CPD"
+            seeds.JUN.party_id, Learned("PUMP-310", "Infusion pumps, final test", "2026-11-20T10:15:00", "2.0", *CPD)
         ),
     ),
     Chapter(
@@ -129,15 +149,9 @@ STORY = (
         note="No credits were awarded and no date given: the template sends nulls, and the day the event ended.",
         expected={
             **_at(
-                ACTIVITIES,
-                seeds.ELIF.party_id,
-                "ONB-26",
-                "Onboarding of new nurses",
-                "2026-11-18T17:00:00",
-                None,
-                None,
+                ACTIVITIES, seeds.ELIF.party_id, Learned("ONB-26", "Onboarding of new nurses", "2026-11-18T17:00:00")
             ),
-            **_at(PANEL, seeds.ELIF.party_id, "ONB-26", "Onboarding of new nurses", None, None, None),
+            **_at(PANEL, seeds.ELIF.party_id, Learned("ONB-26", "Onboarding of new nurses")),
         },
     ),
     Chapter(
@@ -147,11 +161,13 @@ STORY = (
         expected=_at(
             LEARNING_BUILDER,
             seeds.PRIYA.party_id,
-            "A0099999",
-            "Reduction of Pain in a Medical Unit",
-            "2024-08-03T21:43:58",
-            "1.30",
-            "Medical-Surgical",
+            Learned(
+                "A0099999",
+                "Reduction of Pain in a Medical Unit",
+                "2024-08-03T21:43:58",
+                "1.30",
+                credit_type_code="Medical-Surgical",
+            ),
         ),
     ),
     Chapter(
@@ -183,7 +199,7 @@ STORY = (
         title="Robin Vale's credits are corrected from 1.30 to 1.50",
         note="The same source with other content is the next revision: the same records in iMIS are updated.",
         expected=_at_both(
-            seeds.ROBIN.party_id, "FIRE-201", "Fire safety refresher", "2026-11-20T15:20:00", "1.50", "CPD"
+            seeds.ROBIN.party_id, Learned("FIRE-201", "Fire safety refresher", "2026-11-20T15:20:00", "1.50", *CPD)
         ),
     ),
     Chapter(
@@ -192,7 +208,7 @@ STORY = (
         note="The answer is 200 and names the event that is there already: nothing is stored, nothing doubled.",
         answer=200,
         expected=_at_both(
-            seeds.AMARA.party_id, "CPR-110", "Resuscitation, hands on", "2026-11-19T16:00:00", "4.0", "CPD"
+            seeds.AMARA.party_id, Learned("CPR-110", "Resuscitation, hands on", "2026-11-19T16:00:00", "4.0", *CPD)
         ),
     ),
 )
@@ -203,9 +219,9 @@ MENDED_PERSON = {
     "PersonName": {"FirstName": "Kim", "LastName": "Ferrer"},
     "Email": "kim.ferrer@example.org",
 }
-MENDED_VALUES = ("HYG-120", "Hand hygiene", "2026-11-20T11:30:00", "0.5", "CPD")
+MENDED = Learned("HYG-120", "Hand hygiene", "2026-11-20T11:30:00", "0.5", *CPD)
 
 
 def mended(party_id: str) -> dict[str, Expected]:
     """What should stand at iMIS for the mended event, with its new contact."""
-    return _at_both(party_id, *MENDED_VALUES)
+    return _at_both(party_id, MENDED)

@@ -21,7 +21,10 @@ import psutil
 import pytest
 
 from learning_hub.cli import demo_story as story
+from learning_hub.cli.demo_calls import Held, Published
+from learning_hub.cli.demo_screen import Screen
 from learning_hub.model.event import read_event
+from learning_hub.presets import PRESETS
 
 DEMO = [sys.executable, "-m", "learning_hub", "demo"]
 SECONDS = 180
@@ -75,12 +78,56 @@ def test_the_demo_tells_where_each_event_went_and_ends_with_0(told: Told) -> Non
         "parked, participant_ambiguous",
         "parked, template_error",
         "(at Online.Units)",
+        "ACTIVITY_TYPE TCLEARNING TCLEARNING",
+        "SOURCE_CODE LearningBuilder LearningBuilder",
+        "CreditType Continuing professional Continuing professional",
+        "UNITS (null) (null)",
         "iMIS has no active contact with the e-mail address",
         "EFFECTIVE_DATE 2024-08-03 21:43:58.000 2024-08-03T21:43:58",
         "iMIS holds 6 activities and 5 panel rows",
     ):
         assert shown in told.words
     assert told.stderr == ""
+
+
+@pytest.mark.xdist_group("told_demo")
+def test_a_demo_that_ends_names_nothing_that_is_gone(told: Told) -> None:
+    """With --once there are no addresses or keys to go on with, but how to keep it up."""
+    end = told.stdout.partition("How it stands")[2]
+    assert "http" not in end
+    assert "key" not in end.replace("a key.", "")
+    assert "without ONCE=1" in told.words
+
+
+def test_all_that_is_sent_is_shown_and_judged() -> None:
+    """The columns of the story are those of the presets' templates, every one."""
+    for subscription_id, told_there in story.SUBSCRIPTIONS.items():
+        for template in PRESETS[told_there["Preset"]].templates.values():
+            assert template is None or list(template) == list(story.COLUMNS[subscription_id])
+
+
+def test_nothing_breaks_in_60_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids and times stay whole, no line is longer, and none ends in blanks."""
+    monkeypatch.setenv("COLUMNS", "60")
+    screen = Screen()
+    event = {
+        "EventType": "AI_COMP_SUCCESS",
+        "PublisherEventCategory": {"value": "Online"},
+        "PublisherSystemId": "TopClass",
+        "PublisherParticipantId": "robin.vale@example.org",
+        "Revision": 1,
+        "EventId": "E:NURSES-01a203c6-2fc9-7e94-9b6d-e66999a2496e",
+        "EventDateBucket": "NURSES-LB-20261122",
+    }
+    screen.published(event, Published(201, event["EventId"]))
+    sent = {"Course": "Infusion pumps, final test and what follows", "CourseCompleted": "2026-11-20 15:20:00.000"}
+    held = sent | {"CourseCompleted": "2026-11-20T15:20:00"}
+    delivery = {"SubscriptionId": story.PANEL, "Payload": sent}
+    screen.delivered(delivery, Held("panel row 1 of contact 10042", "10042", held), is_known=False)
+    shown = capsys.readouterr().out
+    assert event["EventId"] in shown
+    assert "CourseCompleted 2026-11-20 15:20:00.000 2026-11-20T15:20:00" in shown
+    assert [line for line in shown.splitlines() if len(line) > 60 or line != line.rstrip()] == []
 
 
 @pytest.mark.xdist_group("told_demo")
@@ -158,7 +205,8 @@ def test_the_demo_ends_with_1_when_something_is_not_in_imis_as_it_should_be(envi
         "import sys\n"
         "from learning_hub.cli import demo, demo_story as story\n"
         "first = story.STORY[0]\n"
-        "wrong = story._at_both('10042', 'FIRE-201', 'Fire safety refresher', '2026-11-20T15:20:00', '9.99', 'CPD')\n"
+        "learned = ('FIRE-201', 'Fire safety refresher', '2026-11-20T15:20:00', '9.99', *story.CPD)\n"
+        "wrong = story._at_both('10042', story.Learned(*learned))\n"
         "story.STORY = (story.msgspec.structs.replace(first, expected=wrong), story.STORY[7])\n"
         "sys.exit(demo.run_demo(True))\n"
     )
