@@ -289,15 +289,16 @@ async def _check(call: Call, draft: Draft) -> None:
     if "ProgramId" not in bad:
         await _check_program(call, draft)
     subscriber = None if "SubscriberId" in bad else await _check_subscriber(call, draft)
-    if subscriber and "Target" not in bad:
+    if subscriber and "target" in draft.values and "Target" not in bad:
         target_errors = KINDS[subscriber.connector].check_target(draft.values["target"])
         draft.errors += target_errors
         bad |= {"Target"} if target_errors else set()
-    if "Templates" in bad:
+    # A preset that is not there gives neither target nor templates.
+    if "Templates" in bad or "templates" not in draft.values:
         return
     templates = draft.values["templates"]
     problems = await call.hub.renderer.check(write_json(templates).decode())
-    if subscriber and "Target" not in bad:
+    if subscriber and "target" in draft.values and "Target" not in bad:
         problems += target_problems(subscriber, draft.values["target"], templates)
     for problem in problems:
         draft.refuse(template_field(problem.place), problem.message)

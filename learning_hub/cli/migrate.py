@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import rich_click as click
 
+from learning_hub.cli.options import json_option
+from learning_hub.cli.printing import print_json
+
 
 @click.command()
-def migrate() -> None:
+@json_option
+def migrate(*, as_json: bool) -> None:
     """Bring the database up to date; one that is up to date stays as it is."""
     import asyncio
 
@@ -20,4 +24,7 @@ def migrate() -> None:
             await bring_up_to_date(address)
 
     asyncio.run(apply())
-    click.echo("The database is up to date.")
+    if as_json:
+        print_json(b'{"UpToDate":true}')
+    else:
+        click.echo("The database is up to date.")

@@ -10,7 +10,7 @@ import rich_click as click
 
 from learning_hub.cli.local import ask
 from learning_hub.cli.options import json_option, page_options
-from learning_hub.cli.printing import print_object, print_page
+from learning_hub.cli.printing import print_json, print_object, print_page
 
 Decorator = Callable[[Any], Any]
 
@@ -50,6 +50,11 @@ def add_delete(group: click.RichGroup, collection: str, verb: str, done: str, su
 
     @group.command(verb, help=summary)
     @click.argument("name", metavar="ID")
-    def command(*, name: str) -> None:
-        ask("DELETE", path_of(collection, name))
-        click.echo(f"{name} is {done}.")
+    @json_option
+    def command(*, name: str, as_json: bool) -> None:
+        path = path_of(collection, name)
+        ask("DELETE", path)
+        if as_json:
+            print_json(ask("GET", path).content)
+        else:
+            click.echo(f"{name} is {done}.")

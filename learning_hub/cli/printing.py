@@ -41,7 +41,7 @@ def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
         table.add_column(column, overflow="fold")
     for item in items:
         table.add_row(*(Text(_short(item.get(column))) for column in columns))
-    _console().print(table)
+    _print(table)
 
 
 def print_object(answer: Answer, *, as_json: bool) -> None:
@@ -62,7 +62,15 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in fields.items():
         table.add_row(name, Text(_long(value)))
-    _console().print(table)
+    _print(table)
+
+
+def _print(table: Any) -> None:
+    """Print *table* without the blanks that fill up its lines."""
+    console = _console()
+    with console.capture() as captured:
+        console.print(table)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def _console() -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import rich_click as click
 
 from learning_hub.cli.failing import FailedError
@@ -23,4 +25,8 @@ def sandbox_imis(*, host: str, port: int, username: str, password: str, as_json:
     try:
         serve(host, port, username, password, as_json=as_json)
     except OSError as error:
-        raise FailedError(f"Cannot listen on port {port} of {host}: {error.strerror or error}.") from error
+        # Python repeats the address in the sentence of such an error.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise FailedError(
+            f"Cannot listen on port {port} of {host}: {reason}. Choose another one with --port."
+        ) from error

@@ -66,16 +66,18 @@ add_delete(
 
 @subscription.command()
 @click.argument("subscription_id", metavar="ID")
-def start(*, subscription_id: str) -> None:
+@json_option
+def start(*, subscription_id: str, as_json: bool) -> None:
     """Start a subscription: what waited for it goes out."""
-    _set_state(subscription_id, "started")
+    _set_state(subscription_id, "started", as_json=as_json)
 
 
 @subscription.command()
 @click.argument("subscription_id", metavar="ID")
-def stop(*, subscription_id: str) -> None:
+@json_option
+def stop(*, subscription_id: str, as_json: bool) -> None:
     """Stop a subscription: its events are held, none is dropped."""
-    _set_state(subscription_id, "stopped")
+    _set_state(subscription_id, "stopped", as_json=as_json)
 
 
 @subscription.command()
@@ -116,13 +118,16 @@ def run(*, subscription_id: str, as_json: bool) -> None:
     run_to_the_end(path_of("subscriptions", subscription_id, "run"), None, as_json=as_json)
 
 
-def _set_state(subscription_id: str, state: str) -> None:
+def _set_state(subscription_id: str, state: str, *, as_json: bool) -> None:
     path = path_of("subscriptions", subscription_id)
 
-    async def conversation(api: Api) -> None:
+    async def conversation(api: Api) -> Answer:
         there = (await api.ask("GET", path)).value
         body = {name: there[name] for name in CHANGEABLE if name in there}
-        await api.ask("PUT", path, body=body | {"State": state})
+        return await api.ask("PUT", path, body=body | {"State": state})
 
-    talk(conversation)
-    click.echo(f"{subscription_id} is {state}.")
+    answer = talk(conversation)
+    if as_json:
+        print_json(answer.content)
+    else:
+        click.echo(f"{subscription_id} is {state}.")

@@ -18,6 +18,8 @@ from learning_hub.model.subscription import DEFAULT_TEMPLATE, Preset, Subscripti
 
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 LONGEST_CATEGORY = 200
+FIELDS = {field.name: field.encode_name for field in msgspec.structs.fields(SubscriptionBody)}
+GIVEN_BY_PRESET = {"name", "target", "event_types", "templates"}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,8 +139,8 @@ class Draft:
             self.refuse("Preset", f"must be one of {', '.join(presets)}")
             return None
         bad = {error.field.partition("[")[0].partition(".")[0] for error in self.errors}
-        for name, field in (("name", "Name"), ("target", "Target"), ("event_types", "EventTypes")):
-            if field not in bad:
+        for name in GIVEN_BY_PRESET - {"templates"}:
+            if FIELDS[name] not in bad:
                 self.values.setdefault(name, getattr(preset, name))
         if "Templates" not in bad:
             sent = self.values.get("templates", {})
@@ -163,11 +165,12 @@ class Draft:
             self.refuse("StartFrom", "must be now, beginning, or an RFC 3339 time such as 2031-03-14T15:20:00Z")
 
     def _need(self, *names: str) -> None:
-        fields = {field.name: field.encode_name for field in msgspec.structs.fields(SubscriptionBody)}
         bad = {error.field.partition("[")[0].partition(".")[0] for error in self.errors}
+        # What the preset that was meant would have given is known only once it is.
+        needed = set(names) - (GIVEN_BY_PRESET if "Preset" in bad else set())
         for name in names:
-            if name not in self.values and fields[name] not in bad:
-                self.refuse(fields[name], "is required")
+            if name in needed and name not in self.values and FIELDS[name] not in bad:
+                self.refuse(FIELDS[name], "is required")
 
 
 def templates_faults(templates: Any) -> list[FieldError]:

@@ -56,7 +56,7 @@ def test_programs_and_keys(settings: dict[str, str]) -> None:
     assert key["Key"].startswith("lh_")
     assert "is revoked" in _succeed("key", "revoke", key["KeyId"], settings=settings)
     assert "Key" not in ask("key", "show", key["KeyId"])
-    assert "is archived" in _succeed("program", "archive", "NURSES", settings=settings)
+    assert ask("program", "archive", "NURSES")["ArchivedUtc"]
     changes = [(entry["KeyId"], entry["Action"], entry["ObjectId"]) for entry in ask("audit", "list")["Items"]]
     assert changes == [
         ("cli", "archive", "NURSES"),
@@ -115,6 +115,8 @@ def test_from_a_file_of_events_to_imis(settings: dict[str, str], imis: RunningSa
         settings=settings,
     )
     assert "stopped" in _succeed("subscription", "stop", "completions", settings=settings)
+    stopped = _succeed("subscription", "stop", "completions", "--json", settings=settings)
+    assert json.loads(stopped)["State"] == "stopped"
     with served("--no-worker", settings=settings | {"ADMIN_KEY": ADMIN_KEY}, log=tmp_path / "log") as hub:
         published = command("publish", str(file), "--url", hub.address, settings=settings, more={"HUB_KEY": ADMIN_KEY})
         assert published.stdout == "2 new, 0 the hub had already, 0 refused.\n", published.stderr

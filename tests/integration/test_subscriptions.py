@@ -204,6 +204,15 @@ async def test_one_bad_field(hub: RunningHub, changes: dict[str, Any], fields: l
     assert [error["field"] for error in answer.json()["errors"]] == fields
 
 
+async def test_a_preset_that_is_not_there_is_the_one_error(hub: RunningHub) -> None:
+    """What it would have given is not asked for as well."""
+    answer = await hub.client.put(
+        "/subscriptions/s", json={"Preset": "nope", "SubscriberId": "imis", "ProgramId": "NURSES"}
+    )
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == ["Preset"]
+
+
 async def test_what_cannot_be_changed(hub: RunningHub) -> None:
     """Another subscriber, Program or start for an existing subscription is 409, and nothing changes."""
     await hub.make_program("DOCTORS")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def _commands(group: click.Group = learning_hub, names: tuple[str, ...] = ()) ->
             yield from _commands(command, (*names, name))
 
 
+ENDINGS = ("start", "stop", "archive", "revoke", "migrate")
 COMMANDS = sorted(_commands())
 
 
@@ -54,7 +56,7 @@ def test_every_command_is_in_a_group() -> None:
 def test_what_prints_data_prints_json() -> None:
     """Whatever lists or shows has --json."""
     for names in COMMANDS:
-        if names[-1] in ("list", "show", "check", "doctor", "publish", "create", "put", "preview"):
+        if names[-1] in ("list", "show", "check", "doctor", "publish", "create", "put", "preview", *ENDINGS):
             assert "--json" in CliRunner().invoke(learning_hub, [*names, "--help"]).output, names
 
 
@@ -134,8 +136,27 @@ def test_tables_do_not_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> No
     """What others named is printed as it is: no markup, no escape sequences."""
     stream = io.StringIO()
     monkeypatch.setattr(printing, "_console", lambda: rich.console.Console(file=stream, width=200, force_terminal=True))
-    printing.print_table([{"Name": "[red]x[/red] \x1b[2J\x07"}], ["Name"])
-    assert "[red]x[/red]  [2J " in stream.getvalue()
+    printing.print_table([{"Name": "[red]x[/red] \x1b[2J\x07y"}], ["Name"])
+    assert "[red]x[/red]  [2J y" in stream.getvalue()
+
+
+def test_lines_do_not_end_in_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a pipe a short field is not filled up to the longest."""
+    printing.print_fields({"Short": "x", "Long": "y" * 300})
+    printing.print_table([{"Name": "x"}, {"Name": "y" * 300}], ["Name"])
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split() == ["Short", "x"]
+    assert [line for line in shown if line != line.rstrip()] == []
+
+
+def test_a_port_in_use_is_told_once() -> None:
+    """The sandbox names port, host and reason, without Python's repetition of the address."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = CliRunner().invoke(learning_hub, ["sandbox-imis", "--port", str(port)])
+    assert refused.exit_code == 1
+    told = f"Cannot listen on port {port} of 127.0.0.1: Address already in use. Choose another one with --port.\n"
+    assert refused.stderr == told
 
 
 def test_numbers_are_shown_as_they_are_spelled(capsys: pytest.CaptureFixture[str]) -> None:
