@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import rich_click as click
 
 from learning_hub.cli.options import json_option
+
+LOOK_AGAIN_SECONDS = 0.2
+LIMIT_SECONDS = 60
 
 
 @click.command()
@@ -31,7 +36,7 @@ def serve(*, host: str, port: int, no_worker: bool, processes: int, no_migrate: 
     """
     from learning_hub.cli.beginning import begin_service
     from learning_hub.cli.members import run_members
-    from learning_hub.cli.serving import announce, bind, listen, serve_app
+    from learning_hub.cli.serving import address_of, announce, bind, listen, serve_app
     from learning_hub.cli.stopping import run_until_stopped
     from learning_hub.main import bring_up_to_date, open_database, run_database_server, run_hub
 
@@ -51,8 +56,25 @@ def serve(*, host: str, port: int, no_worker: bool, processes: int, no_migrate: 
         async with run_database_server(settings) as address:
             await bring_up_to_date(address, migrate=not no_migrate)
             listen(listener)
-            announce(listener, settings, as_json=as_json)
-            await run_members(processes, listener, address, with_worker=not no_worker)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(run_members(processes, listener, address, with_worker=not no_worker))
+                await until_served(address_of(listener))
+                announce(listener, settings, as_json=as_json)
 
     with listener:
         run_until_stopped(serve_here() if processes == 1 else serve_in_members())
+
+
+async def until_served(address: str) -> None:
+    """Wait until a hub answers at *address*; a member that ends before it has answered is started again."""
+    import httpx
+
+    # The listener takes connections at once; they wait there for the first member.
+    async with httpx.AsyncClient(base_url=address, timeout=LIMIT_SECONDS, trust_env=False) as client:
+        while True:
+            try:
+                await client.get("/health/live")
+            except httpx.TransportError:
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            else:
+                return

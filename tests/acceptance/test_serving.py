@@ -87,6 +87,8 @@ def test_a_killed_database_comes_back_and_nothing_is_lost(embedded: dict[str, st
 def test_processes_share_one_port(given: dict[str, str], log: Path) -> None:
     """Of two processes one may die: the other goes on answering and the first is replaced; Ctrl-C ends all with 0."""
     with served("--processes", "2", settings=given, log=log) as hub:
+        # A member takes several seconds to start; the address is told once one answers.
+        assert httpx.get(f"{hub.address}/health/live", trust_env=False, timeout=10).status_code == 200
         _until(lambda: len(_members(hub.process.pid)) == 2, log)
         assert hub.client.get("/health/ready").status_code == 200
         killed = _members(hub.process.pid)[0]
