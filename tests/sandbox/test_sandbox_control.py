@@ -166,6 +166,18 @@ def test_page(imis: httpx.Client) -> None:
     assert all(word in page.text for word in ("PostOrdinal", "faults", "refresh-tokens"))
 
 
+def test_what_belongs_together_stays_together(imis: httpx.Client) -> None:
+    """On the page times are not broken, a column stays with its value, and each cell knows its heading."""
+    imis.post("/api/Activity", json=activity(EFFECTIVE_DATE="2026-11-20 15:20:00.000", UF_3="key of the hub"))
+    imis.post("/api/TopClass_Learning", json=completion(CourseCompleted="2026-11-20 15:20:00.000"))
+    page = imis.get("/").text
+
+    assert '<td class="whole" data-label="Effective">2026-11-20T15:20:00</td>' in page
+    assert '<td class="whole" data-label="CourseCompleted">2026-11-20T15:20:00</td>' in page
+    assert '<span class="pair">UF_3 key of the hub</span>' in page
+    assert page.count("<td") == len(re.findall(r'<td[^>]* data-label="[^"]+">', page))
+
+
 def test_page_while_empty(visitor: httpx.Client) -> None:
     """The page also shows a sandbox in which nothing has happened."""
     assert visitor.get("/").text.count("None yet.") == 2
