@@ -1,7 +1,9 @@
 """
 What a process counts, for Prometheus. docs/reference/events-and-metrics.md explains each.
 
-With several processes each counts for itself: scrape each process, or read the gauges, which come from the database.
+With several processes each counts for itself. Those of `serve --processes` share one port, so that a scrape gets one of
+them; where counters matter, each runs on a port of its own. The gauge comes from the database and is the same
+everywhere.
 """
 
 from __future__ import annotations
