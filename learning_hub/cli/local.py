@@ -8,6 +8,7 @@ audit log the caller is `cli`.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -108,7 +109,8 @@ def talk(conversation: Callable[[Api], Awaitable[T]], *, with_worker: bool = Fal
     from learning_hub.cli.beginning import begin_command
 
     settings = begin_command()
-    if settings.database_url is None and not settings.home.exists():
+    # Also false where the folder above may not be looked into, which is told by whoever opens the database.
+    if settings.database_url is None and not os.access(settings.home, os.F_OK):
         click.echo(f"LEARNING_HUB_DATABASE_URL is not set; making a database in {settings.home.resolve()}.", err=True)
 
     async def whole() -> T:
