@@ -9,7 +9,7 @@ import rich_click as click
 from learning_hub.cli.local import Answer, Api, ask, talk
 from learning_hub.cli.nouns import add_delete, add_list, add_show, path_of
 from learning_hub.cli.options import file_option, json_option, read_object
-from learning_hub.cli.printing import print_object
+from learning_hub.cli.printing import print_json, print_object
 from learning_hub.cli.running import run_to_the_end
 
 # What a PUT takes; the rest of what is shown of a subscription is the hub's own.

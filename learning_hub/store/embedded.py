@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import subprocess
@@ -25,9 +26,12 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 120
 START_AGAIN_SECONDS = 30
+INIT_TRIES = 3
 LOOK_EVERY_SECONDS = 1
 HOME = f"{PREFIX}HOME"
 VERSION_FILE = "PG_VERSION"
+# What the wheel raises when it reads a postmaster.pid that is being written, or is that of a single-user server.
+HALF_WRITTEN = (AssertionError, ValueError, IndexError)
 COUNT_OTHERS = Path(__file__).with_name("embedded.sql")
 
 
@@ -55,13 +59,13 @@ class EmbeddedServer:
         """
         _make_ready(self.data_folder)
         deadline = asyncio.get_running_loop().time() + START_SECONDS
-        while True:
+        for tries in itertools.count(1):
             try:
                 # Blocking: it runs initdb and pg_ctl.
                 self._server = await asyncio.to_thread(self._get_server)
                 await self._wait_until_it_answers(deadline)
-            except (subprocess.SubprocessError, OSError) as error:
-                if not (self.data_folder / VERSION_FILE).exists():
+            except (subprocess.SubprocessError, OSError, *HALF_WRITTEN) as error:
+                if tries == INIT_TRIES and not (self.data_folder / VERSION_FILE).exists():
                     raise SettingsError(
                         f"{HOME}: no database can be made in {self.data_folder}. It must be empty, and every folder "
                         "above it readable."
@@ -73,7 +77,8 @@ class EmbeddedServer:
                     ) from error
                 await asyncio.sleep(1)
             else:
-                return self.address()
+                break
+        return self.address()
 
     def _get_server(self) -> Any:
         try:
