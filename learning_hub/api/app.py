@@ -13,6 +13,7 @@ from learning_hub.api import (
     batches,
     deliveries,
     events,
+    feed,
     health,
     keys,
     presets,
@@ -32,6 +33,7 @@ from learning_hub.api.rate import RateLimiter
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (
     *events.ROUTES,
+    *feed.ROUTES,
     *batches.ROUTES,
     *deliveries.ROUTES,
     *runs.ROUTES,

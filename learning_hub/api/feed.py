@@ -1,0 +1,171 @@
+"""The feed over HTTP: following it, and reading parts of it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from learning_hub.api.events import EXAMPLE_EVENT
+from learning_hub.api.lists import Limit
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.refusals import NOT_FOR_PROGRAM
+from learning_hub.model import feed
+from learning_hub.model.errors import FieldError, InvalidFields, Unavailable
+from learning_hub.model.event import Event, EventType
+from learning_hub.model.ids import read_bucket
+from learning_hub.store import events
+from learning_hub.store.events import FeedFilter
+
+LOOK_SECONDS = 1
+
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class FeedQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which entries of the feed, and from where."""
+
+    event_date_bucket: (
+        Annotated[str, Meta(min_length=1, max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None
+    ) = None
+    program_id: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=25,
+                description="Needed, unless the bucket is given or the key has one Program.",
+            ),
+        ]
+        | None
+    ) = None
+    publisher_system_id: Text | None = None
+    event_type: EventType | None = None
+    category: Annotated[Text, Meta(description="The category's value.")] | None = None
+    publisher_participant_id: Text | None = None
+    publisher_event_id: Text | None = None
+    created_since: (
+        Annotated[datetime, Meta(description="CreatedUtc at or after this.", extra_json_schema={"format": "date-time"})]
+        | None
+    ) = None
+    limit: Limit = 100
+    cursor: Annotated[str, Meta(min_length=1, max_length=500, description="NextCursor of the page before.")] | None = (
+        None
+    )
+    wait: Annotated[int, Meta(ge=0, le=30, description="Seconds to hold an empty answer until something comes.")] = 0
+
+
+class FeedPage(msgspec.Struct, frozen=True, rename="pascal"):
+    """
+    Entries of the feed in its order. A reader that follows NextCursor sees each entry exactly once.
+
+    A page without Items is the end of the feed for now; with a filter that matches rarely, one with fewer than Limit
+    need not be.
+    """
+
+    items: list[Event]
+    next_cursor: Annotated[str, Meta(description="Where to read on; given at the end of the feed as well.")]
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/events",
+        operation_id="listEvents",
+        summary="Follow the feed of a Program, or read a date bucket",
+        description=(
+            "Entries in the order in which they became visible, the same for all readers. NextCursor is given at the "
+            "end as well, so that a reader can poll for ever; Wait holds an empty answer until something comes. A page "
+            "without Items is the end for now; one with fewer than Limit need not be, as a filter that matches rarely "
+            "is looked for about a second."
+        ),
+        tag="Reading",
+        scopes=("read",),
+        query=FeedQuery,
+        answers=(
+            Answer(
+                status=200,
+                meaning="A page of the feed.",
+                body=FeedPage,
+                example={
+                    "Items": [EXAMPLE_EVENT],
+                    "NextCursor": feed.write_cursor(feed.Position(1, 4711, 17)),
+                },
+            ),
+        ),
+        errors=(NOT_FOR_PROGRAM,),
+    )
+)
+async def list_events(call: Call) -> Reply:
+    query = call.query(FeedQuery)
+    wanted = await _wanted(call, query)
+    position = feed.read_cursor(query.cursor) if query.cursor else feed.BEGINNING
+    bells = call.hub.bells
+    deadline = asyncio.get_running_loop().time() + query.wait
+    while True:
+        rung = bells.feed.count
+        items, position = await _look(call, wanted, position, query.limit)
+        left = deadline - asyncio.get_running_loop().time()
+        if items or left <= 0 or bells.are_silenced:
+            return Reply(body=FeedPage(items, feed.write_cursor(position)))
+        # What was committed while an older transaction is open becomes visible without a ring: look now and then.
+        await bells.feed.wait(min(left, 0.5), rung)
+        await call.confirm_caller()
+
+
+async def _look(
+    call: Call, wanted: FeedFilter, position: feed.Position, limit: int
+) -> tuple[list[Event], feed.Position]:
+    """
+    Entries after *position*, and where to read on: a full page, or all up to the end of the feed.
+
+    Where a filter leaves out so many that this takes over a second, a page that has anything is answered as it is. One
+    that has nothing always means the end.
+    """
+    until = asyncio.get_running_loop().time() + LOOK_SECONDS
+    items: list[Event] = []
+    while True:
+        part = await events.read_feed(call.hub.database, wanted, position, limit - len(items))
+        items += part.found
+        position = part.position
+        is_late = asyncio.get_running_loop().time() >= until
+        if part.is_end or len(items) == limit or (items and is_late):
+            return items, position
+        if call.hub.bells.are_silenced:
+            raise Unavailable("The hub is stopping.")
+        await call.confirm_caller()
+
+
+async def _wanted(call: Call, query: FeedQuery) -> FeedFilter:
+    """Which entries are wanted; the key must be for the Program, which must exist."""
+    program_id = query.program_id
+    named_in = "ProgramId"
+    day = None
+    if query.event_date_bucket is not None:
+        bucket = read_bucket(query.event_date_bucket)
+        if bucket is None:
+            raise InvalidFields([FieldError("EventDateBucket", "must be {ProgramId}-LB-YYYYMMDD")])
+        bucket_program, day = bucket
+        if program_id not in (None, bucket_program):
+            raise InvalidFields([FieldError("ProgramId", "is not the Program of the EventDateBucket")])
+        program_id, named_in = bucket_program, "EventDateBucket"
+    program_id = program_id or call.caller.only_program()
+    if program_id is None:
+        raise InvalidFields([FieldError("ProgramId", "or EventDateBucket is needed with a key for several Programs")])
+    await call.hub.publisher.need_known_program(program_id, call.caller, field=named_in)
+    return FeedFilter(
+        program_id=program_id,
+        event_date=day,
+        publisher_system_id=query.publisher_system_id,
+        event_type=query.event_type,
+        category=query.category,
+        publisher_participant_id=query.publisher_participant_id,
+        publisher_event_id=query.publisher_event_id,
+        created_since=query.created_since,
+    )
+
+
+ROUTES = (list_events,)
