@@ -600,10 +600,11 @@ async def test_a_closed_panel_is_explained(site: ImisSite, connector: ImisConnec
     outcome = await connector.send(a_shipment(PANEL), journal)
     assert isinstance(outcome, Refused)
     assert "Available via the REST API" in outcome.message
-    for doubted in (a_shipment(PANEL, outcome_unknown=True), a_shipment(PANEL_WITHOUT_KEY)):
-        outcome = await connector.send(doubted, journal)
+    site.open_panel(PANEL_WITHOUT_KEY["Name"], is_open=False)
+    for target, doubted in ((PANEL, True), (PANEL_WITHOUT_KEY, False)):
+        outcome = await connector.send(a_shipment(target, outcome_unknown=doubted), journal)
         assert isinstance(outcome, Refused)
-        assert "search TopClass_Learning: iMIS answered 404" in outcome.message
+        assert f"search {target['Name']}: iMIS answered 404" in outcome.message
         assert "Available via the REST API" in outcome.message
 
 

@@ -69,32 +69,40 @@ async def test_a_revision_that_comes_while_the_row_is_sent(imis_hub: ImisHub) ->
     assert (await imis_hub.delivered(first))["Attempts"] == 2
 
 
-async def test_a_row_in_doubt_that_staff_put_back(imis_hub: ImisHub) -> None:
-    """Putting back what is tried again anyway does not give up the row in doubt for its revision."""
-    await set_up(imis_hub)
-    await imis_hub.fault("cut-after", Method="POST", Path="/api/TopClass_Learning", Times=1)
-    first = await publish(imis_hub, FIRST)
-    await imis_hub.settled(first, "retrying")
-    second = await publish(imis_hub, SECOND)
-    await eventually(lambda: imis_hub.deliveries_of(second), until=bool)
+class TestWithTimeBetweenTries:
+    """A revision comes well before the next try."""
 
-    assert (await imis_hub.client.post("/deliveries/requeue", params={"State": "retrying"})).json() == {"Requeued": 1}
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return replace(settings, retry_seconds=(20,) * 8)
 
-    await imis_hub.delivered(second)
-    assert await rows(imis_hub) == [("Fire safety, second edition", 2)]
+    @pytest.mark.parametrize(("target", "fault"), [(KEYLESS, "503"), (KEYED, "cut-after")])
+    async def test_a_revision_supersedes_what_is_not_in_doubt(
+        self, imis_hub: ImisHub, target: dict[str, Any], fault: str
+    ) -> None:
+        """What was surely not written, or can be found by its key, gives way to the revision at once."""
+        await set_up(imis_hub, target)
+        await imis_hub.fault(fault, Method="POST", Path=f"/api/{target['Name']}", Times=1)
+        first = await publish(imis_hub, FIRST)
+        await imis_hub.settled(first, "retrying")
 
+        await imis_hub.delivered(await publish(imis_hub, SECOND))
 
-@pytest.mark.parametrize(("target", "fault"), [(KEYLESS, "503"), (KEYED, "cut-after")])
-async def test_a_revision_supersedes_what_is_not_in_doubt(
-    imis_hub: ImisHub, target: dict[str, Any], fault: str
-) -> None:
-    """What was surely not written, or can be found by its key, gives way to the revision at once."""
-    await set_up(imis_hub, target)
-    await imis_hub.fault(fault, Method="POST", Path=f"/api/{target['Name']}", Times=1)
-    first = await publish(imis_hub, FIRST)
-    await imis_hub.settled(first, "retrying")
+        assert await rows(imis_hub, target) == [("Fire safety, second edition", 2)]
+        assert (await imis_hub.settled(first, "superseded"))["Code"] == "superseded"
 
-    await imis_hub.delivered(await publish(imis_hub, SECOND))
+    async def test_a_row_in_doubt_that_staff_put_back(self, imis_hub: ImisHub) -> None:
+        """Putting back what is tried again anyway does not give up the row in doubt for its revision."""
+        await set_up(imis_hub)
+        await imis_hub.fault("cut-after", Method="POST", Path="/api/TopClass_Learning", Times=1)
+        first = await publish(imis_hub, FIRST)
+        await imis_hub.settled(first, "retrying")
+        second = await publish(imis_hub, SECOND)
+        await eventually(lambda: imis_hub.deliveries_of(second), until=bool)
 
-    assert await rows(imis_hub, target) == [("Fire safety, second edition", 2)]
-    assert (await imis_hub.settled(first, "superseded"))["Code"] == "superseded"
+        assert (await imis_hub.client.post("/deliveries/requeue", params={"State": "retrying"})).json() == {
+            "Requeued": 1
+        }
+
+        await imis_hub.delivered(second)
+        assert await rows(imis_hub) == [("Fire safety, second edition", 2)]
