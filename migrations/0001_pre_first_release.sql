@@ -179,6 +179,7 @@ CREATE TABLE delivery (
     class                text,                   -- whose move it is
     message              text,                   -- in words for staff
     held                 boolean     NOT NULL DEFAULT false,  -- of a stopped or manual subscription: waits for a run
+    released             boolean     NOT NULL DEFAULT false,  -- let out by a run or a person, however it is scheduled
     due_utc              timestamptz,            -- when it may be sent next
     attempts             int         NOT NULL DEFAULT 0,
     tries_used           int         NOT NULL DEFAULT 0,      -- steps of the retry schedule since it was put back

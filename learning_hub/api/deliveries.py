@@ -166,7 +166,7 @@ async def get_delivery(call: Call) -> Reply:
         path="/deliveries/requeue",
         operation_id="requeueDeliveries",
         summary="Put all deliveries back into the queue that the filters mean",
-        description="Parked ones, retrying ones at once, and those skipped for want of a template. Each is rendered "
+        description="Parked ones, retrying ones at once, and those skipped for their template or a reopening. Each is rendered "
         "anew with today's template; one that a newer one has overtaken is superseded instead.",
         tag="Delivering",
         scopes=("process", "staff"),
@@ -207,7 +207,8 @@ async def requeue_deliveries(call: Call) -> Reply:
             NOT_FOR_PROGRAM,
             NO_SUCH_DELIVERY,
             Conflict(
-                "It is delivered: only what is parked, retrying, or skipped for want of a template can be put back.",
+                "It is delivered: only what is parked, retrying, or skipped for its template or a reopening can be put "
+                "back.",
                 code="cannot_requeue",
             ),
         ),
@@ -224,7 +225,8 @@ async def requeue_delivery(call: Call) -> Reply:
             )
     if not changed:
         raise Conflict(
-            f"It is {before.state}: only what is parked, retrying, or skipped for want of a template can be put back.",
+            f"It is {before.state}: only what is parked, retrying, or skipped for its template or a reopening can be put "
+            "back.",
             code="cannot_requeue",
         )
     call.hub.bells.ring(call.hub.bells.deliveries)

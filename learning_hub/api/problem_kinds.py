@@ -120,7 +120,7 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     ),
     "cannot_requeue": ProblemKind(
         409,
-        "Only a delivery that is parked, retrying, or skipped for its template can be put back.",
+        "Only a delivery that is parked, retrying, or skipped for its template or a reopening can be put back.",
         "To send a delivered one again, use `Replay`.",
     ),
     "cannot_discard": ProblemKind(

@@ -121,7 +121,11 @@ async def put_subscription(call: Call) -> Reply:
         there = await subscriptions.find(connection, subscription_id)
         plan = draft.plan(there)
         _need_fit(plan, there)
-        return await _save(call, connection, subscription_id, plan, there)
+        reply = await _save(call, connection, subscription_id, plan, there)
+    after: Subscription = reply.body
+    if not after.is_realtime:
+        await subscriptions.hold_stragglers(call.hub.database, after)
+    return reply
 
 
 @route(

@@ -71,6 +71,18 @@ def parked(
     )
 
 
+def stepped_aside(claimed: Claimed, *, at: datetime) -> Settlement:
+    """It waited in the hub's own line for so long that it goes to the end of it; that uses up no try."""
+    return Settlement(
+        state="retrying",
+        code="timed_out",
+        failure_class=class_of("timed_out"),
+        message="Others for the same contact and panel are being sent; nothing was sent yet.",
+        due_utc=at,
+        tries_used=claimed.tries_used,
+    )
+
+
 def parked_for_template(error: TemplateError, claimed: Claimed) -> Settlement:
     """The template gives no payload; the message names the place."""
     return parked("template_error", f"{error.message} (at {error.place})", claimed)

@@ -20,7 +20,7 @@ from learning_hub.connectors.base import (
     Unknown,
 )
 from learning_hub.deliver.connections import Connections
-from learning_hub.deliver.deciding import Retries, decide, parked, parked_for_template
+from learning_hub.deliver.deciding import Retries, decide, parked, parked_for_template, stepped_aside
 from learning_hub.deliver.journal import AttemptJournal
 from learning_hub.deliver.neighbours import Neighbours, is_keyless
 from learning_hub.deliver.participants import Participants
@@ -204,7 +204,13 @@ class Worker:
             if isinstance(rendered, NotSent):
                 return Settlement(state="skipped", code=rendered.code, message=CAUSES[rendered.code].meaning)
             payload = rendered
-        others = await held.enter_async_context(self._neighbours.of(claimed, subscription.target, participant_id))
+        try:
+            async with asyncio.timeout(self._limits.lease_seconds * 0.3):
+                others = await held.enter_async_context(
+                    self._neighbours.of(claimed, subscription.target, participant_id)
+                )
+        except TimeoutError:
+            return stepped_aside(claimed, at=clock.now())
         shipment = self._shipment(claimed, subscription.target, participant_id, payload, others)
         carry_out = connector.send if claimed.action == "send" else connector.remove
         outcome = await carry_out(shipment, journal)

@@ -25,7 +25,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     category: str | None
 
 
-Duty = Literal["send", "skip", "withdraw", "take_back"]
+Duty = Literal["send", "skip", "withdraw", "take_back", "keep"]
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
 
     `send`: bring the event there. `skip`: remember that it is not sent, with *code* why. `withdraw`: what was not
     sent yet is not sent, and what was is taken back where OnWithdraw says so. `take_back`: the record of the source
-    is taken back, because it was reopened.
+    is taken back, because it was reopened. `keep`: that reopening was withdrawn, so what was not taken back yet stays.
     """
 
     duty: Duty
@@ -47,8 +47,9 @@ def match(subscription: Subscription, entry: Entry) -> Match | None:
     if subscription.publisher_system_id not in (None, entry.publisher_system_id):
         return None
     if entry.event_type not in subscription.event_types:
-        is_taken_back = entry.event_type in REOPENED and subscription.on_reopened == "remove"
-        return Match(duty="take_back", entry=entry) if is_taken_back and not entry.is_withdrawal else None
+        if entry.event_type not in REOPENED or subscription.on_reopened != "remove":
+            return None
+        return Match(duty="keep" if entry.is_withdrawal else "take_back", entry=entry)
     if entry.is_withdrawal:
         return Match(duty="withdraw", entry=entry)
     code = choose_template(subscription.templates, entry.category).code

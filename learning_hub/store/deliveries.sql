@@ -78,7 +78,7 @@ WITH chosen AS (
       JOIN subscriber ON subscriber.subscriber_id = delivery.subscriber_id
      WHERE subscription.archived_utc IS NULL
        AND (delivery.state IN ('parked', 'retrying')
-            OR delivery.state = 'skipped' AND delivery.code IN ('no_template', 'category_off'))
+            OR delivery.state = 'skipped' AND delivery.code IN ('no_template', 'category_off', 'reopened'))
        AND ($1::text[] IS NULL OR delivery.program_id = ANY ($1::text[]))
        AND ($2::text IS NULL OR delivery.state = $2::text)
        AND ($3::text IS NULL OR delivery.subscription_id = $3::text)
@@ -101,6 +101,7 @@ UPDATE delivery
        message = CASE WHEN chosen.is_overtaken THEN $12::text END,
        due_utc = CASE WHEN NOT chosen.is_overtaken THEN greatest(now(), doubt_until_utc) END,
        held = chosen.is_held AND NOT chosen.is_overtaken,
+       released = NOT chosen.is_held,
        tries_used = 0
   FROM chosen
  WHERE delivery.program_id = chosen.program_id AND delivery.delivery_uuid = chosen.delivery_uuid

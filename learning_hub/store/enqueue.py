@@ -32,14 +32,18 @@ async def enqueue(
     if sends:
         made += await _insert(connection, subscription, sends, "send", as_replays=as_replays)
         await _supersede(connection, subscription, sends)
-    withdrawals = [item for item in matches if item.duty == "withdraw"]
-    backs = [item for item in matches if item.duty == "take_back"]
-    if subscription.on_withdraw == "remove":
-        backs = withdrawals + backs
-    if backs:
+    await _skip_taken_back(connection, subscription, matches)
+    # After what is not sent any more has been skipped: what was being claimed at that moment counts as sent by now.
+    wanted = {"withdraw", "take_back"} if subscription.on_withdraw == "remove" else {"take_back"}
+    if backs := [item for item in matches if item.duty in wanted]:
         made += await _insert(
             connection, subscription, await _that_were_sent(connection, subscription, backs), "remove"
         )
+    return made
+
+
+async def _skip_taken_back(connection: Connection, subscription: Subscription, matches: Sequence[Match]) -> None:
+    """What was withdrawn or reopened before it was sent is not sent; nor is a removal whose reopening was withdrawn."""
     reopenings = [item.entry for item in matches if item.duty == "take_back"]
     if reopenings:
         await connection.execute(
@@ -51,15 +55,17 @@ async def enqueue(
             [entry.seq for entry in reopenings],
             CAUSES["reopened"].meaning,
         )
-    if withdrawals:
-        await connection.execute(
-            queries.skip_withdrawn,
-            subscription.subscription_id,
-            [item.entry.program_id for item in withdrawals],
-            [item.entry.event_uuid for item in withdrawals],
-            CAUSES["withdrawn"].meaning,
-        )
-    return made
+    for duty, action in (("withdraw", "send"), ("keep", "remove")):
+        withdrawn = [item.entry for item in matches if item.duty == duty]
+        if withdrawn:
+            await connection.execute(
+                queries.skip_withdrawn,
+                subscription.subscription_id,
+                [entry.program_id for entry in withdrawn],
+                [entry.event_uuid for entry in withdrawn],
+                CAUSES["withdrawn"].meaning,
+                action,
+            )
 
 
 async def skip_already_withdrawn(

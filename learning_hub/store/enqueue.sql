@@ -5,7 +5,8 @@
 -- $3 program ids, $4 delivery uuids, $5 event uuids, $6 event seqs, $7 system ids, $8 publisher event ids, $9 event
 -- types, $10 actions, $11 states, $12 codes, $13 messages. $14: they are held; $15: they are replays. One that was
 -- given up because its subscription was archived is taken up again: the subscription is in use once more. So is one
--- that was skipped for want of a template, where there is one now.
+-- that was skipped for want of a template, where there is one now, or because it was reopened: whether it still is, the
+-- claim judges.
 INSERT INTO delivery (program_id, delivery_uuid, subscription_id, subscriber_id, event_uuid, event_seq,
                       publisher_system_id, publisher_event_id, event_type, action, state, code, message, held,
                       due_utc, is_replay)
@@ -18,9 +19,10 @@ SELECT program_id, delivery_uuid, $1::text, $2::text, event_uuid, event_seq, pub
                action, state, code, message)
 ON CONFLICT (program_id, subscription_id, event_uuid, action) WHERE NOT is_replay DO UPDATE
    SET state = excluded.state, code = excluded.code, message = excluded.message, due_utc = excluded.due_utc,
-       held = excluded.held, tries_used = 0
+       held = excluded.held, released = false, tries_used = 0
  WHERE delivery.state = 'discarded' AND delivery.code = 'archived'
-    OR delivery.state = 'skipped' AND delivery.code IN ('no_template', 'category_off') AND excluded.state = 'waiting'
+    OR delivery.state = 'skipped' AND delivery.code IN ('no_template', 'category_off', 'reopened')
+       AND excluded.state = 'waiting'
 RETURNING delivery_uuid
 
 -- name: supersede
@@ -47,12 +49,13 @@ UPDATE delivery AS older
                   AND newer.state IN ('waiting', 'retrying', 'sending', 'delivered'))
 
 -- name: skip_withdrawn
--- What was withdrawn and is not sent yet is not sent; $1 subscription, $2 program ids, $3 event uuids, $4 message.
+-- What was withdrawn and is not sent yet is not sent; $1 subscription, $2 program ids, $3 event uuids, $4 message, $5
+-- action: `remove` for reopenings, whose removal is not to be then.
 UPDATE delivery
    SET state = 'skipped', code = 'withdrawn', class = NULL, message = $4::text, due_utc = NULL, held = false
   FROM unnest($2::text[], $3::uuid[]) AS withdrawn (program_id, event_uuid)
  WHERE delivery.program_id = withdrawn.program_id AND delivery.event_uuid = withdrawn.event_uuid
-   AND delivery.subscription_id = $1::text AND delivery.action = 'send'
+   AND delivery.subscription_id = $1::text AND delivery.action = $5::text
    AND delivery.state IN ('waiting', 'retrying', 'parked')
 
 -- name: skip_reopened
@@ -70,7 +73,8 @@ UPDATE delivery
 
 -- name: was_sent
 -- Which of these source records may have a record at subscription $1; $2 program ids, $3 publisher event ids, $4
--- system ids, $5 event types, null for any type of the record, $6 seqs: only what came before counts.
+-- system ids, $5 event types, null for any type of the record, $6 seqs: only what came before counts. One of a type is
+-- left where a later event of another type stands in the same record: at a webhook each type is on its own.
 SELECT asked.ordinality::int AS asked
   FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) WITH ORDINALITY
        AS asked (program_id, publisher_event_id, publisher_system_id, event_type, seq)
@@ -80,7 +84,20 @@ SELECT asked.ordinality::int AS asked
                   AND delivery.publisher_system_id = asked.publisher_system_id
                   AND (asked.event_type IS NULL OR delivery.event_type = asked.event_type)
                   AND delivery.event_seq < asked.seq AND delivery.action = 'send'
-                  AND (delivery.state IN ('delivered', 'sending') OR delivery.in_doubt))
+                  AND (delivery.state IN ('delivered', 'sending') OR delivery.in_doubt)
+                  AND NOT EXISTS (
+                      SELECT FROM delivery AS later
+                        JOIN subscriber USING (subscriber_id)
+                       WHERE asked.event_type IS NOT NULL AND subscriber.connector <> 'webhook'
+                         AND later.program_id = delivery.program_id
+                         AND later.subscription_id = delivery.subscription_id
+                         AND later.publisher_event_id = delivery.publisher_event_id
+                         AND later.publisher_system_id = delivery.publisher_system_id
+                         AND later.event_type <> asked.event_type AND later.event_seq > delivery.event_seq
+                         AND later.action = 'send' AND later.state IN ('waiting', 'retrying', 'sending', 'delivered')
+                         AND NOT EXISTS (SELECT FROM event
+                                          WHERE event.program_id = later.program_id
+                                            AND event.event_uuid = later.event_uuid AND event.is_withdrawal)))
 
 -- name: skip_already_withdrawn
 -- Deliveries of events that are withdrawn by now are not sent, where they were made by naming the events; $1

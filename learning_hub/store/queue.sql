@@ -33,7 +33,10 @@ WITH open_subscriber AS (
                                     AND event.publisher_system_id = candidate.publisher_system_id
                                     AND event.event_type IN ('AI_REOPENED', 'LPI_REOPENED')
                                     AND event.event_type <> ALL (subscription.event_types)
-                                    AND event.seq > candidate.event_seq AND NOT event.is_withdrawal)
+                                    AND event.seq > candidate.event_seq
+                                    AND NOT EXISTS (SELECT FROM event AS gone
+                                                     WHERE gone.program_id = event.program_id
+                                                       AND gone.event_uuid = event.event_uuid AND gone.is_withdrawal))
                 THEN 'reopened'
                 WHEN EXISTS (SELECT FROM delivery AS newer
                               WHERE newer.program_id = candidate.program_id
@@ -50,6 +53,9 @@ WITH open_subscriber AS (
              FROM delivery
             WHERE delivery.subscriber_id = open_subscriber.subscriber_id
               AND state IN ('waiting', 'retrying') AND NOT held AND due_utc <= now()
+              AND (released OR EXISTS (SELECT FROM subscription
+                                        WHERE subscription.subscription_id = delivery.subscription_id
+                                          AND subscription.state = 'started' AND subscription.schedule = 'realtime'))
               AND NOT EXISTS (
                   SELECT FROM delivery AS other
                    WHERE other.program_id = delivery.program_id
@@ -115,36 +121,19 @@ SELECT counted.given_up, claimed.*, begun.started_utc,
 -- Settle delivery $1/$2 as its lease $3 says; a lease that is no longer the delivery's changes nothing. $4 state,
 -- $5 code, $6 class, $7 message, $8 seconds until it is due, null for never, $9 tries used, $10 record id at the
 -- subscriber, $11 number of the attempt, $12 payload, $13 request, $14 response, $15 whether it may have been carried
--- out all the same, $16 for how many seconds it may still be, null for none. What is to be tried again is held, and
--- waits, if its subscription was stopped meanwhile.
-WITH tried AS (
-    SELECT delivery.program_id, delivery.delivery_uuid,
-           clock_timestamp() + make_interval(secs => $16::float8) AS doubt_until_utc,
-           clock_timestamp() + make_interval(secs => $8::float8) AS due_utc,
-           $8::float8 IS NOT NULL AND subscription.state = 'stopped'
-           AND subscription.changed_utc > attempt.started_utc AS is_held
-      FROM delivery
-      JOIN subscription USING (subscription_id)
-      JOIN attempt ON attempt.program_id = delivery.program_id AND attempt.delivery_uuid = delivery.delivery_uuid
-                  AND attempt.number = $11::int
-     WHERE delivery.program_id = $1::text AND delivery.delivery_uuid = $2::uuid
-), settled AS (
+-- out all the same, $16 for how many seconds it may still be, null for none.
+WITH settled AS (
     UPDATE delivery
-       SET state = CASE WHEN tried.is_held THEN 'waiting' ELSE $4::text END,
-           code = CASE WHEN NOT tried.is_held THEN $5::text END,
-           class = CASE WHEN NOT tried.is_held THEN $6::text END,
-           message = CASE WHEN NOT tried.is_held THEN $7::text END,
-           due_utc = CASE WHEN $8::float8 IS NOT NULL THEN greatest(tried.due_utc, tried.doubt_until_utc) END,
-           held = tried.is_held,
+       SET state = $4::text, code = $5::text, class = $6::text, message = $7::text,
+           due_utc = CASE WHEN $8::float8 IS NOT NULL
+                          THEN clock_timestamp() + make_interval(secs => greatest($8::float8, $16::float8)) END,
            tries_used = $9::int, lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL,
            in_doubt = $4::text <> 'delivered' AND (in_doubt OR $15::boolean),
-           doubt_until_utc = tried.doubt_until_utc,
+           doubt_until_utc = clock_timestamp() + make_interval(secs => $16::float8),
            delivered_utc = CASE WHEN $4::text = 'delivered' THEN now() END,
            subscriber_record_id = coalesce($10::text, subscriber_record_id)
-      FROM tried
-     WHERE delivery.program_id = tried.program_id AND delivery.delivery_uuid = tried.delivery_uuid
-       AND delivery.lease_id = $3::uuid AND delivery.state = 'sending'
-    RETURNING delivery.program_id, delivery.delivery_uuid
+     WHERE program_id = $1::text AND delivery_uuid = $2::uuid AND lease_id = $3::uuid AND state = 'sending'
+    RETURNING program_id, delivery_uuid
 )
 UPDATE attempt
    SET ended_utc = clock_timestamp(), code = $5::text, message = $7::text, payload = $12::json, request = $13::json,
@@ -156,35 +145,28 @@ UPDATE attempt
 -- name: release_expired
 -- What a worker held that is gone, which its lease tells, or sooner its presence: its outcome is unknown. It may still
 -- be carried out for $1 seconds, and is tried again by the schedule $3, an array of seconds; parked when that is used
--- up; $2 message. Where its subscription was stopped meanwhile it waits.
+-- up; $2 message.
 WITH present AS (
     SELECT (classid::bigint << 32) | objid::bigint AS worker
       FROM pg_locks
      WHERE locktype = 'advisory' AND objsubid = 1 AND granted
        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ), expired AS (
-    SELECT delivery.program_id, delivery.delivery_uuid, delivery.attempts,
-           delivery.tries_used >= cardinality($3::float8[]) AS is_last,
-           subscription.state = 'stopped' AND subscription.changed_utc > attempt.started_utc AS is_held,
-           clock_timestamp() + make_interval(secs => $1::float8) AS doubt_until_utc,
-           clock_timestamp() + make_interval(secs => ($3::float8[])[delivery.tries_used + 1]) AS due_utc
+    SELECT program_id, delivery_uuid, tries_used >= cardinality($3::float8[]) AS is_last,
+           greatest($1::float8, ($3::float8[])[tries_used + 1]) AS seconds
       FROM delivery
-      JOIN subscription USING (subscription_id)
-      JOIN attempt ON attempt.program_id = delivery.program_id AND attempt.delivery_uuid = delivery.delivery_uuid
-                  AND attempt.number = delivery.attempts
-     WHERE delivery.state = 'sending'
-       AND (delivery.lease_until_utc < now()
-            OR delivery.lease_worker IS NOT NULL AND delivery.lease_worker NOT IN (SELECT worker FROM present))
-       FOR UPDATE OF delivery SKIP LOCKED
+     WHERE state = 'sending'
+       AND (lease_until_utc < now()
+            OR lease_worker IS NOT NULL AND lease_worker NOT IN (SELECT worker FROM present))
+       FOR UPDATE SKIP LOCKED
 ), released AS (
     UPDATE delivery
-       SET state = CASE WHEN expired.is_last THEN 'parked' WHEN expired.is_held THEN 'waiting' ELSE 'retrying' END,
-           code = CASE WHEN expired.is_last OR NOT expired.is_held THEN 'outcome_unknown' END,
-           class = CASE WHEN expired.is_last OR NOT expired.is_held THEN 'unavailable' END,
-           message = CASE WHEN expired.is_last OR NOT expired.is_held THEN $2::text END,
-           due_utc = CASE WHEN NOT expired.is_last THEN greatest(expired.due_utc, expired.doubt_until_utc) END,
-           held = expired.is_held AND NOT expired.is_last,
-           tries_used = tries_used + 1, in_doubt = true, doubt_until_utc = expired.doubt_until_utc,
+       SET state = CASE WHEN expired.is_last THEN 'parked' ELSE 'retrying' END,
+           code = 'outcome_unknown', class = 'unavailable', message = $2::text,
+           due_utc = CASE WHEN NOT expired.is_last
+                          THEN clock_timestamp() + make_interval(secs => expired.seconds) END,
+           tries_used = tries_used + 1, in_doubt = true,
+           doubt_until_utc = clock_timestamp() + make_interval(secs => $1::float8),
            lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL
       FROM expired
      WHERE delivery.program_id = expired.program_id AND delivery.delivery_uuid = expired.delivery_uuid
@@ -200,17 +182,18 @@ RETURNING attempt.program_id, attempt.delivery_uuid
 -- name: step_back
 -- What changed while the deliveries $1/$2 (arrays) were being sent and failed: one whose event was withdrawn ($3 the
 -- message) or reopened ($6) is skipped; one that would be tried again is superseded where a newer one of its source key
--- came ($4), and discarded where its subscription was archived ($5). What may have left a row in a panel without a
+-- came ($4), discarded where its subscription was archived ($5), and waits, held, where that does not send by itself any
+-- more and no run let it out. What may have left a row in a panel without a
 -- KeyProperty is not superseded: only its own values find that row again.
 UPDATE delivery
    SET state = CASE failed.verdict WHEN 'archived' THEN 'discarded' WHEN 'superseded' THEN 'superseded'
-                                   ELSE 'skipped' END,
-       code = failed.verdict,
+                                   WHEN 'held' THEN 'waiting' ELSE 'skipped' END,
+       code = nullif(failed.verdict, 'held'),
        class = NULL,
        message = CASE failed.verdict WHEN 'withdrawn' THEN $3::text WHEN 'reopened' THEN $6::text
-                                     WHEN 'superseded' THEN $4::text ELSE $5::text END,
-       due_utc = NULL,
-       held = false
+                                     WHEN 'superseded' THEN $4::text WHEN 'archived' THEN $5::text END,
+       due_utc = CASE failed.verdict WHEN 'held' THEN due_utc END,
+       held = failed.verdict = 'held'
   FROM (SELECT tried.program_id, tried.delivery_uuid, tried.state,
                CASE WHEN tried.action = 'send'
                          AND EXISTS (SELECT FROM event
@@ -224,7 +207,11 @@ UPDATE delivery
                                         AND event.publisher_system_id = tried.publisher_system_id
                                         AND event.event_type IN ('AI_REOPENED', 'LPI_REOPENED')
                                         AND event.event_type <> ALL (subscription.event_types)
-                                        AND event.seq > tried.event_seq AND NOT event.is_withdrawal)
+                                        AND event.seq > tried.event_seq
+                                        AND NOT EXISTS (SELECT FROM event AS gone
+                                                         WHERE gone.program_id = event.program_id
+                                                           AND gone.event_uuid = event.event_uuid
+                                                           AND gone.is_withdrawal))
                     THEN 'reopened'
                     WHEN tried.state = 'parked' THEN NULL
                     WHEN subscription.archived_utc IS NOT NULL THEN 'archived'
@@ -239,7 +226,10 @@ UPDATE delivery
                                         AND newer.event_type = tried.event_type AND newer.action = 'send'
                                         AND newer.event_seq > tried.event_seq
                                         AND newer.state IN ('waiting', 'retrying', 'sending', 'delivered'))
-                    THEN 'superseded' END AS verdict
+                    THEN 'superseded'
+                    WHEN NOT tried.released
+                         AND (subscription.state <> 'started' OR subscription.schedule <> 'realtime')
+                    THEN 'held' END AS verdict
           FROM unnest($1::text[], $2::uuid[]) AS asked (program_id, delivery_uuid)
           JOIN delivery AS tried
             ON tried.program_id = asked.program_id AND tried.delivery_uuid = asked.delivery_uuid

@@ -53,7 +53,7 @@ WITH waiting AS (
      ORDER BY delivery.program_id, delivery.delivery_uuid
        FOR UPDATE OF delivery
 )
-UPDATE delivery SET held = false, due_utc = now()
+UPDATE delivery SET held = false, released = true, due_utc = now()
   FROM waiting
  WHERE delivery.program_id = waiting.program_id AND delivery.delivery_uuid = waiting.delivery_uuid
 

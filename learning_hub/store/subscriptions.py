@@ -105,6 +105,11 @@ async def hold(connection: Connection, there: Subscription) -> None:
     await connection.execute(queries.hold_deliveries, there.program_id, there.subscription_id)
 
 
+async def hold_stragglers(database: Database, there: Subscription) -> None:
+    """Hold also what failed at the moment of the change, once that is committed."""
+    await database.execute(queries.hold_stragglers, there.program_id, there.subscription_id)
+
+
 async def release(connection: Connection, there: Subscription) -> int:
     """Let go out what was held; returns how many deliveries."""
     return changed(await connection.execute(queries.release_deliveries, there.program_id, there.subscription_id))

@@ -73,8 +73,17 @@ UPDATE subscription SET archived_utc = coalesce(archived_utc, now()) WHERE subsc
 
 -- name: hold_deliveries
 -- Hold what subscription $1/$2 has not sent yet: it waits from then on, also for its next try.
+UPDATE delivery SET held = true, released = false, state = 'waiting', code = NULL, class = NULL, message = NULL
+ WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND NOT held
+
+-- name: hold_stragglers
+-- Hold what failed while subscription $1/$2 was being stopped, before anybody could see that; what a run has let out
+-- since goes on.
 UPDATE delivery SET held = true, state = 'waiting', code = NULL, class = NULL, message = NULL
  WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND NOT held
+   AND NOT released
+   AND EXISTS (SELECT FROM subscription
+                WHERE subscription_id = $2::text AND (state <> 'started' OR schedule <> 'realtime'))
 
 -- name: release_deliveries
 -- Let what was held for subscription $1/$2 go out now.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
+from factories import an_event_body
 from imis_hub import TEMPLATE, ImisHub
 from running import eventually
 
@@ -101,6 +103,26 @@ async def test_a_stopped_subscription_holds_what_was_failing(imis_hub: ImisHub) 
 
     assert (held["NextTryUtc"], held["Code"], held["Advice"]) == (None, None, None)
     assert result["Delivered"] == 1
+
+
+async def test_stopping_holds_what_fails_at_that_moment(imis_hub: ImisHub) -> None:
+    """However many tries are failing when a subscription is stopped, all of them wait then, and none is sent."""
+    await imis_hub.set_up()
+    await imis_hub.put_subscriber(MaxConcurrency=16)
+    await imis_hub.fault("503", Method="POST", Path="/api/Activity")
+    events = [an_event_body(PublisherEventId=str(number)) for number in range(60)]
+    results = (await imis_hub.client.post("/events/batch", json=events)).json()["Results"]
+    for stop in ("stopped", "started", "stopped", "started", "stopped"):
+        await imis_hub.put_subscription(State=stop)
+        await asyncio.sleep(0.1)
+
+    async def states() -> set[str]:
+        return {item["State"] for result in results for item in await imis_hub.deliveries_of(result["Location"])}
+
+    await eventually(states, until=lambda found: found == {"waiting"})
+    await imis_hub.mend()
+    await asyncio.sleep(1)
+    assert (await states(), await imis_hub.activities()) == ({"waiting"}, [])
 
 
 async def test_a_run_does_not_wait_for_what_stands_behind_a_failure(imis_hub: ImisHub) -> None:

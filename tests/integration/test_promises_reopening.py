@@ -56,3 +56,26 @@ async def test_reopening_means_nothing_where_it_is_ignored(imis_hub: ImisHub) ->
 
     await imis_hub.delivered(completed)
     assert len(await imis_hub.activities()) == 1
+
+
+async def test_a_reopening_that_is_withdrawn_means_nothing(imis_hub: ImisHub) -> None:
+    """What was not taken back yet stays, and what was not sent because of it can be sent again."""
+    await imis_hub.set_up(OnReopened="remove")
+    sent = await imis_hub.publish()
+    await imis_hub.delivered(sent)
+    await imis_hub.put_subscription(OnReopened="remove", State="stopped")
+    unsent = await imis_hub.publish(PublisherEventId="AI:2")
+    reopenings = [
+        await imis_hub.publish(EventType="AI_REOPENED", PublisherEventId=source) for source in ("AI:1234", "AI:2")
+    ]
+    skipped = await imis_hub.settled(unsent, "skipped")
+
+    for reopening in reopenings:
+        assert (await imis_hub.client.delete(reopening)).status_code == 204
+    removal = await imis_hub.settled(reopenings[0], "skipped")
+    await imis_hub.put_subscription(OnReopened="remove", State="started")
+    assert (await imis_hub.client.post(f"/deliveries/{skipped['DeliveryId']}/requeue")).status_code == 200
+
+    await imis_hub.delivered(unsent)
+    assert (removal["Action"], removal["Code"], skipped["Code"]) == ("remove", "withdrawn", "reopened")
+    assert len(await imis_hub.activities()) == 2

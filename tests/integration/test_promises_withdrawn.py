@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from imis_hub import ImisHub
 from msgspec.structs import replace
@@ -61,3 +63,41 @@ class TestWithAShortMemory:
 
         assert (items[0]["Action"], removal["Action"]) == ("remove", "remove")
         assert await imis_hub.activities() == []
+
+
+async def test_withdrawing_the_beginning_leaves_the_completion(imis_hub: ImisHub) -> None:
+    """Started and completed are one record: it stays as long as the completion stands."""
+    await imis_hub.set_up(EventTypes=["AI_STARTED", "AI_COMP_SUCCESS"], OnWithdraw="remove")
+    started = await imis_hub.publish(EventType="AI_STARTED")
+    await imis_hub.delivered(started)
+    completed = await imis_hub.publish()
+    await imis_hub.delivered(completed)
+
+    assert (await imis_hub.client.delete(started)).status_code == 204
+    await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:later"))
+    assert [one["Action"] for one in await imis_hub.deliveries_of(started)] == ["send"]
+    assert (await imis_hub.client.delete(completed)).status_code == 204
+
+    await eventually(imis_hub.activities, until=lambda found: len(found) == 1)
+
+
+async def test_withdrawn_at_the_moment_of_the_claim(imis_hub: ImisHub) -> None:
+    """What a worker is just taking when its withdrawal is read counts as sent, and is taken back."""
+    await imis_hub.set_up(OnWithdraw="remove", State="stopped")
+    event = await imis_hub.publish()
+    await imis_hub.settled(event, "waiting")
+    claiming = "UPDATE delivery SET state = state WHERE state = 'waiting'"
+    async with imis_hub.hub.database.transaction() as connection:
+        # As a claim does: the row is locked, and nobody sees yet what becomes of it.
+        await connection.execute(claiming)
+        assert (await imis_hub.client.delete(event)).status_code == 204
+        await asyncio.sleep(1)
+        await connection.execute(
+            "UPDATE delivery SET state = 'delivered', due_utc = NULL, held = false, delivered_utc = now(),"
+            " subscriber_record_id = '1', attempts = 1"
+        )
+    await imis_hub.put_subscription(OnWithdraw="remove")
+
+    items = await eventually(lambda: imis_hub.deliveries_of(event), until=lambda found: len(found) == 2)
+
+    assert items[0]["Action"] == "remove"
