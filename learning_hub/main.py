@@ -86,7 +86,10 @@ async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
             return
         missing = await migrations.missing(address)
     except Exception as error:
-        raise DatabaseNotReadyError(f"The database cannot be used: {_reason(error)}.") from error
+        raise DatabaseNotReadyError(
+            f"The database cannot be used: {_reason(error)}. LEARNING_HUB_DATABASE_URL names it; "
+            "unset, it is the hub's own."
+        ) from error
     if missing:
         raise DatabaseNotReadyError(
             f"The database is not up to date; missing: {', '.join(missing)}. Run learning-hub migrate."

@@ -166,8 +166,8 @@ async def get_delivery(call: Call) -> Reply:
         path="/deliveries/requeue",
         operation_id="requeueDeliveries",
         summary="Put all deliveries back into the queue that the filters mean",
-        description="Parked ones, retrying ones at once, and those skipped for their template or a reopening. Each is rendered "
-        "anew with today's template; one that a newer one has overtaken is superseded instead.",
+        description="Parked ones, retrying ones at once, and those skipped for their template or a reopening. Each is "
+        "rendered anew with today's template; one that a newer one has overtaken is superseded instead.",
         tag="Delivering",
         scopes=("process", "staff"),
         query=FilterQuery,
@@ -225,8 +225,8 @@ async def requeue_delivery(call: Call) -> Reply:
             )
     if not changed:
         raise Conflict(
-            f"It is {before.state}: only what is parked, retrying, or skipped for its template or a reopening can be put "
-            "back.",
+            f"It is {before.state}: only what is parked, retrying, or skipped for its template or a reopening can be "
+            "put back.",
             code="cannot_requeue",
         )
     call.hub.bells.ring(call.hub.bells.deliveries)

@@ -113,8 +113,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
                 status=200,
                 meaning="The same event is there already (no body), or the forecast of ValidateOnly (no Location).",
                 body=Forecast,
+                is_often_empty=True,
                 headers=LOCATION,
-                example={"Valid": True, "Problem": None, "WouldBe": "new", "Subscriptions": []},
             ),
         ),
         errors=(

@@ -193,7 +193,9 @@ def _answer(operation: Operation, answer: Answer, by_struct: dict[Any, dict[str,
         name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in answer.headers.items()
     }
     described: dict[str, Any] = {"description": answer.meaning, "headers": headers}
-    if answer.body is not None:
+    if answer.is_often_empty:
+        described["description"] += f" The body, where there is one, is a {answer.body.__name__}."
+    elif answer.body is not None:
         content: dict[str, Any] = {"schema": by_struct[answer.body]}
         if answer.example is not None:
             content["example"] = answer.example

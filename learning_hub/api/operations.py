@@ -44,12 +44,18 @@ JSON_LINES = "application/x-ndjson"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer an operation can give: what it means, the type of its body, its headers by name."""
+    """
+    One answer an operation can give: what it means, the type of its body, its headers by name.
+
+    *is_often_empty* says that the body is there only where it was asked for: then it is named in the description alone,
+    since clients made from the document read whatever body is declared, and fail at one that is not there.
+    """
 
     status: int
     meaning: str
     body: Any = None
     media_type: str = JSON
+    is_often_empty: bool = False
     headers: Mapping[str, str] = {}
     example: Any = None
 
@@ -345,7 +351,7 @@ def _response(request: Request[Any, Any, Any], reply: Reply) -> Response[bytes]:
     if request.method == "GET" and reply.status == 200 and content:
         tag = f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'
         headers.setdefault("ETag", tag)
-        if _matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+        if _matches(request.headers.get("if-none-match", ""), headers["ETag"].removeprefix("W/")):
             return Response(b"", status_code=304, headers=headers, media_type=reply.media_type)
     return Response(content, status_code=reply.status, headers=headers, media_type=reply.media_type)
 

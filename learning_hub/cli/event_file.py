@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -59,7 +60,8 @@ class EventFile:
         return nullcontext(sys.stdin.buffer) if self._name == "-" else Path(self._name).open("rb")
 
     def _events(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-        lines = ((number, line.strip()) for number, line in enumerate(stream, start=1))
+        # The mark that some programs put before UTF-8 stands in the first line alone.
+        lines = ((number, line.removeprefix(codecs.BOM_UTF8).strip()) for number, line in enumerate(stream, start=1))
         lines = ((number, line) for number, line in lines if line)
         first = next(lines, None)
         if first is None:

@@ -86,6 +86,7 @@ async def _publish(events: EventFile, report: Report, hub: Hub) -> None:
     from learning_hub.cli.progress_file import ProgressFile
     from learning_hub.cli.publishing import Publishing
 
+    _need_address(hub.address)
     # A hub answers with and without /api alike.
     progress_file = ProgressFile(events.beside(".published"), hub.address.removesuffix("/api"))
     limits = httpx.Limits(max_connections=hub.connections, max_keepalive_connections=hub.connections)
@@ -93,7 +94,7 @@ async def _publish(events: EventFile, report: Report, hub: Hub) -> None:
         try:
             async with httpx.AsyncClient(
                 base_url=hub.address,
-                headers={"X-API-Key": hub.key},
+                headers={b"X-API-Key": hub.key.encode()},
                 limits=limits,
                 timeout=TIMEOUT_SECONDS,
                 follow_redirects=False,
@@ -109,6 +110,23 @@ async def _publish(events: EventFile, report: Report, hub: Hub) -> None:
                 await publishing.publish(events)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise FailedError(f"{hub.address} is no address of a hub: {error}.") from error
+
+
+def _need_address(address: str) -> None:
+    """
+    Go on only with an address that can be called.
+
+    Raises:
+        FailedError: It has no host, or a port that no machine has.
+    """
+    import httpx
+
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL as error:
+        raise FailedError(f"{address} is no address of a hub: {error}.") from error
+    if not url.host or not 0 < (url.port or 80) < 65536:
+        raise FailedError(f"{address} is no address of a hub: it needs a host, and a port from 1 to 65535 if any.")
 
 
 @contextmanager

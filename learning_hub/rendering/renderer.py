@@ -133,6 +133,8 @@ class Renderer:
                         results.append(_result(answer))  # noqa: PERF401
             except ProcessDiedError as death:
                 # It may have been killed from outside, and be no fault of this job: a second try tells.
+                if death.took_too_long:
+                    self._turns.note_stopped(jobs[0].templates_json)
                 if death.took_too_long or died_at == len(results):
                     results.append(self._epitaph(death, Standing("rendering", _place(jobs[len(results)]))))
                 else:

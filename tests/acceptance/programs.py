@@ -109,7 +109,7 @@ class Served(Program):
         self.announced: dict[str, Any] = json.loads(program.line())
         self.address = str(self.announced["Address"])
         self.client = httpx.Client(
-            base_url=self.address, headers={"X-API-Key": key}, timeout=LIMIT_SECONDS, trust_env=False
+            base_url=self.address, headers={b"X-API-Key": key.encode()}, timeout=LIMIT_SECONDS, trust_env=False
         )
 
 

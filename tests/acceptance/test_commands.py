@@ -249,6 +249,30 @@ def test_publishing_that_is_stopped_says_how_to_go_on(settings: dict[str, str], 
         assert (rest["Before"], rest["Before"] + rest["New"] + rest["Same"]) == (told["New"], 4_000)
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:99999", "http://", "nowhere"])
+def test_an_address_that_cannot_be_called_is_told(settings: dict[str, str], tmp_path: Path, address: str) -> None:
+    """One sentence that names it."""
+    done = command("publish", "-", "--url", address, "--key", "any", settings=settings, stdin="{}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "is no address of a hub" in done.stderr
+
+
+def test_publishing_with_any_key_and_a_mark_before_the_document(settings: dict[str, str], tmp_path: Path) -> None:
+    """A key beyond ASCII opens, and a byte order mark before a document or before lines is passed over."""
+    key = "schlüssel schlüssel 🔑 schlüssel"
+    with served("--no-worker", settings=settings | {"ADMIN_KEY": key}, log=tmp_path / "log") as hub:
+        made = httpx.put(
+            f"{hub.address}/programs/NURSES", json={"Name": "N"}, headers={"X-API-Key": key.encode()}, trust_env=False
+        )
+        assert made.status_code == 201
+        for number, indent in ((1, 2), (2, None)):
+            content = json.dumps(an_event_body(PublisherEventId=f"AI:{number}"), indent=indent)
+            file = tmp_path / f"{number}.json"
+            file.write_bytes(b"\xef\xbb\xbf" + content.encode())
+            done = command("publish", str(file), "--url", hub.address, "--key", key, settings=settings)
+            assert done.stdout.startswith("1 new"), done.stderr
+
+
 def test_what_is_no_hub_is_told_once(settings: dict[str, str], tmp_path: Path) -> None:
     """Whatever answers there, it is one sentence."""
     file = tmp_path / "events.jsonl"

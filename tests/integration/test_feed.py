@@ -201,3 +201,15 @@ async def test_waiting_for_a_withdrawal(hub_without_worker: RunningHub, reader: 
     await reader.delete(location)
 
     assert await asyncio.wait_for(held, 25) == ["AI:1234"]
+
+
+async def test_an_idle_feed_is_not_sent_again(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
+    """As long as nothing comes, the ETag of a page holds, whatever else is written on the server."""
+    await hub_without_worker.client.post("/events", json=an_event_body())
+    page = await reader.get("/events")
+    for number in range(3):
+        await hub_without_worker.make_program(f"P{number}")
+        again = await reader.get("/events", headers={"If-None-Match": page.headers["ETag"]})
+        assert again.status_code == 304
+    await hub_without_worker.client.post("/events", json=an_event_body(PublisherEventId="AI:2"))
+    assert (await reader.get("/events", headers={"If-None-Match": page.headers["ETag"]})).status_code == 200

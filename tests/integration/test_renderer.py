@@ -262,6 +262,24 @@ async def test_one_template_leaves_a_process_for_the_others() -> None:
         await asyncio.gather(*slow, return_exceptions=True)
 
 
+async def test_all_templates_that_take_long_leave_a_process_for_the_others() -> None:
+    """However many different templates had to be stopped lately, together they never have every process."""
+    async with Renderer(processes=2) as renderer:
+        endless = [{str(kind): ENDLESS_CALL} for kind in range(4)]
+        await asyncio.gather(*(renderer.render(job_of(leaf)) for leaf in endless), return_exceptions=True)
+        slow = [asyncio.create_task(renderer.render(job_of(leaf))) for leaf in endless for _ in range(5)]
+        await asyncio.sleep(0)
+
+        for number in range(5):
+            await renderer.render(job_of(f"{number}"))
+
+        # The process of its own had to start once; otherwise none waited for any of them.
+        assert sum(task.done() for task in slow) <= 4
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+
+
 async def test_who_gives_up_waiting_takes_no_turn(renderer: Renderer) -> None:
     """Callers that are cancelled while they wait leave the process to the others."""
     await renderer.render(job_of("warm"))
