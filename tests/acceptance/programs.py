@@ -106,7 +106,9 @@ class Served(Program):
 
     def __init__(self, program: Program, key: str) -> None:
         super().__init__(program.process, program._log)
-        self.announced: dict[str, Any] = json.loads(program.line())
+        announced = program.line()
+        assert announced, f"it ended before it served; the log:\n{program.log}"
+        self.announced: dict[str, Any] = json.loads(announced)
         self.address = str(self.announced["Address"])
         self.client = httpx.Client(
             base_url=self.address, headers={b"X-API-Key": key.encode()}, timeout=LIMIT_SECONDS, trust_env=False

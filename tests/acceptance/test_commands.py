@@ -238,6 +238,7 @@ def test_publishing_that_is_stopped_says_how_to_go_on(settings: dict[str, str], 
         publish = ("publish", str(file), "--url", hub.address, "--key", ADMIN_KEY, "--connections", "1", "--json")
         with started(*publish, settings=settings, log=tmp_path / "publishing") as publishing:
             while not progress.exists() or not progress.stat().st_size:
+                assert publishing.process.poll() is None, publishing.log
                 time.sleep(0.05)
             assert publishing.process.poll() is None
             assert publishing.stop(signal.SIGINT) == 130
@@ -289,7 +290,7 @@ def test_the_sandbox_says_where_it_is_and_stops(tmp_path: Path) -> None:
     """Its first line names the address, which answers; SIGTERM ends it with 0."""
     with started("sandbox-imis", "--json", settings={}, log=tmp_path / "log") as sandbox:
         told = json.loads(sandbox.line())
-        assert httpx.get(told["Address"], trust_env=False).status_code == 200
+        assert httpx.get(told["Address"], timeout=60, trust_env=False).status_code == 200
         assert (told["Username"], told["Password"]) == ("sandbox", "sandbox")
         assert sandbox.stop() == 0
 

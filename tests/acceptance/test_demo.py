@@ -169,8 +169,10 @@ def test_the_demo_stays_up_until_it_is_stopped(
         imis = _found(r"inside iMIS +(\S+)", told)
         key = _found(r"admin key +(\S+)", told)
         headers = {"X-API-Key": key}
-        parked = httpx.get(f"{hub}/deliveries?State=parked", headers=headers, trust_env=False).json()["Items"]
-        page = httpx.get(imis, trust_env=False)
+        parked = httpx.get(f"{hub}/deliveries?State=parked", headers=headers, timeout=60, trust_env=False).json()[
+            "Items"
+        ]
+        page = httpx.get(imis, timeout=60, trust_env=False)
         programs = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
         rest, errors = process.communicate(timeout=60)

@@ -105,7 +105,7 @@ def test_two_hubs_on_one_database_keep_to_the_subscribers_limit(
         published = hub.publish(range(20))
         hub.wait_until_all_are("delivered", SUBSCRIPTIONS * len(published))
 
-    with httpx.Client(base_url=imis.address, trust_env=False) as client:
+    with httpx.Client(base_url=imis.address, timeout=60, trust_env=False) as client:
         requests = client.get("/_sandbox/requests").json()["Items"]
     assert max(one["InFlight"] for one in requests) == 1
     assert Counter(one["Properties"]["PRODUCT_CODE"] for one in _state(imis)["Activities"]) == Counter(published)
@@ -203,10 +203,10 @@ class _Hub:
 
 
 def _state(imis: RunningSandbox) -> dict[str, Any]:
-    with httpx.Client(base_url=imis.address, trust_env=False) as client:
+    with httpx.Client(base_url=imis.address, timeout=60, trust_env=False) as client:
         return dict(client.get("/_sandbox/state").json())
 
 
 def _fault(imis: RunningSandbox, **fault: Any) -> None:
-    with httpx.Client(base_url=imis.address, trust_env=False) as client:
+    with httpx.Client(base_url=imis.address, timeout=60, trust_env=False) as client:
         assert client.post("/_sandbox/faults", json=fault).status_code < 300
