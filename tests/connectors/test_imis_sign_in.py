@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from imis_site import ImisSite, KeptJournal, StoredCredentials, a_shipment
-from running import served
+from running import eventually, served
 
 from learning_hub.connectors.base import Accepted, Postponed, Refused
 from learning_hub.connectors.imis import ImisConnector
@@ -211,11 +211,17 @@ async def test_a_sign_in_gets_to_its_end_though_nobody_waits_for_it(
     """The refresh token is used up when the caller is cancelled, and the new one is kept all the same."""
     stored = StoredCredentials(CLIENT)
     connector = make_connector(credentials=CLIENT, take_turn=stored.turn)
-    site.fault("slow", Path="/token", Seconds=0.5)
+    site.fault("hold", Path="/token")
     sending = asyncio.create_task(connector.send(a_shipment(), journal))
-    await asyncio.sleep(0.2)
+
+    async def signs_in() -> bool:
+        return bool(site.requests("POST", "/token"))
+
+    await eventually(signs_in)
     sending.cancel()
-    await connector.close()
+    closing = asyncio.create_task(connector.close())
+    site.mend()
+    await closing
     assert len(stored.kept) == 1
 
 

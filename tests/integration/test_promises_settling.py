@@ -12,14 +12,14 @@ from running import eventually
 from learning_hub.settings import Settings
 
 ACTIVITY = "/api/Activity"
-LATE_SECONDS = 3.0
+LATE_SECONDS = 4.0
 CHANGED = {"Activity Code": "FIRE-201", "Activity Title": "Mended"}
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """A late request arrives after the hub has given it up, and well before the hub may go on."""
-    return replace(settings, retry_seconds=(0.1,) * 8, settle_seconds=5, send_timeout_seconds=1)
+    return replace(settings, retry_seconds=(0.1,) * 8, settle_seconds=6, send_timeout_seconds=2)
 
 
 async def in_doubt(hub: ImisHub, **changes: Any) -> tuple[str, dict[str, Any]]:
@@ -37,7 +37,7 @@ async def test_a_newer_revision_waits_for_the_end_of_the_doubt(imis_hub: ImisHub
 
     second = await imis_hub.publish(PublisherEventData=CHANGED)
 
-    await imis_hub.settled(second, "delivered", seconds=30)
+    await imis_hub.settled(second, "delivered")
     assert [one["DESCRIPTION"] for one in await imis_hub.activities()] == ["Mended"]
     assert (await imis_hub.deliveries_of(first))[0]["State"] == "superseded"
 
@@ -55,7 +55,7 @@ async def test_a_person_who_is_quick_doubles_nothing(imis_hub: ImisHub, way: str
         answer = await imis_hub.client.post("/subscriptions/completions/test", json=body)
 
     assert answer.status_code == 200
-    await imis_hub.settled(event, "delivered", seconds=30)
+    await imis_hub.settled(event, "delivered")
     assert len(await imis_hub.activities()) == 1
 
 
@@ -66,7 +66,7 @@ async def test_a_removal_waits_for_what_is_to_be_removed(imis_hub: ImisHub) -> N
 
     assert (await imis_hub.client.delete(event)).status_code == 204
 
-    removal = await imis_hub.settled(event, "delivered", seconds=30)
+    removal = await imis_hub.settled(event, "delivered")
     assert (removal["Action"], removal["State"]) == ("remove", "delivered")
     assert await imis_hub.activities() == []
 
@@ -78,7 +78,7 @@ async def test_another_event_of_the_source_record_waits_as_well(imis_hub: ImisHu
 
     completed = await imis_hub.publish(EventType="AI_COMP_SUCCESS", PublisherEventData=CHANGED)
 
-    await imis_hub.settled(completed, "delivered", seconds=30)
+    await imis_hub.settled(completed, "delivered")
     assert [one["DESCRIPTION"] for one in await imis_hub.activities()] == ["Mended"]
 
 
@@ -92,7 +92,7 @@ async def test_a_late_update_does_not_win_over_a_newer_one(imis_hub: ImisHub) ->
 
     third = await imis_hub.publish(PublisherEventData={**CHANGED, "Activity Title": "Third"})
 
-    await imis_hub.settled(third, "delivered", seconds=30)
+    await imis_hub.settled(third, "delivered")
     assert [one["DESCRIPTION"] for one in await imis_hub.activities()] == ["Third"]
 
 
@@ -106,8 +106,8 @@ async def test_what_surely_was_not_carried_out_keeps_its_schedule(imis_hub: Imis
     async def attempts() -> int:
         return int((await imis_hub.deliveries_of(event))[0]["Attempts"])
 
-    # With the settling time of 5 seconds between them, so many tries would take half a minute.
-    await eventually(attempts, until=lambda count: count >= 6, seconds=15)
+    # With the settling time of 6 seconds between them, so many tries would take half a minute.
+    await eventually(attempts, until=lambda count: count >= 6, seconds=25)
     assert (await imis_hub.client.delete(event)).status_code == 204
     withdrawn = await imis_hub.settled(event, "skipped", "parked")
     assert [one["Action"] for one in await imis_hub.deliveries_of(event)] == ["send"]

@@ -35,7 +35,7 @@ async def _with_a_client_application(imis_hub: ImisHub, **settings: Any) -> None
 
 
 async def _revoke_tokens(imis: RunningSandbox) -> None:
-    async with httpx.AsyncClient(base_url=imis.address, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=imis.address, timeout=60, trust_env=False) as client:
         assert (await client.delete("/_sandbox/tokens")).status_code == 204
 
 
@@ -54,12 +54,13 @@ async def test_a_new_name_does_not_lose_what_is_renewed_meanwhile(imis_hub: Imis
     """An administrator changes something else than the credentials while the site is being signed in to."""
     await imis_hub.set_up()
     await _with_a_client_application(imis_hub)
-    await imis_hub.fault("slow", Path="/token", Seconds=1, Times=1)
+    await imis_hub.fault("hold", Path="/token", Times=1)
     checking = asyncio.create_task(imis_hub.client.post("/subscribers/imis/check"))
-    await asyncio.sleep(0.4)
+    await eventually(lambda: imis_hub.requests("/token"))
     there = (await imis_hub.client.get("/subscribers/imis")).json()
     renamed = {"Name": "Renamed", "Connector": "imis", "Settings": there["Settings"]}
     assert (await imis_hub.client.put("/subscribers/imis", json=renamed)).status_code == 200
+    await imis_hub.mend()
     assert (await checking).json()["Works"]
     assert (await imis_hub.client.post("/subscribers/imis/check")).json()["Works"]
 
@@ -84,7 +85,7 @@ async def test_two_hubs_on_one_database_share_a_refresh_token(
                 await eventually(
                     lambda: _states(imis_hub),
                     until=lambda states, wanted=(number + 1) * EVENTS: states == {"delivered": wanted},
-                    seconds=30,
+                    seconds=90,
                 )
                 await _revoke_tokens(imis_hub.imis)
             assert len(await imis_hub.activities()) == ROUNDS * EVENTS
