@@ -91,24 +91,27 @@ class ImisHub:
 
     async def state(self) -> dict[str, Any]:
         """Everything the iMIS holds."""
-        async with httpx.AsyncClient(base_url=self.imis.address, trust_env=False) as client:
+        async with self._to_imis() as client:
             return dict((await client.get("/_sandbox/state")).json())
 
     async def activities(self) -> list[dict[str, Any]]:
         return [activity["Properties"] for activity in (await self.state())["Activities"]]
 
+    def _to_imis(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.imis.address, timeout=60, trust_env=False)
+
     async def requests(self, path: str = "") -> list[dict[str, Any]]:
         """The requests that the iMIS got at addresses that begin with *path*, the oldest first."""
-        async with httpx.AsyncClient(base_url=self.imis.address, trust_env=False) as client:
+        async with self._to_imis() as client:
             return list((await client.get("/_sandbox/requests", params={"Path": path})).json()["Items"])
 
     async def fault(self, fault: str, **details: Any) -> None:
         """Let the iMIS fail."""
-        async with httpx.AsyncClient(base_url=self.imis.address, trust_env=False) as client:
+        async with self._to_imis() as client:
             answer = await client.post("/_sandbox/faults", json={"Fault": fault, **details})
             assert answer.status_code < 300, answer.text
 
     async def mend(self, fault: str | None = None) -> None:
         """Let the iMIS work again; with *fault* only that kind ends."""
-        async with httpx.AsyncClient(base_url=self.imis.address, trust_env=False) as client:
+        async with self._to_imis() as client:
             await client.delete("/_sandbox/faults", params={"Fault": fault} if fault else {})

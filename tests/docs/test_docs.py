@@ -306,7 +306,7 @@ def _wait_for(address: str, running: list[subprocess.Popen[bytes]], logs: Path) 
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            httpx.get(address, trust_env=False)
+            httpx.get(address, timeout=60, trust_env=False)
         except httpx.TransportError:
             ended = [process.returncode for process in running if process.poll() is not None]
             said = "\n".join(log.read_text() for log in sorted(logs.glob("*.log")))

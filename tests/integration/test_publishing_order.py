@@ -13,7 +13,7 @@ from factories import a_valid_event, an_event_body
 from horizon import caught_up, reads_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from running import RunningHub
+from running import RunningHub, eventually
 
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict
@@ -55,6 +55,16 @@ async def running(writer: Writer) -> AsyncIterator[None]:
     finally:
         job.cancel()
         await asyncio.gather(job, return_exceptions=True)
+
+
+async def one_waits(database: Database) -> None:
+    """Until somebody waits in the database for what another one holds."""
+    waiting = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted"
+
+    async def look() -> int:
+        return int(await database.fetchval(f"{waiting} AND datname = current_database()"))
+
+    await eventually(look)
 
 
 async def publish_together(
@@ -156,7 +166,7 @@ async def test_a_lost_race_takes_its_record_along(nurses: Database) -> None:
     async with nurses.transaction() as connection:
         await append(connection, an_event("AI_STARTED", 0))
         publishing = asyncio.create_task(publish_together(nurses, arrivals))
-        await asyncio.sleep(0.3)
+        await one_waits(nurses)
     published = await publishing
 
     assert [answer.status for answer in published] == ["stored", "stored", "same", "stored", "stored", "stored"]
@@ -179,7 +189,7 @@ async def test_keys_after_a_lost_race(nurses: Database) -> None:
     async with nurses.transaction() as connection:
         await append(connection, an_event("AI_STARTED", 0))
         publishing = asyncio.create_task(publish_together(nurses, arrivals, keys))
-        await asyncio.sleep(0.3)
+        await one_waits(nurses)
     first = await publishing
     again = await publish_together(nurses, arrivals, keys)
 
@@ -197,7 +207,7 @@ async def test_a_key_that_another_process_takes(nurses: Database) -> None:
             "INSERT INTO idempotency_key VALUES ('NURSES', 'k2', sha256('other'), 201, gen_random_uuid())"
         )
         publishing = asyncio.create_task(publish_together(nurses, [first, second, third], ["k1", "k2", "k3"]))
-        await asyncio.sleep(0.3)
+        await one_waits(nurses)
     with pytest.raises(Conflict):
         await publishing
     async with running(other):

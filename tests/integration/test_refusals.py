@@ -201,7 +201,7 @@ async def test_what_is_refused_of_deliveries(imis_hub: ImisHub) -> None:
 
 async def test_too_many_requests_as_shown(settings: Settings, database: Database) -> None:
     """429 is answered as shown."""
-    limited = msgspec.structs.replace(settings, rate_limit=1.0)
+    limited = msgspec.structs.replace(settings, rate_limit=0.1)
     async with running_hub(limited, database, with_worker=False) as hub:
         for _ in range(5):
             answer = await hub.client.get("/programs")

@@ -35,7 +35,7 @@ def test_the_first_line(number: signal.Signals) -> None:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
         form = password_grant(username=told["Username"], password=told["Password"])
-        answer = httpx.post(f"{told['Address']}/token", data=form, trust_env=False)
+        answer = httpx.post(f"{told['Address']}/token", data=form, timeout=60, trust_env=False)
         process.send_signal(number)
         ended = process.wait(timeout=30)
         assert process.stderr is not None
