@@ -240,8 +240,11 @@ def test_publishing_that_is_stopped_says_how_to_go_on(settings: dict[str, str], 
             while not progress.exists() or not progress.stat().st_size:
                 assert publishing.process.poll() is None, publishing.log
                 time.sleep(0.05)
+            # What is under way when it is stopped gets no answer.
+            hub.process.send_signal(signal.SIGSTOP)
             assert publishing.process.poll() is None
             assert publishing.stop(signal.SIGINT) == 130
+            hub.process.send_signal(signal.SIGCONT)
             assert publishing.process.stdout
             told = json.loads(publishing.process.stdout.read())
             assert 0 < told["New"] < 4_000
