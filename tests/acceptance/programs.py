@@ -78,6 +78,10 @@ class Program:
         return self._log.read_text(encoding="utf-8")
 
 
+def _heed_sigint() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def started(*arguments: str, settings: Mapping[str, str], log: Path) -> Iterator[Program]:
     """A command that runs, at the longest until the end of the block."""
@@ -89,6 +93,8 @@ def started(*arguments: str, settings: Mapping[str, str], log: Path) -> Iterator
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
+            # Where the tests run in the background SIGINT is ignored, and a child would inherit that.
+            preexec_fn=_heed_sigint,  # noqa: PLW1509 - nothing but this happens in it
         ) as process,
     ):
         timer = threading.Timer(LIMIT_SECONDS, process.kill)
