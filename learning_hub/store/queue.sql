@@ -10,7 +10,8 @@ SELECT pg_advisory_xact_lock(hashtext('learning-hub claim'))
 -- may still be carried out; what is held or parked is stepped over. Three kinds are given up instead, and counted in
 -- the first column: what was withdrawn ($6 the message), what was reopened where that takes back ($7), and what was
 -- overtaken by a newer one that is delivered ($4): at a webhook only one of the same source key overtakes, elsewhere
--- any of the source record, which is one record there. $5 is the number of the worker's presence.
+-- any of the source record, which is one record there. $5 is the number of the worker's presence. A subscription that
+-- is stopped or not realtime sends only what was released, also where its deliveries are not marked as held yet.
 WITH open_subscriber AS (
     SELECT subscriber_id, connector,
            max_concurrency - (SELECT count(*) FROM delivery
