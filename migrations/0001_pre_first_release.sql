@@ -107,6 +107,7 @@ CREATE TABLE subscriber (
     settings        json        NOT NULL,
     credentials     bytea,                  -- encrypted (Fernet); never leaves the hub
     credentials_changed_utc timestamptz,    -- when an administrator last gave them
+    credentials_checked_utc timestamptz,    -- when a check last freed them after they had been refused
     max_concurrency int         NOT NULL DEFAULT 1,   -- deliveries under way at once, over all processes
     created_utc     timestamptz NOT NULL DEFAULT now(),
     changed_utc     timestamptz NOT NULL DEFAULT now(),
@@ -115,6 +116,19 @@ CREATE TABLE subscriber (
     CONSTRAINT subscriber_id_form CHECK (subscriber_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,24}$'),
     CONSTRAINT subscriber_connector_known CHECK (connector IN ('imis', 'learningbuilder', 'webhook')),
     CONSTRAINT subscriber_sends_at_least_one CHECK (max_concurrency >= 1)
+);
+
+-- Subscribers that nothing is sent to just now, for all workers: away, asking to wait, or refusing the credentials.
+CREATE TABLE subscriber_pause (
+    subscriber_id       text        PRIMARY KEY REFERENCES subscriber,
+    code                text        NOT NULL,   -- of the failure that began it, or of the last probe
+    class               text        NOT NULL,
+    message             text        NOT NULL,   -- in words for staff
+    since_utc           timestamptz NOT NULL DEFAULT clock_timestamp(),
+    probe_seconds       float8      NOT NULL,   -- between the probe before and the next one
+    next_probe_utc      timestamptz,            -- null: no probes, the credentials have to be mended first
+    probed_delivery     uuid,                   -- sent as the last probe; the next one is another
+    alarmed_utc         timestamptz             -- when the operator was told that it lasts
 );
 
 -- Which events of a Program a subscriber gets, where they land, and one template for each category.
@@ -158,6 +172,13 @@ CREATE TABLE subscription_place (
     seq             bigint NOT NULL
 );
 
+-- Up to which time of its cron expression each subscription has run. Apart from the subscription, so that a run and an
+-- administrator's change do not wait for each other.
+CREATE TABLE subscription_tick (
+    subscription_id text        PRIMARY KEY REFERENCES subscription,
+    done_utc        timestamptz NOT NULL
+);
+
 -- Duties to bring one event to one subscription.
 --
 -- waiting -> sending -> delivered, or retrying -> sending ..., or parked; skipped, superseded and discarded are
@@ -178,6 +199,15 @@ CREATE TABLE delivery (
     code                 text,                   -- why it is where it is; docs/reference/errors.md lists them
     class                text,                   -- whose move it is
     message              text,                   -- in words for staff
+    failing_since_utc    timestamptz,            -- the first failure since it was put into the queue
+    failed_utc           timestamptz,            -- the last one
+    -- What failures by like cause have in common: the code and the message without what differs from one event to the
+    -- other (ids, addresses, numbers, quoted values).
+    signature            text GENERATED ALWAYS AS (
+        CASE WHEN state IN ('retrying', 'parked')
+             THEN substr(md5(code || ' ' || regexp_replace(regexp_replace(regexp_replace(
+                      message, '"[^"]*"', '""', 'g'), '\S+@\S+', '@', 'g'), '[0-9a-f]*[0-9][0-9a-f]*', '#', 'g')), 1, 12)
+        END) STORED,
     held                 boolean     NOT NULL DEFAULT false,  -- of a stopped or manual subscription: waits for a run
     released             boolean     NOT NULL DEFAULT false,  -- let out by a run or a person, however it is scheduled
     due_utc              timestamptz,            -- when it may be sent next
@@ -236,6 +266,8 @@ CREATE INDEX delivery_unsent ON delivery (program_id, state, delivery_uuid)
 -- For looking at what is where it is for one reason, or is one side's move.
 CREATE INDEX delivery_code ON delivery (program_id, code, delivery_uuid) WHERE code IS NOT NULL;
 CREATE INDEX delivery_class ON delivery (program_id, class, delivery_uuid) WHERE class IS NOT NULL;
+-- For failures by like cause, and looking at those of one.
+CREATE INDEX delivery_signature ON delivery (program_id, signature, delivery_uuid) WHERE signature IS NOT NULL;
 
 -- One try at a delivery: what was sent and what came back, without secrets. Written before anything is sent, so
 -- that a try whose worker died leaves a trace.
@@ -244,6 +276,7 @@ CREATE TABLE attempt (
     delivery_uuid uuid        NOT NULL,
     number        int         NOT NULL,
     started_utc   timestamptz NOT NULL,
+    sent_utc      timestamptz,              -- written before it is sent, where nobody can be asked afterwards
     ended_utc     timestamptz,              -- null while it is under way
     code          text,                     -- null: it succeeded, or is under way
     message       text,

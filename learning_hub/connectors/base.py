@@ -7,7 +7,7 @@ deliveries and never retries by itself. Its folder holds everything about one ki
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -23,11 +23,13 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
     *record_id* is the record's identity there (`880123` for an activity, `~10042|3` for a panel row), None where the
     protocol has none. *unchanged* says that the record already was as it should be and nothing was written.
-    *note* is a sentence worth keeping with the attempt ("accepted for import, not yet imported").
+    *is_confirmed* says that it was read back after it was written and stands there as it was sent. *note* is a sentence
+    worth keeping with the attempt ("accepted for import, not yet imported").
     """
 
     record_id: str | None = None
     unchanged: bool = False
+    is_confirmed: bool = False
     note: str | None = None
 
 
@@ -50,23 +52,31 @@ class Postponed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """It will not succeed by itself: a person must mend the data, the template, the identity or the subscriber."""
+    """
+    It will not succeed by itself: a person must mend the data, the template, the identity or the subscriber.
+
+    The code `credentials_refused` pauses the subscriber until its credentials are mended; the delivery then goes out by
+    itself. *stops_subscription* says that the subscriber wants nothing more from this subscription (410).
+    """
 
     code: str
     message: str
     failure_class: FailureClass = "refused"
+    stops_subscription: bool = False
 
 
 class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     """
     The request went out and its outcome is not known (time-out or cut line after it was sent).
 
-    The next try calls `send` with `Shipment.outcome_unknown` set, and not before the settling time has passed.
+    The next try calls `send` with `Shipment.outcome_unknown` set, and not before the settling time has passed. There is
+    none where *is_final*: the subscriber cannot be asked and would take it twice, so that a person has to look.
     """
 
     code: str
     message: str
     subscriber_is_away: bool = True
+    is_final: bool = False
 
 
 Outcome = Accepted | Postponed | Refused | Unknown
@@ -86,7 +96,9 @@ class Shipment(msgspec.Struct, frozen=True, kw_only=True):
     One delivery, ready to go.
 
     *payload* is what the template gave: JSON values; numbers with a fraction are `decimal.Decimal` and keep their
-    spelling; empty for a removal. *participant_id* is the participant's id at the subscriber. *record_key* is the
+    spelling (`write_json` of model.json_values writes it so). It is empty for a removal where the kind of subscriber
+    does not ask for it (`Kind.removal_has_payload`). *participant_id* is the participant's id at the subscriber, empty
+    where the kind resolves none. *record_key* is the
     hub's own key of the source record at this subscription: 36 characters, the same over all revisions.
     *record_id* is the identity an earlier delivery of the same source record got, None where there was none.
     *outcome_unknown* says that an earlier try may have been carried out: ask the subscriber before writing.
@@ -156,6 +168,21 @@ class CredentialsTurn(Protocol):
 TakeTurn = Callable[[], AbstractAsyncContextManager[CredentialsTurn]]
 
 
+class Difference(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A field of a record in which the subscriber holds something else than what was sent; both as JSON values."""
+
+    field: str
+    sent: Any
+    held: Any
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What a subscriber holds of a shipment: *record_id* is None where there is no record."""
+
+    record_id: str | None
+    differences: list[Difference]
+
+
 class Connector(Protocol):
     """Speaks one subscriber's protocol with one set of credentials; safe for concurrent use on one event loop."""
 
@@ -173,3 +200,17 @@ class Connector(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+class Comparing(Protocol):
+    """A connector that can be asked what the subscriber holds (`Kind.can_compare`)."""
+
+    async def compare(self, shipment: Shipment, journal: Journal) -> Comparison | Postponed | Refused | Unknown:
+        """How the source record's record stands there beside the shipment; an outcome where it cannot be asked."""
+
+
+class Batching(Protocol):
+    """A connector that sends many at once (`Kind.batch`)."""
+
+    async def send_many(self, shipments: Sequence[Shipment], journal: Journal) -> Sequence[Outcome]:
+        """Bring the payloads there in one request; an outcome for each, in order. All have the same target."""

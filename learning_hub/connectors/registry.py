@@ -35,12 +35,23 @@ class Build(Protocol):
     ) -> Connector: ...
 
 
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """How many shipments of one subscription go into one request, and how long the first waits for the others."""
+
+    most: int
+    seconds: float
+
+
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """
     A kind of subscriber.
 
     The checks return what is wrong, fields with their whole path (`Settings.TimeZone`). What the others are given has
     been found right by the checks.
+
+    *resolves_participants*: a publisher's participant is looked up there before anything is rendered.
+    *removal_has_payload*: a removal is rendered as well, because the payload alone names the record.
+    *can_compare*: the connector is `Comparing`. *batch*: the connector is `Batching`.
     """
 
     check_settings: Callable[[Json, Guard], list[FieldError]]
@@ -50,6 +61,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: Callable[[Json], str]
     max_concurrency: Callable[[Json], int]
     build: Build
+    resolves_participants: bool = True
+    removal_has_payload: bool = False
+    can_compare: bool = False
+    batch: Batch | None = None
 
 
 KINDS: dict[str, Kind] = {
@@ -61,6 +76,7 @@ KINDS: dict[str, Kind] = {
         time_zone=imis.time_zone,
         max_concurrency=imis.max_concurrency,
         build=imis.ImisConnector,
+        can_compare=True,
     ),
 }
 

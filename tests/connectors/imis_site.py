@@ -116,6 +116,11 @@ class KeptJournal:
         self.exchanges: list[Exchange] = []
         self.wrote: list[bool] = []
 
+    @property
+    def last_written(self) -> str:
+        """The body of the last exchange that wrote."""
+        return next(one.body for one, wrote in reversed([*zip(self.exchanges, self.wrote, strict=True)]) if wrote) or ""
+
     def record(self, exchange: Exchange, *, wrote: bool) -> None:
         self.exchanges.append(exchange)
         self.wrote.append(wrote)

@@ -22,7 +22,7 @@ from imis_site import (
     a_shipment,
 )
 
-from learning_hub.connectors.base import Accepted, Postponed, Refused, Unknown
+from learning_hub.connectors.base import Accepted, Comparison, Postponed, Refused, Unknown
 from learning_hub.connectors.imis import ImisConnector
 from learning_hub.connectors.imis.connector import MOST_EXCHANGES
 from learning_hub.model.json_values import SpelledDecimal, write_json
@@ -47,7 +47,7 @@ def path(target: dict[str, Any]) -> str:
 async def test_an_activity_arrives(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
     """Labels become columns, the record key goes along, and the sequence number comes back."""
     outcome = await connector.send(a_shipment(), journal)
-    assert outcome == Accepted(record_id="880123")
+    assert outcome == Accepted(record_id="880123", is_confirmed=True)
     [activity] = site.activities()
     assert {name: activity[name] for name in ("PartyId", "ACTIVITY_TYPE", "SOURCE_CODE", "PRODUCT_CODE")} == {
         "PartyId": ROBIN,
@@ -57,7 +57,7 @@ async def test_an_activity_arrives(site: ImisSite, connector: ImisConnector, jou
     }
     assert (activity["DESCRIPTION"], activity["CATEGORY"], activity["UF_3"]) == ("Fire safety", "CPD", KEY)
     assert activity["EFFECTIVE_DATE"] == "2031-03-14T15:20:00"
-    assert journal.wrote == [False, True]
+    assert journal.wrote == [False, True, False]
 
 
 async def test_a_row_arrives_with_its_real_ordinal(
@@ -66,7 +66,7 @@ async def test_a_row_arrives_with_its_real_ordinal(
     """The answer to a POST says ordinal 0; the real one is found by the key."""
     await connector.send(a_shipment(PANEL, record_key="another"), journal)
     outcome = await connector.send(a_shipment(PANEL), journal)
-    assert outcome == Accepted(record_id=f"~{ROBIN}|2")
+    assert outcome == Accepted(record_id=f"~{ROBIN}|2", is_confirmed=True)
     assert site.rows()[1]["RecordKey"] == KEY
 
 
@@ -84,7 +84,7 @@ async def test_numbers_go_out_as_they_are_spelled(
 async def test_dates_go_out_as_rendered(connector: ImisConnector, journal: KeptJournal) -> None:
     """The form of `imis_datetime` is not turned into another one."""
     await connector.send(a_shipment(), journal)
-    assert '"Value":"2031-03-14 15:20:00.000"' in (journal.exchanges[-1].body or "")
+    assert '"Value":"2031-03-14 15:20:00.000"' in journal.last_written
 
 
 @ALL_TARGETS
@@ -96,7 +96,7 @@ async def test_the_same_again_writes_nothing(
     assert isinstance(first, Accepted)
     before = len(site.requests("PUT"))
     again = await connector.send(a_shipment(target, record_id=first.record_id), journal)
-    assert again == Accepted(record_id=first.record_id, unchanged=True)
+    assert again == Accepted(record_id=first.record_id, unchanged=True, is_confirmed=True)
     assert len(site.requests("PUT")) == before
     assert len(stored(site, target)) == 1
 
@@ -112,7 +112,7 @@ async def test_an_update_changes_the_same_record(
     payload = {**a_shipment(target).payload}
     payload.pop("Units")
     changed = a_shipment(target, record_id=first.record_id, payload={**payload, units: SpelledDecimal("2.5")})
-    assert await connector.send(changed, journal) == Accepted(record_id=first.record_id)
+    assert await connector.send(changed, journal) == Accepted(record_id=first.record_id, is_confirmed=True)
     [record] = stored(site, target)
     assert write_json(record["UNITS" if target == ACTIVITY else "Units"]) == b"2.5"
 
@@ -127,17 +127,17 @@ async def test_null_clears(
     assert isinstance(first, Accepted)
     payload = {**a_shipment(target).payload, text: None, "Units": None}
     cleared = await connector.send(a_shipment(target, record_id=first.record_id, payload=payload), journal)
-    assert cleared == Accepted(record_id=first.record_id)
+    assert cleared == Accepted(record_id=first.record_id, is_confirmed=True)
     [record] = stored(site, target)
     assert record["CATEGORY" if target == ACTIVITY else "CreditType"] is None
     assert record["UNITS" if target == ACTIVITY else "Units"] is None
-    assert '"Value":null' in (journal.exchanges[-1].body or "")
+    assert '"Value":null' in journal.last_written
 
 
 async def test_null_is_left_out_of_a_new_record(connector: ImisConnector, journal: KeptJournal) -> None:
     """There is nothing to clear yet."""
     await connector.send(a_shipment(payload={**COMPLETION, "CeuType": None}), journal)
-    assert "CATEGORY" not in (journal.exchanges[-1].body or "")
+    assert "CATEGORY" not in journal.last_written
 
 
 async def test_a_version_that_passes_null_over_gets_an_empty_text(
@@ -149,7 +149,7 @@ async def test_a_version_that_passes_null_over_gets_an_empty_text(
     assert isinstance(first, Accepted)
     payload = {**ROW, "CreditType": None}
     outcome = await connector.send(a_shipment(PANEL, record_id=first.record_id, payload=payload), journal)
-    assert outcome == Accepted(record_id=first.record_id)
+    assert outcome == Accepted(record_id=first.record_id, is_confirmed=True)
     assert site.rows()[0]["CreditType"] == ""
 
 
@@ -166,6 +166,7 @@ async def test_what_stays_set_is_named_whatever_it_is(
     assert isinstance(outcome, Accepted)
     assert not site.activities()[0]["NOTE"]
     assert outcome.note == "iMIS did not clear UNITS, THRU_DATE."
+    assert not outcome.is_confirmed
     only_a_number = {**COMPLETION, "Units": None}
     before = len(site.requests("PUT"))
     outcome = await connector.send(a_shipment(record_id=first.record_id, payload=only_a_number), journal)
@@ -199,7 +200,7 @@ async def test_a_row_without_key_is_adopted_by_its_values(
     assert isinstance(await connector.send(a_shipment(PANEL_WITHOUT_KEY), journal), Unknown)
     others = frozenset({str(other.record_id)})
     again = a_shipment(PANEL_WITHOUT_KEY, outcome_unknown=True, others_record_ids=others)
-    assert await connector.send(again, journal) == Accepted(record_id=f"~{ROBIN}|2", unchanged=True)
+    assert await connector.send(again, journal) == Accepted(record_id=f"~{ROBIN}|2", unchanged=True, is_confirmed=True)
     assert len(site.rows(PANEL_WITHOUT_KEY)) == 2
 
 
@@ -236,7 +237,7 @@ async def test_an_equal_row_that_is_nobodys_is_adopted(
     """Without a key a row that another system wrote already is not written a second time."""
     await connector.send(a_shipment(PANEL_WITHOUT_KEY), journal)
     outcome = await connector.send(a_shipment(PANEL_WITHOUT_KEY, others_record_ids=frozenset()), journal)
-    assert outcome == Accepted(record_id=f"~{ROBIN}|1", unchanged=True)
+    assert outcome == Accepted(record_id=f"~{ROBIN}|1", unchanged=True, is_confirmed=True)
     assert len(site.rows(PANEL_WITHOUT_KEY)) == 1
 
 
@@ -263,7 +264,7 @@ async def test_a_lost_answer_to_an_update_is_unknown(
     site.fault("cut-after", Method="PUT")
     assert isinstance(await connector.send(update, journal), Unknown)
     again = await connector.send(msgspec.structs.replace(update, outcome_unknown=True), journal)
-    assert again == Accepted(record_id=first.record_id, unchanged=True)
+    assert again == Accepted(record_id=first.record_id, unchanged=True, is_confirmed=True)
 
 
 async def test_an_ordinal_that_cannot_be_read_leaves_the_outcome_unknown(
@@ -275,7 +276,7 @@ async def test_an_ordinal_that_cannot_be_read_leaves_the_outcome_unknown(
     assert isinstance(outcome, Unknown)
     assert outcome.subscriber_is_away
     again = await connector.send(a_shipment(PANEL, outcome_unknown=True), journal)
-    assert again == Accepted(record_id=f"~{ROBIN}|1", unchanged=True)
+    assert again == Accepted(record_id=f"~{ROBIN}|1", unchanged=True, is_confirmed=True)
 
 
 @WITH_KEY
@@ -302,7 +303,7 @@ async def test_an_ordinal_given_out_again_is_anothers(
     assert isinstance(other, Accepted)
     assert other.record_id == first.record_id
     again = await connector.send(a_shipment(PANEL, record_id=first.record_id), journal)
-    assert again == Accepted(record_id=f"~{ROBIN}|2")
+    assert again == Accepted(record_id=f"~{ROBIN}|2", is_confirmed=True)
     removed = await connector.remove(a_shipment(PANEL, record_id=first.record_id), journal)
     assert removed == Accepted(record_id=f"~{ROBIN}|2")
     assert [row["RecordKey"] for row in site.rows()] == ["another"]
@@ -348,19 +349,39 @@ async def test_taking_back_finds_the_record_by_its_key(
 
 
 @WITH_KEY
-async def test_the_record_can_be_read_back_and_compared(
+async def test_the_record_can_be_compared_with_what_was_sent(
     target: dict[str, Any], connector: ImisConnector, journal: KeptJournal
 ) -> None:
-    """What stands there, and in which columns it differs."""
-    assert await connector.read_back(a_shipment(target), journal) is None
-    assert await connector.differences(a_shipment(target), journal) is None
-    await connector.send(a_shipment(target), journal)
-    record = await connector.read_back(a_shipment(target), journal)
-    assert isinstance(record, dict)
-    assert KEY in record.values()
-    assert await connector.differences(a_shipment(target), journal) == []
+    """Whether it stands there, and in which columns it differs, with both values."""
+    assert await connector.compare(a_shipment(target), journal) == Comparison(record_id=None, differences=[])
+    first = await connector.send(a_shipment(target), journal)
+    assert isinstance(first, Accepted)
+    same = Comparison(record_id=first.record_id, differences=[])
+    assert await connector.compare(a_shipment(target), journal) == same
     other = a_shipment(target, payload={**a_shipment(target).payload, "Units": SpelledDecimal("7")})
-    assert await connector.differences(other, journal) == ["UNITS" if target == ACTIVITY else "Units"]
+    comparison = await connector.compare(other, journal)
+    assert isinstance(comparison, Comparison)
+    [difference] = comparison.differences
+    assert difference.field == ("UNITS" if target == ACTIVITY else "Units")
+    assert (difference.sent, difference.held) == (SpelledDecimal("7"), SpelledDecimal("1.30"))
+
+
+async def test_a_record_that_cannot_be_read_back_is_accepted_and_not_confirmed(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """It was taken; that it could not be asked afterwards is no failure."""
+    site.fault("503", Method="GET", Path="/api/Activity")
+    assert await connector.send(a_shipment(), journal) == Accepted(record_id="880123")
+
+
+async def test_a_record_that_vanished_is_no_success(
+    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+) -> None:
+    """The answer said that it was written, and iMIS has nothing of it: it is asked once more later."""
+    site.fault("404", Method="GET", Path="/api/Activity")
+    outcome = await connector.send(a_shipment(), journal)
+    assert isinstance(outcome, Unknown)
+    assert outcome.code == "outcome_unknown"
 
 
 @pytest.mark.parametrize(
@@ -465,10 +486,11 @@ async def test_what_the_reference_leaves_open_changes_nothing(
     first = await connector.send(a_shipment(target, payload=payload), journal)
     assert isinstance(first, Accepted)
     again = a_shipment(target, payload=payload, record_id=first.record_id)
-    assert await connector.send(again, journal) == Accepted(record_id=first.record_id, unchanged=True)
+    unchanged = Accepted(record_id=first.record_id, unchanged=True, is_confirmed=True)
+    assert await connector.send(again, journal) == unchanged
     update = msgspec.structs.replace(again, payload={**payload, "Units": None})
-    assert await connector.send(update, journal) == Accepted(record_id=first.record_id)
-    assert await connector.send(update, journal) == Accepted(record_id=first.record_id, unchanged=True)
+    assert await connector.send(update, journal) == Accepted(record_id=first.record_id, is_confirmed=True)
+    assert await connector.send(update, journal) == unchanged
     [record] = stored(site, target)
     assert record["DESCRIPTION" if target == ACTIVITY else "Course"] == "O'Hara & <sons>"
     removal = msgspec.structs.replace(again, payload={}, action="remove")
@@ -584,11 +606,11 @@ async def test_a_single_row_is_the_contacts_only_one(
     site.make_single_panel("LH_Profile", ["Course", "RecordKey"])
     target = {"Kind": "panel", "Name": "LH_Profile", "KeyProperty": "RecordKey"}
     first = await connector.send(a_shipment(target, payload={"Course": "Fire"}), journal)
-    assert first == Accepted(record_id=ROBIN)
+    assert first == Accepted(record_id=ROBIN, is_confirmed=True)
     update = a_shipment(target, payload={"Course": "Water"}, record_id=ROBIN)
-    assert await connector.send(update, journal) == Accepted(record_id=ROBIN)
+    assert await connector.send(update, journal) == Accepted(record_id=ROBIN, is_confirmed=True)
     lost = a_shipment(target, payload={"Course": "Water"}, outcome_unknown=True)
-    assert await connector.send(lost, journal) == Accepted(record_id=ROBIN, unchanged=True)
+    assert await connector.send(lost, journal) == Accepted(record_id=ROBIN, unchanged=True, is_confirmed=True)
     second = await connector.send(a_shipment(target, payload={"Course": "Air"}, record_key="another"), journal)
     assert isinstance(second, Refused)
     assert [row["Course"] for row in site.rows(target)] == ["Water"]

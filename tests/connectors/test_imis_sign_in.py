@@ -82,13 +82,13 @@ async def test_denied_twice_is_refused(site: ImisSite, connector: ImisConnector,
 
 
 async def test_a_wrong_password_is_tried_once(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
-    """Further calls are refused without asking, also side by side, until told to forget."""
+    """Further calls are refused without asking, also side by side, until a check."""
     connector = make_connector(credentials={"Username": "sandbox", "Password": "wrong"})
     outcomes = await asyncio.gather(*(connector.send(a_shipment(), journal) for _ in range(5)))
     outcomes += [await connector.send(a_shipment(), journal)]
     assert {outcome.code for outcome in outcomes} == {"credentials_refused"}
     assert sign_ins(site) == 1
-    connector.forget()
+    assert not (await connector.check()).works
     await connector.send(a_shipment(), journal)
     assert sign_ins(site) == 2
 
@@ -272,8 +272,8 @@ async def test_no_secret_is_kept(site: ImisSite, make_connector: Any, journal: K
     outcomes = [await connector.send(a_shipment(), journal)]
     site.revoke_tokens()
     outcomes += [await connector.send(a_shipment(record_key="two"), journal)]
-    connector.forget()
     site.change_password("other")
+    site.revoke_tokens()
     outcomes += [await connector.send(a_shipment(record_key="three"), journal)]
     kept = str(journal.exchanges) + str(outcomes)
     assert password not in kept

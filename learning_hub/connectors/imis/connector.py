@@ -11,6 +11,7 @@ import msgspec
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import (
     CheckResult,
+    Comparison,
     Exchange,
     Journal,
     Outcome,
@@ -39,7 +40,6 @@ from learning_hub.connectors.imis.settings import (
     read_target,
 )
 from learning_hub.connectors.imis.token import Tokens
-from learning_hub.connectors.imis.wire import differing
 
 # Of a try that goes a long way: a sign-in, a participant looked up by a query the older way (3), a panel's definition,
 # a record read, searched for, deleted with its former contact, inserted and found again, and a token that was denied
@@ -95,7 +95,8 @@ class ImisConnector:
 
         async def bring() -> Outcome:
             record = await self._lay_out(shipment, journal)
-            return await self._records.bring(record, shipment, journal)
+            accepted = await self._records.bring(record, shipment, journal)
+            return await self._records.confirmed(record, accepted, journal)
 
         return await _ended(bring())
 
@@ -108,42 +109,19 @@ class ImisConnector:
 
         return await _ended(take_back())
 
-    async def read_back(self, shipment: Shipment, journal: Journal) -> dict[str, Any] | Ended | None:
-        """
-        The values of the source record's record by column, as they stand at the site; None where there is none.
+    async def compare(self, shipment: Shipment, journal: Journal) -> Comparison | Ended:
+        """How the source record's record stands at the site beside the shipment."""
 
-        An outcome where the site could not be asked.
-        """
-
-        async def read() -> dict[str, Any] | None:
+        async def look() -> Comparison:
             record = await self._lay_out(shipment, journal)
-            found = await self._records.find(record, shipment, journal)
-            return found.values if found else None
+            return await self._records.compare(record, shipment, journal)
 
-        return await _ended(read())
-
-    async def differences(self, shipment: Shipment, journal: Journal) -> list[str] | Ended | None:
-        """
-        The columns in which the record at the site differs from the shipment; None where there is no record.
-
-        An outcome where the site could not be asked.
-        """
-
-        async def compare() -> list[str] | None:
-            record = await self._lay_out(shipment, journal)
-            found = await self._records.find(record, shipment, journal)
-            return differing(record.stored_values, found.values, self._zone) if found else None
-
-        return await _ended(compare())
+        return await _ended(look())
 
     async def check(self) -> CheckResult:
         """Sign in, also if the credentials were refused before, and read one page of what is needed."""
         self._tokens.forget()
         return await examine(self._api, self._tokens, self._settings, NoJournal())
-
-    def forget(self) -> None:
-        """Forget that the credentials were refused: the next call signs in again."""
-        self._tokens.forget()
 
     async def close(self) -> None:
         """Let go of connections."""

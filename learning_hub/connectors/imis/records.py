@@ -11,7 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from learning_hub.connectors.base import Accepted, Journal, Refused, Shipment, Unknown
+import msgspec
+
+from learning_hub.connectors.base import (
+    Accepted,
+    Comparison,
+    Difference,
+    Journal,
+    Refused,
+    Shipment,
+    Unknown,
+)
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api, open_source
 from learning_hub.connectors.imis.record import Record, Standing, party_of, record_id_of
@@ -23,6 +33,7 @@ from learning_hub.connectors.imis.wire import (
     lookup,
     new_entity,
     properties_of,
+    unwrap,
 )
 
 
@@ -50,6 +61,48 @@ class Records:
         if standing is not None and (updated := await self._update(record, standing, journal)):
             return updated
         return await self._insert(record, before, journal)
+
+    async def confirmed(self, record: Record, accepted: Accepted, journal: Journal) -> Accepted:
+        """
+        *accepted*, confirmed where iMIS holds the record as it was sent; a note says in which columns it does not.
+
+        Where it cannot be read just now it stays accepted, unconfirmed.
+
+        Raises:
+            Failed: iMIS took the record and does not have it.
+        """
+        if accepted.unchanged:
+            return msgspec.structs.replace(accepted, is_confirmed=True)
+        if accepted.is_confirmed or accepted.record_id is None:
+            return accepted
+        try:
+            entity = await self._api.get(record.entity, accepted.record_id, journal)
+        except Failed:
+            return accepted
+        if entity is None:
+            raise Failed(_vanished(record, accepted.record_id))
+        otherwise = differing(record.stored_values, properties_of(entity), self._zone)
+        note = accepted.note or (
+            f"iMIS holds {', '.join(otherwise)} otherwise than it was sent." if otherwise else None
+        )
+        return msgspec.structs.replace(accepted, is_confirmed=not otherwise, note=note)
+
+    async def compare(self, record: Record, shipment: Shipment, journal: Journal) -> Comparison:
+        """
+        How the source record's record stands at iMIS beside what it should be.
+
+        Raises:
+            Failed: It cannot be told.
+        """
+        found = await self.find(record, shipment, journal)
+        if found is None:
+            return Comparison(record_id=None, differences=[])
+        wanted, held = record.stored_values, found.values
+        differences = [
+            Difference(field=name, sent=wanted[name], held=unwrap(lookup(held, name)))
+            for name in differing(wanted, held, self._zone)
+        ]
+        return Comparison(record_id=found.record_id, differences=differences)
 
     async def take_back(self, record: Record, shipment: Shipment, journal: Journal) -> Accepted:
         """
@@ -178,7 +231,8 @@ class Records:
         note = _lost(record, created) if created else None
         if standing is None:
             return Accepted(note="It was written, but which row it is cannot be told.")
-        return Accepted(record_id=standing.record_id, note=note)
+        is_confirmed = not differing(record.stored_values, standing.values, self._zone)
+        return Accepted(record_id=standing.record_id, is_confirmed=is_confirmed, note=note)
 
     async def _just_inserted(self, record: Record, before: Sequence[Standing], journal: Journal) -> Standing | None:
         if record.key_property:
@@ -296,6 +350,14 @@ def _ignores_filter(record: Record) -> Refused:
         failure_class="mapping",
         message=f"{record.entity} cannot be searched by {record.key_property}: iMIS gave records with other keys. "
         f"Check that this column, which {record.key_setting} names, is there.",
+    )
+
+
+def _vanished(record: Record, record_id: str) -> Unknown:
+    return Unknown(
+        code="outcome_unknown",
+        message=f"iMIS took the record as {record.entity} {record_id}, and does not have it when it is asked.",
+        subscriber_is_away=False,
     )
 
 
