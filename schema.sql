@@ -129,7 +129,6 @@ CREATE TABLE subscriber_pause (
     since_utc           timestamptz NOT NULL DEFAULT clock_timestamp(),
     probe_seconds       float8      NOT NULL,   -- between the probe before and the next one
     next_probe_utc      timestamptz,            -- null: no probes, the credentials have to be mended first
-    probed_delivery     uuid,                   -- sent as the last probe; the next one is another
     alarmed_utc         timestamptz             -- when the operator was told that it lasts
 );
 

@@ -151,7 +151,7 @@ async def run_hub(
             worker = build_worker(settings, database, bells, hub)
             # Outlives the tries: they get to their end before it goes.
             await stack.enter_async_context(running.running([worker.be_present()]))
-            jobs += [worker.run(), worker.release()]
+            jobs.append(worker.run())
         stack.push_async_callback(runner.stop)
         await stack.enter_async_context(running.running(jobs))
         yield build_app(hub)
@@ -166,8 +166,14 @@ async def run_worker(settings: Settings, database: Database) -> AsyncIterator[No
 
 def build_worker(settings: Settings, database: Database, bells: Bells, hub: Hub) -> Worker:
     """The worker of one process."""
-    retries = Retries(steps_seconds=settings.retry_seconds, settle_seconds=settings.settle_seconds)
-    limits = WorkerLimits(lease_seconds=settings.lease_seconds, retries=retries)
+    retries = Retries(
+        steps_seconds=settings.retry_seconds,
+        settle_seconds=settings.settle_seconds,
+        probe_seconds=settings.probe_seconds,
+    )
+    limits = WorkerLimits(
+        lease_seconds=settings.lease_seconds, retries=retries, pause_alarm_seconds=settings.pause_alarm_seconds
+    )
     return Worker(database, bells, hub.connections, hub.participants, hub.payloads, limits)
 
 

@@ -2,8 +2,8 @@
 What a process counts, for Prometheus. docs/reference/events-and-metrics.md explains each.
 
 With several processes each counts for itself. Those of `serve --processes` share one port, so that a scrape gets one of
-them; where counters matter, each runs on a port of its own. The gauge comes from the database and is the same
-everywhere.
+them; where counters matter, each runs on a port of its own. The gauges come from the database and are the
+same everywhere.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ DELIVERIES_SETTLED = Counter(
     "learning_hub_deliveries_settled_total",
     "Tries that ended, by what became of the delivery and why.",
     ["subscriber", "state", "code"],
+)
+SUBSCRIBER_PAUSED = Gauge(
+    "learning_hub_subscriber_paused_seconds",
+    "For how long nothing has been sent to a subscriber because it is away or refuses the credentials.",
+    ["subscriber", "code"],
 )
 DELIVERIES_OPEN = Gauge(
     "learning_hub_deliveries_open",

@@ -46,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     send_timeout_seconds: float = 30
     settle_seconds: float = 10
     probe_seconds: float = 5
+    pause_alarm_seconds: float = 900
     participant_remembered_seconds: float = 3600
     run_wait_seconds: float = 25
     rate_limit: float | None = None
@@ -202,6 +203,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "send_timeout_seconds": _seconds(HOUR, least=0.1),
     "settle_seconds": _seconds(DAY),
     "probe_seconds": _seconds(HOUR, least=0.1),
+    "pause_alarm_seconds": _seconds(YEAR),
     "participant_remembered_seconds": _seconds(YEAR),
     "run_wait_seconds": _seconds(HOUR),
     "rate_limit": _number("requests a second", 0.001, 1_000_000),

@@ -33,7 +33,7 @@ class ImisHub:
         await self.put_subscriber()
         await self.put_subscription(**changes)
 
-    async def put_subscriber(self, **settings: Any) -> None:
+    async def put_subscriber(self, *, password: str | None = None, **settings: Any) -> None:
         body = {
             "Name": "iMIS",
             "Connector": "imis",
@@ -43,7 +43,7 @@ class ImisHub:
                 "ParticipantLookup": "email",
                 **settings,
             },
-            "Credentials": {"Username": self.imis.username, "Password": self.imis.password},
+            "Credentials": {"Username": self.imis.username, "Password": password or self.imis.password},
         }
         answer = await self.client.put("/subscribers/imis", json=body)
         assert answer.status_code in (200, 201), answer.text
@@ -110,6 +110,13 @@ class ImisHub:
         async with self._to_imis() as client:
             answer = await client.post("/_sandbox/faults", json={"Fault": fault, **details})
             assert answer.status_code < 300, answer.text
+
+    async def change_password(self, password: str) -> None:
+        """Let the iMIS take another password from now on, and no token that it gave before."""
+        async with self._to_imis() as client:
+            body = {"Username": self.imis.username, "Password": password}
+            (await client.put("/_sandbox/account", json=body)).raise_for_status()
+            (await client.delete("/_sandbox/tokens")).raise_for_status()
 
     async def mend(self, fault: str | None = None) -> None:
         """Let the iMIS work again; with *fault* only that kind ends."""

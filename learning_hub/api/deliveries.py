@@ -12,6 +12,7 @@ from learning_hub.api.events import EXAMPLE_EVENT, NO_SUCH_EVENT
 from learning_hub.api.lists import Cursor, Limit, Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.paths import ID_FORMS
+from learning_hub.api.pauses import explained
 from learning_hub.api.programs import need_program
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.api.subscribers import visible_subscriber
@@ -156,7 +157,7 @@ async def list_deliveries(call: Call) -> Reply:
     )
 )
 async def get_delivery(call: Call) -> Reply:
-    delivery = await _need_delivery(call)
+    [delivery] = await explained(call.hub.database, [await _need_delivery(call)])
     return Reply(body=await _detail(call, delivery))
 
 
@@ -296,7 +297,8 @@ async def list_deliveries_of_event(call: Call) -> Reply:
 
 async def _page(call: Call, listing: Listing, wanted: DeliveryFilter, query: ListQuery | PageQuery) -> Page[Delivery]:
     before = _before(listing, query.cursor)
-    return listing.page(await deliveries.page(call.hub.database, wanted, before, query.limit + 1), query.limit)
+    found = await deliveries.page(call.hub.database, wanted, before, query.limit + 1)
+    return listing.page(await explained(call.hub.database, found), query.limit)
 
 
 async def _detail(call: Call, delivery: Delivery) -> DeliveryDetail:

@@ -6,9 +6,9 @@ import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
-from learning_hub.metrics import DELIVERIES_OPEN
+from learning_hub.metrics import DELIVERIES_OPEN, SUBSCRIBER_PAUSED
 from learning_hub.model.errors import Unavailable
-from learning_hub.store import deliveries
+from learning_hub.store import deliveries, pauses
 
 EXAMPLE_METRICS = """\
 # HELP learning_hub_deliveries_open Deliveries that are not settled, over all processes.
@@ -84,6 +84,9 @@ async def get_metrics(call: Call) -> Reply:
     open_now = await deliveries.count_open(call.hub.database)
     for state in ("waiting", "sending", "retrying", "parked"):
         DELIVERIES_OPEN.labels(state).set(open_now.get(state, 0))
+    SUBSCRIBER_PAUSED.clear()
+    for (subscriber_id, code), seconds in (await pauses.seconds_paused(call.hub.database)).items():
+        SUBSCRIBER_PAUSED.labels(subscriber_id, code).set(seconds)
     return Reply(body=generate_latest(), media_type=CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8"))
 
 

@@ -128,6 +128,11 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "Only a delivery that is not sent can be discarded.",
         "Nothing.",
     ),
+    "subscriber_paused": ProblemKind(
+        409,
+        "Nothing is sent to the subscriber for now: it is away, asks to wait, or refuses the credentials.",
+        "Mend what the message names, then run the subscriber's check.",
+    ),
     "event_not_wanted": ProblemKind(
         409,
         "The event is none that this subscription gets.",

@@ -14,8 +14,10 @@ from learning_hub.model.audit import Action
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, LearningHubError, NotFound
 from learning_hub.model.fields import collect
 from learning_hub.model.json_values import read_json, write_json
+from learning_hub.model.pause import Pause
+from learning_hub.model.pause import shown as shown_pause
 from learning_hub.model.subscriber import ShownSubscriber, Subscriber, SubscriberBody
-from learning_hub.store import audit, participants, subscribers
+from learning_hub.store import audit, participants, pauses, subscribers
 from learning_hub.store.vault import KeysMissing, Vault
 
 LISTING = Listing("subscribers", ordered_by="subscriber_id")
@@ -41,6 +43,7 @@ EXAMPLE = {
     "CreatedUtc": "2026-11-22T08:00:00Z",
     "ChangedUtc": "2026-11-22T08:00:00Z",
     "ArchivedUtc": None,
+    "Paused": None,
 }
 NO_SUCH_SUBSCRIBER = NotFound(f"There is no subscriber {ID_FORMS['SubscriberId'].example}.")
 EXAMPLE_CHECK = {"Works": True, "Findings": ["Signed in as learning-hub."]}
@@ -81,7 +84,7 @@ async def put_subscriber(call: Call) -> Reply:
         there = await subscribers.find(connection, subscriber_id)
         wanted.need_fit(there)
         if there and wanted.describes(there):
-            return Reply(body=shown(there, vault))
+            return Reply(body=shown(there, vault, await pauses.find(connection, subscriber_id)))
         put = await subscribers.put(
             connection,
             subscriber_id,
@@ -91,13 +94,17 @@ async def put_subscriber(call: Call) -> Reply:
             encrypted_credentials=None if wanted.credentials is None else vault.encrypt(wanted.credentials),
             max_concurrency=KINDS[wanted.connector].max_concurrency(wanted.settings),
         )
-        if there and put.settings != there.settings:
+        has_other_settings = there is not None and put.settings != there.settings
+        if has_other_settings:
             await participants.forget_looked_up(connection, subscriber_id)
+        if has_other_settings or wanted.credentials is not None:
+            await pauses.lift(connection, subscriber_id, credentials_mended=wanted.credentials is not None)
         action: Action = "update" if there else "create"
         before, after = (shown(there, vault) if there else None), shown(put, vault)
         await audit.write(connection, call.caller, action, "subscriber", subscriber_id, before=before, after=after)
+        pause = await pauses.find(connection, subscriber_id)
     call.hub.bells.ring(call.hub.bells.deliveries)
-    return Reply(status=200 if there else 201, body=after)
+    return Reply(status=200 if there else 201, body=shown(put, vault, pause))
 
 
 @route(
@@ -124,7 +131,9 @@ async def list_subscribers(call: Call) -> Reply:
     within = None if call.caller.has_every_program else list(call.caller.programs)
     after = LISTING.after(query.cursor)
     found = await subscribers.page(call.hub.database, within, after, query.limit + 1)
-    return Reply(body=LISTING.page([shown(one, call.hub.vault) for one in found], query.limit))
+    there = await pauses.of(call.hub.database, [one.subscriber_id for one in found])
+    items = [shown(one, call.hub.vault, there.get(one.subscriber_id)) for one in found]
+    return Reply(body=LISTING.page(items, query.limit))
 
 
 @route(
@@ -140,7 +149,9 @@ async def list_subscribers(call: Call) -> Reply:
     )
 )
 async def get_subscriber(call: Call) -> Reply:
-    return Reply(body=shown(await _need(call), call.hub.vault))
+    subscriber = await _need(call)
+    pause = await pauses.find(call.hub.database, subscriber.subscriber_id)
+    return Reply(body=shown(subscriber, call.hub.vault, pause))
 
 
 @route(
@@ -178,6 +189,7 @@ async def archive_subscriber(call: Call) -> Reply:
         path="/subscribers/{SubscriberId}/check",
         operation_id="checkSubscriber",
         summary="Sign in at a subscriber and say what was found; nothing is written there",
+        description="Where it works and the subscriber was paused, it is not any more: what waits goes out.",
         tag="Setting up",
         scopes=("staff", "admin"),
         answers=(
@@ -201,10 +213,20 @@ async def check_subscriber(call: Call) -> Reply:
         return Reply(body=CheckResult(works=False, findings=["There are no credentials to sign in with."]))
     # The connector in use: what it learns of the credentials, and what it renews, is not lost.
     async with call.hub.connections.of(subscriber.subscriber_id) as (_, connector):
-        return Reply(body=await connector.check())
+        result = await connector.check()
+    if result.works:
+        await _lift_pause(call, subscriber.subscriber_id)
+    return Reply(body=result)
 
 
-def shown(subscriber: Subscriber, vault: Vault) -> ShownSubscriber:
+async def _lift_pause(call: Call, subscriber_id: str) -> None:
+    async with call.hub.database.transaction() as connection:
+        if await pauses.lift(connection, subscriber_id, credentials_mended=True):
+            await subscribers.note_check(connection, subscriber_id)
+    call.hub.bells.ring(call.hub.bells.deliveries)
+
+
+def shown(subscriber: Subscriber, vault: Vault, pause: Pause | None = None) -> ShownSubscriber:
     """The subscriber as it may be shown."""
     return ShownSubscriber(
         subscriber_id=subscriber.subscriber_id,
@@ -217,6 +239,7 @@ def shown(subscriber: Subscriber, vault: Vault) -> ShownSubscriber:
         created_utc=subscriber.created_utc,
         changed_utc=subscriber.changed_utc,
         archived_utc=subscriber.archived_utc,
+        paused=shown_pause(pause) if pause else None,
     )
 
 

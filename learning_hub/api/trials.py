@@ -17,14 +17,16 @@ from learning_hub.model.errors import Conflict
 from learning_hub.model.event import Event, example_event_id
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import EventKey, read_delivery_id
+from learning_hub.model.pause import Pause
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.request import ProcessBody, Scope
-from learning_hub.store import deliveries
+from learning_hub.store import deliveries, pauses
 from learning_hub.store.deliveries import DeliveryFilter
 
 # Codes of deliveries of which nothing was sent, which are told as they are; what else had no try is NOT_SENT.
 WHY_NOT_SENT = ("category_off", "no_template", "withdrawn", "superseded")
 NOT_SENT = "not_sent"
+PAUSED = "The subscriber is paused: nothing is sent to it until it is back, or a check finds that it works."
 
 
 def _not_wanted() -> Conflict:
@@ -71,6 +73,7 @@ class Trial(Attempt, frozen=True, kw_only=True, rename="pascal"):
         errors=(
             NO_SUCH_SUBSCRIPTION,
             _not_wanted(),
+            Conflict(PAUSED, code="subscriber_paused"),
             *(Conflict(CAUSES[code].meaning, code=code) for code in WHY_NOT_SENT),
         ),
     )
@@ -80,6 +83,7 @@ async def test_subscription(call: Call) -> Reply:
     body = await call.body(TrialBody)
     key, event = await need_event_of(call, subscription, body.event_id)
     _need_wanted(subscription, event)
+    await _try_in_spite_of_pause(call, subscription)
     await _put_back(call, subscription, key)
     request = ProcessBody(subscription_id=subscription.subscription_id, event_ids=[body.event_id], replay=True)
     scope = Scope(program_id=key.program_id, event_uuids=[key.event_uuid])
@@ -95,6 +99,18 @@ def _need_wanted(subscription: Subscription, event: Event) -> None:
         raise _not_wanted()
 
 
+async def _try_in_spite_of_pause(call: Call, subscription: Subscription) -> None:
+    """Find out now whether a subscriber that was away is back; refused credentials are mended first."""
+    pause = await pauses.find(call.hub.database, subscription.subscriber_id)
+    if pause is not None and pause.next_probe_utc is None:
+        raise _paused(pause)
+    await pauses.probe_now(call.hub.database, subscription.subscriber_id)
+
+
+def _paused(pause: Pause) -> Conflict:
+    return Conflict(f"{PAUSED} {pause.message}", code="subscriber_paused")
+
+
 async def _put_back(call: Call, subscription: Subscription, key: EventKey) -> None:
     """What is parked or waits for its next try is to be sent now as well."""
     async with call.hub.database.transaction() as connection:
@@ -108,6 +124,9 @@ async def _trial(call: Call, subscription: Subscription, key: EventKey) -> Trial
     delivery_key = read_delivery_id(newest.delivery_id)
     assert delivery_key is not None  # noqa: S101 - it came out of the store
     log, _ = await deliveries.attempts(call.hub.database, delivery_key)
+    pause = await pauses.find(call.hub.database, subscription.subscriber_id)
+    if newest.state == "waiting" and pause is not None:
+        raise _paused(pause)
     if newest.code in WHY_NOT_SENT or not log:
         code = newest.code if newest.code in WHY_NOT_SENT else NOT_SENT
         raise Conflict(newest.message or f"It is {newest.state}; nothing was sent.", code=code)

@@ -15,19 +15,23 @@ from learning_hub.store import subscribers
 from learning_hub.store.database import Database
 from learning_hub.store.vault import Vault
 
+# When the subscriber was last changed, and when a check last found its credentials good.
+AsOf = tuple[datetime, datetime | None]
+
 
 class _Open:
-    """A connector, what it was made from, and how many are using it."""
+    """A connector, as of which changes it was made, and how many are using it."""
 
-    def __init__(self, changed_utc: datetime, connector: Connector) -> None:
-        self.changed_utc = changed_utc
+    def __init__(self, made_as_of: AsOf, connector: Connector) -> None:
+        self.made_as_of = made_as_of
         self.connector = connector
         self.users = 0
 
 
 class Connections:
     """
-    Hands out connectors; one is replaced as soon as its subscriber was changed, in whichever process.
+    Hands out connectors; one is replaced as soon as its subscriber was changed, or freed by a check after its
+    credentials had been refused, in whichever process.
 
     Credentials that a connector renews by itself are no such change: it reads them anew when it needs them.
     """
@@ -55,7 +59,7 @@ class Connections:
             raise NotFound(f"There is no subscriber {subscriber_id}.")
         async with self._lock:
             used = self._open.get(subscriber_id)
-            if used is None or used.changed_utc != subscriber.changed_utc:
+            if used is None or used.made_as_of != _as_of(subscriber):
                 used = await self._replace(subscriber, used)
             used.users += 1
         try:
@@ -73,7 +77,7 @@ class Connections:
             await subscribers.credentials(self._database, self._vault, subscriber_id),
             take_turn=lambda: subscribers.credentials_turn(self._database, self._vault, subscriber_id),
         )
-        fresh = self._open[subscriber_id] = _Open(subscriber.changed_utc, connector)
+        fresh = self._open[subscriber_id] = _Open(_as_of(subscriber), connector)
         if before is not None and not before.users:
             await before.connector.close()
         return fresh
@@ -83,3 +87,7 @@ class Connections:
         for used in self._open.values():
             await used.connector.close()
         self._open.clear()
+
+
+def _as_of(subscriber: Subscriber) -> AsOf:
+    return subscriber.changed_utc, subscriber.credentials_checked_utc

@@ -7,53 +7,105 @@ from datetime import datetime
 
 import msgspec
 
-from learning_hub.connectors.base import Accepted, Outcome, Postponed, Refused
+from learning_hub.connectors.base import Accepted, Outcome, Postponed, Refused, Unknown
 from learning_hub.model.delivery import Claimed, Settlement
 from learning_hub.model.errors import TemplateError
 from learning_hub.model.failure import FailureClass, class_of
+from learning_hub.model.pause import PauseReason
 from learning_hub.model.retry import next_try
 
 
 class Retries(msgspec.Struct, frozen=True, kw_only=True):
-    """How failed tries are repeated. *settle_seconds*: how long a request that was cut may still be carried out."""
+    """
+    How failed tries are repeated.
+
+    *settle_seconds*: how long a request that was cut may still be carried out. *probe_seconds*: until a subscriber that
+    was found away is tried for the first time.
+    """
 
     steps_seconds: Sequence[float]
     settle_seconds: float
+    probe_seconds: float
 
 
 def decide(outcome: Outcome, claimed: Claimed, retries: Retries, *, at: datetime, chance: float) -> Settlement:
     """What becomes of a delivery after *outcome* at the time *at*; *chance* from 0 to 1 spreads the next tries."""
     if isinstance(outcome, Accepted):
         return Settlement(
-            state="delivered", tries_used=claimed.tries_used, record_id=outcome.record_id, message=outcome.note
+            state="delivered",
+            tries_used=claimed.tries_used,
+            record_id=outcome.record_id,
+            is_confirmed=outcome.is_confirmed,
+            message=outcome.note,
         )
     if isinstance(outcome, Refused):
-        return parked(outcome.code, outcome.message, claimed, failure_class=outcome.failure_class)
+        return _refused(outcome, claimed)
     if isinstance(outcome, Postponed):
-        # A gateway that gave up tells nothing of the request behind it, which may still be carried out.
-        may_go_on = outcome.in_doubt and outcome.code != "subscriber_error"
-        return again(
-            outcome.code,
-            outcome.message,
-            claimed,
-            retries,
-            at=at,
-            chance=chance,
+        return _postponed(outcome, claimed, retries, at=at, chance=chance)
+    return _unknown(outcome, claimed, retries, at=at, chance=chance)
+
+
+def _refused(outcome: Refused, claimed: Claimed) -> Settlement:
+    settlement = parked(outcome.code, outcome.message, claimed, failure_class=outcome.failure_class)
+    if outcome.code == "credentials_refused":
+        reason = PauseReason(
+            code=outcome.code,
             failure_class=outcome.failure_class,
-            asked_wait_seconds=outcome.retry_after_seconds,
-            in_doubt=outcome.in_doubt,
-            doubt_seconds=retries.settle_seconds if may_go_on else None,
+            message=outcome.message,
+            first_probe_seconds=None,
         )
-    message = f"{outcome.message} Whether it was carried out is not known; the hub asks before it sends again."
-    return again(
-        "outcome_unknown",
-        message,
+        return msgspec.structs.replace(settlement, pause=reason)
+    return msgspec.structs.replace(settlement, stops_subscription=outcome.stops_subscription)
+
+
+def _postponed(outcome: Postponed, claimed: Claimed, retries: Retries, *, at: datetime, chance: float) -> Settlement:
+    # A gateway that gave up tells nothing of the request behind it, which may still be carried out.
+    may_go_on = outcome.in_doubt and outcome.code != "subscriber_error"
+    settlement = again(
+        outcome.code,
+        outcome.message,
         claimed,
         retries,
         at=at,
         chance=chance,
-        in_doubt=True,
-        doubt_seconds=retries.settle_seconds,
+        failure_class=outcome.failure_class,
+        asked_wait_seconds=outcome.retry_after_seconds,
+        in_doubt=outcome.in_doubt,
+        doubt_seconds=retries.settle_seconds if may_go_on else None,
+    )
+    if not outcome.subscriber_is_away and outcome.code != "rate_limited":
+        return settlement
+    return msgspec.structs.replace(settlement, pause=_away(outcome, retries, outcome.retry_after_seconds))
+
+
+def _unknown(outcome: Unknown, claimed: Claimed, retries: Retries, *, at: datetime, chance: float) -> Settlement:
+    if outcome.is_final:
+        settlement = msgspec.structs.replace(
+            parked("outcome_unknown", outcome.message, claimed, in_doubt=True), is_final=True
+        )
+    else:
+        settlement = again(
+            "outcome_unknown",
+            f"{outcome.message} Whether it was carried out is not known; the hub asks before it sends again.",
+            claimed,
+            retries,
+            at=at,
+            chance=chance,
+            in_doubt=True,
+            doubt_seconds=retries.settle_seconds,
+        )
+    if not outcome.subscriber_is_away:
+        return settlement
+    return msgspec.structs.replace(settlement, pause=_away(outcome, retries))
+
+
+def _away(outcome: Postponed | Unknown, retries: Retries, asked_wait_seconds: float | None = None) -> PauseReason:
+    return PauseReason(
+        code=outcome.code,
+        failure_class=class_of(outcome.code),
+        message=outcome.message,
+        first_probe_seconds=retries.probe_seconds,
+        asked_wait_seconds=asked_wait_seconds,
     )
 
 

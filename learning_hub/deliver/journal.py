@@ -13,6 +13,11 @@ class AttemptJournal:
     def __init__(self) -> None:
         self._last: Exchange | None = None
         self._last_is_write = False
+        self._is_writing = False
+
+    def about_to_write(self) -> None:
+        """From now on something may have been written, whether or not its exchange is taken down."""
+        self._is_writing = True
 
     def record(self, exchange: Exchange, *, wrote: bool) -> None:
         """Take down one exchange."""
@@ -23,7 +28,7 @@ class AttemptJournal:
     @property
     def wrote(self) -> bool:
         """Whether anything was sent that was meant to write."""
-        return self._last_is_write
+        return self._last_is_write or self._is_writing
 
     @property
     def request(self) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The worker: claim, resolve, render, send, settle, as named steps."""
+"""The worker: claim, pack, send, settle, as named steps."""
 
 from __future__ import annotations
 
@@ -6,35 +6,28 @@ import asyncio
 import logging
 import random
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import cast
 
 import msgspec
 
-from learning_hub.connectors.base import (
-    Connector,
-    Outcome,
-    ParticipantFound,
-    Postponed,
-    Refused,
-    Shipment,
-    Unknown,
-)
+from learning_hub.connectors.base import Batching, Outcome, Postponed, Refused, Shipment, Unknown
+from learning_hub.connectors.registry import KINDS
+from learning_hub.deliver.batches import Batches
 from learning_hub.deliver.connections import Connections
-from learning_hub.deliver.deciding import Retries, decide, parked, parked_for_template, stepped_aside
+from learning_hub.deliver.deciding import Retries, decide, parked
 from learning_hub.deliver.journal import AttemptJournal
-from learning_hub.deliver.neighbours import Neighbours, is_keyless
+from learning_hub.deliver.neighbours import Neighbours
 from learning_hub.deliver.participants import Participants
-from learning_hub.deliver.payloads import NotSent, Payloads
+from learning_hub.deliver.payloads import Payloads
+from learning_hub.deliver.shipments import Duty, Shipments
 from learning_hub.metrics import DELIVERIES_SETTLED
 from learning_hub.model import clock
+from learning_hub.model.access import HUB
 from learning_hub.model.delivery import Claimed, Settlement
-from learning_hub.model.errors import LearningHubError, TemplateError, Unavailable
-from learning_hub.model.event import Event
+from learning_hub.model.errors import Unavailable
 from learning_hub.model.failure import CAUSES
-from learning_hub.model.ids import EventKey, record_key
-from learning_hub.model.subscriber import Subscriber
-from learning_hub.model.subscription import Subscription
-from learning_hub.store import events, queue, subscriptions
+from learning_hub.model.ids import EventKey
+from learning_hub.store import audit, events, pauses, queue, subscriptions
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
 from learning_hub.store.presence import Presence
@@ -43,14 +36,22 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 1.0
 SETTLE_AGAIN_SECONDS = 1.0
+BATCHED = tuple(name for name, kind in KINDS.items() if kind.batch is not None)
 
 
 class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """*concurrency*: deliveries under way at once in this process; a try ends by itself before its lease does."""
+    """
+    What a worker takes on; a try ends by itself before its lease does.
+
+    *concurrency*: deliveries under way at once in this process, and *batched* of those that are sent many at once.
+    *pause_alarm_seconds*: after that long a pause is told to the operator.
+    """
 
     lease_seconds: float
     retries: Retries
+    pause_alarm_seconds: float
     concurrency: int = 32
+    batched: int = 1000
 
 
 class Worker:
@@ -68,12 +69,14 @@ class Worker:
         self._database = database
         self._bells = bells
         self._connections = connections
-        self._participants = participants
-        self._payloads = payloads
-        self._neighbours = Neighbours(database)
+        self._shipments = Shipments(
+            participants, payloads, Neighbours(database), patience_seconds=limits.lease_seconds * 0.3
+        )
+        self._batches = Batches(database)
         self._limits = limits
         self._presence = Presence(database)
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], Claimed] = {}
+        self._look_at = 0.0
 
     async def be_present(self) -> None:
         """Show the other workers that this one lives, until cancelled; without that it claims nothing."""
@@ -92,40 +95,25 @@ class Worker:
                 claimed = await self._claim()
                 for delivery in claimed:
                     task = asyncio.create_task(self._carry_out_and_settle(delivery))
-                    self._under_way.add(task)
+                    self._under_way[task] = delivery
                     task.add_done_callback(self._done)
                 if not claimed:
                     await self._bells.deliveries.wait(await self._idle_seconds(), rung)
         finally:
             await self._finish()
 
-    async def release(self) -> None:
-        """Take back what workers that are gone held, until cancelled."""
-        while True:
-            try:
-                retries = self._limits.retries
-                released = await queue.release_expired(self._database, retries.settle_seconds, retries.steps_seconds)
-                if released:
-                    log.warning("leases_expired", extra={"deliveries": released})
-                    self._bells.ring(self._bells.deliveries)
-            except LearningHubError:
-                pass
-            except Exception:
-                log.exception("release_failed")
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+        self._under_way.pop(task, None)
         # There is room at the subscriber again, and the next one of the source record may go.
         self._bells.deliveries.ring()
 
     async def _claim(self) -> list[Claimed]:
-        room = self._limits.concurrency - len(self._under_way)
         worker = self._presence.number
-        if room <= 0 or worker is None:
+        if worker is None:
             return []
         try:
-            claimed = await queue.claim(self._database, room, self._limits.lease_seconds, worker=worker)
+            await self._look_around()
+            claimed = await queue.claim(self._database, self._room(), self._limits.lease_seconds, worker=worker)
         except Unavailable:
             return []
         except Exception:
@@ -133,6 +121,33 @@ class Worker:
             return []
         # The presence may have been lost meanwhile: then the others release these, and would send them as well.
         return claimed if self._presence.number == worker else []
+
+    def _room(self) -> queue.Room:
+        batched = sum(claimed.connector in BATCHED for claimed in self._under_way.values())
+        return queue.Room(
+            most=max(0, self._limits.concurrency - (len(self._under_way) - batched)),
+            batched=BATCHED,
+            most_batched=max(0, self._limits.batched - batched),
+        )
+
+    async def _look_around(self) -> None:
+        """From time to time: what was held by a worker that is gone is due again, and a long pause is told."""
+        now = asyncio.get_running_loop().time()
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_EVERY_SECONDS
+        retries = self._limits.retries
+        if released := await queue.release_expired(self._database, retries.settle_seconds, retries.steps_seconds):
+            log.warning("leases_expired", extra={"deliveries": released})
+        for pause in await pauses.lasting(self._database, self._limits.pause_alarm_seconds):
+            log.error(
+                "subscriber_paused_long",
+                extra={
+                    "subscriber_id": pause.subscriber_id,
+                    "code": pause.code,
+                    "since_utc": pause.since_utc.isoformat(),
+                },
+            )
 
     async def _idle_seconds(self) -> float:
         try:
@@ -157,7 +172,7 @@ class Worker:
                 async with asyncio.timeout(self._limits.lease_seconds * 0.9):
                     settlement = await self._carry_out(claimed, journal, held)
             except TimeoutError:
-                settlement = self._decide(_too_long(was_written=journal.wrote), claimed)
+                settlement = self._decide(_too_long(claimed, was_written=journal.wrote), claimed)
             except Unavailable as error:
                 settlement = self._again(claimed, error.detail, in_doubt=journal.wrote)
             except Exception:
@@ -175,75 +190,26 @@ class Worker:
         if subscription.archived_utc is not None:
             return Settlement(state="discarded", code="archived", message=CAUSES["archived"].meaning)
         subscriber, connector = await held.enter_async_context(self._connections.of(claimed.subscriber_id))
-        if claimed.action == "remove" and (claimed.record_id or not is_keyless(subscription.target)):
-            # Its record is found without the participant, who may not be there any more.
-            shipment = self._shipment(claimed, subscription.target, "", {}, None)
-            return self._decide(await connector.remove(shipment, journal), claimed)
-        return await self._bring(claimed, subscription, subscriber, connector, event, journal, held)
-
-    async def _bring(
-        self,
-        claimed: Claimed,
-        subscription: Subscription,
-        subscriber: Subscriber,
-        connector: Connector,
-        event: Event,
-        journal: AttemptJournal,
-        held: AsyncExitStack,
-    ) -> Settlement:
-        who = await self._participants.resolve(connector, subscriber, event, journal)
-        if not isinstance(who, ParticipantFound):
-            return self._decide(who, claimed)
-        participant_id = who.participant_id
-        payload: dict[str, Any] = {}
-        if claimed.action == "send":
-            try:
-                rendered = await self._payloads.payload(subscription, subscriber, event, participant_id)
-            except TemplateError as error:
-                return parked_for_template(error, claimed)
-            if isinstance(rendered, NotSent):
-                return Settlement(state="skipped", code=rendered.code, message=CAUSES[rendered.code].meaning)
-            payload = rendered
-        try:
-            async with asyncio.timeout(self._limits.lease_seconds * 0.3):
-                others = await held.enter_async_context(
-                    self._neighbours.of(claimed, subscription.target, participant_id)
-                )
-        except TimeoutError:
-            return stepped_aside(claimed, at=clock.now())
-        shipment = self._shipment(claimed, subscription.target, participant_id, payload, others)
-        carry_out = connector.send if claimed.action == "send" else connector.remove
-        outcome = await carry_out(shipment, journal)
+        duty = Duty(claimed=claimed, event=event, subscription=subscription, subscriber=subscriber, connector=connector)
+        packed = await self._shipments.pack(duty, journal, held)
+        if isinstance(packed, Settlement):
+            return packed
+        if not isinstance(packed, Shipment):
+            return self._decide(packed, claimed)
+        outcome = await self._bring(duty, packed, journal)
         if isinstance(outcome, Refused) and outcome.failure_class == "identity":
-            await self._participants.forget(subscriber.subscriber_id, event)
+            await self._shipments.forget_participant(duty)
         settlement = self._decide(outcome, claimed)
-        return msgspec.structs.replace(settlement, payload=payload) if payload else settlement
+        return msgspec.structs.replace(settlement, payload=packed.payload) if packed.payload else settlement
 
-    @staticmethod
-    def _shipment(
-        claimed: Claimed,
-        target: dict[str, Any],
-        participant_id: str,
-        payload: dict[str, Any],
-        others: frozenset[str] | None,
-    ) -> Shipment:
-        return Shipment(
-            delivery_id=str(claimed.key),
-            action=claimed.action,
-            target=target,
-            payload=payload,
-            participant_id=participant_id,
-            record_key=record_key(
-                claimed.key.program_id,
-                claimed.subscription_id,
-                claimed.publisher_system_id,
-                claimed.publisher_event_id,
-            ),
-            record_id=claimed.record_id,
-            # Cheap and safe: whatever was tried before for this source record may be there.
-            outcome_unknown=claimed.tried_before and claimed.record_id is None,
-            others_record_ids=others,
-        )
+    async def _bring(self, duty: Duty, shipment: Shipment, journal: AttemptJournal) -> Outcome:
+        if shipment.action == "remove":
+            return await duty.connector.remove(shipment, journal)
+        batch = KINDS[duty.subscriber.connector].batch
+        if batch is not None:
+            connector = cast("Batching", duty.connector)
+            return await self._batches.send(duty.claimed, shipment, connector, batch, journal)
+        return await duty.connector.send(shipment, journal)
 
     def _decide(self, outcome: Outcome | Postponed | Refused, claimed: Claimed) -> Settlement:
         return decide(outcome, claimed, self._limits.retries, at=clock.now(), chance=random.random())  # noqa: S311
@@ -258,7 +224,9 @@ class Worker:
         deadline = asyncio.get_running_loop().time() + self._limits.lease_seconds
         while True:
             try:
-                is_ours = await queue.settle(self._database, claimed, settlement)
+                settled = await queue.settle(self._database, claimed, settlement)
+                if settled.is_ours and settlement.stops_subscription:
+                    await self._stop_subscription(claimed.subscription_id)
             except Unavailable:
                 if asyncio.get_running_loop().time() > deadline:
                     return
@@ -270,14 +238,27 @@ class Worker:
                     return
                 settlement = parked("internal_error", CAUSES["internal_error"].meaning, claimed, in_doubt=True)
             else:
-                self._log(claimed, settlement, is_ours=is_ours)
-                DELIVERIES_SETTLED.labels(claimed.subscriber_id, settlement.state, settlement.code or "").inc()
+                self._tell(claimed, settled)
                 return
 
-    @staticmethod
-    def _log(claimed: Claimed, settlement: Settlement, *, is_ours: bool) -> None:
+    async def _stop_subscription(self, subscription_id: str) -> None:
+        """The subscriber wants nothing more from it: the rest is held until somebody starts it again."""
+        async with self._database.transaction() as connection:
+            await subscriptions.lock(connection, subscription_id)
+            before = await subscriptions.find(connection, subscription_id)
+            after = await subscriptions.stop(connection, subscription_id)
+            if before and after:
+                await audit.write(
+                    connection, HUB, "update", "subscription", subscription_id, before=before, after=after
+                )
+        if after:
+            await subscriptions.hold_stragglers(self._database, after)
+            log.warning("subscription_stopped", extra={"subscription_id": subscription_id, "code": "gone"})
+
+    def _tell(self, claimed: Claimed, settled: queue.Settled) -> None:
+        settlement = settled.settlement
         log.info(
-            "delivery_settled" if is_ours else "delivery_settled_too_late",
+            "delivery_settled" if settled.is_ours else "delivery_settled_too_late",
             extra={
                 "delivery_id": str(claimed.key),
                 "subscription_id": claimed.subscription_id,
@@ -286,11 +267,17 @@ class Worker:
                 "code": settlement.code,
             },
         )
+        DELIVERIES_SETTLED.labels(claimed.subscriber_id, settlement.state, settlement.code or "").inc()
+        if settled.began_pause:
+            code = settlement.pause.code if settlement.pause else None
+            log.warning("subscriber_paused", extra={"subscriber_id": claimed.subscriber_id, "code": code})
+        if settled.lifted_pause:
+            log.info("subscriber_is_back", extra={"subscriber_id": claimed.subscriber_id})
 
 
-def _too_long(*, was_written: bool) -> Postponed | Unknown:
+def _too_long(claimed: Claimed, *, was_written: bool) -> Postponed | Unknown:
     """The outcome of a try that took longer than all its exchanges may."""
     message = "It took too long as a whole."
     if was_written:
-        return Unknown(code="timed_out", message=message)
+        return Unknown(code="timed_out", message=message, is_final=claimed.connector in BATCHED)
     return Postponed(code="timed_out", message=message)

@@ -72,6 +72,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         return self.programs[0] if len(self.programs) == 1 and not self.has_every_program else None
 
 
+# Who stands in the audit log for what the hub does by itself.
+HUB = Caller(key_id="hub", name="The hub itself", programs=(EVERY_PROGRAM,), scopes=frozenset())
+
+
 def check_grant(programs: list[str], scopes: list[Scope]) -> None:
     """
     Whether a key with these Programs and scopes may be made.

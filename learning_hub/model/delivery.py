@@ -12,6 +12,7 @@ from msgspec import Meta, Raw
 from learning_hub.model.event import Event
 from learning_hub.model.failure import FailureClass
 from learning_hub.model.ids import DeliveryKey
+from learning_hub.model.pause import PauseReason
 
 State = Literal["waiting", "sending", "delivered", "retrying", "parked", "skipped", "superseded", "discarded"]
 Action = Literal["send", "remove"]
@@ -33,7 +34,13 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     advice: Annotated[str, Meta(description="What a person can do.")] | None
     attempts: Annotated[int, Meta(description="Tries so far.")]
     created_utc: datetime
-    next_try_utc: Annotated[datetime, Meta(description="Null while it is held: it waits for a run.")] | None
+    next_try_utc: (
+        Annotated[
+            datetime,
+            Meta(description="Null while it waits for a run, or for the subscriber's credentials to be mended."),
+        ]
+        | None
+    )
     delivered_utc: datetime | None
     confirmed_utc: Annotated[datetime, Meta(description="When it was read back at the subscriber.")] | None
     subscriber_record_id: str | None
@@ -83,7 +90,8 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     A delivery leased to a worker, with what is needed to carry it out.
 
     *lease_id* is what the outcome must name. *record_id* is the identity an earlier delivery of the source record
-    got at the subscriber; *tried_before* says that some delivery of the source record was tried.
+    got at the subscriber; *tried_before* says that some delivery of the source record was tried. *connector* is the
+    kind of the subscriber; *is_probe* says that the subscriber is paused, and this one finds out whether it is back.
     """
 
     key: DeliveryKey
@@ -94,6 +102,8 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     action: Action
     subscription_id: str
     subscriber_id: str
+    connector: str
+    is_probe: bool
     publisher_system_id: str
     publisher_event_id: str
     event_uuid: UUID
@@ -106,10 +116,12 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     How a try ended: the delivery's next state and what is kept with the attempt.
 
     *in_doubt* says that it failed and may have been carried out all the same; *doubt_seconds* for how long it may still
-    be, from now on, None where what was to happen has happened.
+    be, from now on, None where what was to happen has happened. *is_confirmed*: the record was read back as it was
+    sent. *pause*: the failure concerns the subscriber as a whole; *is_final*: all the same it stays what it is here.
+    *stops_subscription*: the subscriber wants nothing more from this subscription.
     """
 
-    state: Literal["delivered", "retrying", "parked", "skipped", "discarded"]
+    state: Literal["delivered", "waiting", "retrying", "parked", "skipped", "discarded"]
     code: str | None = None
     failure_class: FailureClass | None = None
     message: str | None = None
@@ -118,6 +130,14 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     record_id: str | None = None
     in_doubt: bool = False
     doubt_seconds: float | None = None
+    is_confirmed: bool = False
+    pause: PauseReason | None = None
+    is_final: bool = False
+    stops_subscription: bool = False
     payload: Any = None
     request: Any = None
     response: Any = None
+
+    def held_back(self, claimed: Claimed) -> Settlement:
+        """It waits while its subscriber is paused; that uses up no try. The attempt keeps what happened."""
+        return msgspec.structs.replace(self, state="waiting", tries_used=claimed.tries_used, due_utc=None)

@@ -46,12 +46,13 @@ CAUSES: dict[str, Cause] = {
     "gone": Cause(
         "refused",
         "The subscriber says that the address is gone for good.",
-        "Put the new address into the subscriber and start the subscription again.",
+        "Put the new address into the subscriber, start the subscription again, and requeue.",
     ),
     "credentials_refused": Cause(
         "refused",
         "The subscriber does not accept the hub's credentials.",
-        "Put valid credentials into the subscriber; then requeue.",
+        "Put valid credentials into the subscriber, or mend them there and run the check; what waits then goes out by "
+        "itself.",
     ),
     "target_not_allowed": Cause(
         "refused",

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from learning_hub.model.ids import PROGRAM_ID_PATTERN
+from learning_hub.model.pause import ShownPause
 
 SubscriberId = Annotated[
     str,
@@ -52,6 +53,7 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrency: int
     encrypted_credentials: bytes | None
     credentials_changed_utc: datetime | None
+    credentials_checked_utc: datetime | None
     created_utc: datetime
     changed_utc: datetime
     archived_utc: datetime | None
@@ -76,3 +78,10 @@ class ShownSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"
     created_utc: datetime
     changed_utc: datetime
     archived_utc: datetime | None
+    paused: (
+        Annotated[
+            ShownPause,
+            Meta(description="Nothing is sent to it for now: it is away, asks to wait, or refuses the credentials."),
+        ]
+        | None
+    )

@@ -152,3 +152,8 @@ def changed(status: str) -> int:
     """The row count in a command's status (`UPDATE 3` is 3)."""
     last = status.rpartition(" ")[2]
     return int(last) if last.isdigit() else 0
+
+
+def storable(text: str) -> str:
+    """*text* as PostgreSQL takes it: subscribers may say anything, and must not keep a delivery from being settled."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

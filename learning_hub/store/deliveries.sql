@@ -102,7 +102,7 @@ UPDATE delivery
        due_utc = CASE WHEN NOT chosen.is_overtaken THEN greatest(now(), doubt_until_utc) END,
        held = chosen.is_held AND NOT chosen.is_overtaken,
        released = NOT chosen.is_held,
-       tries_used = 0
+       tries_used = 0, failing_since_utc = NULL
   FROM chosen
  WHERE delivery.program_id = chosen.program_id AND delivery.delivery_uuid = chosen.delivery_uuid
 RETURNING delivery.*, chosen.state_before, chosen.code_before

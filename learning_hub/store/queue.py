@@ -2,80 +2,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
+
+import msgspec
 
 from learning_hub.model.clock import now
 from learning_hub.model.delivery import Claimed, Settlement
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import DeliveryKey, new_uuid
 from learning_hub.model.json_values import write_json
-from learning_hub.store.database import Connection, Database, Row, changed
+from learning_hub.model.pause import PauseReason
+from learning_hub.store import pauses
+from learning_hub.store.database import Connection, Database, Row, storable
 from learning_hub.store.queries import Queries
 
 queries = Queries("queue")
 
 
-async def claim(database: Database, limit: int, lease_seconds: float, *, worker: int | None = None) -> list[Claimed]:
+class Room(msgspec.Struct, frozen=True, kw_only=True):
     """
-    Lease up to *limit* due deliveries for *lease_seconds* and begin an attempt for each.
+    How many deliveries a worker may take on.
+
+    *batched* are the kinds of subscribers that take many at once; of those it takes *most_batched*, and *most* of all
+    others.
+    """
+
+    most: int
+    batched: Collection[str] = ()
+    most_batched: int = 0
+
+
+async def claim(database: Database, room: Room, lease_seconds: float, *, worker: int | None = None) -> list[Claimed]:
+    """
+    Lease due deliveries for *lease_seconds*, as many as there is room for, and begin an attempt for each.
 
     At most one of a source record at a subscription, the oldest first, and none while an earlier try of the record may
-    still be carried out; at most as many at a subscriber as it takes at once, over all processes. What was withdrawn,
-    reopened or overtaken meanwhile is given up instead. *worker* is the number of the caller's presence: when that
-    ends, the leases end with it; None leaves it to time alone.
+    still be carried out; at most as many at a subscriber as it takes at once, over all processes, and of a paused one
+    none but its probe. What was withdrawn, reopened or overtaken meanwhile is given up instead. *worker* is the number
+    of the caller's presence: when that ends, the leases end with it; None leaves it to time alone.
     """
-    while True:
+    while room.most > 0 or room.most_batched > 0:
         async with database.transaction() as connection:
             await connection.execute(queries.lock_claims)
             rows = await connection.fetch(
                 queries.claim,
                 new_uuid(),
-                limit,
+                room.most,
                 lease_seconds,
                 CAUSES["superseded"].meaning,
                 worker,
                 CAUSES["withdrawn"].meaning,
                 CAUSES["reopened"].meaning,
+                list(room.batched),
+                room.most_batched,
             )
         claimed = [_claimed(row) for row in rows if row["delivery_uuid"] is not None]
         # Those given up took places that others are waiting for.
         if claimed or not rows[0]["given_up"]:
             return claimed
+    return []
 
 
-async def settle(database: Database, claimed: Claimed, settlement: Settlement) -> bool:
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """
-    Write down how a try ended; False when the lease was not the delivery's any more, and nothing changed.
+    What became of a try.
+
+    *is_ours* is False when the lease was not the delivery's any more, and nothing changed. *settlement* is as it was
+    written: a delivery whose subscriber is paused waits. *began_pause*: it showed that the subscriber is away, or
+    refuses the credentials; *lifted_pause*: that it is back.
+    """
+
+    is_ours: bool
+    settlement: Settlement
+    began_pause: bool = False
+    lifted_pause: bool = False
+
+
+async def settle(database: Database, claimed: Claimed, settlement: Settlement) -> Settled:
+    """
+    Write down how a try ended, and what it says of the subscriber as a whole.
 
     A failed one is not tried again when its event was withdrawn or replaced, or its subscription archived, while it
     was being sent.
     """
-    async with database.connection() as connection:
-        status = await connection.execute(
-            queries.settle,
-            claimed.key.program_id,
-            claimed.key.delivery_uuid,
-            claimed.lease_id,
-            settlement.state,
-            settlement.code,
-            settlement.failure_class,
-            _storable(settlement.message),
-            # As seconds: whose clock is how late does not matter then.
-            None if settlement.due_utc is None else max(0.0, (settlement.due_utc - now()).total_seconds()),
-            settlement.tries_used,
-            _storable(settlement.record_id),
-            claimed.attempt_number,
-            _text(settlement.payload),
-            _text(settlement.request),
-            _text(settlement.response),
-            settlement.in_doubt,
-            settlement.doubt_seconds,
-        )
-        # A statement of its own: what it does not see yet comes after the above, and sees that itself.
-        if settlement.state in ("retrying", "parked"):
+    if settlement.pause is None:
+        async with database.connection() as connection:
+            settled = await _settle(connection, claimed, settlement)
+    else:
+        async with database.transaction() as connection:
+            settled = await _settle_and_pause(connection, claimed, settlement, settlement.pause)
+    if settled.is_ours and settled.settlement.state in ("waiting", "retrying", "parked"):
+        # A transaction of its own: what it does not see yet comes after the above, and sees that itself.
+        async with database.connection() as connection:
             await _step_back(connection, [claimed.key])
-    return changed(status) == 1
+    return settled
+
+
+async def _settle_and_pause(
+    connection: Connection, claimed: Claimed, settlement: Settlement, reason: PauseReason
+) -> Settled:
+    # The delivery first, as everywhere: two settle at the same time without waiting for each other in a ring.
+    key = claimed.key
+    if await connection.fetchrow(queries.lock_lease, key.program_id, key.delivery_uuid, claimed.lease_id) is None:
+        return Settled(is_ours=False, settlement=settlement)
+    noted = await pauses.note_failure(
+        connection, claimed.subscriber_id, reason, began_utc=claimed.started_utc, is_probe=claimed.is_probe
+    )
+    waits = not noted.counts and not settlement.is_final
+    settled = await _settle(connection, claimed, settlement.held_back(claimed) if waits else settlement)
+    return msgspec.structs.replace(settled, began_pause=noted.began)
+
+
+async def _settle(connection: Connection, claimed: Claimed, settlement: Settlement) -> Settled:
+    row = await connection.fetchrow(
+        queries.settle,
+        claimed.key.program_id,
+        claimed.key.delivery_uuid,
+        claimed.lease_id,
+        settlement.state,
+        settlement.code,
+        settlement.failure_class,
+        storable(settlement.message) if settlement.message else None,
+        _seconds_until_due(settlement),
+        settlement.tries_used,
+        storable(settlement.record_id) if settlement.record_id else None,
+        claimed.attempt_number,
+        _text(settlement.payload),
+        _text(settlement.request),
+        _text(settlement.response),
+        settlement.in_doubt,
+        settlement.doubt_seconds,
+        settlement.is_confirmed,
+    )
+    if row is None:
+        return Settled(is_ours=False, settlement=settlement)
+    since_utc = row["paused_since_utc"]
+    if since_utc is not None:
+        await pauses.pull_forward(connection, claimed.subscriber_id, since_utc)
+    return Settled(is_ours=True, settlement=settlement, lifted_pause=since_utc is not None)
+
+
+def _seconds_until_due(settlement: Settlement) -> float | None:
+    """As seconds: whose clock is how late does not matter then."""
+    if settlement.state == "waiting":
+        return 0.0
+    return None if settlement.due_utc is None else max(0.0, (settlement.due_utc - now()).total_seconds())
+
+
+async def mark_sent(database: Database, batch: Sequence[Claimed]) -> None:
+    """Write down that these are being sent where nobody can be asked afterwards what became of them."""
+    await database.execute(
+        queries.mark_sent,
+        [claimed.key.program_id for claimed in batch],
+        [claimed.key.delivery_uuid for claimed in batch],
+        [claimed.attempt_number for claimed in batch],
+    )
 
 
 async def release_expired(database: Database, settle_seconds: float, steps_seconds: Sequence[float]) -> int:
@@ -83,7 +165,8 @@ async def release_expired(database: Database, settle_seconds: float, steps_secon
     Take back what a worker held that is gone, or beyond its lease; returns how many deliveries.
 
     Each is tried again by the schedule *steps_seconds*, and not before *settle_seconds* from now; parked when the
-    schedule is used up, so that one that kills its worker each time comes to an end.
+    schedule is used up, so that one that kills its worker each time comes to an end, and where it was sent to a
+    subscriber that cannot be asked.
     """
     async with database.connection() as connection:
         rows = await connection.fetch(
@@ -112,13 +195,6 @@ async def _step_back(connection: Connection, failed: Sequence[DeliveryKey]) -> N
     )
 
 
-def _storable(text: str | None) -> str | None:
-    """*text* as PostgreSQL takes it: subscribers may say anything, and must not keep a delivery from being settled."""
-    if text is None:
-        return None
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
-
-
 def _text(value: object) -> str | None:
     return None if value is None else write_json(value).decode()
 
@@ -134,6 +210,8 @@ def _claimed(row: Row) -> Claimed:
         action=row["action"],
         subscription_id=row["subscription_id"],
         subscriber_id=row["subscriber_id"],
+        connector=row["connector"],
+        is_probe=row["is_probe"],
         publisher_system_id=row["publisher_system_id"],
         publisher_event_id=row["publisher_event_id"],
         event_uuid=row["event_uuid"],

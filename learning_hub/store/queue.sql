@@ -11,15 +11,51 @@ SELECT pg_advisory_xact_lock(hashtext('learning-hub claim'))
 -- the first column: what was withdrawn ($6 the message), what was reopened where that takes back ($7), and what was
 -- overtaken by a newer one that is delivered ($4): at a webhook only one of the same source key overtakes, elsewhere
 -- any of the source record, which is one record there. $5 is the number of the worker's presence. A subscription that
--- is stopped or not realtime sends only what was released, also where its deliveries are not marked as held yet.
+-- is stopped or not realtime sends only what was released, also where its deliveries are not marked as held yet. A
+-- paused subscriber gets one as a probe once that is due and nothing else is under way there. Connectors that take many
+-- at once ($8) have up to $9 of their own beside the $2 of the others.
 WITH open_subscriber AS (
-    SELECT subscriber_id, connector,
-           max_concurrency - (SELECT count(*) FROM delivery
-                               WHERE delivery.subscriber_id = subscriber.subscriber_id AND state = 'sending') AS room
+    SELECT subscriber.subscriber_id, connector, pause.subscriber_id IS NOT NULL AS is_paused,
+           connector = ANY ($8::text[]) AS is_batched,
+           CASE WHEN pause.subscriber_id IS NULL THEN max_concurrency - under_way.deliveries
+                WHEN pause.next_probe_utc <= now() AND under_way.deliveries = 0 THEN 1
+                ELSE 0 END AS room
       FROM subscriber
+      LEFT JOIN subscriber_pause AS pause ON pause.subscriber_id = subscriber.subscriber_id
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS deliveries
+             FROM delivery
+            WHERE delivery.subscriber_id = subscriber.subscriber_id AND state = 'sending') AS under_way
      WHERE archived_utc IS NULL
+), candidate AS (
+    SELECT found.*, open_subscriber.connector, open_subscriber.is_paused,
+           CASE WHEN open_subscriber.is_batched THEN $9::int ELSE $2::int END AS limit_of_kind,
+           row_number() OVER (PARTITION BY open_subscriber.is_batched ORDER BY found.due_utc) AS place
+      FROM open_subscriber
+     CROSS JOIN LATERAL (
+           SELECT delivery.*
+             FROM delivery
+            WHERE delivery.subscriber_id = open_subscriber.subscriber_id
+              AND state IN ('waiting', 'retrying') AND NOT held AND due_utc <= now()
+              AND (released OR EXISTS (SELECT FROM subscription
+                                        WHERE subscription.subscription_id = delivery.subscription_id
+                                          AND subscription.state = 'started' AND subscription.schedule = 'realtime'))
+              AND NOT EXISTS (
+                  SELECT FROM delivery AS other
+                   WHERE other.program_id = delivery.program_id
+                     AND other.subscription_id = delivery.subscription_id
+                     AND other.publisher_event_id = delivery.publisher_event_id
+                     AND other.publisher_system_id = delivery.publisher_system_id
+                     AND (other.state = 'sending' OR other.doubt_until_utc > now()
+                          OR (other.state IN ('waiting', 'retrying') AND NOT other.held
+                              AND (other.event_seq, other.delivery_uuid)
+                                  < (delivery.event_seq, delivery.delivery_uuid))))
+            ORDER BY due_utc
+            LIMIT greatest(0, least(open_subscriber.room,
+                                    CASE WHEN open_subscriber.is_batched THEN $9::int ELSE $2::int END))
+              FOR UPDATE SKIP LOCKED) AS found
 ), due AS (
-    SELECT candidate.program_id, candidate.delivery_uuid,
+    SELECT candidate.program_id, candidate.delivery_uuid, candidate.connector, candidate.is_paused,
            CASE WHEN candidate.action = 'send'
                      AND EXISTS (SELECT FROM event
                                   WHERE event.program_id = candidate.program_id
@@ -44,34 +80,12 @@ WITH open_subscriber AS (
                                 AND newer.subscription_id = candidate.subscription_id
                                 AND newer.publisher_event_id = candidate.publisher_event_id
                                 AND newer.publisher_system_id = candidate.publisher_system_id
-                                AND (open_subscriber.connector <> 'webhook'
+                                AND (candidate.connector <> 'webhook'
                                      OR newer.event_type = candidate.event_type)
                                 AND newer.event_seq > candidate.event_seq AND newer.state = 'delivered')
                 THEN 'superseded' END AS verdict
-      FROM open_subscriber
-     CROSS JOIN LATERAL (
-           SELECT delivery.*
-             FROM delivery
-            WHERE delivery.subscriber_id = open_subscriber.subscriber_id
-              AND state IN ('waiting', 'retrying') AND NOT held AND due_utc <= now()
-              AND (released OR EXISTS (SELECT FROM subscription
-                                        WHERE subscription.subscription_id = delivery.subscription_id
-                                          AND subscription.state = 'started' AND subscription.schedule = 'realtime'))
-              AND NOT EXISTS (
-                  SELECT FROM delivery AS other
-                   WHERE other.program_id = delivery.program_id
-                     AND other.subscription_id = delivery.subscription_id
-                     AND other.publisher_event_id = delivery.publisher_event_id
-                     AND other.publisher_system_id = delivery.publisher_system_id
-                     AND (other.state = 'sending' OR other.doubt_until_utc > now()
-                          OR (other.state IN ('waiting', 'retrying') AND NOT other.held
-                              AND (other.event_seq, other.delivery_uuid)
-                                  < (delivery.event_seq, delivery.delivery_uuid))))
-            ORDER BY due_utc
-            LIMIT greatest(open_subscriber.room, 0)
-              FOR UPDATE SKIP LOCKED) AS candidate
-     ORDER BY candidate.due_utc
-     LIMIT $2::int
+      FROM candidate
+     WHERE place <= limit_of_kind
 ), given_up AS (
     UPDATE delivery
        SET state = CASE due.verdict WHEN 'superseded' THEN 'superseded' ELSE 'skipped' END,
@@ -88,7 +102,7 @@ WITH open_subscriber AS (
       FROM due
      WHERE due.verdict IS NULL
        AND delivery.program_id = due.program_id AND delivery.delivery_uuid = due.delivery_uuid
-    RETURNING delivery.*
+    RETURNING delivery.*, due.connector, due.is_paused AS is_probe
 ), begun AS (
     INSERT INTO attempt (program_id, delivery_uuid, number, started_utc)
     SELECT program_id, delivery_uuid, attempts, clock_timestamp() FROM claimed
@@ -118,42 +132,71 @@ SELECT counted.given_up, claimed.*, begun.started_utc,
         ORDER BY earlier.event_seq DESC, earlier.delivered_utc DESC
         LIMIT 1) AS record ON true
 
+-- name: lock_lease
+-- Hold delivery $1/$2 as long as lease $3 is its own.
+SELECT subscriber_id FROM delivery
+ WHERE program_id = $1::text AND delivery_uuid = $2::uuid AND lease_id = $3::uuid AND state = 'sending'
+   FOR UPDATE
+
 -- name: settle
 -- Settle delivery $1/$2 as its lease $3 says; a lease that is no longer the delivery's changes nothing. $4 state,
 -- $5 code, $6 class, $7 message, $8 seconds until it is due, null for never, $9 tries used, $10 record id at the
 -- subscriber, $11 number of the attempt, $12 payload, $13 request, $14 response, $15 whether it may have been carried
--- out all the same, $16 for how many seconds it may still be, null for none.
+-- out all the same, $16 for how many seconds it may still be, null for none, $17 whether it was read back. What waits
+-- has no reason of its own; the attempt keeps why it failed. A success shows that the subscriber is back: its pause is
+-- over, which is told with the time it began.
 WITH settled AS (
     UPDATE delivery
-       SET state = $4::text, code = $5::text, class = $6::text, message = $7::text,
+       SET state = $4::text,
+           code = CASE WHEN $4::text <> 'waiting' THEN $5::text END,
+           class = CASE WHEN $4::text <> 'waiting' THEN $6::text END,
+           message = CASE WHEN $4::text <> 'waiting' THEN $7::text END,
            due_utc = CASE WHEN $8::float8 IS NOT NULL
                           THEN clock_timestamp() + make_interval(secs => greatest($8::float8, $16::float8)) END,
            tries_used = $9::int, lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL,
            in_doubt = $4::text <> 'delivered' AND (in_doubt OR $15::boolean),
            doubt_until_utc = clock_timestamp() + make_interval(secs => $16::float8),
+           failing_since_utc = CASE WHEN $4::text IN ('retrying', 'parked')
+                                    THEN coalesce(failing_since_utc, clock_timestamp())
+                                    WHEN $4::text = 'waiting' THEN failing_since_utc END,
+           failed_utc = CASE WHEN $4::text IN ('retrying', 'parked') THEN clock_timestamp()
+                             WHEN $4::text = 'waiting' THEN failed_utc END,
            delivered_utc = CASE WHEN $4::text = 'delivered' THEN now() END,
+           confirmed_utc = CASE WHEN $17::boolean THEN clock_timestamp() END,
            subscriber_record_id = coalesce($10::text, subscriber_record_id)
      WHERE program_id = $1::text AND delivery_uuid = $2::uuid AND lease_id = $3::uuid AND state = 'sending'
-    RETURNING program_id, delivery_uuid
+    RETURNING program_id, delivery_uuid, subscriber_id
+), noted AS (
+    UPDATE attempt
+       SET ended_utc = clock_timestamp(), code = $5::text, message = $7::text, payload = $12::json,
+           request = $13::json, response = $14::json
+      FROM settled
+     WHERE attempt.program_id = settled.program_id AND attempt.delivery_uuid = settled.delivery_uuid
+       AND attempt.number = $11::int
+), lifted AS (
+    DELETE FROM subscriber_pause USING settled
+     WHERE $4::text = 'delivered' AND subscriber_pause.subscriber_id = settled.subscriber_id
+       AND subscriber_pause.next_probe_utc IS NOT NULL
+    RETURNING subscriber_pause.since_utc
 )
-UPDATE attempt
-   SET ended_utc = clock_timestamp(), code = $5::text, message = $7::text, payload = $12::json, request = $13::json,
-       response = $14::json
-  FROM settled
- WHERE attempt.program_id = settled.program_id AND attempt.delivery_uuid = settled.delivery_uuid
-   AND attempt.number = $11::int
+SELECT (SELECT since_utc FROM lifted) AS paused_since_utc FROM settled
 
 -- name: release_expired
 -- What a worker held that is gone, which its lease tells, or sooner its presence: its outcome is unknown. It may still
 -- be carried out for $1 seconds, and is tried again by the schedule $3, an array of seconds; parked when that is used
--- up; $2 message.
+-- up, or when it had been sent where nobody can be asked; $2 message.
 WITH present AS (
     SELECT (classid::bigint << 32) | objid::bigint AS worker
       FROM pg_locks
      WHERE locktype = 'advisory' AND objsubid = 1 AND granted
        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ), expired AS (
-    SELECT program_id, delivery_uuid, tries_used >= cardinality($3::float8[]) AS is_last,
+    SELECT program_id, delivery_uuid,
+           tries_used >= cardinality($3::float8[])
+           OR EXISTS (SELECT FROM attempt
+                       WHERE attempt.program_id = delivery.program_id
+                         AND attempt.delivery_uuid = delivery.delivery_uuid
+                         AND attempt.number = delivery.attempts AND attempt.sent_utc IS NOT NULL) AS is_last,
            greatest($1::float8, ($3::float8[])[tries_used + 1]) AS seconds
       FROM delivery
      WHERE state = 'sending'
@@ -168,6 +211,7 @@ WITH present AS (
                           THEN clock_timestamp() + make_interval(secs => expired.seconds) END,
            tries_used = tries_used + 1, in_doubt = true,
            doubt_until_utc = clock_timestamp() + make_interval(secs => $1::float8),
+           failing_since_utc = coalesce(failing_since_utc, clock_timestamp()), failed_utc = clock_timestamp(),
            lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL
       FROM expired
      WHERE delivery.program_id = expired.program_id AND delivery.delivery_uuid = expired.delivery_uuid
@@ -179,6 +223,14 @@ UPDATE attempt
  WHERE attempt.program_id = released.program_id AND attempt.delivery_uuid = released.delivery_uuid
    AND attempt.number = released.attempts
 RETURNING attempt.program_id, attempt.delivery_uuid
+
+-- name: mark_sent
+-- The deliveries $1/$2 (arrays), each with the number of its attempt ($3), are sent from now on, where nobody can be
+-- asked afterwards.
+UPDATE attempt SET sent_utc = clock_timestamp()
+  FROM unnest($1::text[], $2::uuid[], $3::int[]) AS sent (program_id, delivery_uuid, number)
+ WHERE attempt.program_id = sent.program_id AND attempt.delivery_uuid = sent.delivery_uuid
+   AND attempt.number = sent.number
 
 -- name: step_back
 -- What changed while the deliveries $1/$2 (arrays) were being sent and failed: one whose event was withdrawn ($3 the
@@ -235,18 +287,21 @@ UPDATE delivery
           JOIN delivery AS tried
             ON tried.program_id = asked.program_id AND tried.delivery_uuid = asked.delivery_uuid
           JOIN subscription ON subscription.subscription_id = tried.subscription_id
-         WHERE tried.state IN ('retrying', 'parked')) AS failed
+         WHERE tried.state IN ('waiting', 'retrying', 'parked')) AS failed
  WHERE delivery.program_id = failed.program_id AND delivery.delivery_uuid = failed.delivery_uuid
    AND delivery.state = failed.state AND failed.verdict IS NOT NULL
 
 -- name: next_due
--- Seconds until the next delivery falls due; null for none. One look into the index for each subscriber.
-SELECT extract(epoch FROM min(next.due_utc) - now())::float8
+-- Seconds until the next delivery falls due, or the next probe of a paused subscriber; null for none. One look into the
+-- index for each subscriber.
+SELECT extract(epoch FROM min(greatest(next.due_utc, pause.next_probe_utc)) - now())::float8
   FROM subscriber
+  LEFT JOIN subscriber_pause AS pause ON pause.subscriber_id = subscriber.subscriber_id
  CROSS JOIN LATERAL (
        SELECT due_utc FROM delivery
         WHERE delivery.subscriber_id = subscriber.subscriber_id
-          AND state IN ('waiting', 'retrying') AND NOT held AND due_utc > now()
+          AND state IN ('waiting', 'retrying') AND NOT held
+          AND (pause.next_probe_utc > now() OR due_utc > now())
         ORDER BY due_utc
         LIMIT 1) AS next
- WHERE subscriber.archived_utc IS NULL
+ WHERE subscriber.archived_utc IS NULL AND (pause.subscriber_id IS NULL OR pause.next_probe_utc IS NOT NULL)

@@ -59,6 +59,11 @@ async def page(database: Database, within: list[str] | None, after: str, limit: 
     return [_read(row) for row in await database.fetch(queries.page, within, after, limit)]
 
 
+async def note_check(connection: Connection, subscriber_id: str) -> None:
+    """Its credentials were found good: every process forgets that they were refused."""
+    await connection.execute(queries.note_check, subscriber_id)
+
+
 async def is_used_by(database: Database, subscriber_id: str, program_ids: list[str]) -> bool:
     """Whether the subscriber gets, or once got, events of any of these Programs."""
     return bool(await database.fetchval(queries.is_used_by, subscriber_id, program_ids))
@@ -131,6 +136,7 @@ def _read(row: Row) -> Subscriber:
         max_concurrency=row["max_concurrency"],
         encrypted_credentials=row["credentials"],
         credentials_changed_utc=row["credentials_changed_utc"],
+        credentials_checked_utc=row["credentials_checked_utc"],
         created_utc=row["created_utc"],
         changed_utc=row["changed_utc"],
         archived_utc=row["archived_utc"],

@@ -39,6 +39,10 @@ SELECT pg_try_advisory_lock(hashtextextended('credentials ' || $1::text, 0))
 -- Let the next one renew the credentials of subscriber $1.
 SELECT pg_advisory_unlock(hashtextextended('credentials ' || $1::text, 0))
 
+-- name: note_check
+-- The credentials of subscriber $1 were found good.
+UPDATE subscriber SET credentials_checked_utc = clock_timestamp() WHERE subscriber_id = $1::text
+
 -- name: page
 -- Up to $3 subscribers after $2 by id; only those that get events of the Programs $1, null for all.
 SELECT * FROM subscriber

@@ -100,6 +100,16 @@ async def archive(connection: Connection, there: Subscription) -> Subscription:
     return _read(row)
 
 
+async def stop(connection: Connection, subscription_id: str) -> Subscription | None:
+    """Stop it, and hold what was not sent yet; None where it was not started."""
+    row = await connection.fetchrow(queries.stop, subscription_id)
+    if row is None:
+        return None
+    stopped = _read(row)
+    await hold(connection, stopped)
+    return stopped
+
+
 async def hold(connection: Connection, there: Subscription) -> None:
     """Hold what was not sent yet for a run."""
     await connection.execute(queries.hold_deliveries, there.program_id, there.subscription_id)

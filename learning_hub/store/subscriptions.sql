@@ -71,6 +71,12 @@ SELECT * FROM subscription
 -- Let a subscription get nothing more.
 UPDATE subscription SET archived_utc = coalesce(archived_utc, now()) WHERE subscription_id = $1::text RETURNING *
 
+-- name: stop
+-- Stop a subscription that is started.
+UPDATE subscription SET state = 'stopped', changed_utc = clock_timestamp()
+ WHERE subscription_id = $1::text AND state = 'started'
+RETURNING *
+
 -- name: hold_deliveries
 -- Hold what subscription $1/$2 has not sent yet: it waits from then on, also for its next try.
 UPDATE delivery SET held = true, released = false, state = 'waiting', code = NULL, class = NULL, message = NULL

@@ -17,8 +17,9 @@ from learning_hub.model.clock import now
 from learning_hub.model.delivery import Claimed, Settlement
 from learning_hub.model.event import judge
 from learning_hub.model.ids import EventKey, new_uuid
+from learning_hub.model.pause import PauseReason
 from learning_hub.process.enqueuer import Enqueuer
-from learning_hub.store import deliveries, events, queue
+from learning_hub.store import deliveries, events, pauses, queue
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
 from learning_hub.store.deliveries import DeliveryFilter
@@ -36,12 +37,19 @@ VALUES ('all', 'All', 'imis', 'NURSES', '{AI_STARTED,AI_COMP_SUCCESS}', '{}', '{
 ON CONFLICT DO NOTHING;
 DELETE FROM subscription_place;
 INSERT INTO subscription_place VALUES ('all', 0, '0', 0);
-TRUNCATE event, delivery, attempt;
+TRUNCATE event, delivery, attempt, subscriber_pause;
 """
+
 BEHIND = """
 SELECT EXISTS (SELECT FROM event, subscription_place AS place
                 WHERE (event.epoch, event.xid, event.seq) > (place.epoch, place.xid, place.seq))
 """
+
+
+def a_pause(code: str) -> PauseReason:
+    """What a failure at the subscriber as a whole says; refused credentials have no probes."""
+    probe = None if code == "credentials_refused" else 5.0
+    return PauseReason(code=code, failure_class="unavailable", message="Away.", first_probe_seconds=probe)
 
 
 class DeliveryMachine(RuleBasedStateMachine):
@@ -100,24 +108,58 @@ class DeliveryMachine(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 3))
     def claim(self, limit: int) -> None:
         """A worker takes what is due."""
-        self.leases += self.do(queue.claim(self.database, limit, lease_seconds=60))
+        is_paused = self.do(self.database.fetchval("SELECT EXISTS (SELECT FROM subscriber_pause)"))
+        under_way = self.do(self.database.fetchval("SELECT count(*) FROM delivery WHERE state = 'sending'"))
+        claimed = self.do(queue.claim(self.database, queue.Room(most=limit), lease_seconds=60))
+        if is_paused:
+            assert len(claimed) <= (0 if under_way else 1)
+            assert all(lease.is_probe for lease in claimed)
+        self.leases += claimed
 
-    @rule(data=st.data(), state=st.sampled_from(["delivered", "retrying", "parked"]))
-    def settle(self, data: st.DataObject, state: Any) -> None:
-        """A worker comes back with an outcome, perhaps too late."""
+    @rule(
+        data=st.data(),
+        state=st.sampled_from(["delivered", "retrying", "parked"]),
+        pause=st.sampled_from([None, "connection_failed", "credentials_refused"]),
+    )
+    def settle(self, data: st.DataObject, state: Any, pause: str | None) -> None:
+        """A worker comes back with an outcome, perhaps too late, and perhaps with one that tells of the subscriber."""
         if not self.leases:
             return
         lease = data.draw(st.sampled_from(self.leases[-4:]))
         held_now = self.do(self.lease_of(lease))
+        was_paused = self.do(self.database.fetchval("SELECT EXISTS (SELECT FROM subscriber_pause)"))
         settlement = Settlement(
             state=state,
             code=None if state == "delivered" else "refused",
             failure_class=None if state == "delivered" else "refused",
             message=None if state == "delivered" else "No.",
             due_utc=now() if state == "retrying" else None,
+            tries_used=lease.tries_used + (state != "delivered"),
+            pause=None if pause is None or state == "delivered" else a_pause(pause),
         )
-        is_ours = self.do(queue.settle(self.database, lease, settlement))
-        assert is_ours == (held_now == lease.lease_id)
+        settled = self.do(queue.settle(self.database, lease, settlement))
+        assert settled.is_ours == (held_now == lease.lease_id)
+        if settled.is_ours and settlement.pause and (pause == "credentials_refused" or was_paused):
+            counts = lease.is_probe and pause != "credentials_refused"
+            assert (settled.settlement.state == "waiting") == (not counts)
+            assert counts or settled.settlement.tries_used == lease.tries_used
+
+    @rule()
+    def mend(self) -> None:
+        """Somebody mends the credentials."""
+
+        async def lift() -> None:
+            async with self.database.transaction() as connection:
+                await pauses.lift(connection, "imis", credentials_mended=True)
+
+        self.do(lift())
+
+    @rule()
+    def time_passes(self) -> None:
+        """The next probe of a paused subscriber is due."""
+        self.do(
+            self.database.execute("UPDATE subscriber_pause SET next_probe_utc = now() WHERE next_probe_utc IS NOT NULL")
+        )
 
     @rule()
     def workers_die(self) -> None:
@@ -176,12 +218,13 @@ class DeliveryMachine(RuleBasedStateMachine):
         """Whatever happened: once subscribers accept, everything comes to an end."""
         if not hasattr(self, "final"):
             return
+        self.mend()
         for _ in range(50):
             self.workers_die()
             self.requeue()
             self.do(self.database.execute("UPDATE delivery SET due_utc = now() WHERE state = 'retrying'"))
-            for lease in self.do(queue.claim(self.database, 10, lease_seconds=60)):
-                assert self.do(queue.settle(self.database, lease, Settlement(state="delivered")))
+            for lease in self.do(queue.claim(self.database, queue.Room(most=10), lease_seconds=60)):
+                assert self.do(queue.settle(self.database, lease, Settlement(state="delivered"))).is_ours
         states = {row["state"] for row in self.do(self.database.fetch("SELECT state FROM delivery"))}
         assert states <= FINAL
 

@@ -19,7 +19,7 @@ CHANGED = {"Activity Code": "FIRE-201", "Activity Title": "Mended"}
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """A late request arrives after the hub has given it up, and well before the hub may go on."""
-    return replace(settings, retry_seconds=(0.1,) * 8, settle_seconds=6, send_timeout_seconds=2)
+    return replace(settings, retry_seconds=(0.1,) * 8, settle_seconds=6, send_timeout_seconds=2, probe_seconds=0.1)
 
 
 async def in_doubt(hub: ImisHub, **changes: Any) -> tuple[str, dict[str, Any]]:

@@ -42,6 +42,7 @@ async def test_credentials_go_in_and_never_come_out(
         "CreatedUtc": IsStr,
         "ChangedUtc": IsStr,
         "ArchivedUtc": None,
+        "Paused": None,
     }
     answers = [await hub.client.get(path) for path in ("/subscribers", "/subscribers/imis", "/audit")]
     subscriber = await subscribers.find(hub.database, "imis")

@@ -1,0 +1,40 @@
+"""What a paused subscriber means for its deliveries, as they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from learning_hub.model.delivery import Delivery
+from learning_hub.model.failure import advice_for
+from learning_hub.model.pause import Pause
+from learning_hub.store import pauses
+from learning_hub.store.database import Database
+
+D = TypeVar("D", bound=Delivery)
+
+
+async def explained(database: Database, found: Sequence[D]) -> list[D]:
+    """The deliveries; those that wait because their subscriber is paused say so, and when they may go out."""
+    waiting = {one.subscriber_id for one in found if _may_go(one)}
+    there = await pauses.of(database, waiting) if waiting else {}
+    return [
+        _explained(one, there[one.subscriber_id]) if _may_go(one) and one.subscriber_id in there else one
+        for one in found
+    ]
+
+
+def _may_go(delivery: Delivery) -> bool:
+    return delivery.state == "waiting" and delivery.next_try_utc is not None
+
+
+def _explained(delivery: D, pause: Pause) -> D:
+    due_utc, probe_utc = delivery.next_try_utc, pause.next_probe_utc
+    return msgspec.structs.replace(
+        delivery,
+        message=f"The subscriber is paused, and this waits without using up a try. {pause.message}",
+        advice=advice_for(pause.code),
+        next_try_utc=max(due_utc, probe_utc) if due_utc and probe_utc else None,
+    )

@@ -1,0 +1,121 @@
+"""From a claimed delivery to a shipment: who it is at the subscriber, and what the template gives."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+import msgspec
+
+from learning_hub.connectors.base import Connector, Journal, ParticipantFound, Postponed, Refused, Shipment, Unknown
+from learning_hub.connectors.registry import KINDS
+from learning_hub.deliver.deciding import parked_for_template, stepped_aside
+from learning_hub.deliver.neighbours import Neighbours, is_keyless
+from learning_hub.deliver.participants import Participants
+from learning_hub.deliver.payloads import NotSent, Payloads
+from learning_hub.model import clock
+from learning_hub.model.delivery import Claimed, Settlement
+from learning_hub.model.errors import TemplateError
+from learning_hub.model.event import Event
+from learning_hub.model.failure import CAUSES
+from learning_hub.model.ids import record_key
+from learning_hub.model.subscriber import Subscriber
+from learning_hub.model.subscription import Subscription
+
+
+class Duty(msgspec.Struct, frozen=True, kw_only=True):
+    """A claimed delivery with all that it is about."""
+
+    claimed: Claimed
+    event: Event
+    subscription: Subscription
+    subscriber: Subscriber
+    connector: Connector
+
+
+class Shipments:
+    """
+    Packs shipments.
+
+    Args:
+        participants: Tell who somebody is at a subscriber.
+        payloads: Render.
+        neighbours: Know the other rows of a contact.
+        patience_seconds: How long a delivery waits for others of its contact and panel.
+    """
+
+    def __init__(
+        self, participants: Participants, payloads: Payloads, neighbours: Neighbours, *, patience_seconds: float
+    ) -> None:
+        self._participants = participants
+        self._payloads = payloads
+        self._neighbours = neighbours
+        self._patience_seconds = patience_seconds
+
+    async def pack(
+        self, duty: Duty, journal: Journal, held: AsyncExitStack
+    ) -> Shipment | Settlement | Postponed | Refused | Unknown:
+        """
+        The shipment, or why there is none: what becomes of the delivery, or what the subscriber answered.
+
+        *held* keeps what must not be let go of before the delivery is settled.
+        """
+        claimed, kind = duty.claimed, KINDS[duty.subscriber.connector]
+        keyless = is_keyless(duty.subscription.target)
+        if claimed.action == "remove" and not kind.removal_has_payload and (claimed.record_id or not keyless):
+            # Its record is found without the participant, who may not be there any more.
+            return _shipment(duty)
+        participant_id = None
+        if kind.resolves_participants:
+            who = await self._participants.resolve(duty.connector, duty.subscriber, duty.event, journal)
+            if not isinstance(who, ParticipantFound):
+                return who
+            participant_id = who.participant_id
+        payload: dict[str, Any] = {}
+        if claimed.action == "send" or kind.removal_has_payload:
+            try:
+                rendered = await self._payloads.payload(duty.subscription, duty.subscriber, duty.event, participant_id)
+            except TemplateError as error:
+                return parked_for_template(error, claimed)
+            if isinstance(rendered, NotSent):
+                return Settlement(state="skipped", code=rendered.code, message=CAUSES[rendered.code].meaning)
+            payload = rendered
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                others = await held.enter_async_context(
+                    self._neighbours.of(claimed, duty.subscription.target, participant_id or "")
+                )
+        except TimeoutError:
+            return stepped_aside(claimed, at=clock.now())
+        return _shipment(duty, participant_id or "", payload, others)
+
+    async def forget_participant(self, duty: Duty) -> None:
+        """Look the participant up again the next time: the subscriber does not know the one that was found."""
+        await self._participants.forget(duty.subscriber.subscriber_id, duty.event)
+
+
+def _shipment(
+    duty: Duty,
+    participant_id: str = "",
+    payload: dict[str, Any] | None = None,
+    others: frozenset[str] | None = None,
+) -> Shipment:
+    claimed = duty.claimed
+    return Shipment(
+        delivery_id=str(claimed.key),
+        action=claimed.action,
+        target=duty.subscription.target,
+        payload=payload or {},
+        participant_id=participant_id,
+        record_key=record_key(
+            claimed.key.program_id,
+            claimed.subscription_id,
+            claimed.publisher_system_id,
+            claimed.publisher_event_id,
+        ),
+        record_id=claimed.record_id,
+        # Cheap and safe: whatever was tried before for this source record may be there.
+        outcome_unknown=claimed.tried_before and claimed.record_id is None,
+        others_record_ids=others,
+    )

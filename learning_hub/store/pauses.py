@@ -1,0 +1,127 @@
+"""The pauses of subscribers, for all workers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+import msgspec
+
+from learning_hub.model.pause import Pause, PauseReason, paused
+from learning_hub.store.database import Connection, Database, Row, storable
+from learning_hub.store.queries import Queries
+
+queries = Queries("pauses")
+
+
+class LastingPause(msgspec.Struct, frozen=True, kw_only=True):
+    """A pause that the operator has to be told of."""
+
+    subscriber_id: str
+    code: str
+    since_utc: datetime
+
+
+class Noted(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a failure meant for the subscriber.
+
+    *counts*: the try counts for the delivery, because it began the pause or was its probe; what else was under way when
+    the subscriber went away only waits. *began*: it is paused from now on, or for another reason.
+    """
+
+    counts: bool = False
+    began: bool = False
+
+
+async def note_failure(
+    connection: Connection, subscriber_id: str, reason: PauseReason, *, began_utc: datetime, is_probe: bool
+) -> Noted:
+    """
+    Pause the subscriber, or go on with its pause, because of a try that began at *began_utc*.
+
+    Runs in the transaction that settles the delivery. Refused credentials that were mended meanwhile pause nothing.
+    """
+    await connection.execute(queries.lock, subscriber_id)
+    row = await connection.fetchrow(queries.find, subscriber_id, began_utc)
+    assert row is not None  # noqa: S101 - nothing deletes subscribers
+    are_probes_forbidden = reason.first_probe_seconds is None
+    if are_probes_forbidden and row["are_mended"]:
+        return Noted()
+    there = _read(row) if row["since_utc"] is not None else None
+    after = paused(subscriber_id, there, reason, at=row["at_utc"], is_probe=is_probe)
+    if after != there:
+        await connection.execute(
+            queries.put,
+            subscriber_id,
+            after.code,
+            after.failure_class,
+            storable(after.message),
+            after.since_utc,
+            after.probe_seconds,
+            after.next_probe_utc,
+        )
+    return Noted(
+        counts=not are_probes_forbidden and (there is None or is_probe),
+        began=there is None or (there.next_probe_utc is not None and after.next_probe_utc is None),
+    )
+
+
+async def of(database: Database | Connection, subscriber_ids: Collection[str]) -> dict[str, Pause]:
+    """The pauses of these subscribers, by subscriber; those that are not paused are left out."""
+    rows = await database.fetch(queries.of, list(subscriber_ids))
+    return {row["subscriber_id"]: _read(row) for row in rows}
+
+
+async def find(database: Database | Connection, subscriber_id: str) -> Pause | None:
+    """The subscriber's pause, if there is one."""
+    return (await of(database, [subscriber_id])).get(subscriber_id)
+
+
+async def lift(database: Database | Connection, subscriber_id: str, *, credentials_mended: bool) -> bool:
+    """
+    Pause the subscriber no more, and let what failed meanwhile go out at once; False where it was not paused.
+
+    One whose credentials were refused stays paused unless they were mended.
+    """
+    since_utc = await database.fetchval(queries.lift, subscriber_id, credentials_mended)
+    if since_utc is None:
+        return False
+    await pull_forward(database, subscriber_id, since_utc)
+    return True
+
+
+async def probe_now(database: Database, subscriber_id: str) -> None:
+    """Let the next probe be due; one whose credentials were refused has none."""
+    await database.execute(queries.probe_now, subscriber_id)
+
+
+async def pull_forward(database: Database | Connection, subscriber_id: str, since_utc: datetime) -> None:
+    """Let what failed since then because the subscriber was away go out at once."""
+    await database.execute(queries.pull_forward, subscriber_id, since_utc)
+
+
+async def lasting(database: Database, seconds: float) -> list[LastingPause]:
+    """Pauses that have lasted for *seconds*, each one told once, over all processes."""
+    return [
+        LastingPause(subscriber_id=row["subscriber_id"], code=row["code"], since_utc=row["since_utc"])
+        for row in await database.fetch(queries.alarm, seconds)
+    ]
+
+
+async def seconds_paused(database: Database) -> dict[tuple[str, str], float]:
+    """For how long each paused subscriber has been paused, by subscriber and code."""
+    rows = await database.fetch(queries.all_seconds)
+    return {(row["subscriber_id"], row["code"]): row["seconds"] for row in rows}
+
+
+def _read(row: Row) -> Pause:
+    return Pause(
+        subscriber_id=row["subscriber_id"],
+        code=row["code"],
+        failure_class=row["class"],
+        message=row["message"],
+        since_utc=row["since_utc"],
+        probe_seconds=row["probe_seconds"],
+        next_probe_utc=row["next_probe_utc"],
+    )

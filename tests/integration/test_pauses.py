@@ -1,0 +1,217 @@
+"""A subscriber that is away or refuses the credentials is left alone; once it is back everything arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import Any
+
+import pytest
+from imis_hub import ImisHub
+from msgspec.structs import replace
+from running import eventually, running_hub
+
+from learning_hub.settings import Settings
+
+ACTIVITY = "/api/Activity"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Probes that a test can wait for, and few tries, so that it shows when they are used up."""
+    return replace(settings, retry_seconds=(1, 1, 1), settle_seconds=0.3, probe_seconds=0.5, pause_alarm_seconds=0.5)
+
+
+async def publish_many(hub: ImisHub, count: int) -> list[str]:
+    return [await hub.publish(PublisherEventId=f"AI:{number}") for number in range(count)]
+
+
+async def deliveries(hub: ImisHub, **filters: str) -> list[dict[str, Any]]:
+    answer = await hub.client.get("/deliveries", params={"Limit": "1000", **filters})
+    return list(answer.json()["Items"])
+
+
+async def pause_of(hub: ImisHub) -> dict[str, Any] | None:
+    found = (await hub.client.get("/subscribers/imis")).json()["Paused"]
+    return dict(found) if found else None
+
+
+async def is_paused(hub: ImisHub) -> dict[str, Any]:
+    found = await eventually(lambda: pause_of(hub))
+    return dict(found)
+
+
+async def all_arrive(hub: ImisHub, events: list[str], seconds: float = 60) -> None:
+    """All are delivered, and each is one record at iMIS."""
+    await eventually(
+        lambda: deliveries(hub, State="delivered"), until=lambda found: len(found) == len(events), seconds=seconds
+    )
+    keys = [activity["UF_3"] for activity in await hub.activities()]
+    assert len(keys) == len(set(keys)) == len(events)
+    assert await pause_of(hub) is None
+
+
+async def sign_ins(hub: ImisHub) -> int:
+    return len(await hub.requests("/token"))
+
+
+async def test_while_a_subscriber_is_away_nothing_burns_its_tries(imis_hub: ImisHub) -> None:
+    """Of many that are due only probes are sent, one at a time; the first success lets all go, each once."""
+    await imis_hub.set_up()
+    await imis_hub.put_subscriber(MaxConcurrency=4)
+    await imis_hub.fault("503")
+    events = await publish_many(imis_hub, 40)
+    pause = await is_paused(imis_hub)
+    assert pause["Code"] == "connection_failed"
+    assert "503" in pause["Message"]
+    assert pause["NextProbeUtc"]
+    before = await deliveries(imis_hub)
+    await asyncio.sleep(4)
+    while_away = await deliveries(imis_hub)
+    tried = Counter(one["State"] for one in while_away)
+    assert sum(one["Attempts"] for one in before) <= 4
+    # Half a second, then one, then two: three probes, or four.
+    assert 1 <= sum(one["Attempts"] for one in while_away) - sum(one["Attempts"] for one in before) <= 4
+    assert tried["parked"] == 0
+    assert tried["waiting"] >= 30
+    waiting = next(one for one in while_away if one["State"] == "waiting")
+    assert waiting["Message"].startswith("The subscriber is paused")
+    assert waiting["NextTryUtc"]
+    assert waiting["Code"] is None
+
+    await imis_hub.mend()
+
+    await all_arrive(imis_hub, events)
+
+
+async def test_each_probe_is_another_record(imis_hub: ImisHub) -> None:
+    """One record that iMIS cannot stomach does not keep the others from showing that it is back."""
+    await imis_hub.set_up()
+    await imis_hub.fault("503")
+    events = await publish_many(imis_hub, 6)
+    await is_paused(imis_hub)
+    tried = await eventually(
+        lambda: deliveries(imis_hub), until=lambda found: sum(one["Attempts"] for one in found) >= 4
+    )
+    assert [one["Attempts"] for one in tried if one["Attempts"]] == [1, 1, 1, 1]
+    await imis_hub.mend()
+    await all_arrive(imis_hub, events)
+
+
+async def test_a_lone_failure_pauses_nobody(imis_hub: ImisHub) -> None:
+    """A 500 for one record is that record's own: the others go on."""
+    await imis_hub.set_up()
+    await imis_hub.fault("500", Method="POST", Path=ACTIVITY, Times=1)
+    first = await imis_hub.publish(PublisherEventId="AI:first")
+    await imis_hub.settled(first, "retrying", "delivered")
+    assert await pause_of(imis_hub) is None
+    await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:second"))
+
+
+async def test_a_subscriber_that_asks_to_wait_is_left_alone_until_then(imis_hub: ImisHub) -> None:
+    """A 429 with `Retry-After` holds every delivery, not only the one that was told."""
+    await imis_hub.set_up()
+    await imis_hub.fault("429", Method="POST", Path=ACTIVITY, Times=1, RetryAfter="3")
+    events = await publish_many(imis_hub, 5)
+    pause = await is_paused(imis_hub)
+    assert pause["Code"] == "rate_limited"
+    asked = len(await imis_hub.requests())
+    await asyncio.sleep(2)
+    assert len(await imis_hub.requests()) == asked
+    await all_arrive(imis_hub, events)
+
+
+async def test_refused_credentials_lock_no_account_and_everything_arrives_once_they_are_mended(
+    imis_hub: ImisHub,
+) -> None:
+    """The password is broken and fifty events are published: one sign-in; a new password, and all fifty arrive."""
+    await imis_hub.set_up()
+    await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:before"))
+    await imis_hub.change_password("changed")
+    before = await sign_ins(imis_hub)
+    events = await publish_many(imis_hub, 50)
+    pause = await is_paused(imis_hub)
+    assert (pause["Code"], pause["NextProbeUtc"]) == ("credentials_refused", None)
+    await asyncio.sleep(2)
+    assert await sign_ins(imis_hub) - before == 1
+    waiting = await deliveries(imis_hub, State="waiting")
+    assert len(waiting) == 50
+    assert {one["NextTryUtc"] for one in waiting} == {None}
+    assert "Put valid credentials" in waiting[0]["Advice"]
+
+    await imis_hub.put_subscriber(password="changed")
+
+    await all_arrive(imis_hub, ["before", *events])
+    assert max(one["Attempts"] for one in await deliveries(imis_hub)) <= 2
+
+
+async def test_a_check_that_succeeds_lets_everything_go(imis_hub: ImisHub, settings: Settings) -> None:
+    """Credentials that were mended at iMIS: a check finds that they work, also for the other hub processes."""
+    await imis_hub.set_up()
+    async with running_hub(settings, imis_hub.hub.database):
+        await imis_hub.change_password("changed")
+        events = await publish_many(imis_hub, 20)
+        await is_paused(imis_hub)
+        failed = await imis_hub.client.post("/subscribers/imis/check")
+        assert failed.json()["Works"] is False
+        assert await pause_of(imis_hub) is not None
+
+        await imis_hub.change_password("sandbox")
+        assert (await imis_hub.client.post("/subscribers/imis/check")).json()["Works"] is True
+
+        await all_arrive(imis_hub, events)
+
+
+async def test_other_settings_are_tried_at_once(imis_hub: ImisHub) -> None:
+    """A wrong address is mended: nothing waits for the next probe, or for its next try."""
+    await imis_hub.set_up()
+    good, bad = imis_hub.imis.address, "http://127.0.0.1:9"
+    await imis_hub.put_subscriber(BaseUrl=bad)
+    event = await imis_hub.publish()
+    await is_paused(imis_hub)
+    await imis_hub.put_subscriber(BaseUrl=good)
+    await imis_hub.delivered(event)
+
+
+async def test_a_test_of_a_paused_subscriber_says_why(imis_hub: ImisHub) -> None:
+    """It tries at once whether the subscriber is back; refused credentials are not tried at all."""
+    await imis_hub.set_up()
+    await imis_hub.change_password("changed")
+    event = await imis_hub.publish()
+    await is_paused(imis_hub)
+    body = {"EventId": event.removeprefix("/events/")}
+    answer = await imis_hub.client.post("/subscriptions/completions/test", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "subscriber_paused")
+    assert "invalid_grant" in answer.json()["detail"] or "password" in answer.json()["detail"]
+
+
+async def test_a_lasting_pause_is_an_alarm(imis_hub: ImisHub, caplog: pytest.LogCaptureFixture) -> None:
+    """Told once in the log as an error, and for as long as it lasts in the metrics."""
+    caplog.set_level(logging.INFO)
+    await imis_hub.set_up()
+    await imis_hub.fault("503")
+    event = await imis_hub.publish()
+    await is_paused(imis_hub)
+    await asyncio.sleep(3)
+    told = [record for record in caplog.records if record.getMessage() == "subscriber_paused_long"]
+    assert [(record.levelname, record.__dict__["subscriber_id"]) for record in told] == [("ERROR", "imis")]
+    metrics = (await imis_hub.client.get("/metrics")).text
+    assert 'learning_hub_subscriber_paused_seconds{code="connection_failed",subscriber="imis"}' in metrics
+    await imis_hub.mend()
+    await imis_hub.delivered(event)
+    assert "subscriber_paused_seconds{" not in (await imis_hub.client.get("/metrics")).text
+
+
+async def test_a_refusal_of_credentials_that_were_mended_meanwhile_pauses_nobody(imis_hub: ImisHub) -> None:
+    """A try that began with the old password ends after the new one was given: it is sent again with the new one."""
+    await imis_hub.set_up()
+    await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:before"))
+    await imis_hub.change_password("changed")
+    await imis_hub.fault("slow", Path="/token", Times=1, Seconds=2)
+    event = await imis_hub.publish()
+    await eventually(lambda: deliveries(imis_hub, State="sending"))
+    await imis_hub.put_subscriber(password="changed")
+    delivery = await imis_hub.delivered(event)
+    assert delivery["Attempts"] == 2
+    assert await pause_of(imis_hub) is None
