@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learning_hub.connectors.answers import retry_after_seconds
 from learning_hub.connectors.base import Postponed, Refused
 from learning_hub.connectors.http import Answer
-from learning_hub.connectors.imis.answers import error_text, outcome_of, retry_after_seconds, rubbish
+from learning_hub.connectors.imis.answers import error_text, outcome_of, rubbish
 from learning_hub.connectors.imis.column import Column
 from learning_hub.connectors.imis.wire import (
     are_same,

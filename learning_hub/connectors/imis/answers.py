@@ -11,18 +11,12 @@ Sources: the hub's contract, section 6, which counts where the iMIS reference (s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
+from learning_hub.connectors.answers import AWAY, is_page, retry_after_seconds, shorten, told
 from learning_hub.connectors.base import Postponed, Refused, Unknown
 from learning_hub.connectors.http import Answer, NotSent, OutcomeUnknown
 from learning_hub.connectors.imis.wire import member, read_object, values_of
-from learning_hub.model.clock import now
-
-LONGEST_WORDS = 500
-_AWAY = {502: "connection_failed", 503: "connection_failed", 504: "timed_out"}
 
 
 class Failed(Exception):
@@ -42,15 +36,15 @@ def outcome_of(answer: Answer, doing: str, *, wrote: bool) -> Postponed | Refuse
         doing: What the hub was to do, for the sentence (`create a record of Activity`).
         wrote: Whether it was to change something; then some answers leave open whether it did.
     """
-    message = f"The hub could not {doing}: iMIS answered {_said(answer)}"
+    message = f"The hub could not {doing}: iMIS answered {told(answer, error_text(answer))}"
     status, wait = answer.status, retry_after_seconds(answer)
     if status == 429:
         return Postponed(code="rate_limited", message=message, retry_after_seconds=wait)
     if status == 408:
         return Postponed(code="timed_out", message=message, retry_after_seconds=wait, in_doubt=wrote)
-    if status in _AWAY:
+    if status in AWAY:
         return Postponed(
-            code=_AWAY[status],
+            code=AWAY[status],
             message=message,
             retry_after_seconds=wait,
             subscriber_is_away=True,
@@ -77,7 +71,9 @@ def unanswered(result: NotSent | OutcomeUnknown, doing: str, *, wrote: bool) -> 
 
 def rubbish(answer: Answer, doing: str, *, wrote: bool) -> Postponed | Unknown:
     """The outcome where iMIS, or something in its place, answered a success that cannot be read."""
-    message = f"What answered when the hub was to {doing} does not speak as iMIS does: {_said(answer)}"
+    message = (
+        f"What answered when the hub was to {doing} does not speak as iMIS does: {told(answer, error_text(answer))}"
+    )
     if wrote:
         return Unknown(code="subscriber_error", message=message, subscriber_is_away=False)
     return Postponed(code="subscriber_error", message=message)
@@ -91,26 +87,12 @@ def error_text(answer: Answer) -> str:
     """
     document = read_object(answer.text.encode())
     if document is None:
-        is_page = "html" in answer.headers.get("content-type", "") or answer.text.lstrip()[:1] == "<"
-        return "an HTML page" if is_page else _shorten(answer.text.strip().strip('"'))
+        return "an HTML page" if is_page(answer) else shorten(answer.text.strip().strip('"'))
     said = [_validation_words(error) for error in _errors_in(document)]
     if not said:
         names = ("Message", "ExceptionMessage", "error_description", "error")
         said = [str(member(document, name)) for name in names if member(document, name)][:1]
-    return _shorten(" ".join(filter(None, said)))
-
-
-def retry_after_seconds(answer: Answer) -> float | None:
-    """The wait that `Retry-After` asks for, as seconds or as a date; None where there is none to be read."""
-    said = answer.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", said):
-        return float(said)
-    try:
-        until = parsedate_to_datetime(said)
-    except (ValueError, TypeError, IndexError):
-        return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max(0.0, (until - now()).total_seconds())
+    return shorten(" ".join(filter(None, said)))
 
 
 def names_field(answer: Answer, fields: Collection[str]) -> bool:
@@ -118,14 +100,6 @@ def names_field(answer: Answer, fields: Collection[str]) -> bool:
     document = read_object(answer.text.encode()) or {}
     wanted = {field.casefold() for field in fields}
     return any(str(member(error, "FieldName") or "").casefold() in wanted for error in _errors_in(document))
-
-
-def _said(answer: Answer) -> str:
-    """`400, the reason in the words of iMIS.`: the end of a sentence."""
-    words = error_text(answer)
-    if 300 <= answer.status < 400 and (place := _shorten(answer.headers.get("location", ""))):
-        words = f"it points to {place}, and the hub follows no redirects"
-    return f"{answer.status}, {words.rstrip('.')}." if words else f"{answer.status}."
 
 
 def _errors_in(document: dict[str, object]) -> list[dict[str, object]]:
@@ -136,8 +110,3 @@ def _validation_words(error: dict[str, object]) -> str:
     """`CourseCode: must not be longer`: the field is named unless the message names it."""
     message, field = str(member(error, "Message") or "is not valid"), member(error, "FieldName")
     return message if not field or str(field).casefold() in message.casefold() else f"{field}: {message}"
-
-
-def _shorten(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= LONGEST_WORDS else f"{text[:LONGEST_WORDS]}…"

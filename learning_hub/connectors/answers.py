@@ -1,0 +1,59 @@
+"""
+What an answer over HTTP says, for every connector that has no better way to read it.
+
+    retry_after_seconds   how long the subscriber asks to wait
+    told                  an answer in words: the end of a sentence
+    shorten               words on one line, of bearable length
+    AWAY                  the statuses of a subscriber that is away, with their codes
+
+Source: the hub's contract, section 6.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from learning_hub.connectors.http import Answer
+from learning_hub.model.clock import now
+
+LONGEST_WORDS = 500
+AWAY = {502: "connection_failed", 503: "connection_failed", 504: "timed_out"}
+
+
+def retry_after_seconds(answer: Answer) -> float | None:
+    """The wait that `Retry-After` asks for, as seconds or as a date; None where there is none to be read."""
+    said = answer.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", said):
+        return float(said)
+    try:
+        until = parsedate_to_datetime(said)
+    except (ValueError, TypeError, IndexError):
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - now()).total_seconds())
+
+
+def told(answer: Answer, words: str | None = None) -> str:
+    """`400, the reason in the subscriber's words.`; *words* where its protocol has a place for them."""
+    if words is None:
+        words = _plain_words(answer)
+    if 300 <= answer.status < 400 and (place := shorten(answer.headers.get("location", ""))):
+        words = f"it points to {place}, and the hub follows no redirects"
+    return f"{answer.status}, {words.rstrip('.')}." if words else f"{answer.status}."
+
+
+def shorten(text: str) -> str:
+    """*text* on one line, cut where it is long."""
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_WORDS else f"{text[:LONGEST_WORDS]}…"
+
+
+def is_page(answer: Answer) -> bool:
+    """Whether it is a page for people, as a proxy writes it."""
+    return "html" in answer.headers.get("content-type", "").lower() or answer.text.lstrip()[:1] == "<"
+
+
+def _plain_words(answer: Answer) -> str:
+    return "an HTML page" if is_page(answer) else shorten(answer.text.strip().strip('"'))

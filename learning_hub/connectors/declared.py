@@ -1,0 +1,102 @@
+"""
+What a kind of subscriber takes, declared as Structs: finding every bad field of what an administrator sent.
+
+The Settings and Credentials of a subscriber and the Target of a subscription are objects whose fields each connector
+declares for itself. A field that is null is as one left out, where it may be left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from learning_hub.connectors.addresses import Guard
+from learning_hub.model.cron import time_zone_fault
+from learning_hub.model.errors import FieldError
+from learning_hub.model.json_values import place_in
+
+Json = Mapping[str, Any]
+T = TypeVar("T", bound=msgspec.Struct)
+
+_WORDS = {
+    r"Expected `str` of length >= 1": "must not be empty",
+    r"Expected `str` of length <= (\d+)": r"must have at most \1 characters",
+    r"Expected `str` matching regex .*": "has a form that is not allowed",
+    r"Expected `object` of length <= (\d+)": r"must have at most \1 fields",
+    r"Expected `int` >= (\d+)": r"must be at least \1",
+    r"Expected `int` <= (\d+)": r"must be at most \1",
+    r"Expected `int \| str`.*": "must be a string or a whole number",
+    r"Expected `str.*": "must be a string",
+    r"Expected `int.*": "must be a whole number",
+    r"Expected `object.*": "must be an object",
+}
+
+
+def read_fields(given: Json, struct: type[T]) -> T:
+    """*given*, which `check_fields` found right, as a *struct*."""
+    return msgspec.convert({name: value for name, value in given.items() if value is not None}, struct)
+
+
+def check_fields(
+    raw: Json, struct: type[msgspec.Struct], whole: str, words: Mapping[str, str] | None = None
+) -> list[FieldError]:
+    """
+    The fields of *raw* that a *struct* cannot hold; no message repeats a value.
+
+    Args:
+        raw: What was sent.
+        struct: What it is to be.
+        whole: The name of the whole (`Settings`), with which the names of the fields begin.
+        words: What a field must be, by its name, where the words of its type say too little.
+    """
+    known = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    errors = [FieldError(place_in(whole, name), "is not a known field") for name in raw if name not in known]
+    for name, field in known.items():
+        if name not in raw and field.required:
+            errors.append(FieldError(f"{whole}.{name}", "is required"))
+        if raw.get(name) is None and (name not in raw or not field.required):
+            continue
+        try:
+            msgspec.convert(raw[name], field.type)
+        except msgspec.ValidationError as error:
+            place, message = _worded(str(error), f"{whole}.{name}")
+            is_whole = place == f"{whole}.{name}"
+            errors.append(FieldError(place, (words or {}).get(name, message) if is_whole else message))
+    return errors
+
+
+def check_time_zone(settings: Json, errors: list[FieldError]) -> None:
+    """Add what is wrong with `Settings.TimeZone`, unless something is already."""
+    name = settings.get("TimeZone")
+    if name is None or any(error.field == "Settings.TimeZone" for error in errors):
+        return
+    if fault := time_zone_fault(name):
+        errors.append(FieldError("Settings.TimeZone", fault))
+
+
+def address_fault(address: str, guard: Guard | None, example: str) -> str | None:
+    """Why *address* can be none of a subscriber, such as *example*; with a *guard* the target is judged as well."""
+    if guard is not None and (objection := guard.judge_url(address)):
+        return objection
+    try:
+        parts = urlsplit(address)
+        is_well_formed = parts.scheme in ("https", "http") and bool(parts.hostname)
+    except ValueError:
+        is_well_formed = False
+    return None if is_well_formed else f"must be an address such as {example}"
+
+
+def _worded(said: str, place: str) -> tuple[str, str]:
+    """The place, as deep as msgspec tells it, and what is wrong there in words."""
+    text, _, path = said.partition(" - at `$")
+    if missing := re.fullmatch(r"Object (missing required|contains unknown) field `(.+)`", text):
+        is_missing = missing[1] == "missing required"
+        return f"{place}.{missing[2]}", "is required" if is_missing else "is not a known field"
+    for pattern, replacement in _WORDS.items():
+        if match := re.fullmatch(pattern, text):
+            return place + path.removesuffix("`"), match.expand(replacement)
+    return place, text
