@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+from msgspec import UNSET
+
 from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.paths import ID_FORMS, id_faults, id_in_path
 from learning_hub.api.subscriptions import archive_all
-from learning_hub.connectors.base import CheckResult
+from learning_hub.connectors.base import CheckResult, Prepared
 from learning_hub.connectors.registry import KINDS
 from learning_hub.model.audit import Action
+from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, LearningHubError, NotFound
 from learning_hub.model.fields import collect
 from learning_hub.model.json_values import read_json, write_json
 from learning_hub.model.pause import Pause
 from learning_hub.model.pause import shown as shown_pause
-from learning_hub.model.subscriber import ShownSubscriber, Subscriber, SubscriberBody
+from learning_hub.model.subscriber import SavedSubscriber, ShownSubscriber, Subscriber, SubscriberBody
 from learning_hub.store import audit, participants, pauses, subscribers
-from learning_hub.store.vault import KeysMissing, Vault
+from learning_hub.store.vault import CredentialsUnreadable, KeysMissing, Vault
 
 LISTING = Listing("subscribers", ordered_by="subscriber_id")
 EXAMPLE_SETTINGS = {
@@ -57,16 +61,19 @@ EXAMPLE_CHECK = {"Works": True, "Findings": ["Signed in as learning-hub."]}
         summary="Make or change a subscriber",
         description=(
             "For iMIS, Settings are BaseUrl, TimeZone, ParticipantLookup, MaxConcurrency and ActivityKeyProperty, and "
-            "Credentials either Username and Password or ClientId, ClientSecret and RefreshToken. A PUT without "
-            "Credentials keeps them. The kind of system cannot be changed."
+            "Credentials either Username and Password or ClientId, ClientSecret and RefreshToken. For a webhook, "
+            "Settings are Url, Headers, TimeZone and MaxConcurrency, and Credentials SigningSecret and Token, both "
+            "optional: a SigningSecret that was never given is made by the hub, and is in this answer alone; a new one "
+            "signs together with the one before for 24 hours. A PUT without Credentials keeps them. The kind of system "
+            "cannot be changed."
         ),
         tag="Setting up",
         scopes=("admin",),
         body=SubscriberBody,
         body_example=EXAMPLE_BODY,
         answers=(
-            Answer(status=201, meaning="It was made.", body=ShownSubscriber, example=EXAMPLE),
-            Answer(status=200, meaning="It was there, and is like this now.", body=ShownSubscriber, example=EXAMPLE),
+            Answer(status=201, meaning="It was made.", body=SavedSubscriber, example=EXAMPLE),
+            Answer(status=200, meaning="It was there, and is like this now.", body=SavedSubscriber, example=EXAMPLE),
         ),
         errors=(
             Conflict("imis is of the kind webhook, which cannot be changed.", code="connector_differs"),
@@ -85,13 +92,14 @@ async def put_subscriber(call: Call) -> Reply:
         wanted.need_fit(there)
         if there and wanted.describes(there):
             return Reply(body=shown(there, vault, await pauses.find(connection, subscriber_id)))
+        prepared = wanted.prepared(there, vault)
         put = await subscribers.put(
             connection,
             subscriber_id,
             name=wanted.name,
             connector=wanted.connector,
             settings=wanted.settings,
-            encrypted_credentials=None if wanted.credentials is None else vault.encrypt(wanted.credentials),
+            encrypted_credentials=None if prepared is None else vault.encrypt(prepared.credentials),
             max_concurrency=KINDS[wanted.connector].max_concurrency(wanted.settings),
         )
         has_other_settings = there is not None and put.settings != there.settings
@@ -104,7 +112,7 @@ async def put_subscriber(call: Call) -> Reply:
         await audit.write(connection, call.caller, action, "subscriber", subscriber_id, before=before, after=after)
         pause = await pauses.find(connection, subscriber_id)
     call.hub.bells.ring(call.hub.bells.deliveries)
-    return Reply(status=200 if there else 201, body=shown(put, vault, pause))
+    return Reply(status=200 if there else 201, body=_saved(shown(put, vault, pause), prepared))
 
 
 @route(
@@ -243,11 +251,17 @@ def shown(subscriber: Subscriber, vault: Vault, pause: Pause | None = None) -> S
     )
 
 
+def _saved(subscriber: ShownSubscriber, prepared: Prepared | None) -> SavedSubscriber:
+    """The subscriber as it is shown, with what the hub made for it and shows this once."""
+    made = prepared.made.get("SigningSecret", UNSET) if prepared else UNSET
+    return SavedSubscriber(**msgspec.structs.asdict(subscriber), signing_secret=made)
+
+
 def _credential_fields(subscriber: Subscriber, vault: Vault) -> list[str]:
     if subscriber.encrypted_credentials is None:
         return []
     try:
-        return list(vault.decrypt(subscriber.encrypted_credentials))
+        return KINDS[subscriber.connector].credential_names(vault.decrypt(subscriber.encrypted_credentials))
     except LearningHubError:
         return []
 
@@ -299,7 +313,7 @@ class _Wanted:
             InvalidFields: With every bad field.
             Conflict: The subscriber is of another kind.
         """
-        if self.credentials is None and not (there and there.encrypted_credentials):
+        if self._are_needed and self.credentials is None and not (there and there.encrypted_credentials):
             known = any(error.field.partition(".")[0] in ("Credentials", "Connector") for error in self.errors)
             self.errors += [] if known else [FieldError("Credentials", "is required for a new subscriber")]
         if self.errors:
@@ -309,6 +323,22 @@ class _Wanted:
                 f"{there.subscriber_id} is of the kind {there.connector}, which cannot be changed.",
                 code="connector_differs",
             )
+
+    def prepared(self, there: Subscriber | None, vault: Vault) -> Prepared | None:
+        """The credentials to store, None where those there are kept; *there* is locked, so that no change is lost."""
+        stored = there.encrypted_credentials if there else None
+        if self.credentials is None and stored is not None:
+            return None
+        try:
+            known = vault.decrypt(stored) if stored else {}
+        except CredentialsUnreadable:
+            # What is saved now takes the place of what nobody can read any more.
+            known = {}
+        return KINDS[self.connector].prepare_credentials(self.credentials or {}, known, now())
+
+    @property
+    def _are_needed(self) -> bool:
+        return self.connector not in KINDS or KINDS[self.connector].needs_credentials
 
     def describes(self, there: Subscriber) -> bool:
         """Whether *there* already is what is wanted; credentials that were sent are always new."""

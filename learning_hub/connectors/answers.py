@@ -1,10 +1,10 @@
 """
 What an answer over HTTP says, for every connector that has no better way to read it.
 
+    postponed             the outcome of an answer after which another try may succeed
     retry_after_seconds   how long the subscriber asks to wait
     told                  an answer in words: the end of a sentence
     shorten               words on one line, of bearable length
-    AWAY                  the statuses of a subscriber that is away, with their codes
 
 Source: the hub's contract, section 6.
 """
@@ -15,11 +15,41 @@ import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+from learning_hub.connectors.base import Postponed
 from learning_hub.connectors.http import Answer
 from learning_hub.model.clock import now
 
 LONGEST_WORDS = 500
-AWAY = {502: "connection_failed", 503: "connection_failed", 504: "timed_out"}
+_AWAY = {502: "connection_failed", 503: "connection_failed", 504: "timed_out"}
+
+
+def postponed(answer: Answer, message: str, *, wrote: bool) -> Postponed | None:
+    """
+    The outcome of an answer after which another try may succeed; None where it will not, or where it is a success.
+
+    Args:
+        answer: Any.
+        message: For the outcome.
+        wrote: Whether something was to be changed; then some answers leave open whether it was.
+    """
+    status, wait = answer.status, retry_after_seconds(answer)
+    if status == 429:
+        return Postponed(code="rate_limited", message=message, retry_after_seconds=wait)
+    if status == 408:
+        return Postponed(code="timed_out", message=message, retry_after_seconds=wait, in_doubt=wrote)
+    if status in _AWAY:
+        return Postponed(
+            code=_AWAY[status],
+            message=message,
+            retry_after_seconds=wait,
+            subscriber_is_away=True,
+            # A gateway that gave up does not know what became of the request behind it.
+            in_doubt=wrote and status != 503,
+        )
+    if status == 425 or (status >= 500 and status != 501):
+        in_doubt = wrote and status >= 500
+        return Postponed(code="subscriber_error", message=message, retry_after_seconds=wait, in_doubt=in_doubt)
+    return None
 
 
 def retry_after_seconds(answer: Answer) -> float | None:

@@ -151,6 +151,13 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     findings: list[str]
 
 
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """Credentials ready to be stored; *made* are those of them that the hub made itself, to be shown this once."""
+
+    credentials: dict[str, Any]
+    made: dict[str, str] = {}
+
+
 class CredentialsTurn(Protocol):
     """
     The one who renews a subscriber's credentials, in whichever process; the others wait for their turn.

@@ -49,8 +49,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     One HTTP request.
 
     *wrote* is true where it is meant to change something at the subscriber. *secrets* are texts (token,
-    password) that are masked wherever they occur in what is kept and in what sentences are made of;
-    *body_is_secret* keeps neither the body nor the body of a successful answer.
+    password) that are masked wherever they occur in what is kept and in what sentences are made of; of
+    *masked_headers* the values are not kept. *body_is_secret* keeps neither the body nor the body of a successful
+    answer.
     """
 
     method: str
@@ -59,6 +60,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | None = None
     wrote: bool = False
     secrets: tuple[str, ...] = ()
+    masked_headers: frozenset[str] = frozenset()
     body_is_secret: bool = False
 
 
@@ -158,6 +160,36 @@ async def exchange(client: httpx.AsyncClient, request: Request, journal: Journal
         if result is not None or was_sent:
             journal.record(mask.kept(result, started), wrote=request.wrote)
     return result
+
+
+async def reach(guard: Guard, url: str, *, timeout_seconds: float, tls: ssl.SSLContext | None = None) -> NotSent | None:
+    """
+    Connect to the host of *url*, with TLS where it is https, and let go again; what failed, None where nothing did.
+
+    Nothing is sent: whoever listens there learns of a connection and of nothing else.
+
+    Raises:
+        TargetNotAllowed: The guard forbids the target.
+    """
+    try:
+        target = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise TargetNotAllowed(f"The address cannot be used: {error}.") from error
+    is_https = target.scheme == "https"
+    network = _GuardedNetwork(guard, is_https=is_https)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            line = await network.connect_tcp(target.host, target.port or (443 if is_https else 80))
+            try:
+                if is_https:
+                    line = await line.start_tls(tls or _public_authorities(), server_hostname=target.host)
+            finally:
+                await line.aclose()
+    except TimeoutError:
+        return NotSent(code="timed_out", message=f"There was no connection within {timeout_seconds:g} seconds.")
+    except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+        return NotSent(code="connection_failed", message=f"{_in_words(error).capitalize()}.")
+    return None
 
 
 def _ready(client: httpx.AsyncClient, request: Request, notice: Any) -> httpx.Request:
@@ -333,11 +365,12 @@ class _RequestMask(Mask):
     def kept(self, result: Result | None, started: datetime) -> Exchange:
         """The exchange as it is taken down."""
         request, answer = self._request, result if isinstance(result, Answer) else None
+        sent = {name: MASK if name in request.masked_headers else value for name, value in request.headers.items()}
         body = None if request.body is None else MASK if request.body_is_secret else self._text(request.body)
         return Exchange(
             method=request.method,
             url=self(request.url),
-            headers=self.headers(request.headers),
+            headers=self.headers(sent),
             body=body and _storable(body),
             status=answer.status if answer else None,
             response_headers=dict(answer.headers) if answer else {},

@@ -7,18 +7,17 @@ A connector is a folder beside this module; adding one is adding its Kind here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
 
-from learning_hub.connectors import imis
+from learning_hub.connectors import imis, webhook
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.base import Connector, TakeTurn, TemplateProblem
+from learning_hub.connectors.base import Connector, Prepared, TakeTurn, TemplateProblem
 from learning_hub.model.errors import FieldError
 
 Json = Mapping[str, Any]
-
-PLANNED = ("learningbuilder", "webhook")
 
 
 class Build(Protocol):
@@ -42,6 +41,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+def _as_sent(sent: Json, stored: Json, now: datetime) -> Prepared:  # noqa: ARG001 - what is sent replaces all there is.
+    return Prepared(credentials=dict(sent))
+
+
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """
     A kind of subscriber.
@@ -51,7 +54,12 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     *resolves_participants*: a publisher's participant is looked up there before anything is rendered.
     *removal_has_payload*: a removal is rendered as well, because the payload alone names the record.
-    *can_compare*: the connector is `Comparing`. *batch*: the connector is `Batching`.
+    *can_remove*: the subscriber can be told to take a record back. *can_compare*: the connector is `Comparing`.
+    *batch*: the connector is `Batching`.
+
+    *needs_credentials*: there can be no subscriber without. *prepare_credentials* says what to store of the credentials
+    that an administrator sent, given those that are stored and the time; *credential_names* which of those stored may
+    be named.
     """
 
     check_settings: Callable[[Json, Guard], list[FieldError]]
@@ -63,8 +71,12 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     build: Build
     resolves_participants: bool = True
     removal_has_payload: bool = False
+    can_remove: bool = True
     can_compare: bool = False
     batch: Batch | None = None
+    needs_credentials: bool = True
+    prepare_credentials: Callable[[Json, Json, datetime], Prepared] = _as_sent
+    credential_names: Callable[[Json], list[str]] = list
 
 
 KINDS: dict[str, Kind] = {
@@ -77,6 +89,20 @@ KINDS: dict[str, Kind] = {
         max_concurrency=imis.max_concurrency,
         build=imis.ImisConnector,
         can_compare=True,
+    ),
+    "webhook": Kind(
+        check_settings=webhook.check_settings,
+        check_credentials=webhook.check_credentials,
+        check_target=webhook.check_target,
+        check_template=webhook.check_template,
+        time_zone=webhook.time_zone,
+        max_concurrency=webhook.max_concurrency,
+        build=webhook.WebhookConnector,
+        resolves_participants=False,
+        removal_has_payload=True,
+        needs_credentials=False,
+        prepare_credentials=webhook.prepare_credentials,
+        credential_names=webhook.credential_names,
     ),
 }
 
@@ -99,10 +125,7 @@ class Registry:
         """Why there can be no subscriber of this kind; None when there can."""
         if name in KINDS:
             return None
-        known = ", ".join(KINDS)
-        if name in PLANNED:
-            return f"is not there yet in this release; there is {known}"
-        return f"must be one of {known}"
+        return f"must be one of {', '.join(KINDS)}"
 
     def check_settings(self, name: str, settings: Json) -> list[FieldError]:
         """What is wrong with the Settings of a subscriber, its address included."""

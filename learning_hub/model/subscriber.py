@@ -26,7 +26,11 @@ class SubscriberBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal")
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     connector: Annotated[
-        str, Meta(max_length=50, description="The kind of system; it cannot be changed later. `imis` in this release.")
+        str,
+        Meta(
+            max_length=50,
+            description="The kind of system: `imis` or `webhook`; it cannot be changed later.",
+        ),
     ]
     settings: (
         Annotated[Raw, Meta(description="As the connector needs them.", extra_json_schema={"type": "object"})] | None
@@ -35,7 +39,10 @@ class SubscriberBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal")
         Annotated[
             Raw,
             Meta(
-                description="As the connector needs them; left out, they stay as they are. They never come out again.",
+                description=(
+                    "As the connector needs them; left out, they stay as they are. They never come out again, but for "
+                    "the answer to the PUT in which the hub itself made one."
+                ),
                 extra_json_schema={"type": "object"},
             ),
         ]
@@ -85,3 +92,12 @@ class ShownSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"
         ]
         | None
     )
+
+
+class SavedSubscriber(ShownSubscriber, frozen=True, kw_only=True, rename="pascal"):
+    """A subscriber as it is shown after it was saved."""
+
+    signing_secret: (
+        Annotated[str, Meta(description="Of a webhook, where the hub made it; shown this once, so keep it.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET

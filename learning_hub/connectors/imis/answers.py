@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from learning_hub.connectors.answers import AWAY, is_page, retry_after_seconds, shorten, told
+from learning_hub.connectors.answers import is_page, postponed, shorten, told
 from learning_hub.connectors.base import Postponed, Refused, Unknown
 from learning_hub.connectors.http import Answer, NotSent, OutcomeUnknown
 from learning_hub.connectors.imis.wire import member, read_object, values_of
@@ -37,25 +37,7 @@ def outcome_of(answer: Answer, doing: str, *, wrote: bool) -> Postponed | Refuse
         wrote: Whether it was to change something; then some answers leave open whether it did.
     """
     message = f"The hub could not {doing}: iMIS answered {told(answer, error_text(answer))}"
-    status, wait = answer.status, retry_after_seconds(answer)
-    if status == 429:
-        return Postponed(code="rate_limited", message=message, retry_after_seconds=wait)
-    if status == 408:
-        return Postponed(code="timed_out", message=message, retry_after_seconds=wait, in_doubt=wrote)
-    if status in AWAY:
-        return Postponed(
-            code=AWAY[status],
-            message=message,
-            retry_after_seconds=wait,
-            subscriber_is_away=True,
-            # A gateway that gave up does not know what became of the request behind it.
-            in_doubt=wrote and status != 503,
-        )
-    if status == 425 or (status >= 500 and status != 501):
-        return Postponed(
-            code="subscriber_error", message=message, retry_after_seconds=wait, in_doubt=wrote and status >= 500
-        )
-    return Refused(code="refused", message=message)
+    return postponed(answer, message, wrote=wrote) or Refused(code="refused", message=message)
 
 
 def unanswered(result: NotSent | OutcomeUnknown, doing: str, *, wrote: bool) -> Postponed | Unknown:
