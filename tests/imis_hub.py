@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-from factories import an_event_body
-from running import RunningHub, eventually
+from hub_calls import HubCalls
+from running import RunningHub
 
 from learning_hub.sandbox import RunningSandbox
 
@@ -19,13 +19,12 @@ TEMPLATE = {
 }
 
 
-class ImisHub:
+class ImisHub(HubCalls):
     """A hub and the iMIS it delivers to."""
 
     def __init__(self, hub: RunningHub, imis: RunningSandbox) -> None:
-        self.hub = hub
+        super().__init__(hub)
         self.imis = imis
-        self.client = hub.client
 
     async def set_up(self, **changes: Any) -> None:
         """A Program, the sandbox as a subscriber, and the subscription `completions`."""
@@ -60,34 +59,6 @@ class ImisHub:
         }
         answer = await self.client.put(f"/subscriptions/{subscription_id}", json=body)
         assert answer.status_code in (200, 201), answer.text
-
-    async def publish(self, status: int = 201, **changes: Any) -> str:
-        """Publish an event; its address."""
-        answer = await self.client.post("/events", json=an_event_body(**changes))
-        assert answer.status_code == status, answer.text
-        return str(answer.headers["Location"])
-
-    async def deliveries_of(self, location: str) -> list[dict[str, Any]]:
-        answer = await self.client.get(f"{location}/deliveries")
-        assert answer.status_code == 200, answer.text
-        return list(answer.json()["Items"])
-
-    async def settled(self, location: str, *states: str, seconds: float = 30) -> dict[str, Any]:
-        """The event's newest delivery once it is in one of *states*."""
-        found = await eventually(
-            lambda: self.deliveries_of(location),
-            until=lambda items: bool(items) and items[0]["State"] in states,
-            seconds=seconds,
-        )
-        return dict(found[0])
-
-    async def delivered(self, location: str) -> dict[str, Any]:
-        return await self.settled(location, "delivered")
-
-    async def process(self, status: int = 200, **body: Any) -> dict[str, Any]:
-        answer = await self.client.post("/processEvents", json=body)
-        assert answer.status_code == status, answer.text
-        return dict(answer.json()) if answer.content else {}
 
     async def state(self) -> dict[str, Any]:
         """Everything the iMIS holds."""

@@ -64,8 +64,9 @@ EXAMPLE_CHECK = {"Works": True, "Findings": ["Signed in as learning-hub."]}
             "Credentials either Username and Password or ClientId, ClientSecret and RefreshToken. For a webhook, "
             "Settings are Url, Headers, TimeZone and MaxConcurrency, and Credentials SigningSecret and Token, both "
             "optional: a SigningSecret that was never given is made by the hub, and is in this answer alone; a new one "
-            "signs together with the one before for 24 hours. A PUT without Credentials keeps them. The kind of system "
-            "cannot be changed."
+            "signs together with the one before for 24 hours. For LearningBuilder, Settings are BaseUrl, SuccessEmail, "
+            "FailureEmail and TimeZone, and Credentials ApiKey. A PUT without Credentials keeps them. The kind of "
+            "system cannot be changed."
         ),
         tag="Setting up",
         scopes=("admin",),

@@ -293,6 +293,8 @@ async def _check(call: Call, draft: Draft) -> None:
     if "ProgramId" not in bad:
         await _check_program(call, draft)
     subscriber = None if "SubscriberId" in bad else await _check_subscriber(call, draft)
+    if subscriber:
+        _check_removals(draft, subscriber.connector)
     if subscriber and "target" in draft.values and "Target" not in bad:
         target_errors = KINDS[subscriber.connector].check_target(draft.values["target"])
         draft.errors += target_errors
@@ -306,6 +308,13 @@ async def _check(call: Call, draft: Draft) -> None:
         problems += target_problems(subscriber, draft.values["target"], templates)
     for problem in problems:
         draft.refuse(template_field(problem.place), problem.message)
+
+
+def _check_removals(draft: Draft, connector: str) -> None:
+    """Refuse what would have the subscriber take records back where it cannot."""
+    for field, name in (("OnWithdraw", "on_withdraw"), ("OnReopened", "on_reopened")):
+        if draft.values.get(name) == "remove" and not KINDS[connector].can_remove:
+            draft.refuse(field, f"must not be remove: a subscriber of the kind {connector} takes nothing back")
 
 
 async def _check_program(call: Call, draft: Draft) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from learning_hub.connectors import imis, webhook
+from learning_hub.connectors import imis, learningbuilder, webhook
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import Connector, Prepared, TakeTurn, TemplateProblem
 from learning_hub.model.errors import FieldError
@@ -89,6 +89,18 @@ KINDS: dict[str, Kind] = {
         max_concurrency=imis.max_concurrency,
         build=imis.ImisConnector,
         can_compare=True,
+    ),
+    "learningbuilder": Kind(
+        check_settings=learningbuilder.check_settings,
+        check_credentials=learningbuilder.check_credentials,
+        check_target=learningbuilder.check_target,
+        check_template=learningbuilder.check_template,
+        time_zone=learningbuilder.time_zone,
+        max_concurrency=learningbuilder.max_concurrency,
+        build=learningbuilder.LearningBuilderConnector,
+        resolves_participants=False,
+        can_remove=False,
+        batch=Batch(most=500, seconds=2.0),
     ),
     "webhook": Kind(
         check_settings=webhook.check_settings,

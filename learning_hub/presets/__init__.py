@@ -20,6 +20,7 @@ PRESETS: dict[str, Preset] = {
     preset_id: load(preset_id)
     for preset_id in (
         "learningbuilder-imis-activity",
+        "learningbuilder-import",
         "openwater-imis-panel",
         "topclass-imis-activity",
         "topclass-imis-panel",

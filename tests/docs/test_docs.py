@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = [*sorted(DOCS.rglob("*.md")), *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG"))]
-SOURCES = [file for file in (ROOT / "learning_hub").rglob("*.py") if "sandbox" not in file.parts]
+SOURCES = [file for file in (ROOT / "learning_hub").rglob("*.py") if "sandbox" not in file.relative_to(ROOT).parts]
 BLOCK = re.compile(r"^```(\w*) ?(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WEIGHTS = ("debug", "info", "warning", "error", "exception", "critical")
 TUTORIAL = DOCS / "tutorial" / "first-event.md"
@@ -267,7 +267,7 @@ def _codes_of_problems() -> set[str]:
     """Every code that stands in the sources, but for those that only deliveries have."""
     found = {code for code, _ in ROUTING.values()} | {"internal_error", LearningHubError.code, NOT_SENT}
     for file in SOURCES:
-        if "connectors" not in file.parts:
+        if "connectors" not in file.relative_to(ROOT).parts:
             found |= set(re.findall(r"\bcode ?= ?\"([a-z_]+)\"", file.read_text(encoding="utf-8")))
     return found - (set(CAUSES) - {"template_error", "internal_error"}) | set(WHY_NOT_SENT)
 

@@ -147,6 +147,7 @@ def test_which_presets_name_a_column_for_the_key() -> None:
     """The panel whose columns are the hub's own has one for the record key; that of the source document has none."""
     assert {preset_id: preset.target.get("KeyProperty") for preset_id, preset in PRESETS.items()} == {
         "learningbuilder-imis-activity": None,
+        "learningbuilder-import": None,
         "openwater-imis-panel": "RecordKey",
         "topclass-imis-activity": None,
         "topclass-imis-panel": None,

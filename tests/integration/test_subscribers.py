@@ -118,7 +118,6 @@ async def test_every_bad_field_is_named(hub_without_worker: RunningHub) -> None:
         ({"Connector": None}, "Connector"),
         ({"Connector": 5}, "Connector"),
         ({"Connector": "fax"}, "Connector"),
-        ({"Connector": "learningbuilder"}, "Connector"),
         ({"Settings": {"BaseUrl": "https://x.example", "MaxConcurrency": 1.5}}, "Settings.MaxConcurrency"),
         ({"Settings": {"BaseUrl": "https://x.example", "MaxConcurrency": 10**30}}, "Settings.MaxConcurrency"),
         ({"Settings": {"BaseUrl": "https://x.example", "TimeZone": ""}}, "Settings.TimeZone"),

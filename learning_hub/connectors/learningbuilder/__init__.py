@@ -1,0 +1,27 @@
+"""
+LearningBuilder as a subscriber: events go into its import queue, many in one batch.
+
+    settings     what a subscriber and a subscription say about it, checked
+    batch        one batch on the wire: its address, its lines, its number in the answer
+    answers      what an answer means for all deliveries of a batch
+    connector    all of it behind the interface the worker knows
+"""
+
+from learning_hub.connectors.learningbuilder.connector import LearningBuilderConnector, check_template
+from learning_hub.connectors.learningbuilder.settings import (
+    check_credentials,
+    check_settings,
+    check_target,
+    max_concurrency,
+    time_zone,
+)
+
+__all__ = [
+    "LearningBuilderConnector",
+    "check_credentials",
+    "check_settings",
+    "check_target",
+    "check_template",
+    "max_concurrency",
+    "time_zone",
+]

@@ -1,0 +1,81 @@
+"""
+One batch on the wire: JSON Lines in the body, everything else in the address.
+
+Source: LearningBuilder's documentation of API/WorkflowImportQueue/CreateBatch; the hub's contract, section 7. What it
+leaves open is the form of the answer, of which it says only that it holds WORKFLOW_IMPORT_QUEUE_BATCH_ID; so that is
+looked for wherever it may stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from learning_hub.connectors.base import Shipment
+from learning_hub.connectors.http import Answer
+from learning_hub.connectors.learningbuilder.settings import Settings, read_target
+from learning_hub.model.errors import InvalidInput
+from learning_hub.model.json_values import read_json, write_json
+
+PATH = "/API/WorkflowImportQueue/CreateBatch"
+# Names the hub among the batches of LearningBuilder, where it is kept as IMPORT_QUEUE_API:LH.
+CREATION_PATH = "LH"
+
+_WANTED = "workflowimportqueuebatchid"
+_LONGEST_ID = 200
+# For an answer that is text or XML.
+_IN_TEXT = re.compile(r"workflow_?import_?queue_?batch_?id\W{1,10}([a-z0-9-]{1,64})", re.IGNORECASE)
+
+
+def file_name_of(shipments: Sequence[Shipment]) -> str:
+    """What LearningBuilder shows among its recent imports; it names the first delivery, and nobody."""
+    return f"learning-hub-{shipments[0].delivery_id}-{len(shipments)}.jsonl"
+
+
+def address_of(settings: Settings, shipments: Sequence[Shipment]) -> str:
+    """Where to post the batch of *shipments*, which all have the same target."""
+    query = {
+        "fileName": file_name_of(shipments),
+        "importProcessId": str(read_target(shipments[0].target).import_process_id),
+        "creationPath": CREATION_PATH,
+        "sendSuccessEmailTo": settings.success_email,
+        "sendFailureEmailTo": settings.failure_email,
+    }
+    given = {name: value for name, value in query.items() if value is not None}
+    return f"{settings.base_url}{PATH}?{urlencode(given, quote_via=quote)}"
+
+
+def lines_of(shipments: Sequence[Shipment]) -> bytes:
+    """One payload a line, numbers as they are spelled."""
+    return b"".join(write_json(shipment.payload) + b"\n" for shipment in shipments)
+
+
+def batch_id_in(answer: Answer) -> str | None:
+    """The number of the batch that was made; None where the answer does not tell it."""
+    try:
+        document = read_json(answer.body)
+    except InvalidInput:
+        found = _IN_TEXT.search(answer.text)
+        return found[1] if found else None
+    return next((_written(value) for value in _wanted_in(document) if _written(value)), None)
+
+
+def _wanted_in(node: Any) -> Iterator[Any]:
+    """Every value under the wanted name, in any case, with or without underscores, however deep."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name.replace("_", "").lower() == _WANTED:
+                yield value
+            yield from _wanted_in(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _wanted_in(item)
+
+
+def _written(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    text = str(value).strip()
+    return text if 0 < len(text) <= _LONGEST_ID and text.isprintable() else None
