@@ -127,7 +127,8 @@ class HttpServer:
         task.add_done_callback(self._talks.discard)
         self.connections += 1
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            # Cancelled by `stop`, it just ends: a task that ends so otherwise is taken for a fault by asyncio.
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while await self._serve(await _read_request(reader), writer):
                     pass
         finally:

@@ -75,8 +75,8 @@ def told(answer: Answer, words: str | None = None) -> str:
 
 
 def shorten(text: str) -> str:
-    """*text* on one line, cut where it is long."""
-    text = " ".join(text.split())
+    """*text* on one line, cut where it is long, and without NUL, which a database does not take."""
+    text = " ".join(text.replace("\0", "\N{REPLACEMENT CHARACTER}").split())
     return text if len(text) <= LONGEST_WORDS else f"{text[:LONGEST_WORDS]}…"
 
 

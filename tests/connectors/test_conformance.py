@@ -1,0 +1,389 @@
+"""What every connector promises, whatever it speaks: one suite over all kinds, against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from http_server import Fault, HttpServer, Receiver, Says, running
+from imis_site import KEY, ImisSite, KeptJournal
+from kinds_under_test import COMMON, UNDER_TEST, Expected, KindUnderTest
+from running import eventually
+
+from learning_hub.connectors.addresses import SETTING, Guard
+from learning_hub.connectors.base import Accepted, Connector, Outcome, Postponed, Refused, Shipment
+from learning_hub.connectors.http import KEPT_BODY_BYTES, MAX_BODY_BYTES
+from learning_hub.connectors.registry import KINDS, Registry
+
+HERE = Guard(["127.0.0.1", "localhost"])
+LONGEST_MESSAGE = 2000
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf"
+
+
+class Bench:
+    """A kind, its server, and a connector to it."""
+
+    def __init__(self, name: str, under_test: KindUnderTest, site: HttpServer) -> None:
+        self.name = name
+        self.kind = KINDS[name]
+        self.under_test = under_test
+        self.site: Any = site
+        self.journal = KeptJournal()
+        self._connectors: list[Connector] = []
+
+    def connector(self, *, guard: Guard = HERE, timeout_seconds: float = 15, **settings: Any) -> Connector:
+        """A connector as the hub makes it; settings as told."""
+        registry = Registry(guard, timeout_seconds=timeout_seconds)
+        given = self.under_test.settings_for(self.site, **settings)
+        made = registry.connector(self.name, given, self.under_test.credentials)
+        self._connectors.append(made)
+        return made
+
+    def shipment(self, **changed: Any) -> Shipment:
+        given: dict[str, Any] = {
+            "delivery_id": f"NURSES-{KEY}",
+            "action": "send",
+            "target": self.under_test.target,
+            "payload": self.under_test.payload,
+            "participant_id": self.under_test.participant_id,
+            "record_key": KEY,
+        }
+        return Shipment(**{**given, **changed})
+
+    async def send(self, **how: Any) -> Outcome:
+        """Send the shipment with a connector of its own."""
+        changed = how.pop("shipment", {})
+        return await self.connector(**how).send(self.shipment(**changed), self.journal)
+
+    @property
+    def landed(self) -> int:
+        return self.under_test.landed(self.site)
+
+    @property
+    def told(self) -> str:
+        """Everything that was taken down."""
+        return str(self.journal.exchanges)
+
+    async def close(self) -> None:
+        for connector in self._connectors:
+            await connector.close()
+
+
+@pytest.fixture(params=sorted(UNDER_TEST))
+async def bench(request: pytest.FixtureRequest, site: ImisSite) -> AsyncIterator[Bench]:
+    under_test = UNDER_TEST[request.param]
+    server = under_test.make_site(site)
+    async with running(server):
+        made = Bench(request.param, under_test, server)
+        try:
+            yield made
+        finally:
+            await made.close()
+
+
+def test_every_kind_is_under_test() -> None:
+    """A kind that the registry has is described for this suite, and no other."""
+    assert sorted(UNDER_TEST) == sorted(KINDS)
+
+
+async def test_a_record_arrives_once(bench: Bench) -> None:
+    """What is sent lands there, numbers as they are spelled, and the exchange that wrote it is taken down."""
+    outcome = await bench.send()
+
+    assert isinstance(outcome, Accepted), outcome
+    assert bench.landed == 1
+    sent = next(one for one in bench.site.received if bench.site.writes(one))
+    assert b"1.30" in sent.body
+    assert bench.journal.last_written == sent.body.decode()
+
+
+async def test_records_go_out_side_by_side(bench: Bench) -> None:
+    """One connector sends many at once, each of them once."""
+    connector = bench.connector()
+    shipments = [bench.shipment(delivery_id=f"NURSES-{uuid4()}", record_key=str(uuid4())) for _ in range(12)]
+    outcomes = await asyncio.gather(*(connector.send(one, KeptJournal()) for one in shipments))
+
+    assert [type(outcome) for outcome in outcomes] == [Accepted] * 12
+    assert bench.landed == 12
+
+
+@pytest.mark.parametrize("status", sorted(COMMON))
+async def test_what_a_status_means(bench: Bench, status: int) -> None:
+    """Each status leads to the outcome that the contract has for it, with the subscriber's words, and nothing lands."""
+    bench.site.standing = Fault(says=Says(status, b"The words of the other side."))
+    outcome = await bench.send()
+
+    assert Expected.of(outcome) == bench.under_test.answers.get(status, COMMON[status]), outcome
+    assert not isinstance(outcome, Accepted)
+    assert "The words of the other side" in outcome.message
+    assert len(outcome.message) < LONGEST_MESSAGE
+    assert bench.landed == 0
+    assert bench.journal.exchanges[-1].status == status
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("in_words", [False, True], ids=["seconds", "date"])
+async def test_a_wait_that_is_asked_for(bench: Bench, status: int, in_words: bool) -> None:
+    """Retry-After is passed on, whether it is a number of seconds or a date."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    bench.site.standing = Fault(says=Says(status, headers={"Retry-After": date if in_words else "90"}))
+    outcome = await bench.send()
+
+    assert isinstance(outcome, Postponed)
+    assert outcome.retry_after_seconds
+    assert 60 < outcome.retry_after_seconds <= 90
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(bench: Bench, status: int) -> None:
+    """Nothing is asked for at the address a redirect names; the message names it."""
+    elsewhere = Receiver()
+    async with running(elsewhere):
+        place = f"{elsewhere.address}/elsewhere"
+        bench.site.standing = Fault(says=Says(status, headers={"Location": place}))
+        outcome = await bench.send()
+
+    assert isinstance(outcome, Refused)
+    assert place in outcome.message
+    assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf", b"SSH-2.0-x\r\n\r\n"],
+    ids=["cut", "half", "no HTTP"],
+)
+@pytest.mark.parametrize("is_carried_out", [True, False], ids=["carried out", "not carried out"])
+async def test_an_answer_that_does_not_come_whole(bench: Bench, raw: bytes, is_carried_out: bool) -> None:
+    """Cut, halved or no HTTP at all: whether it was carried out is not known, and the outcome says so."""
+    bench.site.fail(Fault(carried_out=is_carried_out, raw=raw))
+    outcome = await bench.send()
+
+    assert Expected.of(outcome) == bench.under_test.cut, outcome
+    assert bench.landed == is_carried_out
+
+
+async def test_an_answer_that_does_not_come_in_time(bench: Bench) -> None:
+    """A time-out after sending is told from one before."""
+    connector = bench.connector(timeout_seconds=1)
+    bench.site.standing = Fault(carried_out=True, says=Says(200), after_seconds=10)
+    outcome = await connector.send(bench.shipment(), bench.journal)
+
+    assert Expected.of(outcome) == bench.under_test.late, outcome
+    assert bench.landed == 1
+
+
+@pytest.mark.parametrize("bench", [name for name, kind in UNDER_TEST.items() if kind.repeated], indirect=True)
+async def test_what_is_in_doubt_and_sent_again(bench: Bench) -> None:
+    """Where the subscriber can be asked nothing is doubled; where it cannot, it gets the same once more."""
+    bench.site.fail(Fault(carried_out=True))
+    await bench.send()
+    outcome = await bench.send(shipment={"outcome_unknown": True})
+
+    assert isinstance(outcome, Accepted), outcome
+    assert bench.landed == bench.under_test.repeated
+    assert not bench.under_test.cut.is_final
+
+
+async def test_nobody_listens(bench: Bench) -> None:
+    """A refused connection is surely not carried out, and the subscriber is away."""
+    await bench.site.stop()
+    outcome = await bench.send()
+
+    assert Expected.of(outcome) == Expected(Postponed, "connection_failed", is_away=True)
+
+
+async def test_no_connection_in_time(bench: Bench) -> None:
+    """A time-out before anything was sent is surely not carried out either."""
+    with _deaf_port() as port:
+        address = f"http://127.0.0.1:{port}{bench.under_test.path}"
+        outcome = await bench.send(timeout_seconds=1, **{bench.under_test.address: address})
+
+    assert Expected.of(outcome) == Expected(Postponed, "timed_out", is_away=True)
+
+
+@pytest.mark.parametrize("host", ["https://localhost", "https://127.0.0.1", "http://localhost", "https://0x7f.1"])
+async def test_an_address_that_is_not_allowed(bench: Bench, host: str) -> None:
+    """The address that a name leads to is judged when the hub connects: nothing is sent, and the setting is named."""
+    address = f"{host}:{bench.site.port}{bench.under_test.path}"
+    outcome = await bench.send(guard=Guard(), **{bench.under_test.address: address})
+
+    assert Expected.of(outcome) == Expected(Refused, "target_not_allowed")
+    assert isinstance(outcome, Refused)
+    assert SETTING in outcome.message
+    assert bench.site.connections == 0
+    checked = await bench.connector(guard=Guard(), **{bench.under_test.address: address}).check()
+    assert (checked.works, bench.site.connections) == (False, 0)
+    assert SETTING in str(checked.findings)
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 500])
+async def test_secrets_stay_inside(bench: Bench, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """What the other side repeats of a secret is told nowhere: not with attempts, not in messages, not in the log."""
+    caplog.set_level(logging.DEBUG)
+    secrets = bench.under_test.secrets
+    heard = [*secrets, *(json.dumps(secret) for secret in secrets)]
+    body = " ".join(heard).encode()
+    bench.site.standing = Fault(says=Says(status, body, {"X-Echo": heard[0], "Location": f"/?key={heard[0]}"}))
+    connector = bench.connector()
+    outcome = await connector.send(bench.shipment(), bench.journal)
+
+    assert bench.journal.exchanges
+    told = bench.told + repr(outcome) + repr(connector) + caplog.text
+    assert [secret for secret in secrets if secret in told] == []
+    for exchange in bench.journal.exchanges:
+        shown = {name.lower(): value for name, value in exchange.headers.items()}
+        assert shown.get("authorization") in (None, "***")
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+async def test_a_huge_answer_is_bounded(bench: Bench, status: int) -> None:
+    """Of an answer without end a part is read, less is kept, and the message stays readable."""
+    bench.site.standing = Fault(says=Says(status, b"x" * (MAX_BODY_BYTES + 1000)))
+    outcome = await bench.send()
+
+    assert len(bench.journal.exchanges[-1].response_body or "") <= KEPT_BODY_BYTES
+    assert len(getattr(outcome, "message", "")) < LONGEST_MESSAGE
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\xff\xfe\0\0", b"[" * 5000, b"null", b'{"Message": {"a": [1]}}', b'{"Message": "a\\u0000\\ud800"}', b"\0" * 100],
+    ids=["no text", "deep", "null", "nested", "escaped", "zeros"],
+)
+@pytest.mark.parametrize("status", [200, 400, 500])
+async def test_rubbish_is_an_answer(bench: Bench, status: int, body: bytes) -> None:
+    """Whatever bytes an answer has, there is an outcome, and what is taken down can be stored."""
+    bench.site.standing = Fault(says=Says(status, body, {"Content-Type": "application/json"}))
+    outcome = await bench.send()
+
+    said = bench.told + getattr(outcome, "message", "")
+    assert "\0" not in said
+    said.encode()
+    if status == 400:
+        assert Expected.of(outcome) == Expected(Refused, "refused")
+
+
+async def test_a_removal(bench: Bench) -> None:
+    """What can be taken back is, and what cannot is refused without a word to the subscriber."""
+    connector = bench.connector()
+    sent = await connector.send(bench.shipment(), bench.journal)
+    assert isinstance(sent, Accepted)
+    written = sum(map(bench.site.writes, bench.site.received))
+    payload = bench.under_test.payload if bench.kind.removal_has_payload else {}
+    removal = bench.shipment(action="remove", payload=payload, participant_id="", record_id=sent.record_id)
+    outcome = await connector.remove(removal, bench.journal)
+
+    if bench.kind.can_remove:
+        assert isinstance(outcome, Accepted), outcome
+        assert sum(map(bench.site.writes, bench.site.received)) == written + 1
+    else:
+        assert isinstance(outcome, Refused)
+        assert sum(map(bench.site.writes, bench.site.received)) == written
+
+
+@pytest.mark.parametrize("bench", [name for name, kind in KINDS.items() if kind.batch], indirect=True)
+async def test_a_batch_has_an_outcome_for_each(bench: Bench) -> None:
+    """Where many go out at once each delivery has an outcome, in one request, also where it fails."""
+    assert bench.kind.batch
+    connector: Any = bench.connector()
+    shipments = [bench.shipment(delivery_id=f"NURSES-{uuid4()}") for _ in range(bench.kind.batch.most)]
+    accepted = await connector.send_many(shipments, bench.journal)
+    bench.site.answer(400)
+    refused = await connector.send_many(shipments, bench.journal)
+
+    assert [type(outcome) for outcome in accepted] == [Accepted] * len(shipments)
+    assert [type(outcome) for outcome in refused] == [Refused] * len(shipments)
+    assert (bench.landed, len(bench.site.received)) == (len(shipments), 2)
+
+
+async def test_a_check_says_what_it_found(bench: Bench) -> None:
+    """In sentences, without writing anything, both where it works and where nobody is there."""
+    connector = bench.connector()
+    there = await connector.check()
+    written = [one for one in bench.site.received if bench.site.writes(one)]
+    await bench.site.stop()
+    gone = await connector.check()
+
+    assert (there.works, gone.works) == (True, False)
+    for sentence in (*there.findings, *gone.findings):
+        assert sentence.endswith(".")
+        assert not any(secret in sentence for secret in bench.under_test.secrets)
+    assert there.findings
+    assert gone.findings
+    assert (written, bench.landed) == ([], 0)
+
+
+async def test_closing_lets_go(bench: Bench) -> None:
+    """After close the subscriber has no connection of the hub any more."""
+    connector = bench.connector()
+    await connector.send(bench.shipment(), bench.journal)
+    await connector.close()
+
+    async def open_lines() -> int:
+        return len(bench.site._talks)
+
+    await eventually(open_lines, until=lambda count: count == 0, seconds=10)
+
+
+def test_what_is_right_has_no_faults(bench: Bench) -> None:
+    """Settings, credentials, target and template of the suite are right."""
+    under_test, kind = bench.under_test, bench.kind
+    settings = under_test.settings_for(bench.site)
+
+    assert kind.check_settings(settings, HERE) == []
+    assert kind.check_credentials(under_test.credentials) == []
+    assert kind.check_target(under_test.target) == []
+    assert kind.check_template(under_test.target, under_test.payload, settings) == []
+    assert kind.time_zone(settings) == "UTC"
+    assert kind.time_zone({**settings, "TimeZone": "America/New_York"}) == "America/New_York"
+    assert kind.max_concurrency(settings) >= 1
+
+
+def test_all_faults_are_named_at_once(bench: Bench) -> None:
+    """Every bad field is named with its whole path, and no message repeats a credential."""
+    under_test, kind = bench.under_test, bench.kind
+    address = f"Settings.{under_test.address}"
+    bad = {"TimeZone": "Mars/Olympus", "Colour": "red"}
+
+    assert {error.field for error in kind.check_settings(bad, HERE)} == {
+        "Settings.TimeZone",
+        "Settings.Colour",
+        address,
+    }
+    for wrong in (None, 7, "", "nonsense", "ftp://example.org", "https://user:word@example.org", "https://10.0.0.1"):
+        errors = kind.check_settings({**under_test.settings, under_test.address: wrong}, Guard())
+        assert [error.field for error in errors] == [address], wrong
+        assert errors[0].message
+    errors = kind.check_credentials({**under_test.credentials, "Colour": "s3cret"})
+    assert [error.field for error in errors] == ["Credentials.Colour"]
+    errors = kind.check_credentials({name: ["s3cret"] for name in under_test.credentials})
+    assert {error.field for error in errors} == {f"Credentials.{name}" for name in under_test.credentials}
+    assert "s3cret" not in str(errors)
+    assert [error.field for error in kind.check_target({"Kind": "fax"})] == ["Target.Kind"]
+    assert [error.field for error in kind.check_target({})] == ["Target.Kind"]
+    errors = kind.check_target({**under_test.target, "Colour": "red"})
+    assert [error.field for error in errors] == ["Target.Colour"]
+
+
+@contextlib.contextmanager
+def _deaf_port() -> Iterator[int]:
+    """A port where connections are neither taken nor refused: its queue is full."""
+    with contextlib.ExitStack() as stack:
+        deaf = stack.enter_context(socket.socket())
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(deaf.getsockname())
+        yield deaf.getsockname()[1]
