@@ -147,6 +147,7 @@ CREATE TABLE subscription (
     on_reopened         text        NOT NULL DEFAULT 'ignore',
     schedule            text        NOT NULL DEFAULT 'realtime',  -- realtime, manual, or a cron expression
     time_zone           text        NOT NULL DEFAULT 'UTC',       -- of the cron expression
+    scheduled_utc       timestamptz NOT NULL DEFAULT now(),  -- runs by this schedule, started, from then on
     state               text        NOT NULL DEFAULT 'started',
     start_from          text        NOT NULL DEFAULT 'now',       -- now, beginning, or an RFC 3339 time
     -- What had been committed when the subscription was made with StartFrom now: exactly that is left out.
@@ -177,7 +178,8 @@ CREATE TABLE subscription_place (
 -- administrator's change do not wait for each other.
 CREATE TABLE subscription_tick (
     subscription_id text        PRIMARY KEY REFERENCES subscription,
-    done_utc        timestamptz NOT NULL
+    done_utc        timestamptz NOT NULL,   -- moves when the deliveries of its run are gathered and released
+    run_id          text                    -- the last run that was begun; it alone may move done_utc
 );
 
 -- Duties to bring one event to one subscription.
@@ -295,6 +297,7 @@ CREATE TABLE run (
     trigger      text        NOT NULL,      -- processEvents, run, or cron
     request      json        NOT NULL,      -- what was asked for
     requested_by text        NOT NULL,
+    gatherer     bigint,                    -- number of the advisory lock its process holds as long as it lives
     state        text        NOT NULL DEFAULT 'running',
     counts       json,                      -- once it has finished
     message      text,

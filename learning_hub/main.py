@@ -24,6 +24,7 @@ from learning_hub.model.access import Caller
 from learning_hub.model.errors import LearningHubError
 from learning_hub.process.enqueuer import Enqueuer
 from learning_hub.process.runner import Runner
+from learning_hub.process.schedule import Scheduler
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.writer import Writer
 from learning_hub.rendering import Renderer
@@ -112,6 +113,7 @@ async def run_hub(
     *,
     with_worker: bool = True,
     with_jobs: bool = True,
+    with_schedules: bool = True,
     admitted: Mapping[str, Caller] | None = None,
 ) -> AsyncIterator[Edge]:
     """
@@ -123,6 +125,7 @@ async def run_hub(
         with_worker:
             Without one it takes events, makes their deliveries and answers questions; another process delivers.
         with_jobs: Without them it only answers; other processes hear of what it did.
+        with_schedules: Run subscriptions at the times of their schedules, if there are jobs at all.
         admitted: Callers by keys that only this process knows, for the command line.
     """
     async with AsyncExitStack() as stack:
@@ -146,7 +149,11 @@ async def run_hub(
         )
         jobs = [bells.announce()]
         if with_jobs:
+            # Outlives the runs that gather: nobody takes them for gone before they are told to stop.
+            await stack.enter_async_context(running.running([runner.be_present()]))
             jobs += [bells.listen(), writer.run(), keyring.note_use(), enqueuer.run(), runner.close_runs()]
+        if with_jobs and with_schedules:
+            jobs.append(Scheduler(database, bells, runner).run())
         if with_worker:
             worker = build_worker(settings, database, bells, hub)
             # Outlives the tries: they get to their end before it goes.

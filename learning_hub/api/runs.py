@@ -195,15 +195,14 @@ async def _run(call: Call, scope: Scope, chosen: list[Subscription], body: Proce
 
 async def _rehearse(call: Call, scope: Scope, chosen: list[Subscription], body: ProcessBody) -> Reply:
     hub = call.hub
-    if scope.day is None and scope.event_uuids is None:
-        scope = await hub.runner.pending_scope(scope, chosen)
     rehearsal = Rehearsal(hub.database, hub.previewer)
-    run_id, under_way = await hub.runner.rehearse(
-        scope,
-        body,
-        lambda: rehearsal.perform(hub.runner.entries(scope), chosen, replay=body.replay),
-        requested_by=call.caller.key_id,
-    )
+
+    async def perform() -> Counts:
+        is_pending = scope.day is None and scope.event_uuids is None
+        meant = await hub.runner.pending_scope(scope, chosen) if is_pending else scope
+        return await rehearsal.perform(hub.runner.entries(meant), chosen, replay=body.replay)
+
+    run_id, under_way = await hub.runner.rehearse(scope, body, perform, requested_by=call.caller.key_id)
     if body.wait:
         await asyncio.wait([under_way], timeout=hub.settings.run_wait_seconds)
     if not under_way.done():

@@ -122,6 +122,7 @@ async def put_subscription(call: Call) -> Reply:
         plan = draft.plan(there)
         _need_fit(plan, there)
         reply = await _save(call, connection, subscription_id, plan, there)
+    call.hub.bells.ring(call.hub.bells.schedules)
     after: Subscription = reply.body
     if not after.is_realtime:
         await subscriptions.hold_stragglers(call.hub.database, after)
@@ -275,7 +276,8 @@ async def _save(
         return Reply(body=there)
     after = await subscriptions.put(connection, subscription_id, plan, is_new=is_new)
     bells = call.hub.bells
-    if there and there.is_realtime and not after.is_realtime:
+    was_sending = there and (there.is_realtime or (there.is_scheduled and not after.is_scheduled))
+    if was_sending and not after.is_realtime:
         await subscriptions.hold(connection, after)
     if there and after.is_realtime and not there.is_realtime:
         await subscriptions.release(connection, after)

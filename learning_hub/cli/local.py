@@ -84,7 +84,14 @@ async def open_api(settings: Settings, *, with_worker: bool = False) -> AsyncIte
     async with (
         # A database of one's own is brought up to date; when to do that with a server's is for its people to say.
         open_database(settings, migrate=settings.database_url is None) as database,
-        run_hub(settings, database, with_worker=with_worker, with_jobs=with_worker, admitted={key: person}) as app,
+        run_hub(
+            settings,
+            database,
+            with_worker=with_worker,
+            with_jobs=with_worker,
+            with_schedules=False,
+            admitted={key: person},
+        ) as app,
         httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://hub", headers={"X-API-Key": key}, timeout=3600
         ) as client,

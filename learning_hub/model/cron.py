@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -14,10 +14,18 @@ MANUAL = "manual"
 # An expression of the fifth year from now is a slip of the pen (30 February), or close to one.
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
+# An expression that has come in the last hour may have come every minute for years: these are not gone through.
+_LOOK_BACK = tuple(timedelta(days=days) for days in (1 / 24, 1, 32, 366))
+
+
+def is_cron(schedule: str) -> bool:
+    """Whether a Schedule is a cron expression."""
+    return schedule not in (REALTIME, MANUAL)
+
 
 def schedule_fault(schedule: str) -> str | None:
     """What is wrong with a Schedule; None when nothing is."""
-    if schedule in (REALTIME, MANUAL):
+    if not is_cron(schedule):
         return None
     wanted = "must be realtime, manual, or a cron expression of five fields such as 0 6 * * 1-5"
     if not schedule.isascii() or len(schedule.split()) != 5:
@@ -40,6 +48,28 @@ def time_zone_fault(name: str) -> str | None:
 
 
 def ticks(schedule: str, time_zone: str, after: datetime) -> Iterator[datetime]:
-    """The times of a cron expression later than *after*, in UTC, as its time zone's clocks show them."""
+    """
+    The times of a cron expression later than *after*, in UTC, as its time zone's clocks show them.
+
+    As Debian's cron has it: a time that the clocks leave out comes right after the gap, and one that they show twice
+    comes once, unless the expression has a `*` for its minutes or its hours.
+    """
     for tick in CronSim(schedule, after.astimezone(ZoneInfo(time_zone))):
-        yield tick.astimezone(UTC)
+        moment = tick.astimezone(UTC)
+        # In the hour that the clocks show twice CronSim begins with the first one.
+        if moment > after:
+            yield moment
+
+
+def latest_tick(schedule: str, time_zone: str, after: datetime, until: datetime) -> datetime | None:
+    """The last time of a cron expression that is later than *after* and not later than *until*."""
+    for look_back in (*_LOOK_BACK, until - after):
+        begin = max(after, until - look_back)
+        last = None
+        for tick in ticks(schedule, time_zone, begin):
+            if tick > until:
+                break
+            last = tick
+        if last is not None or begin == after:
+            return last
+    return None

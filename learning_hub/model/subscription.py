@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw
 
+from learning_hub.model.cron import is_cron
 from learning_hub.model.event import EventType
 from learning_hub.model.ids import PROGRAM_ID_PATTERN
 from learning_hub.model.json_values import write_json
@@ -52,8 +53,8 @@ class SubscriptionBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal
         Meta(
             max_length=200,
             description=(
-                "`realtime`, `manual`, or a cron expression of five fields. In this release cron is kept and not run: "
-                "what is due waits for a run, as with `manual`."
+                "`realtime`, `manual`, or a cron expression of five fields, at whose times everything since the "
+                "subscription's place is sent."
             ),
         ),
     ] = "realtime"
@@ -109,6 +110,11 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", d
     def is_realtime(self) -> bool:
         """Whether its deliveries go out by themselves; otherwise they are held for a run."""
         return self.state == "started" and self.schedule == "realtime" and self.archived_utc is None
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether a run sends its deliveries at the times of a cron expression."""
+        return self.state == "started" and is_cron(self.schedule) and self.archived_utc is None
 
     def wants(self, publisher_system_id: str, event_type: str) -> bool:
         """Whether events of this system and type are for it; the Program and the place in the feed apart."""

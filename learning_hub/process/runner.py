@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
 
 import msgspec
 
+from learning_hub.model.clock import written
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.model.feed import BEGINNING
 from learning_hub.model.ids import new_id
@@ -17,9 +19,11 @@ from learning_hub.model.run import Counts, Trigger
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.enqueuer import Enqueuer
 from learning_hub.process.request import ProcessBody, Scope
-from learning_hub.store import enqueue, feed_places, runs
+from learning_hub.store import enqueue, feed_places, runs, schedules
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Connection, Database
+from learning_hub.store.presence import Presence
+from learning_hub.store.schedules import Due
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +31,14 @@ ENTRIES_AT_ONCE = 500
 GATHERING_SECONDS = 900
 MOST_PENDING = 10_000
 CLOSE_EVERY_SECONDS = 2
+# A time of a schedule whose run failed is run again, but not without pause: the cause may stay for long.
+DUE_AGAIN_SECONDS = 60
+GONE = "The hub process that gathered the events has ended; begin the run again."
+GONE_BY_SCHEDULE = "The hub process that gathered the events has ended; another one runs what was due."
+
+
+class _TakenOver(LearningHubError):
+    """Another process took this run for gone, and has told so."""
 
 
 class Runner:
@@ -36,7 +48,17 @@ class Runner:
         self._database = database
         self._bells = bells
         self._enqueuer = enqueuer
+        self._presence = Presence(database)
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_present(self) -> bool:
+        """Whether the other processes can see that this one lives."""
+        return self._presence.number is not None
+
+    async def be_present(self) -> None:
+        """Show the other processes that this one lives, until cancelled: its runs are not taken for gone then."""
+        await self._presence.keep(on_lost=lambda: None)
 
     async def begin(
         self,
@@ -56,11 +78,33 @@ class Runner:
             The run's id.
         """
         run_id = new_id()
-        await runs.insert(self._database, run_id, scope.program_id, trigger, msgspec.json.encode(body), requested_by)
-        task = asyncio.create_task(self._gather_or_fail(run_id, scope, subscriptions, body))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        request = msgspec.json.encode(body)
+        await runs.insert(
+            self._database, run_id, scope.program_id, trigger, request, requested_by, self._presence.number
+        )
+        self._start(run_id, scope.program_id, self._gather(run_id, scope, subscriptions, body))
         return run_id
+
+    async def begin_due(self, due: Due) -> asyncio.Task[None] | None:
+        """
+        Begin the run of a time that has come, if no other process does or did; it goes on by itself.
+
+        Whoever is killed while it gathers leaves the time to the next one: it counts as run once the deliveries are
+        gathered and released, in the same transaction.
+
+        Returns:
+            The task that gathers; None where there is nothing to do.
+        """
+        run_id = new_id()
+        request = msgspec.json.encode({"SubscriptionId": due.subscription_id, "DueUtc": written(due.due_utc)})
+        async with self._database.transaction() as connection:
+            subscription = await schedules.lock(connection, due, again_seconds=DUE_AGAIN_SECONDS)
+            if subscription is None:
+                return None
+            program_id = subscription.program_id
+            await runs.insert(connection, run_id, program_id, "cron", request, "hub", self._presence.number)
+            await schedules.begin(connection, due.subscription_id, run_id)
+        return self._start(run_id, program_id, self._gather_due(run_id, subscription, due))
 
     async def rehearse(
         self, scope: Scope, body: ProcessBody, perform: Callable[[], Awaitable[Counts]], *, requested_by: str
@@ -73,11 +117,10 @@ class Runner:
         """
         run_id = new_id()
         request = msgspec.json.encode(body)
-        await runs.insert(self._database, run_id, scope.program_id, "processEvents", request, requested_by)
-        task = asyncio.create_task(self._perform_or_fail(run_id, perform))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return run_id, task
+        await runs.insert(
+            self._database, run_id, scope.program_id, "processEvents", request, requested_by, self._presence.number
+        )
+        return run_id, self._start(run_id, scope.program_id, self._perform(run_id, perform))
 
     async def wait(self, run_id: str, program_id: str, seconds: float) -> Counts | None:
         """
@@ -109,10 +152,8 @@ class Runner:
                 for run in await runs.running(self._database, GATHERING_SECONDS):
                     if run.is_gathered:
                         await self._close_if_over(run.run_id, run.program_id)
-                    elif run.is_old:
-                        counts, _ = await runs.counts(self._database, run.run_id, run.program_id)
-                        message = "The hub was stopped while it gathered the events; begin it again."
-                        await runs.finish(self._database, run.run_id, "failed", counts, message)
+                    elif run.is_gone:
+                        await self._give_up(run)
             except LearningHubError:
                 pass
             except Exception:
@@ -131,43 +172,81 @@ class Runner:
         if not still_open:
             await runs.finish(self._database, run_id, "finished", counts)
 
-    async def _gather_or_fail(
-        self, run_id: str, scope: Scope, subscriptions: list[Subscription], body: ProcessBody
-    ) -> None:
-        try:
-            if scope.day is None and scope.event_uuids is None:
-                await self._gather_pending(run_id, scope, subscriptions)
-            else:
-                await self._gather_events(run_id, scope, subscriptions, replay=body.replay)
-            released = [
-                subscription.subscription_id
-                for subscription in subscriptions
-                if body.subscription_id is not None or subscription.state == "started"
-            ]
-            await runs.release(self._database, run_id, scope.program_id, released)
-            self._bells.ring(self._bells.deliveries)
-        except Exception as error:  # noqa: BLE001 - a run that fails is told with its cause
-            await self._fail(run_id, error)
+    async def _give_up(self, run: runs.Running) -> None:
+        """The run of a process that is gone has failed; what was due by a schedule is taken up at once."""
+        counts, _ = await runs.counts(self._database, run.run_id, run.program_id)
+        message = GONE_BY_SCHEDULE if run.trigger == "cron" else GONE
+        async with self._database.transaction() as connection:
+            await schedules.give_up(connection, run.run_id)
+            await runs.finish(connection, run.run_id, "failed", counts, message)
+        self._bells.ring(self._bells.schedules)
 
-    async def _perform_or_fail(self, run_id: str, perform: Callable[[], Awaitable[Counts]]) -> None:
-        try:
-            await runs.finish(self._database, run_id, "finished", await perform())
-        except Exception as error:  # noqa: BLE001 - a run that fails is told with its cause
-            await self._fail(run_id, error)
+    def _start(self, run_id: str, program_id: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._do_or_fail(run_id, program_id, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _fail(self, run_id: str, error: Exception) -> None:
+    async def _do_or_fail(self, run_id: str, program_id: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - a run that fails is told with its cause
+            await self._fail(run_id, program_id, error)
+
+    async def _fail(self, run_id: str, program_id: str, error: Exception) -> None:
         log.error("run_failed", extra={"run_id": run_id}, exc_info=error)
         message = error.detail if isinstance(error, LearningHubError) else "The hub failed; its log has the cause."
-        # While the database is away nothing can be written down: then the run is closed when it is old.
+        # While the database is away nothing can be written down: then the run is closed as that of one that is gone,
+        # because this process loses its presence as well.
         with contextlib.suppress(LearningHubError):
-            await runs.finish(self._database, run_id, "failed", Counts(), message)
+            await runs.finish(self._database, run_id, "failed", await self._counts_at_last(run_id, program_id), message)
 
-    async def _gather_pending(self, run_id: str, scope: Scope, subscriptions: list[Subscription]) -> None:
-        for subscription in subscriptions:
-            await self._enqueuer.read_on(subscription.subscription_id, wait=True)
-            await self._enqueuer.read_ahead(subscription.subscription_id)
-            async with self._database.transaction() as connection:
-                await runs.add_pending(connection, run_id, scope.program_id, subscription.subscription_id)
+    async def _counts_at_last(self, run_id: str, program_id: str) -> Counts:
+        """What became of the deliveries of a run that has failed; nothing is known where counting fails as well."""
+        try:
+            counts, _ = await runs.counts(self._database, run_id, program_id)
+        except LearningHubError:
+            raise
+        except Exception:  # noqa: BLE001 - the cause of the run's failure is logged, and it must be told as failed
+            return Counts()
+        return counts
+
+    async def _perform(self, run_id: str, perform: Callable[[], Awaitable[Counts]]) -> None:
+        await runs.finish(self._database, run_id, "finished", await perform())
+
+    async def _gather(self, run_id: str, scope: Scope, subscriptions: list[Subscription], body: ProcessBody) -> None:
+        if scope.day is None and scope.event_uuids is None:
+            for subscription in subscriptions:
+                await self._gather_pending(run_id, subscription)
+        else:
+            await self._gather_events(run_id, scope, subscriptions, replay=body.replay)
+        released = [
+            subscription.subscription_id
+            for subscription in subscriptions
+            if body.subscription_id is not None or subscription.state == "started"
+        ]
+        async with self._database.transaction() as connection:
+            if not await runs.release(connection, run_id, scope.program_id, released):
+                raise _TakenOver(GONE)
+        self._bells.ring(self._bells.deliveries)
+
+    async def _gather_due(self, run_id: str, subscription: Subscription, due: Due) -> None:
+        await self._gather_pending(run_id, subscription)
+        async with self._database.transaction() as connection:
+            # Stopped meanwhile, it sends nothing: its state governs what a schedule does.
+            is_started = await schedules.is_started(connection, due.subscription_id)
+            released = [due.subscription_id] if is_started else []
+            is_ours = await runs.release(connection, run_id, subscription.program_id, released)
+            if not is_ours or not await schedules.move(connection, due, run_id):
+                raise _TakenOver(GONE_BY_SCHEDULE)
+        self._bells.ring(self._bells.deliveries)
+
+    async def _gather_pending(self, run_id: str, subscription: Subscription) -> None:
+        subscription_id = subscription.subscription_id
+        await self._enqueuer.read_on(subscription_id, wait=True)
+        await self._enqueuer.read_ahead(subscription_id)
+        async with self._database.transaction() as connection:
+            await runs.add_pending(connection, run_id, subscription.program_id, subscription_id)
 
     async def _gather_events(
         self, run_id: str, scope: Scope, subscriptions: list[Subscription], *, replay: bool

@@ -50,15 +50,17 @@ class Bells:
     """
     The hub's bells, heard in every process on the same database.
 
-    *feed* rings when an entry was committed; *deliveries* when one fell due. *are_silenced* says that the hub stops:
-    nobody should wait for them any longer.
+    *feed* rings when an entry was committed; *deliveries* when one fell due; *schedules* when a time of a schedule may
+    have to be run that was not known of. *are_silenced* says that the hub stops: nobody should wait for them any
+    longer.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.feed = Bell("feed")
         self.deliveries = Bell("deliveries")
-        self._by_name = {bell.name: bell for bell in (self.feed, self.deliveries)}
+        self.schedules = Bell("schedules")
+        self._by_name = {bell.name: bell for bell in (self.feed, self.deliveries, self.schedules)}
         self._to_announce: set[str] = set()
         self._something = asyncio.Event()
         self.are_silenced = False

@@ -9,26 +9,33 @@ import msgspec
 from msgspec import Raw
 
 from learning_hub.model.run import Counts, Run, RunState, Trigger
-from learning_hub.store.database import Connection, Database, Row
+from learning_hub.store.database import Connection, Database, Row, changed
 from learning_hub.store.queries import Queries
 
 queries = Queries("runs")
 
 
-class Running(msgspec.Struct, frozen=True):
-    """A run under way; *is_old*: it began long ago."""
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """A run under way; *is_gone*: the process that gathers for it."""
 
     run_id: str
     program_id: str
+    trigger: Trigger
     is_gathered: bool
-    is_old: bool
+    is_gone: bool
 
 
 async def insert(
-    database: Database, run_id: str, program_id: str, trigger: Trigger, request: bytes, requested_by: str
+    database: Database | Connection,
+    run_id: str,
+    program_id: str,
+    trigger: Trigger,
+    request: bytes,
+    requested_by: str,
+    gatherer: int | None,
 ) -> None:
-    """Begin a run."""
-    await database.execute(queries.insert, run_id, program_id, trigger, request.decode(), requested_by)
+    """Begin a run; *gatherer* is the number of the presence of the process that gathers for it."""
+    await database.execute(queries.insert, run_id, program_id, trigger, request.decode(), requested_by, gatherer)
 
 
 async def find(database: Database, run_id: str) -> Run | None:
@@ -73,11 +80,10 @@ async def pending_events(
     return [row["event_uuid"] for row in rows]
 
 
-async def release(database: Database, run_id: str, program_id: str, subscription_ids: Sequence[str]) -> None:
-    """What waits for the run at these subscriptions may go out; all its deliveries are known now."""
-    async with database.transaction() as connection:
-        await connection.execute(queries.release, run_id, program_id, list(subscription_ids))
-        await connection.execute(queries.gathered, run_id)
+async def release(connection: Connection, run_id: str, program_id: str, subscription_ids: Sequence[str]) -> bool:
+    """What waits for the run at these subscriptions may go out; all its deliveries are known now. False: it is over."""
+    await connection.execute(queries.release, run_id, program_id, list(subscription_ids))
+    return changed(await connection.execute(queries.gathered, run_id)) > 0
 
 
 async def counts(database: Database, run_id: str, program_id: str) -> tuple[Counts, int]:
@@ -93,12 +99,13 @@ async def is_gathered(database: Database, run_id: str) -> bool:
 
 
 async def running(database: Database, old_seconds: float) -> list[Running]:
-    """Runs under way."""
-    rows = await database.fetch(queries.running, old_seconds)
-    return [Running(row["run_id"], row["program_id"], row["is_gathered"], row["is_old"]) for row in rows]
+    """Runs under way; what gathers without a presence counts as gone after *old_seconds*."""
+    return [Running(**dict(row)) for row in await database.fetch(queries.running, old_seconds)]
 
 
-async def finish(database: Database, run_id: str, state: RunState, result: Counts, message: str | None = None) -> None:
+async def finish(
+    database: Database | Connection, run_id: str, state: RunState, result: Counts, message: str | None = None
+) -> None:
     """The run is over."""
     await database.execute(queries.finish, run_id, state, msgspec.json.encode(result).decode(), message)
 

@@ -1,9 +1,9 @@
 -- Runs of the process stage, and the deliveries they are about.
 
 -- name: insert
--- Begin run $1 of Program $2; $3 trigger, $4 what was asked for, $5 who asked.
-INSERT INTO run (run_id, program_id, trigger, request, requested_by)
-VALUES ($1::text, $2::text, $3::text, $4::json, $5::text)
+-- Begin run $1 of Program $2; $3 trigger, $4 what was asked for, $5 who asked, $6 the number of its process's presence.
+INSERT INTO run (run_id, program_id, trigger, request, requested_by, gatherer)
+VALUES ($1::text, $2::text, $3::text, $4::json, $5::text, $6::bigint)
 
 -- name: find
 -- One run.
@@ -58,20 +58,20 @@ UPDATE delivery SET held = false, released = true, due_utc = now()
  WHERE delivery.program_id = waiting.program_id AND delivery.delivery_uuid = waiting.delivery_uuid
 
 -- name: gathered
--- All deliveries of run $1 are known.
-UPDATE run SET gathered_utc = now() WHERE run_id = $1::text
+-- All deliveries of run $1 are known, if it goes on.
+UPDATE run SET gathered_utc = clock_timestamp() WHERE run_id = $1::text AND state = 'running'
 
 -- name: counts
 -- The deliveries of run $1 of Program $2 by state; what was delivered before counts as unchanged. `open` are those
--- that go on by themselves right now: not held, and not behind an earlier one of their source record that waits for
--- its next try.
+-- that go on by themselves right now: not held, not for a subscriber that is paused, and not behind an earlier one of
+-- their source record that waits for its next try.
 SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
             WHEN delivery.state = 'sending' THEN 'waiting'
             ELSE delivery.state END AS state,
        count(*) AS deliveries,
        count(*) FILTER (
            WHERE delivery.state = 'sending'
-              OR delivery.state = 'waiting' AND NOT delivery.held
+              OR delivery.state = 'waiting' AND NOT delivery.held AND pause.subscriber_id IS NULL
                  AND NOT EXISTS (SELECT FROM delivery AS other
                                   WHERE other.program_id = delivery.program_id
                                     AND other.subscription_id = delivery.subscription_id
@@ -80,6 +80,7 @@ SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
                                     AND other.state = 'retrying' AND other.event_seq < delivery.event_seq)) AS open
   FROM run_delivery
   JOIN delivery USING (program_id, delivery_uuid)
+  LEFT JOIN subscriber_pause AS pause USING (subscriber_id)
  WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text
  GROUP BY 1
 
@@ -88,12 +89,21 @@ SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
 SELECT gathered_utc IS NOT NULL FROM run WHERE run_id = $1::text AND state = 'running'
 
 -- name: running
--- Runs that are under way, and whether they have been gathering for more than $1 seconds.
-SELECT run_id, program_id, gathered_utc IS NOT NULL AS is_gathered,
-       started_utc < now() - make_interval(secs => $1::float8) AS is_old
+-- Runs that are under way, and whether the process that gathers is gone, which its presence tells; of one that had none
+-- after $1 seconds.
+WITH present AS (
+    SELECT (classid::bigint << 32) | objid::bigint AS process
+      FROM pg_locks
+     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+SELECT run_id, program_id, trigger, gathered_utc IS NOT NULL AS is_gathered,
+       CASE WHEN gathered_utc IS NOT NULL THEN false
+            WHEN gatherer IS NULL THEN started_utc < now() - make_interval(secs => $1::float8)
+            ELSE gatherer NOT IN (SELECT process FROM present) END AS is_gone
   FROM run WHERE state = 'running'
 
 -- name: finish
 -- Run $1 is over: $2 state, $3 counts, $4 message.
-UPDATE run SET state = $2::text, counts = $3::json, message = $4::text, finished_utc = now()
+UPDATE run SET state = $2::text, counts = $3::json, message = $4::text, finished_utc = clock_timestamp()
  WHERE run_id = $1::text AND state = 'running'

@@ -55,18 +55,18 @@ async def put(connection: Connection, subscription_id: str, plan: Plan, *, is_ne
     assert row is not None  # noqa: S101 - an upsert returns its row
     if is_new:
         await connection.execute(queries.put_place, subscription_id)
-    return _read(row)
+    return read_row(row)
 
 
 async def find(database: Database | Connection, subscription_id: str) -> Subscription | None:
     """One subscription, archived ones as well."""
     row = await database.fetchrow(queries.find, subscription_id)
-    return _read(row) if row else None
+    return read_row(row) if row else None
 
 
 async def of_program(database: Database | Connection, program_id: str) -> list[Subscription]:
     """The subscriptions of a Program that are in use."""
-    return [_read(row) for row in await database.fetch(queries.of_program, program_id)]
+    return [read_row(row) for row in await database.fetch(queries.of_program, program_id)]
 
 
 async def page(
@@ -80,14 +80,14 @@ async def page(
 ) -> list[Subscription]:
     """Up to *limit* subscriptions by id after *after*; only those of Programs in *within*, None for all."""
     rows = await database.fetch(queries.page, within, program_id, subscriber_id, after, limit)
-    return [_read(row) for row in rows]
+    return [read_row(row) for row in rows]
 
 
 async def in_use(
     connection: Connection, *, program_id: str | None = None, subscriber_id: str | None = None
 ) -> list[Subscription]:
     """The subscriptions in use of a Program or a subscriber."""
-    return [_read(row) for row in await connection.fetch(queries.in_use, program_id, subscriber_id)]
+    return [read_row(row) for row in await connection.fetch(queries.in_use, program_id, subscriber_id)]
 
 
 async def archive(connection: Connection, there: Subscription) -> Subscription:
@@ -97,7 +97,7 @@ async def archive(connection: Connection, there: Subscription) -> Subscription:
     await connection.execute(
         queries.discard_deliveries, there.program_id, there.subscription_id, "archived", ARCHIVED_MESSAGE
     )
-    return _read(row)
+    return read_row(row)
 
 
 async def stop(connection: Connection, subscription_id: str) -> Subscription | None:
@@ -125,7 +125,8 @@ async def release(connection: Connection, there: Subscription) -> int:
     return changed(await connection.execute(queries.release_deliveries, there.program_id, there.subscription_id))
 
 
-def _read(row: Row) -> Subscription:
+def read_row(row: Row) -> Subscription:
+    """A row of the subscription table as a Subscription."""
     return Subscription(
         subscription_id=row["subscription_id"],
         name=row["name"],

@@ -15,10 +15,10 @@ SELECT FROM subscription_place WHERE subscription_id = $1::text FOR UPDATE
 -- now() is the beginning of a transaction that may have waited long.
 INSERT INTO subscription (subscription_id, name, subscriber_id, program_id, publisher_system_id, event_types, target,
                           templates, schedule, time_zone, on_withdraw, on_reopened, state, start_from, start_epoch,
-                          start_snapshot)
+                          start_snapshot, scheduled_utc)
 VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text[], $7::json, $8::json, $9::text, $10::text,
         $11::text, $12::text, $13::text, $14::text, coalesce($15::int, (SELECT max(epoch) FROM feed_epoch)),
-        coalesce($16::pg_snapshot, pg_current_snapshot()))
+        coalesce($16::pg_snapshot, pg_current_snapshot()), clock_timestamp())
 ON CONFLICT (subscription_id) DO UPDATE
    SET name = excluded.name, subscriber_id = excluded.subscriber_id, program_id = excluded.program_id,
        publisher_system_id = excluded.publisher_system_id, event_types = excluded.event_types,
@@ -28,6 +28,10 @@ ON CONFLICT (subscription_id) DO UPDATE
        templates = excluded.templates, schedule = excluded.schedule,
        time_zone = excluded.time_zone, on_withdraw = excluded.on_withdraw, on_reopened = excluded.on_reopened,
        state = excluded.state, start_from = excluded.start_from, changed_utc = clock_timestamp(),
+       scheduled_utc = CASE WHEN subscription.archived_utc IS NULL
+                             AND (subscription.schedule, subscription.time_zone, subscription.state)
+                                 = (excluded.schedule, excluded.time_zone, excluded.state)
+                            THEN subscription.scheduled_utc ELSE excluded.scheduled_utc END,
        start_epoch = CASE WHEN subscription.archived_utc IS NULL
                           THEN subscription.start_epoch ELSE excluded.start_epoch END,
        start_snapshot = CASE WHEN subscription.archived_utc IS NULL

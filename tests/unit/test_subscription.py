@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice, pairwise, takewhile
+from time import perf_counter
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -15,7 +17,7 @@ from msgspec import Raw
 
 from learning_hub.deliver.preview import as_if_stored
 from learning_hub.deliver.scope import template_scope
-from learning_hub.model.cron import schedule_fault, ticks, time_zone_fault
+from learning_hub.model.cron import latest_tick, schedule_fault, ticks, time_zone_fault
 from learning_hub.model.event import Verdict
 from learning_hub.model.json_values import read_json
 from learning_hub.model.plan import Draft
@@ -157,6 +159,54 @@ def test_cron_follows_the_clocks_of_its_zone() -> None:
     found = list(islice(ticks("0 6 * * *", "America/New_York", begin), 4))
     assert [moment.hour for moment in found] == [10, 10, 11, 11]
     assert all(later - earlier >= timedelta(hours=24) for earlier, later in pairwise(found))
+
+
+NEW_YORK = "America/New_York"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "day", "expected"),
+    [
+        # The clocks go from two to three: what they leave out comes right after.
+        ("30 2 * * *", date(2026, 3, 8), ["07:00"]),
+        ("0 * * * *", date(2026, 3, 8), ["06:00", "07:00", "08:00"]),
+        # They go from two back to one: once, unless the expression has a * for its hours or minutes.
+        ("30 1 * * *", date(2026, 11, 1), ["05:30"]),
+        ("30 * * * *", date(2026, 11, 1), ["04:30", "05:30", "06:30", "07:30"]),
+    ],
+)
+def test_cron_when_the_clocks_change(schedule: str, day: date, expected: list[str]) -> None:
+    """A time that the clocks leave out comes after the gap, and one that they show twice comes once."""
+    begin = datetime.combine(day, time(), ZoneInfo(NEW_YORK)).astimezone(UTC)
+    found = [moment for moment in islice(ticks(schedule, NEW_YORK, begin), 5) if moment - begin < timedelta(hours=4)]
+    assert [f"{moment:%H:%M}" for moment in found] == expected
+
+
+@given(
+    st.sampled_from(["30 1 * * *", "30 2 * * *", "*/15 * * * *", "15 */2 * * *", "45 1-3 * * *", "0 0 1 * *"]),
+    st.sampled_from(["UTC", NEW_YORK, "Europe/London", "Australia/Lord_Howe"]),
+    st.sampled_from([date(2026, 3, 8), date(2026, 3, 29), date(2026, 4, 4), date(2026, 10, 3), date(2026, 11, 1)]),
+    st.integers(-300, 2000),
+    st.integers(1, 50_000),
+)
+def test_the_last_time_that_came(schedule: str, zone: str, day: date, at_minutes: int, back_minutes: int) -> None:
+    """The latest tick is the last of the ticks of that stretch, wherever it begins and ends."""
+    until = datetime.combine(day, time(), UTC) + timedelta(minutes=at_minutes)
+    after = until - timedelta(minutes=back_minutes)
+    far_before = takewhile(lambda tick: tick <= until, ticks(schedule, zone, until - timedelta(days=40)))
+    expected = [tick for tick in far_before if tick > after]
+    assert latest_tick(schedule, zone, after, until) == (expected[-1] if expected else None)
+
+
+def test_times_missed_for_long_are_found_soon() -> None:
+    """Of an expression that came every minute for ten years the last time is found at once, of a rare one as well."""
+    until = datetime(2036, 7, 1, tzinfo=UTC)
+    ten_years_ago = datetime(2026, 7, 1, tzinfo=UTC)
+    began = perf_counter()
+    assert latest_tick("* * * * *", "UTC", ten_years_ago, until) == until
+    assert latest_tick("0 0 29 2 *", "UTC", ten_years_ago, until) == datetime(2036, 2, 29, tzinfo=UTC)
+    assert latest_tick("* * 29 2 *", "UTC", ten_years_ago, until) == datetime(2036, 2, 29, 23, 59, tzinfo=UTC)
+    assert perf_counter() - began < 2
 
 
 def test_a_template_sees_every_field_of_an_event() -> None:

@@ -1,0 +1,75 @@
+"""The subscription_tick table: cron schedules, and up to which time each has run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from learning_hub.model.subscription import Subscription
+from learning_hub.store import subscriptions
+from learning_hub.store.database import Connection, Database, changed
+from learning_hub.store.queries import Queries
+
+queries = Queries("schedules")
+
+
+class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscription with a cron expression; times of it after *after_utc* have not run. *now_utc* by the database."""
+
+    subscription_id: str
+    schedule: str
+    time_zone: str
+    after_utc: datetime
+    now_utc: datetime
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """A time of a subscription's schedule that has come."""
+
+    subscription_id: str
+    schedule: str
+    time_zone: str
+    due_utc: datetime
+
+
+async def scheduled(database: Database) -> list[Scheduled]:
+    """Started subscriptions with a cron expression."""
+    return [Scheduled(**dict(row)) for row in await database.fetch(queries.scheduled)]
+
+
+async def lock(connection: Connection, due: Due, *, again_seconds: float) -> Subscription | None:
+    """
+    The subscription of *due*, which no other process begins a run for until the transaction ends.
+
+    Returns:
+        None when that time has run, is being run, or is not to run any more; and for *again_seconds* after a run for
+        it began that failed.
+    """
+    await connection.execute(queries.insert, due.subscription_id)
+    if not await connection.fetchval(queries.lock, due.subscription_id):
+        return None
+    row = await connection.fetchrow(
+        queries.is_due, due.subscription_id, due.due_utc, due.schedule, due.time_zone, again_seconds
+    )
+    return subscriptions.read_row(row) if row else None
+
+
+async def begin(connection: Connection, subscription_id: str, run_id: str) -> None:
+    """The run gathers for the subscription."""
+    await connection.execute(queries.begin, subscription_id, run_id)
+
+
+async def move(connection: Connection, due: Due, run_id: str) -> bool:
+    """The subscription has run up to the time of *due*; false when that is not the business of the run any more."""
+    return changed(await connection.execute(queries.move, due.subscription_id, run_id, due.due_utc)) > 0
+
+
+async def give_up(connection: Connection, run_id: str) -> None:
+    """The run gathers no more: its process is gone."""
+    await connection.execute(queries.give_up, run_id)
+
+
+async def is_started(connection: Connection, subscription_id: str) -> bool:
+    """Whether the subscription is started; nobody stops it until the transaction ends."""
+    return bool(await connection.fetchval(queries.still_started, subscription_id))

@@ -1,0 +1,53 @@
+-- Cron schedules: which subscriptions have one, and up to which time each has run. The database's clock decides.
+
+-- name: scheduled
+-- Started subscriptions with a cron expression: since when times of it count that have not run, and the time now.
+SELECT subscription_id, schedule, time_zone, clock_timestamp() AS now_utc,
+       greatest(scheduled_utc, (SELECT done_utc FROM subscription_tick AS tick
+                                 WHERE tick.subscription_id = subscription.subscription_id)) AS after_utc
+  FROM subscription
+ WHERE archived_utc IS NULL AND state = 'started' AND schedule NOT IN ('realtime', 'manual')
+ ORDER BY subscription_id
+
+-- name: insert
+-- Let subscription $1 have a row to lock.
+INSERT INTO subscription_tick (subscription_id, done_utc)
+SELECT subscription_id, scheduled_utc FROM subscription WHERE subscription_id = $1::text
+ON CONFLICT DO NOTHING
+
+-- name: lock
+-- Only one process looks at subscription $1 at once; nothing when another one does. Apart from `is_due`, which must see
+-- what the one before committed.
+SELECT true FROM subscription_tick WHERE subscription_id = $1::text FOR UPDATE SKIP LOCKED
+
+-- name: is_due
+-- Subscription $1, if its time $2 of the schedule $3 in the time zone $4 has not run, it is still to run then, and no
+-- run gathers for it. After one that failed the next may begin $5 seconds after that began.
+SELECT subscription.*
+  FROM subscription
+  JOIN subscription_tick AS tick USING (subscription_id)
+  LEFT JOIN run USING (run_id)
+ WHERE subscription.subscription_id = $1::text
+   AND greatest(tick.done_utc, subscription.scheduled_utc) < $2::timestamptz
+   AND subscription.schedule = $3::text AND subscription.time_zone = $4::text
+   AND subscription.state = 'started' AND subscription.archived_utc IS NULL
+   AND (run.state IS NULL OR run.gathered_utc IS NOT NULL
+        OR run.state = 'failed' AND run.started_utc < clock_timestamp() - make_interval(secs => $5::float8))
+
+-- name: begin
+-- Run $2 gathers for subscription $1.
+UPDATE subscription_tick SET run_id = $2::text WHERE subscription_id = $1::text
+
+-- name: move
+-- Subscription $1 has run up to $3, if that is still the business of run $2.
+UPDATE subscription_tick SET done_utc = $3::timestamptz WHERE subscription_id = $1::text AND run_id = $2::text
+
+-- name: give_up
+-- Run $1 gathers no more, because its process is gone: the next may begin at once.
+UPDATE subscription_tick SET run_id = NULL WHERE run_id = $1::text
+
+-- name: still_started
+-- Whether subscription $1 is still started. Kept like that until the transaction ends.
+SELECT true FROM subscription
+ WHERE subscription_id = $1::text AND state = 'started' AND archived_utc IS NULL
+   FOR SHARE
