@@ -332,7 +332,7 @@ CREATE TABLE participant (
     changed_utc               timestamptz NOT NULL DEFAULT now(),
     expires_utc               timestamptz,            -- null: until changed
 
-    PRIMARY KEY (subscriber_id, program_id, publisher_system_id, publisher_participant_id)
+    PRIMARY KEY (subscriber_id, program_id, publisher_participant_id, publisher_system_id)
 );
 
 -- What was changed by people and programs with an admin or staff key. No secrets.
@@ -341,8 +341,8 @@ CREATE TABLE audit (
     at_utc      timestamptz NOT NULL DEFAULT now(),
     key_id      text        NOT NULL,       -- 'admin' for the key from the settings, 'cli' for the command line
     key_name    text        NOT NULL,
-    action      text        NOT NULL,       -- create, update, archive, revoke, requeue, discard
-    object_type text        NOT NULL,       -- program, key, subscriber, subscription, delivery
+    action      text        NOT NULL,       -- create, update, archive, revoke, requeue, discard, settle, forget
+    object_type text        NOT NULL,       -- program, key, subscriber, subscription, delivery, participant
     object_id   text        NOT NULL,
     before      json,
     after       json

@@ -35,7 +35,7 @@ class AuditQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """Which entries of the audit log."""
 
     object_type: ObjectType | None = None
-    object_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    object_id: Annotated[str, Meta(min_length=1, max_length=300)] | None = None
     limit: Limit = 100
     cursor: Cursor | None = None
 

@@ -13,12 +13,13 @@ import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import msgspec
 from litestar.utils import normalize_path
 
 from learning_hub.api.hub import Hub
+from learning_hub.api.operations import SLASH_IN_STEP
 from learning_hub.api.problems import MEDIA_TYPE, answer_for
 from learning_hub.api.rate import RateLimiter
 from learning_hub.metrics import REQUESTS
@@ -144,16 +145,27 @@ def _find_address(scope: Scope) -> None:
     """
     called: str = scope["path"]
     scope["state"]["called_path"] = "/" + called.lstrip("/")
-    scope["path"] = path = normalize_path(called)
+    scope["path"] = path = normalize_path(_steps(scope))
     if path != "/api" and not path.startswith("/api/"):
         return
     scope["path"] = path[4:] or "/"
     program_events = PROGRAM_EVENTS.fullmatch(scope["path"])
     if program_events and scope["method"] == "GET":
         scope["path"] = "/events"
-        program = urlencode({"ProgramId": program_events[1]}).encode()
+        program = urlencode({"ProgramId": program_events[1].replace(SLASH_IN_STEP, "/")}).encode()
         scope["query_string"] = b"&".join(part for part in (program, scope["query_string"]) if part)
-    scope["raw_path"] = quote(scope["path"]).encode()
+    steps = scope["path"].split("/")
+    scope["raw_path"] = "/".join(quote(step.replace(SLASH_IN_STEP, "/"), safe="") for step in steps).encode()
+
+
+def _steps(scope: Scope) -> str:
+    """The path as it was called, with a mark for each slash that is part of a step: ids may have any character."""
+    called: str = scope["path"]
+    raw: bytes = scope.get("raw_path") or b""
+    if b"%2f" not in raw.lower():
+        return called
+    steps = raw.decode("ascii", "replace").split("/")
+    return "/".join(unquote(step).replace("/", SLASH_IN_STEP) for step in steps)
 
 
 def _is_empty(headers: list[tuple[bytes, bytes]]) -> bool:

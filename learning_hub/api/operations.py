@@ -42,6 +42,10 @@ Method = Literal["GET", "POST", "PUT", "DELETE", "OPTIONS"]
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 
+# Stands for a slash within one step of a path, which was sent as %2F, until the path is routed. No path has it by
+# itself: UTF-8 has no surrogates.
+SLASH_IN_STEP = "\udc2f"
+
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -110,7 +114,9 @@ class Call:
     def __init__(self, request: Request[Any, Any, Any], operation: Operation) -> None:
         self._request = request
         self._operation = operation
-        self.path: Mapping[str, str] = request.path_params
+        self.path: Mapping[str, str] = {
+            name: step.replace(SLASH_IN_STEP, "/") for name, step in request.path_params.items()
+        }
         self.caller: Caller = request.scope["state"].get("caller")  # type: ignore[assignment]
 
     @property

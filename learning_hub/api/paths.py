@@ -9,7 +9,14 @@ import msgspec
 from learning_hub.api.operations import Call
 from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.event import example_event_id
-from learning_hub.model.ids import DELIVERY_ID_PATTERN, EVENT_ID_PATTERN, NEW_ID_PATTERN, PROGRAM_ID_PATTERN, is_id
+from learning_hub.model.ids import (
+    ANY_ID_PATTERN,
+    DELIVERY_ID_PATTERN,
+    EVENT_ID_PATTERN,
+    NEW_ID_PATTERN,
+    PROGRAM_ID_PATTERN,
+    is_id,
+)
 
 ID_RULE = "must be 1 to 25 of A-Z a-z 0-9 _ . -, starting with a letter or digit"
 
@@ -28,6 +35,7 @@ ID_FORMS = {
     "EventId": IdForm(EVENT_ID_PATTERN, 40, 64, example_event_id()),
     "KeyId": IdForm(NEW_ID_PATTERN, 26, 26, "01KAN3S8E0QW5V8GJ1T2Z9RX4M"),
     "ProgramId": IdForm(PROGRAM_ID_PATTERN, 1, 25, "NURSES"),
+    "PublisherParticipantId": IdForm(ANY_ID_PATTERN, 1, 200, "robin.vale@example.org"),
     "RunId": IdForm(NEW_ID_PATTERN, 26, 26, "01KAP0Z5J3W8Q4T6V9B2N7M1XC"),
     "SubscriberId": IdForm(PROGRAM_ID_PATTERN, 1, 25, "imis"),
     "SubscriptionId": IdForm(PROGRAM_ID_PATTERN, 1, 25, "completions"),

@@ -58,6 +58,11 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "A template cannot be used; `errors` names the place.",
         "Mend the template at that place.",
     ),
+    "not_supported": ProblemKind(
+        400,
+        "Subscribers of this kind cannot do what was asked for.",
+        "Read `detail`: it says what they cannot do.",
+    ),
     "not_authenticated": ProblemKind(
         401,
         "No key, or one that is unknown, expired or revoked.",

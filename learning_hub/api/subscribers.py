@@ -158,7 +158,7 @@ async def list_subscribers(call: Call) -> Reply:
     )
 )
 async def get_subscriber(call: Call) -> Reply:
-    subscriber = await _need(call)
+    subscriber = await need_subscriber(call)
     pause = await pauses.find(call.hub.database, subscriber.subscriber_id)
     return Reply(body=shown(subscriber, call.hub.vault, pause))
 
@@ -177,7 +177,7 @@ async def get_subscriber(call: Call) -> Reply:
     )
 )
 async def archive_subscriber(call: Call) -> Reply:
-    there = await _need(call)
+    there = await need_subscriber(call)
     subscriber_id = there.subscriber_id
     async with call.hub.database.transaction() as connection:
         await subscribers.lock(connection, subscriber_id)
@@ -213,7 +213,7 @@ async def archive_subscriber(call: Call) -> Reply:
     )
 )
 async def check_subscriber(call: Call) -> Reply:
-    subscriber = await _need(call)
+    subscriber = await need_subscriber(call)
     try:
         credentials = await subscribers.credentials(call.hub.database, call.hub.vault, subscriber.subscriber_id)
     except LearningHubError as error:
@@ -277,7 +277,7 @@ async def visible_subscriber(call: Call, subscriber_id: str) -> Subscriber | Non
     return subscriber if is_visible else None
 
 
-async def _need(call: Call) -> Subscriber:
+async def need_subscriber(call: Call) -> Subscriber:
     """The subscriber of the path; one that the key's Programs have nothing to do with is not there for it."""
     subscriber_id = id_in_path(call, "SubscriberId")
     subscriber = await visible_subscriber(call, subscriber_id)

@@ -14,6 +14,7 @@ from learning_hub.cli.failing import told
 from learning_hub.cli.key import key
 from learning_hub.cli.migrate import migrate
 from learning_hub.cli.openapi import openapi
+from learning_hub.cli.participant import participant
 from learning_hub.cli.preset import preset
 from learning_hub.cli.program import program
 from learning_hub.cli.publish import publish
@@ -28,7 +29,7 @@ from learning_hub.cli.work import work
 PANELS: dict[str, tuple[click.Command, ...]] = {
     "Run the hub": (serve, work, migrate, doctor),
     "Set up": (program, key, subscriber, subscription, preset),
-    "Look after deliveries": (delivery, run, audit),
+    "Look after deliveries": (delivery, participant, run, audit),
     "Publish and try out": (publish, demo, sandbox_imis, openapi),
 }
 

@@ -34,7 +34,10 @@ class Participants:
                 subscriber_participant_id=result.participant_id,
                 seconds=self._remembered_seconds,
             )
-        return result
+            return result
+        # Somebody may have settled it while the subscriber was asked.
+        known = await self.remembered(subscriber.subscriber_id, event)
+        return result if known is None else ParticipantFound(known)
 
     async def forget(self, subscriber_id: str, event: Event) -> None:
         """Look the participant up again the next time: the subscriber does not know the one that was found."""

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-Action = Literal["create", "update", "archive", "revoke", "requeue", "discard"]
-ObjectType = Literal["program", "key", "subscriber", "subscription", "delivery"]
+Action = Literal["create", "update", "archive", "revoke", "requeue", "discard", "settle", "forget"]
+ObjectType = Literal["program", "key", "subscriber", "subscription", "delivery", "participant"]
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -30,12 +30,12 @@ CAUSES: dict[str, Cause] = {
     "participant_not_found": Cause(
         "identity",
         "The subscriber has no active participant with this id.",
-        "Add the person at the subscriber or mend the id there; then requeue.",
+        "Settle who it is, add the person at the subscriber, or mend the id there; then requeue.",
     ),
     "participant_ambiguous": Cause(
         "identity",
         "The subscriber has several active participants with this id.",
-        "Merge them at the subscriber, or make the id unique; then requeue.",
+        "Settle which one it is, merge them at the subscriber, or make the id unique; then requeue.",
     ),
     "refused": Cause(
         "refused",

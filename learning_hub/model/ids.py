@@ -20,6 +20,7 @@ _PROGRAM = "([A-Za-z0-9][A-Za-z0-9_.-]{0,24})"
 _UUID = "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 EVENT_ID_PATTERN = f"^E:{_PROGRAM}-{_UUID}$"
 DELIVERY_ID_PATTERN = f"^{_PROGRAM}-{_UUID}$"
+ANY_ID_PATTERN = r"^[^\x00]+$"  # of others, who may put any character in
 NEW_ID_PATTERN = "^[0-9A-HJKMNP-TV-Z]{26}$"
 _EVENT_ID = re.compile(f"E:{_PROGRAM}-{_UUID}")
 _DELIVERY_ID = re.compile(f"{_PROGRAM}-{_UUID}")

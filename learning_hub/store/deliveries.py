@@ -115,6 +115,31 @@ async def requeue(
     ]
 
 
+class OfParticipant(msgspec.Struct, frozen=True):
+    """Deliveries of one participant: those *parked* for want of its id, and whether others are under way."""
+
+    parked: list[DeliveryKey]
+    are_under_way: bool
+
+
+async def of_participant(
+    connection: Connection,
+    *,
+    subscriber_id: str,
+    program_id: str,
+    publisher_system_id: str | None,
+    publisher_participant_id: str,
+) -> OfParticipant:
+    """What is parked, and what goes on, for a participant at a subscriber; of any system where it is None."""
+    rows = await connection.fetch(
+        queries.of_participant, program_id, publisher_participant_id, publisher_system_id, subscriber_id
+    )
+    return OfParticipant(
+        parked=[DeliveryKey(program_id, row["delivery_uuid"]) for row in rows if not row["is_under_way"]],
+        are_under_way=any(row["is_under_way"] for row in rows),
+    )
+
+
 async def discard(connection: Connection, key: DeliveryKey, reason: str) -> Delivery | None:
     """Decide that a delivery is not to be sent; None when it is under way or settled."""
     row = await connection.fetchrow(queries.discard, key.program_id, key.delivery_uuid, reason)

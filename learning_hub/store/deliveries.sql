@@ -107,6 +107,24 @@ UPDATE delivery
  WHERE delivery.program_id = chosen.program_id AND delivery.delivery_uuid = chosen.delivery_uuid
 RETURNING delivery.*, chosen.state_before, chosen.code_before
 
+-- name: of_participant
+-- What waits for somebody to say who participant $2 of Program $1 is at subscriber $4, and what is under way to there;
+-- $3 the system, null for any. By the person's events, which are
+-- few, however many deliveries are parked; OFFSET keeps the planner from turning that round.
+WITH his AS MATERIALIZED (
+    SELECT event_uuid FROM event
+     WHERE program_id = $1::text AND publisher_participant_id = $2::text AND NOT is_withdrawal
+       AND ($3::text IS NULL OR publisher_system_id = $3::text)
+)
+SELECT delivery.delivery_uuid, delivery.state = 'sending' AS is_under_way
+  FROM his
+ CROSS JOIN LATERAL (
+       SELECT delivery_uuid, state, class, subscriber_id FROM delivery
+        WHERE delivery.program_id = $1::text AND delivery.event_uuid = his.event_uuid
+       OFFSET 0) AS delivery
+ WHERE delivery.subscriber_id = $4::text
+   AND (delivery.state = 'parked' AND delivery.class = 'identity' OR delivery.state = 'sending')
+
 -- name: discard
 -- Delivery $1/$2 is not to be sent, for the reason $3. What is under way or settled stays as it is.
 UPDATE delivery

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-import msgspec
-
-from learning_hub.store.database import Connection, Database, Row, changed
+from learning_hub.model.participant import Participant
+from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
 
 queries = Queries("participants")
 
+# In the table; outside it is None.
 EVERY_SYSTEM = ""
-
-
-class Participant(msgspec.Struct, frozen=True, kw_only=True):
-    """Who a publisher's participant is. *settled_by* is None for one looked up, which expires."""
-
-    subscriber_id: str
-    program_id: str
-    publisher_system_id: str
-    publisher_participant_id: str
-    subscriber_participant_id: str
-    settled_by: str | None
-    changed_utc: datetime
-    expires_utc: datetime | None
 
 
 async def find(
@@ -73,17 +58,17 @@ async def settle(
     *,
     subscriber_id: str,
     program_id: str,
-    publisher_system_id: str,
+    publisher_system_id: str | None,
     publisher_participant_id: str,
     subscriber_participant_id: str,
     settled_by: str,
 ) -> Participant:
-    """Keep what a person says, until changed; *publisher_system_id* may be EVERY_SYSTEM."""
+    """Keep what a person says, until changed; for every system where *publisher_system_id* is None."""
     row = await connection.fetchrow(
         queries.settle,
         subscriber_id,
         program_id,
-        publisher_system_id,
+        publisher_system_id or EVERY_SYSTEM,
         publisher_participant_id,
         subscriber_participant_id,
         settled_by,
@@ -92,19 +77,45 @@ async def settle(
     return _read(row)
 
 
+async def all_of(
+    database: Database | Connection,
+    *,
+    subscriber_id: str,
+    program_id: str,
+    publisher_system_id: str | None,
+    publisher_participant_id: str,
+) -> list[Participant]:
+    """
+    All that is remembered of a participant, what counts first; for any system where *publisher_system_id* is None.
+
+    Where a system is named, what was settled for every system is there as well.
+    """
+    rows = await database.fetch(
+        queries.all_of, subscriber_id, program_id, publisher_system_id, publisher_participant_id
+    )
+    return [_read(row) for row in rows]
+
+
+async def page(
+    database: Database, subscriber_id: str, program_id: str, after: tuple[str, str], limit: int
+) -> list[Participant]:
+    """Up to *limit* participants settled by hand, after the participant and system *after*."""
+    return [_read(row) for row in await database.fetch(queries.page, subscriber_id, program_id, *after, limit)]
+
+
 async def forget(
     connection: Connection,
     *,
     subscriber_id: str,
     program_id: str,
-    publisher_system_id: str,
+    publisher_system_id: str | None,
     publisher_participant_id: str,
-) -> bool:
-    """Forget one, settled or looked up; False when there was none."""
-    status = await connection.execute(
+) -> list[Participant]:
+    """Forget what is remembered for the system, for any where it is None; what that was."""
+    rows = await connection.fetch(
         queries.forget, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
-    return changed(status) == 1
+    return [_read(row) for row in rows]
 
 
 async def forget_found(
@@ -125,7 +136,7 @@ def _read(row: Row) -> Participant:
     return Participant(
         subscriber_id=row["subscriber_id"],
         program_id=row["program_id"],
-        publisher_system_id=row["publisher_system_id"],
+        publisher_system_id=row["publisher_system_id"] or None,
         publisher_participant_id=row["publisher_participant_id"],
         subscriber_participant_id=row["subscriber_participant_id"],
         settled_by=row["settled_by"],

@@ -31,11 +31,30 @@ ON CONFLICT (subscriber_id, program_id, publisher_system_id, publisher_participa
        changed_utc = now(), expires_utc = NULL
 RETURNING *
 
+-- name: all_of
+-- What is remembered of participant $4 of Program $2 at subscriber $1, what counts first: for system $3 and for every
+-- system, or for any system where $3 is null.
+SELECT * FROM participant
+ WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_participant_id = $4::text
+   AND ($3::text IS NULL OR publisher_system_id IN ($3::text, ''))
+   AND (expires_utc IS NULL OR expires_utc > now())
+ ORDER BY settled_by IS NULL, (publisher_system_id = '') = ($3::text IS NOT NULL), changed_utc DESC
+
+-- name: page
+-- Up to $5 participants of Program $2 settled by hand at subscriber $1, after participant $3 of system $4.
+SELECT * FROM participant
+ WHERE subscriber_id = $1::text AND program_id = $2::text AND settled_by IS NOT NULL
+   AND (publisher_participant_id, publisher_system_id) > ($3::text, $4::text)
+ ORDER BY publisher_participant_id, publisher_system_id
+ LIMIT $5::int
+
 -- name: forget
--- Forget participant $4 of Program $2 and system $3 ('' for every system) at subscriber $1.
+-- Forget participant $4 of Program $2 at subscriber $1: for system $3 ('' for every system), or for any system where $3
+-- is null.
 DELETE FROM participant
- WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_system_id = $3::text
-   AND publisher_participant_id = $4::text
+ WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_participant_id = $4::text
+   AND ($3::text IS NULL OR publisher_system_id = $3::text)
+RETURNING *
 
 -- name: forget_found
 -- Forget what was found for participant $4 of Program $2 and system $3 at subscriber $1; what was settled by hand stays.

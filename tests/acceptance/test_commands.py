@@ -132,6 +132,14 @@ def test_from_a_file_of_events_to_imis(settings: dict[str, str], imis: RunningSa
         "; then requeue. To requeue: learning-hub delivery requeue --state parked --code participant_not_found" in told
     )
 
+    someone = ("imis", "nobody@example.org", "--program", "NURSES")
+    settled = json.loads(_succeed("participant", "settle", *someone, "--as", "10042", "--json", settings=settings))
+    assert (settled["SubscriberParticipantId"], settled["Requeued"]) == ("10042", 1)
+    assert "10042" in _succeed("participant", "show", *someone, settings=settings)
+    assert "nobody@example.org" in _succeed("participant", "list", "imis", "--program", "NURSES", settings=settings)
+    assert "is forgotten" in _succeed("participant", "forget", *someone, settings=settings)
+    assert quick_command("participant", "show", *someone, settings=settings).exit_code == 1
+
 
 def test_the_doctor_names_the_address_of_a_subscriber_that_is_away(settings: dict[str, str]) -> None:
     """Whoever reads it knows where to look."""
