@@ -180,6 +180,24 @@ CREATE TABLE subscription_tick (
     run_id          text                    -- the last run that was begun; it alone may move done_utc
 );
 
+-- What failures by like cause have in common: the code, and the message without what differs from one event to the
+-- other: quoted values, e-mail addresses, UUIDs, numbers, times, ids with three digits in a row or of hexadecimal digits.
+-- Kept are names of columns such as UF_3, the status that iMIS answered, the names of what is missing (data['Credits']),
+-- and the place of a template error to the character.
+CREATE FUNCTION failure_signature(code text, message text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN substr(md5(
+        code || ' '
+        || regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
+               CASE WHEN code = 'template_error' THEN regexp_replace(message, ' \(at .*\)$', '') ELSE message END,
+               '"(?:[^"\\…]|\\.)*["…]|“[^”]*”|‘[^’]*’|«[^»]*»|(?<![\w[])''[^'']*''(?!\w)', '#', 'g'),
+               '[^\s<>(),;:]+@[^\s<>(),;:]+', '#', 'g'),
+               '\m[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\M', '#', 'g'),
+               '(?<!\w|answered )\d\w*|(?<!answered )\m\w*\d{3,}\w*\M|\m(?=[A-Fa-f]*\d)[0-9A-Fa-f]{6,}\M', '#', 'g'),
+               '#(?:\W{1,3}#)+', '#', 'g')
+        || CASE WHEN code = 'template_error' THEN coalesce(substring(message FROM '.*( \(at .*\))$'), '') ELSE '' END),
+        1, 12);
+
 -- Duties to bring one event to one subscription.
 --
 -- waiting -> sending -> delivered, or retrying -> sending ..., or parked; skipped, superseded and discarded are
@@ -202,13 +220,9 @@ CREATE TABLE delivery (
     message              text,                   -- in words for staff
     failing_since_utc    timestamptz,            -- the first failure since it was put into the queue
     failed_utc           timestamptz,            -- the last one
-    -- What failures by like cause have in common: the code and the message without what differs from one event to the
-    -- other (ids, addresses, numbers, quoted values).
+    -- What failures by like cause have in common.
     signature            text GENERATED ALWAYS AS (
-        CASE WHEN state IN ('retrying', 'parked')
-             THEN substr(md5(code || ' ' || regexp_replace(regexp_replace(regexp_replace(
-                      message, '"[^"]*"', '""', 'g'), '\S+@\S+', '@', 'g'), '[0-9a-f]*[0-9][0-9a-f]*', '#', 'g')), 1, 12)
-        END) STORED,
+        CASE WHEN state IN ('retrying', 'parked') THEN failure_signature(code, message) END) STORED,
     held                 boolean     NOT NULL DEFAULT false,  -- of a stopped or manual subscription: waits for a run
     released             boolean     NOT NULL DEFAULT false,  -- let out by a run or a person, however it is scheduled
     due_utc              timestamptz,            -- when it may be sent next
@@ -350,6 +364,7 @@ CREATE TABLE audit (
 
 -- migrate: rollback
 
-DROP TABLE audit, participant, run_delivery, run, attempt, delivery, subscription_place, subscription, subscriber,
-           idempotency_key, event, feed_epoch, api_key, program;
+DROP TABLE audit, participant, run_delivery, run, attempt, delivery, subscription_tick, subscription_place, subscription,
+           subscriber_pause, subscriber, idempotency_key, event, feed_epoch, api_key, program;
+DROP FUNCTION failure_signature;
 DROP SEQUENCE event_seq;

@@ -96,6 +96,9 @@ class FilterQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         name="Class", default=None
     )
     code: Annotated[str, Meta(max_length=50)] | None = None
+    signature: (
+        Annotated[str, Meta(pattern="^[0-9a-f]{12}$", description="Of a group of failures by like cause.")] | None
+    ) = None
     event_id: Annotated[str, Meta(max_length=100)] | None = None
 
 
@@ -140,7 +143,7 @@ class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
 )
 async def list_deliveries(call: Call) -> Reply:
     query = call.query(ListQuery)
-    wanted = await _wanted(call, query)
+    wanted = await wanted_deliveries(call, query)
     return Reply(body=await _page(call, LISTING, wanted, query))
 
 
@@ -178,7 +181,7 @@ async def get_delivery(call: Call) -> Reply:
 )
 async def requeue_deliveries(call: Call) -> Reply:
     query = call.query(FilterQuery)
-    wanted = await _wanted(call, query)
+    wanted = await wanted_deliveries(call, query)
     if all(value is None for value in msgspec.structs.astuple(query)):
         raise InvalidFields([FieldError("State", "or another filter is needed")])
     requeued, after = 0, None
@@ -326,7 +329,14 @@ def _key(call: Call) -> DeliveryKey:
     return key
 
 
-async def _wanted(call: Call, query: FilterQuery) -> DeliveryFilter:
+async def wanted_deliveries(call: Call, query: FilterQuery) -> DeliveryFilter:
+    """
+    The deliveries that *query* means, of the key's Programs.
+
+    Raises:
+        NotAllowed: It names a Program that the key is not for.
+        InvalidFields: It names something that there is not.
+    """
     if query.program_id is not None:
         await need_program(call, query.program_id)
     event = read_event_id(query.event_id) if query.event_id is not None else None
@@ -342,6 +352,7 @@ async def _wanted(call: Call, query: FilterQuery) -> DeliveryFilter:
         subscriber_id=query.subscriber_id,
         class_=query.class_,
         code=query.code,
+        signature=query.signature,
         event=event,
     )
 

@@ -10,8 +10,8 @@ import rich_click as click
 from learning_hub.cli.failing import FailedError
 from learning_hub.cli.local import ask
 from learning_hub.cli.nouns import add_list, add_show, path_of
-from learning_hub.cli.options import json_option
-from learning_hub.cli.printing import print_json, print_object
+from learning_hub.cli.options import json_option, page_options
+from learning_hub.cli.printing import print_json, print_object, print_page
 
 FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--state", "State", help="As parked or retrying."),
@@ -20,6 +20,7 @@ FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--subscriber", "SubscriberId", help="For this subscriber."),
     click.option("--class", "Class", help="Whose move it is, as data or refused."),
     click.option("--code", "Code", help="Why it is where it is, as participant_not_found."),
+    click.option("--signature", "Signature", help="Of this group of failures."),
     click.option("--event", "EventId", help="Of this event."),
 )
 
@@ -43,6 +44,19 @@ def _with_filters(command: Any) -> Any:
     for option in reversed(FILTERS):
         command = option(command)
     return command
+
+
+@delivery.command()
+@_with_filters
+@page_options
+@json_option
+def groups(*, as_json: bool, **query: Any) -> None:
+    """List failures by like cause; requeue --signature puts those of one back together."""
+    print_page(
+        ask("GET", path_of("deliveries", "groups"), query),
+        ["Signature", "Count", "Code", "Class", "SubscriptionId", "SubscriberId", "FirstUtc", "LastUtc", "Message"],
+        as_json=as_json,
+    )
 
 
 @delivery.command()

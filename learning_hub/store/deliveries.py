@@ -27,6 +27,7 @@ class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     subscriber_id: str | None = None
     class_: str | None = None
     code: str | None = None
+    signature: str | None = None
     event: EventKey | None = None
 
 
@@ -41,6 +42,7 @@ async def page(database: Database, wanted: DeliveryFilter, before: UUID | None, 
         wanted.event.event_uuid if wanted.event else None,
         before,
         limit,
+        wanted.signature,
     ]
     async with database.transaction() as connection:
         await connection.execute(events.queries.plan_in_index_order)
@@ -108,6 +110,7 @@ async def requeue(
         wanted.event.event_uuid if wanted.event else None,
         CAUSES["superseded"].meaning,
         after,
+        wanted.signature,
     )
     return [
         Requeued(before=Standing(row["subscription_id"], row["state_before"], row["code_before"]), now=read_row(row))

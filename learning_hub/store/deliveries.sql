@@ -2,7 +2,7 @@
 
 -- name: page
 -- Up to $8 deliveries before uuid $7, newest first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code,
--- $5 and $6 Program and uuid of an event. Each Program is asked for its newest, as its indexes have them in order.
+-- $5 and $6 Program and uuid of an event, $9 signature. Each Program is asked for its newest, as its indexes have them in order.
 SELECT delivery.*
   FROM program
  CROSS JOIN LATERAL (
@@ -11,6 +11,7 @@ SELECT delivery.*
           AND ($2::text IS NULL OR state = $2::text)
           AND ($3::text IS NULL OR class = $3::text)
           AND ($4::text IS NULL OR code = $4::text)
+          AND ($9::text IS NULL OR signature = $9::text)
           AND ($6::uuid IS NULL OR event_uuid = $6::uuid)
           AND ($7::uuid IS NULL OR delivery_uuid < $7::uuid)
         ORDER BY delivery_uuid DESC
@@ -21,7 +22,7 @@ SELECT delivery.*
  LIMIT $8::int
 
 -- name: page_of_subscriptions
--- The same of subscription $9, or of the subscriptions of subscriber $10; null is not asked for.
+-- The same of subscription $10, or of the subscriptions of subscriber $11; null is not asked for.
 SELECT delivery.*
   FROM subscription
  CROSS JOIN LATERAL (
@@ -31,14 +32,15 @@ SELECT delivery.*
           AND ($2::text IS NULL OR state = $2::text)
           AND ($3::text IS NULL OR class = $3::text)
           AND ($4::text IS NULL OR code = $4::text)
+          AND ($9::text IS NULL OR signature = $9::text)
           AND ($6::uuid IS NULL OR event_uuid = $6::uuid)
           AND ($7::uuid IS NULL OR delivery_uuid < $7::uuid)
         ORDER BY delivery_uuid DESC
         LIMIT $8::int) AS delivery
  WHERE ($1::text[] IS NULL OR subscription.program_id = ANY ($1::text[]))
    AND ($5::text IS NULL OR subscription.program_id = $5::text)
-   AND ($9::text IS NULL OR subscription.subscription_id = $9::text)
-   AND ($10::text IS NULL OR subscription.subscriber_id = $10::text)
+   AND ($10::text IS NULL OR subscription.subscription_id = $10::text)
+   AND ($11::text IS NULL OR subscription.subscriber_id = $11::text)
  ORDER BY delivery.delivery_uuid DESC
  LIMIT $8::int
 
@@ -52,8 +54,8 @@ SELECT * FROM attempt WHERE program_id = $1::text AND delivery_uuid = $2::uuid O
 
 -- name: requeue
 -- Put up to $9 deliveries back into the queue. Filters, null for none: $1 Programs, $2 state, $3 subscription,
--- $4 subscriber, $5 class, $6 code, $7 Program and $8 uuids of deliveries, $10 and $11 Program and uuid of an event.
--- One that was overtaken meanwhile is superseded ($12 the message); one that may have left a row in a panel without a
+-- $4 subscriber, $5 class, $6 code, $7 Program and $8 uuids of deliveries, $10 and $11 Program and uuid of an event,
+-- $14 signature. One that was overtaken meanwhile is superseded ($12 the message); one that may have left a row in a panel without a
 -- KeyProperty only by what is delivered. Of a stopped subscription they are held. Skipped ones go back only where a
 -- template may have been added since. Only those after uuid $13, null for all: what is parked again meanwhile is not
 -- taken again.
@@ -90,6 +92,7 @@ WITH chosen AS (
        AND ($10::text IS NULL OR delivery.program_id = $10::text)
        AND ($11::uuid IS NULL OR delivery.event_uuid = $11::uuid)
        AND ($13::uuid IS NULL OR delivery.delivery_uuid > $13::uuid)
+       AND ($14::text IS NULL OR delivery.signature = $14::text)
      ORDER BY delivery.delivery_uuid
      LIMIT $9::int
        FOR UPDATE OF delivery SKIP LOCKED

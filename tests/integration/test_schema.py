@@ -297,10 +297,11 @@ async def test_plans_of_deliveries(database: Database, is_analyzed: bool) -> Non
     await database.execute(DELIVERIES)
     await analyzed(database, "delivery", is_analyzed=is_analyzed)
     event = await database.fetchval("SELECT event_uuid FROM event LIMIT 1")
+    signature = await database.fetchval("SELECT signature FROM delivery WHERE state = 'parked' LIMIT 1")
 
     async def scan(**filters: Any) -> int:
         names = ("programs", "state", "class_", "code", "program", "event", "before")
-        values = [*map(filters.get, names), 100]
+        values = [*map(filters.get, names), 100, filters.get("signature")]
         query = queries.page
         if "subscription" in filters or "subscriber" in filters:
             query = queries.page_of_subscriptions
@@ -320,6 +321,8 @@ async def test_plans_of_deliveries(database: Database, is_analyzed: bool) -> Non
         assert await scan(programs=programs, code="timed_out") == 0
         assert await scan(programs=programs, class_="refused") == 5
         assert await scan(programs=programs, class_="hub") == 0
+        assert await scan(programs=programs, signature=signature) == 5
+        assert await scan(programs=programs, signature="0" * 12) == 0
         assert await scan(programs=programs, subscription="sub-few") == 5
         assert await scan(programs=programs, subscriber="imis-few") == 5
         assert await scan(programs=programs, subscription="sub") <= 101

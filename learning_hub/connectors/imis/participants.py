@@ -32,8 +32,8 @@ async def find_participant(api: Api, way: str | QueryLookup, publisher_id: str, 
     if way == "as-is":
         return ParticipantFound(wanted)
     if isinstance(way, QueryLookup):
-        return _only_one(await _by_query(api, way, wanted, journal), f"for which {way.query} gives {wanted}")
-    return _only_one(await _by_email(api, wanted, journal), f"with the e-mail address {wanted}")
+        return _only_one(await _by_query(api, way, wanted, journal), f'for which {way.query} gives "{wanted}"')
+    return _only_one(await _by_email(api, wanted, journal), f'with the e-mail address "{wanted}"')
 
 
 async def _by_email(api: Api, email: str, journal: Journal) -> list[str]:

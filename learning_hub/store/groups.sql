@@ -1,0 +1,66 @@
+-- Failures by like cause.
+
+-- name: page
+-- Up to $17 groups, the hub's own faults first, then pauses that have lasted $9 seconds, then the rest, each the largest
+-- first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code, $5 and $6 Program and uuid of an event,
+-- $7 subscription, $8 subscriber, $10 signature. After the place $11 to $16 and $18, null $11 for the beginning.
+WITH failing AS (
+    SELECT program_id, subscriber_id, subscription_id, code, signature, min(class) AS class, count(*) AS count,
+           min(coalesce(failing_since_utc, created_utc)) AS first_utc,
+           max(coalesce(failed_utc, created_utc)) AS last_utc,
+           max(delivery_uuid::text COLLATE "C")::uuid AS example_uuid
+      FROM delivery
+     WHERE signature IS NOT NULL AND state IN ('retrying', 'parked')
+       AND ($1::text[] IS NULL OR program_id = ANY ($1::text[]))
+       AND ($2::text IS NULL OR state = $2::text)
+       AND ($3::text IS NULL OR class = $3::text)
+       AND ($4::text IS NULL OR code = $4::text)
+       AND ($5::text IS NULL OR program_id = $5::text)
+       AND ($6::uuid IS NULL OR event_uuid = $6::uuid)
+       AND ($7::text IS NULL OR subscription_id = $7::text)
+       AND ($8::text IS NULL OR subscriber_id = $8::text)
+       AND ($10::text IS NULL OR signature = $10::text)
+     GROUP BY program_id, subscriber_id, subscription_id, code, signature
+), paused AS (
+    SELECT served.program_id, pause.*,
+           (SELECT count(*) FROM delivery
+             WHERE delivery.subscriber_id = pause.subscriber_id AND delivery.program_id = served.program_id
+               AND delivery.state = 'waiting' AND NOT delivery.held
+               AND ($7::text IS NULL OR delivery.subscription_id = $7::text)) AS count
+      FROM subscriber_pause AS pause
+      JOIN subscriber USING (subscriber_id)
+      JOIN (SELECT DISTINCT program_id, subscriber_id FROM subscription
+             WHERE archived_utc IS NULL AND ($7::text IS NULL OR subscription_id = $7::text)) AS served
+           USING (subscriber_id)
+     WHERE pause.since_utc <= clock_timestamp() - make_interval(secs => $9::float8)
+       AND subscriber.archived_utc IS NULL
+       AND ($1::text[] IS NULL OR served.program_id = ANY ($1::text[]))
+       AND ($2::text IS NULL OR $2::text = 'waiting')
+       AND ($3::text IS NULL OR pause.class = $3::text)
+       AND ($4::text IS NULL OR pause.code = $4::text)
+       AND ($8::text IS NULL OR pause.subscriber_id = $8::text)
+       AND $6::uuid IS NULL AND $10::text IS NULL
+), grouped AS (
+    SELECT CASE class WHEN 'hub' THEN 0 ELSE 2 END AS rank, program_id, subscriber_id, subscription_id, code, signature,
+           class, count, first_utc, last_utc, example_uuid, NULL AS message
+      FROM failing
+     UNION ALL
+    SELECT 1, program_id, subscriber_id, '', code, '', class, count, since_utc,
+           greatest(since_utc, least(clock_timestamp(), next_probe_utc - make_interval(secs => probe_seconds))),
+           NULL, message
+      FROM paused
+), wanted AS (
+    SELECT * FROM grouped
+     WHERE $11::int IS NULL
+        OR (rank, -count, program_id, subscriber_id, subscription_id, code, signature)
+           > ($11::int, -$12::bigint, $13::text, $14::text, $15::text, $16::text, $18::text)
+     ORDER BY rank, count DESC, program_id, subscriber_id, subscription_id, code, signature
+     LIMIT $17::int
+)
+SELECT wanted.rank, wanted.program_id, wanted.subscriber_id, wanted.subscription_id, wanted.code, wanted.signature,
+       wanted.class, wanted.count, wanted.first_utc, wanted.last_utc, wanted.example_uuid,
+       coalesce(wanted.message, example.message, '') AS message, example.event_uuid
+  FROM wanted
+  LEFT JOIN delivery AS example ON example.program_id = wanted.program_id AND example.delivery_uuid = wanted.example_uuid
+ ORDER BY wanted.rank, wanted.count DESC, wanted.program_id, wanted.subscriber_id, wanted.subscription_id, wanted.code,
+          wanted.signature
