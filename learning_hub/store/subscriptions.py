@@ -105,7 +105,7 @@ async def stop(connection: Connection, subscription_id: str) -> Subscription | N
     row = await connection.fetchrow(queries.stop, subscription_id)
     if row is None:
         return None
-    stopped = _read(row)
+    stopped = read_row(row)
     await hold(connection, stopped)
     return stopped
 
