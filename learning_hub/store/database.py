@@ -81,6 +81,7 @@ class Database:
                 min_size=1,
                 max_size=self._max_connections,
                 command_timeout=60,
+                reset=_leave_as_it_is,
                 server_settings={"application_name": "learning-hub", "jit": "off", "timezone": "UTC"},
             )
 
@@ -117,6 +118,15 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def session(self) -> AsyncIterator[Connection]:
+        """A connection for locks that outlive a statement or a transaction; none of them outlives this."""
+        async with self.connection() as connection:
+            try:
+                yield connection
+            finally:
+                await _let_go_of_locks(connection)
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside a transaction (read committed): all of it is committed, or nothing."""
         async with self.connection() as connection, connection.transaction():
@@ -146,6 +156,21 @@ class Database:
         """Run a query once for each row, in one transaction."""
         async with self.connection() as connection:
             await connection.executemany(query, rows)
+
+
+async def _let_go_of_locks(connection: Connection) -> None:
+    try:
+        await connection.reset(timeout=10)
+    except AWAY:
+        # A connection that broke has let go of them already.
+        connection.terminate()
+    except BaseException:
+        connection.terminate()
+        raise
+
+
+async def _leave_as_it_is(_: Connection) -> None:
+    """Nothing to tidy up after a statement or a transaction: asking the server to do so each time takes as long."""
 
 
 def changed(status: str) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from learning_hub.model.delivery import Claimed
-from learning_hub.store.database import AWAY, Connection, Database
+from learning_hub.store.database import Connection, Database
 from learning_hub.store.queries import Queries
 
 queries = Queries("records")
@@ -18,15 +17,10 @@ MOST_SECONDS = 3600
 @asynccontextmanager
 async def locked(database: Database, name: str) -> AsyncIterator[Connection]:
     """A connection, while no other process has *name* locked."""
-    async with database.connection() as connection:
+    async with database.session() as connection:
         # However long the others take: whoever waits here has a time-out of its own.
         await connection.execute(queries.lock, name, timeout=MOST_SECONDS)
-        try:
-            yield connection
-        finally:
-            # A connection that broke has let go of it already.
-            with contextlib.suppress(*AWAY):
-                await connection.execute(queries.unlock, name)
+        yield connection
 
 
 async def of_others(connection: Connection, claimed: Claimed, *, participant_id: str, panel: str) -> frozenset[str]:

@@ -14,9 +14,5 @@ SELECT DISTINCT delivery.subscriber_record_id
    AND lower(subscription.target ->> 'Name') = lower($8::text)
 
 -- name: lock
--- For this session alone, until it is unlocked.
+-- For this session alone, until it ends.
 SELECT pg_advisory_lock(hashtextextended($1::text, 1))
-
--- name: unlock
--- Let others at it.
-SELECT pg_advisory_unlock(hashtextextended($1::text, 1))

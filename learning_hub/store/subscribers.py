@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from learning_hub.model.json_values import read_json, write_json
 from learning_hub.model.subscriber import Subscriber
-from learning_hub.store.database import AWAY, Connection, Database, Row
+from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
 from learning_hub.store.vault import Vault
 
@@ -115,14 +115,9 @@ async def credentials_turn(database: Database, vault: Vault, subscriber_id: str)
     Its connectors stay as they are. Whoever waits holds no connection.
     """
     while True:
-        async with database.connection() as connection:
+        async with database.session() as connection:
             if await connection.fetchval(queries.take_turn, subscriber_id):
-                try:
-                    yield CredentialsTurn(connection, vault, subscriber_id)
-                finally:
-                    # Where the connection is lost, the lock is gone with it.
-                    with suppress(*AWAY):
-                        await connection.execute(queries.end_turn, subscriber_id)
+                yield CredentialsTurn(connection, vault, subscriber_id)
                 return
         await asyncio.sleep(TURN_SECONDS)
 

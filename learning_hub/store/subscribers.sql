@@ -31,13 +31,8 @@ SELECT credentials FROM subscriber WHERE subscriber_id = $1::text
 UPDATE subscriber SET credentials = $2::bytea WHERE subscriber_id = $1::text AND credentials = $3::bytea
 
 -- name: take_turn
--- Be the one who renews the credentials of subscriber $1, until end_turn or the end of the connection; false where
--- somebody else is.
+-- Be the one who renews the credentials of subscriber $1, until the session ends; false where somebody else is.
 SELECT pg_try_advisory_lock(hashtextextended('credentials ' || $1::text, 0))
-
--- name: end_turn
--- Let the next one renew the credentials of subscriber $1.
-SELECT pg_advisory_unlock(hashtextextended('credentials ' || $1::text, 0))
 
 -- name: note_check
 -- The credentials of subscriber $1 were found good.
