@@ -100,7 +100,7 @@ KINDS: dict[str, Kind] = {
         build=learningbuilder.LearningBuilderConnector,
         resolves_participants=False,
         can_remove=False,
-        batch=Batch(most=500, seconds=2.0),
+        batch=Batch(most=learningbuilder.MOST_IN_BATCH, seconds=2.0),
     ),
     "webhook": Kind(
         check_settings=webhook.check_settings,

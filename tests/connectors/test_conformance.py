@@ -295,6 +295,7 @@ async def test_a_removal(bench: Bench) -> None:
 async def test_a_batch_has_an_outcome_for_each(bench: Bench) -> None:
     """Where many go out at once each delivery has an outcome, in one request, also where it fails."""
     assert bench.kind.batch
+    assert bench.kind.max_concurrency(bench.under_test.settings_for(bench.site)) >= bench.kind.batch.most
     connector: Any = bench.connector()
     shipments = [bench.shipment(delivery_id=f"NURSES-{uuid4()}") for _ in range(bench.kind.batch.most)]
     accepted = await connector.send_many(shipments, bench.journal)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from dirty_equals import IsPartialDict, IsStr
-from factories import a_subscriber_body
-from http_server import running
+from factories import a_subscriber_body, an_event_body
+from http_server import Fault, Says, running
 from hub_calls import HubCalls
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
+from msgspec.structs import replace
 from running import RunningHub, eventually
 
+from learning_hub.settings import Settings
+
 PRESET = {"Preset": "learningbuilder-import", "SubscriberId": "lb", "ProgramId": "NURSES"}
+DATA = {":ActivityId": "A1", "Course Name": "Wound care"}
 TARGET = {"Kind": "import", "ImportProcessId": PROCESS}
 
 
@@ -24,17 +29,26 @@ async def site() -> AsyncIterator[LearningBuilder]:
         yield server
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Retries and probes that a test can wait for."""
+    return replace(settings, retry_seconds=(0.2,) * 8, settle_seconds=0.3, probe_seconds=0.2, send_timeout_seconds=15)
+
+
+def a_learningbuilder(site: LearningBuilder, api_key: str = API_KEY) -> dict[str, Any]:
+    return {
+        "Name": "LearningBuilder",
+        "Connector": "learningbuilder",
+        "Settings": {"BaseUrl": site.address, "SuccessEmail": None, "FailureEmail": "imports@example.org"},
+        "Credentials": {"ApiKey": api_key},
+    }
+
+
 async def set_up(hub: RunningHub, site: LearningBuilder, **changes: Any) -> HubCalls:
     """A Program, the LearningBuilder as a subscriber, and the subscription `imports` made of the preset."""
     calls = HubCalls(hub)
     await hub.make_program("NURSES")
-    subscriber = {
-        "Name": "LearningBuilder",
-        "Connector": "learningbuilder",
-        "Settings": {"BaseUrl": site.address, "SuccessEmail": None, "FailureEmail": "imports@example.org"},
-        "Credentials": {"ApiKey": API_KEY},
-    }
-    shown = await calls.put("/subscribers/lb", subscriber)
+    shown = await calls.put("/subscribers/lb", a_learningbuilder(site))
     assert shown["CredentialFields"] == ["ApiKey"]
     assert API_KEY not in str(shown)
     await calls.put("/subscriptions/imports", {**PRESET, "Target": TARGET, **changes})
@@ -114,23 +128,102 @@ async def test_nothing_can_be_taken_back(hub_without_worker: RunningHub, site: L
     assert refused.json()["errors"] == [{"field": field, "message": IsStr(regex=".*takes nothing back")}]
 
 
-async def test_a_key_that_is_refused_is_told(hub: RunningHub, site: LearningBuilder) -> None:
-    """With a wrong key nothing arrives, and the delivery says whose move it is."""
+async def test_a_key_that_is_refused_and_mended(hub: RunningHub, site: LearningBuilder) -> None:
+    """With a wrong key nothing more is sent; with the right one everything goes out by itself."""
     calls = await set_up(hub, site)
-    await calls.put(
-        "/subscribers/lb",
-        {
-            "Name": "LearningBuilder",
-            "Connector": "learningbuilder",
-            "Settings": {"BaseUrl": site.address},
-            "Credentials": {"ApiKey": "wrong-key"},
-        },
-    )
-    location = await calls.publish(**await sample_event(calls))
-    (delivery,) = await eventually(
-        lambda: calls.deliveries_of(location), until=lambda items: bool(items) and bool(items[0]["Code"])
-    )
+    await calls.put("/subscribers/lb", a_learningbuilder(site, "wrong-key"))
+    event = await calls.publish(**await sample_event(calls))
 
-    assert delivery["Code"] == "credentials_refused"
+    async def pause() -> Any:
+        return (await calls.client.get("/subscribers/lb")).json()["Paused"]
+
+    found = await eventually(pause)
+    (delivery,) = await calls.deliveries_of(event)
+    assert (found["Code"], found["NextProbeUtc"]) == ("credentials_refused", None)
+    assert "wrong-key" not in str(found) + str(delivery) + str(await calls.attempts(delivery))
     assert site.lines == []
-    assert "wrong-key" not in str(delivery) + str(await calls.attempts(delivery))
+
+    await calls.put("/subscribers/lb", a_learningbuilder(site))
+
+    await calls.delivered(event)
+    assert len(site.lines) == 1
+
+
+async def publish_many(calls: HubCalls, count: int) -> list[str]:
+    """The addresses of *count* events of as many source records, published together."""
+    events = [an_event_body(PublisherEventId=f"AI:{number}", PublisherEventData=DATA) for number in range(count)]
+    answer = await calls.client.post("/events/batch", json=events)
+    return [result["Location"] for result in answer.json()["Results"]]
+
+
+async def all_are(calls: HubCalls, state: str, count: int) -> list[dict[str, Any]]:
+    """The deliveries, once *count* of them are in a state."""
+
+    async def look() -> list[dict[str, Any]]:
+        answer = await calls.client.get("/deliveries", params={"State": state, "Limit": "1000"})
+        return list(answer.json()["Items"])
+
+    return list(await eventually(look, until=lambda found: len(found) == count, seconds=60))
+
+
+async def test_many_events_are_few_batches(hub: RunningHub, site: LearningBuilder) -> None:
+    """What is due together goes out together, up to 500 to a batch, each event once, each with its batch's number."""
+    calls = await set_up(hub, site, State="stopped")
+    await publish_many(calls, 520)
+    await all_are(calls, "waiting", 520)
+    await calls.put("/subscriptions/imports", {**PRESET, "Target": TARGET, "State": "started"})
+    delivered = await all_are(calls, "delivered", 520)
+
+    assert len({line["EventId"] for line in site.lines}) == len(site.lines) == 520
+    assert max(len(batch.lines) for batch in site.batches) <= 500
+    assert len(site.batches) <= 6
+    batch_of = {line["EventId"]: str(batch.batch_id) for batch in site.batches for line in batch.lines}
+    assert {one["EventId"]: one["SubscriberRecordId"] for one in delivered} == batch_of
+    (attempt,) = await calls.attempts(delivered[0])
+    assert batch_of[delivered[0]["EventId"]] in attempt["Response"]["Body"]
+    assert delivered[0]["EventId"] in attempt["Request"]["Body"]
+
+
+@pytest.mark.parametrize("fault", [Fault(carried_out=True), Fault(says=Says(500)), Fault(says=Says(502))], ids=str)
+async def test_a_batch_whose_outcome_is_not_known_is_parked(
+    hub: RunningHub, site: LearningBuilder, fault: Fault
+) -> None:
+    """It is not sent again by itself, however long one waits; what a person puts back is."""
+    calls = await set_up(hub, site)
+    site.fail(fault)
+    await publish_many(calls, 3)
+    parked = await all_are(calls, "parked", 3)
+    taken = len(site.lines)
+    await asyncio.sleep(2)
+
+    assert {(one["Code"], one["Class"], one["Attempts"]) for one in parked} == {("outcome_unknown", "unavailable", 1)}
+    assert all("recent imports" in one["Message"] for one in parked)
+    assert len(site.lines) == taken == (3 if fault.carried_out else 0)
+
+    await calls.client.post(f"/deliveries/{parked[0]['DeliveryId']}/requeue")
+    await all_are(calls, "delivered", 1)
+    assert len(site.lines) == taken + 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_batch_that_surely_was_not_taken_goes_again(
+    hub: RunningHub, site: LearningBuilder, status: int
+) -> None:
+    """By itself, and each event is imported once."""
+    calls = await set_up(hub, site)
+    site.answer(status)
+    await publish_many(calls, 3)
+    await all_are(calls, "delivered", 3)
+
+    assert len({line["EventId"] for line in site.lines}) == len(site.lines) == 3
+
+
+async def test_events_of_a_record_are_imported_in_order(hub: RunningHub, site: LearningBuilder) -> None:
+    """Started comes before completed, whatever other events are in the batches."""
+    calls = await set_up(hub, site, EventTypes=["AI_STARTED", "AI_COMP_SUCCESS"])
+    started = await calls.publish(EventType="AI_STARTED", PublisherEventData=DATA)
+    completed = await calls.publish(EventType="AI_COMP_SUCCESS", PublisherEventData=DATA)
+    await calls.delivered(completed)
+
+    sent = [f"/events/{line['EventId']}" for line in site.lines]
+    assert sent == [started, completed]

@@ -14,6 +14,8 @@ from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.declared import address_fault, check_fields, check_time_zone, read_fields
 from learning_hub.model.errors import FieldError
 
+# As the hub's contract says, section 7.
+MOST_IN_BATCH = 500
 # One address, which LearningBuilder writes to: nothing that could be read as a list or as a header of its own.
 Email = Annotated[str, Meta(pattern=r"^[^\s@,;<>\"]+@[^\s@,;<>\"]+$", max_length=254)]
 
@@ -93,8 +95,8 @@ def time_zone(settings: Mapping[str, Any]) -> str:
 
 
 def max_concurrency(settings: Mapping[str, Any]) -> int:  # noqa: ARG001 - all kinds are asked alike.
-    """One: batches follow each other, so that what belongs to one record is imported in its order."""
-    return 1
+    """As many as go into a batch; the batches themselves follow each other."""
+    return MOST_IN_BATCH
 
 
 def _judge_base_url(base_url: str, guard: Guard | None) -> str | None:
