@@ -116,7 +116,8 @@ async def _subscriber(api: Api, subscriber: dict[str, Any]) -> Finding:
     check = (await api.ask("POST", path_of("subscribers", subscriber_id, "check"))).value
     message = " ".join(check["Findings"])
     if not check["Works"]:
-        if address := subscriber["Settings"].get("BaseUrl") or subscriber["Settings"].get("Url"):
+        address = subscriber["Settings"].get("BaseUrl") or subscriber["Settings"].get("Url")
+        if address and address not in message:
             message = f"{message} Its address is {address}."
         return Finding(name, "wrong", message, f"Mend it, then: learning-hub subscriber check {subscriber_id}")
     if subscriber.get("Paused"):

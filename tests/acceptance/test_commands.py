@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import signal
 import socket
 import time
@@ -153,6 +155,31 @@ def test_the_doctor_names_the_address_of_a_subscriber_that_is_away(settings: dic
     told = command("doctor", settings=settings)
     assert told.returncode == 1
     assert " Its address is http://127.0.0.1:1." in told.stdout
+
+
+def test_subscribers_of_other_kinds(settings: dict[str, str]) -> None:
+    """A webhook and a LearningBuilder are put by commands; the secret that the hub made is printed this once, whole."""
+    webhook = {"Name": "Hook", "Connector": "webhook", "Settings": {"Url": "http://127.0.0.1:1/learning"}}
+    learningbuilder = {
+        "Name": "LearningBuilder",
+        "Connector": "learningbuilder",
+        "Settings": {"BaseUrl": "http://127.0.0.1:1", "FailureEmail": "imports@example.org"},
+        "Credentials": {"ApiKey": "lb-key-0123456789"},
+    }
+
+    def put(subscriber_id: str, body: dict[str, Any]) -> str:
+        return _succeed("subscriber", "put", subscriber_id, "--file", "-", settings=settings, stdin=json.dumps(body))
+
+    made = re.findall(r"^SigningSecret +(whsec_\S+)$", put("hook", webhook), re.MULTILINE)
+    assert len(base64.b64decode(made[0].removeprefix("whsec_"), validate=True)) == 32
+    assert "whsec_" not in put("hook", {**webhook, "Name": "Other"})
+    told = put("lb", learningbuilder) + _succeed("subscriber", "list", settings=settings)
+    told += _succeed("subscriber", "show", "hook", settings=settings)
+    assert "lb-key" not in told
+    assert made[0] not in told
+    for subscriber_id in ("hook", "lb"):
+        checked = quick_command("subscriber", "check", subscriber_id, settings=settings)
+        assert (checked.exit_code, "http://127.0.0.1:1" in checked.output) == (1, True)
 
 
 def test_publishing_goes_on_where_it_stopped(settings: dict[str, str], tmp_path: Path) -> None:
