@@ -175,14 +175,14 @@ async def reach(guard: Guard, url: str, *, timeout_seconds: float, tls: ssl.SSLC
         target = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise TargetNotAllowed(f"The address cannot be used: {error}.") from error
-    is_https = target.scheme == "https"
+    is_https, host = target.scheme == "https", target.raw_host.decode()
     network = _GuardedNetwork(guard, is_https=is_https)
     try:
         async with asyncio.timeout(timeout_seconds):
-            line = await network.connect_tcp(target.host, target.port or (443 if is_https else 80))
+            line = await network.connect_tcp(host, target.port or (443 if is_https else 80))
             try:
                 if is_https:
-                    line = await line.start_tls(tls or _public_authorities(), server_hostname=target.host)
+                    line = await line.start_tls(tls or _public_authorities(), server_hostname=host)
             finally:
                 await line.aclose()
     except TimeoutError:

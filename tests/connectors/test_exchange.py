@@ -30,6 +30,7 @@ from learning_hub.connectors.http import (
     TargetNotAllowed,
     exchange,
     open_client,
+    reach,
 )
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -362,3 +363,46 @@ async def test_tls_goes_by_the_name_though_the_connection_goes_by_number(certifi
     assert isinstance(by_number, NotSent)
     assert isinstance(untrusted, NotSent)
     assert "certificate" in untrusted.message.lower()
+
+
+async def test_reaching_goes_as_far_as_the_certificate(certificate: Path) -> None:
+    """Without sending anything it tells a server that is there from one with another certificate, and from none."""
+    heads: list[bytes] = []
+
+    async def notice(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        heads.append(await reader.read())
+
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    async with receiver(notice, server) as port:
+        assert await reach(HERE, f"https://localhost:{port}/x?a=b", timeout_seconds=15, tls=trusting) is None
+        for address, tls in ((f"https://localhost:{port}", None), (f"https://127.0.0.1:{port}", trusting)):
+            failed = await reach(HERE, address, timeout_seconds=15, tls=tls)
+            assert failed
+            assert (failed.code, "certificate" in failed.message.lower()) == ("connection_failed", True)
+    nobody = await reach(HERE, f"https://localhost:{port}", timeout_seconds=15)
+    assert nobody
+    assert nobody.code == "connection_failed"
+    assert heads == []
+
+
+async def test_reaching_a_server_that_says_nothing_ends() -> None:
+    """A server that takes the connection and never speaks TLS does not hold the check for ever."""
+
+    async def wait(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with receiver(wait) as port:
+        failed = await reach(HERE, f"https://127.0.0.1:{port}", timeout_seconds=0.5)
+    assert failed
+    assert failed.code == "timed_out"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://localhost:1", "http://127.0.0.1:1", "https://[::ffff:127.0.0.1]:1", "https://h:port/"]
+)
+async def test_reaching_heeds_the_guard(url: str) -> None:
+    """Where the hub may not connect it does not, not even to look."""
+    with pytest.raises(TargetNotAllowed):
+        await reach(Guard(), url, timeout_seconds=15)
