@@ -234,6 +234,7 @@ CREATE TABLE delivery (
     lease_until_utc      timestamptz,            -- after this the outcome is unknown and it falls due again
     lease_worker         bigint,                 -- number of the advisory lock its worker holds as long as it lives
     created_utc          timestamptz NOT NULL DEFAULT now(),
+    state_utc            timestamptz NOT NULL DEFAULT clock_timestamp(),  -- since when it is in its state
     delivered_utc        timestamptz,
     confirmed_utc        timestamptz,            -- when it was read back at the subscriber
     subscriber_record_id text,                   -- the record's identity there
@@ -251,6 +252,17 @@ CREATE TABLE delivery (
     CONSTRAINT delivery_trouble_has_reason
         CHECK (state NOT IN ('retrying', 'parked') OR (code IS NOT NULL AND class IS NOT NULL AND message IS NOT NULL))
 );
+
+-- Many statements move deliveries from state to state; none of them may forget to say when.
+CREATE FUNCTION note_delivery_state() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.state_utc := clock_timestamp();
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER delivery_state_moved BEFORE UPDATE OF state ON delivery
+    FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION note_delivery_state();
 
 -- One delivery for an event and a subscription, however often the event is gathered; a replay is a new one.
 CREATE UNIQUE INDEX delivery_once ON delivery (program_id, subscription_id, event_uuid, action) WHERE NOT is_replay;
@@ -366,5 +378,5 @@ CREATE TABLE audit (
 
 DROP TABLE audit, participant, run_delivery, run, attempt, delivery, subscription_tick, subscription_place, subscription,
            subscriber_pause, subscriber, idempotency_key, event, feed_epoch, api_key, program;
-DROP FUNCTION failure_signature;
+DROP FUNCTION failure_signature, note_delivery_state;
 DROP SEQUENCE event_seq;

@@ -87,6 +87,7 @@ class _Exchange:
         self.is_head = scope["method"] == "HEAD"
         self.request_id = _request_id(scope)
         scope["state"]["request_id"] = self.request_id.decode()
+        scope["state"]["is_head"] = self.is_head
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

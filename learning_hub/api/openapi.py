@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 import learning_hub
-from learning_hub.api.operations import JSON, JSON_LINES, Answer, Operation
+from learning_hub.api.operations import EVENT_STREAM, JSON, JSON_LINES, Answer, Operation
 from learning_hub.api.paths import ID_FORMS, IdForm, ids_in
 from learning_hub.api.problem_kinds import PROBLEM_KINDS
 from learning_hub.api.problems import MEDIA_TYPE, Problem
@@ -180,7 +180,7 @@ def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 def _responses(operation: Operation, by_struct: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     described = {str(answer.status): _answer(operation, answer, by_struct) for answer in operation.answers}
-    if operation.method == "GET":
+    if _has_tag(operation):
         described["304"] = {"description": MEANING[304], "headers": _headers("ETag")}
     for status, answers in refusals(operation).items():
         described[str(status)] = _refusal(status, answers)
@@ -188,7 +188,7 @@ def _responses(operation: Operation, by_struct: dict[Any, dict[str, Any]]) -> di
 
 
 def _answer(operation: Operation, answer: Answer, by_struct: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    headers = _headers("ETag") if operation.method == "GET" else _headers()
+    headers = _headers("ETag") if _has_tag(operation) else _headers()
     headers |= {
         name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in answer.headers.items()
     }
@@ -200,7 +200,13 @@ def _answer(operation: Operation, answer: Answer, by_struct: dict[Any, dict[str,
         if answer.example is not None:
             content["example"] = answer.example
         described["content"] = {answer.media_type: content}
+    if answer.event_stream is not None:
+        described["content"][EVENT_STREAM] = {"schema": {"type": "string"}, "example": answer.event_stream}
     return described
+
+
+def _has_tag(operation: Operation) -> bool:
+    return operation.method == "GET" and all(answer.event_stream is None for answer in operation.answers)
 
 
 def _refusal(status: int, answers: list[Refusal]) -> dict[str, Any]:

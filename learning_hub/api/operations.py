@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from email.message import Message
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
@@ -19,6 +19,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
 from msgspec import Raw
 
 from learning_hub.api.hub import Hub
@@ -41,6 +42,7 @@ Method = Literal["GET", "POST", "PUT", "DELETE", "OPTIONS"]
 
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
+EVENT_STREAM = "text/event-stream"
 
 # Stands for a slash within one step of a path, which was sent as %2F, until the path is routed. No path has it by
 # itself: UTF-8 has no surrogates.
@@ -53,6 +55,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     *is_often_empty* says that the body is there only where it was asked for: then it is named in the description alone,
     since clients made from the document read whatever body is declared, and fail at one that is not there.
+    *event_stream* is an example of the same as server-sent events, for those who accept them; then the body is streamed
+    and has no ETag.
     """
 
     status: int
@@ -60,6 +64,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     media_type: str = JSON
     is_often_empty: bool = False
+    event_stream: str | None = None
     headers: Mapping[str, str] = {}
     example: Any = None
 
@@ -100,10 +105,15 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What a handler answers: *body* is a Struct or JSON value, bytes as they are, or None for no body."""
+    """
+    What a handler answers: *body* is a Struct or JSON value, bytes as they are, or None for no body.
+
+    *stream* comes in its place, piece by piece; it is cancelled when the caller hangs up.
+    """
 
     status: int = 200
     body: Any = None
+    stream: AsyncIterator[bytes] | None = None
     headers: Mapping[str, str] = {}
     media_type: str = JSON
 
@@ -246,7 +256,7 @@ def route(operation: Operation) -> Callable[[Handler], HTTPRouteHandler]:
     """Make a route of a handler, as *operation* declares it."""
 
     def decorate(handler: Handler) -> HTTPRouteHandler:
-        async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
+        async def handle(request: Request[Any, Any, Any]) -> Response[Any]:
             call = Call(request, operation)
             if operation.scopes:
                 call.caller.need(*operation.scopes)
@@ -351,7 +361,11 @@ def _as_parameters(errors: list[FieldError]) -> list[FieldError]:
     ]
 
 
-def _response(request: Request[Any, Any, Any], reply: Reply) -> Response[bytes]:
+def _response(request: Request[Any, Any, Any], reply: Reply) -> Response[Any]:
+    if reply.stream is not None:
+        # Nobody reads what is answered to HEAD, and a stream may have no end.
+        pieces = () if request.scope["state"]["is_head"] else reply.stream
+        return Stream(pieces, status_code=reply.status, headers=dict(reply.headers), media_type=reply.media_type)
     content = _encoded(reply.body)
     headers = dict(reply.headers)
     if request.method == "GET" and reply.status == 200 and content:

@@ -69,12 +69,35 @@ class Api:
             raise failed_with(response.json())
         return Answer(response)
 
+    async def lines(self, path: str, *, is_live: bool) -> AsyncIterator[bytes]:
+        """
+        The lines of a log as they come, each a JSON object; with *is_live* until what it is of is over.
+
+        Raises:
+            FailedError: It answered with a problem.
+        """
+        headers = {"Accept": "text/event-stream" if is_live else "application/x-ndjson"}
+        async with self._client.stream("GET", path, headers=headers) as response:
+            if response.status_code >= 400:
+                await response.aread()
+                raise failed_with(response.json())
+            name = ""
+            async for line in response.aiter_lines():
+                field, _, value = line.partition(": ")
+                if not is_live:
+                    yield line.encode()
+                elif field == "event":
+                    name = value
+                elif field == "data" and not name:
+                    yield value.encode()
+
 
 @asynccontextmanager
 async def open_api(settings: Settings, *, with_worker: bool = False) -> AsyncIterator[Api]:
     """The API over the database of *settings*, with a worker of this process where something is to be delivered."""
     import httpx
 
+    from learning_hub.cli.in_process import InProcess
     from learning_hub.main import open_database, run_hub
     from learning_hub.model.access import EVERY_PROGRAM, SCOPES, Caller
 
@@ -93,7 +116,7 @@ async def open_api(settings: Settings, *, with_worker: bool = False) -> AsyncIte
             admitted={key: person},
         ) as app,
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://hub", headers={"X-API-Key": key}, timeout=3600
+            transport=InProcess(app), base_url="http://hub", headers={"X-API-Key": key}, timeout=3600
         ) as client,
     ):
         yield Api(client)

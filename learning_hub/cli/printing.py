@@ -28,6 +28,17 @@ def print_page(answer: Answer, columns: Sequence[str], *, as_json: bool) -> None
         click.echo(f"There are more: --cursor {answer.value['NextCursor']}", err=True)
 
 
+def print_line(line: bytes, fields: Sequence[str], *, as_json: bool) -> None:
+    """One object of a stream of them, as a line of its own: as it was sent, or its *fields* one after the other."""
+    if as_json:
+        click.echo(line.decode())
+        return
+    import msgspec
+
+    value = msgspec.json.decode(line)
+    click.echo("  ".join(_plain(_text(value[field])) for field in fields))
+
+
 def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """A row for each item with the fields *columns*."""
     from rich.table import Table

@@ -5,8 +5,10 @@ from __future__ import annotations
 import rich_click as click
 
 from learning_hub.cli.failing import FailedError
+from learning_hub.cli.local import Api, talk
 from learning_hub.cli.nouns import add_list, add_show, path_of
 from learning_hub.cli.options import json_option
+from learning_hub.cli.printing import print_line
 from learning_hub.cli.running import run_to_the_end
 
 
@@ -19,6 +21,20 @@ add_list(
     run, "runs", ["RunId", "ProgramId", "Trigger", "State", "StartedUtc", "FinishedUtc"], "List runs, newest first."
 )
 add_show(run, "runs", "Show a run with its counts.")
+
+
+@run.command()
+@click.argument("run_id", metavar="ID")
+@click.option("--follow", is_flag=True, help="Go on until the run is over.")
+@json_option
+def log(*, run_id: str, follow: bool, as_json: bool) -> None:
+    """Show what happened in a run, line by line."""
+
+    async def conversation(api: Api) -> None:
+        async for line in api.lines(path_of("runs", run_id, "log"), is_live=follow):
+            print_line(line, ("AtUtc", "DeliveryId", "Message"), as_json=as_json)
+
+    talk(conversation)
 
 
 @run.command()

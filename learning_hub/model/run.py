@@ -41,6 +41,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     counts: Counts
 
 
+class RunLine(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A line of a run's log; of the run itself where it names no delivery."""
+
+    at_utc: datetime
+    event_id: str | None
+    delivery_id: str | None
+    message: Annotated[str, Meta(description="What happened, in words for staff.")]
+
+
 class RunResult(Counts, frozen=True, kw_only=True, rename="pascal", omit_defaults=False):
     """What `POST /processEvents` answers."""
 

@@ -125,6 +125,17 @@ def test_from_a_file_of_events_to_imis(settings: dict[str, str], imis: RunningSa
     run = json.loads(command("run", "start", "--subscription", "completions", "--json", settings=settings).stdout)
     counts = run.get("Counts", run)
     assert (counts["Matched"], counts["Delivered"], counts["Parked"]) == (2, 1, 1)
+    log = _succeed("run", "log", run["RunId"], "--json", settings=settings)
+    messages = [json.loads(line)["Message"].partition(":")[0] for line in log.splitlines()]
+    assert messages in (
+        ["Begun", "Gathered", "Sent", "Parked", "Finished"],
+        ["Begun", "Gathered", "Parked", "Sent", "Finished"],
+    )
+    assert _succeed("run", "log", run["RunId"], "--follow", "--json", settings=settings) == log
+    shown = _succeed("run", "log", run["RunId"], settings=settings).splitlines()
+    assert (len(shown), shown[1].endswith("Z  -  Gathered: 2 deliveries.")) == (5, True)
+    unknown = quick_command("run", "log", "nonsense", settings=settings)
+    assert (unknown.exit_code, unknown.stderr) == (1, "There is no such run.\n")
     parked = json.loads(_succeed("delivery", "list", "--state", "parked", "--json", settings=settings))["Items"]
     assert [delivery["Code"] for delivery in parked] == ["participant_not_found"]
     told = command("doctor", settings=settings).stdout

@@ -56,7 +56,7 @@ def test_every_command_is_in_a_group() -> None:
 def test_what_prints_data_prints_json() -> None:
     """Whatever lists or shows has --json."""
     for names in COMMANDS:
-        if names[-1] in ("list", "show", "check", "doctor", "publish", "create", "put", "preview", *ENDINGS):
+        if names[-1] in ("list", "show", "check", "doctor", "publish", "create", "put", "preview", "log", *ENDINGS):
             assert "--json" in CliRunner().invoke(learning_hub, [*names, "--help"]).output, names
 
 
@@ -120,6 +120,8 @@ def _asked() -> Iterator[tuple[str | None, tuple[str | None, ...]]]:
                 paths[call.args[1]] = first
             elif name == "run_to_the_end":
                 paths[call.args[0]] = "POST"
+            elif name == "lines":
+                paths[call.args[0]] = "GET"
             elif name in methods and isinstance(call.args[1], ast.Constant):
                 yield methods[name], (call.args[1].value, *([] if name == "add_list" else [None]))
             if name == "path_of" and isinstance(first, str):

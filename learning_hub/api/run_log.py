@@ -1,0 +1,131 @@
+"""The log of a run over HTTP: as JSON lines, or live as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import msgspec
+
+from learning_hub.api.operations import EVENT_STREAM, JSON_LINES, Answer, Call, Header, Operation, Reply, route
+from learning_hub.api.paths import ID_FORMS
+from learning_hub.model.errors import LearningHubError, NotFound
+from learning_hub.model.event import example_event_id
+from learning_hub.model.run import RunLine
+from learning_hub.process.run_log import follow, read, read_place, write_place
+from learning_hub.store import run_log
+from learning_hub.store.run_log import Standing
+
+NO_SUCH_RUN = NotFound("There is no such run.")
+KEEP_ALIVE_SECONDS = 15
+QUALITY = re.compile(r"q *= *([01](?:\.[0-9]{0,3})?)")
+NOT_KEPT = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
+
+EXAMPLE_LINES = (
+    {"AtUtc": "2026-11-22T08:00:00Z", "EventId": None, "DeliveryId": None, "Message": "Gathered: 1 delivery."},
+    {
+        "AtUtc": "2026-11-22T08:00:02Z",
+        "EventId": example_event_id(),
+        "DeliveryId": ID_FORMS["DeliveryId"].example,
+        "Message": "Sent: delivered as 880123.",
+    },
+)
+EXAMPLE = "".join(f"{msgspec.json.encode(line).decode()}\n" for line in EXAMPLE_LINES)
+EXAMPLE_EVENTS = (
+    "id: 1795334402000000-0192d4a86c1e7f3a9b523c0d8e5f7a61-1\n"
+    f"data: {msgspec.json.encode(EXAMPLE_LINES[1]).decode()}\n\n"
+    'event: end\ndata: {"State":"finished"}\n\n'
+)
+
+
+@route(
+    Operation(
+        method="GET",
+        path="/runs/{RunId}/log",
+        operation_id="getRunLog",
+        summary="Read or follow the log of a run",
+        description="JSON Lines in the order of time, as far as the run is. Who accepts text/event-stream gets each "
+        "line as an event as soon as it is known, and the event `end` with the run's State when it is over; a comment "
+        "keeps the connection alive meanwhile. Of a delivery the log has what happened within the run.",
+        tag="Delivering",
+        scopes=("process", "staff"),
+        headers={
+            "Last-Event-ID": Header(
+                meaning="With text/event-stream: the id of the last event that was read; only later ones come.",
+                min_length=1,
+                max_length=100,
+            ),
+        },
+        answers=(
+            Answer(
+                status=200,
+                meaning="One line for each thing that happened: AtUtc, EventId, DeliveryId (both null where it is of "
+                "the run itself) and Message.",
+                body=str,
+                media_type=JSON_LINES,
+                example=EXAMPLE,
+                event_stream=EXAMPLE_EVENTS,
+                headers={
+                    "Cache-Control": "no-store.",
+                    "Vary": "Accept.",
+                    "X-Accel-Buffering": "no: a proxy in between is not to collect it.",
+                },
+            ),
+        ),
+        errors=(NO_SUCH_RUN,),
+    )
+)
+async def get_run_log(call: Call) -> Reply:
+    run_id = call.path["RunId"]
+    standing = await run_log.standing(call.hub.database, run_id)
+    if standing is None or not call.caller.may_use(standing.program_id):
+        raise NO_SUCH_RUN
+    if wants_events(call.header("accept")):
+        return Reply(stream=_events(call, run_id, standing), headers=NOT_KEPT, media_type=EVENT_STREAM)
+    return Reply(stream=_lines(call, run_id, standing), headers=NOT_KEPT, media_type=JSON_LINES)
+
+
+def wants_events(accept: str | None) -> bool:
+    """Whether an Accept header names server-sent events, and rather than JSON Lines; wildcards name neither."""
+    qualities: dict[str, float] = {}
+    for part in (accept or "").lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        (quality,) = [found[1] for each in parameters if (found := QUALITY.fullmatch(each))][:1] or ["1"]
+        qualities[name] = float(quality)
+    return qualities.get(EVENT_STREAM, 0) > qualities.get(JSON_LINES, 0)
+
+
+async def _lines(call: Call, run_id: str, standing: Standing) -> AsyncIterator[bytes]:
+    async for lines in read(call.hub.database, run_id, standing):
+        yield b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+
+
+async def _events(call: Call, run_id: str, standing: Standing) -> AsyncIterator[bytes]:
+    hub = call.hub
+    after = read_place(call.header("last-event-id"))
+    loop = asyncio.get_running_loop()
+    sent_at = loop.time()
+    async with aclosing(follow(hub.database, hub.bells, run_id, standing, after)) as stretches:  # type: ignore[type-var]
+        try:
+            async for stretch in stretches:
+                if stretch.lines:
+                    sent_at = loop.time()
+                    yield b"".join(_event(write_place(place), line) for place, line in stretch.lines)
+                elif loop.time() - sent_at >= KEEP_ALIVE_SECONDS:
+                    sent_at = loop.time()
+                    yield b": nothing new\n\n"
+                if stretch.ended:
+                    yield b'event: end\ndata: {"State":"%s"}\n\n' % stretch.ended.encode()
+                await call.confirm_caller()
+        except LearningHubError:
+            # The key is not good any more, or the database is away. What was sent is whole; who comes back goes on.
+            return
+
+
+def _event(place: str, line: RunLine) -> bytes:
+    return b"id: %s\ndata: %s\n\n" % (place.encode(), msgspec.json.encode(line))
+
+
+ROUTES = (get_run_log,)
