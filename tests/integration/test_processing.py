@@ -227,6 +227,41 @@ async def test_not_waiting_answers_where_to_look(imis_hub: ImisHub) -> None:
     assert [item["RunId"] for item in listed] == [finished["RunId"]]
 
 
+async def test_not_waiting_does_not_wait_for_a_dry_run(imis_hub: ImisHub) -> None:
+    """With Wait false a dry run is answered at once as well, also while it cannot even begin to gather."""
+    await imis_hub.set_up(Schedule="manual")
+    await imis_hub.publish()
+    async with imis_hub.hub.database.transaction() as connection:
+        await connection.execute("SELECT FROM subscription_place FOR UPDATE")
+        body = {"ProgramId": "NURSES", "DryRun": True, "Wait": False}
+        answer = await asyncio.wait_for(imis_hub.client.post("/processEvents", json=body), 5)
+        assert (answer.status_code, answer.content) == (202, b"")
+        running = (await imis_hub.client.get(answer.headers["Location"])).json()
+        assert running["State"] == "running"
+
+    async def run() -> dict[str, Any]:
+        return dict((await imis_hub.client.get(answer.headers["Location"])).json())
+
+    finished = await eventually(run, until=lambda found: found["State"] == "finished")
+    assert (finished["Counts"]["Matched"], finished["Counts"]["Waiting"]) == (1, 1)
+
+
+async def test_a_run_goes_on_without_who_asked_for_it(imis_hub: ImisHub) -> None:
+    """Whoever hangs up while a run is under way leaves it to its end."""
+    await imis_hub.set_up(Schedule="manual")
+    await imis_hub.publish()
+    async with imis_hub.hub.database.transaction() as connection:
+        await connection.execute("SELECT FROM subscription_place FOR UPDATE")
+        with pytest.raises(httpx.ReadTimeout):
+            await imis_hub.client.post("/processEvents", json={"ProgramId": "NURSES"}, timeout=1)
+
+    async def states() -> list[tuple[str, int]]:
+        items = (await imis_hub.client.get("/runs")).json()["Items"]
+        return [(run["State"], run["Counts"]["Delivered"]) for run in items]
+
+    await eventually(states, until=lambda found: found == [("finished", 1)])
+
+
 async def test_run_once_sends_what_waits(imis_hub: ImisHub) -> None:
     """Run once sends everything since the subscription's place and what waits, even when it is stopped."""
     await imis_hub.set_up(State="stopped")
