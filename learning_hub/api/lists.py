@@ -62,9 +62,10 @@ class Listing(msgspec.Struct, frozen=True):
     def page(self, found: list[T], limit: int) -> Page[T]:
         """A page of what was *found* when `limit + 1` items were looked for."""
         items = found[:limit]
-        return Page(items, self._cursor(items[-1]) if len(found) > limit else None)
+        return Page(items, self.cursor(items[-1]) if len(found) > limit else None)
 
-    def _cursor(self, item: object) -> str:
+    def cursor(self, item: object) -> str:
+        """The cursor for what comes after *item*."""
         text = f"{self.name}:{getattr(item, self.ordered_by)}"
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

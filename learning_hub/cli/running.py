@@ -9,7 +9,6 @@ import rich_click as click
 
 from learning_hub.cli.failing import FailedError
 from learning_hub.cli.local import Answer, Api, talk
-from learning_hub.cli.nouns import path_of
 from learning_hub.cli.printing import print_fields, print_json
 
 LOOK_EVERY_SECONDS = 0.5
@@ -18,18 +17,21 @@ COUNTS = (
 )  # fmt: skip
 
 
+async def end_of_run(api: Api, path: str) -> Answer:
+    """The run at *path* once it has ended."""
+    while True:
+        answer = await api.ask("GET", path)
+        if answer.value["State"] != "running":
+            return answer
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
 def run_to_the_end(path: str, body: Any, *, as_json: bool) -> None:
     """Start the run that the API starts at *path*, wait for its end, and print what became of it."""
 
     async def conversation(api: Api) -> Answer:
         answer = await api.ask("POST", path, body=body)
-        if answer.location is None:
-            return answer
-        while True:
-            answer = await api.ask("GET", answer.location or path_of("runs", answer.value["RunId"]))
-            if answer.value["State"] != "running":
-                return answer
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+        return answer if answer.location is None else await end_of_run(api, answer.location)
 
     answer = talk(conversation, with_worker=True)
     value = answer.value

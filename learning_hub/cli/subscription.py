@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import rich_click as click
@@ -10,6 +11,7 @@ from learning_hub.cli.local import Answer, Api, ask, talk
 from learning_hub.cli.nouns import add_delete, add_list, add_show, path_of
 from learning_hub.cli.options import file_option, json_option, read_object
 from learning_hub.cli.printing import print_json, print_object
+from learning_hub.cli.reconciling import print_reconciliation, reconcile_to_the_end
 from learning_hub.cli.running import run_to_the_end
 
 # What a PUT takes; the rest of what is shown of a subscription is the hub's own.
@@ -116,6 +118,27 @@ def test(*, subscription_id: str, event_id: str, as_json: bool) -> None:
 def run(*, subscription_id: str, as_json: bool) -> None:
     """Run once: everything since the subscription's place, and what waits."""
     run_to_the_end(path_of("subscriptions", subscription_id, "run"), None, as_json=as_json)
+
+
+@subscription.command()
+@click.argument("subscription_id", metavar="ID")
+@click.option("--bucket", "EventDateBucket", help="Date bucket whose events are meant, as NURSES-LB-20261122.")
+@click.option("--from", "FromUtc", help="Events stored from this time on; with --to.")
+@click.option("--to", "ToUtc", help="Events stored before this time.")
+@click.option("--put-back", is_flag=True, help="Send again what is missing.")
+@json_option
+def reconcile(*, subscription_id: str, put_back: bool, as_json: bool, **span: str | None) -> None:
+    """
+    Compare what was sent with what iMIS holds.
+
+    The exit status is 1 where something is different, unknown, or missing and not put back.
+    """
+    body = {name: value for name, value in span.items() if value is not None} | {"PutBack": put_back}
+    path = path_of("subscriptions", subscription_id, "reconcile")
+    found = talk(partial(reconcile_to_the_end, path=path, body=body), with_worker=put_back)
+    print_reconciliation(found, as_json=as_json)
+    if found["Different"] or found["Unknown"] or (found["Missing"] and not put_back):
+        raise SystemExit(1)
 
 
 def _set_state(subscription_id: str, state: str, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,23 @@ def test_from_a_file_of_events_to_imis(settings: dict[str, str], imis: RunningSa
     assert (
         "; then requeue. To requeue: learning-hub delivery requeue --state parked --code participant_not_found" in told
     )
+
+    day = timedelta(days=1)
+    span = (
+        "--from",
+        f"{datetime.now(UTC) - day:%Y-%m-%d}T00:00:00Z",
+        "--to",
+        f"{datetime.now(UTC) + day:%Y-%m-%dT%XZ}",
+    )
+    reconcile = ("subscription", "reconcile", "completions", *span)
+    compared = json.loads(_succeed(*reconcile, "--json", settings=settings))
+    assert (compared["There"], compared["Missing"]) == (1, [])
+    _delete_activities(imis)
+    missing = quick_command(*reconcile, settings=settings)
+    assert (missing.exit_code, "Missing:" in missing.stdout) == (1, True)
+    put_back = json.loads(command(*reconcile, "--put-back", "--json", settings=settings).stdout)
+    assert [run["Counts"]["Delivered"] for run in put_back["Runs"]] == [1]
+    assert _succeed(*reconcile, settings=settings).split()[:2] == ["There", "1"]
 
     someone = ("imis", "nobody@example.org", "--program", "NURSES")
     settled = json.loads(_succeed("participant", "settle", *someone, "--as", "10042", "--json", settings=settings))
@@ -342,6 +360,15 @@ def test_the_sandbox_says_where_it_is_and_stops(tmp_path: Path) -> None:
         assert httpx.get(told["Address"], timeout=60, trust_env=False).status_code == 200
         assert (told["Username"], told["Password"]) == ("sandbox", "sandbox")
         assert sandbox.stop() == 0
+
+
+def _delete_activities(imis: RunningSandbox) -> None:
+    """Somebody deletes all activities at iMIS."""
+    form = {"grant_type": "password", "username": imis.username, "password": imis.password}
+    with httpx.Client(base_url=imis.address, trust_env=False) as client:
+        headers = {"Authorization": f"Bearer {client.post('/token', data=form).json()['access_token']}"}
+        for activity in client.get("/_sandbox/state").json()["Activities"]:
+            client.delete(f"/api/Activity/{activity['Properties']['SEQN']}", headers=headers).raise_for_status()
 
 
 def _succeed(*arguments: str, settings: dict[str, str], stdin: str | None = None) -> str:

@@ -16,7 +16,7 @@ from factories import a_valid_event
 from learning_hub.model.event import SourceKey, Verdict
 from learning_hub.model.feed import BEGINNING
 from learning_hub.model.ids import new_uuid
-from learning_hub.store import deliveries, events, feed_places, migrations
+from learning_hub.store import deliveries, events, feed_places, migrations, reconciliation
 from learning_hub.store.database import Database
 from learning_hub.store.events import Appended
 from learning_hub.store.queries import Queries
@@ -327,6 +327,24 @@ async def test_plans_of_deliveries(database: Database, is_analyzed: bool) -> Non
         assert await scan(programs=programs, subscriber="imis-few") == 5
         assert await scan(programs=programs, subscription="sub") <= 101
         assert await scan(programs=programs, program="NURSES", event=event) == 1
+
+
+@pytest.mark.parametrize("is_analyzed", [False, True])
+async def test_plans_of_reconciliation(database: Database, is_analyzed: bool) -> None:
+    """Of each event of a page its own deliveries are read, however many its subscription has."""
+    await fill(database, 5000)
+    await database.execute(SUBSCRIPTIONS)
+    await database.execute(DELIVERIES)
+    await analyzed(database, "delivery", is_analyzed=is_analyzed)
+    day = await database.fetchval("SELECT min(event_date) FROM event")
+    times = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    values = ["NURSES", day, day, *times, day, 0, 0, 0, 200, "sub"]
+
+    nodes = await plan(
+        database, events.queries.plan_in_index_order, reconciliation.queries.page, *values, table="delivery"
+    )
+
+    assert 0 < rows_read(nodes) <= 200
 
 
 async def test_lost_races_leave_nothing_behind(database: Database) -> None:

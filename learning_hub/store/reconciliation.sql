@@ -1,0 +1,56 @@
+-- What was last sent of each source record, to be compared with what the subscriber holds.
+
+-- name: page
+-- Up to $10 events of Program $1 on the days $2 to $3 after the place $6 to $9, in the order of their days and the feed.
+-- Beside those created from $4 on and before $5 of which subscription $11 last sent its source record: that delivery
+-- and its payload, whether it lies where the subscription's Target points to now, and whether something of the record is
+-- under way. Where a removal was the last, or an event of another time, there is nothing beside it. OFFSET
+-- keeps the planner to the deliveries of the event, and ORDER BY to those of the record: those of the subscription are
+-- many.
+WITH looked_at AS (
+    SELECT event_uuid, event_date, epoch, xid, seq, created_utc, is_withdrawal
+      FROM event
+     WHERE program_id = $1::text AND event_date BETWEEN $2::date AND $3::date
+       AND (event_date, epoch, xid, seq) > ($6::date, $7::int, $8::xid8, $9::bigint)
+     ORDER BY event_date, epoch, xid, seq
+     LIMIT $10::int
+)
+SELECT looked_at.event_uuid, looked_at.event_date, looked_at.epoch, looked_at.xid, looked_at.seq, sent.*
+  FROM looked_at
+  LEFT JOIN LATERAL (
+       SELECT delivery.delivery_uuid, delivery.publisher_system_id, delivery.publisher_event_id,
+              delivery.subscriber_record_id,
+              delivery.delivered_utc >= (SELECT target_changed_utc FROM subscription
+                                          WHERE subscription_id = $11::text) AS is_at_target,
+              (SELECT payload FROM attempt
+                WHERE attempt.program_id = delivery.program_id AND attempt.delivery_uuid = delivery.delivery_uuid
+                  AND payload IS NOT NULL
+                ORDER BY number DESC LIMIT 1) AS payload,
+              others.are_under_way
+         FROM (SELECT * FROM delivery
+                WHERE program_id = $1::text AND event_uuid = looked_at.event_uuid
+               OFFSET 0) AS delivery
+        CROSS JOIN LATERAL (
+              SELECT coalesce(bool_or(state = 'sending' OR in_doubt), false) AS are_under_way,
+                     coalesce(bool_or(state = 'delivered' AND (event_seq, delivered_utc, delivery_uuid)
+                                                             > (delivery.event_seq, delivery.delivered_utc,
+                                                                delivery.delivery_uuid)), false) AS is_one_newer
+                FROM (SELECT state, in_doubt, event_seq, delivered_utc, delivery_uuid FROM delivery AS of_record
+                       WHERE of_record.program_id = delivery.program_id
+                         AND of_record.subscription_id = delivery.subscription_id
+                         AND of_record.publisher_event_id = delivery.publisher_event_id
+                         AND of_record.publisher_system_id = delivery.publisher_system_id
+                         AND of_record.event_seq >= delivery.event_seq
+                       ORDER BY event_seq OFFSET 0) AS other
+               WHERE other.delivery_uuid <> delivery.delivery_uuid) AS others
+        WHERE delivery.subscription_id = $11::text AND delivery.state = 'delivered' AND delivery.action = 'send'
+          AND NOT others.is_one_newer
+        LIMIT 1) AS sent
+       ON NOT looked_at.is_withdrawal AND looked_at.created_utc >= $4::timestamptz
+          AND looked_at.created_utc < $5::timestamptz
+ ORDER BY looked_at.event_date, looked_at.epoch, looked_at.xid, looked_at.seq
+
+-- name: confirm
+-- The deliveries $2 of Program $1 were read back at the subscriber as they were sent.
+UPDATE delivery SET confirmed_utc = now()
+ WHERE program_id = $1::text AND delivery_uuid = ANY ($2::uuid[]) AND state = 'delivered'
