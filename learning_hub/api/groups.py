@@ -15,9 +15,6 @@ from learning_hub.model.failure import CAUSES
 from learning_hub.model.group import Group, GroupPlace
 from learning_hub.store import groups
 
-# How long a pause must last to be an alarm.
-PAUSE_ALARM_SECONDS = 900.0
-
 LISTING = Listing("groups of deliveries", ordered_by="place")
 
 EXAMPLE: dict[str, Any] = {
@@ -80,7 +77,7 @@ async def list_groups(call: Call) -> Reply:
         wanted,
         _read_cursor(query.cursor),
         query.limit + 1,
-        pause_seconds=PAUSE_ALARM_SECONDS,
+        pause_seconds=call.hub.settings.pause_alarm_seconds,
     )
     return Reply(body=LISTING.page(found, query.limit))
 
