@@ -68,6 +68,18 @@ async def test_what_imis_refused_the_contact_of_is_put_back(imis_hub: ImisHub) -
     await imis_hub.delivered(location)
 
 
+async def test_what_is_parked_for_another_reason_stays(imis_hub: ImisHub) -> None:
+    """A person's deliveries that somebody else has to mend are not put back."""
+    await imis_hub.set_up()
+    data = {"Activity Code": "FIRE-201", "Activity Title": "Fire safety", "Credits": "ten"}
+    location = await imis_hub.publish(PublisherEventData=data)
+    assert (await imis_hub.settled(location, "parked"))["Class"] == "mapping"
+    where = place("robin.vale@example.org", ProgramId="NURSES")
+    answer = await imis_hub.client.put(where, json={"SubscriberParticipantId": "10042"})
+    assert answer.json()["Requeued"] == 0
+    assert (await imis_hub.settled(location, "parked"))["Attempts"] == 1
+
+
 async def test_a_system_counts_before_all_systems(imis_hub: ImisHub) -> None:
     """What is settled for one system goes before what is settled for all, and puts back that system's alone."""
     await imis_hub.set_up()
