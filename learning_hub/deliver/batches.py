@@ -81,7 +81,8 @@ class Batches:
 
     async def _send_when_full(self, collecting: _Collecting, subscriber_id: str, seconds: float) -> None:
         try:
-            await asyncio.wait_for(collecting.is_full.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await collecting.is_full.wait()
         except TimeoutError:
             collecting.is_full.set()
         async with self._one_at_a_time[subscriber_id]:

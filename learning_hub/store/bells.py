@@ -41,7 +41,9 @@ class Bell:
         if seen is not None and seen != self.count:
             return
         try:
-            await asyncio.wait_for(self._rung.wait(), seconds)
+            # Not wait_for, which forgets that it was cancelled when the bell rings at that moment.
+            async with asyncio.timeout(seconds):
+                await self._rung.wait()
         except TimeoutError:
             return
 

@@ -90,7 +90,8 @@ class Database:
         if self._pool is None:
             return
         try:
-            await asyncio.wait_for(self._pool.close(), 10)
+            async with asyncio.timeout(10):
+                await self._pool.close()
         except (TimeoutError, *AWAY):
             self._pool.terminate()
         self._pool = None

@@ -65,7 +65,8 @@ class Presence:
             self.number = number
             while not gone.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(gone.wait(), LOOK_EVERY_SECONDS)
+                    async with asyncio.timeout(LOOK_EVERY_SECONDS):
+                        await gone.wait()
                 # A connection through a dead network does not end by itself.
                 await connection.fetchval(queries.look, timeout=ANSWER_SECONDS)
         finally:
