@@ -44,9 +44,11 @@ class Connections:
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def of(self, subscriber_id: str) -> AsyncIterator[tuple[Subscriber, Connector]]:
+    async def of(
+        self, subscriber_id: str, known: Subscriber | None = None
+    ) -> AsyncIterator[tuple[Subscriber, Connector]]:
         """
-        The subscriber and a connector with its settings and credentials of now.
+        The subscriber and a connector with its settings and credentials of now; *known* where it was read just now.
 
         One that is replaced meanwhile is closed when its last user is done: what it is sending gets to its end.
 
@@ -54,7 +56,7 @@ class Connections:
             NotFound: There is no such subscriber.
             LearningHubError: Its credentials cannot be decrypted with the keys the hub has.
         """
-        subscriber = await subscribers.find(self._database, subscriber_id)
+        subscriber = known or await subscribers.find(self._database, subscriber_id)
         if subscriber is None:
             raise NotFound(f"There is no subscriber {subscriber_id}.")
         async with self._lock:

@@ -16,13 +16,10 @@ class Participants:
         self._database = database
         self._remembered_seconds = remembered_seconds
 
-    async def resolve(
+    async def look_up(
         self, connector: Connector, subscriber: Subscriber, event: Event, journal: Journal
     ) -> ParticipantResult:
-        """The participant of *event* at the subscriber, or why there is none."""
-        known = await self.remembered(subscriber.subscriber_id, event)
-        if known is not None:
-            return ParticipantFound(known)
+        """Ask the subscriber for the participant of *event*, and remember the answer; or why there is none."""
         result = await connector.find_participant(event.publisher_participant_id, journal)
         if isinstance(result, ParticipantFound):
             await participants.remember(

@@ -30,7 +30,13 @@ class Payloads:
         self._renderer = renderer
 
     async def render(
-        self, subscription: Subscription, subscriber: Subscriber, event: Event, participant_id: str | None
+        self,
+        subscription: Subscription,
+        subscriber: Subscriber,
+        event: Event,
+        participant_id: str | None,
+        *,
+        program_name: str | None = None,
     ) -> Rendered | NotSent:
         """
         What would be sent of *event*, and by which template.
@@ -40,6 +46,7 @@ class Payloads:
             subscriber: For its time zone.
             event: The event, stored or not.
             participant_id: The participant's id at the subscriber, None where it is not known.
+            program_name: Of the event's Program, where it was read just now.
 
         Raises:
             TemplateError: The template gives no payload for this event; with the place.
@@ -48,18 +55,26 @@ class Payloads:
         choice = choose_template(subscription.templates, category)
         if choice.code is not None:
             return NotSent(choice.code)
-        program = await programs.find(self._database, event.publisher_program_id)
+        if program_name is None:
+            program = await programs.find(self._database, event.publisher_program_id)
+            program_name = program.name if program else event.publisher_program_id
         job = RenderJob(
             templates_json=subscription.templates_json,
             category=category,
-            scope_json=template_scope(event, subscription, program, participant_id),
+            scope_json=template_scope(event, subscription, program_name, participant_id),
             time_zone=KINDS[subscriber.connector].time_zone(subscriber.settings),
         )
         return await self._renderer.render(job)
 
     async def payload(
-        self, subscription: Subscription, subscriber: Subscriber, event: Event, participant_id: str | None
+        self,
+        subscription: Subscription,
+        subscriber: Subscriber,
+        event: Event,
+        participant_id: str | None,
+        *,
+        program_name: str,
     ) -> dict[str, Any] | NotSent:
         """The payload alone; the same errors as `render`."""
-        rendered = await self.render(subscription, subscriber, event, participant_id)
+        rendered = await self.render(subscription, subscriber, event, participant_id, program_name=program_name)
         return rendered if isinstance(rendered, NotSent) else rendered.payload

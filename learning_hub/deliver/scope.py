@@ -5,33 +5,28 @@ from __future__ import annotations
 import msgspec
 
 from learning_hub.model.event import Event
-from learning_hub.model.program import Program
 from learning_hub.model.subscription import Subscription
 from learning_hub.rendering import write_scope
 
+EVENT_FIELDS = [(field.name, field.encode_name) for field in msgspec.structs.fields(Event)]
 
-def template_scope(
-    event: Event, subscription: Subscription, program: Program | None, participant_id: str | None
-) -> bytes:
+
+def template_scope(event: Event, subscription: Subscription, program_name: str, participant_id: str | None) -> bytes:
     """
     The scope of a template, as JSON for the renderer.
 
     Args:
         event: Every field is there under its own name, the data as the publisher spelled them.
         subscription: Whose template it is.
-        program: Of the event; its id stands for its name where it is None.
+        program_name: Of the event's Program.
         participant_id: The participant's id at the subscriber; None where it is not known.
     """
-    fields = {
-        field.encode_name: value
-        for field in msgspec.structs.fields(event)
-        if (value := getattr(event, field.name)) is not msgspec.UNSET
-    }
+    fields = {encoded: value for name, encoded in EVENT_FIELDS if (value := getattr(event, name)) is not msgspec.UNSET}
     return write_scope(
         fields,
         participant_id=participant_id,
         subscription_id=subscription.subscription_id,
         subscription_name=subscription.name,
         program_id=event.publisher_program_id,
-        program_name=program.name if program else event.publisher_program_id,
+        program_name=program_name,
     )

@@ -6,32 +6,18 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
-import msgspec
-
-from learning_hub.connectors.base import Connector, Journal, ParticipantFound, Postponed, Refused, Shipment, Unknown
+from learning_hub.connectors.base import Journal, ParticipantFound, Postponed, Refused, Shipment, Unknown
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.deciding import parked_for_template, stepped_aside
+from learning_hub.deliver.duties import Duty
 from learning_hub.deliver.neighbours import Neighbours, is_keyless
 from learning_hub.deliver.participants import Participants
 from learning_hub.deliver.payloads import NotSent, Payloads
 from learning_hub.model import clock
-from learning_hub.model.delivery import Claimed, Settlement
+from learning_hub.model.delivery import Settlement
 from learning_hub.model.errors import TemplateError
-from learning_hub.model.event import Event
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import record_key
-from learning_hub.model.subscriber import Subscriber
-from learning_hub.model.subscription import Subscription
-
-
-class Duty(msgspec.Struct, frozen=True, kw_only=True):
-    """A claimed delivery with all that it is about."""
-
-    claimed: Claimed
-    event: Event
-    subscription: Subscription
-    subscriber: Subscriber
-    connector: Connector
 
 
 class Shipments:
@@ -68,14 +54,18 @@ class Shipments:
             return _shipment(duty)
         participant_id = None
         if kind.resolves_participants:
-            who = await self._participants.resolve(duty.connector, duty.subscriber, duty.event, journal)
-            if not isinstance(who, ParticipantFound):
-                return who
-            participant_id = who.participant_id
+            participant_id = duty.known_participant_id
+            if participant_id is None:
+                who = await self._participants.look_up(duty.connector, duty.subscriber, duty.event, journal)
+                if not isinstance(who, ParticipantFound):
+                    return who
+                participant_id = who.participant_id
         payload: dict[str, Any] = {}
         if claimed.action == "send" or kind.removal_has_payload:
             try:
-                rendered = await self._payloads.payload(duty.subscription, duty.subscriber, duty.event, participant_id)
+                rendered = await self._payloads.payload(
+                    duty.subscription, duty.subscriber, duty.event, participant_id, program_name=duty.program_name
+                )
             except TemplateError as error:
                 return parked_for_template(error, claimed)
             if isinstance(rendered, NotSent):

@@ -7,6 +7,7 @@ import logging
 import random
 from contextlib import AsyncExitStack
 from typing import cast
+from uuid import UUID
 
 import msgspec
 
@@ -15,26 +16,28 @@ from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.batches import Batches
 from learning_hub.deliver.connections import Connections
 from learning_hub.deliver.deciding import Retries, decide, parked
+from learning_hub.deliver.duties import Duties, Duty
 from learning_hub.deliver.journal import AttemptJournal
 from learning_hub.deliver.neighbours import Neighbours
 from learning_hub.deliver.participants import Participants
 from learning_hub.deliver.payloads import Payloads
-from learning_hub.deliver.shipments import Duty, Shipments
+from learning_hub.deliver.shipments import Shipments
 from learning_hub.metrics import DELIVERIES_SETTLED
 from learning_hub.model import clock
 from learning_hub.model.access import HUB
 from learning_hub.model.delivery import Claimed, Settlement
 from learning_hub.model.errors import Unavailable
 from learning_hub.model.failure import CAUSES
-from learning_hub.model.ids import EventKey
-from learning_hub.store import audit, events, pauses, queue, subscriptions
+from learning_hub.store import audit, pauses, queue, subscriptions
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
+from learning_hub.store.duties import About
 from learning_hub.store.presence import Presence
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_SECONDS = 1.0
+LOOK_WHILE_BUSY_SECONDS = 0.25
 SETTLE_AGAIN_SECONDS = 1.0
 BATCHED = tuple(name for name, kind in KINDS.items() if kind.batch is not None)
 
@@ -72,6 +75,7 @@ class Worker:
         self._shipments = Shipments(
             participants, payloads, Neighbours(database), patience_seconds=limits.lease_seconds * 0.3
         )
+        self._duties = Duties(database)
         self._batches = Batches(database)
         self._limits = limits
         self._presence = Presence(database)
@@ -92,13 +96,14 @@ class Worker:
         try:
             while True:
                 rung = self._bells.deliveries.count
-                claimed = await self._claim()
-                for delivery in claimed:
-                    task = asyncio.create_task(self._carry_out_and_settle(delivery))
-                    self._under_way[task] = delivery
-                    task.add_done_callback(self._done)
-                if not claimed:
-                    await self._bells.deliveries.wait(await self._idle_seconds(), rung)
+                if claimed := await self._claim():
+                    loading = asyncio.create_task(self._duties.load(claimed))
+                    for delivery in claimed:
+                        task = asyncio.create_task(self._carry_out_and_settle(delivery, loading))
+                        self._under_way[task] = delivery
+                        task.add_done_callback(self._done)
+                # It took all that may go: the next one falls due, comes in, or gets room when one of these is done.
+                await self._bells.deliveries.wait(await self._idle_seconds(), rung)
         finally:
             await self._finish()
 
@@ -150,6 +155,8 @@ class Worker:
             )
 
     async def _idle_seconds(self) -> float:
+        if self._under_way:
+            return LOOK_WHILE_BUSY_SECONDS
         try:
             seconds = await queue.seconds_to_next(self._database)
         except Unavailable:
@@ -163,14 +170,14 @@ class Worker:
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=self._limits.lease_seconds)
 
-    async def _carry_out_and_settle(self, claimed: Claimed) -> None:
+    async def _carry_out_and_settle(self, claimed: Claimed, loading: asyncio.Task[dict[UUID, About]]) -> None:
         journal = AttemptJournal()
         # What is held for the try (a connector, a contact's rows) is let go of once its outcome is written down:
         # whoever has it next must know of that.
         async with AsyncExitStack() as held:
             try:
                 async with asyncio.timeout(self._limits.lease_seconds * 0.9):
-                    settlement = await self._carry_out(claimed, journal, held)
+                    settlement = await self._carry_out(claimed, loading, journal, held)
             except TimeoutError:
                 settlement = self._decide(_too_long(claimed, was_written=journal.wrote), claimed)
             except Unavailable as error:
@@ -181,16 +188,32 @@ class Worker:
             kept = msgspec.structs.replace(settlement, request=journal.request, response=journal.response)
             await self._settle(claimed, kept)
 
-    async def _carry_out(self, claimed: Claimed, journal: AttemptJournal, held: AsyncExitStack) -> Settlement:
+    async def _carry_out(
+        self,
+        claimed: Claimed,
+        loading: asyncio.Task[dict[UUID, About]],
+        journal: AttemptJournal,
+        held: AsyncExitStack,
+    ) -> Settlement:
         """One try: who, what, and there it goes. *held* keeps what must not be let go of before it is settled."""
-        subscription = await subscriptions.find(self._database, claimed.subscription_id)
-        event = await events.find_event(self._database, EventKey(claimed.key.program_id, claimed.event_uuid))
-        if subscription is None or event is None:
+        # Of one that ends early the others still need it.
+        about = (await asyncio.shield(loading)).get(claimed.key.delivery_uuid)
+        if about is None:
             return self._again(claimed, "The event or the subscription is missing.")
+        subscription = await self._duties.subscription(claimed, about)
         if subscription.archived_utc is not None:
             return Settlement(state="discarded", code="archived", message=CAUSES["archived"].meaning)
-        subscriber, connector = await held.enter_async_context(self._connections.of(claimed.subscriber_id))
-        duty = Duty(claimed=claimed, event=event, subscription=subscription, subscriber=subscriber, connector=connector)
+        known = await self._duties.subscriber(claimed, about)
+        subscriber, connector = await held.enter_async_context(self._connections.of(claimed.subscriber_id, known))
+        duty = Duty(
+            claimed=claimed,
+            event=about.event,
+            program_name=about.program_name,
+            subscription=subscription,
+            subscriber=subscriber,
+            connector=connector,
+            known_participant_id=about.known_participant_id,
+        )
         packed = await self._shipments.pack(duty, journal, held)
         if isinstance(packed, Settlement):
             return packed

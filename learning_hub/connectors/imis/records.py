@@ -8,7 +8,8 @@ source without such a column is matched by its values, which is weaker; what sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -217,18 +218,20 @@ class Records:
                 record.entity, document, journal, party_id=record.party_id, party_columns=record.party_columns
             )
         ).entity
+        note = None
         if created is not None:
-            _check_key_kept(record, created)
+            stored = properties_of(created)
+            _check_key_kept(record, stored)
+            note = _lost(record, stored)
             record_id = record_id_of(created, record.identity_columns)
-            if record_id is not None and not _has_ordinal(record, created):
-                return Accepted(record_id=record_id, note=_lost(record, created))
+            if record_id is not None and not _has_ordinal(record, created, stored):
+                return Accepted(record_id=record_id, note=note)
         try:
             standing = await self._just_inserted(record, before, journal)
         except Failed as failed:
             raise Failed(_written_but(failed.outcome.code, failed.outcome.message)) from failed
         if standing is None and record.key_property:
             raise Failed(_written_but("outcome_unknown", "It cannot be found yet."))
-        note = _lost(record, created) if created else None
         if standing is None:
             return Accepted(note="It was written, but which row it is cannot be told.")
         is_confirmed = not differing(record.stored_values, standing.values, self._zone)
@@ -284,13 +287,13 @@ def _texts_among(columns: Sequence[str], stored: Json) -> list[str]:
     return [name for name in columns if isinstance(lookup(values, name), str)]
 
 
-def _has_ordinal(record: Record, created: Json) -> bool:
+def _has_ordinal(record: Record, created: Json, stored: Mapping[str, Any]) -> bool:
     """Whether the row is one of many of its contact: then the answer to the POST does not tell which."""
-    is_one_of_many = len(identity_of(created)) > 1 or lookup(properties_of(created), "Ordinal") is not None
+    is_one_of_many = len(identity_of(created)) > 1 or lookup(stored, "Ordinal") is not None
     return record.is_numbered_late and is_one_of_many
 
 
-def _check_key_kept(record: Record, created: Json) -> None:
+def _check_key_kept(record: Record, stored: Mapping[str, Any]) -> None:
     """
     Without its key a record could never be found again, and every try would add another.
 
@@ -299,8 +302,8 @@ def _check_key_kept(record: Record, created: Json) -> None:
     """
     if record.key_property is None:
         return
-    stored = lookup(properties_of(created), record.key_property)
-    if stored is None or str(stored).strip().casefold() != record.key.casefold():
+    key = lookup(stored, record.key_property)
+    if key is None or str(key).strip().casefold() != record.key.casefold():
         raise Failed(
             Refused(
                 code="refused",
@@ -312,9 +315,8 @@ def _check_key_kept(record: Record, created: Json) -> None:
         )
 
 
-def _lost(record: Record, created: Json) -> str | None:
+def _lost(record: Record, stored: Mapping[str, Any]) -> str | None:
     """A sentence naming the columns that iMIS passed over in silence, None where there are none."""
-    stored = properties_of(created)
     there = {name.casefold() for name in stored}
     lost = [name for name, value in record.values.items() if value is not None and name.casefold() not in there]
     return f"iMIS did not keep {', '.join(lost)}." if lost else None
