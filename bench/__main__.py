@@ -10,36 +10,29 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
 from rich.console import Console
 from rich.table import Table
 
+from bench import claims, programs
+from bench.deliveries import TEMPLATE, Way
 from bench.load import requests_per_second
+from bench.programs import KEY
 from learning_hub.rendering import Renderer, RenderJob, write_scope
+from learning_hub.store.database import Database
 
-KEY = "bench-admin-key-0123456789"
 ROUNDS = 5
 REQUESTS = 2_000
 CONNECTIONS = 64
 RENDERS = 1_000
-TEMPLATE = {
-    "ActivityType": "TCLEARNING",
-    "Source": "TopClass",
-    "Subtype": "{{ data['Activity Code'] }}",
-    "Description": "{{ data['Activity Title'] | text: 255 }}",
-    "EffectiveDate": "{{ data['Completion Date'] | imis_datetime }}",
-    "Units": "{{ data['Credits'] | decimal }}",
-    "CeuType": "{{ data['Credit Type Code'] | default: nil }}",
-}
 EVENT = {
     "PublisherProgramId": "BENCH",
     "PublisherSystemId": "TopClass",
@@ -69,57 +62,61 @@ def main() -> None:
 
 async def measure() -> dict[str, dict[str, list[float]]]:
     """Five rounds of everything side by side."""
-    with tempfile.TemporaryDirectory(prefix="learning-hub-bench-") as home, serving(Path(home)) as address:
-        prepare(address)
-        ratios: dict[str, list[float]] = {"publish_single_vs_noop": [], "publish_together_vs_lone": []}
-        figures: dict[str, list[float]] = {
-            "noop_per_second": [], "publish_per_second": [], "publish_lone_per_second": [], "render_per_second": [],
-        }  # fmt: skip
+    ratios: dict[str, list[float]] = defaultdict(list)
+    figures: dict[str, list[float]] = defaultdict(list)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="learning-hub-bench-")))
+        hub = stack.enter_context(programs.hub(folder / "publishing", "--no-worker"))
+        prepare(hub.address)
+        delivering = stack.enter_context(programs.hub(folder / "delivering"))
+        prepare(delivering.address)
+        way = Way(delivering, stack.enter_context(programs.sandbox()))
+        stack.push_async_callback(way.close)
+        await way.set_up()
+        new, grown = await stack.enter_async_context(claims.tables(folder))
         for _ in range(ROUNDS):
-            noop = await requests_per_second(
-                address,
-                itertools.repeat(a_get("/health/live")),
-                count=REQUESTS,
-                connections=CONNECTIONS,
-                expected=b"200",
-            )
-            together = await requests_per_second(
-                address, events(), count=REQUESTS, connections=CONNECTIONS, expected=b"201"
-            )
-            lone = await requests_per_second(address, events(), count=REQUESTS // 10, connections=1, expected=b"201")
-            ratios["publish_single_vs_noop"].append(together / noop)
-            ratios["publish_together_vs_lone"].append(together / lone)
-            figures["noop_per_second"].append(noop)
-            figures["publish_per_second"].append(together)
-            figures["publish_lone_per_second"].append(lone)
+            await publish_round(hub.address, ratios, figures)
+            await deliver_round(way, ratios, figures)
+            await claim_round(new, grown, ratios, figures)
             figures["render_per_second"].append(await renders_per_second())
-        return {"ratios": ratios, "figures": figures}
+    return {"ratios": ratios, "figures": figures}
 
 
-class serving:  # noqa: N801 - used like a function
-    """A hub in a process of its own, with its own PostgreSQL under *home*; its address."""
+async def publish_round(address: str, ratios: dict[str, list[float]], figures: dict[str, list[float]]) -> None:
+    """Publishing beside answering nothing, and together beside alone."""
+    noop = await requests_per_second(
+        address,
+        itertools.repeat(a_get("/health/live")),
+        count=REQUESTS,
+        connections=CONNECTIONS,
+        expected=b"200",
+    )
+    together = await requests_per_second(address, events(), count=REQUESTS, connections=CONNECTIONS, expected=b"201")
+    lone = await requests_per_second(address, events(), count=REQUESTS // 10, connections=1, expected=b"201")
+    ratios["publish_single_vs_noop"].append(together / noop)
+    ratios["publish_together_vs_lone"].append(together / lone)
+    figures["noop_per_second"].append(noop)
+    figures["publish_per_second"].append(together)
+    figures["publish_lone_per_second"].append(lone)
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
 
-    def __enter__(self) -> str:
-        environment = os.environ | {
-            "LEARNING_HUB_HOME": str(self._home),
-            "LEARNING_HUB_ADMIN_KEY": KEY,
-            "LEARNING_HUB_LOG_LEVEL": "warning",
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "learning_hub", "serve", "--port", "0", "--json", "--no-worker"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        return str(json.loads(self._process.stdout.readline())["Address"])
+async def deliver_round(way: Way, ratios: dict[str, list[float]], figures: dict[str, list[float]]) -> None:
+    """Delivering beside an HTTP client that makes the same requests."""
+    delivered = await way.deliver(EVENT)
+    bare = await way.repeat(await way.requests())
+    ratios["deliver_vs_bare_http"].append(delivered / bare)
+    figures["deliver_per_second"].append(delivered)
+    figures["bare_http_per_second"].append(bare)
 
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(30)
+
+async def claim_round(
+    new: Database, grown: Database, ratios: dict[str, list[float]], figures: dict[str, list[float]]
+) -> None:
+    """Claiming from a table that has grown for years beside one at its beginning."""
+    at_first, later = await claims.claims_per_second(new), await claims.claims_per_second(grown)
+    ratios["claim_at_1m_vs_empty"].append(later / at_first)
+    figures["claim_per_second"].append(at_first)
+    figures["claim_at_1m_per_second"].append(later)
 
 
 def prepare(address: str) -> None:

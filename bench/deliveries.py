@@ -1,0 +1,135 @@
+"""
+Deliveries a second to the sandbox iMIS, and what a bare HTTP client needs for the same requests.
+
+The requests are taken from the sandbox's own journal: the same in the same order for each record, with the same
+bodies, as many at once, and one token for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from bench.programs import KEY, Running
+
+RECORDS = 600
+AT_ONCE = 8
+TEMPLATE = {
+    "ActivityType": "TCLEARNING",
+    "Source": "TopClass",
+    "Subtype": "{{ data['Activity Code'] }}",
+    "Description": "{{ data['Activity Title'] | text: 255 }}",
+    "EffectiveDate": "{{ data['Completion Date'] | imis_datetime }}",
+    "Units": "{{ data['Credits'] | decimal }}",
+    "CeuType": "{{ data['Credit Type Code'] | default: nil }}",
+}
+LOOK_SECONDS = 0.5
+
+
+class Way:
+    """A hub with a worker, and the sandbox that it delivers to."""
+
+    def __init__(self, hub: Running, imis: Running) -> None:
+        self._imis = imis
+        headers = {"X-API-Key": KEY}
+        self._hub = httpx.AsyncClient(base_url=hub.address, headers=headers, timeout=60, trust_env=False)
+        self._site = httpx.AsyncClient(base_url=imis.address, timeout=60, trust_env=False)
+
+    async def set_up(self) -> None:
+        """The sandbox as a subscriber, and a subscription that is stopped."""
+        subscriber = {
+            "Name": "iMIS",
+            "Connector": "imis",
+            "Settings": {
+                "BaseUrl": self._imis.address,
+                "TimeZone": "America/New_York",
+                "ParticipantLookup": "email",
+                "MaxConcurrency": AT_ONCE,
+            },
+            "Credentials": {"Username": "sandbox", "Password": "sandbox"},
+        }
+        (await self._hub.put("/subscribers/imis", json=subscriber)).raise_for_status()
+        await self._put_subscription("stopped")
+
+    async def deliver(self, event: dict[str, Any]) -> float:
+        """Deliveries settled a second, from the moment they may go until the last one is delivered."""
+        run = uuid.uuid4().hex
+        lines = [json.dumps(event | {"PublisherEventId": f"{run}:{number}"}) for number in range(RECORDS)]
+        await self._put_subscription("stopped")
+        headers = {"Content-Type": "application/x-ndjson"}
+        (await self._hub.post("/events/batch", content="\n".join(lines), headers=headers)).raise_for_status()
+        await self._until_open(RECORDS)
+        (await self._site.delete("/_sandbox/requests")).raise_for_status()
+        began = datetime.now(UTC)
+        await self._put_subscription("started")
+        await self._until_open(0)
+        # By the hub's own times: looking more often would be paid for by the hub.
+        query = {"State": "delivered", "Limit": RECORDS}
+        found = (await self._hub.get("/deliveries", params=query)).raise_for_status().json()["Items"]
+        ended = max(datetime.fromisoformat(one["DeliveredUtc"]) for one in found)
+        return RECORDS / (ended - began).total_seconds()
+
+    async def requests(self) -> list[dict[str, Any]]:
+        """The requests that made a record since the deliveries began; each was followed by reading that record."""
+        found = (await self._site.get("/_sandbox/requests")).raise_for_status().json()["Items"]
+        made = [one for one in found if one["Method"] == "POST" and one["Status"] == 201]
+        reads = [one for one in found if one["Method"] == "GET" and one["Path"].startswith("/api/Activity/")]
+        # Each write is followed by a look at what it made; what else there is are a sign-in and a participant.
+        if len(made) != RECORDS or len(reads) != RECORDS:
+            raise ValueError(f"{RECORDS} records took {len(made)} writes and {len(reads)} reads")
+        return made
+
+    async def repeat(self, records: Sequence[dict[str, Any]]) -> float:
+        """Records a second when nothing but an HTTP client makes the same requests of an emptied sandbox."""
+        (await self._site.post("/_sandbox/reset")).raise_for_status()
+        form = {"grant_type": "password", "username": "sandbox", "password": "sandbox"}
+        token = (await self._site.post("/token", data=form)).raise_for_status().json()["access_token"]
+        limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        left = iter(records)
+        async with httpx.AsyncClient(
+            base_url=self._imis.address, headers=headers, limits=limits, timeout=60, trust_env=False
+        ) as client:
+            began = time.perf_counter()
+            await asyncio.gather(*(_send(client, left) for _ in range(AT_ONCE)))
+            return len(records) / (time.perf_counter() - began)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._hub.aclose()
+        await self._site.aclose()
+
+    async def _put_subscription(self, state: str) -> None:
+        body = {
+            "Name": "Completions",
+            "SubscriberId": "imis",
+            "ProgramId": "BENCH",
+            "EventTypes": ["AI_COMP_SUCCESS"],
+            "Target": {"Kind": "activity"},
+            "Templates": {"_default": TEMPLATE},
+            "State": state,
+        }
+        (await self._hub.put("/subscriptions/completions", json=body)).raise_for_status()
+
+    async def _until_open(self, count: int) -> None:
+        """Until so many deliveries are not settled."""
+        while True:
+            text = (await self._hub.get("/metrics")).raise_for_status().text
+            lines = [line for line in text.splitlines() if line.startswith("learning_hub_deliveries_open{")]
+            if sum(float(line.rpartition(" ")[2]) for line in lines) == count:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _send(client: httpx.AsyncClient, records: Iterator[dict[str, Any]]) -> None:
+    for write in records:
+        made = (await client.post(write["Path"], json=write["Body"])).raise_for_status().json()
+        number = made["Identity"]["IdentityElements"]["$values"][0]
+        (await client.get(f"{write['Path']}/{number}")).raise_for_status()
