@@ -63,15 +63,16 @@ UPDATE run SET gathered_utc = clock_timestamp() WHERE run_id = $1::text AND stat
 
 -- name: counts
 -- The deliveries of run $1 of Program $2 by state; what was delivered before counts as unchanged. `open` are those
--- that go on by themselves right now: not held, not for a subscriber that is paused, and not behind an earlier one of
--- their source record that waits for its next try.
+-- that go on by themselves right now: not held, not for a subscriber that is paused and not being probed, and not behind
+-- an earlier one of their source record that waits for its next try.
 SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
             WHEN delivery.state = 'sending' THEN 'waiting'
             ELSE delivery.state END AS state,
        count(*) AS deliveries,
        count(*) FILTER (
            WHERE delivery.state = 'sending'
-              OR delivery.state = 'waiting' AND NOT delivery.held AND pause.subscriber_id IS NULL
+              OR delivery.state = 'waiting' AND NOT delivery.held
+                 AND (pause.subscriber_id IS NULL OR pause.next_probe_utc <= now())
                  AND NOT EXISTS (SELECT FROM delivery AS other
                                   WHERE other.program_id = delivery.program_id
                                     AND other.subscription_id = delivery.subscription_id
