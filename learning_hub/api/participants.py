@@ -167,8 +167,9 @@ async def settle_participant(call: Call) -> Reply:
 )
 async def list_participants(call: Call) -> Reply:
     query = call.query(ListQuery)
+    program_id = _program_named(call, query.program_id)
     subscriber = await need_subscriber(call)
-    program_id = await _need_program(call, query.program_id)
+    await need_program(call, program_id)
     after = _read_cursor(query.cursor)
     found = await participants.page(call.hub.database, subscriber.subscriber_id, program_id, after, query.limit + 1)
     return Reply(body=LISTING.page(found, query.limit))
@@ -247,8 +248,9 @@ class _Who(msgspec.Struct, frozen=True, kw_only=True):
             InvalidInput: Subscribers of this kind have no participants of their own.
         """
         query = call.query(ParticipantQuery)
+        program_id = _program_named(call, query.program_id)
         subscriber = await need_subscriber(call)
-        program_id = await _need_program(call, query.program_id)
+        await need_program(call, program_id)
         _need_participants(subscriber)
         return cls(
             subscriber_id=subscriber.subscriber_id,
@@ -273,11 +275,12 @@ class _Who(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-async def _need_program(call: Call, program_id: str | None) -> str:
+def _program_named(call: Call, program_id: str | None) -> str:
+    """The Program that is meant; whether the key is for it comes before what there is."""
     program_id = program_id or call.caller.only_program()
     if program_id is None:
         raise PROGRAM_NEEDED
-    await need_program(call, program_id)
+    call.caller.need_program(program_id)
     return program_id
 
 

@@ -47,6 +47,8 @@ def with_status(among: list[Operation], status: int) -> Iterator[Operation]:
 async def send(client: httpx.AsyncClient, operation: Operation, **changes: Any) -> httpx.Response:
     """A right request for the ids of the examples, but for what is changed."""
     request = {"method": operation.method, "url": example_path(operation.path), "json": operation.body_example}
+    if "/participants" in operation.path:
+        request["params"] = {"ProgramId": "NURSES"}
     if "content" in changes:
         del request["json"]
     return await client.request(**request | changes)
@@ -105,11 +107,13 @@ async def refuse_requests(client: httpx.AsyncClient, operation: Operation, **ids
     changes: dict[str, Any] = {}
     if ids:
         changes["url"] = operation.path.format(**ids)
-    (example,) = shown(operation, 400).values()
+    (example,) = (one for one in shown(operation, 400).values() if one["code"] != "not_supported")
     bad = {error["field"] for error in example.get("errors", [])}
     wrong: dict[str, Any] = {"json": {}}
     if bad == {"Limit"}:
         wrong = {"params": {"Limit": "5000"}}
+    elif bad == {"ProgramId"} and "/participants" in operation.path:
+        wrong = {"params": {}}
     elif bad == {"Verbose"}:
         wrong = {"params": {"Verbose": "true"}}
     answer = await send(client, operation, **changes, **wrong)
