@@ -19,7 +19,7 @@ from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, Not
 from learning_hub.model.run import Counts, Run, RunResult, Trigger
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.request import ProcessBody, Scope, read_scope
-from learning_hub.store import runs, subscriptions
+from learning_hub.store import pauses, runs, subscriptions
 
 LISTING = Listing("runs", ordered_by="run_id")
 EXAMPLE_COUNTS = {
@@ -185,6 +185,9 @@ async def _named_subscription(call: Call, body: ProcessBody) -> Subscription | N
 
 async def _run(call: Call, scope: Scope, chosen: list[Subscription], body: ProcessBody, trigger: Trigger) -> Reply:
     hub = call.hub
+    # Whoever asks for a run wants to know now whether a subscriber that was away is back.
+    for subscriber_id in {subscription.subscriber_id for subscription in chosen}:
+        await pauses.probe_now(hub.database, subscriber_id)
     run_id = await hub.runner.begin(scope, chosen, body, trigger=trigger, requested_by=call.caller.key_id)
     if body.wait:
         counts = await hub.runner.wait(run_id, scope.program_id, hub.settings.run_wait_seconds)

@@ -10,7 +10,6 @@ from dirty_equals import IsPartialDict, IsStr
 from factories import a_subscriber_body, a_subscription_body, an_event_body
 from running import RunningHub
 
-from learning_hub.presets import PRESETS
 from learning_hub.store import participants
 
 TEMPLATES = {
@@ -80,7 +79,12 @@ async def test_a_stored_event_is_previewed(hub: RunningHub) -> None:
     shown = await preview(hub, EventId=event_id)
 
     assert shown["Payload"]["Note"].startswith(event_id)
-    for bad in (event_id.replace("NURSES", "DOCTORS"), event_id[:-1] + "0", "E:1", ""):
+    for bad in (
+        event_id.replace("NURSES", "DOCTORS"),
+        event_id[:-1] + ("1" if event_id[-1] == "0" else "0"),
+        "E:1",
+        "",
+    ):
         refused = await hub.client.post("/subscriptions/s/preview", json={"EventId": bad})
         assert [error["field"] for error in refused.json()["errors"]] == ["EventId"]
 
@@ -227,6 +231,7 @@ async def test_the_presets(hub: RunningHub) -> None:
 
     assert [item["PresetId"] for item in listed.json()["Items"]] == [
         "learningbuilder-imis-activity",
+        "learningbuilder-import",
         "openwater-imis-panel",
         "topclass-imis-activity",
         "topclass-imis-panel",
@@ -279,7 +284,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("preset_id", sorted(PRESETS))
+@pytest.mark.parametrize("preset_id", sorted(PAYLOADS))
 async def test_a_preset_renders_its_sample(hub: RunningHub, preset_id: str) -> None:
     """Each preset can be saved as it is, takes its own sample event, and makes the payload it promises of it."""
     body = {"Preset": preset_id, "SubscriberId": "imis", "ProgramId": "NURSES"}

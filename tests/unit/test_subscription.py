@@ -21,7 +21,6 @@ from learning_hub.model.cron import latest_tick, schedule_fault, ticks, time_zon
 from learning_hub.model.event import Verdict
 from learning_hub.model.json_values import read_json
 from learning_hub.model.plan import Draft
-from learning_hub.model.program import Program
 from learning_hub.model.subscription import Subscription
 from learning_hub.presets import PRESETS
 
@@ -212,9 +211,8 @@ def test_times_missed_for_long_are_found_soon() -> None:
 def test_a_template_sees_every_field_of_an_event() -> None:
     """The scope has the event under the names of the API, its data as spelled, and who is concerned."""
     event = a_stored_event(publisher_event_data=Raw(b'{"Credits":1.30}'))
-    program = Program(program_id="NURSES", name="Nurses", created_utc=AT)
 
-    raw = template_scope(event, a_subscription(), program, "10042")
+    raw = template_scope(event, a_subscription(), "Nurses", "10042")
 
     assert b'"Credits":1.30' in raw
     scope = read_json(raw)
