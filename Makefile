@@ -36,6 +36,14 @@ serve: $(VENV)/run.stamp ## Start the hub on http://127.0.0.1:8000 with its embe
 test: setup ## Run every test against real PostgreSQL and real HTTP
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup -q
 
+# Every part of a run takes its chance from SEED; with the same one a failure is likely to come again.
+faults: setup ## Let lines fail and kill hubs at random, for half an hour (SEED=… repeats a run, ONLY=… one part)
+	@seed=$${SEED:-$$($(BIN)/python -c 'import secrets; print(secrets.randbelow(1000000))')}; \
+	repeat="make faults SEED=$$seed$(if $(ONLY), ONLY=$(ONLY))"; echo "To repeat this run: $$repeat"; \
+	LEARNING_HUB_TEST_FAULTS=long LEARNING_HUB_TEST_SEED=$$seed $(BIN)/python -m pytest -v -rP --show-capture=stdout \
+		tests/faults tests/integration/test_delivery_machine.py $(if $(ONLY),-k '$(ONLY)') \
+	|| { echo "To repeat this run: $$repeat"; exit 1; }
+
 check: setup ## Format, lint, types, layers, OpenAPI: reads only
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -56,4 +64,4 @@ bench: setup ## Measure, and write bench.json
 lock: setup ## Write requirements/*.txt anew from pyproject.toml (needs uv on the PATH)
 	@sh requirements/lock.sh
 
-.PHONY: help setup demo serve test check fix openapi bench lock
+.PHONY: help setup demo serve test faults check fix openapi bench lock

@@ -19,7 +19,8 @@ class Deliveries(list[dict[str, Any]]):
 
     def __repr__(self) -> str:
         counts = Counter((one["State"], one["Code"], one["Message"]) for one in self)
-        return f"{len(self)} deliveries: {counts.most_common(20)}"
+        repeated = sum(one["Attempts"] > 1 for one in self)
+        return f"{len(self)} deliveries, {repeated} of them tried more than once: {counts.most_common(20)}"
 
 
 async def settled(

@@ -41,6 +41,8 @@ _FIRST_CARRIED_OUT = {
     Misdeed.SAYS_503_AFTER,
 }
 _LATER_CARRIED_OUT = {Misdeed.CUT_THEN_LATE, Misdeed.SAYS_504_THEN_LATE}
+# A 503 is taken at its word: whoever answers so did not begin (RFC 9110, 15.6.4).
+BELIEVABLE = tuple(misdeed for misdeed in Misdeed if misdeed is not Misdeed.SAYS_503_AFTER)
 _OF_ONE_CONNECTION = {"host", "connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
@@ -56,6 +58,7 @@ class FaultyLine(HttpServer):
         share_of_writes: How many of the requests that change something fail, 0 to 1.
         share_of_reads: The same for the others.
         late_seconds: After how long what is late is carried out: from, to.
+        slow_seconds: How long at most the answer takes to something that was written.
         misdeeds: In which ways it fails.
     """
 
@@ -67,21 +70,24 @@ class FaultyLine(HttpServer):
         share_of_writes: float = 0.3,
         share_of_reads: float = 0.02,
         late_seconds: tuple[float, float] = (1.3, 2.3),
-        misdeeds: Collection[Misdeed] = tuple(Misdeed),
+        slow_seconds: float = 0,
+        misdeeds: Collection[Misdeed] = BELIEVABLE,
     ) -> None:
         super().__init__()
         self.done: Counter[Misdeed | None] = Counter()
         self._upstream = upstream
         self._chance = chance
         self._share_of_writes, self._share_of_reads = share_of_writes, share_of_reads
-        self._late_seconds = late_seconds
+        self._late_seconds, self._slow_seconds = late_seconds, slow_seconds
         self._misdeeds = list(misdeeds)
         self._is_honest = False
         self._under_way: set[asyncio.Task[Says]] = set()
         self._client = httpx.AsyncClient(timeout=60, trust_env=False)
 
     def __repr__(self) -> str:
-        return ", ".join(f"{misdeed.value if misdeed else 'forwarded'}: {times}" for misdeed, times in self.done.items())
+        return ", ".join(
+            f"{misdeed.value if misdeed else 'forwarded'}: {times}" for misdeed, times in self.done.items()
+        )
 
     async def be_honest(self) -> None:
         """Fail no more; what was taken until now is carried out by the end of this."""
@@ -113,6 +119,8 @@ class FaultyLine(HttpServer):
         answer = Says(_STATUSES.get(misdeed, 502)) if misdeed else None
         if misdeed is None:
             answer = await self._carry_out(request)
+            if self.writes(request):
+                await asyncio.sleep(self._chance.uniform(0, self._slow_seconds))
         elif misdeed in _FIRST_CARRIED_OUT:
             carried_out = await self._carry_out(request)
             answer = answer if misdeed in _STATUSES else carried_out

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import httpx
 from endings import confirm_all, deliveries_of, newest_first
-from faulty_line import Misdeed
 from http_server import Receiver, running
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
 from panels import WITH_KEY, make_panel
@@ -27,12 +26,11 @@ class Kind(Protocol):
     """
     A subscriber that is running.
 
-    *address* is where it is, without any line in between; *misdeeds* are those that it is promised to bear.
+    *address* is where it is, without any line in between; it *takes_back* what was withdrawn, or cannot.
     """
 
     address: str
     subscriptions: Sequence[str]
-    misdeeds: Collection[Misdeed]
     takes_back: bool
 
     async def set_up(self, client: httpx.AsyncClient, address: str) -> None:
@@ -58,7 +56,6 @@ class Imis:
     """Activities, of which withdrawn ones are taken back, and rows of a panel with a key, which are kept."""
 
     subscriptions = ("activities", "rows")
-    misdeeds = tuple(Misdeed)
     takes_back = True
 
     def __init__(self, sandbox: RunningSandbox) -> None:
@@ -136,7 +133,6 @@ class Webhook:
     """A receiver that is also told of what was withdrawn."""
 
     subscriptions = ("all",)
-    misdeeds = tuple(Misdeed)
     takes_back = True
 
     def __init__(self, receiver: Receiver) -> None:
@@ -192,8 +188,6 @@ class Importer:
     """A LearningBuilder, which cannot be asked what became of a batch."""
 
     subscriptions = ("all",)
-    # A 503 is taken at its word there: whoever answers so did not begin.
-    misdeeds = tuple(misdeed for misdeed in Misdeed if misdeed is not Misdeed.SAYS_503_AFTER)
     takes_back = False
 
     def __init__(self, site: LearningBuilder) -> None:

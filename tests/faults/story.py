@@ -93,7 +93,7 @@ class Publisher:
         headers: dict[str, str],
         chance: Random,
         *,
-        longest_wait_seconds: float = 0.1,
+        longest_wait_seconds: float,
     ) -> None:
         self._addresses = addresses
         self._chance = chance
@@ -108,11 +108,11 @@ class Publisher:
                 group.create_task(self._tell_some(story[first::PUBLISHERS]))
 
     async def _tell_some(self, sources: Sequence[Source]) -> None:
-        """Of a few source records at a time, each time the next step of one."""
+        """Each time the next step of one of them, so that those of one are some time apart."""
         left = {source.number: list(source.steps) for source in sources}
         by_number = {source.number: source for source in sources}
         while left:
-            number = self._chance.choice(list(left)[:5])
+            number = self._chance.choice(list(left))
             await self._take(by_number[number], left[number].pop(0))
             if not left[number]:
                 del left[number]

@@ -1,0 +1,88 @@
+"""Hub processes that are killed at random while they take and send: nothing is lost, and nothing is doubled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import scale
+from cryptography.fernet import Fernet
+from endings import settled
+from faulty_line import FaultyLine
+from http_server import running
+from kinds import Kind, a_subscriber, put
+from lives import Lives, killed_meanwhile, living
+from running import ADMIN_KEY
+from story import Publisher, a_story
+
+pytestmark = pytest.mark.xdist_group("faults")
+
+HEADERS = {"X-API-Key": ADMIN_KEY}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_address: str) -> dict[str, str]:
+    """
+    Of hubs on one database that try again soon and for long.
+
+    A lease lasts longer than any of these tests: what a killed worker held is released because it is gone.
+    """
+    return {
+        "HOME": str(tmp_path / "home"),
+        "ADMIN_KEY": ADMIN_KEY,
+        "DATABASE_URL": database_address,
+        "SECRET_KEYS": Fernet.generate_key().decode(),
+        "ALLOWED_PRIVATE_TARGETS": "127.0.0.1",
+        "MAX_CONNECTIONS": "10",
+        "RENDER_PROCESSES": "1",
+        "RETRY_SECONDS": ",".join(["0.2"] * 200),
+        "SEND_TIMEOUT_SECONDS": "2",
+        "SETTLE_SECONDS": "3",
+        "PROBE_SECONDS": "0.1",
+        "LOG_FORMAT": "json",
+        "LOG_LEVEL": "warning",
+    }
+
+
+@pytest.mark.parametrize("name", ["imis", "webhook", "learningbuilder"])
+async def test_killed_hubs_lose_and_double_nothing(name: str, settings: dict[str, str], tmp_path: Path) -> None:
+    """Two hubs are killed again and again while a publisher repeats what was not answered; in the end all is right."""
+    lives = Lives(["serve", "serve"] if not scale.IS_LONG else ["serve", "serve", "work"], settings, tmp_path)
+    async with a_subscriber(name) as subscriber, living(lives), _line_to(subscriber) as line:
+        async with httpx.AsyncClient(
+            base_url=lives.addresses()[0], headers=HEADERS, timeout=60, trust_env=False
+        ) as client:
+            await put(client, "/programs/NURSES", {"Name": "Nurses"})
+            await subscriber.set_up(client, line.address)
+        story = a_story(scale.chance("story"), scale.of(100, 800), with_withdrawals=subscriber.takes_back)
+        publisher = Publisher(lives.addresses, HEADERS, scale.chance("publisher"), longest_wait_seconds=0.6)
+        async with killed_meanwhile(lives, scale.chance("kills"), (0.2, 1.5)):
+            await publisher.tell(story)
+            await asyncio.sleep(scale.of(2, 60))
+        await line.be_honest()
+        async with httpx.AsyncClient(
+            base_url=lives.addresses()[0], headers=HEADERS, timeout=60, trust_env=False
+        ) as client:
+            deliveries = await settled(client, story, subscriber.subscriptions, seconds=scale.of(120, 600))
+            print(f"{lives.kills} kills; told again: {publisher.repeated}; {line}; {deliveries}")  # noqa: T201
+            await subscriber.is_right(client, story, deliveries)
+    assert lives.errors() == []
+
+
+@asynccontextmanager
+async def _line_to(subscriber: Kind) -> AsyncIterator[FaultyLine]:
+    """A line over which answers take their time, so that kills come before them; in the long form it fails as well."""
+    line = FaultyLine(
+        subscriber.address,
+        scale.chance("line"),
+        share_of_writes=scale.of(0, 1) * 0.2,
+        share_of_reads=scale.of(0, 1) * 0.02,
+        late_seconds=(2.3, 3.3),
+        slow_seconds=0.5,
+    )
+    async with running(line):
+        yield line
