@@ -27,11 +27,13 @@ class Kind(Protocol):
     A subscriber that is running.
 
     *address* is where it is, without any line in between; it *takes_back* what was withdrawn, or cannot.
+    *slow_seconds*: how long its answers take where kills are to come before them.
     """
 
     address: str
     subscriptions: Sequence[str]
     takes_back: bool
+    slow_seconds: float
 
     async def set_up(self, client: httpx.AsyncClient, address: str) -> None:
         """A hub sends to it at *address*."""
@@ -57,6 +59,7 @@ class Imis:
 
     subscriptions = ("activities", "rows")
     takes_back = True
+    slow_seconds = 0.5
 
     def __init__(self, sandbox: RunningSandbox) -> None:
         self._sandbox = sandbox
@@ -134,6 +137,7 @@ class Webhook:
 
     subscriptions = ("all",)
     takes_back = True
+    slow_seconds = 0.5
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
@@ -189,6 +193,7 @@ class Importer:
 
     subscriptions = ("all",)
     takes_back = False
+    slow_seconds = 1.5
 
     def __init__(self, site: LearningBuilder) -> None:
         self._site = site

@@ -82,7 +82,7 @@ async def _line_to(subscriber: Kind) -> AsyncIterator[FaultyLine]:
         share_of_writes=scale.of(0, 1) * 0.2,
         share_of_reads=scale.of(0, 1) * 0.02,
         late_seconds=(2.3, 3.3),
-        slow_seconds=0.5,
+        slow_seconds=subscriber.slow_seconds,
     )
     async with running(line):
         yield line
