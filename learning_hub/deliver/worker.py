@@ -144,6 +144,7 @@ class Worker:
         retries = self._limits.retries
         if released := await queue.release_expired(self._database, retries.settle_seconds, retries.steps_seconds):
             log.warning("leases_expired", extra={"deliveries": released})
+        await pauses.end_idle(self._database)
         for pause in await pauses.lasting(self._database, self._limits.pause_alarm_seconds):
             log.error(
                 "subscriber_paused_long",

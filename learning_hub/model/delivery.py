@@ -91,7 +91,8 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
 
     *lease_id* is what the outcome must name. *record_id* is the identity an earlier delivery of the source record
     got at the subscriber; *tried_before* says that some delivery of the source record was tried. *connector* is the
-    kind of the subscriber; *is_probe* says that the subscriber is paused, and this one finds out whether it is back.
+    kind of the subscriber; *is_probe* says that the subscriber is paused, and this one finds out whether it is back;
+    *is_early* that it was not due yet, so that a failure uses up no try.
     """
 
     key: DeliveryKey
@@ -104,6 +105,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     subscriber_id: str
     connector: str
     is_probe: bool
+    is_early: bool
     publisher_system_id: str
     publisher_event_id: str
     event_uuid: UUID

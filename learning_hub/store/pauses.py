@@ -101,6 +101,11 @@ async def pull_forward(database: Database | Connection, subscriber_id: str, sinc
     await database.execute(queries.pull_forward, subscriber_id, since_utc)
 
 
+async def end_idle(database: Database) -> None:
+    """End the pauses whose next probe is due and for which there is nothing to send."""
+    await database.execute(queries.end_idle)
+
+
 async def lasting(database: Database, seconds: float) -> list[LastingPause]:
     """Pauses that have lasted for *seconds*, each one told once, over all processes."""
     return [

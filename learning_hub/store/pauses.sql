@@ -51,6 +51,14 @@ UPDATE delivery
            FOR UPDATE SKIP LOCKED) AS failed
  WHERE delivery.program_id = failed.program_id AND delivery.delivery_uuid = failed.delivery_uuid
 
+-- name: end_idle
+-- A pause whose next probe is due and for which there is nothing to send is over: the next delivery finds out.
+DELETE FROM subscriber_pause
+ WHERE next_probe_utc <= now()
+   AND NOT EXISTS (SELECT FROM delivery
+                    WHERE delivery.subscriber_id = subscriber_pause.subscriber_id
+                      AND (state = 'sending' OR state IN ('waiting', 'retrying') AND NOT held))
+
 -- name: alarm
 -- The pauses that have lasted for $1 seconds and were not told of yet; they are now.
 UPDATE subscriber_pause SET alarmed_utc = now()

@@ -109,7 +109,7 @@ async def _settle_and_pause(
     noted = await pauses.note_failure(
         connection, claimed.subscriber_id, reason, began_utc=claimed.started_utc, is_probe=claimed.is_probe
     )
-    waits = not noted.counts and not settlement.is_final
+    waits = not settlement.is_final and (not noted.counts or claimed.is_early)
     settled = await _settle(connection, claimed, settlement.held_back(claimed) if waits else settlement)
     return msgspec.structs.replace(settled, began_pause=noted.began)
 
@@ -212,6 +212,7 @@ def _claimed(row: Row) -> Claimed:
         subscriber_id=row["subscriber_id"],
         connector=row["connector"],
         is_probe=row["is_probe"],
+        is_early=row["is_early"],
         publisher_system_id=row["publisher_system_id"],
         publisher_event_id=row["publisher_event_id"],
         event_uuid=row["event_uuid"],

@@ -12,7 +12,8 @@ SELECT pg_advisory_xact_lock(hashtext('learning-hub claim'))
 -- overtaken by a newer one that is delivered ($4): at a webhook only one of the same source key overtakes, elsewhere
 -- any of the source record, which is one record there. $5 is the number of the worker's presence. A subscription that
 -- is stopped or not realtime sends only what was released, also where its deliveries are not marked as held yet. A
--- paused subscriber gets one as a probe once that is due and nothing else is under way there. Connectors that take many
+-- paused subscriber gets one as a probe once that is due and nothing else is under way there, the longest due first, and
+-- one that is not due yet rather than none. Connectors that take many
 -- at once ($8) have up to $9 of their own beside the $2 of the others.
 WITH open_subscriber AS (
     SELECT subscriber.subscriber_id, connector, pause.subscriber_id IS NOT NULL AS is_paused,
@@ -36,7 +37,8 @@ WITH open_subscriber AS (
            SELECT delivery.*
              FROM delivery
             WHERE delivery.subscriber_id = open_subscriber.subscriber_id
-              AND state IN ('waiting', 'retrying') AND NOT held AND due_utc <= now()
+              AND state IN ('waiting', 'retrying') AND NOT held
+              AND due_utc <= CASE WHEN open_subscriber.is_paused THEN 'infinity'::timestamptz ELSE now() END
               AND (released OR EXISTS (SELECT FROM subscription
                                         WHERE subscription.subscription_id = delivery.subscription_id
                                           AND subscription.state = 'started' AND subscription.schedule = 'realtime'))
@@ -56,6 +58,7 @@ WITH open_subscriber AS (
               FOR UPDATE SKIP LOCKED) AS found
 ), due AS (
     SELECT candidate.program_id, candidate.delivery_uuid, candidate.connector, candidate.is_paused,
+           candidate.due_utc > now() AS is_early,
            CASE WHEN candidate.action = 'send'
                      AND EXISTS (SELECT FROM event
                                   WHERE event.program_id = candidate.program_id
@@ -102,7 +105,7 @@ WITH open_subscriber AS (
       FROM due
      WHERE due.verdict IS NULL
        AND delivery.program_id = due.program_id AND delivery.delivery_uuid = due.delivery_uuid
-    RETURNING delivery.*, due.connector, due.is_paused AS is_probe
+    RETURNING delivery.*, due.connector, due.is_paused AS is_probe, due.is_early
 ), begun AS (
     INSERT INTO attempt (program_id, delivery_uuid, number, started_utc)
     SELECT program_id, delivery_uuid, attempts, clock_timestamp() FROM claimed
@@ -294,14 +297,14 @@ UPDATE delivery
 -- name: next_due
 -- Seconds until the next delivery falls due, or the next probe of a paused subscriber; null for none. One look into the
 -- index for each subscriber.
-SELECT extract(epoch FROM min(greatest(next.due_utc, pause.next_probe_utc)) - now())::float8
+SELECT extract(epoch FROM min(coalesce(pause.next_probe_utc, next.due_utc)) - now())::float8
   FROM subscriber
   LEFT JOIN subscriber_pause AS pause ON pause.subscriber_id = subscriber.subscriber_id
  CROSS JOIN LATERAL (
        SELECT due_utc FROM delivery
         WHERE delivery.subscriber_id = subscriber.subscriber_id
           AND state IN ('waiting', 'retrying') AND NOT held
-          AND (pause.next_probe_utc > now() OR due_utc > now())
+          AND (pause.subscriber_id IS NOT NULL OR due_utc > now())
         ORDER BY due_utc
         LIMIT 1) AS next
  WHERE subscriber.archived_utc IS NULL AND (pause.subscriber_id IS NULL OR pause.next_probe_utc IS NOT NULL)

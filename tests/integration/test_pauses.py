@@ -215,3 +215,40 @@ async def test_a_refusal_of_credentials_that_were_mended_meanwhile_pauses_nobody
     delivery = await imis_hub.delivered(event)
     assert delivery["Attempts"] == 2
     assert await pause_of(imis_hub) is None
+
+
+class TestOneAlone:
+    """A subscriber that gets little."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """Its next try is long after the subscriber is back."""
+        return replace(settings, retry_seconds=(600, 600))
+
+    async def test_a_lone_delivery_is_the_probe_before_its_time(self, imis_hub: ImisHub) -> None:
+        """What had failed does not wait for its own next try, and as a probe uses up none."""
+        await imis_hub.set_up()
+        await imis_hub.fault("503")
+        event = await imis_hub.publish()
+        await is_paused(imis_hub)
+        await eventually(
+            lambda: deliveries(imis_hub),
+            until=lambda found: found[0]["Attempts"] >= 4 and found[0]["State"] != "sending",
+        )
+        assert (await deliveries(imis_hub))[0]["State"] in ("waiting", "sending")
+        await imis_hub.mend()
+        await imis_hub.delivered(event)
+        assert await pause_of(imis_hub) is None
+
+    async def test_a_pause_with_nothing_to_send_ends(self, imis_hub: ImisHub) -> None:
+        """The delivery that found the subscriber away was discarded: nobody is alarmed for nothing."""
+        await imis_hub.set_up()
+        await imis_hub.fault("503")
+        event = await imis_hub.publish()
+        await is_paused(imis_hub)
+        delivery = await imis_hub.settled(event, "retrying", "waiting")
+        answer = await imis_hub.client.post(
+            f"/deliveries/{delivery['DeliveryId']}/discard", json={"Reason": "Not now."}
+        )
+        assert answer.status_code == 200, answer.text
+        await eventually(lambda: pause_of(imis_hub), until=lambda found: found is None)
