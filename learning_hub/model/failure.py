@@ -78,8 +78,8 @@ CAUSES: dict[str, Cause] = {
     "outcome_unknown": Cause(
         "unavailable",
         "The record was sent, and whether it arrived is not known.",
-        "Nothing for now: the hub asks the subscriber before it sends again. Parked: look there by hand, then requeue "
-        "or discard.",
+        "Parked: look at the subscriber whether it is there, then requeue or discard. Retrying: nothing for now, the "
+        "hub asks before it sends again.",
     ),
     "retries_used_up": Cause(
         "unavailable",
