@@ -128,7 +128,7 @@ async def test_stopping_holds_what_fails_at_that_moment(imis_hub: ImisHub) -> No
 async def test_a_run_does_not_wait_for_what_stands_behind_a_failure(imis_hub: ImisHub) -> None:
     """A run ends though one of its deliveries waits behind an earlier one that is tried again much later."""
     await imis_hub.set_up(EventTypes=["AI_STARTED", "AI_COMP_SUCCESS"])
-    await imis_hub.fault("503", Method="POST", Path="/api/Activity", Times=1)
+    await imis_hub.fault("500", Method="POST", Path="/api/Activity", Times=1)
     started = await imis_hub.publish(EventType="AI_STARTED")
     await imis_hub.settled(started, "retrying")
     completed = await imis_hub.publish(EventType="AI_COMP_SUCCESS")
