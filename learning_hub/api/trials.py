@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -16,17 +17,19 @@ from learning_hub.model.delivery import Attempt, Delivery
 from learning_hub.model.errors import Conflict
 from learning_hub.model.event import Event, example_event_id
 from learning_hub.model.failure import CAUSES
-from learning_hub.model.ids import EventKey, read_delivery_id
+from learning_hub.model.ids import DeliveryKey, EventKey, read_delivery_id
 from learning_hub.model.pause import Pause
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.request import ProcessBody, Scope
-from learning_hub.store import deliveries, pauses
+from learning_hub.store import deliveries, enqueue, pauses
 from learning_hub.store.deliveries import DeliveryFilter
 
 # Codes of deliveries of which nothing was sent, which are told as they are; what else had no try is NOT_SENT.
 WHY_NOT_SENT = ("category_off", "no_template", "withdrawn", "superseded")
 NOT_SENT = "not_sent"
 PAUSED = "The subscriber is paused: nothing is sent to it until it is back, or a check finds that it works."
+TEST_NOT_SENT = "Made for a test, and not sent: the subscriber was paused meanwhile."
+LOOK_AGAIN_SECONDS = 0.1
 
 
 def _not_wanted() -> Conflict:
@@ -52,7 +55,8 @@ class Trial(Attempt, frozen=True, kw_only=True, rename="pascal"):
         operation_id="testSubscription",
         summary="Send one event for real, now, and show the attempt",
         description="Also when the subscription is stopped. An event that was delivered before is sent again, onto the "
-        "same record. 202 where it takes longer than the hub waits.",
+        "same record. A subscriber that was away is probed first; while it stays paused, nothing is made that would be "
+        "sent later. 202 where it takes longer than the hub waits.",
         tag="Delivering",
         scopes=("process", "staff", "admin"),
         body=TrialBody,
@@ -83,15 +87,20 @@ async def test_subscription(call: Call) -> Reply:
     body = await call.body(TrialBody)
     key, event = await need_event_of(call, subscription, body.event_id)
     _need_wanted(subscription, event)
-    await _try_in_spite_of_pause(call, subscription)
+    # Before the probe, which may be this very event: then it need not be sent twice.
+    was_delivered = await _was_delivered(call, subscription, key)
+    await _need_answering(call, subscription)
     await _put_back(call, subscription, key)
-    request = ProcessBody(subscription_id=subscription.subscription_id, event_ids=[body.event_id], replay=True)
+    request = ProcessBody(subscription_id=subscription.subscription_id, event_ids=[body.event_id], replay=was_delivered)
     scope = Scope(program_id=key.program_id, event_uuids=[key.event_uuid])
     runner = call.hub.runner
     run_id = await runner.begin(scope, [subscription], request, trigger="run", requested_by=call.caller.key_id)
     if await runner.wait(run_id, key.program_id, call.hub.settings.run_wait_seconds) is None:
         return Reply(status=202, headers={"Location": f"/runs/{run_id}"})
-    return Reply(body=await _trial(call, subscription, key))
+    newest = await _newest(call, subscription, key)
+    if newest.state == "waiting":
+        await _leave_no_replay(call, subscription, newest, is_replay=was_delivered)
+    return Reply(body=await _trial(call, newest))
 
 
 def _need_wanted(subscription: Subscription, event: Event) -> None:
@@ -99,12 +108,28 @@ def _need_wanted(subscription: Subscription, event: Event) -> None:
         raise _not_wanted()
 
 
-async def _try_in_spite_of_pause(call: Call, subscription: Subscription) -> None:
-    """Find out now whether a subscriber that was away is back; refused credentials are mended first."""
-    pause = await pauses.find(call.hub.database, subscription.subscriber_id)
-    if pause is not None and pause.next_probe_utc is None:
-        raise _paused(pause)
-    await pauses.probe_now(call.hub.database, subscription.subscriber_id)
+async def _was_delivered(call: Call, subscription: Subscription, key: EventKey) -> bool:
+    async with call.hub.database.connection() as connection:
+        return bool(await enqueue.delivered_before(connection, subscription, key.program_id, [key.event_uuid]))
+
+
+async def _need_answering(call: Call, subscription: Subscription) -> None:
+    """
+    Find out now whether a subscriber that was away is back; refused credentials are mended first.
+
+    Raises:
+        Conflict: It is paused and stays so.
+    """
+    hub, subscriber_id = call.hub, subscription.subscriber_id
+    probe_utc = await pauses.probe_now(hub.database, subscriber_id)
+    hub.bells.ring(hub.bells.deliveries)
+    deadline = asyncio.get_running_loop().time() + hub.settings.run_wait_seconds
+    while (pause := await pauses.find(hub.database, subscriber_id)) is not None:
+        # A probe that failed puts the next one off.
+        is_probed = probe_utc is None or pause.next_probe_utc is None or pause.next_probe_utc > probe_utc
+        if is_probed or asyncio.get_running_loop().time() > deadline:
+            raise _paused(pause)
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
 def _paused(pause: Pause) -> Conflict:
@@ -118,19 +143,39 @@ async def _put_back(call: Call, subscription: Subscription, key: EventKey) -> No
         await deliveries.requeue(connection, wanted, limit=10)
 
 
-async def _trial(call: Call, subscription: Subscription, key: EventKey) -> Trial:
+async def _newest(call: Call, subscription: Subscription, key: EventKey) -> Delivery:
     wanted = DeliveryFilter(event=key, subscription_id=subscription.subscription_id)
     (newest, *_) = await deliveries.page(call.hub.database, wanted, None, 1)
-    delivery_key = read_delivery_id(newest.delivery_id)
-    assert delivery_key is not None  # noqa: S101 - it came out of the store
-    log, _ = await deliveries.attempts(call.hub.database, delivery_key)
+    return newest
+
+
+async def _leave_no_replay(call: Call, subscription: Subscription, newest: Delivery, *, is_replay: bool) -> None:
+    """
+    Tell that the subscriber was paused in this very moment; a replay would come as one too many once it is back.
+
+    What is no replay is the subscription's own duty and stays.
+    """
     pause = await pauses.find(call.hub.database, subscription.subscriber_id)
-    if newest.state == "waiting" and pause is not None:
-        raise _paused(pause)
+    if pause is None:
+        return
+    if is_replay:
+        async with call.hub.database.transaction() as connection:
+            await deliveries.discard(connection, _key_of(newest), TEST_NOT_SENT)
+    raise _paused(pause)
+
+
+async def _trial(call: Call, newest: Delivery) -> Trial:
+    log, _ = await deliveries.attempts(call.hub.database, _key_of(newest))
     if newest.code in WHY_NOT_SENT or not log:
         code = newest.code if newest.code in WHY_NOT_SENT else NOT_SENT
         raise Conflict(newest.message or f"It is {newest.state}; nothing was sent.", code=code)
     return Trial(**msgspec.structs.asdict(log[-1]), delivery=newest)
+
+
+def _key_of(delivery: Delivery) -> DeliveryKey:
+    key = read_delivery_id(delivery.delivery_id)
+    assert key is not None  # noqa: S101 - it came out of the store
+    return key
 
 
 ROUTES = (test_subscription,)

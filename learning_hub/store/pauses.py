@@ -91,9 +91,10 @@ async def lift(database: Database | Connection, subscriber_id: str, *, credentia
     return True
 
 
-async def probe_now(database: Database, subscriber_id: str) -> None:
-    """Let the next probe be due; one whose credentials were refused has none."""
-    await database.execute(queries.probe_now, subscriber_id)
+async def probe_now(database: Database, subscriber_id: str) -> datetime | None:
+    """Let the next probe be due; since when it is. None where there is none: not paused, or refused credentials."""
+    due_utc: datetime | None = await database.fetchval(queries.probe_now, subscriber_id)
+    return due_utc
 
 
 async def pull_forward(database: Database | Connection, subscriber_id: str, since_utc: datetime) -> None:

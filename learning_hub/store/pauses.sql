@@ -32,6 +32,7 @@ ON CONFLICT (subscriber_id) DO UPDATE
 -- Let the next probe of subscriber $1 be due.
 UPDATE subscriber_pause SET next_probe_utc = least(next_probe_utc, now())
  WHERE subscriber_id = $1::text AND next_probe_utc IS NOT NULL
+RETURNING next_probe_utc
 
 -- name: lift
 -- Subscriber $1 is paused no more; one that waits for its credentials to be mended ($2) only where they were.

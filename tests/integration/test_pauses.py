@@ -188,6 +188,43 @@ async def test_a_test_of_a_paused_subscriber_says_why(imis_hub: ImisHub) -> None
     assert "invalid_grant" in answer.json()["detail"] or "password" in answer.json()["detail"]
 
 
+async def test_a_test_of_a_paused_subscriber_leaves_nothing_to_be_sent_later(imis_hub: ImisHub) -> None:
+    """Each click probes the subscriber and answers 409; the event that was delivered before is not queued again."""
+    await imis_hub.set_up()
+    before = await imis_hub.publish(PublisherEventId="AI:before")
+    await imis_hub.delivered(before)
+    await imis_hub.fault("503")
+    waiting = await imis_hub.publish(PublisherEventId="AI:waiting")
+    await is_paused(imis_hub)
+    attempts = (await imis_hub.deliveries_of(waiting))[0]["Attempts"]
+    body = {"EventId": before.removeprefix("/events/")}
+    for _ in range(3):
+        answer = await imis_hub.client.post("/subscriptions/completions/test", json=body)
+        assert (answer.status_code, answer.json().get("code")) == (409, "subscriber_paused"), answer.text
+    assert (await imis_hub.deliveries_of(waiting))[0]["Attempts"] >= attempts + 3
+    assert [one["State"] for one in await imis_hub.deliveries_of(before)] == ["delivered"]
+
+    await imis_hub.mend()
+    tested = await imis_hub.client.post("/subscriptions/completions/test", json=body)
+
+    assert (tested.status_code, tested.json()["Delivery"]["State"]) == (200, "delivered"), tested.text
+    assert [one["State"] for one in await imis_hub.deliveries_of(before)] == ["delivered"] * 2
+    assert await pause_of(imis_hub) is None
+
+
+async def test_a_test_of_the_event_that_is_the_probe_sends_it_once(imis_hub: ImisHub) -> None:
+    """The subscriber is back, and the only thing that waits is what is tested: one delivery, and its attempt."""
+    await imis_hub.set_up()
+    await imis_hub.fault("503")
+    event = await imis_hub.publish()
+    await is_paused(imis_hub)
+    await imis_hub.mend()
+    body = {"EventId": event.removeprefix("/events/")}
+    answer = await imis_hub.client.post("/subscriptions/completions/test", json=body)
+    assert (answer.status_code, answer.json()["Delivery"]["State"]) == (200, "delivered"), answer.text
+    assert [one["State"] for one in await imis_hub.deliveries_of(event)] == ["delivered"]
+
+
 async def test_a_lasting_pause_is_an_alarm(imis_hub: ImisHub, caplog: pytest.LogCaptureFixture) -> None:
     """Told once in the log as an error, and for as long as it lasts in the metrics."""
     caplog.set_level(logging.INFO)
