@@ -55,7 +55,8 @@ def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
             "version": learning_hub.__version__,
             "description": (
                 "An event store between the systems where people learn and the systems that must know. "
-                "Every path also answers with the prefix /api."
+                "Every path also answers with the prefix /api. An operation without a requestBody takes no body: "
+                "anything but blanks and {} is 400 body_not_taken."
             ),
             "license": {"name": "Proprietary", "identifier": "LicenseRef-Proprietary"},
         },

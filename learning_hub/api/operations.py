@@ -44,6 +44,10 @@ JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
 
+# What many clients send where there is no body; blanks around it are borne.
+EMPTY_OBJECT = re.compile(rb"\s*(\{\s*\})?\s*")
+MOST_WITHOUT_BODY_BYTES = 1000
+
 # Stands for a slash within one step of a path, which was sent as %2F, until the path is routed. No path has it by
 # itself: UTF-8 has no surrogates.
 SLASH_IN_STEP = "\udc2f"
@@ -190,6 +194,24 @@ class Call:
             raise InvalidInput("A JSON object is needed as the body.", code="malformed_json")
         return read_object(content)
 
+    async def need_no_body(self) -> None:
+        """
+        Go on only if there is no body, or one that asks for nothing: blank, or an empty object.
+
+        Raises:
+            InvalidInput: A filter or option in it would be passed over in silence, and more be done than was meant.
+        """
+        headers = self._request.headers
+        # Without these a request of HTTP/1.1 has no body.
+        if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+            return
+        try:
+            is_empty = EMPTY_OBJECT.fullmatch(await self.content(MOST_WITHOUT_BODY_BYTES)) is not None
+        except (TooLarge, NotJson):
+            is_empty = False
+        if not is_empty:
+            raise body_not_taken()
+
     async def body(self, struct: type[T]) -> T:
         """The body as a *struct*; InvalidFields with every bad field."""
         return read_struct(await self.fields(), struct)
@@ -261,6 +283,8 @@ def route(operation: Operation) -> Callable[[Handler], HTTPRouteHandler]:
             if operation.scopes:
                 call.caller.need(*operation.scopes)
             call.query(operation.query or NoQuery)
+            if operation.body is None:
+                await call.need_no_body()
             return _response(request, await handler(call))
 
         handle.__name__ = operation.operation_id
@@ -272,6 +296,15 @@ def route(operation: Operation) -> Callable[[Handler], HTTPRouteHandler]:
 def not_json(declared: str, taken: tuple[str, ...]) -> NotJson:
     """The error for a body that is *declared* as none of those *taken*."""
     return NotJson(f"The body must be JSON ({' or '.join(taken)}), not {declared[:100]}.")
+
+
+def body_not_taken() -> InvalidInput:
+    """The error for a body where none is read."""
+    return InvalidInput(
+        "This operation takes no body, and does not read what was sent in it. Options go into the address, where the "
+        "operation has any.",
+        code="body_not_taken",
+    )
 
 
 def body_too_large(size: int, limit: int) -> TooLarge:

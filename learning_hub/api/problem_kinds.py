@@ -48,6 +48,11 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "The connection ended before the whole body had come.",
         "Send again.",
     ),
+    "body_not_taken": ProblemKind(
+        400,
+        "The operation takes no body, and one was sent that asks for something.",
+        "Send it in the address where the operation has such a parameter; leave the body out, or send `{}`.",
+    ),
     "data_refused": ProblemKind(
         400,
         "The database does not take these data.",

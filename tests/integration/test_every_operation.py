@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 from running import RunningHub
 
@@ -68,6 +70,33 @@ async def test_unknown_query_parameters_are_refused(hub_without_worker: RunningH
         )
         assert answer.status_code == 400, (operation.operation_id, answer.text)
         assert [error["field"] for error in answer.json()["errors"]] == ["nonsense"]
+
+
+async def test_a_body_that_would_not_be_read_is_refused(hub_without_worker: RunningHub) -> None:
+    """Every operation without a body takes blanks and `{}`, and says of anything else that it takes none."""
+    client = hub_without_worker.client
+    long = b'{"State":"' + b"x" * 2000 + b'"}'
+    for operation in EVERY:
+        if operation.body is not None:
+            continue
+        for sent in (b'{"State":"parked"}', b"[]", b"null", b"\xff", long):
+            answer = await client.request(operation.method, address(operation), content=sent)
+            assert (answer.status_code, answer.json()["code"]) == (400, "body_not_taken"), operation.operation_id
+        chunked = await client.request(operation.method, address(operation), content=_pieces(b'{"a"', b":1}"))
+        assert chunked.status_code == 400, operation.operation_id
+        for sent in (b"", b" \r\n", b"{}", b" { }\n"):
+            answer = await client.request(operation.method, address(operation), content=sent)
+            is_refused = answer.status_code == 400 and answer.json()["code"] == "body_not_taken"
+            assert not is_refused, operation.operation_id
+        compressed = await client.request(
+            operation.method, address(operation), content=b"?", headers={"Content-Encoding": "gzip"}
+        )
+        assert compressed.status_code == 400, operation.operation_id
+
+
+async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 async def test_other_programs_stay_hidden(hub_without_worker: RunningHub) -> None:
