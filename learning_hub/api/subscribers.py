@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -65,8 +66,9 @@ EXAMPLE_CHECK = {"Works": True, "Findings": ["Signed in as learning-hub."]}
             "Settings are Url, Headers, TimeZone and MaxConcurrency, and Credentials SigningSecret and Token, both "
             "optional: a SigningSecret that was never given is made by the hub, and is in this answer alone; a new one "
             "signs together with the one before for 24 hours. For LearningBuilder, Settings are BaseUrl, SuccessEmail, "
-            "FailureEmail and TimeZone, and Credentials ApiKey. A PUT without Credentials keeps them. The kind of "
-            "system cannot be changed."
+            "FailureEmail and TimeZone, and Credentials ApiKey. A PUT without Credentials keeps them, and the "
+            "same ones again change nothing: they lift no pause for refused credentials. The kind of system cannot be "
+            "changed."
         ),
         tag="Setting up",
         scopes=("admin",),
@@ -91,9 +93,9 @@ async def put_subscriber(call: Call) -> Reply:
         await subscribers.lock(connection, subscriber_id)
         there = await subscribers.find(connection, subscriber_id)
         wanted.need_fit(there)
-        if there and wanted.describes(there):
-            return Reply(body=shown(there, vault, await pauses.find(connection, subscriber_id)))
         prepared = wanted.prepared(there, vault)
+        if there and prepared is None and wanted.describes(there):
+            return Reply(body=shown(there, vault, await pauses.find(connection, subscriber_id)))
         put = await subscribers.put(
             connection,
             subscriber_id,
@@ -106,8 +108,9 @@ async def put_subscriber(call: Call) -> Reply:
         has_other_settings = there is not None and put.settings != there.settings
         if has_other_settings:
             await participants.forget_looked_up(connection, subscriber_id)
-        if has_other_settings or wanted.credentials is not None:
-            await pauses.lift(connection, subscriber_id, credentials_mended=wanted.credentials is not None)
+        if has_other_settings or prepared is not None:
+            # The same credentials again are as refused as before, and each sign-in may bring a lock-out nearer.
+            await pauses.lift(connection, subscriber_id, credentials_mended=prepared is not None)
         action: Action = "update" if there else "create"
         before, after = (shown(there, vault) if there else None), shown(put, vault)
         await audit.write(connection, call.caller, action, "subscriber", subscriber_id, before=before, after=after)
@@ -326,7 +329,11 @@ class _Wanted:
             )
 
     def prepared(self, there: Subscriber | None, vault: Vault) -> Prepared | None:
-        """The credentials to store, None where those there are kept; *there* is locked, so that no change is lost."""
+        """
+        The credentials to store, None where those there are kept, also where the same were sent again.
+
+        *there* is locked, so that no change is lost.
+        """
         stored = there.encrypted_credentials if there else None
         if self.credentials is None and stored is not None:
             return None
@@ -335,17 +342,21 @@ class _Wanted:
         except CredentialsUnreadable:
             # What is saved now takes the place of what nobody can read any more.
             known = {}
-        return KINDS[self.connector].prepare_credentials(self.credentials or {}, known, now())
+        prepared = KINDS[self.connector].prepare_credentials(self.credentials or {}, known, now())
+        return prepared if self._named(prepared.credentials) != self._named(known) else None
+
+    def _named(self, credentials: Mapping[str, Any]) -> dict[str, Any]:
+        """Without what the hub keeps beside them for itself."""
+        return {name: credentials[name] for name in KINDS[self.connector].credential_names(credentials)}
 
     @property
     def _are_needed(self) -> bool:
         return self.connector not in KINDS or KINDS[self.connector].needs_credentials
 
     def describes(self, there: Subscriber) -> bool:
-        """Whether *there* already is what is wanted; credentials that were sent are always new."""
+        """Whether *there* already is what is wanted, credentials apart."""
         return (
-            self.credentials is None
-            and there.archived_utc is None
+            there.archived_utc is None
             and self.name == there.name
             and write_json(self.settings) == write_json(there.settings)
         )

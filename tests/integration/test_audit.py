@@ -112,11 +112,13 @@ async def test_only_an_administrator_reads_the_log(hub_without_worker: RunningHu
 
 
 async def test_a_change_of_credentials_is_told_without_them(hub_without_worker: RunningHub) -> None:
-    """CredentialsChangedUtc differs between Before and After where credentials were sent, and nowhere else."""
+    """CredentialsChangedUtc differs between Before and After where other credentials were sent, and nowhere else."""
     hub = hub_without_worker
     await hub.client.put("/subscribers/imis", json=a_subscriber_body())
     await hub.client.put("/subscribers/imis", json=a_subscriber_body(Name="New", Credentials=None))
     await hub.client.put("/subscribers/imis", json=a_subscriber_body(Name="New"))
+    other = {"Username": "hub", "Password": "other horse"}
+    await hub.client.put("/subscribers/imis", json=a_subscriber_body(Name="New", Credentials=other))
 
     changed, renamed, made = await entries(hub, ObjectType="subscriber")
 

@@ -148,6 +148,27 @@ async def test_refused_credentials_lock_no_account_and_everything_arrives_once_t
     assert max(one["Attempts"] for one in await deliveries(imis_hub)) <= 2
 
 
+async def test_the_same_refused_credentials_again_sign_in_no_more(imis_hub: ImisHub) -> None:
+    """A PUT that repeats them, alone or with other settings, leaves the pause; a check that succeeds lifts it."""
+    await imis_hub.set_up()
+    await imis_hub.change_password("changed")
+    event = await imis_hub.publish()
+    before = await is_paused(imis_hub)
+    changed_utc = (await imis_hub.client.get("/subscribers/imis")).json()["CredentialsChangedUtc"]
+    signed_in = await sign_ins(imis_hub)
+
+    await imis_hub.put_subscriber()
+    await imis_hub.put_subscriber(MaxConcurrency=2)
+    await asyncio.sleep(1)
+
+    assert await pause_of(imis_hub) == before
+    assert await sign_ins(imis_hub) == signed_in
+    assert (await imis_hub.client.get("/subscribers/imis")).json()["CredentialsChangedUtc"] == changed_utc
+    await imis_hub.change_password("sandbox")
+    assert (await imis_hub.client.post("/subscribers/imis/check")).json()["Works"] is True
+    await imis_hub.delivered(event)
+
+
 async def test_a_check_that_succeeds_lets_everything_go(imis_hub: ImisHub, settings: Settings) -> None:
     """Credentials that were mended at iMIS: a check finds that they work, also for the other hub processes."""
     await imis_hub.set_up()

@@ -71,6 +71,19 @@ async def test_a_new_secret_retires_the_old_one(hub_without_worker: RunningHub) 
         assert secret not in said
 
 
+async def test_the_same_credentials_again_are_no_change(hub_without_worker: RunningHub) -> None:
+    """An equal PUT, with empty or with the same credentials, moves no time and leaves no audit entry."""
+    hub = hub_without_worker
+    made = await put(hub, 201, Credentials={})
+    secret = made.pop("SigningSecret")
+    entries = (await hub.client.get("/audit")).json()["Items"]
+    for credentials in ({}, {"SigningSecret": secret}, None):
+        assert await put(hub, Credentials=credentials) == made
+    assert (await hub.client.get("/audit")).json()["Items"] == entries
+    changed = await put(hub, Credentials={"Token": "new"})
+    assert changed["CredentialsChangedUtc"] > made["CredentialsChangedUtc"]
+
+
 async def test_credentials_without_a_secret_keep_it(hub_without_worker: RunningHub) -> None:
     """A Token alone is put beside the secret there is, and left out it is gone."""
     hub = hub_without_worker
