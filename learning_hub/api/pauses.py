@@ -17,9 +17,9 @@ D = TypeVar("D", bound=Delivery)
 
 
 async def explained(database: Database, found: Sequence[D]) -> list[D]:
-    """The deliveries; those that wait because their subscriber is paused say so, and when they may go out."""
-    waiting = {one.subscriber_id for one in found if _may_go(one)}
-    there = await pauses.of(database, waiting) if waiting else {}
+    """The deliveries; those whose subscriber is paused say when they may go out, and those that wait for it say so."""
+    held_up = {one.subscriber_id for one in found if _may_go(one)}
+    there = await pauses.of(database, held_up) if held_up else {}
     return [
         _explained(one, there[one.subscriber_id]) if _may_go(one) and one.subscriber_id in there else one
         for one in found
@@ -27,14 +27,17 @@ async def explained(database: Database, found: Sequence[D]) -> list[D]:
 
 
 def _may_go(delivery: Delivery) -> bool:
-    return delivery.state == "waiting" and delivery.next_try_utc is not None
+    return delivery.state in ("waiting", "retrying") and delivery.next_try_utc is not None
 
 
 def _explained(delivery: D, pause: Pause) -> D:
     due_utc, probe_utc = delivery.next_try_utc, pause.next_probe_utc
+    at = msgspec.structs.replace(delivery, next_try_utc=max(due_utc, probe_utc) if due_utc and probe_utc else None)
+    if delivery.state == "retrying":
+        # It has a reason of its own.
+        return at
     return msgspec.structs.replace(
-        delivery,
+        at,
         message=f"The subscriber is paused, and this waits without using up a try. {pause.message}",
         advice=advice_for(pause.code),
-        next_try_utc=max(due_utc, probe_utc) if due_utc and probe_utc else None,
     )

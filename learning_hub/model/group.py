@@ -39,7 +39,13 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         ]
         | None
     )
-    count: Annotated[int, Meta(description="Deliveries retrying or parked for it; at a pause those that wait.")]
+    count: Annotated[
+        int,
+        Meta(
+            description="Deliveries retrying or parked for it; at a pause those that wait, and those retrying that "
+            "found the subscriber away."
+        ),
+    ]
     first_utc: Annotated[datetime, Meta(description="Since when it fails, or is paused.")]
     last_utc: Annotated[datetime, Meta(description="When it last failed.")]
     example: Example | None

@@ -3,8 +3,30 @@
 -- name: page
 -- Up to $17 groups, the hub's own faults first, then pauses that have lasted $9 seconds, then the rest, each the largest
 -- first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code, $5 and $6 Program and uuid of an event,
--- $7 subscription, $8 subscriber, $10 signature. After the place $11 to $16 and $18, null $11 for the beginning.
-WITH failing AS (
+-- $7 subscription, $8 subscriber, $10 signature. What is retrying because its subscriber went away stands with those that
+-- wait for the same, where the pause is shown. After the place $11 to $16 and $18, null $11 for the beginning.
+WITH paused AS (
+    SELECT served.program_id, pause.*,
+           (SELECT count(*) FROM delivery
+             WHERE delivery.subscriber_id = pause.subscriber_id AND delivery.program_id = served.program_id
+               AND (delivery.state = 'waiting' AND NOT delivery.held
+                    OR $2::text IS NULL AND delivery.state = 'retrying' AND delivery.class = 'unavailable'
+                       AND delivery.failed_utc >= pause.since_utc)
+               AND ($7::text IS NULL OR delivery.subscription_id = $7::text)) AS count
+      FROM subscriber_pause AS pause
+      JOIN subscriber USING (subscriber_id)
+      JOIN (SELECT DISTINCT program_id, subscriber_id FROM subscription
+             WHERE archived_utc IS NULL AND ($7::text IS NULL OR subscription_id = $7::text)) AS served
+           USING (subscriber_id)
+     WHERE pause.since_utc <= clock_timestamp() - make_interval(secs => $9::float8)
+       AND subscriber.archived_utc IS NULL
+       AND ($1::text[] IS NULL OR served.program_id = ANY ($1::text[]))
+       AND ($2::text IS NULL OR $2::text = 'waiting')
+       AND ($3::text IS NULL OR pause.class = $3::text)
+       AND ($4::text IS NULL OR pause.code = $4::text)
+       AND ($8::text IS NULL OR pause.subscriber_id = $8::text)
+       AND $6::uuid IS NULL AND $10::text IS NULL
+), failing AS (
     SELECT program_id, subscriber_id, subscription_id, code, signature, min(class) AS class, count(*) AS count,
            min(coalesce(failing_since_utc, created_utc)) AS first_utc,
            max(coalesce(failed_utc, created_utc)) AS last_utc,
@@ -20,26 +42,12 @@ WITH failing AS (
        AND ($7::text IS NULL OR subscription_id = $7::text)
        AND ($8::text IS NULL OR subscriber_id = $8::text)
        AND ($10::text IS NULL OR signature = $10::text)
+       AND NOT ($2::text IS NULL AND state = 'retrying' AND class = 'unavailable'
+                AND EXISTS (SELECT FROM paused
+                             WHERE paused.program_id = delivery.program_id
+                               AND paused.subscriber_id = delivery.subscriber_id
+                               AND paused.since_utc <= delivery.failed_utc))
      GROUP BY program_id, subscriber_id, subscription_id, code, signature
-), paused AS (
-    SELECT served.program_id, pause.*,
-           (SELECT count(*) FROM delivery
-             WHERE delivery.subscriber_id = pause.subscriber_id AND delivery.program_id = served.program_id
-               AND delivery.state = 'waiting' AND NOT delivery.held
-               AND ($7::text IS NULL OR delivery.subscription_id = $7::text)) AS count
-      FROM subscriber_pause AS pause
-      JOIN subscriber USING (subscriber_id)
-      JOIN (SELECT DISTINCT program_id, subscriber_id FROM subscription
-             WHERE archived_utc IS NULL AND ($7::text IS NULL OR subscription_id = $7::text)) AS served
-           USING (subscriber_id)
-     WHERE pause.since_utc <= clock_timestamp() - make_interval(secs => $9::float8)
-       AND subscriber.archived_utc IS NULL
-       AND ($1::text[] IS NULL OR served.program_id = ANY ($1::text[]))
-       AND ($2::text IS NULL OR $2::text = 'waiting')
-       AND ($3::text IS NULL OR pause.class = $3::text)
-       AND ($4::text IS NULL OR pause.code = $4::text)
-       AND ($8::text IS NULL OR pause.subscriber_id = $8::text)
-       AND $6::uuid IS NULL AND $10::text IS NULL
 ), grouped AS (
     SELECT CASE class WHEN 'hub' THEN 0 ELSE 2 END AS rank, program_id, subscriber_id, subscription_id, code, signature,
            class, count, first_utc, last_utc, example_uuid, NULL AS message

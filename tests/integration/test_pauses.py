@@ -87,6 +87,34 @@ async def test_while_a_subscriber_is_away_nothing_burns_its_tries(imis_hub: Imis
     await all_arrive(imis_hub, events)
 
 
+async def test_what_found_the_subscriber_away_belongs_to_its_pause(imis_hub: ImisHub) -> None:
+    """It is not tried before the next probe, says so, and stands in one group with those that wait."""
+    await imis_hub.set_up()
+    await imis_hub.fault("503")
+    events = await publish_many(imis_hub, 5)
+    pause, tried = await eventually(lambda: _standing_still(imis_hub), until=lambda found: found is not None)
+    retrying = [one for one in tried if one["State"] == "retrying"]
+    assert retrying
+    assert all(one["NextTryUtc"] >= pause["NextProbeUtc"] for one in tried)
+    assert all("503" in one["Message"] and not one["Message"].startswith("The subscriber") for one in retrying)
+
+    listed = (await imis_hub.client.get("/deliveries/groups")).json()["Items"]
+
+    assert [(one["Kind"], one["Code"], one["Count"]) for one in listed] == [("pause", "connection_failed", len(events))]
+    alone = (await imis_hub.client.get("/deliveries/groups?State=retrying")).json()["Items"]
+    assert [(one["Kind"], one["Code"]) for one in alone] == [("failures", "connection_failed")]
+
+
+async def _standing_still(hub: ImisHub) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+    """A pause some time before its next probe, after several, and all deliveries as they stand meanwhile."""
+    before, found, after = await pause_of(hub), await deliveries(hub), await pause_of(hub)
+    if before is None or before != after or sum(one["Attempts"] for one in found) < 3:
+        return None
+    left = datetime.fromisoformat(before["NextProbeUtc"]) - datetime.now(UTC)
+    is_still = {one["State"] for one in found} <= {"waiting", "retrying"} and left.total_seconds() > 1
+    return (before, found) if is_still else None
+
+
 async def test_each_probe_is_another_record(imis_hub: ImisHub) -> None:
     """One record that iMIS cannot stomach does not keep the others from showing that it is back."""
     await imis_hub.set_up()
