@@ -20,7 +20,8 @@ from learning_hub.connectors.http import Answer
 from learning_hub.model.clock import now
 
 LONGEST_WORDS = 500
-_AWAY = {502: "connection_failed", 503: "connection_failed", 504: "timed_out"}
+# The answers that say that a subscriber is away as a whole, and the code of each.
+AWAY = {502: "connection_failed", 503: "connection_failed", 504: "timed_out"}
 
 
 def postponed(answer: Answer, message: str, *, wrote: bool) -> Postponed | None:
@@ -37,9 +38,9 @@ def postponed(answer: Answer, message: str, *, wrote: bool) -> Postponed | None:
         return Postponed(code="rate_limited", message=message, retry_after_seconds=wait)
     if status == 408:
         return Postponed(code="timed_out", message=message, retry_after_seconds=wait, in_doubt=wrote)
-    if status in _AWAY:
+    if status in AWAY:
         return Postponed(
-            code=_AWAY[status],
+            code=AWAY[status],
             message=message,
             retry_after_seconds=wait,
             subscriber_is_away=True,

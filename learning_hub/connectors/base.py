@@ -69,12 +69,16 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     """
     The request went out and its outcome is not known (time-out or cut line after it was sent).
 
+    *code* says why, and *message* what that means for this one; *about_subscriber* is the sentence for the pause, None
+    where *message* suits it.
+
     The next try calls `send` with `Shipment.outcome_unknown` set, and not before the settling time has passed. There is
     none where *is_final*: the subscriber cannot be asked and would take it twice, so that a person has to look.
     """
 
     code: str
     message: str
+    about_subscriber: str | None = None
     subscriber_is_away: bool = True
     is_final: bool = False
 

@@ -75,7 +75,9 @@ def _postponed(outcome: Postponed, claimed: Claimed, retries: Retries, *, at: da
     )
     if not outcome.subscriber_is_away and outcome.code != "rate_limited":
         return settlement
-    return msgspec.structs.replace(settlement, pause=_away(outcome, retries, outcome.retry_after_seconds))
+    return msgspec.structs.replace(
+        settlement, pause=_away(outcome.code, outcome.message, retries, outcome.retry_after_seconds)
+    )
 
 
 def _unknown(outcome: Unknown, claimed: Claimed, retries: Retries, *, at: datetime, chance: float) -> Settlement:
@@ -96,14 +98,15 @@ def _unknown(outcome: Unknown, claimed: Claimed, retries: Retries, *, at: dateti
         )
     if not outcome.subscriber_is_away:
         return settlement
-    return msgspec.structs.replace(settlement, pause=_away(outcome, retries))
+    about = outcome.about_subscriber or outcome.message
+    return msgspec.structs.replace(settlement, pause=_away(outcome.code, about, retries))
 
 
-def _away(outcome: Postponed | Unknown, retries: Retries, asked_wait_seconds: float | None = None) -> PauseReason:
+def _away(code: str, message: str, retries: Retries, asked_wait_seconds: float | None = None) -> PauseReason:
     return PauseReason(
-        code=outcome.code,
-        failure_class=class_of(outcome.code),
-        message=outcome.message,
+        code=code,
+        failure_class=class_of(code),
+        message=message,
         first_probe_seconds=retries.probe_seconds,
         asked_wait_seconds=asked_wait_seconds,
     )

@@ -153,10 +153,11 @@ UNDER_TEST: dict[str, KindUnderTest] = {
         answers={
             408: Expected(Postponed, "timed_out"),
             **dict.fromkeys((500, 505, 599), FOR_A_PERSON),
-            **dict.fromkeys((502, 504), replace(FOR_A_PERSON, is_away=True)),
+            502: replace(FOR_A_PERSON, code="connection_failed", is_away=True),
+            504: replace(FOR_A_PERSON, code="timed_out", is_away=True),
         },
-        cut=replace(FOR_A_PERSON, is_away=True),
-        late=replace(FOR_A_PERSON, is_away=True),
+        cut=replace(FOR_A_PERSON, code="connection_failed", is_away=True),
+        late=replace(FOR_A_PERSON, code="timed_out", is_away=True),
     ),
     "webhook": KindUnderTest(
         make_site=lambda _: Receiver(),

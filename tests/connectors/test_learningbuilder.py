@@ -148,7 +148,7 @@ async def test_what_may_have_been_taken_is_for_a_person(site: LearningBuilder, s
 
     for outcome in outcomes:
         assert isinstance(outcome, Unknown)
-        assert (outcome.code, outcome.is_final) == ("outcome_unknown", True)
+        assert outcome.is_final
         assert outcome.subscriber_is_away == (status in (502, 504))
         assert "Object reference not set" in outcome.message
         assert f"learning-hub-{a_shipment(1).delivery_id}-2.jsonl" in outcome.message
@@ -178,7 +178,7 @@ async def test_a_batch_that_takes_too_long_is_for_a_person(site: LearningBuilder
     """A time-out after sending says nothing of what became of the batch."""
     site.fail(Fault(carried_out=True, says=Says(200), after_seconds=5))
     (outcome,), _ = await send(site, a_shipment(), timeout_seconds=0.5)
-    assert (outcome.code, outcome.is_final) == ("outcome_unknown", True)
+    assert (outcome.code, outcome.is_final) == ("timed_out", True)
 
 
 async def test_a_process_that_is_not_there(site: LearningBuilder) -> None:

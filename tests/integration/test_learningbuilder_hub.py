@@ -205,6 +205,35 @@ async def test_a_batch_whose_outcome_is_not_known_is_parked(
     assert len(site.lines) == taken + 1
 
 
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        (Fault(carried_out=True), "connection_failed", "no whole answer"),
+        (Fault(says=Says(502)), "connection_failed", "answered 502"),
+        (Fault(says=Says(504)), "timed_out", "answered 504"),
+    ],
+    ids=str,
+)
+async def test_the_pause_tells_of_the_subscriber_and_not_of_the_batch(
+    hub: RunningHub, site: LearningBuilder, fault: Fault, code: str, words: str
+) -> None:
+    """Whoever reads it learns that LearningBuilder is away; what to do about the batch stands with its deliveries."""
+    calls = await set_up(hub, site)
+    site.fail(fault)
+    await calls.publish(PublisherEventData=DATA)
+
+    async def pause() -> Any:
+        return (await calls.client.get("/subscribers/lb")).json()["Paused"]
+
+    # Nothing waits for it, so that it ends by itself after a while.
+    paused = await eventually(pause)
+
+    assert paused["Code"] == code
+    assert words in paused["Message"]
+    assert "batch" not in paused["Message"]
+    assert "requeue" not in paused["Message"]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_batch_that_surely_was_not_taken_goes_again(
     hub: RunningHub, site: LearningBuilder, status: int

@@ -10,7 +10,7 @@ Source: the hub's contract, section 6.
 
 from __future__ import annotations
 
-from learning_hub.connectors.answers import is_page, postponed, shorten, told
+from learning_hub.connectors.answers import AWAY, is_page, postponed, shorten, told
 from learning_hub.connectors.base import Accepted, Outcome, Postponed, Refused, Unknown
 from learning_hub.connectors.http import Answer, NotSent, OutcomeUnknown
 from learning_hub.connectors.learningbuilder.batch import batch_id_in
@@ -33,7 +33,8 @@ def outcome_of(answer: Answer, file_name: str) -> Outcome:
     if status in _NOT_BEGUN:
         return postponed(answer, message, wrote=False) or Refused(code="refused", message=message)
     if status >= 500 and status != 501:
-        return _unknown(f"{message} It may have taken the batch {file_name} before.", is_away=status in (502, 504))
+        doubt = f"{message} It may have taken the batch {file_name} before."
+        return _unknown(doubt, away=(AWAY[status], message) if status in AWAY else None)
     return Refused(code="refused", message=message)
 
 
@@ -42,19 +43,30 @@ def unanswered(result: NotSent | OutcomeUnknown, file_name: str) -> Postponed | 
     if isinstance(result, NotSent):
         message = f"The hub could not reach LearningBuilder. {result.message}"
         return Postponed(code=result.code, message=message, subscriber_is_away=True)
-    return _unknown(f"LearningBuilder gave no whole answer to the batch {file_name}. {result.message}", is_away=True)
+    return _unknown(
+        f"LearningBuilder gave no whole answer to the batch {file_name}. {result.message}",
+        away=(result.code, f"LearningBuilder gave no whole answer. {result.message}"),
+    )
 
 
 def _accepted(answer: Answer, file_name: str) -> Accepted | Unknown:
     batch_id = batch_id_in(answer)
     if batch_id is None:
         message = f"What answered does not tell the batch that was made of {file_name}: {told(answer)}"
-        return _unknown(message, is_away=False)
+        return _unknown(message)
     return Accepted(record_id=batch_id, note=f"Accepted for import as batch {batch_id}, not yet imported.")
 
 
-def _unknown(message: str, *, is_away: bool) -> Unknown:
-    return Unknown(code="outcome_unknown", message=f"{message} {_LOOK}", subscriber_is_away=is_away, is_final=True)
+def _unknown(message: str, *, away: tuple[str, str] | None = None) -> Unknown:
+    """For a person to look; *away* are the code and the sentence of the pause, where it is away as a whole."""
+    code, about_subscriber = away or ("outcome_unknown", None)
+    return Unknown(
+        code=code,
+        message=f"{message} {_LOOK}",
+        about_subscriber=about_subscriber,
+        subscriber_is_away=away is not None,
+        is_final=True,
+    )
 
 
 def _words_of(answer: Answer) -> str:
