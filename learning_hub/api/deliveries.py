@@ -27,7 +27,6 @@ from learning_hub.store.deliveries import DeliveryFilter
 
 LISTING = Listing("deliveries", ordered_by="delivery_id")
 LISTING_OF_EVENT = Listing("deliveries of an event", ordered_by="delivery_id")
-REQUEUED_AT_ONCE = 1000
 
 EXAMPLE: dict[str, Any] = {
     "DeliveryId": ID_FORMS["DeliveryId"].example,
@@ -64,14 +63,6 @@ EXAMPLE_ATTEMPT: dict[str, Any] = {
     "Response": {"Status": 200, "Headers": {}, "Body": "{}"},
 }
 EXAMPLE_DETAIL = EXAMPLE | {"Event": EXAMPLE_EVENT, "Payload": None, "AttemptLog": [EXAMPLE_ATTEMPT]}
-EXAMPLE_WAITING = EXAMPLE | {
-    "State": "waiting",
-    "Code": None,
-    "Class": None,
-    "Message": None,
-    "Advice": None,
-    "NextTryUtc": "2026-11-22T09:00:00Z",
-}
 EXAMPLE_DISCARDED = EXAMPLE | {
     "State": "discarded",
     "Code": "discarded",
@@ -107,12 +98,6 @@ class ListQuery(FilterQuery, frozen=True, kw_only=True, rename="pascal"):
 
     limit: Limit = 100
     cursor: Cursor | None = None
-
-
-class Requeued(msgspec.Struct, frozen=True, rename="pascal"):
-    """How many deliveries were put back."""
-
-    requeued: int
 
 
 class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
@@ -160,81 +145,8 @@ async def list_deliveries(call: Call) -> Reply:
     )
 )
 async def get_delivery(call: Call) -> Reply:
-    [delivery] = await explained(call.hub.database, [await _need_delivery(call)])
+    [delivery] = await explained(call.hub.database, [await need_delivery(call)])
     return Reply(body=await _detail(call, delivery))
-
-
-@route(
-    Operation(
-        method="POST",
-        path="/deliveries/requeue",
-        operation_id="requeueDeliveries",
-        summary="Put all deliveries back into the queue that the filters mean",
-        description="Parked ones, retrying ones at once, and those skipped for their template or a reopening. Each is "
-        "rendered anew with today's template; one that a newer one has overtaken is superseded instead.",
-        tag="Delivering",
-        scopes=("process", "staff"),
-        query=FilterQuery,
-        answers=(Answer(status=200, meaning="They are back in the queue.", body=Requeued, example={"Requeued": 212}),),
-        errors=(NOT_FOR_PROGRAM,),
-    )
-)
-async def requeue_deliveries(call: Call) -> Reply:
-    query = call.query(FilterQuery)
-    wanted = await wanted_deliveries(call, query)
-    if all(value is None for value in msgspec.structs.astuple(query)):
-        raise InvalidFields([FieldError("State", "or another filter is needed")])
-    requeued, after = 0, None
-    while True:
-        async with call.hub.database.transaction() as connection:
-            changed = await deliveries.requeue(connection, wanted, after=after, limit=REQUEUED_AT_ONCE)
-            entries = [audit.Change(one.now.delivery_id, one.before, one.now.standing) for one in changed]
-            await audit.write_many(connection, call.caller, "requeue", "delivery", entries)
-        requeued += sum(one.now.state == "waiting" for one in changed)
-        call.hub.bells.ring(call.hub.bells.deliveries)
-        if len(changed) < REQUEUED_AT_ONCE:
-            return Reply(body=Requeued(requeued))
-        after = UUID(changed[-1].now.delivery_id[-36:])
-
-
-@route(
-    Operation(
-        method="POST",
-        path="/deliveries/{DeliveryId}/requeue",
-        operation_id="requeueDelivery",
-        summary="Put a delivery back into the queue",
-        description="It is rendered anew with today's template. One that a newer one has overtaken is superseded.",
-        tag="Delivering",
-        scopes=("process", "staff"),
-        answers=(Answer(status=200, meaning="The delivery as it is now.", body=Delivery, example=EXAMPLE_WAITING),),
-        errors=(
-            NOT_FOR_PROGRAM,
-            NO_SUCH_DELIVERY,
-            Conflict(
-                "It is delivered: only what is parked, retrying, or skipped for its template or a reopening can be put "
-                "back.",
-                code="cannot_requeue",
-            ),
-        ),
-    )
-)
-async def requeue_delivery(call: Call) -> Reply:
-    before = await _need_delivery(call)
-    key = _key(call)
-    async with call.hub.database.transaction() as connection:
-        changed = await deliveries.requeue(connection, DeliveryFilter(), only=[key], limit=1)
-        if changed:
-            await audit.write(
-                connection, call.caller, "requeue", "delivery", before.delivery_id, before=before, after=changed[0].now
-            )
-    if not changed:
-        raise Conflict(
-            f"It is {before.state}: only what is parked, retrying, or skipped for its template or a reopening can be "
-            "put back.",
-            code="cannot_requeue",
-        )
-    call.hub.bells.ring(call.hub.bells.deliveries)
-    return Reply(body=changed[0].now)
 
 
 @route(
@@ -256,10 +168,10 @@ async def requeue_delivery(call: Call) -> Reply:
     )
 )
 async def discard_delivery(call: Call) -> Reply:
-    before = await _need_delivery(call)
+    before = await need_delivery(call)
     body = await call.body(DiscardBody)
     async with call.hub.database.transaction() as connection:
-        after = await deliveries.discard(connection, _key(call), body.reason)
+        after = await deliveries.discard(connection, delivery_key(call), body.reason)
         if after:
             await audit.write(
                 connection, call.caller, "discard", "delivery", before.delivery_id, before=before, after=after
@@ -309,12 +221,13 @@ async def _detail(call: Call, delivery: Delivery) -> DeliveryDetail:
     event = await events.find_event(call.hub.database, event_key) if event_key else None
     if event is None:
         raise NotFound(f"There is no event {delivery.event_id}.")
-    log, payload = await deliveries.attempts(call.hub.database, _key(call))
+    log, payload = await deliveries.attempts(call.hub.database, delivery_key(call))
     return DeliveryDetail(**msgspec.structs.asdict(delivery), event=event, payload=payload, attempt_log=log)
 
 
-async def _need_delivery(call: Call) -> Delivery:
-    key = _key(call)
+async def need_delivery(call: Call) -> Delivery:
+    """The delivery of the path."""
+    key = delivery_key(call)
     call.caller.need_program(key.program_id)
     delivery = await deliveries.find(call.hub.database, key)
     if delivery is None:
@@ -322,7 +235,8 @@ async def _need_delivery(call: Call) -> Delivery:
     return delivery
 
 
-def _key(call: Call) -> DeliveryKey:
+def delivery_key(call: Call) -> DeliveryKey:
+    """The key of the delivery of the path."""
     key = read_delivery_id(call.path["DeliveryId"])
     if key is None:
         raise NotFound("There is no such delivery: a DeliveryId is {ProgramId}-{UUID}.")
@@ -382,12 +296,4 @@ def _before(listing: Listing, cursor: str | None) -> UUID | None:
     return key.delivery_uuid if key else None
 
 
-# The fixed address before the one with an id in its place.
-ROUTES = (
-    list_deliveries,
-    requeue_deliveries,
-    get_delivery,
-    requeue_delivery,
-    discard_delivery,
-    list_deliveries_of_event,
-)
+ROUTES = (list_deliveries, get_delivery, discard_delivery, list_deliveries_of_event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -45,6 +45,12 @@ EXAMPLE_PAUSE = EXAMPLE | {
 }
 
 
+class GroupQuery(ListQuery, frozen=True, kw_only=True, rename="pascal"):
+    """Which deliveries are grouped: failures are retrying or parked, and waiting is what a pause holds up."""
+
+    state: Literal["waiting", "retrying", "parked"] | None = None
+
+
 @route(
     Operation(
         method="GET",
@@ -57,7 +63,7 @@ EXAMPLE_PAUSE = EXAMPLE | {
         "deliveries, and of putting them back together.",
         tag="Delivering",
         scopes=("process", "staff"),
-        query=ListQuery,
+        query=GroupQuery,
         answers=(
             Answer(
                 status=200,
@@ -70,7 +76,7 @@ EXAMPLE_PAUSE = EXAMPLE | {
     )
 )
 async def list_groups(call: Call) -> Reply:
-    query = call.query(ListQuery)
+    query = call.query(GroupQuery)
     wanted = await wanted_deliveries(call, query)
     found = await groups.page(
         call.hub.database,

@@ -130,8 +130,10 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     ),
     "cannot_requeue": ProblemKind(
         409,
-        "Only a delivery that is parked, retrying, or skipped for its template or a reopening can be put back.",
-        "To send a delivered one again, use `Replay`.",
+        "Only a delivery that is parked, retrying, or skipped for its template or a reopening can be put back, and "
+        "only while its subscription is in use.",
+        "To send a delivered one again, use `Replay`; bring an archived subscription back first, or discard the "
+        "delivery.",
     ),
     "cannot_discard": ProblemKind(
         409,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from factories import an_event_body
 from imis_hub import TEMPLATE, ImisHub
 from msgspec.structs import replace
 from panels import WITH_KEY, make_panel
-from running import eventually
+from running import RunningHub, eventually
 
+from learning_hub.model.delivery import State
 from learning_hub.settings import Settings
 
 DATA = {"Activity Code": "FIRE-201", "Activity Title": "Fire safety refresher", "Credits": 1.5}
@@ -123,6 +126,40 @@ async def test_requeue_renders_with_todays_template(imis_hub: ImisHub) -> None:
     assert (entry["Action"], entry["ObjectId"]) == ("requeue", delivered["DeliveryId"])
     assert entry["Before"] == {"SubscriptionId": "completions", "State": "parked", "Code": "template_error"}
     assert entry["After"] == {"SubscriptionId": "completions", "State": "waiting", "Code": None}
+
+
+async def test_what_is_parked_for_an_archived_subscription_cannot_be_put_back(imis_hub: ImisHub) -> None:
+    """The answer tells that the subscription is archived; brought back, it takes the delivery."""
+    await imis_hub.set_up()
+    location = await imis_hub.publish(PublisherParticipantId="nobody@example.org")
+    parked = await imis_hub.settled(location, "parked")
+    assert (await imis_hub.client.delete("/subscriptions/completions")).status_code == 204
+    refused = await imis_hub.client.post(f"/deliveries/{parked['DeliveryId']}/requeue")
+    assert (refused.status_code, refused.json()["code"]) == (409, "cannot_requeue")
+    assert refused.json()["detail"].startswith("Its subscription completions is archived")
+    await imis_hub.put_subscription()
+    put_back = await imis_hub.client.post(f"/deliveries/{parked['DeliveryId']}/requeue")
+    assert put_back.status_code == 200, put_back.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "states"),
+    [
+        ("POST", "/deliveries/requeue", {"parked", "retrying", "skipped"}),
+        ("GET", "/deliveries/groups", {"waiting", "retrying", "parked"}),
+    ],
+)
+async def test_a_state_that_can_never_match_is_refused(
+    hub_without_worker: RunningHub, method: str, path: str, states: set[str]
+) -> None:
+    """A filter that would mean nothing at all is named, with the states that can be, instead of an empty answer."""
+    for state in get_args(State):
+        answer = await hub_without_worker.client.request(method, path, params={"State": state})
+        assert answer.status_code == (200 if state in states else 400), state
+        if state not in states:
+            (error,) = answer.json()["errors"]
+            assert error["field"] == "State"
+            assert set(error["message"].removeprefix("must be one of ").split(", ")) == states
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "\n\t", None])
@@ -326,7 +363,7 @@ async def test_a_contact_that_is_gone_is_looked_up_anew(imis_hub: ImisHub) -> No
 
 async def test_putting_back_takes_each_once(imis_hub: ImisHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deliveries that are parked again at once are not put back twice by one request."""
-    monkeypatch.setattr("learning_hub.api.deliveries.REQUEUED_AT_ONCE", 2)
+    monkeypatch.setattr("learning_hub.api.requeues.REQUEUED_AT_ONCE", 2)
     await imis_hub.set_up(Templates={"_default": TEMPLATE | {"Subtype": "{{ data.nothing }}"}})
     events = [await imis_hub.publish(PublisherEventId=str(number)) for number in range(9)]
     for event in events:
