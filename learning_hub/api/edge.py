@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote, unquote_to_bytes, urlencode
 
 import msgspec
 from litestar.utils import normalize_path
@@ -140,12 +140,14 @@ def _find_address(scope: Scope) -> None:
 
     The router passes over such slashes as well; done here, an address that needs no key needs none either way.
     `called_path` in the state keeps what was called, with one slash at its beginning: two begin the name of a host.
+    `is_path_utf8` tells whether that is what was sent: the server puts a mark for what cannot be read.
 
     `GET /api/events/{ProgramId}` is the list of a Program, as in the original hub: a Program id never contains a
     colon, an event id always does.
     """
     called: str = scope["path"]
     scope["state"]["called_path"] = "/" + called.lstrip("/")
+    scope["state"]["is_path_utf8"] = _is_utf8(scope.get("raw_path") or b"")
     scope["path"] = path = normalize_path(_steps(scope))
     if path != "/api" and not path.startswith("/api/"):
         return
@@ -167,6 +169,14 @@ def _steps(scope: Scope) -> str:
         return called
     steps = raw.decode("ascii", "replace").split("/")
     return "/".join(unquote(step).replace("/", SLASH_IN_STEP) for step in steps)
+
+
+def _is_utf8(raw_path: bytes) -> bool:
+    try:
+        unquote_to_bytes(raw_path).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_empty(headers: list[tuple[bytes, bytes]]) -> bool:

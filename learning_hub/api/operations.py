@@ -23,6 +23,7 @@ from litestar.response import Stream
 from msgspec import Raw
 
 from learning_hub.api.hub import Hub
+from learning_hub.api.parameters import read_query
 from learning_hub.model.access import Caller, Scope
 from learning_hub.model.errors import (
     EncodingNotTaken,
@@ -33,7 +34,7 @@ from learning_hub.model.errors import (
     NotJson,
     TooLarge,
 )
-from learning_hub.model.fields import declared_fields, read_object, read_struct
+from learning_hub.model.fields import read_object, read_struct
 from learning_hub.model.json_values import write_json
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -163,6 +164,18 @@ class Call:
         """A request header, None where it was not sent."""
         return self._request.headers.get(name)
 
+    def need_readable_path(self) -> None:
+        """
+        Go on only if every id in the path is what was sent.
+
+        Raises:
+            InvalidFields: It has bytes that are no UTF-8, so that the id read would be another one.
+        """
+        if self._request.scope["state"]["is_path_utf8"]:
+            return
+        if errors := [FieldError(name, "is not valid UTF-8") for name, step in self.path.items() if "\ufffd" in step]:
+            raise InvalidFields(errors)
+
     def query(self, struct: type[T]) -> T:
         """
         The query parameters as a *struct*.
@@ -282,6 +295,7 @@ def route(operation: Operation) -> Callable[[Handler], HTTPRouteHandler]:
             call = Call(request, operation)
             if operation.scopes:
                 call.caller.need(*operation.scopes)
+            call.need_readable_path()
             call.query(operation.query or NoQuery)
             if operation.body is None:
                 await call.need_no_body()
@@ -337,61 +351,6 @@ def _at(path: str, method: Method, operation: Operation | None = None) -> HTTPRo
         include_in_schema=False,
         opt={"operation": operation},
     )
-
-
-def read_query(pairs: list[tuple[str, str]], struct: type[T]) -> T:
-    """
-    Query parameters as a *struct*: texts as they are, numbers, booleans and times read from their text.
-
-    Args:
-        pairs: Names and values; bytes that are no UTF-8 stand in them as lone surrogates.
-        struct: What is taken.
-
-    Raises:
-        InvalidFields: Every parameter that is unknown, given twice, or of the wrong form.
-    """
-    fields: dict[str, Raw] = {}
-    errors: list[FieldError] = []
-    declared = declared_fields(struct)
-    for sent_name, value in pairs:
-        name = sent_name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        if name in fields:
-            errors.append(FieldError(name, "was given more than once"))
-        try:
-            fields[name] = _as_json(value, declared[name].kind if name in declared else None)
-        except UnicodeEncodeError:
-            errors.append(FieldError(name, "is not valid UTF-8"))
-    given = {name: raw for name, raw in fields.items() if name not in {error.field for error in errors}}
-    try:
-        result = read_struct(given, struct)
-    except InvalidFields as error:
-        raise InvalidFields(errors + _as_parameters(error.errors)) from None
-    if errors:
-        raise InvalidFields(errors)
-    return result
-
-
-_BOOLEANS = {"true": b"true", "false": b"false", "1": b"true", "0": b"false"}
-_INTEGER = re.compile(r"-?[0-9]{1,18}")
-
-
-def _as_json(value: str, kind: Any) -> Raw:
-    """The text of a parameter as the JSON value it stands for; what cannot be that stays a text, to be refused."""
-    if kind is bool and value.lower() in _BOOLEANS:
-        return Raw(_BOOLEANS[value.lower()])
-    if kind is int and _INTEGER.fullmatch(value):
-        return Raw(str(int(value)).encode())
-    return Raw(msgspec.json.encode(value))
-
-
-def _as_parameters(errors: list[FieldError]) -> list[FieldError]:
-    return [
-        FieldError(
-            error.field,
-            "is not a known query parameter" if error.message == "is not a known field" else error.message,
-        )
-        for error in errors
-    ]
 
 
 def _response(request: Request[Any, Any, Any], reply: Reply) -> Response[Any]:

@@ -20,8 +20,8 @@ from learning_hub.api.operations import (
     Operation,
     body_too_large,
     not_json,
-    read_query,
 )
+from learning_hub.api.parameters import read_query
 from learning_hub.api.paths import example_path
 from learning_hub.api.problems import Answer, answer_for
 from learning_hub.model.access import Caller

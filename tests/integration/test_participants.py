@@ -151,6 +151,22 @@ async def test_any_id_is_one_step_of_the_address(nurses: RunningHub, participant
     assert (await nurses.client.get(where)).status_code == 404
 
 
+@pytest.mark.parametrize("broken", ["%FF", "robin%C3", "a%2F%ED%A0%80"])
+@pytest.mark.parametrize("prefix", ["", "/api"])
+async def test_an_id_that_is_no_utf_8_is_refused(nurses: RunningHub, broken: str, prefix: str) -> None:
+    """It is not taken for another id with a mark in its place; that mark itself is a character as any other."""
+    where = f"{prefix}/subscribers/imis/participants/{broken}?ProgramId=NURSES"
+    for method in ("PUT", "GET", "DELETE"):
+        body = {"SubscriberParticipantId": "12345"} if method == "PUT" else None
+        answer = await nurses.client.request(method, where, json=body)
+        assert answer.status_code == 400, (method, answer.text)
+        assert answer.json()["errors"] == [{"field": "PublisherParticipantId", "message": "is not valid UTF-8"}]
+    listed = (await nurses.client.get("/subscribers/imis/participants?ProgramId=NURSES")).json()
+    assert listed["Items"] == []
+    marked = place("\ufffd", ProgramId="NURSES")
+    assert (await nurses.client.put(marked, json={"SubscriberParticipantId": "12345"})).status_code == 200
+
+
 async def test_slashes_lead_nowhere_else(nurses: RunningHub) -> None:
     """An encoded slash makes no other address of one: it is part of the id."""
     for path, status in (("/programs/NURSES%2Fx", 400), ("/programs%2FNURSES", 404), ("/api/events/a%2Fb", 400)):

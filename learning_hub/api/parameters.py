@@ -1,0 +1,68 @@
+"""Query parameters, read as a Struct as bodies are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from learning_hub.model.errors import FieldError, InvalidFields
+from learning_hub.model.fields import declared_fields, read_struct
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_BOOLEANS = {"true": b"true", "false": b"false", "1": b"true", "0": b"false"}
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+
+def read_query(pairs: list[tuple[str, str]], struct: type[T]) -> T:
+    """
+    Query parameters as a *struct*: texts as they are, numbers, booleans and times read from their text.
+
+    Args:
+        pairs: Names and values; bytes that are no UTF-8 stand in them as lone surrogates.
+        struct: What is taken.
+
+    Raises:
+        InvalidFields: Every parameter that is unknown, given twice, or of the wrong form.
+    """
+    fields: dict[str, Raw] = {}
+    errors: list[FieldError] = []
+    declared = declared_fields(struct)
+    for sent_name, value in pairs:
+        name = sent_name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        if name in fields:
+            errors.append(FieldError(name, "was given more than once"))
+        try:
+            fields[name] = _as_json(value, declared[name].kind if name in declared else None)
+        except UnicodeEncodeError:
+            errors.append(FieldError(name, "is not valid UTF-8"))
+    given = {name: raw for name, raw in fields.items() if name not in {error.field for error in errors}}
+    try:
+        result = read_struct(given, struct)
+    except InvalidFields as error:
+        raise InvalidFields(errors + _as_parameters(error.errors)) from None
+    if errors:
+        raise InvalidFields(errors)
+    return result
+
+
+def _as_json(value: str, kind: Any) -> Raw:
+    """The text of a parameter as the JSON value it stands for; what cannot be that stays a text, to be refused."""
+    if kind is bool and value.lower() in _BOOLEANS:
+        return Raw(_BOOLEANS[value.lower()])
+    if kind is int and _INTEGER.fullmatch(value):
+        return Raw(str(int(value)).encode())
+    return Raw(msgspec.json.encode(value))
+
+
+def _as_parameters(errors: list[FieldError]) -> list[FieldError]:
+    return [
+        FieldError(
+            error.field,
+            "is not a known query parameter" if error.message == "is not a known field" else error.message,
+        )
+        for error in errors
+    ]
