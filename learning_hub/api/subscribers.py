@@ -201,7 +201,8 @@ async def archive_subscriber(call: Call) -> Reply:
         path="/subscribers/{SubscriberId}/check",
         operation_id="checkSubscriber",
         summary="Sign in at a subscriber and say what was found; nothing is written there",
-        description="Where it works and the subscriber was paused, it is not any more: what waits goes out.",
+        description="Where it works and the subscriber was paused, it is not any more: what waits goes out. An "
+        "archived one is 404.",
         tag="Setting up",
         scopes=("staff", "admin"),
         answers=(
@@ -217,6 +218,8 @@ async def archive_subscriber(call: Call) -> Reply:
 )
 async def check_subscriber(call: Call) -> Reply:
     subscriber = await need_subscriber(call)
+    if subscriber.archived_utc is not None:
+        raise NotFound(f"The subscriber {subscriber.subscriber_id} is archived; a PUT brings it back.")
     try:
         credentials = await subscribers.credentials(call.hub.database, call.hub.vault, subscriber.subscriber_id)
     except LearningHubError as error:

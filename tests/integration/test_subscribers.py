@@ -218,6 +218,21 @@ async def test_a_check_says_in_words_what_is_wrong(hub_without_worker: RunningHu
     assert PASSWORD not in checked.text
 
 
+async def test_an_archived_subscriber_is_not_checked(hub_without_worker: RunningHub) -> None:
+    """It gets nothing, so that nobody is told it works: as of archived subscriptions the answer is 404, and says so."""
+    client = hub_without_worker.client
+    with running_sandbox() as imis:
+        right = {"Username": imis.username, "Password": imis.password}
+        body = a_subscriber_body(Settings={"BaseUrl": imis.address}, Credentials=right)
+        await client.put("/subscribers/imis", json=body)
+        assert (await client.delete("/subscribers/imis")).status_code == 204
+        checked = await client.post("/subscribers/imis/check")
+        assert (checked.status_code, checked.json()["code"]) == (404, "not_found")
+        assert "is archived" in checked.json()["detail"]
+        await client.put("/subscribers/imis", json=body)
+        assert (await client.post("/subscribers/imis/check")).json()["Works"] is True
+
+
 async def test_a_check_signs_in(hub_without_worker: RunningHub) -> None:
     """With an iMIS that is there the check works, and with a wrong password it says that it does not."""
     client = hub_without_worker.client
