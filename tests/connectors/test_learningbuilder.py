@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from http_server import Fault, Says, running
@@ -89,7 +90,7 @@ async def test_many_events_are_one_batch(site: LearningBuilder) -> None:
 
 
 async def test_one_event_is_a_batch_of_one(site: LearningBuilder) -> None:
-    """Without e-mail addresses the parameters for them are left out; the process may be a number."""
+    """Without e-mail addresses the parameters for them are empty, as all five are sent; the process may be a number."""
     connector = LearningBuilderConnector(
         {"BaseUrl": f"{site.address}/"}, {"ApiKey": API_KEY}, guard=Guard(["127.0.0.1"]), timeout_seconds=10
     )
@@ -97,7 +98,14 @@ async def test_one_event_is_a_batch_of_one(site: LearningBuilder) -> None:
     await connector.close()
 
     assert isinstance(outcome, Accepted)
-    assert list(site.batches[0].query) == ["fileName", "importProcessId", "creationPath"]
+    query = site.received[0].target.partition("?")[2]
+    assert dict(parse_qsl(query, keep_blank_values=True)) == {
+        "fileName": f"learning-hub-{a_shipment().delivery_id}-1.jsonl",
+        "importProcessId": "77",
+        "creationPath": "LH",
+        "sendSuccessEmailTo": "",
+        "sendFailureEmailTo": "",
+    }
 
 
 async def test_a_line_is_used_once(site: LearningBuilder) -> None:

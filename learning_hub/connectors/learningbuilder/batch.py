@@ -40,11 +40,10 @@ def address_of(settings: Settings, shipments: Sequence[Shipment]) -> str:
         "fileName": file_name_of(shipments),
         "importProcessId": str(read_target(shipments[0].target).import_process_id),
         "creationPath": CREATION_PATH,
-        "sendSuccessEmailTo": settings.success_email,
-        "sendFailureEmailTo": settings.failure_email,
+        "sendSuccessEmailTo": settings.success_email or "",
+        "sendFailureEmailTo": settings.failure_email or "",
     }
-    given = {name: value for name, value in query.items() if value is not None}
-    return f"{settings.base_url}{PATH}?{urlencode(given, quote_via=quote)}"
+    return f"{settings.base_url}{PATH}?{urlencode(query, quote_via=quote)}"
 
 
 def lines_of(shipments: Sequence[Shipment]) -> bytes:
