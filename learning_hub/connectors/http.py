@@ -188,7 +188,8 @@ async def reach(guard: Guard, url: str, *, timeout_seconds: float, tls: ssl.SSLC
     except TimeoutError:
         return NotSent(code="timed_out", message=f"There was no connection within {timeout_seconds:g} seconds.")
     except (httpcore.NetworkError, httpcore.TimeoutException) as error:
-        return NotSent(code="connection_failed", message=f"{_in_words(error).capitalize()}.")
+        words = _in_words(error)
+        return NotSent(code="connection_failed", message=f"{words[0].upper()}{words[1:]}.")
     return None
 
 

@@ -381,6 +381,9 @@ async def test_reaching_goes_as_far_as_the_certificate(certificate: Path) -> Non
             failed = await reach(HERE, address, timeout_seconds=15, tls=tls)
             assert failed
             assert (failed.code, "certificate" in failed.message.lower()) == ("connection_failed", True)
+            # The words of TLS stay as they are spelled.
+            assert failed.message.startswith("The connection failed (")
+            assert "CERTIFICATE_VERIFY_FAILED" in failed.message
     nobody = await reach(HERE, f"https://localhost:{port}", timeout_seconds=15)
     assert nobody
     assert nobody.code == "connection_failed"
