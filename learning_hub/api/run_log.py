@@ -11,14 +11,14 @@ import msgspec
 
 from learning_hub.api.operations import EVENT_STREAM, JSON_LINES, Answer, Call, Header, Operation, Reply, route
 from learning_hub.api.paths import ID_FORMS
-from learning_hub.model.errors import LearningHubError, NotFound
+from learning_hub.api.runs import no_such_run
+from learning_hub.model.errors import LearningHubError
 from learning_hub.model.event import example_event_id
 from learning_hub.model.run import RunLine
 from learning_hub.process.run_log import follow, read, read_place, write_place
 from learning_hub.store import run_log
 from learning_hub.store.run_log import Standing
 
-NO_SUCH_RUN = NotFound("There is no such run.")
 KEEP_ALIVE_SECONDS = 15
 QUALITY = re.compile(r"q *= *([01](?:\.[0-9]{0,3})?)")
 NOT_KEPT = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
@@ -74,14 +74,14 @@ EXAMPLE_EVENTS = (
                 },
             ),
         ),
-        errors=(NO_SUCH_RUN,),
+        errors=(no_such_run(),),
     )
 )
 async def get_run_log(call: Call) -> Reply:
     run_id = call.path["RunId"]
     standing = await run_log.standing(call.hub.database, run_id)
     if standing is None or not call.caller.may_use(standing.program_id):
-        raise NO_SUCH_RUN
+        raise no_such_run()
     if wants_events(call.header("accept")):
         return Reply(stream=_events(call, run_id, standing), headers=NOT_KEPT, media_type=EVENT_STREAM)
     return Reply(stream=_lines(call, run_id, standing), headers=NOT_KEPT, media_type=JSON_LINES)

@@ -42,6 +42,11 @@ EXAMPLE_RUN = {
 TAKEN = Answer(status=202, meaning="It goes on; Location is the run. No body.", headers={"Location": "/runs/{RunId}."})
 
 
+def no_such_run() -> NotFound:
+    """The error for a run that there is not, or that is of a Program the key is not for."""
+    return NotFound("There is no such run.")
+
+
 class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The Program may also be named in the address, in the original hub's spelling or in ours."""
 
@@ -139,13 +144,13 @@ async def list_runs(call: Call) -> Reply:
         tag="Delivering",
         scopes=("process", "staff"),
         answers=(Answer(status=200, meaning="The run.", body=Run, example=EXAMPLE_RUN),),
-        errors=(NotFound("There is no such run."),),
+        errors=(no_such_run(),),
     )
 )
 async def get_run(call: Call) -> Reply:
     run = await runs.find(call.hub.database, call.path["RunId"])
     if run is None or not call.caller.may_use(run.program_id):
-        raise NotFound("There is no such run.")
+        raise no_such_run()
     return Reply(body=run)
 
 
