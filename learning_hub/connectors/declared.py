@@ -22,6 +22,8 @@ from learning_hub.model.json_values import place_in
 Json = Mapping[str, Any]
 T = TypeVar("T", bound=msgspec.Struct)
 
+_REQUIRED = "is required"
+_UNKNOWN = "is not a known field"
 _WORDS = {
     r"Expected `str` of length >= 1": "must not be empty",
     r"Expected `str` of length <= (\d+)": r"must have at most \1 characters",
@@ -51,21 +53,22 @@ def check_fields(
         raw: What was sent.
         struct: What it is to be.
         whole: The name of the whole (`Settings`), with which the names of the fields begin.
-        words: What a field must be, by its name, where the words of its type say too little.
+        words: What a field must be, where the words of its type say too little; by its name, or by its path where it
+            is within another one (`ParticipantLookup.Query`).
     """
     known = {field.encode_name: field for field in msgspec.structs.fields(struct)}
-    errors = [FieldError(place_in(whole, name), "is not a known field") for name in raw if name not in known]
+    errors = [FieldError(place_in(whole, name), _UNKNOWN) for name in raw if name not in known]
     for name, field in known.items():
         if name not in raw and field.required:
-            errors.append(FieldError(f"{whole}.{name}", "is required"))
+            errors.append(FieldError(f"{whole}.{name}", _REQUIRED))
         if raw.get(name) is None and (name not in raw or not field.required):
             continue
         try:
             msgspec.convert(raw[name], field.type)
         except msgspec.ValidationError as error:
             place, message = _worded(str(error), f"{whole}.{name}")
-            is_whole = place == f"{whole}.{name}"
-            errors.append(FieldError(place, (words or {}).get(name, message) if is_whole else message))
+            in_words = (words or {}).get(place.removeprefix(f"{whole}."), message)
+            errors.append(FieldError(place, message if message in (_REQUIRED, _UNKNOWN) else in_words))
     return errors
 
 
@@ -95,7 +98,7 @@ def _worded(said: str, place: str) -> tuple[str, str]:
     text, _, path = said.partition(" - at `$")
     if missing := re.fullmatch(r"Object (missing required|contains unknown) field `(.+)`", text):
         is_missing = missing[1] == "missing required"
-        return f"{place}.{missing[2]}", "is required" if is_missing else "is not a known field"
+        return f"{place}.{missing[2]}", _REQUIRED if is_missing else _UNKNOWN
     for pattern, replacement in _WORDS.items():
         if match := re.fullmatch(pattern, text):
             return place + path.removesuffix("`"), match.expand(replacement)

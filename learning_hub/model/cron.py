@@ -11,6 +11,19 @@ from cronsim import CronSim, CronSimError
 REALTIME = "realtime"
 MANUAL = "manual"
 
+_FIELDS = 5
+_WANTED = "must be realtime, manual, or a cron expression of five fields such as 0 6 * * 1-5"
+_NEVER = "is a cron expression that can never be due: no month that it names has such a day"
+_NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+
 # An expression of the fifth year from now is a slip of the pen (30 February), or close to one.
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -27,14 +40,26 @@ def schedule_fault(schedule: str) -> str | None:
     """What is wrong with a Schedule; None when nothing is."""
     if not is_cron(schedule):
         return None
-    wanted = "must be realtime, manual, or a cron expression of five fields such as 0 6 * * 1-5"
-    if not schedule.isascii() or len(schedule.split()) != 5:
-        return wanted
+    if instead := _NICKNAMES.get(schedule.strip().lower()):
+        return f"must be written with five fields: {instead}"
+    if not schedule.isascii() or len(schedule.split()) != _FIELDS:
+        return f"{_WANTED}: minute, hour, day of the month, month and day of the week"
     try:
         first = next(CronSim(schedule, _SOME_DAY), None)
     except (CronSimError, ValueError):
-        return wanted
-    return None if first else "is a cron expression that never comes"
+        return _NEVER if _has_no_such_day(schedule) else _WANTED
+    return None if first else _NEVER
+
+
+def _has_no_such_day(schedule: str) -> bool:
+    """Whether an expression that is refused would be right if every month had all days."""
+    minute, hour, day, month, weekday = schedule.split()
+    try:
+        CronSim(f"{minute} {hour} {day} * {weekday}", _SOME_DAY)
+        CronSim(f"{minute} {hour} 1 {month} {weekday}", _SOME_DAY)
+    except (CronSimError, ValueError):
+        return False
+    return True
 
 
 def time_zone_fault(name: str) -> str | None:

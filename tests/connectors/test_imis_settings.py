@@ -93,6 +93,23 @@ def test_bad_settings_are_refused(bad: dict[str, Any]) -> None:
     assert all(error.message for error in errors)
 
 
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"ParticipantLookup": {"Query": "Contact", "Prompt": "Email"}}, "must begin with $/"),
+        ({"ParticipantLookup": {"Prompt": "Email"}}, "is required"),
+        ({"ParticipantLookup": "guess"}, 'must be "as-is", "email" or'),
+        ({"ActivityKeyProperty": "1st"}, "must be a text column of activities"),
+        ({"ActivityKeyProperty": 5}, "must be a text column of activities"),
+    ],
+    ids=str,
+)
+def test_what_a_setting_must_be_is_told(bad: dict[str, Any], words: str) -> None:
+    """Not only that it has a form that is not allowed."""
+    [error] = check_settings({**SETTINGS, **bad})
+    assert error.message.startswith(words)
+
+
 @pytest.mark.parametrize("name", ["TimeZone", "ParticipantLookup", "MaxConcurrency", "ActivityKeyProperty"])
 def test_null_is_the_same_as_missing(name: str) -> None:
     """An optional setting that is null has its default."""
@@ -123,7 +140,9 @@ def test_credentials_are_of_one_kind() -> None:
     """A user's or a client application's, whole; what was sent is never repeated."""
     assert check_credentials(PASSWORD) == check_credentials(CLIENT) == []
     assert fields(check_credentials({})) == ["Credentials.Password", "Credentials.Username"]
-    assert fields(check_credentials({**PASSWORD, **CLIENT})) == ["Credentials.Password", "Credentials.Username"]
+    twofold = check_credentials({**PASSWORD, **CLIENT})
+    assert fields(twofold) == ["Credentials.Password", "Credentials.Username"]
+    assert all("or Username and Password alone" in error.message for error in twofold)
     assert fields(check_credentials({"ClientId": ""})) == [
         "Credentials.ClientId",
         "Credentials.ClientSecret",

@@ -145,6 +145,24 @@ def test_schedules_that_do_not_fit(schedule: str) -> None:
     assert schedule_fault(schedule)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        ("0 0 30 2 *", "can never be due"),
+        ("0 0 31 2,4,6 *", "can never be due"),
+        ("@hourly", "with five fields: 0 * * * *"),
+        (" @Daily", "with five fields: 0 0 * * *"),
+        ("@reboot", "of five fields"),
+        ("* * * *", "minute, hour, day of the month, month and day of the week"),
+        ("0 0 32 2 *", "of five fields such as"),
+        ("0 0 30 13 *", "of five fields such as"),
+    ],
+)
+def test_what_is_wrong_with_a_schedule_is_told(schedule: str, words: str) -> None:
+    """A day that never comes, a name in place of five fields, and too few of them are told apart."""
+    assert words in (schedule_fault(schedule) or "")
+
+
 @given(st.text())
 def test_any_schedule_and_zone_is_judged(text: str) -> None:
     """Whatever stands there, the answer is a sentence or none."""

@@ -20,7 +20,14 @@ Text = Annotated[str, Meta(min_length=1, max_length=400)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
 
 USUAL_KEY_PROPERTY = "UF_3"
-LOOKUPS = 'must be "as-is", "email" or {"Query": "$/…", "Prompt": "…"}'
+_CLIENT = ("ClientId", "ClientSecret", "RefreshToken")
+_USER = ("Username", "Password")
+_KEY_PROPERTY = f"must be a text column of activities that holds a key of 36 characters: {', '.join(KEY_COLUMNS)}"
+_WORDS = {
+    "ParticipantLookup": 'must be "as-is", "email" or {"Query": "$/…", "Prompt": "…"}',
+    "ParticipantLookup.Query": "must begin with $/, as in $/LearningHub/Contacts, and have at most 400 characters",
+    "ActivityKeyProperty": _KEY_PROPERTY,
+}
 
 
 class QueryLookup(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
@@ -100,13 +107,12 @@ def read_target(target: Mapping[str, Any]) -> Target:
 
 def check_settings(settings: Mapping[str, Any], guard: Guard | None = None) -> list[FieldError]:
     """Every bad field (`Settings.TimeZone`); with a *guard* the target is judged as well."""
-    errors = check_fields(settings, Settings, "Settings", {"ParticipantLookup": LOOKUPS})
+    errors = check_fields(settings, Settings, "Settings", _WORDS)
     check_time_zone(settings, errors)
     bad = {error.field for error in errors}
     key_property = settings.get("ActivityKeyProperty")
     if key_property is not None and "Settings.ActivityKeyProperty" not in bad and not column_for_keys(key_property):
-        message = f"must be a text column of activities that holds a key of 36 characters: {', '.join(KEY_COLUMNS)}"
-        errors.append(FieldError("Settings.ActivityKeyProperty", message))
+        errors.append(FieldError("Settings.ActivityKeyProperty", _KEY_PROPERTY))
     if "Settings.BaseUrl" not in bad and (objection := _judge_base_url(settings["BaseUrl"], guard)):
         errors.append(FieldError("Settings.BaseUrl", objection))
     return errors
@@ -114,7 +120,13 @@ def check_settings(settings: Mapping[str, Any], guard: Guard | None = None) -> l
 
 def check_credentials(credentials: Mapping[str, Any]) -> list[FieldError]:
     """Every bad field (`Credentials.Password`); no message repeats what was sent."""
-    return check_fields(credentials, _kind_of_credentials(credentials), "Credentials")
+    kind = _kind_of_credentials(credentials)
+    errors = check_fields(credentials, kind, "Credentials")
+    if kind is PasswordCredentials:
+        return errors
+    twofold = f"must not stand beside {', '.join(_CLIENT)}: give these three, or Username and Password alone"
+    beside = {f"Credentials.{name}" for name in _USER}
+    return [FieldError(error.field, twofold) if error.field in beside else error for error in errors]
 
 
 def check_target(target: Mapping[str, Any]) -> list[FieldError]:
@@ -136,7 +148,7 @@ def max_concurrency(settings: Mapping[str, Any]) -> int:
 
 
 def _kind_of_credentials(credentials: Mapping[str, Any]) -> type[PasswordCredentials | ClientCredentials]:
-    is_client = any(name in credentials for name in ("ClientId", "ClientSecret", "RefreshToken"))
+    is_client = any(name in credentials for name in _CLIENT)
     return ClientCredentials if is_client else PasswordCredentials
 
 
