@@ -18,8 +18,8 @@ from learning_hub.deliver.rehearsal import Rehearsal
 from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, NotFound
 from learning_hub.model.run import Counts, Run, RunResult, Trigger
 from learning_hub.model.subscription import Subscription
-from learning_hub.process.request import ProcessBody, Scope, read_scope
-from learning_hub.store import pauses, runs, subscriptions
+from learning_hub.process.request import MOST_ERRORS, ProcessBody, Scope, read_scope
+from learning_hub.store import events, pauses, runs, subscriptions
 
 LISTING = Listing("runs", ordered_by="run_id")
 EXAMPLE_COUNTS = {
@@ -63,7 +63,8 @@ class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
         operation_id="processEvents",
         summary="Process the events of a bucket, a Program, a subscription, or those named",
         description="Gathers the events, picks each subscription's template by category, renders, and sends. Twice "
-        "sends nothing twice. With ProgramId in the address the body may be left out.",
+        "sends nothing twice. An event that is named and is not there is 400. With ProgramId in the address "
+        "the body may be left out.",
         tag="Delivering",
         scopes=("process",),
         query=ProcessQuery,
@@ -82,6 +83,7 @@ async def process_events(call: Call) -> Reply:
     named = await _named_subscription(call, body)
     scope = read_scope(body, named.program_id if named else None)
     await need_program(call, scope.program_id, _named_in(body))
+    await _need_events(call, scope)
     chosen = [named] if named else await subscriptions.of_program(call.hub.database, scope.program_id)
     if body.dry_run:
         return await _rehearse(call, scope, chosen, body)
@@ -174,6 +176,25 @@ def _named_in(body: ProcessBody) -> str:
     if body.program_id is None and body.event_ids is not None:
         return "EventIds[0]"
     return "ProgramId"
+
+
+async def _need_events(call: Call, scope: Scope) -> None:
+    """
+    Go on only if every event that is named is there.
+
+    Raises:
+        InvalidFields: Those that are not; a mistyped one must not look as if there were nothing to do.
+    """
+    if scope.event_uuids is None:
+        return
+    there = await events.there(call.hub.database, scope.program_id, scope.event_uuids)
+    unknown = [
+        FieldError(f"EventIds[{index}]", "is not a known event")
+        for index, event_uuid in enumerate(scope.event_uuids)
+        if event_uuid not in there
+    ]
+    if unknown:
+        raise InvalidFields(unknown[:MOST_ERRORS])
 
 
 async def _named_subscription(call: Call, body: ProcessBody) -> Subscription | None:

@@ -12,6 +12,9 @@ from msgspec import Meta
 from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.ids import read_bucket, read_event_id
 
+# Of thousands of events that are named the first bad ones tell enough.
+MOST_ERRORS = 100
+
 Id = Annotated[str, Meta(min_length=1, max_length=25)]
 
 
@@ -91,6 +94,6 @@ def _events(texts: list[str]) -> tuple[str, list[UUID]]:
         if key and keys[0] and key.program_id != keys[0].program_id
     ]
     if errors:
-        raise InvalidFields(errors[:100])
+        raise InvalidFields(errors[:MOST_ERRORS])
     found = [key for key in keys if key]
     return found[0].program_id, [key.event_uuid for key in found]

@@ -155,6 +155,11 @@ async def find_event(database: Database, key: EventKey) -> Event | None:
     return read_row(row) if row else None
 
 
+async def there(database: Database, program_id: str, event_uuids: Sequence[UUID]) -> set[UUID]:
+    """Which of these events of a Program there are, withdrawn ones as well."""
+    return {row["event_uuid"] for row in await database.fetch(queries.there, program_id, list(event_uuids))}
+
+
 async def read_feed(database: Database, wanted: FeedFilter, after: Position, limit: int) -> FeedPart:
     """
     Up to *limit* entries after *after*, in feed order, none of which can still be overtaken.

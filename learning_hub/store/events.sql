@@ -78,6 +78,11 @@ SELECT event.*, withdrawal.withdrawn_utc AS withdrawal_utc
    AND withdrawal.is_withdrawal
  WHERE event.program_id = $1::text AND event.event_uuid = $2::uuid AND NOT event.is_withdrawal
 
+-- name: there
+-- Which of the events $2 of Program $1 there are, withdrawn ones as well.
+SELECT event_uuid FROM event
+ WHERE program_id = $1::text AND event_uuid = ANY ($2::uuid[]) AND NOT is_withdrawal
+
 -- name: horizon
 -- Every entry before this is there for all to see, and none will come before it any more.
 SELECT (SELECT max(epoch) FROM feed_epoch) AS epoch, pg_snapshot_xmin(pg_current_snapshot()) AS xid
