@@ -89,17 +89,18 @@ async def test_subscription(call: Call) -> Reply:
     _need_wanted(subscription, event)
     # Before the probe, which may be this very event: then it need not be sent twice.
     was_delivered = await _was_delivered(call, subscription, key)
-    await _need_answering(call, subscription)
+    deadline = asyncio.get_running_loop().time() + call.hub.settings.run_wait_seconds
+    await _need_answering(call, subscription, deadline)
     await _put_back(call, subscription, key)
     request = ProcessBody(subscription_id=subscription.subscription_id, event_ids=[body.event_id], replay=was_delivered)
     scope = Scope(program_id=key.program_id, event_uuids=[key.event_uuid])
     runner = call.hub.runner
     run_id = await runner.begin(scope, [subscription], request, trigger="run", requested_by=call.caller.key_id)
-    if await runner.wait(run_id, key.program_id, call.hub.settings.run_wait_seconds) is None:
+    if await runner.wait(run_id, key.program_id, max(0.0, deadline - asyncio.get_running_loop().time())) is None:
         return Reply(status=202, headers={"Location": f"/runs/{run_id}"})
     newest = await _newest(call, subscription, key)
     if newest.state == "waiting":
-        await _leave_no_replay(call, subscription, newest, is_replay=was_delivered)
+        await _leave_no_replay(call, subscription, newest, is_replay=was_delivered and newest.action == "send")
     return Reply(body=await _trial(call, newest))
 
 
@@ -113,17 +114,16 @@ async def _was_delivered(call: Call, subscription: Subscription, key: EventKey) 
         return bool(await enqueue.delivered_before(connection, subscription, key.program_id, [key.event_uuid]))
 
 
-async def _need_answering(call: Call, subscription: Subscription) -> None:
+async def _need_answering(call: Call, subscription: Subscription, deadline: float) -> None:
     """
     Find out now whether a subscriber that was away is back; refused credentials are mended first.
 
     Raises:
-        Conflict: It is paused and stays so.
+        Conflict: It is paused and stays so, or nothing is known by the *deadline*, a time of the loop.
     """
     hub, subscriber_id = call.hub, subscription.subscriber_id
     probe_utc = await pauses.probe_now(hub.database, subscriber_id)
     hub.bells.ring(hub.bells.deliveries)
-    deadline = asyncio.get_running_loop().time() + hub.settings.run_wait_seconds
     while (pause := await pauses.find(hub.database, subscriber_id)) is not None:
         # A probe that failed puts the next one off.
         is_probed = probe_utc is None or pause.next_probe_utc is None or pause.next_probe_utc > probe_utc
