@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from imis_hub import ImisHub
 from running import RunningHub, eventually
 
+from learning_hub.model.delivery import State
 from learning_hub.store.database import Database
 
 SAME = [
@@ -237,3 +238,23 @@ async def test_groups_are_filtered_as_deliveries_are(failing: ImisHub) -> None:
     assert (await doctors.get("/deliveries/groups?ProgramId=NURSES")).status_code == 403
     assert (await failing.client.get("/deliveries/groups?Signature=nonsense")).status_code == 400
     assert (await failing.client.get("/deliveries/groups?Code=nonsense")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "states"),
+    [
+        ("POST", "/deliveries/requeue", {"parked", "retrying", "skipped"}),
+        ("GET", "/deliveries/groups", {"waiting", "retrying", "parked"}),
+    ],
+)
+async def test_a_state_that_can_never_match_is_refused(
+    hub_without_worker: RunningHub, method: str, path: str, states: set[str]
+) -> None:
+    """A filter that would mean nothing at all is named, with the states that can be, instead of an empty answer."""
+    for state in get_args(State):
+        answer = await hub_without_worker.client.request(method, path, params={"State": state})
+        assert answer.status_code == (200 if state in states else 400), state
+        if state not in states:
+            (error,) = answer.json()["errors"]
+            assert error["field"] == "State"
+            assert set(error["message"].removeprefix("must be one of ").split(", ")) == states

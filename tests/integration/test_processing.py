@@ -303,27 +303,6 @@ async def test_what_cannot_be_processed(imis_hub: ImisHub) -> None:
     assert (await reader.post("/processEvents", content=b"{")).status_code == 403
 
 
-@pytest.mark.parametrize("options", [{}, {"DryRun": True}, {"Replay": True, "SubscriptionId": "completions"}])
-async def test_events_that_are_not_there_are_named(imis_hub: ImisHub, options: dict[str, Any]) -> None:
-    """A mistyped id does not look as if there were nothing to do, and the others are not sent either."""
-    await imis_hub.set_up(State="stopped")
-    there = (await imis_hub.publish(PublisherEventId="AI:1")).removeprefix("/events/")
-    withdrawn = (await imis_hub.publish(PublisherEventId="AI:2")).removeprefix("/events/")
-    assert (await imis_hub.client.delete(f"/events/{withdrawn}")).status_code == 204
-    unknown = [f"{there[:-12]}{number:012d}" for number in range(2)]
-    body = {"EventIds": [unknown[0], there, withdrawn, unknown[1]], **options}
-    answer = await imis_hub.client.post("/processEvents", json=body)
-    assert answer.status_code == 400, answer.text
-    assert answer.json()["errors"] == [
-        {"field": f"EventIds[{place}]", "message": "is not a known event"} for place in (0, 3)
-    ]
-    many = await imis_hub.client.post("/processEvents", json=body | {"EventIds": [unknown[0]] * 5000})
-    assert (many.status_code, len(many.json()["errors"])) == (400, 100)
-    assert await imis_hub.activities() == []
-    result = await imis_hub.process(EventIds=[there, withdrawn], **options)
-    assert result["Matched"] >= 1
-
-
 async def test_start_from_beginning_and_now(imis_hub: ImisHub) -> None:
     """StartFrom now leaves out what was committed before; beginning takes everything."""
     await imis_hub.hub.make_program("NURSES")
