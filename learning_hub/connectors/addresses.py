@@ -27,8 +27,8 @@ from ipaddress import (
 )
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import httpx
 import msgspec
+from yarl import URL
 
 SETTING = "LEARNING_HUB_ALLOWED_PRIVATE_TARGETS"
 
@@ -217,8 +217,8 @@ def read_address(host: str) -> Address | None:
 def _is_readable(label: str) -> bool:
     """Whether the client can read the label; it translates international ones back."""
     try:
-        return not label.startswith("xn--") or bool(httpx.URL(f"https://{label}").host)
-    except (httpx.InvalidURL, UnicodeError):
+        return not label.startswith("xn--") or bool(URL(f"https://{label}").host)
+    except ValueError:
         return False
 
 

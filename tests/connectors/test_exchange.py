@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import socket
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,18 +21,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from imis_site import KeptJournal
 
-from learning_hub.connectors import http
+from learning_hub.connectors import http, network
 from learning_hub.connectors.addresses import SETTING, Guard
 from learning_hub.connectors.http import (
     Answer,
     NotSent,
     OutcomeUnknown,
     Request,
-    TargetNotAllowed,
     exchange,
-    open_client,
     reach,
 )
+from learning_hub.connectors.network import Client, TargetNotAllowed
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HERE = Guard(["127.0.0.1", "localhost"])
@@ -75,12 +75,12 @@ def saying(answer: bytes) -> Behaviour:
 
 async def ask(url: str, guard: Guard = HERE, *, timeout_seconds: float = 15, **request: Any) -> tuple[Any, KeptJournal]:
     journal, tls = KeptJournal(), request.pop("tls", None)
-    client = open_client(guard, tls=tls)
+    client = Client(guard, tls=tls)
     try:
         sent = Request(method=request.pop("method", "POST"), url=url, **request)
         return await exchange(client, sent, journal, timeout_seconds=timeout_seconds), journal
     finally:
-        await client.aclose()
+        await client.close()
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd: 1\r\n\r\nok"
@@ -93,6 +93,71 @@ async def test_an_answer_is_given_whole() -> None:
     assert answer == Answer(status=200, headers={"content-length": "2", "x-odd": "1"}, body=b"ok", text="ok")
     assert journal.wrote == [True]
     assert (journal.exchanges[0].status, journal.exchanges[0].response_body) == (200, "ok")
+
+
+async def test_an_address_is_sent_as_it_was_written() -> None:
+    """Escapes that another would spell differently stay: the other side may compare them, or have signed them."""
+    targets: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        targets.append((await reader.readuntil(b"\r\n\r\n")).split(b" ")[1])
+        writer.write(OK)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for target in ("/a/%7e10%7C3?x=a%20b+c&y=%2B%2f", "/%c3%a4?q='(1)'"):
+        await ask(f"http://127.0.0.1:{port}{target}")
+    await ask(f"http://127.0.0.1:{port}/\xe4")
+    server.close()
+    assert targets == [b"/a/%7e10%7C3?x=a%20b+c&y=%2B%2f", b"/%c3%a4?q='(1)'", b"/%C3%A4"]
+
+
+async def test_a_header_that_cannot_be_sent_is_not_sent() -> None:
+    """A value with a line break, as a token that is none, would be two headers."""
+    result, journal = await ask("http://127.0.0.1:1/", headers={"Authorization": "Bearer a\r\nb: c"})
+    assert isinstance(result, NotSent)
+    assert "Authorization" in result.message
+    assert "Bearer" not in str(journal.exchanges)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
+async def test_nothing_is_sent_twice(method: str) -> None:
+    """A request whose line is cut is not sent again by itself, whatever its method: it may have been carried out."""
+    heads: list[bytes] = []
+
+    async def cut_the_second(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+
+    async with receiver(cut_the_second) as port:
+        client = Client(HERE)
+        sent = Request(method=method, url=f"http://127.0.0.1:{port}/", wrote=True)
+        results = [await exchange(client, sent, KeptJournal(), timeout_seconds=15) for _ in range(2)]
+        await client.close()
+    assert [type(result) for result in results] == [Answer, OutcomeUnknown]
+    assert len(heads) == 1
+
+
+async def test_a_line_that_was_closed_meanwhile_is_not_used() -> None:
+    """A server that closes its lines without saying so leaves no doubt, also where the hub was too busy to notice."""
+
+    def answer_and_close() -> None:
+        for _ in range(3):
+            line, _ = listening.accept()
+            with line:
+                line.recv(4096)
+                line.sendall(OK)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(15)
+        threading.Thread(target=answer_and_close, daemon=True).start()
+        client = Client(HERE)
+        for _ in range(3):
+            sent = Request(method="POST", url=f"http://127.0.0.1:{listening.getsockname()[1]}/", wrote=True)
+            assert isinstance(await exchange(client, sent, KeptJournal(), timeout_seconds=15), Answer)
+            time.sleep(0.05)  # noqa: ASYNC251 - this is the business.
+        await client.close()
 
 
 async def test_nothing_is_sent_to_a_port_where_nobody_listens() -> None:
@@ -210,11 +275,11 @@ async def test_cookies_are_not_kept() -> None:
         writer.write(OK)
 
     async with receiver(set_cookie) as port:
-        client = open_client(HERE)
+        client = Client(HERE)
         for _ in range(2):
             sent = Request(method="GET", url=f"http://127.0.0.1:{port}/")
             await exchange(client, sent, KeptJournal(), timeout_seconds=15)
-        await client.aclose()
+        await client.close()
     assert len(heads) == 1
     assert b"cookie" not in heads[0].lower()
 
@@ -266,7 +331,7 @@ async def test_the_next_address_is_tried_where_one_does_not_answer(monkeypatch: 
     async def answer(*_: Any) -> Any:
         return resolved
 
-    monkeypatch.setattr(http, "_resolve", answer)
+    monkeypatch.setattr(network, "resolve", answer)
     async with receiver(saying(OK)) as port:
         result, _ = await ask(f"http://two.example:{port}/", Guard(["127.0.0.0/8"]))
     assert result.status == 200

@@ -23,7 +23,7 @@ from learning_hub.connectors.base import (
     TemplateProblem,
     Unknown,
 )
-from learning_hub.connectors.http import Request, Result, TargetNotAllowed, exchange, open_client
+from learning_hub.connectors.http import Request, Result, exchange
 from learning_hub.connectors.imis import activity, panel
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
@@ -40,6 +40,7 @@ from learning_hub.connectors.imis.settings import (
     read_target,
 )
 from learning_hub.connectors.imis.token import Tokens
+from learning_hub.connectors.network import Client, TargetNotAllowed
 
 # Of a try that goes a long way: a sign-in, a participant looked up by a query the older way (3), a panel's definition,
 # a record read, searched for, deleted with its former contact, inserted and found again, and a token that was denied
@@ -73,7 +74,7 @@ class ImisConnector:
     ) -> None:
         self._settings = read_settings(settings)
         self._timeout_seconds = timeout_seconds
-        self._client = open_client(guard)
+        self._client = Client(guard)
         base_url = self._settings.base_url
         account = read_credentials(credentials)
         self._tokens = Tokens(base_url, account, self._exchange, take_turn)
@@ -126,7 +127,7 @@ class ImisConnector:
     async def close(self) -> None:
         """Let go of connections."""
         await self._tokens.close()
-        await self._client.aclose()
+        await self._client.close()
 
     async def _lay_out(self, shipment: Shipment, journal: Journal) -> Record:
         target = read_target(shipment.target)

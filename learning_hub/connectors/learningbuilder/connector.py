@@ -17,10 +17,11 @@ from learning_hub.connectors.base import (
     TakeTurn,
     TemplateProblem,
 )
-from learning_hub.connectors.http import Answer, Request, TargetNotAllowed, exchange, open_client, reach
+from learning_hub.connectors.http import Answer, Request, exchange, reach
 from learning_hub.connectors.learningbuilder.answers import outcome_of, unanswered
 from learning_hub.connectors.learningbuilder.batch import address_of, file_name_of, lines_of
 from learning_hub.connectors.learningbuilder.settings import read_credentials, read_settings
+from learning_hub.connectors.network import Client, TargetNotAllowed
 
 
 class LearningBuilderConnector:
@@ -48,7 +49,8 @@ class LearningBuilderConnector:
         self._api_key = read_credentials(credentials).api_key
         self._guard = guard
         self._timeout_seconds = timeout_seconds
-        self._client = open_client(guard)
+        # Nobody can be asked whether a batch arrived.
+        self._client = Client(guard, keeps_lines=False)
 
     async def find_participant(self, publisher_participant_id: str, journal: Journal) -> ParticipantResult:  # noqa: ARG002
         """The publisher's own id: the import process finds people by itself (`Kind.resolves_participants`)."""
@@ -87,7 +89,7 @@ class LearningBuilderConnector:
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self._client.aclose()
+        await self._client.close()
 
     async def _post(self, shipments: Sequence[Shipment], journal: Journal) -> Outcome:
         file_name, request = file_name_of(shipments), self._request(shipments)
@@ -105,9 +107,6 @@ class LearningBuilderConnector:
                 "Authorization": f"apikey {self._api_key}",
                 "Content-Type": "application/x-ndjson",
                 "Accept": "application/json",
-                # A line that is kept may be closed by the other side just when a batch goes out, and whether that
-                # arrived could be told by nobody.
-                "Connection": "close",
             },
             body=lines_of(shipments),
             wrote=True,

@@ -31,11 +31,10 @@ from learning_hub.connectors.http import (
     NotSent,
     OutcomeUnknown,
     Request,
-    TargetNotAllowed,
     exchange,
-    open_client,
     reach,
 )
+from learning_hub.connectors.network import Client, TargetNotAllowed
 from learning_hub.connectors.webhook.secrets import retiring_until, signing_secrets
 from learning_hub.connectors.webhook.settings import read_settings
 from learning_hub.connectors.webhook.signing import sign
@@ -68,7 +67,7 @@ class WebhookConnector:
         self._credentials = credentials
         self._guard = guard
         self._timeout_seconds = timeout_seconds
-        self._client = open_client(guard)
+        self._client = Client(guard)
 
     async def find_participant(self, publisher_participant_id: str, journal: Journal) -> ParticipantResult:  # noqa: ARG002
         """The publisher's own id: a webhook is asked for nobody (`Kind.resolves_participants`)."""
@@ -102,7 +101,7 @@ class WebhookConnector:
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self._client.aclose()
+        await self._client.close()
 
     async def _post(self, shipment: Shipment, journal: Journal) -> Outcome:
         try:

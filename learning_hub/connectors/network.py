@@ -1,0 +1,252 @@
+"""
+What the outgoing HTTP client connects to: judged addresses alone.
+
+A name is resolved once, every address it has is judged, and judged ones are connected to by number. Nothing resolves
+it a second time, so it cannot be one thing when judged and another when connected to. Above, TLS and the Host header
+still go by the name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from functools import cache, partial
+from ipaddress import ip_address
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import certifi
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from learning_hub.connectors.addresses import Address, Guard, read_address
+
+# Shorter than common servers keep an idle line open, so that a request is rarely sent into a closing one.
+_IDLE_SECONDS = 3
+# For one of several addresses of a name, before the next one is tried as well.
+_ADDRESS_SECONDS = 0.25
+
+
+class TargetNotAllowed(Exception):
+    """The address, or what its name resolves to, may not be connected to; nothing was sent."""
+
+
+class LineCut(aiohttp.ClientError):
+    """The line was cut before the answer came."""
+
+
+class Progress:
+    """How far a request has come: *may_be_sent* is true from the moment it has a line to be sent on."""
+
+    def __init__(self) -> None:
+        self.may_be_sent = False
+
+
+class Client:
+    """
+    Sessions that connect to judged targets alone.
+
+    They follow no redirects, take no proxies or passwords from the environment, keep no cookies, and send nothing
+    twice.
+
+    Args:
+        guard: Judges every address before it is connected to.
+        tls: Which certificates to trust; None for the public authorities.
+        keeps_lines: Whether a request may go over the line of an earlier one. The other side may be closing that just
+            when the request goes out, and whether it arrived is not known then.
+    """
+
+    def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None, keeps_lines: bool = True) -> None:
+        self._guard = guard
+        self._keeps_lines = keeps_lines
+        self._tls = tls
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+
+    def target(self, url: str) -> URL:
+        """
+        *url* as it is connected to.
+
+        Raises:
+            TargetNotAllowed: It is no address, or a forbidden one. A name is judged later, when it is connected to.
+        """
+        return _read(url, self._guard)
+
+    def session(self, target: URL) -> aiohttp.ClientSession:
+        """The session for a target of this client; requests in it take a `Progress` as their trace context."""
+        session = self._sessions.get(target.scheme)
+        if session is None:
+            session = self._sessions[target.scheme] = self._open(is_https=target.scheme == "https")
+        return session
+
+    def _open(self, *, is_https: bool) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            resolver=_GuardedResolver(self._guard, is_https=is_https),
+            use_dns_cache=False,
+            ssl=self._tls or _public_authorities(),
+            limit=0,
+            force_close=not self._keeps_lines,
+            keepalive_timeout=_IDLE_SECONDS if self._keeps_lines else None,
+            happy_eyeballs_delay=_ADDRESS_SECONDS,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # Whoever makes a request limits the whole of it, which no setting here does.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            headers={"User-Agent": "learning-hub", "Accept-Encoding": "identity"},
+            skip_auto_headers=("Content-Type",),
+            middlewares=(_send_once,),
+            trace_configs=[_tracing()],
+        )
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+
+async def connect(guard: Guard, url: str, *, tls: ssl.SSLContext | None = None) -> None:
+    """
+    Connect to the host of *url*, with TLS where it is https, and let go again.
+
+    Raises:
+        TargetNotAllowed: The guard forbids the target.
+        OSError: Nobody listens there, or not with a certificate that is trusted.
+    """
+    target = _read(url, guard)
+    host, is_https = target.raw_host or "", target.scheme == "https"
+    addresses = await _allowed(guard, host, target.port or 0, is_https=is_https)
+    open_line = partial(
+        asyncio.open_connection,
+        port=target.port,
+        ssl=(tls or _public_authorities()) if is_https else None,
+        server_hostname=host if is_https else None,
+    )
+    for address in addresses[:-1]:
+        try:
+            _, line = await open_line(str(address))
+        except OSError:
+            continue
+        break
+    else:
+        _, line = await open_line(str(addresses[-1]))
+    line.transport.abort()
+
+
+def _read(url: str, guard: Guard) -> URL:
+    try:
+        # Escapes stay as they were written: what is signed, or a key of the other side, is not spelled anew.
+        target = URL(url, encoded=url.isascii())
+        host, port, address = target.host or "", target.port or 0, read_address((target.host or "").lower())
+    except ValueError as error:
+        raise TargetNotAllowed(f"The address cannot be used: {error}.") from error
+    if target.scheme not in ("https", "http"):
+        raise TargetNotAllowed(f"The address must begin with https://, not {target.scheme}://.")
+    if address is None:
+        return target
+    objection = guard.judge_address(address, host=host, port=port, is_https=target.scheme == "https")
+    if objection is not None:
+        raise TargetNotAllowed(objection)
+    # A number may be spelled in many ways: it goes by the one that was judged.
+    return target.with_host(str(address))
+
+
+class _GuardedResolver(AbstractResolver):
+    """Gives the client the judged addresses of a name, and no others."""
+
+    def __init__(self, guard: Guard, *, is_https: bool) -> None:
+        self._guard = guard
+        self._is_https = is_https
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        addresses = await _allowed(self._guard, host, port, is_https=self._is_https)
+        return [_by_number(address, host, port) for address in addresses if _fits(address, family)]
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+async def _allowed(guard: Guard, host: str, port: int, *, is_https: bool) -> list[Address]:
+    """
+    The addresses of *host* that may be connected to.
+
+    Raises:
+        TargetNotAllowed: None of them may.
+        OSError: It has none.
+    """
+    verdicts = {
+        address: guard.judge_address(address, host=host, port=port, is_https=is_https)
+        for address in await resolve(host, port)
+    }
+    allowed = [address for address, objection in verdicts.items() if objection is None]
+    if not allowed:
+        raise TargetNotAllowed(next(filter(None, verdicts.values())))
+    return allowed
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """
+    Every address of *host*, in the order the resolver prefers.
+
+    Raises:
+        OSError: There is none.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise OSError(f"the name {host} was not found: {error}") from error
+    addresses = dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)
+    if not addresses:
+        raise OSError(f"the name {host} has no address")
+    return list(addresses)
+
+
+def _fits(address: Address, family: int) -> bool:
+    return family in (socket.AF_UNSPEC, _family(address))
+
+
+def _family(address: Address) -> socket.AddressFamily:
+    return socket.AF_INET if address.version == 4 else socket.AF_INET6
+
+
+def _by_number(address: Address, host: str, port: int) -> ResolveResult:
+    return ResolveResult(
+        hostname=host,
+        host=str(address),
+        port=port,
+        family=_family(address),
+        proto=socket.IPPROTO_TCP,
+        flags=socket.AI_NUMERICHOST,
+    )
+
+
+async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """By itself the client sends some requests a second time when a line was cut, although the first may have come."""
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise LineCut from error
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_create_end.append(_has_line)
+    tracing.on_connection_reuseconn.append(_has_line)
+    return tracing
+
+
+async def _has_line(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
+    context.trace_request_ctx.may_be_sent = True
+
+
+@cache
+def _public_authorities() -> ssl.SSLContext:
+    """Reading the authorities takes a tenth of a second, so they are read once."""
+    return ssl.create_default_context(cafile=certifi.where())
