@@ -20,6 +20,7 @@ from learning_hub.store import deliveries, events, feed_places, migrations, reco
 from learning_hub.store.database import Database
 from learning_hub.store.events import Appended
 from learning_hub.store.queries import Queries
+from learning_hub.store.statistics import Statistics
 
 QUERY_FILES = sorted(
     path.stem for path in migrations.HERE.glob("*.sql") if path.stem != "schema" and "-- name:" in path.read_text()
@@ -175,6 +176,18 @@ async def analyzed(database: Database, table: str, *, is_analyzed: bool) -> None
         await database.execute(f"ANALYZE {table}")
     known = await database.fetchval("SELECT reltuples FROM pg_class WHERE relname = $1", table)
     assert (known > 0) == is_analyzed
+
+
+async def test_a_table_that_has_grown_is_known_before_the_server_looks(database: Database) -> None:
+    """Statistics are gathered for a table that has none, once it is no longer small, and once only."""
+    await fill(database, 1000)
+    statistics = Statistics(database)
+    await statistics.gather()
+    known = await database.fetch("SELECT relname FROM pg_class WHERE relname IN ('event', 'program') AND reltuples > 0")
+    assert [row["relname"] for row in known] == ["event"]
+    await database.execute("UPDATE pg_class SET reltuples = -1 WHERE relname = 'event'")
+    await statistics.gather()
+    assert await database.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'event'") == -1
 
 
 @pytest.mark.parametrize("is_analyzed", [False, True])

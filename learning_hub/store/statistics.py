@@ -1,0 +1,32 @@
+"""
+What the planner knows of tables.
+
+The server gathers statistics about once a minute. A table that is filled within its first minute, or restored from a
+dump, is read by plans that were made when it was empty, some of them row by row: on a table of two thousand deliveries
+a claim took four times as long.
+"""
+
+from __future__ import annotations
+
+from learning_hub.store.database import Database
+from learning_hub.store.queries import Queries
+
+queries = Queries("statistics")
+
+# A few hundred rows, which are read fast by any plan.
+_SMALL_BYTES = 64 * 1024
+
+
+class Statistics:
+    """Has statistics gathered for tables that have none and are no longer small."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._asked_for: set[str] = set()
+
+    async def gather(self) -> None:
+        """Once for each table: where it is not the hub's to gather them, asking again would not help."""
+        for row in await self._database.fetch(queries.unknown_tables, _SMALL_BYTES):
+            if row["name"] not in self._asked_for:
+                self._asked_for.add(row["name"])
+                await self._database.execute(f"ANALYZE {row['name']}")
