@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import UUID
-
 import msgspec
 
 from learning_hub.connectors.base import Connector
-from learning_hub.model.delivery import Claimed
+from learning_hub.model.delivery import About, Claimed, Version
 from learning_hub.model.errors import NotFound
 from learning_hub.model.event import Event
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import Subscription
-from learning_hub.store import duties, subscribers, subscriptions
+from learning_hub.store import subscribers, subscriptions
 from learning_hub.store.database import Database
-from learning_hub.store.duties import About, Version
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,18 +30,14 @@ class Duties:
     """
     Knows what deliveries are about.
 
-    Subscriptions and subscribers are kept from one to the next; which version counts is read with the deliveries, so
-    that a change counts from the next delivery on, in every process.
+    Subscriptions and subscribers are kept from one to the next; which version counts comes with each delivery, so that
+    a change counts from the next delivery on, in every process.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._subscriptions: dict[str, tuple[Version, Subscription]] = {}
         self._subscribers: dict[str, tuple[Version, Subscriber]] = {}
-
-    async def load(self, claimed: Sequence[Claimed]) -> dict[UUID, About]:
-        """What these deliveries are about, by their uuid."""
-        return await duties.load(self._database, claimed)
 
     async def subscription(self, claimed: Claimed, about: About) -> Subscription:
         """The delivery's subscription, in the version that counts or a later one."""

@@ -7,7 +7,6 @@ import logging
 import random
 from contextlib import AsyncExitStack
 from typing import cast
-from uuid import UUID
 
 import msgspec
 
@@ -21,6 +20,7 @@ from learning_hub.deliver.journal import AttemptJournal
 from learning_hub.deliver.neighbours import Neighbours
 from learning_hub.deliver.participants import Participants
 from learning_hub.deliver.payloads import Payloads
+from learning_hub.deliver.settling import Settling
 from learning_hub.deliver.shipments import Shipments
 from learning_hub.metrics import DELIVERIES_SETTLED
 from learning_hub.model import clock
@@ -31,7 +31,6 @@ from learning_hub.model.failure import CAUSES
 from learning_hub.store import audit, pauses, queue, subscriptions
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
-from learning_hub.store.duties import About
 from learning_hub.store.presence import Presence
 from learning_hub.store.statistics import Statistics
 
@@ -78,6 +77,7 @@ class Worker:
         )
         self._duties = Duties(database)
         self._batches = Batches(database)
+        self._settling = Settling(database)
         self._limits = limits
         self._presence = Presence(database)
         self._statistics = Statistics(database)
@@ -98,12 +98,10 @@ class Worker:
         try:
             while True:
                 rung = self._bells.deliveries.count
-                if claimed := await self._claim():
-                    loading = asyncio.create_task(self._duties.load(claimed))
-                    for delivery in claimed:
-                        task = asyncio.create_task(self._carry_out_and_settle(delivery, loading))
-                        self._under_way[task] = delivery
-                        task.add_done_callback(self._done)
+                for delivery in await self._claim():
+                    task = asyncio.create_task(self._carry_out_and_settle(delivery))
+                    self._under_way[task] = delivery
+                    task.add_done_callback(self._done)
                 # It took all that may go: the next one falls due, comes in, or gets room when one of these is done.
                 await self._bells.deliveries.wait(await self._idle_seconds(), rung)
         finally:
@@ -174,14 +172,14 @@ class Worker:
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=self._limits.lease_seconds)
 
-    async def _carry_out_and_settle(self, claimed: Claimed, loading: asyncio.Task[dict[UUID, About]]) -> None:
+    async def _carry_out_and_settle(self, claimed: Claimed) -> None:
         journal = AttemptJournal()
         # What is held for the try (a connector, a contact's rows) is let go of once its outcome is written down:
         # whoever has it next must know of that.
         async with AsyncExitStack() as held:
             try:
                 async with asyncio.timeout(self._limits.lease_seconds * 0.9):
-                    settlement = await self._carry_out(claimed, loading, journal, held)
+                    settlement = await self._carry_out(claimed, journal, held)
             except TimeoutError:
                 settlement = self._decide(_too_long(claimed, was_written=journal.wrote), claimed)
             except Unavailable as error:
@@ -192,18 +190,11 @@ class Worker:
             kept = msgspec.structs.replace(settlement, request=journal.request, response=journal.response)
             await self._settle(claimed, kept)
 
-    async def _carry_out(
-        self,
-        claimed: Claimed,
-        loading: asyncio.Task[dict[UUID, About]],
-        journal: AttemptJournal,
-        held: AsyncExitStack,
-    ) -> Settlement:
+    async def _carry_out(self, claimed: Claimed, journal: AttemptJournal, held: AsyncExitStack) -> Settlement:
         """One try: who, what, and there it goes. *held* keeps what must not be let go of before it is settled."""
-        # Of one that ends early the others still need it.
-        about = (await asyncio.shield(loading)).get(claimed.key.delivery_uuid)
+        about = claimed.about
         if about is None:
-            return self._again(claimed, "The event or the subscription is missing.")
+            return self._again(claimed, "The event is missing.")
         subscription = await self._duties.subscription(claimed, about)
         if subscription.archived_utc is not None:
             return Settlement(state="discarded", code="archived", message=CAUSES["archived"].meaning)
@@ -251,7 +242,7 @@ class Worker:
         deadline = asyncio.get_running_loop().time() + self._limits.lease_seconds
         while True:
             try:
-                settled = await queue.settle(self._database, claimed, settlement)
+                settled = await self._settling.settle(claimed, settlement)
                 if settled.is_ours and settlement.stops_subscription:
                     await self._stop_subscription(claimed.subscription_id)
             except Unavailable:

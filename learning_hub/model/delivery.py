@@ -85,6 +85,24 @@ class DeliveryDetail(Delivery, frozen=True, kw_only=True, rename="pascal"):
     attempt_log: list[Attempt]
 
 
+# When something was last changed, and what else makes it another: archived since, or checked.
+Version = tuple[datetime, datetime | None]
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a delivery is about, as of the moment it was claimed.
+
+    *known_participant_id* is who the participant is at the subscriber, None where that is not remembered.
+    """
+
+    event: Event
+    program_name: str
+    subscription_version: Version
+    subscriber_version: Version
+    known_participant_id: str | None
+
+
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     """
     A delivery leased to a worker, with what is needed to carry it out.
@@ -92,7 +110,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     *lease_id* is what the outcome must name. *record_id* is the identity an earlier delivery of the source record
     got at the subscriber; *tried_before* says that some delivery of the source record was tried. *connector* is the
     kind of the subscriber; *is_probe* says that the subscriber is paused, and this one finds out whether it is back;
-    *is_early* that it was not due yet, so that a failure uses up no try.
+    *is_early* that it was not due yet, so that a failure uses up no try. *about* is None where its event is missing.
     """
 
     key: DeliveryKey
@@ -111,6 +129,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     event_uuid: UUID
     record_id: str | None
     tried_before: bool
+    about: About | None
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,12 +8,12 @@ from uuid import UUID
 import msgspec
 
 from learning_hub.model.clock import now
-from learning_hub.model.delivery import Claimed, Settlement
+from learning_hub.model.delivery import About, Claimed, Settlement
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import DeliveryKey, new_uuid
 from learning_hub.model.json_values import write_json
 from learning_hub.model.pause import PauseReason
-from learning_hub.store import pauses
+from learning_hub.store import events, pauses
 from learning_hub.store.database import Connection, Database, Row, storable
 from learning_hub.store.queries import Queries
 
@@ -87,16 +87,32 @@ async def settle(database: Database, claimed: Claimed, settlement: Settlement) -
     was being sent.
     """
     if settlement.pause is None:
-        async with database.connection() as connection:
-            settled = await _settle(connection, claimed, settlement)
-    else:
-        async with database.transaction() as connection:
-            settled = await _settle_and_pause(connection, claimed, settlement, settlement.pause)
-    if settled.is_ours and settled.settlement.state in ("waiting", "retrying", "parked"):
-        # A transaction of its own: what it does not see yet comes after the above, and sees that itself.
-        async with database.connection() as connection:
-            await _step_back(connection, [claimed.key])
+        (settled,) = await settle_together(database, [(claimed, settlement)])
+        return settled
+    async with database.transaction() as connection:
+        settled = await _settle_and_pause(connection, claimed, settlement, settlement.pause)
+    await _step_back_failed(database, [(claimed, settled)])
     return settled
+
+
+async def settle_together(database: Database, outcomes: Sequence[tuple[Claimed, Settlement]]) -> list[Settled]:
+    """The same for many, in their order; of none of them the settlement may tell of a pause."""
+    async with database.connection() as connection:
+        settled = await _settle(connection, outcomes)
+    await _step_back_failed(database, [(claimed, one) for (claimed, _), one in zip(outcomes, settled, strict=True)])
+    return settled
+
+
+async def _step_back_failed(database: Database, outcomes: Sequence[tuple[Claimed, Settled]]) -> None:
+    failed = [
+        claimed.key
+        for claimed, settled in outcomes
+        if settled.is_ours and settled.settlement.state in ("waiting", "retrying", "parked")
+    ]
+    if failed:
+        # A transaction of its own: what it does not see yet comes after the settling, and sees that itself.
+        async with database.connection() as connection:
+            await _step_back(connection, failed)
 
 
 async def _settle_and_pause(
@@ -110,13 +126,30 @@ async def _settle_and_pause(
         connection, claimed.subscriber_id, reason, began_utc=claimed.started_utc, is_probe=claimed.is_probe
     )
     waits = not settlement.is_final and (not noted.counts or claimed.is_early)
-    settled = await _settle(connection, claimed, settlement.held_back(claimed) if waits else settlement)
+    (settled,) = await _settle(connection, [(claimed, settlement.held_back(claimed) if waits else settlement)])
     return msgspec.structs.replace(settled, began_pause=noted.began)
 
 
-async def _settle(connection: Connection, claimed: Claimed, settlement: Settlement) -> Settled:
-    row = await connection.fetchrow(
-        queries.settle,
+async def _settle(connection: Connection, outcomes: Sequence[tuple[Claimed, Settlement]]) -> list[Settled]:
+    columns = zip(*(_written(claimed, settlement) for claimed, settlement in outcomes), strict=True)
+    rows = await connection.fetch(queries.settle, *columns)
+    paused_since = {row["place"] - 1: row["paused_since_utc"] for row in rows}
+    lifted = {outcomes[place][0].subscriber_id: since_utc for place, since_utc in paused_since.items() if since_utc}
+    for subscriber_id, since_utc in lifted.items():
+        await pauses.pull_forward(connection, subscriber_id, since_utc)
+    return [
+        Settled(
+            is_ours=place in paused_since,
+            settlement=settlement,
+            lifted_pause=paused_since.get(place) is not None,
+        )
+        for place, (_, settlement) in enumerate(outcomes)
+    ]
+
+
+def _written(claimed: Claimed, settlement: Settlement) -> tuple[object, ...]:
+    """The values of one outcome, in the order of the query's."""
+    return (
         claimed.key.program_id,
         claimed.key.delivery_uuid,
         claimed.lease_id,
@@ -135,12 +168,6 @@ async def _settle(connection: Connection, claimed: Claimed, settlement: Settleme
         settlement.doubt_seconds,
         settlement.is_confirmed,
     )
-    if row is None:
-        return Settled(is_ours=False, settlement=settlement)
-    since_utc = row["paused_since_utc"]
-    if since_utc is not None:
-        await pauses.pull_forward(connection, claimed.subscriber_id, since_utc)
-    return Settled(is_ours=True, settlement=settlement, lifted_pause=since_utc is not None)
 
 
 def _seconds_until_due(settlement: Settlement) -> float | None:
@@ -218,4 +245,15 @@ def _claimed(row: Row) -> Claimed:
         event_uuid=row["event_uuid"],
         record_id=row["record_id"],
         tried_before=row["tried_before"],
+        about=None if row["revision"] is None else _about(row),
+    )
+
+
+def _about(row: Row) -> About:
+    return About(
+        event=events.read_row(row),
+        program_name=row["program_name"],
+        subscription_version=(row["subscription_changed_utc"], row["subscription_archived_utc"]),
+        subscriber_version=(row["subscriber_changed_utc"], row["credentials_checked_utc"]),
+        known_participant_id=row["subscriber_participant_id"],
     )

@@ -13,8 +13,10 @@ SELECT pg_advisory_xact_lock(hashtext('learning-hub claim'))
 -- any of the source record, which is one record there. $5 is the number of the worker's presence. A subscription that
 -- is stopped or not realtime sends only what was released, also where its deliveries are not marked as held yet. A
 -- paused subscriber gets one as a probe once that is due and nothing else is under way there, the longest due first, and
--- one that is not due yet rather than none. Connectors that take many
--- at once ($8) have up to $9 of their own beside the $2 of the others.
+-- one that is not due yet rather than none. Connectors that take many at once ($8) have up to $9 of their own beside
+-- the $2 of the others. With each comes all that it is about: its event with its withdrawal, the versions of its
+-- subscription and subscriber, the name of its Program, and who the participant is at the subscriber as far as is
+-- remembered.
 WITH open_subscriber AS (
     SELECT subscriber.subscriber_id, connector, pause.subscriber_id IS NOT NULL AS is_paused,
            connector = ANY ($8::text[]) AS is_batched,
@@ -105,13 +107,19 @@ WITH open_subscriber AS (
       FROM due
      WHERE due.verdict IS NULL
        AND delivery.program_id = due.program_id AND delivery.delivery_uuid = due.delivery_uuid
-    RETURNING delivery.*, due.connector, due.is_paused AS is_probe, due.is_early
+    RETURNING delivery.program_id, delivery.delivery_uuid, delivery.subscription_id, delivery.subscriber_id,
+              delivery.event_uuid, delivery.publisher_system_id, delivery.publisher_event_id, delivery.action,
+              delivery.attempts, delivery.tries_used, delivery.lease_id,
+              due.connector, due.is_paused AS is_probe, due.is_early
 ), begun AS (
     INSERT INTO attempt (program_id, delivery_uuid, number, started_utc)
     SELECT program_id, delivery_uuid, attempts, clock_timestamp() FROM claimed
     RETURNING program_id, delivery_uuid, number, started_utc
 )
-SELECT counted.given_up, claimed.*, begun.started_utc,
+SELECT counted.given_up, event.*, claimed.*, begun.started_utc,
+       withdrawal.withdrawn_utc AS withdrawal_utc, subscription.changed_utc AS subscription_changed_utc,
+       subscription.archived_utc AS subscription_archived_utc, subscriber.changed_utc AS subscriber_changed_utc,
+       subscriber.credentials_checked_utc, program.name AS program_name, known.subscriber_participant_id,
        record.subscriber_record_id AS record_id,
        claimed.attempts > 1
        OR EXISTS (SELECT FROM delivery AS tried
@@ -134,6 +142,23 @@ SELECT counted.given_up, claimed.*, begun.started_utc,
                                          WHERE subscription.subscription_id = claimed.subscription_id)
         ORDER BY earlier.event_seq DESC, earlier.delivered_utc DESC
         LIMIT 1) AS record ON true
+  LEFT JOIN event
+    ON event.program_id = claimed.program_id AND event.event_uuid = claimed.event_uuid AND NOT event.is_withdrawal
+  LEFT JOIN event AS withdrawal
+    ON withdrawal.program_id = claimed.program_id AND withdrawal.event_uuid = claimed.event_uuid
+   AND withdrawal.is_withdrawal
+  LEFT JOIN subscription ON subscription.subscription_id = claimed.subscription_id
+  LEFT JOIN subscriber ON subscriber.subscriber_id = claimed.subscriber_id
+  LEFT JOIN program ON program.program_id = claimed.program_id
+  LEFT JOIN LATERAL (
+       SELECT subscriber_participant_id
+         FROM participant
+        WHERE participant.subscriber_id = claimed.subscriber_id AND participant.program_id = event.program_id
+          AND participant.publisher_system_id IN (event.publisher_system_id, '')
+          AND participant.publisher_participant_id = event.publisher_participant_id
+          AND (expires_utc IS NULL OR expires_utc > now())
+        ORDER BY settled_by IS NULL, participant.publisher_system_id = ''
+        LIMIT 1) AS known ON true
 
 -- name: lock_lease
 -- Hold delivery $1/$2 as long as lease $3 is its own.
@@ -142,47 +167,60 @@ SELECT subscriber_id FROM delivery
    FOR UPDATE
 
 -- name: settle
--- Settle delivery $1/$2 as its lease $3 says; a lease that is no longer the delivery's changes nothing. $4 state,
--- $5 code, $6 class, $7 message, $8 seconds until it is due, null for never, $9 tries used, $10 record id at the
--- subscriber, $11 number of the attempt, $12 payload, $13 request, $14 response, $15 whether it may have been carried
--- out all the same, $16 for how many seconds it may still be, null for none, $17 whether it was read back. What waits
--- has no reason of its own; the attempt keeps why it failed. A success shows that the subscriber is back: its pause is
--- over, which is told with the time it began.
-WITH settled AS (
+-- Settle the deliveries $1/$2 (arrays, as are all others) as their leases $3 say; a lease that is no longer the
+-- delivery's changes nothing. $4 state, $5 code, $6 class, $7 message, $8 seconds until it is due, null for never, $9
+-- tries used, $10 record id at the subscriber, $11 number of the attempt, $12 payload, $13 request, $14 response, $15
+-- whether it may have been carried out all the same, $16 for how many seconds it may still be, null for none, $17
+-- whether it was read back. Those that were settled are told by their places, from 1. What waits has no reason of its
+-- own; the attempt keeps why it failed. A success shows that the subscriber is back: its pause is over, which is told
+-- with the time it began.
+WITH outcome AS (
+    SELECT *
+      FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::float8[],
+                  $9::int[], $10::text[], $11::int[], $12::text[], $13::text[], $14::text[], $15::boolean[],
+                  $16::float8[], $17::boolean[]) WITH ORDINALITY
+           AS outcome (program_id, delivery_uuid, lease_id, state, code, class, message, due_seconds, tries_used,
+                       record_id, number, payload, request, response, in_doubt, doubt_seconds, is_confirmed, place)
+), settled AS (
     UPDATE delivery
-       SET state = $4::text,
-           code = CASE WHEN $4::text <> 'waiting' THEN $5::text END,
-           class = CASE WHEN $4::text <> 'waiting' THEN $6::text END,
-           message = CASE WHEN $4::text <> 'waiting' THEN $7::text END,
-           due_utc = CASE WHEN $8::float8 IS NOT NULL
-                          THEN clock_timestamp() + make_interval(secs => greatest($8::float8, $16::float8)) END,
-           tries_used = $9::int, lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL,
-           in_doubt = $4::text <> 'delivered' AND (in_doubt OR $15::boolean),
-           doubt_until_utc = clock_timestamp() + make_interval(secs => $16::float8),
-           failing_since_utc = CASE WHEN $4::text IN ('retrying', 'parked')
+       SET state = outcome.state,
+           code = CASE WHEN outcome.state <> 'waiting' THEN outcome.code END,
+           class = CASE WHEN outcome.state <> 'waiting' THEN outcome.class END,
+           message = CASE WHEN outcome.state <> 'waiting' THEN outcome.message END,
+           due_utc = CASE WHEN outcome.due_seconds IS NOT NULL
+                          THEN clock_timestamp()
+                               + make_interval(secs => greatest(outcome.due_seconds, outcome.doubt_seconds)) END,
+           tries_used = outcome.tries_used, lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL,
+           in_doubt = outcome.state <> 'delivered' AND (delivery.in_doubt OR outcome.in_doubt),
+           doubt_until_utc = clock_timestamp() + make_interval(secs => outcome.doubt_seconds),
+           failing_since_utc = CASE WHEN outcome.state IN ('retrying', 'parked')
                                     THEN coalesce(failing_since_utc, clock_timestamp())
-                                    WHEN $4::text = 'waiting' THEN failing_since_utc END,
-           failed_utc = CASE WHEN $4::text IN ('retrying', 'parked') THEN clock_timestamp()
-                             WHEN $4::text = 'waiting' THEN failed_utc END,
-           delivered_utc = CASE WHEN $4::text = 'delivered' THEN now() END,
-           confirmed_utc = CASE WHEN $17::boolean THEN clock_timestamp() END,
-           subscriber_record_id = coalesce($10::text, subscriber_record_id)
-     WHERE program_id = $1::text AND delivery_uuid = $2::uuid AND lease_id = $3::uuid AND state = 'sending'
-    RETURNING program_id, delivery_uuid, subscriber_id
+                                    WHEN outcome.state = 'waiting' THEN failing_since_utc END,
+           failed_utc = CASE WHEN outcome.state IN ('retrying', 'parked') THEN clock_timestamp()
+                             WHEN outcome.state = 'waiting' THEN failed_utc END,
+           delivered_utc = CASE WHEN outcome.state = 'delivered' THEN now() END,
+           confirmed_utc = CASE WHEN outcome.is_confirmed THEN clock_timestamp() END,
+           subscriber_record_id = coalesce(outcome.record_id, subscriber_record_id)
+      FROM outcome
+     WHERE delivery.program_id = outcome.program_id AND delivery.delivery_uuid = outcome.delivery_uuid
+       AND delivery.lease_id = outcome.lease_id AND delivery.state = 'sending'
+    RETURNING outcome.*, delivery.subscriber_id
 ), noted AS (
     UPDATE attempt
-       SET ended_utc = clock_timestamp(), code = $5::text, message = $7::text, payload = $12::json,
-           request = $13::json, response = $14::json
+       SET ended_utc = clock_timestamp(), code = settled.code, message = settled.message,
+           payload = settled.payload::json, request = settled.request::json, response = settled.response::json
       FROM settled
      WHERE attempt.program_id = settled.program_id AND attempt.delivery_uuid = settled.delivery_uuid
-       AND attempt.number = $11::int
+       AND attempt.number = settled.number
 ), lifted AS (
-    DELETE FROM subscriber_pause USING settled
-     WHERE $4::text = 'delivered' AND subscriber_pause.subscriber_id = settled.subscriber_id
-       AND subscriber_pause.next_probe_utc IS NOT NULL
-    RETURNING subscriber_pause.since_utc
+    DELETE FROM subscriber_pause
+     WHERE next_probe_utc IS NOT NULL
+       AND subscriber_id IN (SELECT subscriber_id FROM settled WHERE state = 'delivered')
+    RETURNING subscriber_id, since_utc
 )
-SELECT (SELECT since_utc FROM lifted) AS paused_since_utc FROM settled
+SELECT place, CASE WHEN state = 'delivered' THEN since_utc END AS paused_since_utc
+  FROM settled
+  LEFT JOIN lifted USING (subscriber_id)
 
 -- name: release_expired
 -- What a worker held that is gone, which its lease tells, or sooner its presence: its outcome is unknown. It may still

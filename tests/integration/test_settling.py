@@ -1,0 +1,96 @@
+"""Outcomes of deliveries, written down together."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from learning_hub.deliver.settling import Settling
+from learning_hub.model.delivery import Claimed, Settlement
+from learning_hub.store import queue
+from learning_hub.store.database import Database, DataRefused
+
+WAITING = """
+INSERT INTO program (program_id, name) VALUES ('NURSES', 'Nurses');
+INSERT INTO subscriber (subscriber_id, name, connector, settings, max_concurrency)
+VALUES ('imis', 'iMIS', 'imis', '{}', 100);
+INSERT INTO subscription (subscription_id, name, subscriber_id, program_id, event_types, target, templates,
+                          start_epoch, start_snapshot)
+VALUES ('completions', 'Completions', 'imis', 'NURSES', '{}', '{}', '{}', 1, '1:1:');
+INSERT INTO delivery (program_id, delivery_uuid, subscription_id, subscriber_id, event_uuid, event_seq,
+                      publisher_system_id, publisher_event_id, event_type, state, due_utc)
+SELECT 'NURSES', gen_random_uuid(), 'completions', 'imis', gen_random_uuid(), number, 'TopClass', number, 'AI',
+       'waiting', now()
+  FROM generate_series(1, 20) AS number
+"""
+
+
+async def claimed(database: Database) -> list[Claimed]:
+    """Twenty deliveries that are being sent."""
+    async with database.connection() as connection:
+        await connection.execute(WAITING)
+    return await queue.claim(database, queue.Room(most=20), lease_seconds=60)
+
+
+def delivered(record_id: str) -> Settlement:
+    return Settlement(state="delivered", record_id=record_id)
+
+
+async def record_ids(database: Database) -> dict[str | None, str]:
+    """States by the id of the record."""
+    rows = await database.fetch("SELECT state, subscriber_record_id FROM delivery ORDER BY event_seq")
+    return {row["subscriber_record_id"]: row["state"] for row in rows}
+
+
+async def test_each_of_many_is_settled_as_its_own_outcome_says(database: Database) -> None:
+    """Outcomes that come at once are told apart, and each hears of its own."""
+    leases, settling = await claimed(database), Settling(database)
+    outcomes = [delivered(str(number)) for number in range(19)]
+    outcomes.append(Settlement(state="parked", code="refused", failure_class="refused", message="No.", record_id="19"))
+    settled = await asyncio.gather(*map(settling.settle, leases, outcomes))
+    assert [one.settlement for one in settled] == outcomes
+    assert all(one.is_ours for one in settled)
+    kept = await record_ids(database)
+    assert kept == {str(number): "delivered" for number in range(19)} | {"19": "parked"}
+    attempts = await database.fetch("SELECT code FROM attempt WHERE ended_utc IS NOT NULL")
+    assert sorted(row["code"] or "" for row in attempts) == [""] * 19 + ["refused"]
+
+
+async def test_one_that_cannot_be_stored_fails_alone(database: Database) -> None:
+    """The others that came with it are settled all the same."""
+    leases, settling = await claimed(database), Settling(database)
+    outcomes = [delivered(str(number)) for number in range(20)]
+    outcomes[7] = Settlement(state="delivered", failure_class="none such", record_id="7")  # type: ignore[arg-type]
+    results = await asyncio.gather(*map(settling.settle, leases, outcomes), return_exceptions=True)
+    assert [number for number, result in enumerate(results) if isinstance(result, DataRefused)] == [7]
+    kept = await record_ids(database)
+    assert list(kept.values()).count("delivered") == 19
+
+
+async def test_a_late_outcome_among_others_changes_nothing(database: Database) -> None:
+    """An outcome whose lease is another's by now is told so, also beside one of the same delivery that counts."""
+    leases, settling = await claimed(database), Settling(database)
+    await database.execute("UPDATE delivery SET lease_until_utc = now() - interval '1 s'")
+    await queue.release_expired(database, 0, [0.0])
+    await database.execute("UPDATE delivery SET due_utc = now(), doubt_until_utc = NULL")
+    again = {one.key: one for one in await queue.claim(database, queue.Room(most=5), lease_seconds=60)}
+    late = [one for one in leases if one.key in again]
+    late_ones = [settling.settle(one, delivered("late")) for one in late]
+    own = [settling.settle(again[one.key], delivered("own")) for one in late]
+    results = await asyncio.gather(*late_ones, *own)
+    assert [one.is_ours for one in results] == [False] * 5 + [True] * 5
+    assert "late" not in await record_ids(database)
+
+
+@pytest.mark.parametrize("count", [1, 20])
+async def test_a_success_ends_the_pause_of_its_subscriber(database: Database, count: int) -> None:
+    """However many are settled with it."""
+    leases, settling = await claimed(database), Settling(database)
+    await database.execute(
+        "INSERT INTO subscriber_pause (subscriber_id, code, class, message, since_utc, probe_seconds, next_probe_utc)"
+        " VALUES ('imis', 'timed_out', 'unavailable', '', now(), 5, now())"
+    )
+    settled = await asyncio.gather(*(settling.settle(one, delivered("1")) for one in leases[:count]))
+    assert any(one.lifted_pause for one in settled)
+    assert not await database.fetchval("SELECT EXISTS (SELECT FROM subscriber_pause)")
