@@ -35,9 +35,14 @@ class Build(Protocol):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """How many shipments of one subscription go into one request, and how long the first waits for the others."""
+    """
+    How many shipments of one subscription go into one request, and how long the first waits for the others.
+
+    Once their payloads have *most_bytes* together, none is added any more.
+    """
 
     most: int
+    most_bytes: int
     seconds: float
 
 
@@ -100,7 +105,7 @@ KINDS: dict[str, Kind] = {
         build=learningbuilder.LearningBuilderConnector,
         resolves_participants=False,
         can_remove=False,
-        batch=Batch(most=learningbuilder.MOST_IN_BATCH, seconds=2.0),
+        batch=Batch(most=learningbuilder.MOST_IN_BATCH, most_bytes=learningbuilder.MOST_BYTES_IN_BATCH, seconds=2.0),
     ),
     "webhook": Kind(
         check_settings=webhook.check_settings,

@@ -25,6 +25,7 @@ class _Waiting(msgspec.Struct, kw_only=True):
 
     claimed: Claimed
     shipment: Shipment
+    line: bytes
     journal: AttemptJournal
     outcome: asyncio.Future[Outcome]
 
@@ -32,15 +33,17 @@ class _Waiting(msgspec.Struct, kw_only=True):
 class _Collecting:
     """The batch of one subscription that is being put together."""
 
-    def __init__(self, connector: Batching, most: int) -> None:
+    def __init__(self, connector: Batching, limits: Batch) -> None:
         self.connector = connector
         self.waiting: list[_Waiting] = []
         self.is_full = asyncio.Event()
-        self._most = most
+        self._limits = limits
+        self._bytes = 0
 
     def add(self, one: _Waiting) -> None:
         self.waiting.append(one)
-        if len(self.waiting) >= self._most:
+        self._bytes += len(one.line)
+        if len(self.waiting) >= self._limits.most or self._bytes >= self._limits.most_bytes:
             self.is_full.set()
 
 
@@ -71,12 +74,13 @@ class Batches:
         collecting = self._collecting.get(subscription_id)
         # A batch goes over one connection: that of the credentials at its beginning.
         if collecting is None or collecting.is_full.is_set() or collecting.connector is not connector:
-            collecting = self._collecting[subscription_id] = _Collecting(connector, batch.most)
+            collecting = self._collecting[subscription_id] = _Collecting(connector, batch)
             task = asyncio.create_task(self._send_when_full(collecting, claimed.subscriber_id, batch.seconds))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        collecting.add(_Waiting(claimed=claimed, shipment=shipment, journal=journal, outcome=outcome))
+        line = write_json(shipment.payload)
+        collecting.add(_Waiting(claimed=claimed, shipment=shipment, line=line, journal=journal, outcome=outcome))
         return await outcome
 
     async def _send_when_full(self, collecting: _Collecting, subscriber_id: str, seconds: float) -> None:
@@ -129,7 +133,7 @@ class _Exchanges:
         self._exchanges.append((exchange, wrote))
 
     def copy_to(self, one: _Waiting) -> None:
-        line = write_json(one.shipment.payload).decode()
+        line = one.line.decode()
         for exchange, wrote in self._exchanges:
             own = msgspec.structs.replace(exchange, body=line) if wrote else exchange
             one.journal.record(own, wrote=wrote)

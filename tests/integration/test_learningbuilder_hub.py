@@ -184,6 +184,21 @@ async def test_many_events_are_few_batches(hub: RunningHub, site: LearningBuilde
     assert delivered[0]["EventId"] in attempt["Request"]["Body"]
 
 
+async def test_large_events_are_more_batches(hub: RunningHub, site: LearningBuilder) -> None:
+    """A batch of large lines ends before it is one that no server takes: at 4 MiB and the line that reaches them."""
+    calls = await set_up(hub, site, State="stopped", Templates={"_default": {"Text": "{{ data.Text }}"}})
+    for number in range(30):
+        await calls.publish(PublisherEventId=f"AI:{number}", PublisherEventData={"Text": "x" * 200_000})
+    await all_are(calls, "waiting", 30)
+    await calls.put(
+        "/subscriptions/imports",
+        {**PRESET, "Target": TARGET, "State": "started"} | {"Templates": {"_default": {"Text": "{{ data.Text }}"}}},
+    )
+    await all_are(calls, "delivered", 30)
+    assert sum(len(batch.lines) for batch in site.batches) == 30
+    assert max(len(batch.lines) for batch in site.batches) <= 4 * 1024 * 1024 // 200_000 + 1
+
+
 @pytest.mark.parametrize("fault", [Fault(carried_out=True), Fault(says=Says(500)), Fault(says=Says(502))], ids=str)
 async def test_a_batch_whose_outcome_is_not_known_is_parked(
     hub: RunningHub, site: LearningBuilder, fault: Fault

@@ -9,6 +9,7 @@ LearningBuilder as a subscriber: events go into its import queue, many in one ba
 
 from learning_hub.connectors.learningbuilder.connector import LearningBuilderConnector, check_template
 from learning_hub.connectors.learningbuilder.settings import (
+    MOST_BYTES_IN_BATCH,
     MOST_IN_BATCH,
     check_credentials,
     check_settings,
@@ -18,6 +19,7 @@ from learning_hub.connectors.learningbuilder.settings import (
 )
 
 __all__ = [
+    "MOST_BYTES_IN_BATCH",
     "MOST_IN_BATCH",
     "LearningBuilderConnector",
     "check_credentials",

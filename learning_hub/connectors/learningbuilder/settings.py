@@ -16,6 +16,8 @@ from learning_hub.model.errors import FieldError
 
 # As the hub's contract says, section 7.
 MOST_IN_BATCH = 500
+# Far below what IIS takes unless told otherwise (maxAllowedContentLength: 30,000,000 bytes).
+MOST_BYTES_IN_BATCH = 4 * 1024 * 1024
 # One address, which LearningBuilder writes to: nothing that could be read as a list or as a header of its own.
 Email = Annotated[str, Meta(pattern=r"^[^\s@,;<>\"]+@[^\s@,;<>\"]+$", max_length=254)]
 
