@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
-import os
-import random
 import re
 import shlex
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-import httpx
 import pytest
 import rich_click as click
+from pages import BLOCK, ROOT, followed
 
 from learning_hub.api.problem_kinds import PROBLEM_KINDS
 from learning_hub.api.problems import ROUTING
@@ -36,66 +27,20 @@ from learning_hub.rendering.document import compile_templates
 from learning_hub.rendering.language import _TAGS, LANGUAGE
 from learning_hub.sandbox.faults import FAULTS
 
-ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = [*sorted(DOCS.rglob("*.md")), *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG"))]
 SOURCES = [file for file in (ROOT / "learning_hub").rglob("*.py") if "sandbox" not in file.relative_to(ROOT).parts]
-BLOCK = re.compile(r"^```(\w*) ?(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WEIGHTS = ("debug", "info", "warning", "error", "exception", "critical")
 TUTORIAL = DOCS / "tutorial" / "first-event.md"
-SECONDS = 120
-
-
-@pytest.fixture
-def tutorial(tmp_path: Path) -> Iterator[str]:
-    """The tutorial with free ports in place of its own, and its two programs running."""
-    text = TUTORIAL.read_text(encoding="utf-8")
-    ports = dict(zip(("8000", "8090"), _free_ports(2), strict=True))
-    # In one pass: a free port may have a usual one within it.
-    text = re.sub(r"\b(?:8000|8090)\b", lambda usual: ports[usual[0]], text)
-    # PostgreSQL's socket is in it, so its name must be short.
-    folder = Path(tempfile.mkdtemp(prefix="tutorial-"))
-    running: list[subprocess.Popen[bytes]] = []
-    try:
-        for _, kind, block in BLOCK.findall(text):
-            if kind == "background":
-                script = block.rpartition("\nlearning-hub")
-                command = f"{script[0]}\nexec learning-hub{script[2]}"
-                running.append(_bash(command, folder, tmp_path / f"{len(running)}.log"))
-        for port in ports.values():
-            _wait_for(f"http://127.0.0.1:{port}/", running, tmp_path)
-        yield text
-    finally:
-        for process in running:
-            process.send_signal(signal.SIGTERM)
-        for process in running:
-            process.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the tutorial calls the hub with curl")
-def test_the_tutorial_ends_with_a_delivered_event(tutorial: str) -> None:
+def test_the_tutorial_ends_with_a_delivered_event() -> None:
     """Every command of the tutorial runs, and what it says they print is what they print."""
-    steps: list[tuple[str, list[str]]] = []
-    for language, kind, block in BLOCK.findall(tutorial):
-        if language == "sh" and kind != "background":
-            steps.append((block, []))
-        elif language == "text":
-            steps[-1][1].extend(block.splitlines())
-    script = "\n".join(f"echo '<<<step>>>'\n{block}\necho" for block, _ in steps)
-
-    ran = subprocess.run(
-        ["bash", "-eu", "-c", script], cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=SECONDS,
-        check=False,
-    )  # fmt: skip
-
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    printed = ran.stdout.split("<<<step>>>\n")[1:]
-    for (block, promised), output in zip(steps, printed, strict=True):
-        for line in promised:
-            pieces = ".*".join(re.escape(piece) for piece in line.split("…"))
-            assert re.search(pieces, output, re.DOTALL), f"{block}\nshould print\n{line}\nand printed\n{output}"
+    with followed(TUTORIAL, ports=("8000", "8090")) as page:
+        for part in page.parts:
+            page.follow(part)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -284,50 +229,3 @@ def _without_blocks(page: Path) -> str:
 def _anchors(file: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", _without_blocks(file), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEARNING_HUB_")}
-    return kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-
-def _bash(command: str, folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as stream:
-        return subprocess.Popen(
-            ["bash", "-eu", "-c", command],
-            cwd=ROOT,
-            env=_environment() | {"TMPDIR": str(folder)},
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def _wait_for(address: str, running: list[subprocess.Popen[bytes]], logs: Path) -> None:
-    deadline = time.monotonic() + SECONDS
-    while True:
-        try:
-            httpx.get(address, timeout=60, trust_env=False)
-        except httpx.TransportError:
-            ended = [process.returncode for process in running if process.poll() is not None]
-            said = "\n".join(log.read_text() for log in sorted(logs.glob("*.log")))
-            assert not ended, said
-            assert time.monotonic() < deadline, said
-            time.sleep(0.1)
-        else:
-            return
-
-
-def _free_ports(count: int) -> list[str]:
-    """
-    Free ports, to be bound some seconds later.
-
-    Below those that the system gives to whoever asks for any, and other ones in each worker of pytest-xdist.
-    """
-    first = 20_000 + 1_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    found: list[str] = []
-    for port in random.sample(range(first, first + 1_000), 1_000):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            found.append(str(port))
-        if len(found) == count:
-            break
-    return found
