@@ -96,6 +96,9 @@ def _console() -> Any:
 def _short(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return _plain(", ".join(value))
+    if isinstance(value, dict) and "Message" in value:
+        # As of a pause; what else it has is for who looks at this one item.
+        return _plain(_text(value["Message"]))
     return _plain(_text(value))
 
 

@@ -151,6 +151,14 @@ def test_lines_do_not_end_in_blanks(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line for line in shown if line != line.rstrip()] == []
 
 
+def test_a_table_tells_a_pause_in_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """What has a message is that message in a row of a table, and no JSON."""
+    paused = {"SinceUtc": "2026-11-26T15:05:33Z", "Code": "timed_out", "Message": "iMIS is away.", "NextProbeUtc": None}
+    printing.print_table([{"SubscriberId": "imis", "Paused": paused}], ["SubscriberId", "Paused"])
+
+    assert capsys.readouterr().out.splitlines()[1].split(maxsplit=1) == ["imis", "iMIS is away."]
+
+
 def test_a_port_in_use_is_told_once() -> None:
     """The sandbox names port, host and reason, without Python's repetition of the address."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
