@@ -82,9 +82,16 @@ UPDATE subscription SET state = 'stopped', changed_utc = clock_timestamp()
 RETURNING *
 
 -- name: hold_deliveries
--- Hold what subscription $1/$2 has not sent yet: it waits from then on, also for its next try.
-UPDATE delivery SET held = true, released = false, state = 'waiting', code = NULL, class = NULL, message = NULL
- WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND NOT held
+-- Hold what subscription $1/$2 has not sent yet: it waits from then on, also for its next try. What is under way and
+-- was let out before is not let out any more, should it fail.
+UPDATE delivery
+   SET released = false, held = state <> 'sending',
+       state = CASE state WHEN 'sending' THEN state ELSE 'waiting' END,
+       code = CASE state WHEN 'sending' THEN code END,
+       class = CASE state WHEN 'sending' THEN class END,
+       message = CASE state WHEN 'sending' THEN message END
+ WHERE program_id = $1::text AND subscription_id = $2::text
+   AND (state IN ('waiting', 'retrying') AND NOT held OR state = 'sending' AND released)
 
 -- name: hold_stragglers
 -- Hold what failed while subscription $1/$2 was being stopped, before anybody could see that; what a run has let out

@@ -76,3 +76,19 @@ def test_states_of_deliveries_by_chance_alone(loop: asyncio.AbstractEventLoop) -
         except AssertionError as error:
             error.add_note(f"To repeat it alone: LEARNING_HUB_TEST_SEED={seed}")
             raise
+
+
+def test_what_was_put_back_before_a_stop_waits_when_it_fails_after_it(loop: asyncio.AbstractEventLoop) -> None:
+    """That staff put it back once does not let it out of a subscription that is stopped while it is under way."""
+    machine, chance = DeliveryMachine(), Random(1)
+    machine.begin([("AI:1", "AI_COMP_SUCCESS")])
+    machine.claim_and_send([("refused", "lost")])
+    machine.requeue(DeliveryFilter(state="parked"))
+    machine.claim(1)
+    machine.start_or_stop("stopped")
+    machine.send(chance, "failed", "lost")
+    machine.settling_time_is_over()
+
+    assert [(row["state"], row["held"]) for row in machine.rows()] == [("waiting", True)]
+    machine.claim(1)
+    machine.teardown()
