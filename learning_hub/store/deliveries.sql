@@ -69,8 +69,11 @@ WITH chosen AS (
                       AND newer.publisher_event_id = delivery.publisher_event_id
                       AND newer.publisher_system_id = delivery.publisher_system_id
                       AND newer.event_seq > delivery.event_seq
-                      AND (newer.state = 'delivered' AND (subscriber.connector <> 'webhook'
-                                                          OR newer.event_type = delivery.event_type)
+                      AND (newer.state = 'delivered'
+                           AND (newer.event_type = delivery.event_type
+                                OR subscriber.connector <> 'webhook'
+                                   AND (newer.action = 'send' OR delivery.action = 'remove'
+                                        OR newer.event_type IN ('AI_REOPENED', 'LPI_REOPENED')))
                            OR newer.event_type = delivery.event_type AND newer.action = 'send'
                               AND newer.state IN ('waiting', 'retrying', 'sending')
                               AND NOT (delivery.in_doubt AND subscription.target ->> 'Kind' = 'panel'

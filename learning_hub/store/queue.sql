@@ -10,7 +10,7 @@ SELECT pg_advisory_xact_lock(hashtext('learning-hub claim'))
 -- may still be carried out; what is held or parked is stepped over. Three kinds are given up instead, and counted in
 -- the first column: what was withdrawn ($6 the message), what was reopened where that takes back ($7), and what was
 -- overtaken by a newer one that is delivered ($4): at a webhook only one of the same source key overtakes, elsewhere
--- any of the source record, which is one record there. $5 is the number of the worker's presence. A subscription that
+-- any of the source record, which is one record there, but not the removal of another event that was withdrawn. $5 is the number of the worker's presence. A subscription that
 -- is stopped or not realtime sends only what was released, also where its deliveries are not marked as held yet. A
 -- paused subscriber gets one as a probe once that is due and nothing else is under way there, the longest due first, and
 -- one that is not due yet rather than none. Connectors that take many at once ($8) have up to $9 of their own beside
@@ -85,8 +85,10 @@ WITH open_subscriber AS (
                                 AND newer.subscription_id = candidate.subscription_id
                                 AND newer.publisher_event_id = candidate.publisher_event_id
                                 AND newer.publisher_system_id = candidate.publisher_system_id
-                                AND (candidate.connector <> 'webhook'
-                                     OR newer.event_type = candidate.event_type)
+                                AND (newer.event_type = candidate.event_type
+                                     OR candidate.connector <> 'webhook'
+                                        AND (newer.action = 'send' OR candidate.action = 'remove'
+                                             OR newer.event_type IN ('AI_REOPENED', 'LPI_REOPENED')))
                                 AND newer.event_seq > candidate.event_seq AND newer.state = 'delivered')
                 THEN 'superseded' END AS verdict
       FROM candidate

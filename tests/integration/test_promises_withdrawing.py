@@ -9,6 +9,8 @@ from running import eventually
 
 from learning_hub.settings import Settings
 
+TEMPLATE = {"ActivityType": "TCLEARNING", "Description": "{{ data['Activity Title'] }}"}
+UNREADABLE = {**TEMPLATE, "Description": "{{ data['Nothing of that name'] }}"}
 ACTIVITY = "/api/Activity"
 
 
@@ -142,3 +144,21 @@ async def test_an_event_that_was_delivered_and_withdrawn_is_not_said_to_be_unsen
     trial = await imis_hub.client.post("/subscriptions/completions/test", json={"EventId": event.rpartition("/")[2]})
     assert "The publisher has withdrawn the event." in trial.text
     assert "before it was sent" not in trial.text
+
+
+async def test_a_removal_of_one_event_does_not_overtake_another_that_still_stands(imis_hub: ImisHub) -> None:
+    """Started arrived and was taken back; completed, parked all the while, makes the record anew once it is mended."""
+    types = ["AI_STARTED", "AI_COMP_SUCCESS"]
+    await imis_hub.set_up(OnWithdraw="remove", EventTypes=types, Templates={"_default": TEMPLATE, "Bad": UNREADABLE})
+    started = await imis_hub.publish(EventType="AI_STARTED")
+    await imis_hub.settled(started, "delivered")
+    completed = await imis_hub.publish(EventType="AI_COMP_SUCCESS", PublisherEventCategory={"value": "Bad"})
+    parked = await imis_hub.settled(completed, "parked")
+    assert (await imis_hub.client.delete(started)).status_code == 204
+    await eventually(imis_hub.activities, until=lambda found: found == [])
+
+    await imis_hub.put_subscription(OnWithdraw="remove", EventTypes=types, Templates={"_default": TEMPLATE})
+    await imis_hub.client.post(f"/deliveries/{parked['DeliveryId']}/requeue")
+
+    await imis_hub.settled(completed, "delivered")
+    assert len(await imis_hub.activities()) == 1
