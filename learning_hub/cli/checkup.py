@@ -113,15 +113,19 @@ async def _hub(api: Api) -> AsyncIterator[Finding]:
 async def _subscriber(api: Api, subscriber: dict[str, Any]) -> Finding:
     subscriber_id = subscriber["SubscriberId"]
     name = f"Subscriber {subscriber_id}"
+    paused, mend = subscriber.get("Paused"), f"Mend it, then: learning-hub subscriber check {subscriber_id}"
+    if paused and paused["NextProbeUtc"] is None:
+        # The doctor may be called every minute, and each sign-in with a refused password may bring a lock-out nearer.
+        return Finding(name, "wrong", f"{paused['Message']} It is paused since {paused['SinceUtc']}.", mend)
     check = (await api.ask("POST", path_of("subscribers", subscriber_id, "check"))).value
     message = " ".join(check["Findings"])
     if not check["Works"]:
         address = subscriber["Settings"].get("BaseUrl") or subscriber["Settings"].get("Url")
         if address and address not in message:
             message = f"{message} Its address is {address}."
-        return Finding(name, "wrong", message, f"Mend it, then: learning-hub subscriber check {subscriber_id}")
-    if subscriber.get("Paused"):
-        return Finding(name, "look", f"{message} It was paused: {subscriber['Paused']['Message']}")
+        return Finding(name, "wrong", message, mend)
+    if paused:
+        return Finding(name, "look", f"{message} It was paused: {paused['Message']}")
     return Finding(name, "fine", message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from cryptography.fernet import Fernet
@@ -184,6 +186,33 @@ def test_the_doctor_names_the_address_of_a_subscriber_that_is_away(settings: dic
     told = command("doctor", settings=settings)
     assert told.returncode == 1
     assert " Its address is http://127.0.0.1:1." in told.stdout
+
+
+def test_the_doctor_does_not_sign_in_where_the_credentials_are_refused(
+    settings: dict[str, str], imis: RunningSandbox, database_address: str
+) -> None:
+    """Called by a monitor it would lock the account; it tells of the pause instead."""
+    subscriber = {
+        "Name": "Association iMIS",
+        "Connector": "imis",
+        "Settings": {"BaseUrl": imis.address, "TimeZone": "UTC", "ParticipantLookup": "email"},
+        "Credentials": {"Username": imis.username, "Password": "changed meanwhile"},
+    }
+    _succeed("subscriber", "put", "imis", "--file", "-", settings=settings, stdin=json.dumps(subscriber))
+
+    async def pause() -> None:
+        connection = await asyncpg.connect(database_address)
+        await connection.execute(
+            "INSERT INTO subscriber_pause (subscriber_id, code, class, message, since_utc, probe_seconds)"
+            " VALUES ('imis', 'credentials_refused', 'refused', 'The password is wrong.', now(), 0)"
+        )
+        await connection.close()
+
+    asyncio.run(pause())
+    told = command("doctor", settings=settings)
+    assert (told.returncode, "The password is wrong." in told.stdout) == (1, True)
+    requests = httpx.get(f"{imis.address}/_sandbox/requests", trust_env=False).json()["Items"]
+    assert [one["Path"] for one in requests if not one["Path"].startswith("/_sandbox")] == []
 
 
 def test_subscribers_of_other_kinds(settings: dict[str, str]) -> None:
