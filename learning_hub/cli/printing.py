@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import indent
 from typing import Any
 
 import rich_click as click
@@ -52,7 +53,14 @@ def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
         table.add_column(column, overflow="fold")
     for item in items:
         table.add_row(*(Text(_short(item.get(column))) for column in columns))
-    _print(table)
+    if _fits(table):
+        _print(table)
+        return
+    # What is folded in its column can be neither read nor copied.
+    for number, item in enumerate(items):
+        if number:
+            click.echo()
+        print_fields({column: _short(item.get(column)) for column in columns})
 
 
 def print_object(answer: Answer, *, as_json: bool) -> None:
@@ -64,7 +72,7 @@ def print_object(answer: Answer, *, as_json: bool) -> None:
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
-    """A line for each field; what has parts of its own is laid out as JSON."""
+    """A line for each field; below them, what has parts of its own, laid out as JSON."""
     from rich.table import Table
     from rich.text import Text
 
@@ -72,8 +80,17 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in fields.items():
-        table.add_row(name, Text(_long(value)))
+        if not _has_parts(value):
+            table.add_row(name, Text(_long(value)))
     _print(table)
+    for name, value in fields.items():
+        if _has_parts(value):
+            click.echo(f"{name}\n{indent(_laid_out(_json(value)), '  ')}")
+
+
+def _fits(table: Any) -> bool:
+    console = _console()
+    return bool(console.measure(table, options=console.options.update(max_width=PIPE_WIDTH)).maximum <= console.width)
 
 
 def _print(table: Any) -> None:
@@ -94,7 +111,7 @@ def _console() -> Any:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+    if _is_texts(value):
         return _plain(", ".join(value))
     if isinstance(value, dict) and "Message" in value:
         # As of a pause; what else it has is for who looks at this one item.
@@ -102,11 +119,17 @@ def _short(value: Any) -> str:
     return _plain(_text(value))
 
 
+def _has_parts(value: Any) -> bool:
+    return isinstance(value, dict | list) and bool(value) and not _is_texts(value)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
 def _long(value: Any) -> str:
-    if isinstance(value, dict | list) and value:
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return "\n".join(_plain(item) for item in value)
-        return _laid_out(_json(value))
+    if value and _is_texts(value):
+        return "\n".join(_plain(item) for item in value)
     return _plain(_text(value))
 
 

@@ -142,6 +142,35 @@ def test_tables_do_not_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> No
     assert "[red]x[/red]  [2J y" in stream.getvalue()
 
 
+@pytest.mark.parametrize("width", [80, 300])
+def test_a_table_that_is_too_wide_is_lines_of_fields(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """Nothing is folded in the midst of an id that somebody wants to copy; where there is room it is a table."""
+    stream = io.StringIO()
+    monkeypatch.setattr(printing, "_console", lambda: rich.console.Console(file=stream, width=width))
+    monkeypatch.setattr(printing.click, "echo", lambda text="": stream.write(f"{text}\n"))
+    ids = [f"NURSES-{letter * 36}" for letter in "ab"]
+    printing.print_table(
+        [{"DeliveryId": one, "EventId": one, "Code": "refused"} for one in ids], ["DeliveryId", "EventId", "Code"]
+    )
+    shown = stream.getvalue().splitlines()
+    assert len(shown) == (3 if width == 300 else 7)
+    assert all(one in stream.getvalue() for one in ids)
+
+
+def test_what_has_parts_stands_below_with_its_indent(capsys: pytest.CaptureFixture[str]) -> None:
+    """Templates are laid out as JSON that can be copied, after the fields that fit on a line."""
+    printing.print_fields({"Templates": {"_default": {"Units": "{{ x }}"}}, "Name": "Completions"})
+    assert capsys.readouterr().out.splitlines() == [
+        "Name  Completions",
+        "Templates",
+        "  {",
+        '    "_default": {',
+        '      "Units": "{{ x }}"',
+        "    }",
+        "  }",
+    ]
+
+
 def test_lines_do_not_end_in_blanks(capsys: pytest.CaptureFixture[str]) -> None:
     """In a pipe a short field is not filled up to the longest."""
     printing.print_fields({"Short": "x", "Long": "y" * 300})
