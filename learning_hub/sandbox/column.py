@@ -30,6 +30,7 @@ class Column:
         is_assigned: iMIS fills it; what is sent for it is passed over.
         is_identity: It is part of the key.
         is_party: It names the contact.
+        extra: Members of its definition that change nothing here and are told as they were sent.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Column:
     is_visible: bool = True
     caption: str | None = None
     description: str | None = None
+    extra: tuple[tuple[str, Any], ...] = ()
 
     def read(self, sent: Any, switches: Switches) -> Any:
         """

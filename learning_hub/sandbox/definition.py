@@ -20,6 +20,11 @@ _TYPES: dict[Kind, tuple[str, str]] = {
     "guid": ("PropertyTypeStringData", "String"),
 }
 _DATE_ONLY = 1
+# Members of a property definition that concern screens and tools.
+_EXTRA = (
+    *("PropertyId", "DefaultValue", "DisplayMask", "IsCollection", "Logged", "RenderingInformation", "IsReadOnly"),
+    *("Rule", "AllowMultiSelect", "ExtendedPropertyInformation"),
+)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 # The words of SQL that somebody might take for a name.
 _RESERVED = frozenset(
@@ -64,6 +69,7 @@ def property_definition(column: Column) -> Any:
     }
     definition |= {name: value for name, value in optional.items() if value}
     definition["Visible"] = column.is_visible
+    definition |= {name: value for name, value in column.extra if name not in definition}
     return definition
 
 
@@ -143,6 +149,7 @@ def _column(item: Any, name: str, kind: Kind) -> Column:
         is_visible=visible is not False,
         caption=_text(item, "Caption"),
         description=_text(item, "Description"),
+        extra=tuple((member, value) for member in _EXTRA if (value := wire.member(item, member)) not in (None, False)),
     )
 
 

@@ -116,11 +116,20 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         bool, Note(description="A source made over REST has its REST box ticked at once.")
     ] = False
     definition_keys: Annotated[
-        Literal["add", "refuse"],
+        Literal["add", "refuse", "own"],
         Note(
-            description="A new definition without ID or Ordinal: iMIS adds them, or a validation error.",
+            description="A new definition without ID or Ordinal: iMIS adds them, or a validation error (`refuse`). "
+            "`own`: iMIS adds them, and one that brings them is a validation error.",
         ),
     ] = "add"
+    definition_changes: Annotated[
+        Literal["take", "drop"],
+        Note(description="Fields that a PUT of a definition adds or widens: taken, or dropped in silence."),
+    ] = "take"
+    read_only_flags: Annotated[
+        Literal["keep", "drop"],
+        Note(description="The flag IsReadOnly of a property in a definition; it concerns the screen alone."),
+    ] = "keep"
     metadata: Annotated[Literal[200, 501], Note(description="200 or 501: /api/metadata/{Entity}.")] = 200
     unknown_filter: Annotated[
         Literal["refuse", "ignore"],

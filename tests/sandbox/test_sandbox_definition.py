@@ -131,3 +131,25 @@ def test_list_of_sources(imis: httpx.Client) -> None:
     rows = items_of(imis.get("/api/BOEntityDefinition?ObjectTypeName=in:Single|Multi"))
 
     assert [row["EntityTypeName"] for row in rows] == ["TopClass_Learning"]
+
+
+def test_switches_for_what_becomes_of_a_definition(imis: httpx.Client, switch: Any) -> None:
+    """Where a switch says so, keys are refused as iMIS's own, and changes and flags dropped in silence."""
+    flagged = text_property("Note", 5) | {"IsReadOnly": True}
+    imis.post("/api/BOEntityDefinition", json=definition("LH_A", "Multi", flagged))
+    path = "/api/BOEntityDefinition/LH_A"
+
+    def note() -> tuple[int, bool]:
+        found = imis.get(path).json()["Properties"]["$values"]
+        return next((one["MaxLength"], one.get("IsReadOnly", False)) for one in found if one["Name"] == "Note")
+
+    assert note() == (5, True)
+    switch(DefinitionChanges="drop")
+    assert imis.put(path, json=definition("LH_A", "Multi", text_property("Note", 9))).status_code == 200
+    assert note() == (5, True)
+    switch(DefinitionChanges="take", ReadOnlyFlags="drop")
+    imis.put(path, json=definition("LH_A", "Multi", text_property("Note", 9) | {"IsReadOnly": True}))
+    assert note() == (9, False)
+    switch(DefinitionKeys="own")
+    with_key = definition("LH_B", "Multi", text_property("ID", 10))
+    assert bad_fields(imis.post("/api/BOEntityDefinition", json=with_key)) == ["ID"]

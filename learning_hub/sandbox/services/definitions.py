@@ -1,5 +1,6 @@
 """BOEntityDefinition and metadata: which panel sources there are, and what columns they have (section 9)."""
 
+from dataclasses import replace
 from typing import Any
 
 from learning_hub.sandbox import activity, wire
@@ -72,7 +73,7 @@ class DefinitionService(Service):
         columns, problems = read_columns(wire.member(body, "Properties"))
         if problems:
             raise Invalid("BOEntityDefinition", problems)
-        for column in columns:
+        for column in self._as_kept(columns) if self.site.switches.definition_changes == "take" else ():
             old = panel.table.column(column.name)
             is_wider = old is not None and old.kind == column.kind and _width(column) >= _width(old)
             if column.name.casefold() not in GIVEN and (old is None or is_wider):
@@ -98,7 +99,7 @@ class DefinitionService(Service):
         if wrong_name:
             problems.append(wrong_name)
         problems.extend(_kind_problems(body, object_type))
-        problems.extend(self._missing_keys(object_type, columns))
+        problems.extend(self._key_problems(object_type, columns))
         if problems:
             raise Invalid("BOEntityDefinition", problems)
         if name.casefold() in self.site.panels or name.casefold() in _OWN_NAMES:
@@ -106,13 +107,22 @@ class DefinitionService(Service):
             raise DuplicateKey(msg)
         cardinality: Cardinality = "Multi" if object_type == "Multi" else "Single"
         description = wire.member(body, "Description")
-        return new_panel(name, cardinality, columns, description if isinstance(description, str) else "")
+        return new_panel(name, cardinality, self._as_kept(columns), description if isinstance(description, str) else "")
 
-    def _missing_keys(self, object_type: Any, columns: list[Column]) -> list[Problem]:
-        if self.site.switches.definition_keys == "add":
-            return []
+    def _as_kept(self, columns: list[Column]) -> list[Column]:
+        if self.site.switches.read_only_flags == "keep":
+            return columns
+        return [
+            replace(column, extra=tuple(one for one in column.extra if one[0] != "IsReadOnly")) for column in columns
+        ]
+
+    def _key_problems(self, object_type: Any, columns: list[Column]) -> list[Problem]:
         there = {column.name.casefold() for column in columns}
         needed = key_columns("Multi" if object_type == "Multi" else "Single")
+        if self.site.switches.definition_keys == "add":
+            return []
+        if self.site.switches.definition_keys == "own":
+            return [Problem(c.name, f"{c.name} is added by iMIS.") for c in needed if c.name.casefold() in there]
         return [Problem(c.name, f"{c.name} is required.") for c in needed if c.name.casefold() not in there]
 
 
