@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pause_alarm_seconds: float = 900
     participant_remembered_seconds: float = 3600
     run_wait_seconds: float = 25
+    panel_prefix: str = "lh_"
     rate_limit: float | None = None
     max_body_bytes: int = 1024 * 1024
     max_data_bytes: int = 256 * 1024
@@ -168,6 +169,12 @@ def _is_address(text: str) -> bool:
     return is_plain and all(_HOST.fullmatch(host) for host in hosts.split(","))
 
 
+def _panel_prefix(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,19}", text):
+        raise ValueError(f"must begin with a letter and have letters, digits and _ only, at most 20, not {text!r}")
+    return text
+
+
 def _admin_key(text: str) -> str:
     if len(text) < 20:
         raise ValueError("must have 20 or more characters")
@@ -206,6 +213,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "pause_alarm_seconds": _seconds(YEAR),
     "participant_remembered_seconds": _seconds(YEAR),
     "run_wait_seconds": _seconds(HOUR),
+    "panel_prefix": _panel_prefix,
     "rate_limit": _number("requests a second", 0.001, 1_000_000),
     "max_body_bytes": _whole("bytes", 1024, MOST_BYTES),
     "max_data_bytes": _whole("bytes", 1024, MOST_BYTES),

@@ -368,7 +368,7 @@ CREATE TABLE audit (
     key_id      text        NOT NULL,       -- 'admin' for the key from the settings, 'cli' for the command line
     key_name    text        NOT NULL,
     action      text        NOT NULL,       -- create, update, archive, revoke, requeue, discard, settle, forget
-    object_type text        NOT NULL,       -- program, key, subscriber, subscription, delivery, participant
+    object_type text        NOT NULL,       -- program, key, subscriber, subscription, delivery, participant, panel
     object_id   text        NOT NULL,
     before      json,
     after       json

@@ -89,6 +89,16 @@ class ImisHub(HubCalls):
             (await client.put("/_sandbox/account", json=body)).raise_for_status()
             (await client.delete("/_sandbox/tokens")).raise_for_status()
 
+    async def switch(self, **values: Any) -> None:
+        """Let the iMIS do what is not confirmed in another way."""
+        async with self._to_imis() as client:
+            (await client.put("/_sandbox/switches", json=values)).raise_for_status()
+
+    async def tick(self, panel: str) -> None:
+        """Tick the box *Available via the REST API* of a panel source."""
+        async with self._to_imis() as client:
+            (await client.put(f"/_sandbox/panels/{panel}", json={"AvailableViaRest": True})).raise_for_status()
+
     async def mend(self, fault: str | None = None) -> None:
         """Let the iMIS work again; with *fault* only that kind ends."""
         async with self._to_imis() as client:

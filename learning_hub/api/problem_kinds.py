@@ -145,6 +145,21 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "Nothing is sent to the subscriber for now: it is away, asks to wait, or refuses the credentials.",
         "Mend what the message names, then run the subscriber's check.",
     ),
+    "subscriber_away": ProblemKind(
+        409,
+        "The subscriber did not answer, or not in time, or answered with a failure of its own; `detail` says how.",
+        "Run the subscriber's check; once it works, send the same again.",
+    ),
+    "subscriber_refused": ProblemKind(
+        409,
+        "The subscriber refused what was asked of it; `detail` has its words.",
+        "Do at the subscriber what `detail` says, then send the same again.",
+    ),
+    "panel_differs": ProblemKind(
+        409,
+        "A panel source of this name is there and does not fit: of another kind, or with a field of another type.",
+        "Choose another name, or the types that `detail` names.",
+    ),
     "event_not_wanted": ProblemKind(
         409,
         "The event is none that this subscription gets.",

@@ -45,10 +45,11 @@ def _not_supported(kind: str) -> InvalidInput:
     )
 
 
-def _paused(subscriber_id: str, since: str, message: str) -> Conflict:
+def paused(subscriber_id: str, since: str, message: str, then: str) -> Conflict:
+    """The error where a paused subscriber would have to be asked; *then* says what to do once it is back."""
     return Conflict(
         f"{subscriber_id} is paused since {since}, so it is not asked either. {message} Mend that, or wait until it is "
-        "back; then reconcile again.",
+        f"back; then {then}.",
         code="subscriber_paused",
     )
 
@@ -97,7 +98,7 @@ class ReconcileAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"
             NO_SUCH_SUBSCRIPTION,
             InvalidFields([ONE_SPAN]),
             _not_supported("webhook"),
-            _paused("imis", "2026-11-22T06:00:00Z", "iMIS refused the sign-in: 400."),
+            paused("imis", "2026-11-22T06:00:00Z", "iMIS refused the sign-in: 400.", "reconcile again"),
         ),
     )
 )
@@ -141,7 +142,7 @@ async def _need_answerable(call: Call, subscription: Subscription) -> None:
         raise _not_supported(subscriber.connector)
     pause = await pauses.find(call.hub.database, subscriber.subscriber_id)
     if pause is not None:
-        raise _paused(subscriber.subscriber_id, written(pause.since_utc), pause.message)
+        raise paused(subscriber.subscriber_id, written(pause.since_utc), pause.message, "reconcile again")
 
 
 async def _put_back(call: Call, subscription: Subscription, found: Reconciliation) -> str:

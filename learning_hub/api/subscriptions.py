@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Raw
 
 from learning_hub.api.lists import Cursor, Limit, Listing, Page
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
@@ -109,24 +110,9 @@ class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
     )
 )
 async def put_subscription(call: Call) -> Reply:
-    subscription_id = call.path["SubscriptionId"]
     draft = Draft(await call.fields(), PRESETS)
     draft.errors += id_faults(call, "SubscriptionId")
-    # Templates take too long to be judged while others wait for the lock.
-    await _check(call, draft)
-    if draft.errors:
-        raise InvalidFields(draft.errors)
-    async with call.hub.database.transaction() as connection:
-        await subscriptions.lock(connection, subscription_id)
-        there = await subscriptions.find(connection, subscription_id)
-        plan = draft.plan(there)
-        _need_fit(plan, there)
-        reply = await _save(call, connection, subscription_id, plan, there)
-    call.hub.bells.ring(call.hub.bells.schedules)
-    after: Subscription = reply.body
-    if not after.is_realtime:
-        await subscriptions.hold_stragglers(call.hub.database, after)
-    return reply
+    return await _put(call, call.path["SubscriptionId"], draft)
 
 
 @route(
@@ -200,6 +186,37 @@ async def archive_subscription(call: Call) -> Reply:
     async with call.hub.database.transaction() as connection:
         await _archive(connection, call.caller, there)
     return Reply(status=204)
+
+
+async def make_subscription(call: Call, subscription_id: str, body: Mapping[str, Any]) -> Reply:
+    """
+    Put *body* where no subscription is yet, not even an archived one; what is there is left as it is, and answered.
+
+    Raises:
+        InvalidFields: The body cannot be one of a subscription.
+    """
+    draft = Draft({field: Raw(write_json(value)) for field, value in body.items()}, PRESETS)
+    return await _put(call, subscription_id, draft, leaves_what_is_there=True)
+
+
+async def _put(call: Call, subscription_id: str, draft: Draft, *, leaves_what_is_there: bool = False) -> Reply:
+    # Templates take too long to be judged while others wait for the lock.
+    await _check(call, draft)
+    if draft.errors:
+        raise InvalidFields(draft.errors)
+    async with call.hub.database.transaction() as connection:
+        await subscriptions.lock(connection, subscription_id)
+        there = await subscriptions.find(connection, subscription_id)
+        if there is not None and leaves_what_is_there:
+            return Reply(body=there)
+        plan = draft.plan(there)
+        _need_fit(plan, there)
+        reply = await _save(call, connection, subscription_id, plan, there)
+    call.hub.bells.ring(call.hub.bells.schedules)
+    after: Subscription = reply.body
+    if not after.is_realtime:
+        await subscriptions.hold_stragglers(call.hub.database, after)
+    return reply
 
 
 async def need_subscription(call: Call) -> Subscription:
@@ -293,7 +310,7 @@ async def _check(call: Call, draft: Draft) -> None:
     """Hold a draft against what is there: the Program, the subscriber, its connector, and the template language."""
     bad = {error.field.partition("[")[0].partition(".")[0] for error in draft.errors}
     if "ProgramId" not in bad:
-        await _check_program(call, draft)
+        draft.errors += await program_faults(call, draft.values["program_id"])
     subscriber = None if "SubscriberId" in bad else await _check_subscriber(call, draft)
     if subscriber:
         _check_removals(draft, subscriber.connector)
@@ -319,12 +336,12 @@ def _check_removals(draft: Draft, connector: str) -> None:
             draft.refuse(field, f"must not be remove: a subscriber of the kind {connector} takes nothing back")
 
 
-async def _check_program(call: Call, draft: Draft) -> None:
-    program = await programs.find(call.hub.database, draft.values["program_id"])
+async def program_faults(call: Call, program_id: str) -> list[FieldError]:
+    """Why no subscription can be for events of this Program."""
+    program = await programs.find(call.hub.database, program_id)
     if program is None:
-        draft.refuse("ProgramId", "is not a known Program")
-    elif program.archived_utc is not None:
-        draft.refuse("ProgramId", "is archived")
+        return [FieldError("ProgramId", "is not a known Program")]
+    return [] if program.archived_utc is None else [FieldError("ProgramId", "is archived")]
 
 
 async def _check_subscriber(call: Call, draft: Draft) -> Subscriber | None:

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from learning_hub.model.failure import FailureClass
+from learning_hub.model.panel import PanelField
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +195,43 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     differences: list[Difference]
 
 
+class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A place for records that is to be at the subscriber.
+
+    *fields* are those it needs, the one for the record key among them; it may have others. *is_read_only* flags those
+    that are added as not to be changed by people.
+    """
+
+    name: str
+    description: str
+    fields: tuple[PanelField, ...]
+    is_read_only: bool = False
+
+
+class Built(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The place as it stands now, read back from the subscriber.
+
+    *name* is as the subscriber spells it, *fields* all it has now, *before* those it had (None: it was made). *lacks*
+    names fields of the blueprint that did not come about, although nothing was refused. *is_open* says whether its
+    records can be read; None where that could not be told. *findings* are sentences for a person.
+    """
+
+    name: str
+    fields: list[PanelField]
+    before: list[PanelField] | None
+    lacks: list[str]
+    is_open: bool | None
+    findings: list[str]
+
+
+class Clash(msgspec.Struct, frozen=True):
+    """Something else has the name already, or a field of it is of another type; nothing was changed."""
+
+    message: str
+
+
 class Connector(Protocol):
     """Speaks one subscriber's protocol with one set of credentials; safe for concurrent use on one event loop."""
 
@@ -218,6 +256,17 @@ class Comparing(Protocol):
 
     async def compare(self, shipment: Shipment, journal: Journal) -> Comparison | Postponed | Refused | Unknown:
         """How the source record's record stands there beside the shipment; an outcome where it cannot be asked."""
+
+
+class Building(Protocol):
+    """A connector that can make a place for records at the subscriber (`Kind.can_build`)."""
+
+    async def build(self, blueprint: Blueprint, journal: Journal) -> Built | Clash | Postponed | Refused | Unknown:
+        """
+        Make the place, or add to it what it lacks; nothing that is there is removed or narrowed.
+
+        The same again changes nothing, so whatever the outcome is, it may be asked for again.
+        """
 
 
 class Batching(Protocol):

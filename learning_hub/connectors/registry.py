@@ -16,6 +16,7 @@ from learning_hub.connectors import imis, learningbuilder, webhook
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import Connector, Prepared, TakeTurn, TemplateProblem
 from learning_hub.model.errors import FieldError
+from learning_hub.model.panel import PanelField
 
 Json = Mapping[str, Any]
 
@@ -50,6 +51,10 @@ def _as_sent(sent: Json, stored: Json, now: datetime) -> Prepared:  # noqa: ARG0
     return Prepared(credentials=dict(sent))
 
 
+def _names_nothing(name: str, fields: Mapping[int, PanelField]) -> list[FieldError]:  # noqa: ARG001 - builds nothing.
+    return []
+
+
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """
     A kind of subscriber.
@@ -60,7 +65,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     *resolves_participants*: a publisher's participant is looked up there before anything is rendered.
     *removal_has_payload*: a removal is rendered as well, because the payload alone names the record.
     *can_remove*: the subscriber can be told to take a record back. *can_compare*: the connector is `Comparing`.
-    *batch*: the connector is `Batching`.
+    *can_build*: the connector is `Building`; *check_panel* then says what is wrong with the names of a panel and of
+    fields, by their place in the list that was sent. *batch*: the connector is `Batching`.
 
     *needs_credentials*: there can be no subscriber without. *prepare_credentials* says what to store of the credentials
     that an administrator sent, given those that are stored and the time; *credential_names* which of those stored may
@@ -78,6 +84,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     removal_has_payload: bool = False
     can_remove: bool = True
     can_compare: bool = False
+    can_build: bool = False
+    check_panel: Callable[[str, Mapping[int, PanelField]], list[FieldError]] = _names_nothing
     batch: Batch | None = None
     needs_credentials: bool = True
     prepare_credentials: Callable[[Json, Json, datetime], Prepared] = _as_sent
@@ -94,6 +102,8 @@ KINDS: dict[str, Kind] = {
         max_concurrency=imis.max_concurrency,
         build=imis.ImisConnector,
         can_compare=True,
+        can_build=True,
+        check_panel=imis.check_panel,
     ),
     "learningbuilder": Kind(
         check_settings=learningbuilder.check_settings,

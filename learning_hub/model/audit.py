@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 Action = Literal["create", "update", "archive", "revoke", "requeue", "discard", "settle", "forget"]
-ObjectType = Literal["program", "key", "subscriber", "subscription", "delivery", "participant"]
+ObjectType = Literal["program", "key", "subscriber", "subscription", "delivery", "participant", "panel"]
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -122,6 +122,21 @@ async def credentials_turn(database: Database, vault: Vault, subscriber_id: str)
         await asyncio.sleep(TURN_SECONDS)
 
 
+@asynccontextmanager
+async def building_turn(database: Database, subscriber_id: str) -> AsyncIterator[None]:
+    """
+    The turn at building at a subscriber: nobody else in any process has one meanwhile.
+
+    Whoever waits holds no connection.
+    """
+    while True:
+        async with database.session() as connection:
+            if await connection.fetchval(queries.take_building_turn, subscriber_id):
+                yield
+                return
+        await asyncio.sleep(TURN_SECONDS)
+
+
 def _read(row: Row) -> Subscriber:
     return Subscriber(
         subscriber_id=row["subscriber_id"],

@@ -34,6 +34,10 @@ UPDATE subscriber SET credentials = $2::bytea WHERE subscriber_id = $1::text AND
 -- Be the one who renews the credentials of subscriber $1, until the session ends; false where somebody else is.
 SELECT pg_try_advisory_lock(hashtextextended('credentials ' || $1::text, 0))
 
+-- name: take_building_turn
+-- Be the one who builds at subscriber $1, until the session ends; false where somebody else is.
+SELECT pg_try_advisory_lock(hashtextextended('building ' || $1::text, 0))
+
 -- name: note_check
 -- The credentials of subscriber $1 were found good.
 UPDATE subscriber SET credentials_checked_utc = clock_timestamp() WHERE subscriber_id = $1::text

@@ -7,12 +7,14 @@ iMIS as a subscriber.
     answers        what an answer means for a delivery
     activity panel definition    a shipment laid out in columns
     record records               a record as it should be; bringing it there once
+    names blueprint builder   a panel source: what it can be called, its definition, making it
     participants   who somebody is at the site
     examination    what the check of a subscriber finds
     connector      all of it behind the interface the worker knows
 """
 
 from learning_hub.connectors.imis.connector import ImisConnector, check_template
+from learning_hub.connectors.imis.names import check_panel
 from learning_hub.connectors.imis.settings import (
     check_credentials,
     check_settings,
@@ -24,6 +26,7 @@ from learning_hub.connectors.imis.settings import (
 __all__ = [
     "ImisConnector",
     "check_credentials",
+    "check_panel",
     "check_settings",
     "check_target",
     "check_template",

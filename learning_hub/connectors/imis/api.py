@@ -72,6 +72,39 @@ class Api:
                 return
             offset = page.next_offset
 
+    async def try_rows(self, entity: str, journal: Journal) -> None:
+        """
+        Read at most one record, to see whether records can be read at all.
+
+        Raises:
+            Failed: They cannot, or the site is away.
+        """
+        doing = f"read rows of {entity}"
+        answer = await self._call("GET", f"{quote(entity)}?limit=1", doing, journal)
+        if read_page(_read(answer, doing)) is None:
+            raise Failed(rubbish(answer, doing, wrote=False))
+
+    async def define(
+        self, entity: str, document: Json, journal: Journal, *, record_id: str | None = None, doing: str, advice: str
+    ) -> None:
+        """
+        Create something that is no record of a contact, or write *record_id* anew; what iMIS answers is not told.
+
+        Args:
+            entity: What it is one of.
+            document: The whole of it.
+            journal: Takes the exchanges down.
+            record_id: Of the one that is there; None to create one.
+            doing: What the hub is to do, for sentences.
+            advice: What to do where iMIS refuses this.
+        """
+        method, path = ("POST", quote(entity)) if record_id is None else ("PUT", _record_path(entity, record_id))
+        answer = await self._call(method, path, doing, journal, document=document)
+        if answer.status >= 300:
+            raise Failed(_advised(outcome_of(answer, doing, wrote=True), advice))
+        if answer.body.strip() and read_object(answer.body) is None:
+            raise Failed(rubbish(answer, doing, wrote=True))
+
     async def create(
         self, entity: str, document: Json, journal: Journal, *, party_id: str, party_columns: Collection[str]
     ) -> Written:

@@ -10,7 +10,10 @@ import msgspec
 
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import (
+    Blueprint,
+    Built,
     CheckResult,
+    Clash,
     Comparison,
     Exchange,
     Journal,
@@ -27,6 +30,7 @@ from learning_hub.connectors.http import Request, Result, exchange
 from learning_hub.connectors.imis import activity, panel
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.builder import build
 from learning_hub.connectors.imis.definition import Definitions
 from learning_hub.connectors.imis.examination import examine
 from learning_hub.connectors.imis.participants import find_participant
@@ -118,6 +122,10 @@ class ImisConnector:
             return await self._records.compare(record, shipment, journal)
 
         return await _ended(look())
+
+    async def build(self, blueprint: Blueprint, journal: Journal) -> Built | Clash | Ended:
+        """The panel source of the blueprint, made or extended."""
+        return await _ended(build(self._api, blueprint, journal))
 
     async def check(self) -> CheckResult:
         """Sign in, also if the credentials were refused before, and read one page of what is needed."""

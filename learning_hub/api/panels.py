@@ -1,0 +1,346 @@
+"""Panels over HTTP: making a panel source at iMIS, and a subscription that fills it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import msgspec
+from msgspec import Meta, Raw
+
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.panel_subscriptions import EVENT_TYPES, make_unless_there, subscription_for
+from learning_hub.api.paths import ID_RULE
+from learning_hub.api.reconciliations import paused
+from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
+from learning_hub.api.subscriptions import program_faults
+from learning_hub.connectors.base import Blueprint, Building, Built, Clash, Postponed, Refused, Unknown
+from learning_hub.connectors.registry import KINDS
+from learning_hub.deliver.journal import AttemptJournal
+from learning_hub.model.audit import Action
+from learning_hub.model.clock import written
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotFound
+from learning_hub.model.fields import collect
+from learning_hub.model.ids import is_id
+from learning_hub.model.panel import (
+    BASIC,
+    LONGEST_NAME,
+    MOST_FIELDS,
+    RECORD_KEY,
+    PanelField,
+    as_added,
+    basic_template,
+    is_key,
+    read_fields,
+)
+from learning_hub.model.subscriber import Subscriber
+from learning_hub.model.subscription import DEFAULT_TEMPLATE
+from learning_hub.settings import PREFIX
+from learning_hub.store import audit, pauses, subscribers, subscriptions
+
+LONGEST_ID = 25
+SAME_AGAIN = "Sending the same again is safe: what is there by then is left as it is."
+
+EXAMPLE_FIELDS = [as_added(field) for field in (RECORD_KEY, *(one.field for one in BASIC))]
+EXAMPLE: dict[str, Any] = {
+    "Name": "lh_completions",
+    "Fields": msgspec.to_builtins(EXAMPLE_FIELDS),
+    "Added": [field.name for field in EXAMPLE_FIELDS],
+    "AvailableViaRest": False,
+    "Findings": [
+        "The panel source lh_completions was made.",
+        "Its rows cannot be read over REST yet. Tick Available via the REST API on the Security tab of the source.",
+    ],
+    "Subscription": {
+        "Name": "Events to lh_completions",
+        "SubscriberId": "imis",
+        "ProgramId": "NURSES",
+        "EventTypes": EVENT_TYPES,
+        "Target": {"Kind": "panel", "Name": "lh_completions", "KeyProperty": RECORD_KEY.name},
+        "Templates": {DEFAULT_TEMPLATE: basic_template(EXAMPLE_FIELDS[1:])},
+        "State": "stopped",
+    },
+    "SubscriptionId": "lh_completions",
+}
+
+
+def _not_supported(kind: str) -> InvalidInput:
+    return InvalidInput(
+        f"At a subscriber of the kind {kind} no panel can be made; at iMIS it can.", code="not_supported"
+    )
+
+
+def _bad_prefix(prefix: str) -> FieldError:
+    return FieldError("Name", f"must begin with {prefix}, as the operator's setting {PREFIX}PANEL_PREFIX has it")
+
+
+def _ended(outcome: Postponed | Refused | Unknown) -> Conflict:
+    if isinstance(outcome, Refused):
+        return Conflict(outcome.message, code="subscriber_refused")
+    return Conflict(f"{outcome.message} {SAME_AGAIN}", code="subscriber_away")
+
+
+class PanelBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which panel source is to be there, and with which fields."""
+
+    name: Annotated[
+        str, Meta(min_length=1, max_length=LONGEST_NAME, description="Begins with the hub's prefix, `lh_` unless set.")
+    ]
+    fields: (
+        Annotated[
+            Raw,
+            Meta(
+                description="`basic`, or a list of fields: each a name, which is a text of 400, or an object. The "
+                "field for the record key is always added.",
+                extra_json_schema={
+                    "anyOf": [
+                        {"const": "basic"},
+                        {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": MOST_FIELDS,
+                            "items": {
+                                "anyOf": [
+                                    {"type": "string"},
+                                    {
+                                        "type": "object",
+                                        "required": ["Name"],
+                                        "additionalProperties": False,
+                                        "properties": {
+                                            "Name": {"type": "string"},
+                                            "Type": {"enum": ["text", "integer", "decimal", "date", "boolean"]},
+                                            "Length": {"type": "integer"},
+                                        },
+                                    },
+                                ]
+                            },
+                        },
+                    ]
+                },
+            ),
+        ]
+        | None
+    ) = None
+    program_id: (
+        Annotated[str, Meta(description="Make the subscription at once, stopped, for events of this Program.")] | None
+    ) = None
+    subscription_id: (
+        Annotated[str, Meta(description="Of that subscription; left out, the beginning of the panel's name.")] | None
+    ) = None
+    read_only: Annotated[
+        bool, Meta(description="Flag the fields that are added as read only, where iMIS keeps such a flag.")
+    ] = False
+
+
+class Panel(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A panel source as it stands at iMIS now, and a subscription that fills it."""
+
+    name: Annotated[str, Meta(description="As iMIS spells it.")]
+    fields: Annotated[list[PanelField], Meta(description="Those it has now; a text without Length has no limit.")]
+    added: Annotated[list[str], Meta(description="Fields that were added.")]
+    available_via_rest: Annotated[bool, Meta(description="Whether its rows can be read; null: not known.")] | None
+    findings: Annotated[list[str], Meta(description="What came of it, and what is to be done, for a person.")]
+    subscription: Annotated[
+        dict[str, Any],
+        Meta(
+            description="The body of a PUT: a subscription with the basic mapping. Its ProgramId is null where several "
+            "are possible.",
+            extra_json_schema={"additionalProperties": True},
+        ),
+    ]
+    subscription_id: Annotated[str, Meta(description="Of the subscription that was made, or was there.")] | None
+
+
+class _Source(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A panel source in the audit log."""
+
+    name: str
+    fields: list[PanelField]
+
+
+@route(
+    Operation(
+        method="POST",
+        path="/subscribers/{SubscriberId}/panels",
+        operation_id="makePanel",
+        summary="Make a panel source at iMIS, or add fields to it",
+        description="The source has several rows for a contact, a field for the hub's record key, and the basic fields "
+        "or those named. Where it is there already, fields that it lacks are added and texts that are shorter than the "
+        "Length asked for are widened; nothing is removed or narrowed. What iMIS made of it is read back and told. The "
+        "answer has a subscription with the basic mapping, ready to be PUT; with a ProgramId it is made at once, "
+        "stopped, unless it is there. What only a person can do in iMIS stands in Findings.",
+        tag="Setting up",
+        scopes=("admin",),
+        body=PanelBody,
+        body_example={"Name": "lh_completions", "Fields": "basic", "ProgramId": "NURSES"},
+        answers=(
+            Answer(
+                status=201,
+                meaning="It was made.",
+                body=Panel,
+                headers={"Location": "/subscribers/{SubscriberId}/targets/{Name}/fields."},
+                example=EXAMPLE,
+            ),
+            Answer(
+                status=200,
+                meaning="It was there, and has these fields now.",
+                body=Panel,
+                example=EXAMPLE | {"Added": [], "AvailableViaRest": True},
+            ),
+        ),
+        errors=(
+            NO_SUCH_SUBSCRIBER,
+            InvalidFields([_bad_prefix("lh_")]),
+            _not_supported("webhook"),
+            paused("imis", "2026-11-22T06:00:00Z", "iMIS refused the sign-in: 400.", "send the same again"),
+            Conflict(
+                "There is a lh_completions at iMIS already: its field Units is text, not decimal.", code="panel_differs"
+            ),
+            _ended(Refused(code="refused", message="The hub could not make the panel source: iMIS answered 403.")),
+            _ended(Postponed(code="connection_failed", message="The hub could not reach iMIS.")),
+        ),
+    )
+)
+async def make_panel(call: Call) -> Reply:
+    subscriber = await need_subscriber(call)
+    if subscriber.archived_utc is not None:
+        raise NotFound(f"The subscriber {subscriber.subscriber_id} is archived; a PUT brings it back.")
+    if not KINDS[subscriber.connector].can_build:
+        raise _not_supported(subscriber.connector)
+    wanted = await _read(call, subscriber)
+    await _need_asked(call, subscriber)
+    async with subscribers.building_turn(call.hub.database, subscriber.subscriber_id):
+        built = await _build(call, subscriber, wanted)
+        await _note(call, subscriber, built)
+    return await _reply(call, subscriber, wanted, built)
+
+
+class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request asks for, found right; *subscription_id* is None where no subscription is to be made."""
+
+    blueprint: Blueprint
+    named: frozenset[str]
+    program_id: str | None
+    subscription_id: str | None
+
+
+async def _read(call: Call, subscriber: Subscriber) -> _Wanted:
+    """
+    What the body asks for.
+
+    Raises:
+        InvalidFields: With every bad field.
+        Conflict: The subscription that it names belongs to others.
+    """
+    values, errors = collect(await call.fields(), PanelBody)
+    fields, faults = read_fields(values.get("fields") or b'"basic"')
+    bad = {error.field for error in errors}
+    name = values.get("name", "")
+    errors += [] if "Fields" in bad else faults
+    named = KINDS[subscriber.connector].check_panel(name, fields)
+    errors += [error for error in named if error.field not in bad]
+    prefix = call.hub.settings.panel_prefix
+    if "Name" not in bad and not name.startswith(prefix):
+        errors.append(_bad_prefix(prefix))
+    program_id, subscription_id = values.get("program_id"), values.get("subscription_id")
+    if program_id is not None:
+        errors += await program_faults(call, program_id)
+        subscription_id = subscription_id or name[:LONGEST_ID]
+    elif subscription_id is not None:
+        errors.append(FieldError("ProgramId", "is required, so that the subscription can be made"))
+    if values.get("subscription_id") is not None and not is_id(values["subscription_id"]):
+        errors.append(FieldError("SubscriptionId", ID_RULE))
+    if errors:
+        raise InvalidFields(errors)
+    if program_id is not None:
+        await _need_fitting_subscription(call, subscriber, program_id, subscription_id)
+    return _Wanted(
+        blueprint=Blueprint(
+            name=name,
+            description="Filled by the Learning Hub.",
+            fields=_with_key(fields.values()),
+            is_read_only=values.get("read_only", False),
+        ),
+        named=frozenset(field.name.casefold() for field in fields.values()),
+        program_id=program_id,
+        subscription_id=subscription_id,
+    )
+
+
+def _with_key(fields: Any) -> tuple[PanelField, ...]:
+    """*fields* with the one for the record key in front, as long as it was asked for."""
+    key, others = RECORD_KEY, []
+    for field in fields:
+        if not is_key(field):
+            others.append(field)
+        elif field.length:
+            key = field
+    return (key, *others)
+
+
+async def _need_fitting_subscription(
+    call: Call, subscriber: Subscriber, program_id: str, subscription_id: str | None
+) -> None:
+    there = await subscriptions.find(call.hub.database, subscription_id or "")
+    if there and (there.program_id, there.subscriber_id) != (program_id, subscriber.subscriber_id):
+        raise Conflict(
+            f"There is a subscription {subscription_id} already: of {there.program_id} to {there.subscriber_id}. Name "
+            "another SubscriptionId.",
+            code="subscription_fixed",
+        )
+
+
+async def _need_asked(call: Call, subscriber: Subscriber) -> None:
+    """Go on only if the subscriber may be asked now."""
+    pause = await pauses.find(call.hub.database, subscriber.subscriber_id)
+    if pause is not None:
+        raise paused(subscriber.subscriber_id, written(pause.since_utc), pause.message, "send the same again")
+
+
+async def _build(call: Call, subscriber: Subscriber, wanted: _Wanted) -> Built:
+    async with call.hub.connections.of(subscriber.subscriber_id) as (_, connector):
+        built = await cast("Building", connector).build(wanted.blueprint, AttemptJournal())
+    if isinstance(built, Clash):
+        raise Conflict(built.message, code="panel_differs")
+    if not isinstance(built, Built):
+        raise _ended(built)
+    return built
+
+
+async def _note(call: Call, subscriber: Subscriber, built: Built) -> None:
+    """Take down what was changed at the subscriber, if anything was."""
+    if built.before == built.fields:
+        return
+    before = None if built.before is None else _Source(name=built.name, fields=built.before)
+    after = _Source(name=built.name, fields=built.fields)
+    action: Action = "update" if before else "create"
+    object_id = f"{subscriber.subscriber_id}/{built.name}"
+    async with call.hub.database.transaction() as connection:
+        await audit.write(connection, call.caller, action, "panel", object_id, before=before, after=after)
+
+
+async def _reply(call: Call, subscriber: Subscriber, wanted: _Wanted, built: Built) -> Reply:
+    body, words = await subscription_for(
+        call, subscriber.subscriber_id, built, named=wanted.named, program_id=wanted.program_id
+    )
+    findings = [*built.findings, *words]
+    subscription_id = None
+    if wanted.program_id is not None and wanted.subscription_id is not None:
+        subscription_id = wanted.subscription_id
+        findings.append(await make_unless_there(call, subscription_id, body))
+    had = {field.name.casefold() for field in built.before or []}
+    panel = Panel(
+        name=built.name,
+        fields=built.fields,
+        added=[field.name for field in built.fields if field.name.casefold() not in had],
+        available_via_rest=built.is_open,
+        findings=findings,
+        subscription=body,
+        subscription_id=subscription_id,
+    )
+    if built.before is not None:
+        return Reply(body=panel)
+    location = f"/subscribers/{subscriber.subscriber_id}/targets/{built.name}/fields"
+    return Reply(status=201, body=panel, headers={"Location": location})
+
+
+ROUTES = (make_panel,)
