@@ -41,15 +41,29 @@ def read_object(file: str | None) -> dict[str, Any]:
         FailedError: It is no JSON object.
     """
     from learning_hub.cli.failing import FailedError
-    from learning_hub.model.errors import InvalidInput
-    from learning_hub.model.json_values import read_json
 
     if file is None:
         return {}
-    try:
-        value = read_json(read_file(file))
-    except InvalidInput as error:
-        raise FailedError(f"{file}: {error.detail}") from error
+    value = read_json_file(file)
     if not isinstance(value, dict):
         raise FailedError(f"{file} is not a JSON object.")
     return value
+
+
+def read_json_file(file: str) -> Any:
+    """
+    The JSON in a file, its numbers as they are spelled.
+
+    Raises:
+        FailedError: It cannot be read, or is no JSON.
+    """
+    from learning_hub.cli.failing import FailedError
+    from learning_hub.model.errors import InvalidInput
+    from learning_hub.model.json_values import read_json
+
+    try:
+        return read_json(read_file(file))
+    except OSError as error:
+        raise FailedError(f"{file}: {error.strerror}") from error
+    except InvalidInput as error:
+        raise FailedError(f"{file}: {error.detail}") from error

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import rich_click as click
 
 from learning_hub.cli.failing import FailedError
 from learning_hub.cli.local import ask
 from learning_hub.cli.nouns import add_delete, add_list, add_show, path_of
-from learning_hub.cli.options import file_option, json_option, read_file
-from learning_hub.cli.printing import print_json, print_object
+from learning_hub.cli.options import file_option, json_option, read_file, read_json_file
+from learning_hub.cli.printing import print_json, print_object, print_table
 
 
 @click.group()
@@ -53,3 +55,36 @@ def check(*, subscriber_id: str, as_json: bool) -> None:
             click.echo(f"  {finding}")
     if not answer.value["Works"]:
         raise SystemExit(1)
+
+
+@subscriber.command()
+@click.argument("subscriber_id", metavar="ID")
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--fields",
+    default="basic",
+    show_default=True,
+    help="basic, or a JSON file with a list of fields: names, and objects with Name, Type and Length; - for stdin.",
+)
+@click.option("--program", "ProgramId", help="Make the subscription that fills it at once, stopped, for this Program.")
+@click.option("--subscription", "SubscriptionId", help="Id of that subscription; left out, the beginning of NAME.")
+@click.option("--read-only", is_flag=True, help="Flag the fields that are added as read only.")
+@json_option
+def panel(
+    *, subscriber_id: str, name: str, fields: str, read_only: bool, as_json: bool, **subscription: str | None
+) -> None:
+    """
+    Make the panel source NAME at iMIS, or add fields to it; nothing that is there is taken away.
+
+    With --json the answer has, as Subscription, what a PUT of a subscription that fills it takes.
+    """
+    body: dict[str, Any] = {"Name": name, "Fields": "basic" if fields == "basic" else read_json_file(fields)}
+    body |= {field: value for field, value in subscription.items() if value is not None}
+    answer = ask("POST", path_of("subscribers", subscriber_id, "panels"), body=body | {"ReadOnly": read_only})
+    if as_json:
+        print_json(answer.content)
+        return
+    print_table(answer.value["Fields"], ["Name", "Type", "Length"])
+    click.echo()
+    for finding in answer.value["Findings"]:
+        click.echo(finding)

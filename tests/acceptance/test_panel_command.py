@@ -1,0 +1,69 @@
+"""A panel source at iMIS by a command, without a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from programs import quick_command
+
+from learning_hub.sandbox import RunningSandbox
+
+pytestmark = pytest.mark.xdist_group("commands")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_address: str) -> dict[str, str]:  # type: ignore[override]
+    """Settings of the commands, by the names of their variables."""
+    return {
+        "HOME": str(tmp_path / "home"),
+        "DATABASE_URL": database_address,
+        "SECRET_KEYS": Fernet.generate_key().decode(),
+        "ALLOWED_PRIVATE_TARGETS": "127.0.0.1",
+    }
+
+
+@pytest.fixture(autouse=True)
+def _keep_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands within this process leave its logging as it is."""
+    monkeypatch.setattr("learning_hub.cli.beginning.configure_logging", lambda *_: None)
+
+
+def test_a_panel_is_made_by_a_command(settings: dict[str, str], imis: RunningSandbox, tmp_path: Path) -> None:
+    """It prints the fields and what is to be done; with a file of fields it adds them; what is refused is told."""
+
+    def run(*arguments: str, stdin: str | None = None, fails: bool = False) -> str:
+        done = quick_command(*arguments, settings=settings, stdin=stdin)
+        assert done.exit_code == int(fails), done.stderr
+        return done.stderr if fails else done.stdout
+
+    subscriber = {
+        "Name": "Association iMIS",
+        "Connector": "imis",
+        "Settings": {"BaseUrl": imis.address, "TimeZone": "America/New_York"},
+        "Credentials": {"Username": imis.username, "Password": imis.password},
+    }
+    run("program", "put", "NURSES", "--name", "Nurses")
+    run("subscriber", "put", "imis", "--file", "-", stdin=json.dumps(subscriber))
+    panel = ("subscriber", "panel", "imis", "lh_completions")
+
+    told = run(*panel, "--program", "NURSES")
+    assert [line.split() for line in told.splitlines()[:3]] == [
+        ["Name", "Type", "Length"],
+        ["RecordKey", "text", "40"],
+        ["EventId", "text", "400"],
+    ]
+    assert "tick Available via the REST API" in told
+    assert "The subscription lh_completions was made, stopped." in told
+
+    file = tmp_path / "fields.json"
+    file.write_text('["Grade", {"Name": "Hours", "Type": "decimal"}]')
+    answer: dict[str, Any] = json.loads(run(*panel, "--fields", str(file), "--json"))
+    assert answer["Added"] == ["Grade", "Hours"]
+    assert json.loads(run("subscription", "show", "lh_completions", "--json"))["State"] == "stopped"
+    assert "LEARNING_HUB_PANEL_PREFIX" in run("subscriber", "panel", "imis", "completions", fails=True)
+    missing = str(tmp_path / "missing.json")
+    assert run(*panel, "--fields", missing, fails=True) == f"{missing}: No such file or directory\n"
