@@ -45,7 +45,7 @@ EXAMPLE: dict[str, Any] = {
     "Name": "lh_completions",
     "Fields": msgspec.to_builtins(EXAMPLE_FIELDS),
     "Added": [field.name for field in EXAMPLE_FIELDS],
-    "AvailableViaRest": False,
+    "RowsReadable": False,
     "Findings": [
         "The panel source lh_completions was made.",
         "Its rows cannot be read over REST yet. Tick Available via the REST API on the Security tab of the source.",
@@ -137,7 +137,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     name: Annotated[str, Meta(description="As iMIS spells it.")]
     fields: Annotated[list[PanelField], Meta(description="Those it has now; a text without Length has no limit.")]
     added: Annotated[list[str], Meta(description="Fields that were added.")]
-    available_via_rest: Annotated[bool, Meta(description="Whether its rows can be read; null: not known.")] | None
+    rows_readable: Annotated[bool, Meta(description="Whether its rows can be read; null: not known.")] | None
     findings: Annotated[list[str], Meta(description="What came of it, and what is to be done, for a person.")]
     subscription: Annotated[
         dict[str, Any],
@@ -184,7 +184,7 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
                 status=200,
                 meaning="It was there, and has these fields now.",
                 body=Panel,
-                example=EXAMPLE | {"Added": [], "AvailableViaRest": True},
+                example=EXAMPLE | {"Added": [], "RowsReadable": True},
             ),
         ),
         errors=(
@@ -332,7 +332,7 @@ async def _reply(call: Call, subscriber: Subscriber, wanted: _Wanted, built: Bui
         name=built.name,
         fields=built.fields,
         added=[field.name for field in built.fields if field.name.casefold() not in had],
-        available_via_rest=built.is_open,
+        rows_readable=built.rows_readable,
         findings=findings,
         subscription=body,
         subscription_id=subscription_id,

@@ -214,15 +214,15 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     The place as it stands now, read back from the subscriber.
 
     *name* is as the subscriber spells it, *fields* all it has now, *before* those it had (None: it was made). *lacks*
-    names fields of the blueprint that did not come about, although nothing was refused. *is_open* says whether its
-    records can be read; None where that could not be told. *findings* are sentences for a person.
+    names fields of the blueprint that did not come about, although nothing was refused. *rows_readable* says whether
+    records can be read there; None where that could not be told. *findings* are sentences for a person.
     """
 
     name: str
     fields: list[PanelField]
     before: list[PanelField] | None
     lacks: list[str]
-    is_open: bool | None
+    rows_readable: bool | None
     findings: list[str]
 
 

@@ -59,13 +59,13 @@ async def test_named_fields_have_the_types_and_lengths_asked_for(panel_hub: Pane
 async def test_the_box_that_only_a_person_can_tick_is_told(panel_hub: PanelHub) -> None:
     """Until it is ticked the answer says what to click; then the same request says that rows can be read."""
     made = await panel_hub.ask(201)
-    assert made["AvailableViaRest"] is False
+    assert made["RowsReadable"] is False
     assert "tick Available via the REST API on its Security tab" in said(made)
     assert (await panel_hub.requests("/api/lh_completions"))[-1]["Query"] == "limit=1"
 
     await panel_hub.tick("lh_completions")
     again = await panel_hub.ask(200)
-    assert (again["AvailableViaRest"], again["Added"]) == (True, [])
+    assert (again["RowsReadable"], again["Added"]) == (True, [])
     assert "nothing is to be done in iMIS" in said(again)
 
 
@@ -73,7 +73,7 @@ async def test_the_box_that_only_a_person_can_tick_is_told(panel_hub: PanelHub) 
 async def test_a_closed_source_is_told_however_imis_says_it(panel_hub: PanelHub, status: int) -> None:
     """404, 501 and 403 for its rows all mean that the box is not ticked."""
     await panel_hub.switch(ClosedPanel=status)
-    assert (await panel_hub.ask(201))["AvailableViaRest"] is False
+    assert (await panel_hub.ask(201))["RowsReadable"] is False
 
 
 async def test_events_arrive_in_the_panel(panel_hub: PanelHub) -> None:

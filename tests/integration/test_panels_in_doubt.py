@@ -103,7 +103,7 @@ async def test_rows_that_cannot_be_tried_are_told(panel_hub: PanelHub) -> None:
     """Where only the look at its rows fails, the panel is made, and whether it is open is not known."""
     await panel_hub.fault("503", Path="/api/lh_completions")
     made = await panel_hub.ask(201)
-    assert made["AvailableViaRest"] is None
+    assert made["RowsReadable"] is None
     assert "is not known" in said(made)
 
 

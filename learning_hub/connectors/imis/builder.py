@@ -82,13 +82,13 @@ class _Builder:
 
     async def _built(self, there: Json, before: list[PanelField] | None) -> Built:
         name, fields = name_of(there, self._blueprint), fields_of(there)
-        is_open, words = await self._try_rows(name)
+        rows_readable, words = await self._try_rows(name)
         return Built(
             name=name,
             fields=fields,
             before=before,
             lacks=lacking(there, self._blueprint).names,
-            is_open=is_open,
+            rows_readable=rows_readable,
             findings=[_what_came(name, fields, before), *self._what_did_not_come(there, before), words],
         )
 
@@ -165,7 +165,8 @@ class _Builder:
             if isinstance(failed.outcome, Refused) and failed.outcome.code == "refused":
                 return False, (
                     "Its rows cannot be read over REST yet. In iMIS, open RiSE > Panel Designer, edit the source "
-                    f"{name}, and tick Available via the REST API on its Security tab. {failed.outcome.message}"
+                    f"{name}, and tick Available via the REST API on its Security tab. Where it is ticked, let the "
+                    f"hub's account read, add, update and delete there. {failed.outcome.message}"
                 )
             return None, f"Whether its rows can be read over REST is not known. {failed.outcome.message}"
         return True, "Its rows can be read over REST: nothing is to be done in iMIS."
