@@ -127,8 +127,9 @@ class PanelBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         Annotated[str, Meta(description="Of that subscription; left out, the beginning of the panel's name.")] | None
     ) = None
     read_only: Annotated[
-        bool, Meta(description="Flag the fields that are added as read only, where iMIS keeps such a flag.")
-    ] = False
+        bool,
+        Meta(description="Flag the fields that are added as read only, where iMIS can: for people, not for the hub."),
+    ] = True
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -258,7 +259,7 @@ async def _read(call: Call, subscriber: Subscriber) -> _Wanted:
             name=name,
             description="Filled by the Learning Hub.",
             fields=_with_key(fields.values()),
-            is_read_only=values.get("read_only", False),
+            is_read_only=values.get("read_only", True),
         ),
         named=frozenset(field.name.casefold() for field in fields.values()),
         program_id=program_id,

@@ -68,7 +68,9 @@ def check(*, subscriber_id: str, as_json: bool) -> None:
 )
 @click.option("--program", "ProgramId", help="Make the subscription that fills it at once, stopped, for this Program.")
 @click.option("--subscription", "SubscriptionId", help="Id of that subscription; left out, the beginning of NAME.")
-@click.option("--read-only", is_flag=True, help="Flag the fields that are added as read only.")
+@click.option(
+    "--read-only/--no-read-only", default=True, show_default=True, help="Flag the fields that are added as read only."
+)
 @json_option
 def panel(
     *, subscriber_id: str, name: str, fields: str, read_only: bool, as_json: bool, **subscription: str | None

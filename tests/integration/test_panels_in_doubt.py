@@ -41,15 +41,15 @@ async def test_what_is_dropped_in_silence_is_told(panel_hub: PanelHub) -> None:
 
 
 async def test_fields_are_flagged_read_only_where_imis_can(panel_hub: PanelHub) -> None:
-    """With ReadOnly the fields that are added are flagged; a site that drops the flag is found out."""
-    await panel_hub.ask(201, Fields=["Title"], ReadOnly=True)
-    flags = {
-        one["Name"]: one.get("IsReadOnly", False) for one in (await panel_hub.definition())["Properties"]["$values"]
-    }
-    assert (flags["RecordKey"], flags["Title"], flags["ID"]) == (True, True, False)
+    """Fields that are added are flagged, unless the request says otherwise; a site that drops the flag is found out."""
+    await panel_hub.ask(201, Fields=["Title"])
+    await panel_hub.ask(200, Fields=["Note"], ReadOnly=False)
+    properties = (await panel_hub.definition())["Properties"]["$values"]
+    flags = {one["Name"]: one.get("IsReadOnly", False) for one in properties}
+    assert (flags["RecordKey"], flags["Title"], flags["Note"], flags["ID"]) == (True, True, False, False)
 
     await panel_hub.switch(ReadOnlyFlags="drop")
-    told = await panel_hub.ask(200, Fields=["Title", "Grade"], ReadOnly=True)
+    told = await panel_hub.ask(200, Fields=["Title", "Grade"])
     assert "did not keep the flag Read Only of Grade." in said(told)
 
 

@@ -108,7 +108,10 @@ class _Builder:
         if self._blueprint.is_read_only and (
             loose := not_read_only(there, [name for name in added if name.casefold() in wanted])
         ):
-            found.append(f"iMIS did not keep the flag Read Only of {', '.join(loose)}.")
+            found.append(
+                f"iMIS did not keep the flag Read Only of {', '.join(loose)}. Set it where they are placed on a panel, "
+                "so that nobody changes by hand what the hub keeps."
+            )
         return found
 
     async def _read(self, *, awaited: bool = False) -> Json | None:
