@@ -47,7 +47,7 @@ EXAMPLE: dict[str, Any] = {
     "Added": [field.name for field in EXAMPLE_FIELDS],
     "RowsReadable": False,
     "Findings": [
-        "The panel source lh_completions was made.",
+        "The panel source lh_completions was made, with 10 fields.",
         "Its rows cannot be read over REST yet. Tick Available via the REST API on the Security tab of the source.",
     ],
     "Subscription": {

@@ -177,7 +177,7 @@ class _Builder:
 
 def _what_came(name: str, fields: list[PanelField], before: list[PanelField] | None) -> str:
     if before is None:
-        return f"The panel source {name} was made, with {described(fields)}."
+        return f"The panel source {name} was made, with {len(fields)} fields."
     had = {field.name.casefold(): field for field in before}
     added = [field for field in fields if field.name.casefold() not in had]
     widened = [
