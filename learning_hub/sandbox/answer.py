@@ -9,11 +9,15 @@ from learning_hub.sandbox.errors import (
     MethodNotAllowed,
     NotAuthenticated,
     OAuthError,
+    OperationNotImplemented,
     Refusal,
     ServiceFailure,
+    UnreadableBody,
     WrongIdentity,
 )
 from learning_hub.sandbox.switches import Switches
+
+NO_RESOURCE = "No HTTP resource was found that matches the request URI."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,28 @@ def refusal_answer(refusal: Refusal, switches: Switches) -> Answer:
     if isinstance(refusal, Invalid):
         return _invalid_answer(refusal, switches)
     if isinstance(refusal, OAuthError):
-        body = {"error": refusal.code, "error_description": refusal.description}
+        code = refusal.code if switches.sign_in_errors == "oauth" else "invalid_grant"
+        body = {"error": code, "error_description": refusal.description}
         return json_answer(400, {name: text for name, text in body.items() if text is not None})
     if isinstance(refusal, NotAuthenticated):
         challenge = (("WWW-Authenticate", "Bearer"),) if switches.www_authenticate else ()
         return json_answer(401, http_error(refusal.message), headers=challenge)
     if isinstance(refusal, MethodNotAllowed):
-        allow = (("Allow", ", ".join(refusal.allowed)),)
-        return json_answer(405, http_error(refusal.message), headers=allow)
+        return _method_answer(refusal, switches)
+    if isinstance(refusal, UnreadableBody) and switches.unreadable_body == 500:
+        return text_answer(500, ServiceFailure().message)
     status = switches.wrong_identity if isinstance(refusal, WrongIdentity) else refusal.status
     return text_answer(status, refusal.message, reason=refusal.reason)
+
+
+def _method_answer(refusal: MethodNotAllowed, switches: Switches) -> Answer:
+    """405 with Allow; to a PATCH also 404 or 501 (switch PatchStatus)."""
+    if refusal.method == "PATCH" and switches.patch_status == 404:
+        return json_answer(404, http_error(NO_RESOURCE))
+    if refusal.method == "PATCH" and switches.patch_status == 501:
+        return text_answer(501, "Operation PATCH is not implemented.", reason=OperationNotImplemented.reason)
+    allow = (("Allow", ", ".join(refusal.allowed)),)
+    return json_answer(405, http_error(refusal.message), headers=allow)
 
 
 def http_error(message: str) -> Any:
@@ -68,18 +84,20 @@ def http_error(message: str) -> Any:
 def _invalid_answer(refusal: Invalid, switches: Switches) -> Answer:
     if switches.validation_answer == "text-500":
         return text_answer(500, ServiceFailure().message)
-    return json_answer(400, validation_results(refusal), reason=refusal.reason)
+    return json_answer(400, validation_results(refusal, switches), reason=refusal.reason)
 
 
-def validation_results(refusal: Invalid | None) -> Any:
+def validation_results(refusal: Invalid | None, switches: Switches) -> Any:
     """`ValidationResultsData`: the problems of *refusal* as errors, no warnings."""
     items: list[Any] = []
     for problem in refusal.problems if refusal else ():
-        item = {"$type": wire.core("ValidationResultData"), "FieldName": problem.field}
-        if problem.value is not None:
-            item["FieldValue"] = str(wire.unwrap(problem.value))
-        item |= {"Location": refusal.location if refusal else "", "Message": problem.message}
-        items.append(item)
+        item = {"$type": wire.core("ValidationResultData")}
+        if switches.validation_members == "all":
+            item["FieldName"] = problem.field
+            if problem.value is not None:
+                item["FieldValue"] = str(wire.unwrap(problem.value))
+            item["Location"] = refusal.location if refusal else ""
+        items.append(item | {"Message": problem.message})
     kind = wire.core("ValidationResultDataCollection")
     return {
         "$type": wire.core("ValidationResultsData"),

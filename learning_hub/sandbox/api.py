@@ -12,6 +12,7 @@ from learning_hub.sandbox.errors import (
     OperationNotImplemented,
     Refusal,
     ServiceNotImplemented,
+    UnreadableBody,
 )
 from learning_hub.sandbox.request import Request
 from learning_hub.sandbox.services.activities import ActivityService
@@ -72,6 +73,8 @@ def service_for(site: Site, entity: str) -> Service:
         Refusal: There is none, or it is a panel source that REST may not see.
     """
     folded = entity.casefold()
+    if folded == "legacyactivitytype" and site.switches.activity_type_list == 501:
+        raise ServiceNotImplemented(_no_service(entity))
     if site.switches.version == "20.2" and folded in _NOT_IN_20_2:
         raise _NOT_IN_20_2[folded](_no_service(entity))
     if folded == "activity":
@@ -159,5 +162,5 @@ def _execute(site: Site, service: Service, body: Any) -> Any:
 
 def _body(request: Request) -> Any:
     if not request.body.strip():
-        raise BadRequest("The request has no body.")
+        raise UnreadableBody("The request has no body.")
     return wire.decode(request.body)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote
 
 from learning_hub.sandbox import page
 from learning_hub.sandbox.answer import (
+    NO_RESOURCE,
     Answer,
     html_answer,
     http_error,
@@ -95,7 +96,7 @@ async def _answer_with_fault(site: Site, request: Request, below: str | None, fa
     """What *fault* makes of the request; see the head of `faults` for each."""
     kind = fault.kind if fault else ""
     if fault and kind.isdigit():
-        return _status_answer(fault)
+        return _status_answer(fault, site)
     if kind == "refuse":
         problem = Problem("Sandbox", "The sandbox was told to refuse this request.")
         return refusal_answer(Invalid("Sandbox", [problem]), site.switches)
@@ -116,9 +117,14 @@ async def _answer_with_fault(site: Site, request: Request, below: str | None, fa
     return None if kind == "cut-after" else answer
 
 
-def _status_answer(fault: Fault) -> Answer:
+def _status_answer(fault: Fault, site: Site) -> Answer:
     headers = (("Retry-After", fault.retry_after),) if fault.retry_after is not None else ()
     text = _FAULT_TEXTS.get(fault.kind, f"The sandbox was told to answer {fault.kind}.")
+    form = site.switches.too_many_requests if fault.kind == "429" else "text"
+    if form == "empty":
+        return Answer(int(fault.kind), headers=headers)
+    if form == "http-error":
+        return json_answer(int(fault.kind), http_error(str(text)), headers=headers)
     return text_answer(int(fault.kind), str(text), headers=headers)
 
 
@@ -134,7 +140,7 @@ def answer_imis(site: Site, request: Request, below: str | None) -> Answer:
             return answer_api(site, request, segments[1:])
     except Refusal as refusal:
         return refusal_answer(refusal, site.switches)
-    return json_answer(404, http_error("No HTTP resource was found that matches the request URI."))
+    return json_answer(404, http_error(NO_RESOURCE))
 
 
 def _answer_token(site: Site, request: Request) -> Answer:

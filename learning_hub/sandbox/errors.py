@@ -53,6 +53,7 @@ class MethodNotAllowed(Refusal):
 
     def __init__(self, method: str, allowed: Sequence[str]) -> None:
         super().__init__(f"The requested resource does not support http method '{method}'.")
+        self.method = method
         self.allowed = tuple(allowed)
 
 
@@ -62,6 +63,10 @@ class DuplicateKey(Refusal):
 
 class BadRequest(Refusal):
     status = 400
+
+
+class UnreadableBody(BadRequest):
+    """The body is no JSON, or its `$type` says nothing that can be read; the status is a switch."""
 
 
 class WrongIdentity(Refusal):

@@ -45,9 +45,10 @@ class Panel:
         """All columns: key, own, audit."""
         return [*key_columns(self.cardinality), *self.own_columns(), *AUDIT]
 
-    def next_ordinal(self, party_id: str) -> int:
-        """One more than the highest ordinal of that contact, 1 for the first row."""
-        return 1 + max((row["Ordinal"] for _, row in self.table.equal(ID, party_id)), default=0)
+    def next_ordinal(self, party_id: str | None) -> int:
+        """One more than the highest ordinal of that contact, or of all where it is None; 1 for the first row."""
+        rows = self.table.rows.items() if party_id is None else self.table.equal(ID, party_id)
+        return 1 + max((row["Ordinal"] for _, row in rows), default=0)
 
 
 def key_columns(cardinality: Cardinality) -> tuple[Column, ...]:

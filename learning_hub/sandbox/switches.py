@@ -51,11 +51,28 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     refresh_token_single_use: Annotated[
         bool, Note(description="A refresh token works once; each use answers with a new one.")
     ] = True
+    refresh_token_returned: Annotated[bool, Note(description="The answer to a refresh token carries the next one.")] = (
+        True
+    )
+    sign_in_error_text: Annotated[
+        str, Note(description="The `error_description` of a wrong password; empty: none is sent.")
+    ] = "The user name or password is incorrect."
+    sign_in_errors: Annotated[
+        Literal["oauth", "invalid-grant"],
+        Note(
+            description="What /token says to an unknown grant and to a wrong client application: "
+            "`unsupported_grant_type` and `invalid_client` as in OAuth 2, or `invalid_grant` to all.",
+        ),
+    ] = "oauth"
     lock_out_after: Annotated[
         int,
         Note(ge=0, description="Lock the account after so many wrong passwords in a row; 0: never."),
     ] = 0
     www_authenticate: Annotated[bool, Note(description="A 401 carries `WWW-Authenticate: Bearer`.")] = True
+    unreadable_body: Annotated[
+        Literal[400, 500],
+        Note(description="400 or 500: a body that is no JSON, or whose `$type` is not known."),
+    ] = 400
     missing_type: Annotated[
         Literal["refuse", "accept"],
         Note(
@@ -68,6 +85,26 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
             description="A top-level `$type` that is not the first member: accepted, or taken as missing.",
         ),
     ] = "accept"
+    unknown_activity_type: Annotated[
+        Literal["refuse", "accept"],
+        Note(description="An ACTIVITY_TYPE that is not configured: a validation error, or stored."),
+    ] = "refuse"
+    unknown_party: Annotated[
+        Literal["refuse", "accept"],
+        Note(description="An activity or row for a contact that is not there: a validation error, or stored."),
+    ] = "refuse"
+    activity_changes: Annotated[
+        Literal["accept", "refuse"], Note(description="PUT and DELETE of an activity: carried out, or 501.")
+    ] = "accept"
+    activity_type_list: Annotated[Literal[200, 501], Note(description="200 or 501: /api/LegacyActivityType.")] = 200
+    units_column: Annotated[
+        Literal["UNITS", "QUANTITY"],
+        Note(description="The activity column called Quantity/CEU: `Units` in the query `$/LearningHub/Activities`."),
+    ] = "UNITS"
+    ceu_type_column: Annotated[
+        Literal["CATEGORY", "OTHER_CODE"],
+        Note(description="The activity column called CEU/type: `Category` in that query."),
+    ] = "CATEGORY"
     unknown_activity_property: Annotated[
         Literal["ignore", "refuse"], Note(description="An Activity property that is no column.")
     ] = "ignore"
@@ -94,12 +131,25 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
             "about the administrator.",
         ),
     ] = "results"
+    validation_members: Annotated[
+        Literal["all", "message"],
+        Note(description="What a validation error tells: field, value, place and message, or the message alone."),
+    ] = "all"
+    too_many_requests: Annotated[
+        Literal["text", "http-error", "empty"],
+        Note(description="The body of a 429: a text, the HttpError of Web API, or none."),
+    ] = "text"
+    patch_status: Annotated[Literal[405, 404, 501], Note(description="405, 404 or 501: a PATCH.")] = 405
     post_ordinal: Annotated[
         Literal["zero", "real"],
         Note(
             description="The Ordinal in the answer to a POST of a multi-instance row.",
         ),
     ] = "zero"
+    ordinal_numbering: Annotated[
+        Literal["contact", "source"],
+        Note(description="The Ordinal of a new row is the next of its contact, or of the whole source."),
+    ] = "contact"
     second_single_row: Annotated[
         Literal[409, 400],
         Note(description="409, or 400: a second row of a single-instance panel for one contact."),
@@ -168,6 +218,12 @@ class Switches(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
         ),
     ] = "none"
     unknown_query: Annotated[Literal[404, 403], Note(description="404 or 403: a query path that is not there.")] = 404
+    closed_query: Annotated[
+        Literal[403, 404], Note(description="403 or 404: a query that is not available to REST.")
+    ] = 403
+    false_in_contacts: Annotated[bool, Note(description="A contact says `IsOrganization` also when it is false.")] = (
+        True
+    )
     query_cache_seconds: Annotated[
         float, Note(ge=0, description="How long IQA and query answer with what they answered before.")
     ] = 0

@@ -11,8 +11,6 @@ from learning_hub.sandbox import seeds
 from learning_hub.sandbox.errors import NotAuthenticated, OAuthError
 from learning_hub.sandbox.switches import Switches
 
-_WRONG_PASSWORD = "The user name or password is incorrect."  # noqa: S105 - a sentence.
-
 
 @dataclass(slots=True)
 class Account:
@@ -36,7 +34,7 @@ class Account:
         if is_locked or not is_right:
             self.wrong_passwords += 1
             self.wrong_in_a_row += 1
-            raise OAuthError("invalid_grant", _WRONG_PASSWORD)
+            raise OAuthError("invalid_grant", switches.sign_in_error_text or None)
         self.wrong_in_a_row = 0
 
 
@@ -94,18 +92,19 @@ def grant(form: Mapping[str, str], account: Account, tokens: Tokens, now: dateti
     return _token_answer(account, tokens.issue(now, switches), refresh, now, switches)
 
 
-def _renew(form: Mapping[str, str], tokens: Tokens, switches: Switches) -> str:
-    """Check a refresh token and its client; the refresh token to answer with."""
+def _renew(form: Mapping[str, str], tokens: Tokens, switches: Switches) -> str | None:
+    """Check a refresh token and its client; the refresh token to answer with, if any."""
     is_client = form.get("client_id") == seeds.CLIENT_ID and form.get("client_secret") == seeds.CLIENT_SECRET
     if not is_client:
         raise OAuthError("invalid_client")
     used = form.get("refresh_token", "")
     if used not in tokens.refresh:
         raise OAuthError("invalid_grant")
-    if not switches.refresh_token_single_use:
-        return used
-    tokens.refresh.discard(used)
-    return tokens.issue_refresh()
+    if switches.refresh_token_single_use:
+        tokens.refresh.discard(used)
+    if not switches.refresh_token_returned:
+        return None
+    return tokens.issue_refresh() if switches.refresh_token_single_use else used
 
 
 def _token_answer(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from learning_hub.sandbox.errors import BadRequest
+from learning_hub.sandbox.errors import BadRequest, UnreadableBody
 from learning_hub.sandbox.switches import Switches
 
 Json = Any
@@ -45,12 +45,12 @@ def decode(body: bytes) -> Json:
     The JSON value in *body*, fractions as Decimal.
 
     Raises:
-        BadRequest: It is no JSON, or nested beyond reading.
+        UnreadableBody: It is no JSON, or nested beyond reading.
     """
     try:
         return _decoder.decode(body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise BadRequest("The request body is not valid JSON.") from error
+        raise UnreadableBody("The request body is not valid JSON.") from error
 
 
 def encode(value: Json) -> bytes:

@@ -9,6 +9,7 @@ from learning_hub.sandbox.contact import ACTIVE, COLUMNS, NAME_PARTS, STATUS_NAM
 from learning_hub.sandbox.errors import BadRequest, DuplicateKey, Invalid, NotFound, Problem
 from learning_hub.sandbox.search import matching, page, read_search
 from learning_hub.sandbox.services.service import Identity, Pairs, Service, one_element
+from learning_hub.sandbox.switches import Switches
 from learning_hub.sandbox.table import Row
 
 _TYPES = {"Party": "PartyData", "Person": "PersonData", "PartySummary": "PartySummaryData"}
@@ -103,7 +104,7 @@ class ContactService(Service):
 
     def _written(self, row: Row) -> Any:
         if self.entity == "PartySummary":
-            return _summary(row)
+            return _summary(row, self.site.switches)
         return _person(row) if not row["IsOrganization"] else _organization(row)
 
 
@@ -144,13 +145,13 @@ def _primary_email(body: Any) -> Any:
     return wire.member(next(iter(primary or emails), None), "Address")
 
 
-def _summary(row: Row) -> Any:
+def _summary(row: Row, switches: Switches) -> Any:
     members = {
         "CityName": row["CityName"],
         "CountryName": row["CountryName"],
         "Email": row["Email"],
         "Phone": row["Phone"],
-        "IsOrganization": row["IsOrganization"],
+        "IsOrganization": row["IsOrganization"] or (False if switches.false_in_contacts else None),
     }
     return _without_nulls("PartySummaryData", members | _party(row))
 

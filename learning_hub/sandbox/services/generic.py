@@ -135,6 +135,8 @@ class GenericService(Service):
         """A problem when the contact named in *row* is not there; none when it names nobody."""
         name = self.party_column.name
         party = row[name]
+        if self.site.switches.unknown_party == "accept":
+            return []
         if party in (None, "") or self.site.contacts.get((party,)) is not None:
             return []
         return [Problem(name, f"There is no contact {party}.", party)]
@@ -148,9 +150,13 @@ class GenericService(Service):
             raise BadRequest(msg)
         values: Row = {}
         problems: list[Problem] = []
-        for sent in wire.values_of(wire.member(body, "Properties")):
-            name, value = _property(sent)
+        sent = [_property(item) for item in wire.values_of(wire.member(body, "Properties"))]
+        names = {name.casefold() for name, _ in sent}
+        for name, value in sent:
             column = self.table.column(name)
+            if column and column.name.casefold() in names - {name.casefold()}:
+                # An alias beside the name itself: a client in use sends its own record id as ID beside PartyId.
+                continue
             if column is None:
                 if self.unknown_properties_are_refused:
                     problems.append(Problem(name, f"{self.entity} has no property {name}.", value))

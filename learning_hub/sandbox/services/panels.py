@@ -48,7 +48,8 @@ class PanelService(GenericService):
         }
         if self.panel.cardinality == "Single":
             return self._insert_only_row(values)
-        values["Ordinal"] = self.panel.next_ordinal(values["ID"])
+        is_of_source = self.site.switches.ordinal_numbering == "source"
+        values["Ordinal"] = self.panel.next_ordinal(None if is_of_source else values["ID"])
         key = (values["ID"], str(values["Ordinal"]))
         self.table.put(key, values)
         if self.site.switches.post_ordinal == "zero":

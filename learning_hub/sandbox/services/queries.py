@@ -99,8 +99,8 @@ def _read_asked(site: Site, pairs: Pairs) -> _Asked:
         message = f"There is no query {path}."
         raise NotAllowed(message) if site.switches.unknown_query == 403 else NotFound(message)
     if not query.is_available_to_rest:
-        msg = f"Query {path} is not available via REST."
-        raise NotAllowed(msg)
+        message = f"Query {path} is not available via REST."
+        raise NotAllowed(message) if site.switches.closed_query == 403 else NotFound(message)
     return _Asked(query, tuple(named), tuple(in_order), read_search(paging, site.switches))
 
 
@@ -120,7 +120,11 @@ def _results(site: Site, query: SavedQuery, prompts: Sequence[tuple[str, str]]) 
             msg = f"The query has no prompt {name}."
             raise BadRequest(msg)
     found = matching(_table(site, query), Search(tuple(filters)), site.switches)
-    rows = [{alias: row[column] for alias, column in query.shown} for _, row in found]
+    labels = {"Units": site.switches.units_column, "Category": site.switches.ceu_type_column}
+    shown = [
+        (alias, labels.get(alias, column) if query.source == "Activity" else column) for alias, column in query.shown
+    ]
+    rows = [{alias: row[column] for alias, column in shown} for _, row in found]
     site.query_cache.put(key, rows, site.now(), site.switches.query_cache_seconds)
     return rows
 

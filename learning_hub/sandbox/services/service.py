@@ -5,7 +5,7 @@ from typing import Any
 
 from learning_hub.sandbox import wire
 from learning_hub.sandbox.answer import validation_results
-from learning_hub.sandbox.errors import BadRequest, Invalid, OperationNotImplemented, WrongIdentity
+from learning_hub.sandbox.errors import Invalid, OperationNotImplemented, UnreadableBody, WrongIdentity
 from learning_hub.sandbox.site import Site
 
 Pairs = Sequence[tuple[str, str]]
@@ -54,7 +54,7 @@ class Service:
         return {
             "$type": wire.core("ValidateResultsData"),
             "Entity": body,
-            "ValidationResults": validation_results(refusal),
+            "ValidationResults": validation_results(refusal, self.site.switches),
             "IsValid": refusal is None,
             "HasWarnings": False,
         }
@@ -80,17 +80,17 @@ def check_type(body: Any, type_name: str, site: Site) -> None:
     Returns if *body* is an object that says it is a *type_name*.
 
     Raises:
-        BadRequest: It is no object, or `$type` is another, missing (switch MissingType) or late (LateType).
+        UnreadableBody: It is no object, or `$type` is another, missing (switch MissingType) or late (LateType).
     """
     if not isinstance(body, dict) or not body:
-        raise BadRequest("The request body must be a JSON object.")
+        raise UnreadableBody("The request body must be a JSON object.")
     sent = body.get("$type")
     if sent is not None and site.switches.late_type == "refuse" and next(iter(body)) != "$type":
         sent = None
     if sent is None:
         if site.switches.missing_type == "refuse":
-            raise BadRequest("The request body has no $type.")
+            raise UnreadableBody("The request body has no $type.")
         return
     if str(sent).partition(",")[0].strip() != wire.core(type_name).partition(",")[0]:
         msg = f"The $type of the request body cannot be resolved: {sent}"
-        raise BadRequest(msg)
+        raise UnreadableBody(msg)
