@@ -22,7 +22,7 @@ import msgspec
 from learning_hub.sandbox import wire
 from learning_hub.sandbox.answer import Answer, json_answer
 from learning_hub.sandbox.errors import BadRequest
-from learning_hub.sandbox.faults import read_fault
+from learning_hub.sandbox.faults import FAULTS, STATUSES, read_fault
 from learning_hub.sandbox.request import Request
 from learning_hub.sandbox.site import Site
 from learning_hub.sandbox.state import state_of
@@ -43,15 +43,37 @@ def answer_control(site: Site, request: Request, segments: list[str]) -> Answer:
         allowed = ", ".join(sorted(handlers))
         return json_answer(405, {"Error": f"Use {allowed}."}, headers=(("Allow", allowed),))
     try:
+        _refuse_unknown(request.method, name, request)
         return handler(site, request, segments[1:])
     except (ValueError, BadRequest) as error:
         return json_answer(400, {"Error": str(error)})
 
 
-def _object(request: Request) -> dict[str, Any]:
+def _refuse_unknown(method: str, room: str, request: Request) -> None:
+    """Raise when the query has a parameter that this address lacks: a mistyped one must not act on everything."""
+    known = _PARAMETERS.get((room, method), set())
+    for name, _ in request.pairs:
+        if name.casefold() not in known:
+            have = ", ".join(sorted(known)) or "none"
+            msg = f"There is no parameter {name} here. There is: {have}."
+            raise BadRequest(msg)
+
+
+def _object(request: Request, *members: str) -> dict[str, Any]:
+    """
+    The body; where *members* are given it has these and no others, in any case.
+
+    Raises:
+        BadRequest: It is no JSON object, or has another member.
+    """
     body = wire.decode(request.body)
     if not isinstance(body, dict):
         raise BadRequest("The request body must be a JSON object.")
+    known = {member.casefold() for member in members}
+    unknown = [name for name in body if known and name.casefold() not in known]
+    if unknown:
+        msg = f"There is no {', '.join(unknown)} here. There is: {', '.join(members)}."
+        raise BadRequest(msg)
     return body
 
 
@@ -82,6 +104,9 @@ def _post_fault(site: Site, request: Request, rest: list[str]) -> Answer:
 def _clear_faults(site: Site, request: Request, rest: list[str]) -> Answer:
     del rest
     kind = request.parameter("Fault")
+    if kind and kind.casefold() not in {*FAULTS, *map(str, STATUSES)}:
+        msg = f"There is no fault {kind}."
+        raise BadRequest(msg)
     site.faults.clear(kind.casefold() if kind else None)
     return Answer(204)
 
@@ -115,7 +140,7 @@ def _change_panel(site: Site, request: Request, rest: list[str]) -> Answer:
     panel = site.panels.get(rest[0].casefold()) if rest else None
     if panel is None:
         return json_answer(404, {"Error": "There is no such panel source."})
-    ticked = wire.member(_object(request), "AvailableViaRest")
+    ticked = wire.member(_object(request, "AvailableViaRest"), "AvailableViaRest")
     if not isinstance(ticked, bool):
         raise BadRequest("AvailableViaRest must be true or false.")
     panel.available_via_rest = ticked
@@ -124,7 +149,7 @@ def _change_panel(site: Site, request: Request, rest: list[str]) -> Answer:
 
 def _shorten_tokens(site: Site, request: Request, rest: list[str]) -> Answer:
     del rest
-    seconds = wire.member(_object(request), "ExpiresInSeconds")
+    seconds = wire.member(_object(request, "ExpiresInSeconds"), "ExpiresInSeconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds < 10**8:
         raise BadRequest("ExpiresInSeconds must be a whole number, 0 or more.")
     site.tokens.end_all(site.now() + timedelta(seconds=seconds))
@@ -144,7 +169,7 @@ def _issue_refresh_token(site: Site, request: Request, rest: list[str]) -> Answe
 
 def _change_account(site: Site, request: Request, rest: list[str]) -> Answer:
     del rest
-    body = _object(request)
+    body = _object(request, "Username", "Password")
     for name in ("Username", "Password"):
         value = wire.member(body, name)
         if value is not None and not isinstance(value, str):
@@ -162,6 +187,11 @@ def _reset(site: Site, request: Request, rest: list[str]) -> Answer:
     return Answer(204)
 
 
+_PARAMETERS: dict[tuple[str, str], set[str]] = {
+    ("switches", "GET"): {"describe"},
+    ("faults", "DELETE"): {"fault"},
+    ("requests", "GET"): {"method", "path"},
+}
 _HANDLERS: dict[tuple[str, str], Handler] = {
     ("switches", "GET"): _show_switches,
     ("switches", "PUT"): _change_switches,

@@ -22,6 +22,7 @@ from typing import Any
 
 FAULTS = ("slow", "late", "hold", "refuse", "rubbish", "cut-before", "cut-after", "forget-tokens")
 STATUSES = (401, 403, 404, 408, 409, 413, 429, 500, 501, 502, 503, 504)
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 DEFAULT_SECONDS = 5.0
 # Later than an impatient caller waits, and sooner than it may send again: 2 seconds each are usual in tests.
 DEFAULT_SECONDS_LATE = 3.0
@@ -130,19 +131,46 @@ def read_fault(sent: Any) -> Fault:
     times = given.get("times", 1 if kind == "forget-tokens" else None)
     return Fault(
         kind=kind,
-        method=str(given["method"]).upper() if given.get("method", "*") != "*" else None,
+        method=_method(given.get("method")),
         path=_path(given.get("path")),
-        times=None if times is None else int(_number("Times", times, 0, 10**9)),
+        times=None if times is None else _times(times),
         share=_number("Share", given.get("share", 1), 0, 1),
-        retry_after=str(given["retryafter"]) if "retryafter" in given else None,
+        retry_after=_retry_after(given.get("retryafter")),
         seconds=_number("Seconds", given.get("seconds", seconds), 0, 3600),
     )
+
+
+def _method(sent: Any) -> str | None:
+    if sent in (None, "*"):
+        return None
+    if not isinstance(sent, str) or sent.upper() not in METHODS:
+        msg = f"Method must be * or one of {', '.join(METHODS)}."
+        raise ValueError(msg)
+    return sent.upper()
+
+
+def _times(sent: Any) -> int:
+    number = _number("Times", sent, 0, 10**9)
+    if number != int(number):
+        raise ValueError("Times must be a whole number.")
+    return int(number)
+
+
+def _retry_after(sent: Any) -> str | None:
+    """Seconds or a date, as it goes into the header; not judged further, since real servers send odd ones."""
+    if sent is None:
+        return None
+    if isinstance(sent, bool) or not isinstance(sent, str | int) or not str(sent).isprintable():
+        raise ValueError("RetryAfter must be a number of seconds or a date as text.")
+    return str(sent)
 
 
 def _path(sent: Any) -> str | None:
     if sent is None:
         return None
-    path = str(sent).casefold()
+    if not isinstance(sent, str) or not sent.strip():
+        raise ValueError("Path must be the beginning of a path as text, or a pattern with *.")
+    path = sent.strip().casefold()
     return path if path.startswith(("/", "*")) else f"/{path}"
 
 

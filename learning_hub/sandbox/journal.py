@@ -15,6 +15,8 @@ KEPT_ENTRIES = 5000
 KEPT_BODY_BYTES = 100_000
 
 _SECRET_HEADERS = {"authorization", "cookie", "requestverificationtoken", "x-api-key"}
+# Of a form sent to /token all else is left out: an unencoded "&" in a password makes a field of its end.
+_SHOWN_FIELDS = {"grant_type", "username", "client_id", "redirect_uri"}
 _SECRET_FIELDS = {"password", "client_secret", "refresh_token"}
 _REMOVED = "(removed)"
 
@@ -78,13 +80,14 @@ class Journal:
 
 
 def _shown_body(body: bytes, *, is_form: bool) -> Any:
-    """A form as an object, JSON as it is, anything else as text, null for none."""
+    """A form as an object without what may be secret, JSON as it is, anything else as text, null for none."""
     if not body:
         return None
     text = body[:KEPT_BODY_BYTES].decode("utf-8", "replace")
     if is_form:
         pairs = parse_qsl(text, keep_blank_values=True)
-        return {name: _REMOVED if name.casefold() in _SECRET_FIELDS else value for name, value in pairs}
+        shown = [(name, value) for name, value in pairs if name.casefold() in _SHOWN_FIELDS | _SECRET_FIELDS]
+        return {name: _REMOVED if name.casefold() in _SECRET_FIELDS else value for name, value in shown}
     try:
         # Read to be sure that it is JSON, but kept as it came, to the digit.
         wire.decode(body)

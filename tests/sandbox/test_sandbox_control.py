@@ -29,6 +29,8 @@ def test_journal_keeps_no_secret(imis: httpx.Client) -> None:
     """Neither token nor password is in the journal, whatever became of the request."""
     imis.post("/token", data=password_grant(Password="hush-hush", Client_Secret="hush-hush"))
     imis.post("/token", content=b"grant_type=password&username=x&password=hush-hush")
+    imis.post("/token", content=b"grant_type=password&username=x&password=hu&hush-hush")
+    imis.post("/token", json={"grant_type": "password", "password": "hush-hush"})
     imis.get("/api/Party")
     text = imis.get("/_sandbox/requests").text
 
@@ -140,6 +142,14 @@ def test_switches_that_cannot_be(visitor: httpx.Client, sent: Any) -> None:
         ("PUT", "/_sandbox/tokens", {"ExpiresInSeconds": -1}, 400),
         ("PUT", "/_sandbox/account", {"Password": 5}, 400),
         ("POST", "/_sandbox/faults", None, 400),
+        ("DELETE", "/_sandbox/faults?Fault=503s", None, 400),
+        ("DELETE", "/_sandbox/faults?Kind=503", None, 400),
+        ("GET", "/_sandbox/requests?Metod=POST", None, 400),
+        ("PUT", "/_sandbox/panels/TopClass_Learning", {"AvailableViaRest": True, "Open": True}, 400),
+        ("PUT", "/_sandbox/account", {"Pasword": "x"}, 400),
+        ("PUT", "/_sandbox/tokens", {"Seconds": 5}, 400),
+        ("PUT", "/_sandbox/switches", None, 400),
+        ("PUT", "/_sandbox/switches", [], 400),
     ],
 )
 def test_control_addresses_refuse(visitor: httpx.Client, method: str, address: str, body: Any, status: int) -> None:

@@ -237,6 +237,17 @@ def test_faults_below_a_base_path(imis: httpx.Client, fault: Any, switch: Any) -
         {"Fault": "429", "Times": -1},
         {"Fault": "429", "Share": 2},
         {"Fault": "slow", "Seconds": True},
+        {"Fault": "429", "Times": 1.5},
+        {"Fault": "429", "Method": "PSOT"},
+        {"Fault": "429", "Method": 5},
+        {"Fault": "429", "Path": 5},
+        {"Fault": "429", "Path": " "},
+        {"Fault": "429", "RetryAfter": True},
+        {"Fault": "429", "RetryAfter": {"Seconds": 5}},
+        {"Fault": "429", "RetryAfter": "5\r\nX-Other: 1"},
+        {"Fault": {"429": 1}},
+        {"Fault": None},
+        {"Fault": "slow", "Seconds": "NaN"},
     ],
 )
 def test_a_fault_that_cannot_be(visitor: httpx.Client, sent: Any) -> None:
