@@ -19,6 +19,13 @@ from learning_hub.sandbox.services.activities import ActivityService
 from learning_hub.sandbox.services.activity_types import ActivityTypeService
 from learning_hub.sandbox.services.contacts import ContactService
 from learning_hub.sandbox.services.definitions import DefinitionService, metadata_of
+from learning_hub.sandbox.services.lookups import (
+    AddressPurposeService,
+    BasicContactService,
+    GeneralTableService,
+    PanelDefinitionService,
+    UserService,
+)
 from learning_hub.sandbox.services.panels import PanelService, closed_panel
 from learning_hub.sandbox.services.queries import IqaService, QueryDefinitionService, QueryService
 from learning_hub.sandbox.services.security import UserSecurityService
@@ -35,6 +42,11 @@ _SERVICES: dict[str, type[Service]] = {
     "query": QueryService,
     "QueryDefinition": QueryDefinitionService,
     "UserSecurity": UserSecurityService,
+    "User": UserService,
+    "CsContactBasic": BasicContactService,
+    "GenTable": GeneralTableService,
+    "PanelDefinition": PanelDefinitionService,
+    "AddressPurpose": AddressPurposeService,
 }
 _NOT_IN_20_2 = {"query": NotFound, "usersecurity": ServiceNotImplemented}
 

@@ -1,5 +1,6 @@
 """A column of a stored entity: its kind, its width, and how a value sent for it is read."""
 
+from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 from learning_hub.sandbox import wire
 from learning_hub.sandbox.switches import Switches
 
-Kind = Literal["text", "integer", "decimal", "boolean", "date", "money", "guid"]
+Kind = Literal["text", "integer", "decimal", "boolean", "date", "money", "guid", "binary"]
 
 _INT32 = 2**31
 # What iMIS tools write for "no date".
@@ -69,6 +70,7 @@ class Column:
             "boolean": self._read_boolean,
             "date": self._read_date,
             "guid": self._read_text,
+            "binary": self._read_binary,
         }
         return readers[self.kind](raw, switches)
 
@@ -112,6 +114,14 @@ class Column:
             msg = f"{self.name} must be true or false."
             raise ValueError(msg)
         return value
+
+    def _read_binary(self, raw: Any, switches: Switches) -> bytes:
+        del switches
+        try:
+            return b64decode(str(raw), validate=True)
+        except ValueError as error:
+            msg = f"{self.name} must be Base64."
+            raise ValueError(msg) from error
 
     def _read_date(self, raw: Any, switches: Switches) -> datetime | None:
         try:

@@ -28,6 +28,7 @@ COLUMNS = (
     Column(name="Sort", max_length=255),
     Column(name="CityName", max_length=40),
     Column(name="CountryName", max_length=60),
+    Column(name="CountrySubEntityName", max_length=60),
     Column(name="IsOrganization", kind="boolean"),
     Column(name="Status", max_length=5),
     Column(name="CreatedOn", kind="date"),
@@ -63,6 +64,8 @@ def complete_row(values: dict[str, Any], created: datetime, updated: datetime) -
     """A row with every column, its full name and sort name made from the parts of the name."""
     row = {column.name: values.get(column.name) for column in COLUMNS}
     row["AlternateIds"] = values.get("AlternateIds", [])
+    row["OtherEmails"] = values.get("OtherEmails", [])
+    row["Kept"] = values.get("Kept", {})
     if not row["IsOrganization"]:
         row["Name"] = " ".join(part for part in (row["FirstName"], row["LastName"]) if part)
     sort = [row["LastName"], row["FirstName"]] if not row["IsOrganization"] else [row["Name"]]

@@ -18,6 +18,7 @@ _TYPES: dict[Kind, tuple[str, str]] = {
     "decimal": ("PropertyTypeDecimalData", "Decimal"),
     "money": ("PropertyTypeMonetaryData", "Monetary"),
     "guid": ("PropertyTypeStringData", "String"),
+    "binary": ("PropertyTypeBinaryData", "Binary"),
 }
 _DATE_ONLY = 1
 # Members of a property definition that concern screens and tools.

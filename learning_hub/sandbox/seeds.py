@@ -142,6 +142,17 @@ CLINIC = SeedContact(
 )
 CONTACTS = (ROBIN, AMARA, JUN, LENA, MATEO, PRIYA, SAM, TONI, INACTIVE, ELIF, OWEN, CLINIC)
 
+# For each type the labels of its screen, of those that the source document names.
+ACTIVITY_LABELS = {
+    "SubtypePrompt": "Subtype",
+    "DescriptionPrompt": "Description",
+    "EffectiveDatePrompt": "Effective date",
+    "SourcePrompt": "Source",
+    "CeuTypePrompt": "CEU/type",
+    "UnitsPrompt": "Quantity/CEU",
+}
+CODE_LISTS = {"CREDIT_TYPE": {"CPD": "Continuing professional development", "CE": "Continuing education"}}
+ADDRESS_PURPOSES = ("Address", "Billing")
 ACTIVITY_TYPES = {"TCLEARNING": "TopClass learning", "CALL": "Telephone call", "MEETING": "Meeting"}
 
 PANEL = "TopClass_Learning"

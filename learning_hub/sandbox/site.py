@@ -44,7 +44,9 @@ class Site:
         self.contacts = contact.seeded_contacts(self.local_now())
         self.activity_types = Table(ACTIVITY_TYPE_COLUMNS)
         for name, description in seeds.ACTIVITY_TYPES.items():
-            self.activity_types.put((name,), {"ActivityTypeId": name, "Description": description})
+            row = dict.fromkeys(column.name for column in ACTIVITY_TYPE_COLUMNS)
+            row |= {"ActivityTypeId": name, "Description": description, **seeds.ACTIVITY_LABELS}
+            self.activity_types.put((name,), row)
         self.activities = activity.new_activities()
         self.last_seqn = seeds.FIRST_SEQN - 1
         self.panels: dict[str, Panel] = {}
@@ -66,4 +68,16 @@ class Site:
 ACTIVITY_TYPE_COLUMNS = (
     Column(name="ActivityTypeId", max_length=10, is_required=True, is_identity=True),
     Column(name="Description", max_length=255),
+    *(
+        Column(name=name, max_length=60)
+        for name in (
+            *("SubtypePrompt", "DescriptionPrompt", "EffectiveDatePrompt", "ThruDatePrompt", "SourcePrompt"),
+            *("AmountPrompt", "TicklerPrompt", "ActionPrompt", "CeuTypePrompt", "UnitsPrompt"),
+        )
+    ),
+    Column(name="AllowUserEdit", kind="boolean"),
+    *(Column(name=name, max_length=60) for name in ("FollowUpPrompt", "NotePrompt")),
+    Column(name="IsExtendedDemo", kind="boolean"),
+    *(Column(name=f"Uf{number}Prompt", max_length=60) for number in range(1, 8)),
+    *(Column(name=name, max_length=60) for name in ("CoIdPrompt", "AccessKeywords", "OtherCode")),
 )

@@ -1,6 +1,7 @@
 """The JSON of iMIS: type names, collections, wrapped primitives, identities (sections 3.2 to 3.5)."""
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -112,12 +113,12 @@ def native(value: Any, switches: Switches) -> Json:
         return date_text(value)
     if isinstance(value, UUID):
         return str(value)
-    return value
+    return b64encode(value).decode() if isinstance(value, bytes) else value
 
 
 def wrap(value: Any, switches: Switches) -> Json:
     """A stored value as it stands in `Value` of a property: text bare, numbers with their type (3.4)."""
-    types = {bool: "Boolean", int: "Int32", Decimal: "Decimal", UUID: "Guid"}
+    types = {bool: "Boolean", int: "Int32", Decimal: "Decimal", UUID: "Guid", bytes: "Byte[], mscorlib"}
     plain = native(value, switches)
     if isinstance(value, datetime):
         wrapped, name = switches.wrap_dates, "DateTime"
@@ -185,4 +186,6 @@ def as_plain(value: Any) -> Json:
     """A stored value as JSON for the control addresses: dates as text, decimals as numbers."""
     if isinstance(value, datetime | date):
         return value.isoformat() if not isinstance(value, datetime) else date_text(value)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
     return str(value) if isinstance(value, UUID) else value

@@ -149,3 +149,50 @@ def test_bare_result_by_switch(imis: httpx.Client, switch: Any) -> None:
     switch(BareExecuteResult=True)
 
     assert imis.post("/api/Party/_execute", json=execute("LMS-7781")).json()["PartyId"] == "10042"
+
+
+PHONES = {"$values": [{"Number": "+44 113 496 0000", "PhoneType": "mobile"}]}
+ADDRESSES = {
+    "$values": [
+        {"AddressPurpose": "Address", "Address": {"AddressLines": ["1 High Street"], "CityName": "Leeds"}},
+    ]
+}
+
+
+def test_a_person_keeps_what_the_sandbox_has_no_use_for(imis: httpx.Client) -> None:
+    """Phones, addresses and the like come back as sent, with their types."""
+    sent = new_person(Phones=PHONES, Addresses=ADDRESSES, Gender="F")
+    stored = imis.get(f"/api/Person/{imis.post('/api/Person', json=sent).json()['Id']}").json()
+
+    assert stored["Gender"] == "F"
+    assert stored["Phones"]["$type"] == "Asi.Soa.Membership.DataContracts.PhoneDataCollection, Asi.Contracts"
+    assert stored["Phones"]["$values"][0] == {
+        "$type": "Asi.Soa.Membership.DataContracts.PhoneData, Asi.Contracts",
+        **PHONES["$values"][0],
+    }
+    assert stored["Addresses"]["$values"][0]["Address"]["AddressLines"]["$values"] == ["1 High Street"]
+    assert [email["Address"] for email in stored["Emails"]["$values"]] == ["noor@example.org", "home@example.org"]
+
+
+def test_a_person_read_and_written_back_is_the_same(imis: httpx.Client) -> None:
+    """Read, change, write back: what was not changed stays, and an e-mail may be changed in either place."""
+    made = imis.post("/api/Party", json=new_person(Phones=PHONES, Addresses=ADDRESSES)).json()
+    whole = imis.get(f"/api/Party/{made['Id']}").json()
+
+    same = imis.put(f"/api/Party/{made['Id']}", json=whole).json()
+    assert same | {"UpdateInformation": ""} == whole | {"UpdateInformation": ""}
+
+    flat = imis.put(f"/api/Party/{made['Id']}", json=whole | {"Email": "flat@example.org"}).json()
+    assert (flat["Email"], flat["Emails"]["$values"][0]["Address"]) == ("flat@example.org", "flat@example.org")
+
+    added = {"Address": "new@example.org", "EmailType": "_Primary", "IsPrimary": True}
+    flat["Emails"]["$values"].append(added)
+    assert imis.put(f"/api/Party/{made['Id']}", json=flat).json()["Email"] == "new@example.org"
+
+
+@pytest.mark.parametrize("odd", [5, {"$values": 5}, [[[]]], {"$values": [None, {"a": {"b": [1]}}]}])
+def test_odd_details_of_a_person_do_no_harm(imis: httpx.Client, odd: Any) -> None:
+    made = imis.post("/api/Person", json=new_person(Phones=odd, PrimaryOrganization=odd, Salutations=odd))
+
+    assert made.status_code == 201
+    assert imis.get(f"/api/Party/{made.json()['Id']}").status_code == 200

@@ -29,6 +29,7 @@ _OWN_NAMES = {
         "metadata",
     ),
     *("boentitydefinition", "legacyactivitytype", "querydefinition", "usersecurity", "gentable", "user"),
+    *("cscontactbasic", "paneldefinition", "addresspurpose"),
 }
 _SEARCHED = tuple(
     Column(name=name) for name in ("EntityTypeName", "ObjectTypeName", "PrimaryParentEntityTypeName", "Description")

@@ -1,0 +1,58 @@
+"""Entities that clients look things up in (sections 9.1 and 10.1)."""
+
+import httpx
+import pytest
+from sandbox_entities import activity, items_of, key_of, values_of
+
+from learning_hub.sandbox import seeds
+
+
+def test_a_login_leads_to_its_contact(imis: httpx.Client) -> None:
+    (row,) = items_of(imis.get("/api/User?UserName=rvale"))
+
+    assert (row["UserId"], row["UserName"]) == ("10042", "RVALE")
+    assert imis.get("/api/User/10042").json() == row
+    assert items_of(imis.get("/api/User?UserName=robin.vale@example.org")) == []
+
+
+@pytest.mark.parametrize("query", ["email=eq:robin.vale@example.org", "MajorKey=10042"])
+def test_basic_contacts_are_generic_rows(imis: httpx.Client, query: str) -> None:
+    (row,) = items_of(imis.get(f"/api/CsContactBasic?{query}"))
+
+    assert key_of(row) == ["10042"]
+    assert values_of(row)["FullName"] == "Robin Vale"
+    assert imis.get("/api/cscontactbasic/10042").json() == row
+
+
+def test_code_lists_have_codes_and_descriptions(imis: httpx.Client) -> None:
+    rows = items_of(imis.get("/api/GenTable?TableName=credit_type"))
+
+    assert {row["Code"]: row["Description"] for row in rows} == seeds.CODE_LISTS["CREDIT_TYPE"]
+
+
+def test_each_panel_source_has_a_panel_definition(imis: httpx.Client) -> None:
+    (row,) = items_of(imis.get("/api/PanelDefinition?Name=TopClass_Learning"))
+
+    assert row["IsMultipleInstance"] is True
+    assert row["SelectedEntityNames"]["$values"] == ["TopClass_Learning"]
+    assert imis.get(f"/api/PanelDefinition/{row['PanelDefinitionId']}").json() == row
+
+
+def test_one_purpose_of_addresses_is_the_default(imis: httpx.Client) -> None:
+    rows = items_of(imis.get("/api/AddressPurpose"))
+
+    assert [row["Name"] for row in rows if row.get("IsDefaultAddress")] == ["Address"]
+
+
+@pytest.mark.parametrize("entity", ["User", "CsContactBasic", "GenTable", "PanelDefinition", "AddressPurpose"])
+def test_a_list_for_looking_up_is_read_only_and_has_404(imis: httpx.Client, entity: str) -> None:
+    assert imis.get(f"/api/{entity}/nothing").status_code == 404
+    assert imis.post(f"/api/{entity}", json=activity()).status_code == 501
+    assert imis.get(f"/api/{entity}?Colour=red").status_code == 400
+
+
+def test_an_activity_type_has_the_labels_of_its_screen(imis: httpx.Client) -> None:
+    row = imis.get("/api/LegacyActivityType/TCLEARNING").json()
+
+    assert (row["UnitsPrompt"], row["CeuTypePrompt"]) == ("Quantity/CEU", "CEU/type")
+    assert "AmountPrompt" not in row
