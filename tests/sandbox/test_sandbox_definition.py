@@ -170,3 +170,21 @@ def test_bytes_travel_as_base64(imis: httpx.Client) -> None:
     assert imis.get("/").status_code == 200
     bad = imis.post("/api/LH_Bytes", json=entity("LH_Bytes", {"ID": "10042", "Picture": "?"}))
     assert bad_fields(bad) == ["Picture"]
+
+
+def test_members_for_screens_come_back_as_sent(imis: httpx.Client) -> None:
+    """What a definition says for screens and tools is told again; a column that is read-only there is written."""
+    rule = {
+        "$type": "Asi.Soa.Core.DataContracts.PropertyRuleValueListData, Asi.Contracts",
+        "ValueList": {"$type": "x", "$values": ["CPD", "CE"]},
+    }
+    note = text_property("Note", 20) | {"AllowMultiSelect": True, "IsReadOnly": True, "Logged": False, "Rule": rule}
+    imis.post("/api/BOEntityDefinition", json=definition("LH_Rules", "Multi", note))
+    imis.put("/_sandbox/panels/LH_Rules", json={"AvailableViaRest": True})
+    sent = imis.get("/api/BOEntityDefinition/LH_Rules").json()
+    (told,) = [item for item in sent["Properties"]["$values"] if item["Name"] == "Note"]
+
+    assert (told["AllowMultiSelect"], told["IsReadOnly"], told["Rule"]) == (True, True, rule)
+    assert "Logged" not in told
+    stored = imis.post("/api/LH_Rules", json=entity("LH_Rules", {"ID": "10042", "Note": "CPD,CE"})).json()
+    assert values_of(stored)["Note"] == "CPD,CE"
