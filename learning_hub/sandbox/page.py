@@ -1,16 +1,24 @@
 """What a person sees at `/`: contacts, activities and panel rows as they arrive, and how to steer it."""
 
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from learning_hub.sandbox import control
+from learning_hub.sandbox import control, wire
+from learning_hub.sandbox.panel import Panel
 from learning_hub.sandbox.request import Request
 from learning_hub.sandbox.site import Site
-from learning_hub.sandbox.state import state_of
 from learning_hub.sandbox.switches import describe_switches
+from learning_hub.sandbox.table import Row, Table
 
 SHOWN_ROWS = 50
+SHOWN_REQUESTS = 15
+# In columns of their own, or of no interest: the transaction date is the time of arrival.
+_ACTIVITY_COLUMNS = ("PartyId", "SEQN", "ACTIVITY_TYPE", "DESCRIPTION", "EFFECTIVE_DATE", "TRANSACTION_DATE")
+# The same in every row, and long.
+_HIDDEN_PANEL_COLUMNS = ("CreatedByUserKey", "UpdatedByUserKey")
 
 _pages = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -21,19 +29,43 @@ _pages = Environment(
 
 def render(site: Site, request: Request) -> str:
     """The page, newest rows first, at most 50 of each kind; it fetches itself again every few seconds."""
-    state = state_of(site)
     return _pages.get_template("page.html").render(
         address=f"http://{request.headers.get('host', 'localhost')}{site.switches.base_path}",
         username=site.account.username,
-        contacts=state["Contacts"],
-        activities=state["Activities"][: -SHOWN_ROWS - 1 : -1],
-        activity_count=len(state["Activities"]),
-        panels=[(panel, state["Panels"][panel.name][: -SHOWN_ROWS - 1 : -1]) for panel in site.panels.values()],
-        activity_types=state["ActivityTypes"],
+        contacts=_newest(site.contacts),
+        contact_count=len(site.contacts.rows),
+        activities=[_activity(site, row) for row in _newest(site.activities)],
+        activity_count=len(site.activities.rows),
+        panels=[_panel(site, panel) for panel in site.panels.values()],
+        activity_types=[name for (name,) in islice(site.activity_types.rows, SHOWN_ROWS)],
         faults=[fault.as_json() for fault in site.faults.posted],
-        requests=[entry.as_json() for entry in list(site.journal.entries)[:-16:-1]],
+        requests=[entry.as_json() for entry in list(site.journal.entries)[: -SHOWN_REQUESTS - 1 : -1]],
         request_count=site.journal.total,
         switches=describe_switches(site.switches),
         control=(control.__doc__ or "").strip(),
         shown_rows=SHOWN_ROWS,
     )
+
+
+def _newest(table: Table) -> list[Row]:
+    """The last rows of *table* as plain values, the newest first."""
+    rows = islice(reversed(table.rows.values()), SHOWN_ROWS)
+    return [{name: wire.as_plain(value) for name, value in row.items()} for row in rows]
+
+
+def _activity(site: Site, row: Row) -> dict[str, Any]:
+    others = [(name, value) for name, value in row.items() if value is not None and name not in _ACTIVITY_COLUMNS]
+    return {"columns": row, "name": _name(site, row["PartyId"]), "others": others}
+
+
+def _panel(site: Site, panel: Panel) -> dict[str, Any]:
+    """A source with its columns, and for each of its newest rows the name of the contact and the values."""
+    columns = [column for column in panel.columns() if column.name not in _HIDDEN_PANEL_COLUMNS]
+    rows = [(_name(site, row["ID"]), row) for row in _newest(panel.table)]
+    return {"panel": panel, "columns": columns, "rows": rows, "count": len(panel.table.rows)}
+
+
+def _name(site: Site, party_id: str) -> str:
+    """The name of a contact; empty where it is not there (switch UnknownParty)."""
+    row = site.contacts.get((party_id,))
+    return str(row["Name"]) if row else ""

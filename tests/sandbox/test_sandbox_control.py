@@ -190,4 +190,48 @@ def test_what_belongs_together_stays_together(imis: httpx.Client) -> None:
 
 def test_page_while_empty(visitor: httpx.Client) -> None:
     """The page also shows a sandbox in which nothing has happened."""
-    assert visitor.get("/").text.count("None yet.") == 2
+    page = visitor.get("/").text
+
+    assert page.count("None yet.") == 2
+    assert "Nobody has asked anything yet." in page
+    assert "everything works" in page
+
+
+def test_page_of_many_rows_shows_the_newest_first(imis: httpx.Client) -> None:
+    """Of hundreds of rows the newest 50 are shown, with the names of their contacts, and all are counted."""
+    for number in range(120):
+        imis.post("/api/Activity", json=activity(DESCRIPTION=f"number {number}."))
+        imis.post("/api/TopClass_Learning", json=completion(Course=f"course {number}."))
+    page = imis.get("/").text
+
+    assert [page.count(f"number {number}.") for number in (69, 70, 119)] == [0, 1, 1]
+    assert page.index("number 119.") < page.index("number 118.")
+    assert page.index("course 119.") < page.index("course 118.")
+    assert page.count("The newest 50 of 120 are shown.") == 2
+    assert '<a href="#activities">Activities: 120</a>' in page
+    assert page.count('10042 <span class="name">Robin Vale</span>') == 100
+
+
+def test_page_loads_nothing_from_elsewhere(imis: httpx.Client) -> None:
+    """The page has neither scripts nor files of others, and asks for no icon, which would be in the journal."""
+    page = imis.get("/").text
+
+    assert re.findall(r'(?:src|href)="(?!#)([^"]*)"', page) == ["data:,"]
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_page_escapes_everything_that_comes_from_outside(imis: httpx.Client, fault: Any) -> None:
+    """Whatever is sent as a value, a name, a query or a fault shows as text."""
+    bad = "<img src=x onerror=alert(1)>"
+    imis.post("/api/Person", json={"PersonName": {"LastName": bad}, "Email": bad})
+    imis.post("/api/Activity", json=activity(PartyId="10054", DESCRIPTION=bad, NOTE=bad))
+    imis.post("/api/LegacyActivityType", json={"ActivityTypeId": "<b>"})
+    imis.put("/_sandbox/account", json={"Username": bad})
+    fault("503", Path=f"/{bad}")
+    imis.get(f"/api/Party?{bad}={bad}", headers={"Host": '"><img src=x>'})
+    page = imis.get("/", headers={"Host": '"><img src=x>'}).text
+
+    assert "<img" not in page
+    assert "<b>" not in page
+    assert page.count("&lt;img src=x onerror=alert(1)&gt;") >= 6
