@@ -84,6 +84,13 @@ def test_definition_that_breaks_rules(imis: httpx.Client) -> None:
     assert bad_fields(answer) == ["Name", "X", "ObjectTypeName", "PrimaryParentEntityTypeName"]
 
 
+@pytest.mark.parametrize("kind", [None, "Standard", 5, {}, []])
+def test_a_source_is_single_or_multi_and_nothing_else(imis: httpx.Client, kind: Any) -> None:
+    body = definition("LH_Odd") | {"ObjectTypeName": kind}
+
+    assert bad_fields(imis.post("/api/BOEntityDefinition", json=body)) == ["ObjectTypeName"]
+
+
 @pytest.mark.parametrize("name", ["topclass_learning", "Activity", "PARTY"])
 def test_name_that_is_taken(imis: httpx.Client, name: str) -> None:
     """A name that a source or an entity of iMIS has, in any case, is 409."""

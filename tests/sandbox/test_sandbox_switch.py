@@ -1,5 +1,7 @@
 """What the reference leaves open: each open question is a switch, with what the reference assumes as its default."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -185,3 +187,14 @@ def test_a_contact_may_leave_out_what_is_false(imis: httpx.Client, switch: Any) 
     people = items_of(imis.get("/api/PartySummary"))
 
     assert [row["PartyId"] for row in people if "IsOrganization" in row] == [seeds.CLINIC.party_id]
+
+
+def test_the_reference_lists_the_open_questions_with_their_switches() -> None:
+    """The table in docs/reference/imis.md has each question with the names and defaults of its switches."""
+    page = (Path(__file__).parents[2] / "docs/reference/imis.md").read_text(encoding="utf-8")
+    rows = [
+        f"| {question} | {', '.join(f'`{name}` {json.dumps(value)}' for name, value in switches.items())} |"
+        for question, switches in OPEN_QUESTIONS.items()
+    ]
+
+    assert "\n".join(rows) in page

@@ -129,7 +129,7 @@ class DefinitionService(Service):
 
 def _kind_problems(body: Any, object_type: Any) -> list[Problem]:
     problems = []
-    if object_type not in {"Single", "Multi"}:
+    if object_type not in ("Single", "Multi"):
         problems.append(Problem("ObjectTypeName", "ObjectTypeName must be Single or Multi.", object_type))
     parent = wire.member(body, "PrimaryParentEntityTypeName")
     if parent != "Party":
