@@ -15,6 +15,7 @@ from learning_hub.sandbox.errors import (
     UnreadableBody,
 )
 from learning_hub.sandbox.request import Request
+from learning_hub.sandbox.search import page, read_search
 from learning_hub.sandbox.services.activities import ActivityService
 from learning_hub.sandbox.services.activity_types import ActivityTypeService
 from learning_hub.sandbox.services.contacts import ContactService
@@ -48,6 +49,7 @@ _SERVICES: dict[str, type[Service]] = {
     "PanelDefinition": PanelDefinitionService,
     "AddressPurpose": AddressPurposeService,
 }
+_ACTIONS = {"add", "find", "findbyidentity", "update", "delete", "validate", "execute"}
 _NOT_IN_20_2 = {"query": NotFound, "usersecurity": ServiceNotImplemented}
 
 
@@ -69,12 +71,7 @@ def answer_api(site: Site, request: Request, segments: list[str]) -> Answer:
         if named is not None:
             return _answer_one(site, request, service, _identity(site, named))
         return _answer_all(site, request, service)
-    if parts[1].startswith("_"):
-        return _answer_operation(site, request, service, parts[1])
-    if len(parts) == 2:
-        return _answer_one(site, request, service, _identity(site, parts[1]))
-    msg = f"Operation {parts[2]} is not implemented for {service.entity}."
-    raise OperationNotImplemented(msg)
+    return _answer_below(site, request, service, parts[1:])
 
 
 def service_for(site: Site, entity: str) -> Service:
@@ -119,6 +116,20 @@ def _answer_metadata(site: Site, request: Request, parts: list[str]) -> Answer:
     return json_answer(200, metadata_of(site, parts[0]))
 
 
+def _answer_below(site: Site, request: Request, service: Service, parts: list[str]) -> Answer:
+    """The answer to what stands behind the name of an entity: an operation, a record, or something of a record."""
+    if parts[0].casefold() == "_haspermission" and len(parts) == 2:
+        return _answer_permission(request, parts[1])
+    if parts[0].startswith("_"):
+        return _answer_operation(site, request, service, parts[0])
+    if len(parts) == 1:
+        return _answer_one(site, request, service, _identity(site, parts[0]))
+    if parts[1].casefold() == "changelog" and len(parts) == 2:
+        return _answer_change_log(site, request, service, _identity(site, parts[0]))
+    msg = f"Operation {parts[1]} is not implemented for {service.entity}."
+    raise OperationNotImplemented(msg)
+
+
 def _answer_all(site: Site, request: Request, service: Service) -> Answer:
     if request.method == "GET":
         return json_answer(200, service.find(request.pairs))
@@ -139,6 +150,22 @@ def _answer_one(site: Site, request: Request, service: Service, identity: Identi
         service.remove(identity)
         return Answer(site.switches.delete_status)
     raise MethodNotAllowed(request.method, ["GET", "PUT", "DELETE"])
+
+
+def _answer_permission(request: Request, action: str) -> Answer:
+    """Whether the account may do *action*; it may do all there is. The vendor's client posts, others get."""
+    if request.method not in ("GET", "POST"):
+        raise MethodNotAllowed(request.method, ["GET", "POST"])
+    return json_answer(200, action.casefold() in _ACTIONS)
+
+
+def _answer_change_log(site: Site, request: Request, service: Service, identity: Identity) -> Answer:
+    """A page of the changes to a record: always empty, as where logging was never switched on."""
+    if request.method != "GET":
+        raise MethodNotAllowed(request.method, ["GET"])
+    service.read(identity)
+    search = read_search(request.pairs, site.switches)
+    return json_answer(200, page([], search, wire.core("ChangeLogData"), site.switches, str))
 
 
 def _answer_operation(site: Site, request: Request, service: Service, operation: str) -> Answer:

@@ -26,6 +26,7 @@ def test_entity_names_in_any_case(imis: httpx.Client, name: str, slash: str) -> 
         "/api/TopClass_Learning/%7E10042%7c1/",
         "/api/topclass_learning?EntityId=~10042%7C1",
         "/api/topclass_learning/?entityid=~10042|1",
+        "/api/TopClass_Learning?EntityId=%7e10042%7c1",
     ],
 )
 def test_composite_identities(imis: httpx.Client, address: str) -> None:
@@ -67,8 +68,11 @@ def test_a_raw_bar_on_the_wire(imis: httpx.Client, sandbox: RunningSandbox) -> N
         ("/api/TopClass_Learning/~10042|x", 404),
         ("/api/TopClass_Learning/10042,1", 400),
         ("/api/Party/%00%ff", 404),
-        ("/api/Party/10042/changelog", 501),
-        ("/api/Party/_haspermission/Add?Id=10042", 501),
+        ("/api/Party/10042/history", 501),
+        ("/api/Party/99999/changelog", 404),
+        ("/api/Party/10042/changelog/1", 501),
+        ("/api/Party/_query", 501),
+        ("/api/Party/_addMultiple", 501),
         ("/api", 404),
         ("/", 200),
         ("/somewhere", 404),
@@ -169,3 +173,17 @@ def test_statuses_of_success_are_switches(imis: httpx.Client, switch: Any) -> No
     changed = imis.put("/api/Activity/880123", json=activity())
     assert (changed.status_code, changed.content) == (201, b"")
     assert imis.delete("/api/Activity/880123").status_code == 204
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_account_may_do_all_there_is(imis: httpx.Client, method: str) -> None:
+    assert imis.request(method, "/api/Party/_haspermission/Update?Id=10042").json() is True
+    assert imis.request(method, "/api/Party/_hasPermission/Fly?Id=10042").json() is False
+
+
+def test_the_change_log_of_a_record_is_an_empty_page(imis: httpx.Client) -> None:
+    imis.post("/api/TopClass_Learning", json=completion())
+    for record in ("Party/10042", "TopClass_Learning/~10042%7C1"):
+        log = imis.get(f"/api/{record}/changelog?offset=0&limit=10").json()
+        assert (log["Items"]["$values"], log["Limit"], log["TotalCount"]) == ([], 10, 0)
+    assert imis.post("/api/Party/10042/changelog").status_code == 405

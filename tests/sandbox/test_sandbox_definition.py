@@ -195,3 +195,27 @@ def test_members_for_screens_come_back_as_sent(imis: httpx.Client) -> None:
     assert "Logged" not in told
     stored = imis.post("/api/LH_Rules", json=entity("LH_Rules", {"ID": "10042", "Note": "CPD,CE"})).json()
     assert values_of(stored)["Note"] == "CPD,CE"
+
+
+@pytest.mark.parametrize("entity", ["Party", "Person", "partysummary"])
+def test_metadata_of_contacts_has_members_within_members(imis: httpx.Client, switch: Any, entity: str) -> None:
+    sent = imis.get(f"/api/metadata/{entity}").json()
+    by_name = {item["Name"]: item for item in sent["Properties"]["$values"]}
+
+    assert by_name["Email"]["PropertyTypeName"] == "String"
+    assert names_in(by_name["Status"]["EntityDefinition"]) == ["PartyStatusId", "Name", "Description"]
+    if entity != "partysummary":
+        email = by_name["Emails"]["ItemEntityPropertyDefinition"]
+        assert names_in(email["EntityDefinition"]) == ["Address", "EmailType"]
+    switch(Metadata=501)
+    assert imis.get(f"/api/metadata/{entity}").status_code == 501
+
+
+def test_a_definition_read_and_written_back_is_the_same(imis: httpx.Client) -> None:
+    """The vendor's tool reads a definition, adds what is new, and puts all of it back."""
+    path = "/api/BOEntityDefinition?EntityId=TopClass_Learning"
+    whole = imis.get(path).json()
+    assert imis.put(path, json=whole).json() == whole
+
+    whole["Properties"]["$values"].append(text_property("Extra", 9))
+    assert "Extra" in names_in(imis.put(path, json=whole).json())

@@ -174,7 +174,7 @@ def test_a_method_that_is_not_there_has_the_error_of_web_api(imis: httpx.Client)
     [
         ("/api/Activity/1", 404, "Not Found"),
         ("/api/PersonSummary", 501, "Service not implemented"),
-        ("/api/Party/10042/changelog", 501, "Operation not implemented"),
+        ("/api/Party/10042/history", 501, "Operation not implemented"),
         (f"/api/query?QueryName={seeds.CLOSED_QUERY}", 403, "Forbidden"),
         ("/api/Activity?COLOUR=red", 400, "Bad Request"),
     ],

@@ -5,6 +5,7 @@ from typing import Any
 
 from learning_hub.sandbox import activity, wire
 from learning_hub.sandbox.column import Column
+from learning_hub.sandbox.contact_definition import contact_definition
 from learning_hub.sandbox.definition import entity_definition, name_problem, read_columns
 from learning_hub.sandbox.errors import DuplicateKey, Invalid, NotFound, OperationNotImplemented, Problem
 from learning_hub.sandbox.panel import GIVEN, Cardinality, Panel, key_columns, new_panel
@@ -148,13 +149,18 @@ def panel_definition(panel: Panel) -> Any:
 
 def metadata_of(site: Site, entity: str) -> Any:
     """
-    The metadata of Activity or of a panel source.
+    The metadata of Activity, of a panel source, or of Party, Person and PartySummary.
 
     Raises:
         OperationNotImplemented: The entity has none, or the switch Metadata says so.
     """
     if entity.casefold() == "activity" and site.switches.metadata == 200:
         return entity_definition("Activity", activity.COLUMNS)
+    contacts = next(
+        (name for name in ("Party", "Person", "PartySummary") if name.casefold() == entity.casefold()), None
+    )
+    if contacts and site.switches.metadata == 200:
+        return contact_definition(contacts)
     panel = site.panels.get(entity.casefold())
     if panel is None or site.switches.metadata == 501:
         msg = f"Operation FindMetadataForEntity is not implemented for {entity}."
