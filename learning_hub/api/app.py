@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from learning_hub.api import (
     audit,
     batches,
+    checks,
     deliveries,
     events,
     feed,
@@ -50,6 +51,7 @@ ROUTES: tuple[HTTPRouteHandler, ...] = (
     *keys.ROUTES,
     *subscribers.ROUTES,
     *panels.ROUTES,
+    *checks.ROUTES,
     *participants.ROUTES,
     *subscriptions.ROUTES,
     *trials.ROUTES,

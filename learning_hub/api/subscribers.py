@@ -12,7 +12,7 @@ from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.paths import ID_FORMS, id_faults, id_in_path
 from learning_hub.api.subscriptions import archive_all
-from learning_hub.connectors.base import CheckResult, Prepared
+from learning_hub.connectors.base import Prepared
 from learning_hub.connectors.registry import KINDS
 from learning_hub.model.audit import Action
 from learning_hub.model.clock import now
@@ -51,7 +51,6 @@ EXAMPLE = {
     "Paused": None,
 }
 NO_SUCH_SUBSCRIBER = NotFound(f"There is no subscriber {ID_FORMS['SubscriberId'].example}.")
-EXAMPLE_CHECK = {"Works": True, "Findings": ["Signed in as learning-hub."]}
 
 
 @route(
@@ -195,52 +194,6 @@ async def archive_subscriber(call: Call) -> Reply:
     return Reply(status=204)
 
 
-@route(
-    Operation(
-        method="POST",
-        path="/subscribers/{SubscriberId}/check",
-        operation_id="checkSubscriber",
-        summary="Sign in at a subscriber and say what was found; nothing is written there",
-        description="Where it works and the subscriber was paused, it is not any more: what waits goes out. An "
-        "archived one is 404.",
-        tag="Setting up",
-        scopes=("staff", "admin"),
-        answers=(
-            Answer(
-                status=200,
-                meaning="What was found, in words, also where it does not work.",
-                body=CheckResult,
-                example=EXAMPLE_CHECK,
-            ),
-        ),
-        errors=(NO_SUCH_SUBSCRIBER,),
-    )
-)
-async def check_subscriber(call: Call) -> Reply:
-    subscriber = await need_subscriber(call)
-    if subscriber.archived_utc is not None:
-        raise NotFound(f"The subscriber {subscriber.subscriber_id} is archived; a PUT brings it back.")
-    try:
-        credentials = await subscribers.credentials(call.hub.database, call.hub.vault, subscriber.subscriber_id)
-    except LearningHubError as error:
-        return Reply(body=CheckResult(works=False, findings=[error.detail]))
-    if not credentials:
-        return Reply(body=CheckResult(works=False, findings=["There are no credentials to sign in with."]))
-    # The connector in use: what it learns of the credentials, and what it renews, is not lost.
-    async with call.hub.connections.of(subscriber.subscriber_id) as (_, connector):
-        result = await connector.check()
-    if result.works:
-        await _lift_pause(call, subscriber.subscriber_id)
-    return Reply(body=result)
-
-
-async def _lift_pause(call: Call, subscriber_id: str) -> None:
-    async with call.hub.database.transaction() as connection:
-        if await pauses.lift(connection, subscriber_id, credentials_mended=True):
-            await subscribers.note_check(connection, subscriber_id)
-    call.hub.bells.ring(call.hub.bells.deliveries)
-
-
 def shown(subscriber: Subscriber, vault: Vault, pause: Pause | None = None) -> ShownSubscriber:
     """The subscriber as it may be shown."""
     return ShownSubscriber(
@@ -374,4 +327,4 @@ class _Wanted:
         return None
 
 
-ROUTES = (put_subscriber, list_subscribers, get_subscriber, archive_subscriber, check_subscriber)
+ROUTES = (put_subscriber, list_subscribers, get_subscriber, archive_subscriber)

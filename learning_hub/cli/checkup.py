@@ -126,6 +126,8 @@ async def _subscriber(api: Api, subscriber: dict[str, Any]) -> Finding:
         return Finding(name, "wrong", message, mend)
     if paused:
         return Finding(name, "look", f"{message} It was paused: {paused['Message']}")
+    if any(one["State"] == "look" for one in check["Details"]):
+        return Finding(name, "look", message)
     return Finding(name, "fine", message)
 
 

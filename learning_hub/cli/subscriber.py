@@ -50,7 +50,7 @@ def check(*, subscriber_id: str, as_json: bool) -> None:
     if as_json:
         print_json(answer.content)
     else:
-        click.echo(f"{subscriber_id} {'works' if answer.value['Works'] else 'does not work'}.")
+        click.echo(f"{subscriber_id} {_how_it_works(answer.value)}.")
         for finding in answer.value["Findings"]:
             click.echo(f"  {finding}")
     if not answer.value["Works"]:
@@ -90,3 +90,13 @@ def panel(
     click.echo()
     for finding in answer.value["Findings"]:
         click.echo(finding)
+
+
+def _how_it_works(checked: dict[str, Any]) -> str:
+    if checked["Works"]:
+        return "works"
+    wrong = [one for one in checked["Details"] if one["State"] == "wrong"]
+    subscriptions = dict.fromkeys(name for one in wrong for name in one["SubscriptionIds"])
+    if all(one["SubscriptionIds"] for one in wrong):
+        return f"works, but not for {', '.join(subscriptions)}"
+    return "does not work"

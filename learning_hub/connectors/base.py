@@ -149,11 +149,67 @@ class TemplateProblem(msgspec.Struct, frozen=True):
     message: str
 
 
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a subscription asks of its subscriber.
+
+    *templates* are those that may be used: the keys at the top of each, with the value where it is the same for every
+    event, and UNSET where the event says it.
+    """
+
+    subscription_id: str
+    target: Mapping[str, Any]
+    templates: Sequence[Mapping[str, Any]] = ()
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """
+    One thing that a check looked at.
+
+    *subject* is a word for programs (`panel`), and *name* which of them, empty where there is one. *state* is `look`
+    where a person should look without anything being broken. *message* and *advice*, which is empty where nothing is
+    to be done, are sentences. *subscription_ids* are those that it is about, empty where it is about all. *steps* are
+    what to do beyond that, in order.
+    """
+
+    subject: str
+    name: str = ""
+    state: Literal["fine", "look", "wrong"] = "fine"
+    message: str
+    advice: str = ""
+    subscription_ids: list[str] = []
+    steps: list[str] = []
+
+    @property
+    def is_in_the_way_of_all(self) -> bool:
+        """Whether nothing can be delivered to the subscriber until this is mended."""
+        return self.state == "wrong" and not self.subscription_ids
+
+
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What a check of the subscriber found: *works* over all, and sentences for a person."""
+    """
+    What a check of the subscriber found.
+
+    *works* says that nothing is wrong; *findings* are sentences for a person, and *details* the same for programs.
+    """
 
     works: bool
     findings: list[str]
+    details: list[Finding] = []
+
+    @classmethod
+    def of(cls, *details: Finding) -> CheckResult:
+        """The result of a check that looked at all this."""
+        return cls(
+            works=all(one.state != "wrong" for one in details),
+            findings=[f"{one.message} {one.advice}".rstrip() for one in details],
+            details=[*details],
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the subscriber takes something, though maybe not for every subscription."""
+        return not any(one.is_in_the_way_of_all for one in self.details)
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,8 +300,8 @@ class Connector(Protocol):
     async def remove(self, shipment: Shipment, journal: Journal) -> Outcome:
         """Take back the source record's record; already gone counts as accepted, unchanged."""
 
-    async def check(self) -> CheckResult:
-        """Sign in, look around, write nothing."""
+    async def check(self, needs: Sequence[Needs] = ()) -> CheckResult:
+        """Sign in, look whether there is what the subscriptions ask for, write nothing."""
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -10,6 +10,7 @@ From an event and a template to a payload.
     frames      what travels between the two
     document    template documents: compiled, rendered leaf by leaf
     inspection  what can be said of a leaf before any event comes
+    literal     which leaves say the same for every event
     language    the Liquid of the leaves
     filters     its filters: typed, arithmetic, times; the standard ones mended
     values      what values are as text and as JSON
@@ -18,6 +19,7 @@ From an event and a template to a payload.
 
 from learning_hub.model.choice import DEFAULT, WHOLE, TemplateChoice, choose_template
 from learning_hub.rendering.job import Rendered, RenderJob, write_scope
+from learning_hub.rendering.literal import is_same_for_all
 from learning_hub.rendering.renderer import Renderer
 
 __all__ = [
@@ -28,5 +30,6 @@ __all__ = [
     "Renderer",
     "TemplateChoice",
     "choose_template",
+    "is_same_for_all",
     "write_scope",
 ]

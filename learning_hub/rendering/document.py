@@ -31,6 +31,7 @@ from learning_hub.rendering.limits import (
     MOST_TEMPLATE_BYTES,
     MOST_TEMPLATE_LEVELS,
 )
+from learning_hub.rendering.literal import is_plain
 from learning_hub.rendering.values import to_json_value
 
 OMIT = "$omit"
@@ -281,7 +282,7 @@ class _Compiler:
         return Object({key: self._compile(item, place_in(place, key)) for key, item in value.items()})
 
     def _compile_leaf(self, text: str, place: str) -> Part:
-        if "{{" not in text and "{%" not in text:
+        if is_plain(text):
             return Constant(text)
         if len(self.problems) >= MOST_PROBLEMS:
             return Constant(None)

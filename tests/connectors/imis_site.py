@@ -79,9 +79,9 @@ class ImisSite:
         make_panel(self.address, PANEL["Name"], WITH_KEY)
         self._control("DELETE", "requests")
 
-    def make_single_panel(self, name: str, columns: list[str]) -> None:
+    def make_single_panel(self, name: str, columns: list[str], *, width: int = 80) -> None:
         """A source of text columns with one row for each contact."""
-        make_panel(self.address, name, dict.fromkeys(columns, 80), object_type="Single")
+        make_panel(self.address, name, dict.fromkeys(columns, width), object_type="Single")
 
     def _control(self, method: str, path: str, body: Any = None) -> Any:
         answer = self._client.request(method, f"/_sandbox/{path}", json=body).raise_for_status()

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -17,10 +18,11 @@ import pytest
 from http_server import Fault, HttpServer, Receiver, Says, running
 from imis_site import KEY, ImisSite, KeptJournal
 from kinds_under_test import COMMON, UNDER_TEST, Expected, KindUnderTest
+from msgspec import UNSET
 from running import eventually
 
 from learning_hub.connectors.addresses import SETTING, Guard
-from learning_hub.connectors.base import Accepted, Connector, Outcome, Postponed, Refused, Shipment
+from learning_hub.connectors.base import Accepted, Connector, Needs, Outcome, Postponed, Refused, Shipment
 from learning_hub.connectors.http import KEPT_BODY_BYTES, MAX_BODY_BYTES
 from learning_hub.connectors.registry import KINDS, Registry
 
@@ -322,6 +324,33 @@ async def test_a_check_says_what_it_found(bench: Bench) -> None:
     assert there.findings
     assert gone.findings
     assert (written, bench.landed) == ([], 0)
+
+
+async def test_a_check_looks_after_what_subscriptions_need(bench: Bench) -> None:
+    """Told of subscriptions that fit, it finds nothing wrong; each sentence is there for programs too, in order."""
+    under_test = bench.under_test
+    needs = [
+        Needs(subscription_id="first", target=under_test.target, templates=[under_test.payload]),
+        Needs(subscription_id="second", target=under_test.target, templates=[dict.fromkeys(under_test.payload, UNSET)]),
+    ]
+    checked = await bench.connector().check(needs)
+
+    assert (checked.works, checked.is_open) == (True, True), checked.findings
+    assert checked.findings == [f"{one.message} {one.advice}".rstrip() for one in checked.details]
+    assert {one.state for one in checked.details} <= {"fine", "look"}
+    assert {name for one in checked.details for name in one.subscription_ids} <= {"first", "second"}
+    assert bench.landed == 0
+
+
+async def test_a_check_does_not_wait_for_ever(bench: Bench) -> None:
+    """Where nobody answers, it ends in the time of an exchange or two and says so."""
+    with _deaf_port() as port:
+        address = f"http://127.0.0.1:{port}{bench.under_test.path}"
+        began = time.monotonic()
+        checked = await bench.connector(timeout_seconds=0.5, **{bench.under_test.address: address}).check()
+
+    assert (checked.works, checked.is_open) == (False, False)
+    assert time.monotonic() - began < 5
 
 
 async def test_closing_lets_go(bench: Bench) -> None:

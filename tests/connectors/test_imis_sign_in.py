@@ -312,27 +312,3 @@ async def test_a_sign_in_that_leads_elsewhere_is_refused(
     assert (outcome.code, len(journal.exchanges)) == ("refused", 1)
     assert outcome.message.startswith(f"The hub could not sign in: iMIS answered 302, it points to {location}, ")
     assert "BaseUrl in the subscriber's Settings" in outcome.message
-
-
-async def test_a_check_says_what_it_found(site: ImisSite, connector: ImisConnector) -> None:
-    """Who answers, what the account can read, and which kind of iMIS it is."""
-    found = await connector.check()
-    assert found.works
-    assert any("12" in finding for finding in found.findings)
-    assert any("EMS" in finding for finding in found.findings)
-    site.switch(Version="20.2")
-    assert any("20.2" in finding for finding in (await connector.check()).findings)
-    assert site.requests("POST", "/api") == []
-
-
-async def test_a_check_says_what_is_wrong(site: ImisSite, connector: ImisConnector) -> None:
-    """A refusal of the password, and rights that are missing."""
-    site.change_password("other")
-    found = await connector.check()
-    assert not found.works
-    assert "refused the sign-in" in found.findings[0]
-    site.change_password("sandbox")
-    site.fault("403", Path="/api/PartySummary")
-    found = await connector.check()
-    assert not found.works
-    assert any("403" in finding for finding in found.findings)

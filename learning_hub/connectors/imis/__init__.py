@@ -9,7 +9,9 @@ iMIS as a subscriber.
     record records               a record as it should be; bringing it there once
     names blueprint builder   a panel source: what it can be called, its definition, making it
     participants   who somebody is at the site
-    examination    what the check of a subscriber finds
+    examination    the check of a subscriber, which asks for
+    account destinations   the site and its account; activities and panels
+    rows_query     how to have rows shown in iMIS
     connector      all of it behind the interface the worker knows
 """
 

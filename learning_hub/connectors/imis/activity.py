@@ -60,6 +60,11 @@ def column_for_keys(key_property: str) -> str | None:
     return column if column in KEY_COLUMNS else None
 
 
+def types_named(template: Mapping[str, Any]) -> list[Any]:
+    """What *template* says for the type of the activity, by any of its names."""
+    return [value for name, value in template.items() if _NAMES.get(name.casefold()) == "ACTIVITY_TYPE"]
+
+
 def lay_out(shipment: Shipment, key_property: str) -> Record:
     """
     The activity a shipment asks for; *key_property* keeps the record key.

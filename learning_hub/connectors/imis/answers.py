@@ -26,6 +26,14 @@ class Failed(Exception):
         super().__init__(outcome.message)
         self.outcome = outcome
 
+    @property
+    def concerns_all(self) -> bool:
+        """Whether the next question would fail as this one did: the site is away, or the account is not let in."""
+        outcome = self.outcome
+        if isinstance(outcome, Refused):
+            return outcome.code in ("credentials_refused", "target_not_allowed")
+        return outcome.subscriber_is_away or outcome.code == "rate_limited"
+
 
 def outcome_of(answer: Answer, doing: str, *, wrote: bool) -> Postponed | Refused:
     """

@@ -1,5 +1,5 @@
 """
-The iMIS REST API as the hub uses it: a signed-in call, one record, a list, create, replace, delete.
+The iMIS REST API as the hub uses it: a signed-in call, one record, a list, create, replace, delete, an operation.
 
 Every function raises `Failed`, with the outcome for the worker, where iMIS does not do what it was asked to.
 
@@ -9,6 +9,7 @@ Source: iMIS reference, sections 3 to 6.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -17,7 +18,18 @@ from learning_hub.connectors.base import Journal, Postponed, Refused
 from learning_hub.connectors.http import Answer, Request
 from learning_hub.connectors.imis.answers import Failed, error_text, names_field, outcome_of, rubbish, unanswered
 from learning_hub.connectors.imis.token import Exchanger, Tokens
-from learning_hub.connectors.imis.wire import Json, Page, identity_of, read_object, read_page, write_object
+from learning_hub.connectors.imis.wire import (
+    Json,
+    Page,
+    execute_request,
+    execute_result,
+    identity_of,
+    member,
+    read_object,
+    read_page,
+    unwrap,
+    write_object,
+)
 
 _PAGE_ROWS = 100
 # Pages of one search that are read at most, so that a site that ignores filters is not read as a whole.
@@ -47,7 +59,14 @@ class Api:
         return _read(answer, doing)
 
     async def pages(
-        self, entity: str, query: Mapping[str, str], journal: Journal, *, doing: str = "", advice: str = ""
+        self,
+        entity: str,
+        query: Mapping[str, str],
+        journal: Journal,
+        *,
+        doing: str = "",
+        advice: str = "",
+        rows: int = _PAGE_ROWS,
     ) -> AsyncIterator[Page]:
         """
         The pages of a list.
@@ -58,10 +77,11 @@ class Api:
             journal: Takes the exchanges down.
             doing: What the hub is to do, for sentences; `search …` unless given.
             advice: What to do where iMIS refuses this.
+            rows: On a page; iMIS gives 500 at most.
         """
         doing, offset = doing or f"search {entity}", 0
         for _ in range(_MOST_PAGES):
-            paging = {"limit": str(_PAGE_ROWS), "offset": str(offset)}
+            paging = {"limit": str(rows), "offset": str(offset)}
             path = f"{quote(entity)}?{urlencode({**query, **paging}, quote_via=quote, safe=':$')}"
             answer = await self._call("GET", path, doing, journal)
             page = read_page(_read(answer, doing, advice))
@@ -105,6 +125,17 @@ class Api:
         if answer.body.strip() and read_object(answer.body) is None:
             raise Failed(rubbish(answer, doing, wrote=True))
 
+    async def execute(self, entity: str, operation: str, parameters: Collection[str], journal: Journal) -> Any:
+        """The result of a named operation that changes nothing, None where there is none (section 4.1)."""
+        doing = f"ask {entity} for {operation}"
+        document = execute_request(entity, operation, parameters)
+        answer = await self._call("POST", f"{quote(entity)}/_execute", doing, journal, document=document, wrote=False)
+        response = _read(answer, doing)
+        if unwrap(member(response, "IsSuccessStatusCode")) is False:
+            said = str(member(response, "Message") or "no reason given").rstrip(".")
+            raise Failed(Refused(code="refused", message=f"The hub could not {doing}: iMIS answered: {said}."))
+        return execute_result(response)
+
     async def create(
         self, entity: str, document: Json, journal: Journal, *, party_id: str, party_columns: Collection[str]
     ) -> Written:
@@ -145,32 +176,41 @@ class Api:
         return True
 
     async def _call(
-        self, method: str, path: str, doing: str, journal: Journal, *, document: Json | None = None
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        journal: Journal,
+        *,
+        document: Json | None = None,
+        wrote: bool | None = None,
     ) -> Answer:
         """
         An answer, whatever its status is, but not 401: then the token is renewed once and the call made again.
 
-        A denied call was not carried out, so making it again doubles nothing.
+        A denied call was not carried out, so making it again doubles nothing. *wrote* is whether the call is to change
+        something, as all but GET do unless told otherwise.
         """
         body = None if document is None else write_object(document)
         url = f"{self._base_url}/api/{path}"
+        wrote = method != "GET" if wrote is None else wrote
         token = await self._tokens.current(journal)
-        result = await self._exchange(_signed(method, url, body, token), journal)
+        result = await self._exchange(_signed(method, url, body, token, wrote=wrote), journal)
         if isinstance(result, Answer) and result.status == 401:
             token = await self._tokens.current(journal, instead_of=token)
-            result = await self._exchange(_signed(method, url, body, token), journal)
+            result = await self._exchange(_signed(method, url, body, token, wrote=wrote), journal)
         if not isinstance(result, Answer):
-            raise Failed(unanswered(result, doing, wrote=method != "GET"))
+            raise Failed(unanswered(result, doing, wrote=wrote))
         if result.status == 401:
             raise Failed(_denied(result, doing))
         return result
 
 
-def _signed(method: str, url: str, body: bytes | None, token: str) -> Request:
+def _signed(method: str, url: str, body: bytes | None, token: str, *, wrote: bool) -> Request:
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
     if body is not None:
         headers["Content-Type"] = "application/json; charset=utf-8"
-    return Request(method=method, url=url, headers=headers, body=body, wrote=method != "GET", secrets=(token,))
+    return Request(method=method, url=url, headers=headers, body=body, wrote=wrote, secrets=(token,))
 
 
 def _record_path(entity: str, record_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from learning_hub.connectors.base import (
     Comparison,
     Exchange,
     Journal,
+    Needs,
     Outcome,
     ParticipantResult,
     Postponed,
@@ -50,6 +51,9 @@ from learning_hub.connectors.network import Client, TargetNotAllowed
 # a record read, searched for, deleted with its former contact, inserted and found again, and a token that was denied
 # once (2).
 MOST_EXCHANGES = 12
+
+# A check makes more, which a site that answers does in less time than so many may take.
+_CHECK_EXCHANGES = 2
 
 T = TypeVar("T")
 Ended = Postponed | Refused | Unknown
@@ -127,10 +131,11 @@ class ImisConnector:
         """The panel source of the blueprint, made or extended."""
         return await _ended(build(self._api, blueprint, journal))
 
-    async def check(self) -> CheckResult:
-        """Sign in, also if the credentials were refused before, and read one page of what is needed."""
+    async def check(self, needs: Sequence[Needs] = ()) -> CheckResult:
+        """Sign in, also if the credentials were refused before, and read the first row of what is needed."""
         self._tokens.forget()
-        return await examine(self._api, self._tokens, self._settings, NoJournal())
+        most_seconds = _CHECK_EXCHANGES * self._timeout_seconds
+        return await examine(self._api, self._tokens, self._settings, needs, NoJournal(), most_seconds=most_seconds)
 
     async def close(self) -> None:
         """Let go of connections."""

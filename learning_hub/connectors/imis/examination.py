@@ -1,51 +1,80 @@
 """
-The check of a subscriber: what the account finds at the site, in words. Writes nothing.
+The check of a subscriber: what the account finds at the site, and what to click there. Writes nothing.
 
-Source: iMIS reference, sections 5.1 and 13 (what tells an EMS site from an older one).
+The questions go out one after the other, as the vendor asks. The site being away ends them, and so does a total time,
+so that nobody waits for a slow site as often as there are questions.
 """
 
 from __future__ import annotations
 
-from learning_hub.connectors.base import CheckResult, Journal
+import asyncio
+from collections.abc import Sequence
+
+from learning_hub.connectors.base import CheckResult, Finding, Journal, Needs
+from learning_hub.connectors.imis import account, destinations
+from learning_hub.connectors.imis.account import first_row
+from learning_hub.connectors.imis.activity import ENTITY
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
-from learning_hub.connectors.imis.settings import Settings
+from learning_hub.connectors.imis.settings import QueryLookup, Settings
 from learning_hub.connectors.imis.token import Tokens
-from learning_hub.connectors.imis.wire import Page
 
 
-async def examine(api: Api, tokens: Tokens, settings: Settings, journal: Journal) -> CheckResult:
-    """Sign in, then read one page of contacts and one of activities."""
+async def examine(
+    api: Api, tokens: Tokens, settings: Settings, needs: Sequence[Needs], journal: Journal, *, most_seconds: float
+) -> CheckResult:
+    """
+    What the account finds, and what it lacks for the subscriptions.
+
+    Args:
+        api: Asks the site.
+        tokens: Sign in.
+        settings: Of the subscriber.
+        needs: Of its subscriptions.
+        journal: Takes exchanges down.
+        most_seconds: After so long no more is asked, and what was found until then is told.
+    """
+    found: list[Finding] = []
     try:
-        await tokens.current(journal)
+        async with asyncio.timeout(most_seconds):
+            await _look_around(found, api, tokens, settings, needs, journal)
     except Failed as failed:
-        return CheckResult(works=False, findings=[failed.outcome.message])
-    findings = [f"Signed in at {settings.base_url}."]
-    contacts = await _first_page(api, "PartySummary", findings, journal)
-    activities = await _first_page(api, "Activity", findings, journal)
-    if contacts is not None:
-        findings.append(f"It can read contacts: there are {contacts.total}.")
-    if activities is not None:
-        findings.append(f"It can read activities: there are {activities.total}.")
-    page = contacts or activities
-    if page is not None:
-        findings.append(_version(page, settings))
-    needs_contacts = settings.participant_lookup == "email"
-    return CheckResult(works=page is not None and (contacts is not None or not needs_contacts), findings=findings)
+        subject = "site" if found else "sign-in"
+        advice = "The rest was not looked at." if found else ""
+        found.append(Finding(subject=subject, state="wrong", message=failed.outcome.message, advice=advice))
+    except TimeoutError:
+        message = f"iMIS was asked for {most_seconds:g} seconds and is too slow to look at the rest."
+        found.append(Finding(subject="site", state="wrong", message=message))
+    return CheckResult.of(*found)
 
 
-async def _first_page(api: Api, entity: str, findings: list[str], journal: Journal) -> Page | None:
-    try:
-        async for page in api.pages(entity, {}, journal):
-            return page
-    except Failed as failed:
-        findings.append(failed.outcome.message)
-    return None
+async def _look_around(
+    found: list[Finding], api: Api, tokens: Tokens, settings: Settings, needs: Sequence[Needs], journal: Journal
+) -> None:
+    """
+    Adds to *found*, one question after the other.
 
-
-def _version(page: Page, settings: Settings) -> str:
-    if page.is_old or "asi.scheduler" in settings.base_url.casefold():
-        return (
-            "This is the web service of iMIS 20.2 or earlier; it has no /api/query, and queries are run the older way."
-        )
-    return "This is an EMS site (iMIS 20.3 or later)."
+    Raises:
+        Failed: There is no use in asking on.
+    """
+    await tokens.current(journal)
+    found.append(Finding(subject="sign-in", message=f"Signed in at {settings.base_url}."))
+    of_activities = destinations.of_activities(needs)
+    contacts = await first_row(api, "PartySummary", {}, journal)
+    found.append(account.contacts(contacts, settings))
+    activities = await first_row(api, ENTITY, {}, journal)
+    found.append(destinations.activities(activities, of_activities))
+    pages = [looked.page for looked in (contacts, activities) if looked.page is not None]
+    if pages:
+        found.append(account.version(pages, settings))
+    found.append(await account.roles(api, journal))
+    if isinstance(settings.participant_lookup, QueryLookup):
+        found.append(await account.lookup_query(api, settings.participant_lookup, journal))
+    if activities.page is not None:
+        found.append(await destinations.activity_key(api, settings, of_activities, journal))
+    found += await destinations.activity_types(api, of_activities, journal)
+    for name, users in destinations.panels_of(needs).items():
+        found += await destinations.panel(api, name, users, journal)
+    if not pages:
+        reads_panel = any(one.subject == "panel" and one.state == "fine" for one in found)
+        found.append(account.unknown_version(reads_panel=reads_panel))

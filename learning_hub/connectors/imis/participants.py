@@ -7,7 +7,7 @@ takes the publisher's word for the contact's id, and whether there is such a con
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from learning_hub.connectors.base import Journal, ParticipantFound, ParticipantResult, Refused
 from learning_hub.connectors.imis.answers import Failed
@@ -68,22 +68,35 @@ async def _by_query(api: Api, way: QueryLookup, wanted: str, journal: Journal) -
 
 async def _query_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    query = {"QueryName": way.query, way.prompt: wanted}
-    async for page in api.pages("query", query, journal, **_of_query(way)):
+    async for page in api.pages("query", named_prompt(way, wanted), journal, **_of_query(way)):
         rows += [{name: unwrap(value) for name, value in row.items() if not name.startswith("$")} for row in page.rows]
     return rows
 
 
 async def _iqa_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    query = {"QueryName": way.query, "parameter": f"eq:{wanted}"}
-    async for page in api.pages("IQA", query, journal, **_of_query(way)):
+    async for page in api.pages("IQA", first_prompt(way, wanted), journal, **_of_query(way)):
         rows += [properties_of(row) for row in page.rows]
     return rows
 
 
-def _of_query(way: QueryLookup) -> dict[str, str]:
-    """What the hub is to do, and what to do where iMIS refuses, in words."""
+def named_prompt(way: QueryLookup, wanted: str) -> dict[str, str]:
+    """What `/api/query` is asked: prompts go by their name."""
+    return {"QueryName": way.query, way.prompt: wanted}
+
+
+def first_prompt(way: QueryLookup, wanted: str) -> dict[str, str]:
+    """What `/api/IQA` is asked: prompts go by their order."""
+    return {"QueryName": way.query, "parameter": f"eq:{wanted}"}
+
+
+class _Words(TypedDict):
+    doing: str
+    advice: str
+
+
+def _of_query(way: QueryLookup) -> _Words:
+    """What the hub is to do, and what to do where iMIS refuses."""
     return {
         "doing": f"run the query {way.query}",
         "advice": "Check that the query of ParticipantLookup in the subscriber's Settings is there, and that the "

@@ -28,6 +28,10 @@ _IDENTITY = f"{_CORE}.IdentityData, Asi.Contracts"
 _ELEMENTS = "System.Collections.ObjectModel.Collection`1[[System.String, mscorlib]], mscorlib"
 _PROPERTIES = f"{_CORE}.GenericPropertyDataCollection, Asi.Contracts"
 _PROPERTY = f"{_CORE}.GenericPropertyData, Asi.Contracts"
+_EXECUTE = f"{_CORE}.GenericExecuteRequest, Asi.Contracts"
+_PARAMETERS = "System.Collections.ObjectModel.Collection`1[[System.Object, mscorlib]], mscorlib"
+# Members of the answer to a named operation, of which iMIS leaves out those that are null.
+_RESPONSE = {"result", "issuccessstatuscode", "statuscode", "validationresults", "iscachedresult"}
 
 _INT32 = 2**31
 _INT64 = 2**63
@@ -167,6 +171,24 @@ def read_page(document: Json) -> Page | None:
         next_offset=_number(document, "NextOffset"),
         is_old="SyncRoot" in items or "SyncRoot" in document or "IsSynchronized" in document,
     )
+
+
+def execute_request(entity: str, operation: str, parameters: Iterable[str]) -> Json:
+    """The body that asks *entity* for a named operation (section 4.1)."""
+    values = [{"$type": "System.String", "$value": text} for text in parameters]
+    return {
+        "$type": _EXECUTE,
+        "EntityTypeName": entity,
+        "OperationName": operation,
+        "Parameters": {"$type": _PARAMETERS, "$values": values},
+        "UseJson": False,
+    }
+
+
+def execute_result(document: Json) -> Any:
+    """The result of a named operation: what the response holds, or all of it where iMIS answers with it bare."""
+    is_response = any(name.casefold() in _RESPONSE for name in document)
+    return member(document, "Result") if is_response else document
 
 
 def are_same(wanted: Any, stored: Any, zone: ZoneInfo) -> bool:

@@ -8,7 +8,9 @@ from typing import Any
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import (
     CheckResult,
+    Finding,
     Journal,
+    Needs,
     Outcome,
     ParticipantFound,
     ParticipantResult,
@@ -71,21 +73,23 @@ class LearningBuilderConnector:
         message = "LearningBuilder's import takes nothing back: remove the record there, then discard this delivery."
         return Refused(code="refused", message=message)
 
-    async def check(self) -> CheckResult:
-        """Connect and let go again: the key could be tried only by making a batch."""
+    async def check(self, needs: Sequence[Needs] = ()) -> CheckResult:
+        """Connect and let go again: the key and the import processes could be tried only by making a batch."""
+        del needs
         base_url = self._settings.base_url
         try:
             failed = await reach(self._guard, base_url, timeout_seconds=self._timeout_seconds)
         except TargetNotAllowed as objection:
-            return CheckResult(works=False, findings=[str(objection)])
+            return CheckResult.of(Finding(subject="address", state="wrong", message=str(objection)))
         if failed:
-            return CheckResult(works=False, findings=[f"{base_url} cannot be reached. {failed.message}"])
+            message = f"{base_url} cannot be reached. {failed.message}"
+            return CheckResult.of(Finding(subject="address", state="wrong", message=message))
         secured = ", with a certificate that is valid" if base_url.startswith("https:") else ", without encryption"
-        findings = [
-            f"{base_url} can be reached{secured}.",
-            "No batch was made: whether LearningBuilder takes the ApiKey shows with the first one.",
-        ]
-        return CheckResult(works=True, findings=findings)
+        untried = "No batch was made: whether LearningBuilder takes the ApiKey shows with the first one."
+        return CheckResult.of(
+            Finding(subject="address", message=f"{base_url} can be reached{secured}."),
+            Finding(subject="key", message=untried),
+        )
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -8,7 +8,7 @@ Sources: the hub's contract, sections 6 and 7; Standard Webhooks 1.0.0, "Deliver
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from learning_hub.connectors.addresses import Guard
@@ -16,7 +16,9 @@ from learning_hub.connectors.answers import postponed, told
 from learning_hub.connectors.base import (
     Accepted,
     CheckResult,
+    Finding,
     Journal,
+    Needs,
     Outcome,
     ParticipantFound,
     ParticipantResult,
@@ -81,23 +83,28 @@ class WebhookConnector:
         """Post the payload as one to take back; what the receiver does is up to it."""
         return await self._post(shipment, journal)
 
-    async def check(self) -> CheckResult:
+    async def check(self, needs: Sequence[Needs] = ()) -> CheckResult:
         """Connect and let go again: a receiver would take whatever is posted for an event."""
+        # All subscriptions are posted to the one address.
+        del needs
         url = self._settings.url
         try:
             failed = await reach(self._guard, url, timeout_seconds=self._timeout_seconds)
         except TargetNotAllowed as objection:
-            return CheckResult(works=False, findings=[str(objection)])
+            return CheckResult.of(Finding(subject="address", state="wrong", message=str(objection)))
         if failed:
-            return CheckResult(works=False, findings=[f"{url} cannot be reached. {failed.message}"])
+            message = f"{url} cannot be reached. {failed.message}"
+            return CheckResult.of(Finding(subject="address", state="wrong", message=message))
         secured = ", with a certificate that is valid" if url.startswith("https:") else ", without encryption"
-        findings = [
-            f"{url} can be reached{secured}.",
-            "Nothing was posted: whether the receiver takes the signature shows with the first event.",
+        untried = "Nothing was posted: whether the receiver takes the signature shows with the first event."
+        details = [
+            Finding(subject="address", message=f"{url} can be reached{secured}."),
+            Finding(subject="signature", message=untried),
         ]
         if until := retiring_until(self._credentials, now()):
-            findings.append(f"Until {written(until)} requests are also signed with a former SigningSecret.")
-        return CheckResult(works=True, findings=findings)
+            message = f"Until {written(until)} requests are also signed with a former SigningSecret."
+            details.append(Finding(subject="former-secret", message=message))
+        return CheckResult.of(*details)
 
     async def close(self) -> None:
         """Let go of connections."""

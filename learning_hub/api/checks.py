@@ -1,0 +1,117 @@
+"""The check of a subscriber over HTTP: what its subscriptions need, held against what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import UNSET
+
+from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
+from learning_hub.connectors.base import CheckResult, Finding, Needs
+from learning_hub.model.errors import LearningHubError, NotFound
+from learning_hub.model.subscription import Subscription
+from learning_hub.rendering import is_same_for_all
+from learning_hub.store import pauses, subscribers, subscriptions
+
+_SIGNED_IN = "Signed in at https://members.example.org."
+_NO_TYPE = "There is no activity type TCLEARNING, which the templates of completions name."
+_ADD_TYPE = (
+    "In iMIS, go to Settings > Contacts > Activity types, select Add new activity type, and enter TCLEARNING as its "
+    "Type."
+)
+_EXAMPLE = {"Name": "", "State": "fine", "Message": _SIGNED_IN, "Advice": "", "SubscriptionIds": [], "Steps": []}
+EXAMPLE_CHECK = {
+    "Works": False,
+    "Findings": [_SIGNED_IN, f"{_NO_TYPE} {_ADD_TYPE}"],
+    "Details": [
+        {**_EXAMPLE, "Subject": "sign-in"},
+        {
+            **_EXAMPLE,
+            "Subject": "activity-type",
+            "Name": "TCLEARNING",
+            "State": "wrong",
+            "Message": _NO_TYPE,
+            "Advice": _ADD_TYPE,
+            "SubscriptionIds": ["completions"],
+        },
+    ],
+}
+
+
+@route(
+    Operation(
+        method="POST",
+        path="/subscribers/{SubscriberId}/check",
+        operation_id="checkSubscriber",
+        summary="Sign in at a subscriber and say what was found; nothing is written there",
+        description="Also looks whether there is what its subscriptions ask for: those in use, and of Programs of the "
+        "key. It works where nothing is wrong. Where nothing is wrong for all of them and the subscriber was paused, "
+        "it is not any more: what waits goes out. An archived one is 404.",
+        tag="Setting up",
+        scopes=("staff", "admin"),
+        answers=(
+            Answer(
+                status=200,
+                meaning="What was found, in words, also where it does not work.",
+                body=CheckResult,
+                example=EXAMPLE_CHECK,
+            ),
+        ),
+        errors=(NO_SUCH_SUBSCRIBER,),
+    )
+)
+async def check_subscriber(call: Call) -> Reply:
+    subscriber = await need_subscriber(call)
+    subscriber_id = subscriber.subscriber_id
+    if subscriber.archived_utc is not None:
+        raise NotFound(f"The subscriber {subscriber_id} is archived; a PUT brings it back.")
+    try:
+        credentials = await subscribers.credentials(call.hub.database, call.hub.vault, subscriber_id)
+    except LearningHubError as error:
+        return Reply(body=_without_credentials(error.detail))
+    if not credentials:
+        return Reply(body=_without_credentials("There are no credentials to sign in with."))
+    needs = await _needs_of(call, subscriber_id)
+    # The connector in use: what it learns of the credentials, and what it renews, is not lost.
+    async with call.hub.connections.of(subscriber_id) as (_, connector):
+        result = await connector.check(needs)
+    if result.is_open:
+        await _lift_pause(call, subscriber_id)
+    return Reply(body=result)
+
+
+def _without_credentials(message: str) -> CheckResult:
+    return CheckResult.of(Finding(subject="credentials", state="wrong", message=message))
+
+
+async def _needs_of(call: Call, subscriber_id: str) -> list[Needs]:
+    """What the subscriptions ask of the subscriber: those in use, of Programs that the key is for."""
+    async with call.hub.database.connection() as connection:
+        in_use = await subscriptions.in_use(connection, subscriber_id=subscriber_id)
+    caller = call.caller
+    return [_needs(one) for one in in_use if caller.has_every_program or one.program_id in caller.programs]
+
+
+def _needs(subscription: Subscription) -> Needs:
+    templates = [_literals(one) for one in subscription.templates.values() if isinstance(one, dict)]
+    return Needs(
+        subscription_id=subscription.subscription_id,
+        target=subscription.target,
+        templates=templates,
+    )
+
+
+def _literals(template: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value if is_same_for_all(value) else UNSET for name, value in template.items()}
+
+
+async def _lift_pause(call: Call, subscriber_id: str) -> None:
+    async with call.hub.database.transaction() as connection:
+        if await pauses.lift(connection, subscriber_id, credentials_mended=True):
+            await subscribers.note_check(connection, subscriber_id)
+    call.hub.bells.ring(call.hub.bells.deliveries)
+
+
+ROUTES = (check_subscriber,)

@@ -1,0 +1,192 @@
+"""
+What the check of a subscriber says of the site and of its account: version, roles, contacts, the query for them.
+
+Source: iMIS reference, sections 2.5, 5.1, 10, 11 and 13; for what to click also the vendor's help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from learning_hub.connectors.base import Finding, Journal
+from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.participants import first_prompt, named_prompt
+from learning_hub.connectors.imis.settings import QueryLookup, Settings
+from learning_hub.connectors.imis.wire import Page, member, unwrap, values_of
+
+# No site has this one: the domain is nobody's.
+NOBODY = "learning-hub-check@example.org"
+# Roles of those who may use every source that is marked for REST; their names at a site of today.
+_STAFF = ("sysadmin", "staff")
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """What came of a question: *page* is the beginning of a list; *refusal* says why there is none, in a sentence."""
+
+    page: Page | None
+    refusal: str = ""
+
+
+async def first_row(api: Api, entity: str, query: dict[str, str], journal: Journal, doing: str = "") -> Looked:
+    """
+    The first row of a list, which tells whether it can be read and how long it is.
+
+    Raises:
+        Failed: There is no use in asking on.
+    """
+    try:
+        async for page in api.pages(entity, query, journal, doing=doing, rows=1):
+            return Looked(page)
+    except Failed as failed:
+        if failed.concerns_all:
+            raise
+        return Looked(None, failed.outcome.message)
+    return Looked(None, f"{entity} gave no page.")
+
+
+def version(pages: Sequence[Page], settings: Settings) -> Finding:
+    """Which iMIS it is, as far as its pages and its address tell."""
+    if any(page.is_old for page in pages) or "asi.scheduler" in settings.base_url.casefold():
+        return Finding(
+            subject="version",
+            name="web service",
+            state="look",
+            message="This is the web service of iMIS 20.2 or earlier; it has no /api/query, and queries are run the "
+            "older way.",
+            advice="The hub is made for EMS (iMIS 20.3 or later). Activities and panels go over the same addresses "
+            "here, but some of these versions name a row of a panel otherwise, so that it cannot be updated or taken "
+            "back. Send one event, change it and withdraw it before you rely on a panel.",
+        )
+    return Finding(subject="version", name="EMS", message="This is an EMS site (iMIS 20.3 or later).")
+
+
+def unknown_version(*, reads_panel: bool) -> Finding:
+    """What there is to say where neither contacts nor activities can be read; *reads_panel* says that a panel can."""
+    return Finding(
+        subject="version",
+        state="look" if reads_panel else "wrong",
+        message="Which version of iMIS this is cannot be told, since neither contacts nor activities can be read.",
+        advice="Settings > About iMIS shows it: the hub works with EMS (iMIS 20.3 or later), and with nothing that "
+        "has no REST API.",
+    )
+
+
+async def roles(api: Api, journal: Journal) -> Finding:
+    """
+    What the account may do, by its roles.
+
+    Raises:
+        Failed: There is no use in asking on.
+    """
+    try:
+        result = await api.execute("UserSecurity", "GetUserRoles", [], journal)
+    except Failed as failed:
+        if failed.concerns_all:
+            raise
+        return Finding(
+            subject="roles",
+            state="look",
+            message=f"Which roles the account has cannot be told. {failed.outcome.message}",
+            advice="What it may read shows below; what it may write shows with the first record.",
+        )
+    names = [str(name) for role in values_of(result) if (name := _role_name(role))]
+    if not names:
+        return Finding(subject="roles", state="look", message="iMIS names no roles of the account.")
+    message = f"The account has the roles {', '.join(names)}."
+    if any(word in name.casefold() for name in names for word in _STAFF):
+        return Finding(subject="roles", name=", ".join(names), message=message)
+    return Finding(
+        subject="roles",
+        name=", ".join(names),
+        state="look",
+        message=message,
+        advice="An account that is no staff user may write to a panel only where the Security tab of the source "
+        "grants Read, Add, Update and Delete to it.",
+    )
+
+
+def _role_name(role: Any) -> Any:
+    return unwrap(member(role, "RoleName")) if isinstance(role, dict) else role
+
+
+def contacts(looked: Looked, settings: Settings) -> Finding:
+    """Whether contacts can be read, which the lookup by e-mail address needs."""
+    if looked.page is not None:
+        return Finding(subject="contacts", message=f"It can read contacts: there are {looked.page.total}.")
+    needs_them = settings.participant_lookup == "email"
+    return Finding(
+        subject="contacts",
+        state="wrong" if needs_them else "look",
+        message=f"It cannot read contacts. {looked.refusal}",
+        advice="Participants are looked up by e-mail address, so nothing can be delivered: give the account a role "
+        "that may read contacts, or choose another ParticipantLookup in the subscriber's Settings."
+        if needs_them
+        else "ParticipantLookup does without, so that contacts that are not active are not noticed.",
+    )
+
+
+async def lookup_query(api: Api, way: QueryLookup, journal: Journal) -> Finding:
+    """
+    Whether the query of `ParticipantLookup` runs, the newer way or else the older.
+
+    Raises:
+        Failed: There is no use in asking on.
+    """
+    doing = f"run the query {way.query}"
+    newer = await first_row(api, "query", named_prompt(way, NOBODY), journal, doing)
+    if newer.page is not None:
+        return _answered(way, newer.page, "")
+    older = await first_row(api, "IQA", first_prompt(way, NOBODY), journal, doing)
+    if older.page is not None:
+        return _answered(way, older.page, ", run the older way")
+    found = await _is_available(api, way, journal)
+    if found is None:
+        advice = f"Check that it is there, and {_mark(way)}"
+    elif found:
+        advice = "It is marked for REST: on its Security tab, and on that of its folder, let the account run it."
+    else:
+        advice = f"It is there and not marked: {_mark(way)}"
+    return Finding(
+        subject="query",
+        name=way.query,
+        state="wrong",
+        message=f"The query of ParticipantLookup cannot be run. {newer.refusal}",
+        advice=advice,
+    )
+
+
+def _answered(way: QueryLookup, page: Page, how: str) -> Finding:
+    if not page.total and not page.rows:
+        return Finding(subject="query", name=way.query, message=f"The query {way.query} answers{how}.")
+    return Finding(
+        subject="query",
+        name=way.query,
+        state="look",
+        message=f"The query {way.query} answers{how}, and gives {max(page.total, 1)} rows for {NOBODY}, an address "
+        "that nobody has.",
+        advice=f"Check that it asks for {way.prompt}, by this very name, as a prompt on its Filters tab.",
+    )
+
+
+def _mark(way: QueryLookup) -> str:
+    return (
+        f"in iMIS, go to RiSE > Intelligent Query Architect, open {way.query}, and tick Allow Access via REST API on "
+        "that query's Security tab; newer versions call it Available via the REST API."
+    )
+
+
+async def _is_available(api: Api, way: QueryLookup, journal: Journal) -> bool | None:
+    """Whether the query is marked for REST, None where the site does not tell or has no such query."""
+    try:
+        query = await api.execute("QueryDefinition", "FindByPath", [way.query], journal)
+    except Failed as failed:
+        if failed.concerns_all:
+            raise
+        return None
+    marked = unwrap(member(query, "IsAvailableToREST")) if isinstance(query, dict) else None
+    # What is false is left out, as iMIS leaves out every default.
+    return bool(marked) if isinstance(query, dict) and query else None

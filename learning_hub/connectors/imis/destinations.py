@@ -1,0 +1,319 @@
+"""
+What the check of a subscriber says of where its subscriptions write: activities and their types, panel sources.
+
+Source: iMIS reference, sections 7, 8 and 9; for what to click also the vendor's help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from learning_hub.connectors.base import Finding, Journal, Needs
+from learning_hub.connectors.imis.account import Looked, first_row
+from learning_hub.connectors.imis.activity import ENTITY, column_for_keys, types_named
+from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.rows_query import steps_to_show
+from learning_hub.connectors.imis.settings import ActivityTarget, PanelTarget, Settings, read_target
+from learning_hub.connectors.imis.wire import Json, lookup, member, properties_of, unwrap, values_of
+
+_KEY_CHARACTERS = 36
+# Has the form of a record key, and is none: those of the hub are made of something.
+NO_KEY = "00000000-0000-0000-0000-000000000000"
+_SOURCES = "RiSE > Panel Designer > Panel sources"
+
+
+class Described(msgspec.Struct, frozen=True):
+    """
+    A source as its definition describes it: its columns as told, None where the site does not tell.
+
+    *is_absent* says that the site tells definitions and has none of this name.
+    """
+
+    columns: dict[str, Json] | None
+    is_absent: bool = False
+
+
+def of_activities(needs: Iterable[Needs]) -> list[Needs]:
+    """Those that write activities."""
+    return [need for need in needs if isinstance(read_target(need.target), ActivityTarget)]
+
+
+def activities(looked: Looked, needs: Sequence[Needs]) -> Finding:
+    """Whether activities can be read; *needs* are those of subscriptions that write some."""
+    if looked.page is not None:
+        message = f"It can read activities: there are {looked.page.total}."
+        return Finding(subject="activities", message=message, subscription_ids=ids_of(needs))
+    return Finding(
+        subject="activities",
+        state="wrong" if needs else "look",
+        message=f"It cannot read activities. {looked.refusal}",
+        advice="Give the account a role that may read and write activities." if needs else "No subscription needs it.",
+        subscription_ids=ids_of(needs),
+    )
+
+
+async def activity_key(api: Api, settings: Settings, needs: Sequence[Needs], journal: Journal) -> Finding:
+    """
+    Whether the column `ActivityKeyProperty` can be searched by, and holds a record key.
+
+    Raises:
+        Failed: There is no use in asking on.
+    """
+    column = column_for_keys(settings.activity_key_property) or settings.activity_key_property
+    looked = await first_row(api, ENTITY, {column: f"eq:{NO_KEY}"}, journal)
+    name_another = "Name another column as ActivityKeyProperty in the subscriber's Settings."
+    if looked.page is None:
+        message, advice = f"Activities cannot be searched by {column}, the column for the record key. ", name_another
+        return _of_key(column, "wrong" if needs else "look", message + looked.refusal, advice, needs)
+    rows = [properties_of(row) for row in looked.page.rows]
+    if any(str(lookup(row, column) or "").strip() != NO_KEY for row in rows):
+        message = f"Activities cannot be searched by {column}, the column for the record key: iMIS gives others too."
+        return _of_key(column, "wrong" if needs else "look", message, name_another, needs)
+    described = await definition(api, ENTITY, journal)
+    told = None if described.columns is None else lookup(described.columns, column)
+    if told is None:
+        message = f"Activities can be searched by {column}. Whether it holds 36 characters shows with the first record."
+        return _of_key(column, "fine", message, "", needs)
+    if fault := _key_fault(told):
+        message = f"{column} of activities cannot keep the record key: it {fault}."
+        return _of_key(column, "wrong" if needs else "look", message, name_another, needs)
+    return _of_key(column, "fine", f"{column} of activities keeps the record key.", "", needs)
+
+
+def _of_key(column: str, state: Any, message: str, advice: str, needs: Sequence[Needs]) -> Finding:
+    return Finding(
+        subject="activity-key",
+        name=column,
+        state=state,
+        message=message,
+        advice=advice,
+        subscription_ids=ids_of(needs),
+    )
+
+
+async def activity_types(api: Api, needs: Sequence[Needs], journal: Journal) -> list[Finding]:
+    """
+    Whether the types that templates name are configured.
+
+    Raises:
+        Failed: There is no use in asking on.
+    """
+    wanted = _types_of(needs)
+    if not wanted:
+        return []
+    try:
+        known = await _configured(api, journal)
+    except Failed as failed:
+        if failed.concerns_all:
+            raise
+        names = ", ".join(spelled for spelled, _ in wanted.values())
+        return [
+            Finding(
+                subject="activity-type",
+                name=names,
+                state="look",
+                message=f"Whether the activity type {names} is configured cannot be told. {failed.outcome.message}",
+                advice="Settings > Contacts > Activity types shows them.",
+                subscription_ids=ids_of(needs),
+            )
+        ]
+    return [_of_type(spelled, found, is_there=folded in known) for folded, (spelled, found) in wanted.items()]
+
+
+def _types_of(needs: Sequence[Needs]) -> dict[str, tuple[str, list[str]]]:
+    """The types that are the same for every event, without regard to case: as spelled, and by which subscriptions."""
+    wanted: dict[str, tuple[str, list[str]]] = {}
+    for need in needs:
+        for name in (name for template in need.templates for name in types_named(template)):
+            if not isinstance(name, str) or not name.strip():
+                continue
+            _, subscription_ids = wanted.setdefault(name.strip().casefold(), (name.strip(), []))
+            if need.subscription_id not in subscription_ids:
+                subscription_ids.append(need.subscription_id)
+    return wanted
+
+
+async def _configured(api: Api, journal: Journal) -> set[str]:
+    """The types of the site, case folded."""
+    known: set[str] = set()
+    async for page in api.pages("LegacyActivityType", {}, journal, doing="read the activity types"):
+        for row in page.rows:
+            name = unwrap(member(row, "ActivityTypeId")) or lookup(properties_of(row), "ActivityTypeId")
+            known.add(str(name or "").strip().casefold())
+    return known
+
+
+def _of_type(name: str, subscription_ids: list[str], *, is_there: bool) -> Finding:
+    if is_there:
+        message, advice = f"The activity type {name} is configured.", ""
+    else:
+        message = f"There is no activity type {name}, which the templates of {', '.join(subscription_ids)} name."
+        advice = (
+            f"In iMIS, go to Settings > Contacts > Activity types, select Add new activity type, and enter {name} as "
+            "its Type."
+        )
+    state: Any = "fine" if is_there else "wrong"
+    return Finding(
+        subject="activity-type",
+        name=name,
+        state=state,
+        message=message,
+        advice=advice,
+        subscription_ids=subscription_ids,
+    )
+
+
+def panels_of(needs: Iterable[Needs]) -> dict[str, list[tuple[PanelTarget, Needs]]]:
+    """The panel sources that subscriptions name, each with the targets and needs of those."""
+    panels: dict[str, list[tuple[PanelTarget, Needs]]] = {}
+    for need in needs:
+        target = read_target(need.target)
+        if isinstance(target, PanelTarget):
+            panels.setdefault(target.name, []).append((target, need))
+    return panels
+
+
+async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]], journal: Journal) -> list[Finding]:
+    """
+    Whether a panel source is there, can be read, keeps record keys, and has the columns that templates name.
+
+    Raises:
+        Failed: There is no use in asking on.
+    """
+    described = await definition(api, name, journal)
+    looked = await first_row(api, name, {}, journal)
+    needs = [need for _, need in users]
+    if looked.page is None:
+        return [_closed(name, described, looked.refusal, needs)]
+    columns = described.columns or {}
+    found = [
+        Finding(
+            subject="panel",
+            name=name,
+            message=f"It can read {name}: there are {looked.page.total} rows.",
+            subscription_ids=ids_of(needs),
+            steps=steps_to_show(name, list(columns)) if columns else [],
+        )
+    ]
+    if not columns:
+        message = f"Which columns {name} has cannot be told, so they show with the first record."
+        return [*found, Finding(subject="panel-columns", name=name, message=message, subscription_ids=ids_of(needs))]
+    return [*found, *_keys(name, columns, users), *_lacking(name, columns, needs)]
+
+
+def _closed(name: str, described: Described, refusal: str, needs: Sequence[Needs]) -> Finding:
+    tick = (
+        f"In iMIS, go to {_SOURCES}, open {name}, tick Available via the REST API on the Security tab of this source, "
+        "and save. An account that is no staff user also needs Read, Add, Update and Delete there."
+    )
+    if described.columns is not None:
+        message, advice = f"{name} is there, but not over REST. {refusal}", tick
+    elif described.is_absent:
+        message = f"There is no panel source {name}. {refusal}"
+        advice = f"Make it under {_SOURCES}, or correct Name in the Target of {', '.join(ids_of(needs))}. {tick}"
+    else:
+        message, advice = f"It cannot read {name}. {refusal}", f"Check that there is a source of this name. {tick}"
+    return Finding(
+        subject="panel",
+        name=name,
+        state="wrong",
+        message=message,
+        advice=advice,
+        subscription_ids=ids_of(needs),
+    )
+
+
+def _keys(name: str, columns: Mapping[str, Json], users: Sequence[tuple[PanelTarget, Needs]]) -> list[Finding]:
+    """What there is to say of the column that keeps the record key, for each that subscriptions name."""
+    by_key: dict[str | None, list[Needs]] = {}
+    for target, need in users:
+        by_key.setdefault(target.key_property, []).append(need)
+    return [_of_panel_key(name, key, columns, needs) for key, needs in by_key.items()]
+
+
+def _of_panel_key(name: str, key: str | None, columns: Mapping[str, Json], needs: Sequence[Needs]) -> Finding:
+    add = f"In iMIS, go to {_SOURCES}, open {name}, and add a text property"
+    told = None if key is None else lookup(columns, key)
+    fault = "is not there" if told is None else _key_fault(told)
+    state: Any = "wrong"
+    if key is None:
+        state = "look"
+        message = f"{name} has no column for the record key, so its rows are matched by their values."
+        advice = f"{add} RecordKey, 40 long; then name it as KeyProperty in the Target of {', '.join(ids_of(needs))}."
+    elif fault:
+        message = f"{key} of {name} cannot keep the record key: it {fault}."
+        advice = f"{add} of 36 characters or more; then name it as KeyProperty in the Target."
+    else:
+        state, message, advice = "fine", f"{key} of {name} keeps the record key.", ""
+    return Finding(
+        subject="panel-key",
+        name=f"{name}.{key}" if key else name,
+        state=state,
+        message=message,
+        advice=advice,
+        subscription_ids=ids_of(needs),
+    )
+
+
+def _lacking(name: str, columns: Mapping[str, Json], needs: Sequence[Needs]) -> list[Finding]:
+    """A finding for each column that templates name and the source does not have."""
+    known = {column.casefold() for column in columns}
+    lacking: dict[str, list[Needs]] = {}
+    for need in needs:
+        for column in dict.fromkeys(column for template in need.templates for column in template):
+            if column.casefold() not in known:
+                lacking.setdefault(column, []).append(need)
+    return [
+        Finding(
+            subject="panel-columns",
+            name=f"{name}.{column}",
+            state="wrong",
+            message=f"{name} has no column {column}, which the templates of {', '.join(ids_of(users))} name.",
+            advice=f"Add it to the source under {_SOURCES}, or correct the templates.",
+            subscription_ids=ids_of(users),
+        )
+        for column, users in lacking.items()
+    ]
+
+
+async def definition(api: Api, name: str, journal: Journal) -> Described:
+    """
+    What the site tells of a source: by its definition, or else by its metadata (section 9.1).
+
+    Raises:
+        Failed: There is no use in asking on.
+    """
+    is_absent = False
+    for entity in ("BOEntityDefinition", "metadata"):
+        try:
+            document = await api.get(entity, name, journal)
+        except Failed as failed:
+            if failed.concerns_all:
+                raise
+            continue
+        described = [one for one in values_of(member(document or {}, "Properties")) if isinstance(one, dict)]
+        columns = {str(member(one, "Name")): one for one in described if member(one, "Name")}
+        if columns:
+            return Described(columns)
+        is_absent = is_absent or (document is None and entity == "BOEntityDefinition")
+    return Described(None, is_absent)
+
+
+def _key_fault(column: Json) -> str | None:
+    """What keeps *column* from keeping a record key, None where nothing is known to."""
+    kind = str(unwrap(member(column, "PropertyTypeName")) or member(column, "$type") or "")
+    if kind and "string" not in kind.casefold():
+        return "is no text"
+    width = unwrap(member(column, "MaxLength"))
+    if isinstance(width, int) and 0 < width < _KEY_CHARACTERS:
+        return f"holds {width} characters, and the key has {_KEY_CHARACTERS}"
+    return None
+
+
+def ids_of(needs: Iterable[Needs]) -> list[str]:
+    """The subscriptions."""
+    return [need.subscription_id for need in needs]

@@ -1,0 +1,24 @@
+"""
+How to have the rows of a panel source shown in iMIS, step by step, for its staff.
+
+In what form iMIS exports and imports queries is not public, so that there is no file to give; the names on the screen
+are those of the vendor's help on the Intelligent Query Architect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def steps_to_show(panel: str, columns: Sequence[str]) -> list[str]:
+    """What to click for a query that lists the rows of *panel* with its *columns*, in order."""
+    shown = ", ".join(["ID", *(name for name in columns if name.casefold() not in ("id", "ordinal", "partyid"))])
+    return [
+        "In iMIS, go to RiSE > Intelligent Query Architect, open the folder for it, and select New > Query.",
+        f"Enter {panel}_Rows as its Name.",
+        f"On the Sources tab, select All Sources under Add source, and choose {panel}.",
+        "On the Filters tab, for one contact's rows, take the property ID, Equal, and of Dynamic: Selected ID.",
+        f"On the Display tab, choose {shown}.",
+        "On the Security tab, leave All Staff Full Control; the hub does not use this query, so it needs no REST API.",
+        "Select Run to see the rows, and save.",
+    ]

@@ -1,0 +1,292 @@
+"""The check of a subscriber at a sandbox iMIS: what works, what does not, and what to click."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from imis_site import ACTIVITY, COMPLETION, PANEL, PANEL_WITHOUT_KEY, ROW, ImisSite, KeptJournal, a_shipment
+from msgspec import UNSET
+
+from learning_hub.connectors.base import CheckResult, Finding, Needs
+from learning_hub.connectors.imis import ImisConnector
+from learning_hub.connectors.imis.account import NOBODY
+from learning_hub.sandbox import seeds
+
+ACTIVITIES = Needs(subscription_id="completions", target=ACTIVITY, templates=[COMPLETION])
+ROWS = Needs(subscription_id="rows", target=PANEL, templates=[ROW])
+TICK = "tick Available via the REST API on the Security tab of this source"
+
+
+def found(checked: CheckResult, subject: str) -> Finding:
+    """The one finding about *subject*."""
+    [finding] = [one for one in checked.details if one.subject == subject]
+    return finding
+
+
+def states(checked: CheckResult) -> dict[str, str]:
+    return {one.subject: one.state for one in checked.details}
+
+
+async def test_a_check_says_what_it_found(site: ImisSite, connector: ImisConnector) -> None:
+    """Who answers, what the account can read, its roles, and which kind of iMIS it is."""
+    checked = await connector.check()
+    assert checked.works
+    assert checked.findings == [
+        f"Signed in at {site.address}.",
+        "It can read contacts: there are 12.",
+        "It can read activities: there are 0.",
+        "This is an EMS site (iMIS 20.3 or later).",
+        "The account has the roles Everyone, SysAdmin, StaffUser.",
+        "UF_3 of activities keeps the record key.",
+    ]
+
+
+async def test_a_check_says_that_all_is_there_for_the_subscriptions(connector: ImisConnector) -> None:
+    """The activity type of the templates, and the panel with its columns and its key."""
+    checked = await connector.check([ACTIVITIES, ROWS])
+    assert checked.works
+    assert set(states(checked).values()) == {"fine"}
+    assert found(checked, "activity-type").name == "TCLEARNING"
+    assert found(checked, "activity-type").subscription_ids == ["completions"]
+    assert found(checked, "panel-key").name == "LH_Learning.RecordKey"
+    assert found(checked, "panel").subscription_ids == ["rows"]
+
+
+async def test_a_check_writes_nothing(site: ImisSite, make_connector: Any) -> None:
+    """What is posted are a sign-in and named operations that read."""
+    connector = make_connector({"ParticipantLookup": {"Query": seeds.CLOSED_QUERY, "Prompt": "Email"}})
+    await connector.check([ACTIVITIES, ROWS])
+    paths = {one["Path"] for one in site.requests() if one["Method"] != "GET"}
+    assert paths == {"/token", "/api/UserSecurity/_execute", "/api/QueryDefinition/_execute"}
+
+
+async def test_a_check_of_an_older_site(site: ImisSite, connector: ImisConnector) -> None:
+    """It says that it is none that the hub is made for, and that roles cannot be told there."""
+    site.switch(Version="20.2")
+    checked = await connector.check([ACTIVITIES, ROWS])
+    assert checked.works
+    assert "20.2" in found(checked, "version").message
+    assert "made for EMS" in found(checked, "version").advice
+    assert found(checked, "roles").state == "look"
+    assert "cannot be told" in found(checked, "roles").message
+
+
+async def test_a_check_of_a_site_without_a_rest_api(site: ImisSite, connector: ImisConnector) -> None:
+    """Neither contacts nor activities answer: the hub cannot work there."""
+    site.fault("404", Path="/api", Times=None)
+    checked = await connector.check()
+    assert not checked.works
+    assert not checked.is_open
+    assert "REST API" in found(checked, "version").advice
+
+
+async def test_an_account_that_reads_nothing_but_a_panel_is_enough_for_it(site: ImisSite, make_connector: Any) -> None:
+    """Nothing is wrong where the publisher knows the contacts and no subscription writes activities."""
+    for path in ("/api/PartySummary", "/api/Activity", "/api/UserSecurity"):
+        site.fault("403", Path=path, Times=None)
+    checked = await make_connector({"ParticipantLookup": "as-is"}).check([ROWS])
+    assert checked.works
+    assert found(checked, "version").state == "look"
+
+
+async def test_a_wrong_password_ends_the_check(site: ImisSite, connector: ImisConnector) -> None:
+    """With iMIS's own words, and nothing else is asked."""
+    site.change_password("other")
+    checked = await connector.check([ACTIVITIES])
+    assert not checked.works
+    assert [one.subject for one in checked.details] == ["sign-in"]
+    assert "refused the sign-in" in checked.findings[0]
+
+
+async def test_contacts_that_cannot_be_read_are_in_the_way_of_all(site: ImisSite, make_connector: Any) -> None:
+    """Where they are looked up by e-mail address, and not where the publisher knows them."""
+    site.fault("403", Path="/api/PartySummary", Times=None)
+    checked = await make_connector().check([ACTIVITIES])
+    assert (checked.works, checked.is_open) == (False, False)
+    assert "403" in found(checked, "contacts").message
+    assert (await make_connector({"ParticipantLookup": "as-is"}).check([ACTIVITIES])).works
+
+
+async def test_activities_that_cannot_be_read_are_wrong_for_those_who_write_them(
+    site: ImisSite, connector: ImisConnector
+) -> None:
+    """What has no such subscription works all the same."""
+    site.fault("403", Path="/api/Activity", Times=None)
+    checked = await connector.check([ACTIVITIES, ROWS])
+    assert (checked.works, checked.is_open) == (False, True)
+    assert found(checked, "activities").subscription_ids == ["completions"]
+    assert (await connector.check([ROWS])).works
+
+
+async def test_an_activity_type_that_is_not_configured_is_told_with_what_to_click(connector: ImisConnector) -> None:
+    """Types that the event says cannot be known before."""
+    wanted = [{"ActivityType": "LHUB"}, {"activity_type": "tclearning"}, {"ActivityType": UNSET}]
+    checked = await connector.check([Needs(subscription_id="completions", target=ACTIVITY, templates=wanted)])
+    assert (checked.works, checked.is_open) == (False, True)
+    types = {one.name: one for one in checked.details if one.subject == "activity-type"}
+    assert {name: one.state for name, one in types.items()} == {"LHUB": "wrong", "tclearning": "fine"}
+    assert "Settings > Contacts > Activity types" in types["LHUB"].advice
+
+
+async def test_activity_types_that_are_not_served_are_no_fault(site: ImisSite, connector: ImisConnector) -> None:
+    """A site need not have that list; then the first record shows."""
+    site.fault("501", Path="/api/LegacyActivityType", Times=None)
+    checked = await connector.check([ACTIVITIES])
+    assert checked.works
+    assert found(checked, "activity-type").state == "look"
+    assert "cannot be told" in found(checked, "activity-type").message
+
+
+@pytest.mark.parametrize("status", [404, 501, 403])
+async def test_a_closed_panel_is_told_with_what_to_tick(status: int, site: ImisSite, connector: ImisConnector) -> None:
+    """Whatever the site answers for a source whose box is not ticked."""
+    site.switch(ClosedPanel=status)
+    site.open_panel("LH_Learning", is_open=False)
+    checked = await connector.check([ACTIVITIES, ROWS])
+    assert (checked.works, checked.is_open) == (False, True)
+    assert "is there, but not over REST" in found(checked, "panel").message
+    assert TICK in found(checked, "panel").advice
+    assert TICK in " ".join(checked.findings)
+    assert found(checked, "panel").subscription_ids == ["rows"]
+
+
+async def test_a_panel_that_is_not_there_is_told(site: ImisSite, connector: ImisConnector) -> None:
+    """One that was never made, or is spelled otherwise; where definitions are not told, both may be."""
+    wrong = Needs(subscription_id="rows", target={"Kind": "panel", "Name": "LH_Other"})
+    checked = await connector.check([wrong])
+    assert found(checked, "panel").message.startswith("There is no panel source LH_Other.")
+    for path in ("/api/BOEntityDefinition", "/api/metadata"):
+        site.fault("501", Path=path, Times=None)
+    checked = await connector.check([wrong])
+    assert found(checked, "panel").message.startswith("It cannot read LH_Other.")
+    assert TICK in found(checked, "panel").advice
+
+
+@pytest.mark.parametrize(
+    ("key_property", "words"),
+    [("CEUType", None), ("Units", "is no text"), ("RecordId", "is not there"), ("Short", "holds 20 characters")],
+)
+async def test_a_key_property_must_hold_a_key(
+    key_property: str, words: str | None, site: ImisSite, connector: ImisConnector
+) -> None:
+    """A text column of 36 characters or more that is there."""
+    target = {"Kind": "panel", "Name": "TopClass_Learning", "KeyProperty": key_property}
+    if key_property == "Short":
+        site.make_single_panel("LH_Short", ["Short"], width=20)
+        target["Name"] = "LH_Short"
+    checked = await connector.check([Needs(subscription_id="rows", target=target)])
+    assert checked.works is (words is None)
+    assert (words or "keeps the record key") in found(checked, "panel-key").message
+
+
+async def test_a_panel_without_a_key_should_have_one(connector: ImisConnector) -> None:
+    """It works, and a person should look."""
+    checked = await connector.check([Needs(subscription_id="rows", target=PANEL_WITHOUT_KEY, templates=[ROW])])
+    assert checked.works
+    assert found(checked, "panel-key").state == "look"
+    assert "add a text property RecordKey, 40 long" in found(checked, "panel-key").advice
+
+
+async def test_columns_that_templates_name_must_be_there(connector: ImisConnector) -> None:
+    """In any case, whichever template of whichever subscription names them."""
+    more = Needs(subscription_id="more", target=PANEL, templates=[{"coursecode": UNSET}, {"Grade": UNSET}])
+    checked = await connector.check([ROWS, more])
+    assert not checked.works
+    assert found(checked, "panel-columns").name == "LH_Learning.Grade"
+    assert found(checked, "panel-columns").subscription_ids == ["more"]
+
+
+@pytest.mark.parametrize("sources", [("BOEntityDefinition",), ("BOEntityDefinition", "metadata")])
+async def test_a_site_that_tells_no_definitions_is_no_fault(
+    sources: tuple[str, ...], site: ImisSite, connector: ImisConnector
+) -> None:
+    """Metadata tell as much; without them the first record shows."""
+    for source in sources:
+        site.fault("501", Path=f"/api/{source}", Times=None)
+    checked = await connector.check([ACTIVITIES, ROWS])
+    assert checked.works
+    assert ("panel-key" in states(checked)) is (len(sources) == 1)
+
+
+async def test_the_record_key_of_activities_needs_a_column_that_can_be_searched(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """A site that refuses the filter, one that passes it over, and a column that is too narrow."""
+    site_with_one = make_connector()
+    assert (await site_with_one.check([ACTIVITIES])).works
+    await site_with_one.send(a_shipment(), journal)
+    narrow = await make_connector({"ActivityKeyProperty": "OTHER_CODE"}).check([ACTIVITIES])
+    assert "holds 20 characters" in found(narrow, "activity-key").message
+    assert (narrow.works, narrow.is_open) == (False, True)
+    unknown = await make_connector({"ActivityKeyProperty": "UF_9"}).check([ACTIVITIES])
+    assert "iMIS answered 400" in found(unknown, "activity-key").message
+    site.switch(UnknownFilter="ignore")
+    passed_over = await make_connector({"ActivityKeyProperty": "UF_9"}).check([ACTIVITIES])
+    assert "iMIS gives others too" in found(passed_over, "activity-key").message
+
+
+async def test_the_query_for_participants_runs(site: ImisSite, make_connector: Any) -> None:
+    """The newer way, and where there is none the older."""
+    connector = make_connector({"ParticipantLookup": {"Query": seeds.CONTACT_QUERY, "Prompt": "Email"}})
+    checked = await connector.check()
+    assert checked.works
+    assert found(checked, "query").message == f"The query {seeds.CONTACT_QUERY} answers."
+    site.switch(Version="20.2")
+    checked = await connector.check()
+    assert checked.works
+    assert found(checked, "query").message == f"The query {seeds.CONTACT_QUERY} answers, run the older way."
+
+
+async def test_a_query_that_is_not_marked_is_told_with_what_to_tick(site: ImisSite, make_connector: Any) -> None:
+    """Its record says so; where there is no such record, it may be missing as well."""
+    connector = make_connector({"ParticipantLookup": {"Query": seeds.CLOSED_QUERY, "Prompt": "Email"}})
+    checked = await connector.check([ACTIVITIES])
+    assert (checked.works, checked.is_open) == (False, False)
+    assert "It is there and not marked" in found(checked, "query").advice
+    assert "tick Allow Access via REST API on that query's Security tab" in found(checked, "query").advice
+    connector = make_connector({"ParticipantLookup": {"Query": "$/No/Such", "Prompt": "Email"}})
+    assert "Check that it is there, and" in found(await connector.check(), "query").advice
+
+
+async def test_a_query_that_does_not_ask_is_noticed(site: ImisSite, make_connector: Any) -> None:
+    """Rows for an address that nobody has come from a query without that prompt."""
+    site.switch(UnknownFilter="ignore")
+    connector = make_connector({"ParticipantLookup": {"Query": seeds.CONTACT_QUERY, "Prompt": "Mail"}})
+    query = found(await connector.check(), "query")
+    assert query.state == "look"
+    assert NOBODY in query.message
+
+
+async def test_roles_are_read_also_where_the_result_is_bare(site: ImisSite, connector: ImisConnector) -> None:
+    """Some versions answer a named operation without anything around it."""
+    site.switch(BareExecuteResult=True)
+    assert "SysAdmin" in found(await connector.check(), "roles").message
+
+
+@pytest.mark.parametrize("fault", ["503", "429", "cut-after"])
+async def test_a_site_that_goes_away_ends_the_check(fault: str, site: ImisSite, connector: ImisConnector) -> None:
+    """What was found until then is told, and no more is asked."""
+    site.fault(fault, Path="/api/Activity", Times=None)
+    checked = await connector.check([ACTIVITIES, ROWS])
+    assert (checked.works, checked.is_open) == (False, False)
+    assert [one.subject for one in checked.details] == ["sign-in", "contacts", "site"]
+
+
+async def test_a_slow_site_is_not_waited_for_at_every_question(site: ImisSite, make_connector: Any) -> None:
+    """Each answer comes in time, and all of them do not: the check ends after twice the time of one."""
+    site.fault("slow", Path="/api", Times=None, Seconds=0.8)
+    began = time.monotonic()
+    checked = await make_connector(timeout_seconds=1).check([ACTIVITIES, ROWS])
+    assert time.monotonic() - began < 4
+    assert (checked.works, checked.is_open) == (False, False)
+    assert "too slow" in found(checked, "site").message
+    assert found(checked, "contacts").state == "fine"
+
+
+async def test_the_steps_to_see_rows_in_imis_name_the_panel_and_its_columns(connector: ImisConnector) -> None:
+    """They are filled in, for the console to show."""
+    steps = " ".join(found(await connector.check([ROWS]), "panel").steps)
+    assert "choose LH_Learning." in steps
+    assert "choose ID, CourseCode, Course, CourseCompleted, Units, CreditType, CEUType, RecordKey" in steps
