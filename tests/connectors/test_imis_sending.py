@@ -88,6 +88,23 @@ async def test_dates_go_out_as_rendered(connector: ImisConnector, journal: KeptJ
 
 
 @ALL_TARGETS
+async def test_dates_with_an_offset_go_out_on_the_clock_of_the_site(
+    target: dict[str, Any], site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """Also where the site takes no offset; the same time with another offset changes nothing."""
+    site.switch(TimeZone="America/New_York", OffsetDates="refuse")
+    connector = make_connector({"TimeZone": "America/New_York"})
+    name, column = ("EffectiveDate", "EFFECTIVE_DATE") if target == ACTIVITY else ("CourseCompleted", "CourseCompleted")
+    payload = {**a_shipment(target).payload, name: "2031-11-02T06:30:00Z"}
+    first = await connector.send(a_shipment(target, payload=payload), journal)
+    assert isinstance(first, Accepted)
+    assert first.is_confirmed
+    assert stored(site, target)[0][column] == "2031-11-02T01:30:00"
+    same = a_shipment(target, payload={**payload, name: "2031-11-02T01:30:00-05:00"}, record_id=first.record_id)
+    assert (await connector.send(same, journal)).unchanged
+
+
+@ALL_TARGETS
 async def test_the_same_again_writes_nothing(
     target: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
 ) -> None:
@@ -115,6 +132,15 @@ async def test_an_update_changes_the_same_record(
     assert await connector.send(changed, journal) == Accepted(record_id=first.record_id, is_confirmed=True)
     [record] = stored(site, target)
     assert write_json(record["UNITS" if target == ACTIVITY else "Units"]) == b"2.5"
+
+
+async def test_a_put_has_the_whole_record(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
+    """Where a site clears what a PUT leaves out, what others wrote into the record stays all the same."""
+    site.switch(OmittedInPut="cleared")
+    first = await connector.send(a_shipment(PANEL, payload={**ROW, "CEUType": "by hand"}), journal)
+    update = a_shipment(PANEL, payload={**ROW, "Course": "Water"}, record_id=first.record_id)
+    assert isinstance(await connector.send(update, journal), Accepted)
+    assert [(row["Course"], row["CEUType"]) for row in site.rows()] == [("Water", "by hand")]
 
 
 @ALL_TARGETS

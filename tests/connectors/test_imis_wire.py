@@ -144,6 +144,41 @@ def test_raw_and_lower_case_forms_are_read() -> None:
     assert read_page({"Items": 5}) is None
 
 
+def test_null_absent_and_empty_are_told_apart() -> None:
+    """A property without a Value holds nothing, as one with null does, and one with an empty text holds that."""
+    rows = [{"Name": "Absent"}, {"Name": "Null", "Value": None}, {"Name": "Empty", "Value": ""}]
+    entity = {"Properties": {"$values": rows}}
+    assert properties_of(entity) == {"Absent": None, "Null": None, "Empty": ""}
+    written = changed_entity(entity, {"Null": "", "Empty": None})["Properties"]["$values"]
+    assert [(one["Name"], one.get("Value", "absent")) for one in written] == [
+        ("Absent", "absent"),
+        ("Null", ""),
+        ("Empty", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored", "is_same"),
+    [
+        # The same hour comes twice in autumn: on the site's clock both are half past one.
+        ("2031-11-02T05:30:00Z", "2031-11-02T01:30:00", True),
+        ("2031-11-02T06:30:00Z", "2031-11-02T01:30:00", True),
+        ("2031-11-02T01:30:00-04:00", "2031-11-02T01:30:00-05:00", True),
+        ("2031-11-02T07:30:00Z", "2031-11-02T02:30:00", True),
+        ("2031-11-02T07:30:00Z", "2031-11-02T03:30:00", False),
+        # In spring an hour is missing: what is left on the wire is taken as it stands.
+        ("2031-03-09T06:59:00Z", "2031-03-09T01:59:00", True),
+        ("2031-03-09T07:00:00Z", "2031-03-09T03:00:00", True),
+        ("2031-03-09T07:00:00Z", "2031-03-09T02:00:00", False),
+        ("2031-03-09 02:30:00.000", "2031-03-09T02:30:00", True),
+        ("2031-03-09 02:30:00.000", "2031-03-09T03:30:00", False),
+    ],
+)
+def test_dates_are_compared_on_the_clock_of_the_site(sent: str, stored: str, is_same: bool) -> None:
+    """Right on both sides of a change to and from summer time, and within it."""
+    assert are_same(sent, stored, NEW_YORK) is is_same
+
+
 def answered(status: int, body: bytes = b"", **headers: str) -> Answer:
     """An answer that holds no secrets."""
     return Answer(status=status, headers=headers, body=body, text=body.decode("utf-8", "replace"))
@@ -159,6 +194,9 @@ def answered(status: int, body: bytes = b"", **headers: str) -> Answer:
             ),
             "Units: is odd No Course is not valid",
         ),
+        (b'{"$type":"System.Web.Http.HttpError","Message":"No resource.","MessageDetail":"x"}', "No resource."),
+        (b'{"Errors":{"$values":[{"Message":"First."}]},"Message":"Second.","error":"third"}', "First."),
+        (b'{"error":"invalid_client","Message":"First."}', "First."),
         (b'{"Message":"Denied.","ExceptionMessage":"x"}', "Denied."),
         (b'{"error":"invalid_grant","error_description":"Wrong."}', "Wrong."),
         (b'{"error":"invalid_grant"}', "invalid_grant"),
@@ -258,3 +296,27 @@ def test_any_wait_can_be_read(said: str) -> None:
 def test_columns_keep_what_fits_into_them(column: Column, value: Any, stored: Any) -> None:
     """So that a rounded value does not look changed for ever."""
     assert column.stored(value) == stored
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "wanted"),
+    [
+        ("Date", "2031-03-14T19:20:00Z", "2031-03-14T15:20:00"),
+        ("Date", "2031-01-14T19:20:00.1234567Z", "2031-01-14T14:20:00.123"),
+        ("Date", "2031-03-14T20:20:00+01:00", "2031-03-14T15:20:00"),
+        ("Date", "2031-11-02T05:30:00Z", "2031-11-02T01:30:00"),
+        ("Date", "2031-11-02T06:30:00Z", "2031-11-02T01:30:00"),
+        ("Date", "2031-03-09T07:00:00Z", "2031-03-09T03:00:00"),
+        ("Date", "2031-03-09 02:30:00.000", "2031-03-09 02:30:00.000"),
+        ("Date", "2031-03-14", "2031-03-14"),
+        ("Date", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("Date", "soon", "soon"),
+        ("Date", None, None),
+        ("String", "2031-03-14T19:20:00Z", "2031-03-14T19:20:00Z"),
+        ("", "2031-03-14T19:20:00Z", "2031-03-14T19:20:00Z"),
+        ("Decimal", 2, SpelledDecimal("2")),
+    ],
+)
+def test_columns_get_what_they_take(kind: str, value: Any, wanted: Any) -> None:
+    """Dates with an offset go out on the clock of the site, and only into columns for dates."""
+    assert Column(kind).wanted(value, NEW_YORK) == wanted

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from learning_hub.connectors.base import Shipment, TemplateProblem
 from learning_hub.connectors.imis.column import Column
@@ -65,9 +66,9 @@ def types_named(template: Mapping[str, Any]) -> list[Any]:
     return [value for name, value in template.items() if _NAMES.get(name.casefold()) == "ACTIVITY_TYPE"]
 
 
-def lay_out(shipment: Shipment, key_property: str) -> Record:
+def lay_out(shipment: Shipment, key_property: str, zone: ZoneInfo) -> Record:
     """
-    The activity a shipment asks for; *key_property* keeps the record key.
+    The activity a shipment asks for at a site in *zone*; *key_property* keeps the record key.
 
     Raises:
         Failed: The payload has a key that is no column, or a value that is no single value.
@@ -79,7 +80,7 @@ def lay_out(shipment: Shipment, key_property: str) -> Record:
     values = {}
     for name, value in shipment.payload.items():
         column = _NAMES[name.casefold()]
-        values[column] = COLUMNS[column].wanted(plain_value(name, value))
+        values[column] = COLUMNS[column].wanted(plain_value(name, value), zone)
     values[key_column] = shipment.record_key
     return Record(
         entity=ENTITY,

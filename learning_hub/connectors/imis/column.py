@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from learning_hub.connectors.imis.wire import Json, Value, member, unwrap
+from learning_hub.connectors.imis.wire import Json, Value, local_time, member, unwrap
 from learning_hub.model.json_values import SpelledDecimal
 
 _DECIMAL_KINDS = ("Decimal", "Monetary")
@@ -26,8 +27,15 @@ class Column(msgspec.Struct, frozen=True):
     scale: int | None = None
     is_date_only: bool = False
 
-    def wanted(self, value: Value) -> Value:
-        """A whole number as a decimal where the column is one, so that it goes out wrapped as one."""
+    def wanted(self, value: Value, zone: ZoneInfo) -> Value:
+        """
+        *value* as the column takes it: a whole number as a decimal, so that it goes out wrapped as one, and a time with
+        an offset on the clock of the site, in its *zone*.
+
+        What iMIS makes of an offset is not known (section 3.5); a time without one goes out as it is.
+        """
+        if self.kind == "Date" and isinstance(value, str):
+            return local_time(value, zone)
         is_whole = isinstance(value, int) and not isinstance(value, bool)
         return SpelledDecimal(str(value)) if is_whole and self.kind in _DECIMAL_KINDS else value
 

@@ -145,10 +145,10 @@ class ImisConnector:
     async def _lay_out(self, shipment: Shipment, journal: Journal) -> Record:
         target = read_target(shipment.target)
         if not isinstance(target, PanelTarget):
-            return activity.lay_out(shipment, self._settings.activity_key_property)
+            return activity.lay_out(shipment, self._settings.activity_key_property, self._zone)
         needed = set(shipment.payload) | ({target.key_property} if target.key_property else set())
         columns = await self._definitions.columns(target.name, journal, needed=needed)
-        return panel.lay_out(shipment, target, columns)
+        return panel.lay_out(shipment, target, columns, self._zone)
 
     async def _exchange(self, request: Request, journal: Journal) -> Result:
         request = msgspec.structs.replace(request, secrets=(*request.secrets, *self._tokens.secrets))

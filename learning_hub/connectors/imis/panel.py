@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from learning_hub.connectors.base import Refused, Shipment, TemplateProblem
 from learning_hub.connectors.imis.answers import Failed
@@ -21,7 +22,7 @@ _KEY_SETTING = "KeyProperty in the subscription's Target"
 _FILLED_BY_IMIS = {"createdon", "updatedon", "createdbyuserkey", "updatedbyuserkey"}
 
 
-def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Column] | None) -> Record:
+def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Column] | None, zone: ZoneInfo) -> Record:
     """
     The row a shipment asks for.
 
@@ -29,6 +30,7 @@ def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Colum
         shipment: With a payload whose keys are columns of the source.
         target: Names the source, and the column for the record key if there is one.
         columns: Those of the source by name, None where the site does not tell.
+        zone: Of the site.
 
     Raises:
         Failed: The payload has a key that is no column, or a value that is no single value.
@@ -44,7 +46,7 @@ def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Colum
         if name is None:
             raise _no_column(given, target, columns or {})
         column = (columns or {}).get(name, _UNKNOWN)
-        values[name] = column.wanted(plain_value(given, value))
+        values[name] = column.wanted(plain_value(given, value), zone)
         stored[name] = column.stored(values[name])
     return Record(
         entity=target.name,

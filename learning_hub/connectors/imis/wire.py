@@ -244,6 +244,15 @@ def _read_date(text: str, zone: ZoneInfo) -> datetime | None:
         return None
 
 
+def local_time(text: str, zone: ZoneInfo) -> str:
+    """A time with an offset as the clock of the site shows it, without one; any other text as it is."""
+    match = _DATE.fullmatch(text)
+    moment = _read_date(text, zone) if match and match[3] else None
+    if moment is None:
+        return text
+    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
+
+
 def _number(document: Json, name: str) -> int:
     value = unwrap(member(document, name))
     return value if isinstance(value, int) else 0
