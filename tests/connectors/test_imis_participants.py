@@ -112,3 +112,25 @@ async def test_a_site_that_does_not_answer_says_nothing_of_the_participant(
     assert isinstance(found, Postponed)
     assert not found.in_doubt
     assert journal.wrote == [False, False]
+
+
+@pytest.mark.parametrize("wanted", ["ne:1", "EMPTY", "notIn:robin.vale@example.org", "startsWith:robin"])
+async def test_an_id_that_looks_like_an_operator_finds_nobody_else(
+    wanted: str, make_connector: Any, journal: KeptJournal
+) -> None:
+    """IMIS would take its beginning for a way to compare."""
+    connector = make_connector({"ParticipantLookup": QUERY})
+    found = await connector.find_participant(wanted, journal)
+    assert isinstance(found, Refused)
+    assert found.code == "participant_not_found"
+
+
+async def test_an_id_that_imis_would_split_is_not_asked_for(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """A part of it would find somebody else."""
+    connector = make_connector({"ParticipantLookup": QUERY})
+    found = await connector.find_participant("robin.vale@example.org|x", journal)
+    assert isinstance(found, Refused)
+    assert found.code == "participant_not_found"
+    assert site.requests() == []

@@ -17,6 +17,12 @@ from learning_hub.connectors.imis.wire import Json, lookup, member, properties_o
 
 _ACTIVE = "A"
 _ID_COLUMNS = ("ID", "PartyId", "iMIS ID", "iMISId", "ContactKey")
+# Words that iMIS takes for a way to compare where a value begins with them (section 5.2); in small letters.
+_OPERATORS = {
+    "eq", "==", "ne", "!=", "gt", ">", "ge", ">=", "lt", "<", "le", "<=", "between", "in", "notin", "!in", "startswith",
+    "endswith", "contains", "notcontain", "!contain", "isempty", "empty", "notempty", "!empty", "istrue", "true",
+    "isfalse", "false",
+}  # fmt: skip
 
 
 async def find_participant(api: Api, way: str | QueryLookup, publisher_id: str, journal: Journal) -> ParticipantResult:
@@ -32,6 +38,9 @@ async def find_participant(api: Api, way: str | QueryLookup, publisher_id: str, 
     if way == "as-is":
         return ParticipantFound(wanted)
     if isinstance(way, QueryLookup):
+        if "|" in wanted:
+            # Where iMIS splits a value at it, a part of the id would find somebody else.
+            return _not_found(f'iMIS can be asked for no id with "|" in it, such as "{wanted}".')
         return _only_one(await _by_query(api, way, wanted, journal), f'for which {way.query} gives "{wanted}"')
     return _only_one(await _by_email(api, wanted, journal), f'with the e-mail address "{wanted}"')
 
@@ -81,8 +90,9 @@ async def _iqa_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -
 
 
 def named_prompt(way: QueryLookup, wanted: str) -> dict[str, str]:
-    """What `/api/query` is asked: prompts go by their name."""
-    return {"QueryName": way.query, way.prompt: wanted}
+    """What `/api/query` is asked: prompts go by their name, and bare as other clients send them."""
+    is_like_operator = wanted.partition(":")[0].casefold() in _OPERATORS
+    return {"QueryName": way.query, way.prompt: f"eq:{wanted}" if is_like_operator else wanted}
 
 
 def first_prompt(way: QueryLookup, wanted: str) -> dict[str, str]:
