@@ -194,6 +194,10 @@ def answered(status: int, body: bytes = b"", **headers: str) -> Answer:
             ),
             "Units: is odd No Course is not valid",
         ),
+        (
+            b'{"$type":"x","Errors":{"$values":[]},"Warnings":{"$values":[{"Message":"Twice."}]}}',
+            "Twice.",
+        ),
         (b'{"$type":"System.Web.Http.HttpError","Message":"No resource.","MessageDetail":"x"}', "No resource."),
         (b'{"Errors":{"$values":[{"Message":"First."}]},"Message":"Second.","error":"third"}', "First."),
         (b'{"error":"invalid_client","Message":"First."}', "First."),

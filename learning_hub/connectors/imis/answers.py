@@ -78,7 +78,7 @@ def error_text(answer: Answer) -> str:
     document = read_object(answer.text.encode())
     if document is None:
         return "an HTML page" if is_page(answer) else shorten(answer.text.strip().strip('"'))
-    said = [_validation_words(error) for error in _errors_in(document)]
+    said = [_validation_words(error) for error in _errors_in(document) or _errors_in(document, "Warnings")]
     if not said:
         names = ("Message", "ExceptionMessage", "error_description", "error")
         said = [str(member(document, name)) for name in names if member(document, name)][:1]
@@ -92,8 +92,8 @@ def names_field(answer: Answer, fields: Collection[str]) -> bool:
     return any(str(member(error, "FieldName") or "").casefold() in wanted for error in _errors_in(document))
 
 
-def _errors_in(document: dict[str, object]) -> list[dict[str, object]]:
-    return [error for error in values_of(member(document, "Errors")) if isinstance(error, dict)]
+def _errors_in(document: dict[str, object], kind: str = "Errors") -> list[dict[str, object]]:
+    return [error for error in values_of(member(document, kind)) if isinstance(error, dict)]
 
 
 def _validation_words(error: dict[str, object]) -> str:

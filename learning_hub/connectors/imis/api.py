@@ -88,7 +88,7 @@ class Api:
             if page is None:
                 raise Failed(rubbish(answer, doing, wrote=False))
             yield page
-            if page.next_offset <= offset:
+            if page.next_offset <= offset or not page.rows:
                 return
             offset = page.next_offset
 
