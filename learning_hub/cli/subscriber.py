@@ -50,7 +50,7 @@ def check(*, subscriber_id: str, as_json: bool) -> None:
     if as_json:
         print_json(answer.content)
     else:
-        click.echo(f"{subscriber_id} {_how_it_works(answer.value)}.")
+        click.echo(f"{subscriber_id} {how_it_works(answer.value)}.")
         for finding in answer.value["Findings"]:
             click.echo(f"  {finding}")
     if not answer.value["Works"]:
@@ -92,7 +92,8 @@ def panel(
         click.echo(finding)
 
 
-def _how_it_works(checked: dict[str, Any]) -> str:
+def how_it_works(checked: dict[str, Any]) -> str:
+    """The answer to a check in a few words: whether the subscriber works, and for whom not."""
     if checked["Works"]:
         return "works"
     wrong = [one for one in checked["Details"] if one["State"] == "wrong"]

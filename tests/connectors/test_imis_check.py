@@ -250,6 +250,15 @@ async def test_a_query_that_is_not_marked_is_told_with_what_to_tick(site: ImisSi
     assert "Check that it is there, and" in found(await connector.check(), "query").advice
 
 
+async def test_a_query_that_fails_for_now_is_not_run_the_older_way(site: ImisSite, make_connector: Any) -> None:
+    """As participants are not looked up so either."""
+    site.fault("500", Path="/api/query", Times=None)
+    connector = make_connector({"ParticipantLookup": {"Query": seeds.CONTACT_QUERY, "Prompt": "Email"}})
+    query = found(await connector.check(), "query")
+    assert (query.state, query.advice) == ("wrong", "Check again later.")
+    assert site.requests(path="/api/IQA") == []
+
+
 async def test_a_query_that_does_not_ask_is_noticed(site: ImisSite, make_connector: Any) -> None:
     """Rows for an address that nobody has come from a query without that prompt."""
     site.switch(UnknownFilter="ignore")

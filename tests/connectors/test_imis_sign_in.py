@@ -51,6 +51,27 @@ async def test_a_token_is_renewed_before_it_ends(
     assert sign_ins(site) == 2
 
 
+@pytest.mark.parametrize("expires_in", ['"1209599"', "1209599.0", "null", '"soon"', '"nan"', "1e400"])
+async def test_a_token_is_kept_however_its_lifetime_is_told(
+    expires_in: str, make_connector: Any, journal: KeptJournal
+) -> None:
+    """As a number, as text, or not at all: then for an hour."""
+    asked: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        body = f'{{"access_token": "t", "expires_in": {expires_in}}}' if scope["path"] == "/token" else '{"Items": []}'
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body.encode()})
+
+    async with served(app) as address:
+        connector = make_connector({"BaseUrl": address})
+        for _ in range(3):
+            await find_robin(connector, journal)
+    assert (asked.count("/token"), len(asked)) == (1, 4)
+
+
 async def test_a_denied_token_is_renewed_and_the_call_made_again(
     site: ImisSite, connector: ImisConnector, journal: KeptJournal
 ) -> None:

@@ -19,6 +19,7 @@ from learning_hub.cli import printing
 from learning_hub.cli.failing import failed_with
 from learning_hub.cli.nouns import path_of
 from learning_hub.cli.root import PANELS, learning_hub
+from learning_hub.cli.subscriber import how_it_works
 
 
 def _commands(group: click.Group = learning_hub, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -202,3 +203,18 @@ def test_numbers_are_shown_as_they_are_spelled(capsys: pytest.CaptureFixture[str
     """1.30 stays 1.30."""
     printing.print_json(b'{"Units":1.30}')
     assert '"Units": 1.30' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ([], "works"),
+        ([["rows"], ["more", "rows"]], "works, but not for rows, more"),
+        ([["rows"], []], "does not work"),
+    ],
+)
+def test_a_check_says_for_whom_it_does_not_work(wrong: list[list[str]], words: str) -> None:
+    """What is in the way of some subscriptions alone does not make the whole subscriber one that does not work."""
+    details = [{"State": "wrong", "SubscriptionIds": names} for names in wrong]
+    fine = {"State": "fine", "SubscriptionIds": []}
+    assert how_it_works({"Works": not wrong, "Details": [fine, *details]}) == words

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from learning_hub.connectors.base import Finding, Journal
+from learning_hub.connectors.base import Finding, Journal, Refused
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.participants import first_prompt, named_prompt
@@ -25,10 +25,16 @@ _STAFF = ("sysadmin", "staff")
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """What came of a question: *page* is the beginning of a list; *refusal* says why there is none, in a sentence."""
+    """
+    What came of a question.
+
+    *page* is the beginning of a list; *failure* says why there is none, in a sentence, and *may_pass* whether another
+    time might do.
+    """
 
     page: Page | None
-    refusal: str = ""
+    failure: str = ""
+    may_pass: bool = False
 
 
 async def first_row(api: Api, entity: str, query: dict[str, str], journal: Journal, doing: str = "") -> Looked:
@@ -44,7 +50,7 @@ async def first_row(api: Api, entity: str, query: dict[str, str], journal: Journ
     except Failed as failed:
         if failed.concerns_all:
             raise
-        return Looked(None, failed.outcome.message)
+        return Looked(None, failed.outcome.message, may_pass=not isinstance(failed.outcome, Refused))
     return Looked(None, f"{entity} gave no page.")
 
 
@@ -121,7 +127,7 @@ def contacts(looked: Looked, settings: Settings) -> Finding:
     return Finding(
         subject="contacts",
         state="wrong" if needs_them else "look",
-        message=f"It cannot read contacts. {looked.refusal}",
+        message=f"It cannot read contacts. {looked.failure}",
         advice="Participants are looked up by e-mail address, so nothing can be delivered: give the account a role "
         "that may read contacts, or choose another ParticipantLookup in the subscriber's Settings."
         if needs_them
@@ -140,6 +146,9 @@ async def lookup_query(api: Api, way: QueryLookup, journal: Journal) -> Finding:
     newer = await first_row(api, "query", named_prompt(way, NOBODY), journal, doing)
     if newer.page is not None:
         return _answered(way, newer.page, "")
+    if newer.may_pass:
+        # Participants are not looked up the older way then either.
+        return _unrun(way, newer.failure, "Check again later.")
     older = await first_row(api, "IQA", first_prompt(way, NOBODY), journal, doing)
     if older.page is not None:
         return _answered(way, older.page, ", run the older way")
@@ -150,11 +159,15 @@ async def lookup_query(api: Api, way: QueryLookup, journal: Journal) -> Finding:
         advice = "It is marked for REST: on its Security tab, and on that of its folder, let the account run it."
     else:
         advice = f"It is there and not marked: {_mark(way)}"
+    return _unrun(way, newer.failure, advice)
+
+
+def _unrun(way: QueryLookup, failure: str, advice: str) -> Finding:
     return Finding(
         subject="query",
         name=way.query,
         state="wrong",
-        message=f"The query of ParticipantLookup cannot be run. {newer.refusal}",
+        message=f"The query of ParticipantLookup cannot be run. {failure}",
         advice=advice,
     )
 

@@ -50,7 +50,7 @@ def activities(looked: Looked, needs: Sequence[Needs]) -> Finding:
     return Finding(
         subject="activities",
         state="wrong" if needs else "look",
-        message=f"It cannot read activities. {looked.refusal}",
+        message=f"It cannot read activities. {looked.failure}",
         advice="Give the account a role that may read and write activities." if needs else "No subscription needs it.",
         subscription_ids=ids_of(needs),
     )
@@ -68,7 +68,7 @@ async def activity_key(api: Api, settings: Settings, needs: Sequence[Needs], jou
     name_another = "Name another column as ActivityKeyProperty in the subscriber's Settings."
     if looked.page is None:
         message, advice = f"Activities cannot be searched by {column}, the column for the record key. ", name_another
-        return _of_key(column, "wrong" if needs else "look", message + looked.refusal, advice, needs)
+        return _of_key(column, "wrong" if needs else "look", message + looked.failure, advice, needs)
     rows = [properties_of(row) for row in looked.page.rows]
     if any(str(lookup(row, column) or "").strip() != NO_KEY for row in rows):
         message = f"Activities cannot be searched by {column}, the column for the record key: iMIS gives others too."
@@ -188,7 +188,7 @@ async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]],
     looked = await first_row(api, name, {}, journal)
     needs = [need for _, need in users]
     if looked.page is None:
-        return [_closed(name, described, looked.refusal, needs)]
+        return [_closed(name, described, looked.failure, needs)]
     columns = described.columns or {}
     found = [
         Finding(
@@ -205,18 +205,18 @@ async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]],
     return [*found, *_keys(name, columns, users), *_lacking(name, columns, needs)]
 
 
-def _closed(name: str, described: Described, refusal: str, needs: Sequence[Needs]) -> Finding:
+def _closed(name: str, described: Described, failure: str, needs: Sequence[Needs]) -> Finding:
     tick = (
         f"In iMIS, go to {_SOURCES}, open {name}, tick Available via the REST API on the Security tab of this source, "
         "and save. An account that is no staff user also needs Read, Add, Update and Delete there."
     )
     if described.columns is not None:
-        message, advice = f"{name} is there, but not over REST. {refusal}", tick
+        message, advice = f"{name} is there, but not over REST. {failure}", tick
     elif described.is_absent:
-        message = f"There is no panel source {name}. {refusal}"
+        message = f"There is no panel source {name}. {failure}"
         advice = f"Make it under {_SOURCES}, or correct Name in the Target of {', '.join(ids_of(needs))}. {tick}"
     else:
-        message, advice = f"It cannot read {name}. {refusal}", f"Check that there is a source of this name. {tick}"
+        message, advice = f"It cannot read {name}. {failure}", f"Check that there is a source of this name. {tick}"
     return Finding(
         subject="panel",
         name=name,

@@ -7,6 +7,7 @@ Source: iMIS reference, section 2.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
@@ -245,6 +246,7 @@ def _elsewhere(outcome: Postponed | Refused) -> Postponed | Refused:
 def _seconds(said: object) -> float:
     """`expires_in`, which sites write as a number or as text."""
     try:
-        return float(str(said))
+        seconds = float(str(said))
     except ValueError:
         return _USUAL_SECONDS
+    return _USUAL_SECONDS if math.isnan(seconds) else seconds
