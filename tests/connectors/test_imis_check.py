@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
+from http_server import Received, running
 from imis_site import ACTIVITY, COMPLETION, PANEL, PANEL_WITHOUT_KEY, ROW, ImisSite, KeptJournal, a_shipment
+from kinds_under_test import PASSWORD, ImisBehindServer
 from msgspec import UNSET
 
 from learning_hub.connectors.base import CheckResult, Finding, Needs
@@ -246,6 +249,8 @@ async def test_a_query_that_is_not_marked_is_told_with_what_to_tick(site: ImisSi
     assert (checked.works, checked.is_open) == (False, False)
     assert "It is there and not marked" in found(checked, "query").advice
     assert "tick Allow Access via REST API on that query's Security tab" in found(checked, "query").advice
+    site.fault("501", Path="/api/QueryDefinition")
+    assert "Check that it is there, and" in found(await connector.check(), "query").advice
     connector = make_connector({"ParticipantLookup": {"Query": "$/No/Such", "Prompt": "Email"}})
     assert "Check that it is there, and" in found(await connector.check(), "query").advice
 
@@ -266,6 +271,43 @@ async def test_a_query_that_does_not_ask_is_noticed(site: ImisSite, make_connect
     query = found(await connector.check(), "query")
     assert query.state == "look"
     assert NOBODY in query.message
+
+
+class SaysRoles(ImisBehindServer):
+    """The sandbox behind a server that answers for the roles of the account as it is told."""
+
+    def writes(self, request: Received) -> bool:
+        return request.path == "/api/UserSecurity/_execute"
+
+
+@pytest.mark.parametrize(
+    ("response", "message", "advice"),
+    [
+        ({"Result": {"$values": [{"RoleName": "Everyone"}]}}, "has the roles Everyone.", "grants Read, Add, Update"),
+        ({"$values": [{"RoleName": {"$value": "StaffUser"}}]}, "has the roles StaffUser.", ""),
+        ({"Result": {"$values": ["Everyone", "SysAdmin"]}}, "has the roles Everyone, SysAdmin.", ""),
+        ({"IsSuccessStatusCode": True, "StatusCode": 0}, "iMIS names no roles", ""),
+        (
+            {"IsSuccessStatusCode": False, "Message": "There is no service defined for UserSecurity."},
+            "cannot be told. The hub could not ask UserSecurity for GetUserRoles: iMIS answered: There is no service",
+            "shows with the first record",
+        ),
+    ],
+    ids=str,
+)
+async def test_what_the_roles_of_the_account_mean(
+    response: dict[str, Any], message: str, advice: str, site: ImisSite, make_connector: Any
+) -> None:
+    """An account that is no staff user needs more on each panel; what is not told is no fault."""
+    server = SaysRoles(site)
+    async with running(server):
+        server.answer(200, json.dumps(response).encode(), Content_Type="application/json")
+        connector = make_connector({"BaseUrl": server.address}, {"Username": "sandbox", "Password": PASSWORD})
+        checked = await connector.check([ROWS])
+    assert checked.works
+    assert message in found(checked, "roles").message
+    assert advice in found(checked, "roles").advice
+    assert bool(advice) <= (found(checked, "roles").state == "look")
 
 
 async def test_roles_are_read_also_where_the_result_is_bare(site: ImisSite, connector: ImisConnector) -> None:

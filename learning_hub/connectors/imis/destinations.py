@@ -194,7 +194,7 @@ async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]],
         Finding(
             subject="panel",
             name=name,
-            message=f"It can read {name}: there are {looked.page.total} rows.",
+            message=f"It can read {name}: it has {looked.page.total} row{'' if looked.page.total == 1 else 's'}.",
             subscription_ids=ids_of(needs),
             steps=steps_to_show(name, list(columns)) if columns else [],
         )
@@ -246,7 +246,11 @@ def _of_panel_key(name: str, key: str | None, columns: Mapping[str, Json], needs
         advice = f"{add} RecordKey, 40 long; then name it as KeyProperty in the Target of {', '.join(ids_of(needs))}."
     elif fault:
         message = f"{key} of {name} cannot keep the record key: it {fault}."
-        advice = f"{add} of 36 characters or more; then name it as KeyProperty in the Target."
+        whose = f"KeyProperty in the Target of {', '.join(ids_of(needs))}"
+        if told is None:
+            advice = f"{add} {key}, 40 long, or name another one as {whose}."
+        else:
+            advice = f"{add} of 36 characters or more; then name it as {whose}."
     else:
         state, message, advice = "fine", f"{key} of {name} keeps the record key.", ""
     return Finding(
