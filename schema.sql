@@ -109,7 +109,7 @@ CREATE TABLE subscriber (
     settings        json        NOT NULL,
     credentials     bytea,                  -- encrypted (Fernet); never leaves the hub
     credentials_changed_utc timestamptz,    -- when an administrator last gave them
-    credentials_checked_utc timestamptz,    -- when a check last freed them after they had been refused
+    credentials_checked_utc timestamptz,    -- when a check last found them good
     max_concurrency int         NOT NULL DEFAULT 1,   -- deliveries under way at once, over all processes
     created_utc     timestamptz NOT NULL DEFAULT now(),
     changed_utc     timestamptz NOT NULL DEFAULT now(),

@@ -60,6 +60,9 @@ class Gate:
         there_reader, there_writer = await self._connect()
         pair = {writer, there_writer}
         self._writers |= pair
+        if not self._is_open:
+            # It was closed while this one was on its way.
+            self.close()
         try:
             with contextlib.suppress(OSError):
                 await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))

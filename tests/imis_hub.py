@@ -94,10 +94,16 @@ class ImisHub(HubCalls):
         async with self._to_imis() as client:
             (await client.put("/_sandbox/switches", json=values)).raise_for_status()
 
-    async def tick(self, panel: str) -> None:
-        """Tick the box *Available via the REST API* of a panel source."""
+    async def open_panel(self, name: str, *, is_open: bool = True) -> None:
+        """Tick or untick the box that makes a panel source available via the REST API."""
         async with self._to_imis() as client:
-            (await client.put(f"/_sandbox/panels/{panel}", json={"AvailableViaRest": True})).raise_for_status()
+            body = {"AvailableViaRest": is_open}
+            (await client.put(f"/_sandbox/panels/{name}", json=body)).raise_for_status()
+
+    async def reset(self) -> None:
+        """Let the iMIS be as it was at the start."""
+        async with self._to_imis() as client:
+            (await client.post("/_sandbox/reset")).raise_for_status()
 
     async def mend(self, fault: str | None = None) -> None:
         """Let the iMIS work again; with *fault* only that kind ends."""

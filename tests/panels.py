@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx
@@ -21,13 +21,32 @@ BASIC = {
 }  # fmt: skip
 
 
-def make_panel(address: str, name: str, columns: Mapping[str, int | str], *, object_type: str = "Multi") -> None:
+Columns = Mapping[str, int | str | Mapping[str, Any]]
+
+
+def make_panel(address: str, name: str, columns: Columns, *, object_type: str = "Multi") -> None:
     """
     Make a panel source at the sandbox at *address*, and tick the box that makes it available via the REST API.
 
-    *columns* have a width, which makes them text, or a type.
+    *columns* have a width, which makes them text, or a type, or members of the definition with a `Type` among them.
     """
-    definition = {
+    make_panels(address, [name], columns, object_type=object_type)
+
+
+def make_panels(address: str, names: Iterable[str], columns: Columns, *, object_type: str = "Multi") -> None:
+    """The same for many sources alike."""
+    form = {"grant_type": "password", "username": "sandbox", "password": "sandbox"}
+    with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+        token = client.post("/token", data=form).raise_for_status().json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        for name in names:
+            definition = _definition(name, columns, object_type)
+            client.post("/api/BOEntityDefinition", json=definition, headers=headers).raise_for_status()
+            client.put(f"/_sandbox/panels/{name}", json={"AvailableViaRest": True}).raise_for_status()
+
+
+def _definition(name: str, columns: Columns, object_type: str) -> dict[str, Any]:
+    return {
         "$type": f"{_CONTRACTS}.BOEntityDefinitionData, Asi.Contracts",
         "ObjectTypeName": object_type,
         "EntityTypeName": name,
@@ -37,15 +56,12 @@ def make_panel(address: str, name: str, columns: Mapping[str, int | str], *, obj
             "$values": [_property(column, kind) for column, kind in columns.items()],
         },
     }
-    form = {"grant_type": "password", "username": "sandbox", "password": "sandbox"}
-    with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
-        token = client.post("/token", data=form).raise_for_status().json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
-        client.post("/api/BOEntityDefinition", json=definition, headers=headers).raise_for_status()
-        client.put(f"/_sandbox/panels/{name}", json={"AvailableViaRest": True}).raise_for_status()
 
 
-def _property(name: str, kind: int | str) -> dict[str, Any]:
-    described = {"MaxLength": kind} if isinstance(kind, int) else {}
-    type_name = "String" if isinstance(kind, int) else kind
-    return {"$type": f"{_CONTRACTS}.PropertyType{type_name}Data, Asi.Contracts", "Name": name, **described}
+def _property(name: str, kind: int | str | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(kind, int):
+        kind = {"Type": "String", "MaxLength": kind}
+    elif isinstance(kind, str):
+        kind = {"Type": kind}
+    members = {member: value for member, value in kind.items() if member != "Type"}
+    return {"$type": f"{_CONTRACTS}.PropertyType{kind['Type']}Data, Asi.Contracts", "Name": name, **members}

@@ -30,6 +30,7 @@ from learning_hub.api import (
     schema,
     subscribers,
     subscriptions,
+    targets,
     trials,
 )
 from learning_hub.api.edge import Edge
@@ -52,6 +53,7 @@ ROUTES: tuple[HTTPRouteHandler, ...] = (
     *subscribers.ROUTES,
     *panels.ROUTES,
     *checks.ROUTES,
+    *targets.ROUTES,
     *participants.ROUTES,
     *subscriptions.ROUTES,
     *trials.ROUTES,

@@ -109,8 +109,9 @@ def _literals(template: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _lift_pause(call: Call, subscriber_id: str) -> None:
     async with call.hub.database.transaction() as connection:
-        if await pauses.lift(connection, subscriber_id, credentials_mended=True):
-            await subscribers.note_check(connection, subscriber_id)
+        await pauses.lift(connection, subscriber_id, credentials_mended=True)
+        # Also where there was no pause: who only asked the subscriber may remember a refusal, in any process.
+        await subscribers.note_check(connection, subscriber_id)
     call.hub.bells.ring(call.hub.bells.deliveries)
 
 

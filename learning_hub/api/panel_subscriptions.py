@@ -6,11 +6,11 @@ from collections.abc import Collection
 from typing import Any
 
 from learning_hub.api.operations import Call
-from learning_hub.api.subscriptions import make_subscription
+from learning_hub.api.saving import make_subscription
 from learning_hub.connectors.base import Built
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.panel import KEY_LENGTH, RECORD_KEY, basic_template, is_basic, is_key
-from learning_hub.model.subscription import DEFAULT_TEMPLATE, Subscription
+from learning_hub.model.subscription import DEFAULT_TEMPLATE
 from learning_hub.store import programs
 
 EVENT_TYPES = ["AI_COMP_SUCCESS", "LPI_COMP_SUCCESS"]
@@ -66,12 +66,12 @@ async def _only_program(call: Call) -> str | None:
 async def make_unless_there(call: Call, subscription_id: str, body: dict[str, Any]) -> str:
     """Make it unless it is there; what came of it, in words."""
     try:
-        reply = await make_subscription(call, subscription_id, body)
+        saved = await make_subscription(call, subscription_id, body)
     except LearningHubError as error:
         return f"The subscription {subscription_id} was not made. {error.detail}"
-    if reply.status == 201:
+    if saved.status == 201:
         return f"The subscription {subscription_id} was made, stopped. Start it once rows can be read."
-    there: Subscription = reply.body
+    there = saved.subscription
     if there.archived_utc is not None:
         return f"The subscription {subscription_id} is archived, and was left so; a PUT brings it back."
     if there.target.get("Name", "").casefold() != body["Target"]["Name"].casefold():

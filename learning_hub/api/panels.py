@@ -11,8 +11,8 @@ from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.panel_subscriptions import EVENT_TYPES, make_unless_there, subscription_for
 from learning_hub.api.paths import ID_RULE
 from learning_hub.api.reconciliations import paused
+from learning_hub.api.saving import program_faults
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
-from learning_hub.api.subscriptions import program_faults
 from learning_hub.connectors.base import Blueprint, Building, Built, Clash, Postponed, Refused, Unknown
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.journal import AttemptJournal
@@ -190,7 +190,7 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         ),
         errors=(
             NO_SUCH_SUBSCRIBER,
-            InvalidFields([_bad_prefix("lh_")]),
+            InvalidFields([FieldError("Name", "is required")]),
             _not_supported("webhook"),
             paused("imis", "2026-11-22T06:00:00Z", "iMIS refused the sign-in: 400.", "send the same again"),
             Conflict(

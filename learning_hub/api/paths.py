@@ -15,6 +15,7 @@ from learning_hub.model.ids import (
     EVENT_ID_PATTERN,
     NEW_ID_PATTERN,
     PROGRAM_ID_PATTERN,
+    TARGET_NAME_PATTERN,
     is_id,
 )
 
@@ -34,6 +35,7 @@ ID_FORMS = {
     "DeliveryId": IdForm(DELIVERY_ID_PATTERN, 38, 62, "NURSES-0192d4a8-7b02-7c11-8d6f-5a1b2c3d4e5f"),
     "EventId": IdForm(EVENT_ID_PATTERN, 40, 64, example_event_id()),
     "KeyId": IdForm(NEW_ID_PATTERN, 26, 26, "01KAN3S8E0QW5V8GJ1T2Z9RX4M"),
+    "Name": IdForm(TARGET_NAME_PATTERN, 1, 100, "TopClass_Learning"),
     "ProgramId": IdForm(PROGRAM_ID_PATTERN, 1, 25, "NURSES"),
     "PublisherParticipantId": IdForm(ANY_ID_PATTERN, 1, 200, "robin.vale@example.org"),
     "RunId": IdForm(NEW_ID_PATTERN, 26, 26, "01KAP0Z5J3W8Q4T6V9B2N7M1XC"),

@@ -147,13 +147,14 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     ),
     "subscriber_away": ProblemKind(
         409,
-        "The subscriber did not answer, or not in time, or answered with a failure of its own; `detail` says how.",
-        "Run the subscriber's check; once it works, send the same again.",
+        "The subscriber was asked, and did not answer, or not in time, or answered with a failure of its own; `detail` "
+        "says how.",
+        "Ask again later, which is safe. If it lasts, run the subscriber's check.",
     ),
     "subscriber_refused": ProblemKind(
         409,
-        "The subscriber refused what was asked of it; `detail` has its words.",
-        "Do at the subscriber what `detail` says, then send the same again.",
+        "The subscriber was asked, and refused, or does not let the hub's account look; `detail` has its words.",
+        "Mend what `detail` names, at the subscriber or in its Settings and Credentials; then ask again.",
     ),
     "panel_differs": ProblemKind(
         409,

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta
 
 from learning_hub.api.lists import Cursor, Limit, Listing, Page
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.paths import ID_FORMS, id_faults, id_in_path
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
-from learning_hub.connectors.registry import KINDS
-from learning_hub.deliver.preview import target_problems
+from learning_hub.api.saving import save
 from learning_hub.model.access import Caller
-from learning_hub.model.audit import Action
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
-from learning_hub.model.json_values import write_json
-from learning_hub.model.plan import Draft, Plan
-from learning_hub.model.subscriber import Subscriber
-from learning_hub.model.subscription import Subscription, SubscriptionBody
+from learning_hub.model.plan import Draft
+from learning_hub.model.subscription import SavedSubscription, Subscription, SubscriptionBody
 from learning_hub.presets import PRESETS
-from learning_hub.store import audit, programs, subscribers, subscriptions
+from learning_hub.store import audit, programs, subscriptions
 from learning_hub.store.database import Connection
 
 LISTING = Listing("subscriptions", ordered_by="subscription_id")
@@ -63,6 +58,7 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
+EXAMPLE_SAVED = EXAMPLE | {"Warnings": []}
 NO_SUCH_SUBSCRIPTION = NotFound(f"There is no subscription {ID_FORMS['SubscriptionId'].example}.")
 NEEDED = ("Name", "SubscriberId", "ProgramId", "EventTypes", "Target", "Templates")
 LEFT_OUT = InvalidFields([FieldError(field, "is required") for field in NEEDED])
@@ -91,7 +87,9 @@ class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
             "Name, SubscriberId, ProgramId, EventTypes, Target and Templates are needed, unless a Preset gives them. "
             "What else is left out takes its default, also where the subscription had something else; only State and "
             "StartFrom stay as they are. SubscriberId, ProgramId and StartFrom cannot be changed later. Templates are "
-            "compiled and held against the target; each error names its place."
+            "compiled and held against the target, and iMIS is asked which columns that has now; each error names its "
+            "place. What may fail all the same is told in `Warnings`, and so is why iMIS could not be asked just now: "
+            "then it is saved without, and another PUT asks again."
         ),
         tag="Setting up",
         scopes=("admin",),
@@ -101,10 +99,15 @@ class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
             Answer(
                 status=201,
                 meaning="It was made, or made anew after it had been archived.",
-                body=Subscription,
-                example=EXAMPLE,
+                body=SavedSubscription,
+                example=EXAMPLE_SAVED,
             ),
-            Answer(status=200, meaning="It was there, and is like this now.", body=Subscription, example=EXAMPLE),
+            Answer(
+                status=200,
+                meaning="It was there, and is like this now.",
+                body=SavedSubscription,
+                example=EXAMPLE_SAVED,
+            ),
         ),
         errors=(LEFT_OUT, FIXED),
     )
@@ -112,7 +115,8 @@ class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
 async def put_subscription(call: Call) -> Reply:
     draft = Draft(await call.fields(), PRESETS)
     draft.errors += id_faults(call, "SubscriptionId")
-    return await _put(call, call.path["SubscriptionId"], draft)
+    saved = await save(call, call.path["SubscriptionId"], draft)
+    return Reply(status=saved.status, body=saved.shown())
 
 
 @route(
@@ -188,37 +192,6 @@ async def archive_subscription(call: Call) -> Reply:
     return Reply(status=204)
 
 
-async def make_subscription(call: Call, subscription_id: str, body: Mapping[str, Any]) -> Reply:
-    """
-    Put *body* where no subscription is yet, not even an archived one; what is there is left as it is, and answered.
-
-    Raises:
-        InvalidFields: The body cannot be one of a subscription.
-    """
-    draft = Draft({field: Raw(write_json(value)) for field, value in body.items()}, PRESETS)
-    return await _put(call, subscription_id, draft, leaves_what_is_there=True)
-
-
-async def _put(call: Call, subscription_id: str, draft: Draft, *, leaves_what_is_there: bool = False) -> Reply:
-    # Templates take too long to be judged while others wait for the lock.
-    await _check(call, draft)
-    if draft.errors:
-        raise InvalidFields(draft.errors)
-    async with call.hub.database.transaction() as connection:
-        await subscriptions.lock(connection, subscription_id)
-        there = await subscriptions.find(connection, subscription_id)
-        if there is not None and leaves_what_is_there:
-            return Reply(body=there)
-        plan = draft.plan(there)
-        _need_fit(plan, there)
-        reply = await _save(call, connection, subscription_id, plan, there)
-    call.hub.bells.ring(call.hub.bells.schedules)
-    after: Subscription = reply.body
-    if not after.is_realtime:
-        await subscriptions.hold_stragglers(call.hub.database, after)
-    return reply
-
-
 async def need_subscription(call: Call) -> Subscription:
     """
     The subscription of the path.
@@ -259,106 +232,6 @@ async def _archive(connection: Connection, caller: Caller, there: Subscription) 
         await audit.write(
             connection, caller, "archive", "subscription", there.subscription_id, before=before, after=after
         )
-
-
-def _need_fit(plan: Plan, there: Subscription | None) -> None:
-    """
-    Go on only if the plan can take the place of what is there.
-
-    Raises:
-        Conflict: It changes what cannot be changed.
-    """
-    if there is None:
-        return
-    fixed = {
-        "SubscriberId": (plan.subscriber_id, there.subscriber_id),
-        "ProgramId": (plan.program_id, there.program_id),
-    }
-    if there.archived_utc is None:
-        fixed["StartFrom"] = (plan.start_from, there.start_from)
-    changed = [field for field, (wanted, had) in fixed.items() if wanted != had]
-    if changed:
-        raise Conflict(
-            f"{' and '.join(changed)} of a subscription cannot be changed: what it has sent belongs to them. "
-            "Make another subscription.",
-            code="subscription_fixed",
-        )
-
-
-async def _save(
-    call: Call, connection: Connection, subscription_id: str, plan: Plan, there: Subscription | None
-) -> Reply:
-    is_new = there is None or there.archived_utc is not None
-    if there and not is_new and plan.describes(there):
-        return Reply(body=there)
-    after = await subscriptions.put(connection, subscription_id, plan, is_new=is_new)
-    bells = call.hub.bells
-    was_sending = there and (there.is_realtime or (there.is_scheduled and not after.is_scheduled))
-    if was_sending and not after.is_realtime:
-        await subscriptions.hold(connection, after)
-    if there and after.is_realtime and not there.is_realtime:
-        await subscriptions.release(connection, after)
-    action: Action = "update" if there else "create"
-    await audit.write(connection, call.caller, action, "subscription", subscription_id, before=there, after=after)
-    # Heard before the commit it would be in vain, but everybody who hears it looks again a moment later.
-    bells.ring(bells.feed)
-    bells.ring(bells.deliveries)
-    return Reply(status=201 if is_new else 200, body=after)
-
-
-async def _check(call: Call, draft: Draft) -> None:
-    """Hold a draft against what is there: the Program, the subscriber, its connector, and the template language."""
-    bad = {error.field.partition("[")[0].partition(".")[0] for error in draft.errors}
-    if "ProgramId" not in bad:
-        draft.errors += await program_faults(call, draft.values["program_id"])
-    subscriber = None if "SubscriberId" in bad else await _check_subscriber(call, draft)
-    if subscriber:
-        _check_removals(draft, subscriber.connector)
-    if subscriber and "target" in draft.values and "Target" not in bad:
-        target_errors = KINDS[subscriber.connector].check_target(draft.values["target"])
-        draft.errors += target_errors
-        bad |= {"Target"} if target_errors else set()
-    # A preset that is not there gives neither target nor templates.
-    if "Templates" in bad or "templates" not in draft.values:
-        return
-    templates = draft.values["templates"]
-    problems = await call.hub.renderer.check(write_json(templates).decode())
-    if subscriber and "target" in draft.values and "Target" not in bad:
-        problems += target_problems(subscriber, draft.values["target"], templates)
-    for problem in problems:
-        draft.refuse(template_field(problem.place), problem.message)
-
-
-def _check_removals(draft: Draft, connector: str) -> None:
-    """Refuse what would have the subscriber take records back where it cannot."""
-    for field, name in (("OnWithdraw", "on_withdraw"), ("OnReopened", "on_reopened")):
-        if draft.values.get(name) == "remove" and not KINDS[connector].can_remove:
-            draft.refuse(field, f"must not be remove: a subscriber of the kind {connector} takes nothing back")
-
-
-async def program_faults(call: Call, program_id: str) -> list[FieldError]:
-    """Why no subscription can be for events of this Program."""
-    program = await programs.find(call.hub.database, program_id)
-    if program is None:
-        return [FieldError("ProgramId", "is not a known Program")]
-    return [] if program.archived_utc is None else [FieldError("ProgramId", "is archived")]
-
-
-async def _check_subscriber(call: Call, draft: Draft) -> Subscriber | None:
-    subscriber = await subscribers.find(call.hub.database, draft.values["subscriber_id"])
-    if subscriber is None:
-        draft.refuse("SubscriberId", "is not a known subscriber")
-        return None
-    if subscriber.archived_utc is not None:
-        draft.refuse("SubscriberId", "is archived")
-    if draft.preset and draft.preset.connector != subscriber.connector:
-        draft.refuse("Preset", f"is for subscribers of the kind {draft.preset.connector}, not {subscriber.connector}")
-    return subscriber
-
-
-def template_field(place: str) -> str:
-    """The field of a template error at *place*."""
-    return place if place == "Templates" else f"Templates.{place}"
 
 
 ROUTES = (put_subscription, list_subscriptions, get_subscription, archive_subscription)

@@ -29,6 +29,12 @@ def print_page(answer: Answer, columns: Sequence[str], *, as_json: bool) -> None
         click.echo(f"There are more: --cursor {answer.value['NextCursor']}", err=True)
 
 
+def print_warnings(answer: Answer) -> None:
+    """What the API warns of, on stderr: it is no part of what was asked for."""
+    for warning in answer.value.get("Warnings", ()):
+        click.echo(f"Warning: {_plain(warning)}", err=True)
+
+
 def print_line(line: bytes, fields: Sequence[str], *, as_json: bool) -> None:
     """One object of a stream of them, as a line of its own: as it was sent, or its *fields* one after the other."""
     if as_json:

@@ -9,8 +9,8 @@ import rich_click as click
 from learning_hub.cli.failing import FailedError
 from learning_hub.cli.local import ask
 from learning_hub.cli.nouns import add_delete, add_list, add_show, path_of
-from learning_hub.cli.options import file_option, json_option, read_file, read_json_file
-from learning_hub.cli.printing import print_json, print_object, print_table
+from learning_hub.cli.options import file_option, json_option, page_options, read_file, read_json_file
+from learning_hub.cli.printing import print_json, print_object, print_page, print_table, print_warnings
 
 
 @click.group()
@@ -55,6 +55,36 @@ def check(*, subscriber_id: str, as_json: bool) -> None:
             click.echo(f"  {finding}")
     if not answer.value["Works"]:
         raise SystemExit(1)
+
+
+@subscriber.command()
+@click.argument("subscriber_id", metavar="ID")
+@json_option
+@page_options
+def targets(*, subscriber_id: str, as_json: bool, **query: Any) -> None:
+    """List where records can land at a subscriber: at iMIS, activities and panel sources. Asks it now."""
+    answer = ask("GET", path_of("subscribers", subscriber_id, "targets"), query)
+    print_page(answer, ["Name", "Kind", "Instances", "Description"], as_json=as_json)
+    if not as_json:
+        print_warnings(answer)
+
+
+@subscriber.command()
+@click.argument("subscriber_id", metavar="ID")
+@click.argument("name", metavar="NAME")
+@json_option
+@page_options
+def fields(*, subscriber_id: str, name: str, as_json: bool, **query: Any) -> None:
+    """
+    List the properties of a target, such as a panel source, with type, length and whether a value is required.
+
+    The subscriber is asked now. What is filled by the hub or by iMIS cannot be filled by a template.
+    """
+    answer = ask("GET", path_of("subscribers", subscriber_id, "targets", name, "fields"), query)
+    columns = ["Name", "Label", "Type", "Length", "Required", "FilledBy", "Caption"]
+    print_page(answer, columns, as_json=as_json)
+    if not as_json:
+        print_warnings(answer)
 
 
 @subscriber.command()

@@ -10,7 +10,7 @@ import rich_click as click
 from learning_hub.cli.local import Answer, Api, ask, talk
 from learning_hub.cli.nouns import add_delete, add_list, add_show, path_of
 from learning_hub.cli.options import file_option, json_option, read_object
-from learning_hub.cli.printing import print_json, print_object
+from learning_hub.cli.printing import print_json, print_object, print_warnings
 from learning_hub.cli.reconciling import print_reconciliation, reconcile_to_the_end
 from learning_hub.cli.running import run_to_the_end
 
@@ -154,3 +154,4 @@ def _set_state(subscription_id: str, state: str, *, as_json: bool) -> None:
         print_json(answer.content)
     else:
         click.echo(f"{subscription_id} is {state}.")
+        print_warnings(answer)

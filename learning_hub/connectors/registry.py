@@ -65,8 +65,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     *resolves_participants*: a publisher's participant is looked up there before anything is rendered.
     *removal_has_payload*: a removal is rendered as well, because the payload alone names the record.
     *can_remove*: the subscriber can be told to take a record back. *can_compare*: the connector is `Comparing`.
-    *can_build*: the connector is `Building`; *check_panel* then says what is wrong with the names of a panel and of
-    fields, by their place in the list that was sent. *batch*: the connector is `Batching`.
+    *can_describe*: the connector is `Describing`. *batch*: the connector is `Batching`. *can_build*: the connector is
+    `Building`; *check_panel* then says what is wrong with the names of a panel and of fields, by their place in the
+    list that was sent.
 
     *needs_credentials*: there can be no subscriber without. *prepare_credentials* says what to store of the credentials
     that an administrator sent, given those that are stored and the time; *credential_names* which of those stored may
@@ -86,6 +87,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     can_compare: bool = False
     can_build: bool = False
     check_panel: Callable[[str, Mapping[int, PanelField]], list[FieldError]] = _names_nothing
+    can_describe: bool = False
     batch: Batch | None = None
     needs_credentials: bool = True
     prepare_credentials: Callable[[Json, Json, datetime], Prepared] = _as_sent
@@ -104,6 +106,7 @@ KINDS: dict[str, Kind] = {
         can_compare=True,
         can_build=True,
         check_panel=imis.check_panel,
+        can_describe=True,
     ),
     "learningbuilder": Kind(
         check_settings=learningbuilder.check_settings,

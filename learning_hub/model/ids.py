@@ -21,6 +21,7 @@ _UUID = "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 EVENT_ID_PATTERN = f"^E:{_PROGRAM}-{_UUID}$"
 DELIVERY_ID_PATTERN = f"^{_PROGRAM}-{_UUID}$"
 ANY_ID_PATTERN = r"^[^\x00]+$"  # of others, who may put any character in
+TARGET_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,99}$(?!\n)"
 NEW_ID_PATTERN = "^[0-9A-HJKMNP-TV-Z]{26}$"
 _EVENT_ID = re.compile(f"E:{_PROGRAM}-{_UUID}")
 _DELIVERY_ID = re.compile(f"{_PROGRAM}-{_UUID}")
@@ -32,6 +33,11 @@ _RECORD_KEY_NAMESPACE = UUID("6f1d3f9e-5f0e-4c53-9d5c-0b1a2f6c7d11")
 def is_id(text: str) -> bool:
     """Whether *text* has the form of a ProgramId, which ids of subscribers and subscriptions follow as well."""
     return re.fullmatch(PROGRAM_ID_PATTERN, text) is not None
+
+
+def is_target_name(text: str) -> bool:
+    """Whether a target at a subscriber can have this name, as iMIS has them."""
+    return re.fullmatch(TARGET_NAME_PATTERN, text) is not None
 
 
 class EventKey(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from learning_hub.model.cron import is_cron
 from learning_hub.model.event import EventType
@@ -119,6 +119,18 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", d
     def wants(self, publisher_system_id: str, event_type: str) -> bool:
         """Whether events of this system and type are for it; the Program and the place in the feed apart."""
         return event_type in self.event_types and self.publisher_system_id in (None, publisher_system_id)
+
+
+class SavedSubscription(Subscription, frozen=True, kw_only=True, rename="pascal"):
+    """A subscription as it is shown after it was saved."""
+
+    warnings: (
+        Annotated[
+            list[str],
+            Meta(description="What may fail, or why the templates could not be held against the subscriber, in words."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

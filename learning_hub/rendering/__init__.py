@@ -9,7 +9,8 @@ From an event and a template to a payload.
     bookmark    where a process is, for when it dies
     frames      what travels between the two
     document    template documents: compiled, rendered leaf by leaf
-    inspection  what can be said of a leaf before any event comes
+    inspection  what is wrong with a leaf, told before any event comes
+    forecast    what a leaf will give
     literal     which leaves say the same for every event
     language    the Liquid of the leaves
     filters     its filters: typed, arithmetic, times; the standard ones mended
@@ -20,11 +21,12 @@ From an event and a template to a payload.
 from learning_hub.model.choice import DEFAULT, WHOLE, TemplateChoice, choose_template
 from learning_hub.rendering.job import Rendered, RenderJob, write_scope
 from learning_hub.rendering.literal import is_same_for_all
-from learning_hub.rendering.renderer import Renderer
+from learning_hub.rendering.renderer import Inspection, Renderer
 
 __all__ = [
     "DEFAULT",
     "WHOLE",
+    "Inspection",
     "RenderJob",
     "Rendered",
     "Renderer",

@@ -105,12 +105,12 @@ def render(job: WireJob, templates: str, cache: TemplateCache, seconds: float, b
 
 
 def check(templates: str, cache: TemplateCache) -> Answer:
-    """The answer to a check: all problems of *templates*."""
+    """The answer to a check: all problems of *templates*, and what is known of their leaves."""
     try:
-        problems = cache.compile(templates).problems
+        compiled = cache.compile(templates)
     except Exception as error:  # noqa: BLE001 (as above)
         return Answer(problems=[Problem(explain(error), WHOLE, TemplateError.code)])
-    return Answer(problems=[_problem(problem) for problem in problems])
+    return Answer(problems=[_problem(problem) for problem in compiled.problems], leaves=compiled.leaves)
 
 
 def serve(

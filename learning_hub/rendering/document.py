@@ -20,7 +20,9 @@ from liquid.template import BoundTemplate
 from learning_hub.model.choice import WHOLE, choose_template
 from learning_hub.model.errors import FieldError, InvalidInput, TemplateError
 from learning_hub.model.json_values import check_json, place_in, read_json, write_json
+from learning_hub.model.leaf import Leaf as LeafForecast
 from learning_hub.rendering.bookmark import Bookmark
+from learning_hub.rendering.forecast import forecast
 from learning_hub.rendering.inspection import inspect_template
 from learning_hub.rendering.language import LANGUAGE, Budget, Context, evaluate, write_text
 from learning_hub.rendering.limits import (
@@ -144,17 +146,20 @@ class CompiledTemplate(msgspec.Struct, frozen=True):
 
     part: Part
     problems: list[TemplateError]
+    leaves: list[LeafForecast]
 
 
 class CompiledTemplates:
     """
     The templates of a subscription, ready to render.
 
-    *problems* are all the errors found in them, in the order of the document.
+    *problems* are all the errors found in them, in the order of the document; *leaves* those of whose values something
+    is known.
     """
 
     def __init__(self, templates: dict[str, CompiledTemplate | None], problems: list[TemplateError]) -> None:
         self.problems = problems + [problem for each in templates.values() if each for problem in each.problems]
+        self.leaves = [leaf for each in templates.values() if each for leaf in each.leaves]
         self._templates = templates
 
     def render(
@@ -254,6 +259,7 @@ class _Compiler:
 
     def __init__(self, bookmark: Bookmark) -> None:
         self.problems: list[TemplateError] = []
+        self.leaves: list[LeafForecast] = []
         self._bookmark = bookmark
 
     def compile_template(self, value: Any, place: str) -> CompiledTemplate:
@@ -263,7 +269,7 @@ class _Compiler:
             part = self._refuse(f"{OMIT} stands in the place of a value, not of a whole template", place)
         else:
             part = self._compile_object(value, place)
-        return CompiledTemplate(part, self.problems)
+        return CompiledTemplate(part, self.problems, self.leaves)
 
     def _compile(self, value: Any, place: str) -> Part:
         if isinstance(value, str):
@@ -294,7 +300,9 @@ class _Compiler:
             return self._refuse(explain(error), place)
         for problem in problems:
             self._refuse(problem, place)
-        return Leaf(template, _only_expression(text, template), place)
+        expression = _only_expression(text, template)
+        self.leaves += filter(None, [forecast(place, template.nodes, expression)])
+        return Leaf(template, expression, place)
 
     def _refuse(self, message: str, place: str) -> Part:
         self.problems.append(TemplateError(message, place=place))

@@ -27,7 +27,7 @@ from learning_hub.rendering.values import (
 
 Filter = Callable[..., Any]
 
-_TEXT_FILTERS = (
+TEXT_FILTERS = (
     "append", "base64_decode", "base64_encode", "base64_url_safe_decode", "base64_url_safe_encode", "capitalize",
     "downcase", "escape", "escape_once", "lstrip", "newline_to_br", "prepend", "remove", "remove_first",
     "remove_last", "replace", "replace_first", "replace_last", "rstrip", "split", "squish", "strip", "strip_html",
@@ -45,8 +45,8 @@ _PASS_MISSING_ON = frozenset((
 
 def all_filters(standard: Mapping[str, Filter]) -> dict[str, Filter]:
     """Every filter a template may use, by name; *standard* are python-liquid's."""
-    borrowed = {name: _worded(name, standard[name]) for name in (*_TEXT_FILTERS, *_LIST_FILTERS, "slice")}
-    filters = {name: _on_text(borrowed[name]) for name in _TEXT_FILTERS}
+    borrowed = {name: _worded(name, standard[name]) for name in (*TEXT_FILTERS, *_LIST_FILTERS, "slice")}
+    filters = {name: _on_text(borrowed[name]) for name in TEXT_FILTERS}
     filters |= {name: borrowed[name] for name in _LIST_FILTERS}
     filters |= {
         "abs": arithmetic.absolute,

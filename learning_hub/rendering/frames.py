@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
+from learning_hub.model.leaf import Leaf
+
 # Bytes of the length before each frame, big-endian.
 PREFIX_BYTES = 4
 
@@ -44,11 +46,12 @@ class Problem(msgspec.Struct, array_like=True):
 
 
 class Answer(msgspec.Struct, array_like=True):
-    """A payload and its template's name, or problems."""
+    """A payload and its template's name, or problems; to a check, with what is known of the leaves."""
 
     payload: bytes = b""
     template: str = ""
     problems: list[Problem] = []
+    leaves: list[Leaf] = []
 
 
 Request = RenderRequest | CheckRequest

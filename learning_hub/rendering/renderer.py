@@ -12,9 +12,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Self
 
+import msgspec
+
 from learning_hub.model.choice import DEFAULT, WHOLE, choose_template
 from learning_hub.model.errors import InvalidInput, TemplateError
 from learning_hub.model.json_values import read_json, write_json
+from learning_hub.model.leaf import Leaf
 from learning_hub.rendering.bookmark import Stage, Standing
 from learning_hub.rendering.frames import Answer, CheckRequest, Problem, RenderRequest, WireJob
 from learning_hub.rendering.job import Rendered, RenderJob
@@ -24,6 +27,13 @@ from learning_hub.rendering.turns import Turns
 
 # Jobs that go to one process together; more are spread over the processes.
 BATCH = 50
+
+
+class Inspection(msgspec.Struct, frozen=True):
+    """All that is wrong with a subscription's `Templates`, in their order, and what is known of their leaves."""
+
+    problems: list[TemplateError]
+    leaves: list[Leaf]
 
 
 class Renderer:
@@ -93,8 +103,12 @@ class Renderer:
         return [result for batch in results for result in batch]
 
     async def check(self, templates: Mapping[str, Any] | str) -> list[TemplateError]:
+        """All that is wrong with a subscription's `Templates`, in their order; empty when nothing is."""
+        return (await self.inspect(templates)).problems
+
+    async def inspect(self, templates: Mapping[str, Any] | str) -> Inspection:
         """
-        All that is wrong with a subscription's `Templates`, in their order; empty when nothing is.
+        What can be said of a subscription's `Templates` before any event comes.
 
         Args:
             templates: As JSON text, or as `read_json` gave them.
@@ -107,10 +121,10 @@ class Renderer:
             try:
                 async with aclosing(process.ask(CheckRequest(text), 1)) as answers:
                     async for answer in answers:
-                        return [_error(problem) for problem in answer.problems]
+                        return Inspection([_error(problem) for problem in answer.problems], answer.leaves)
             except ProcessDiedError as death:
-                return [self._epitaph(death, Standing("compiling", WHOLE))]
-        return []
+                return Inspection([self._epitaph(death, Standing("compiling", WHOLE))], [])
+        return Inspection([], [])
 
     async def close(self) -> None:
         """End the processes; what they are rendering is given up with `Unavailable`."""

@@ -174,6 +174,44 @@ def test_from_a_file_of_events_to_imis(settings: dict[str, str], imis: RunningSa
     assert quick_command("participant", "show", *someone, settings=settings).exit_code == 1
 
 
+def test_looking_around_at_imis(settings: dict[str, str], imis: RunningSandbox) -> None:
+    """Targets and fields come as tables or JSON; what iMIS does not tell, or may fail, is a warning on stderr."""
+    subscriber = {
+        "Name": "Association iMIS",
+        "Connector": "imis",
+        "Settings": {"BaseUrl": imis.address, "TimeZone": "America/New_York"},
+        "Credentials": {"Username": imis.username, "Password": imis.password},
+    }
+    _succeed("program", "put", "NURSES", "--name", "Nurses", settings=settings)
+    _succeed("subscriber", "put", "imis", "--file", "-", settings=settings, stdin=json.dumps(subscriber))
+
+    listed = _succeed("subscriber", "targets", "imis", settings=settings).splitlines()
+    assert [line.split()[:3] for line in listed[1:]] == [
+        ["Activity", "activity", "multi"],
+        ["TopClass_Learning", "panel", "multi"],
+    ]
+    shown = quick_command("subscriber", "fields", "imis", "topclass_learning", settings=settings)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    (units,) = [line.split() for line in shown.stdout.splitlines() if line.startswith("Units")]
+    assert units == ["Units", "-", "Decimal", "-", "no", "-", "-"]
+    fields = json.loads(_succeed("subscriber", "fields", "imis", "Activity", "--json", settings=settings))
+    assert fields["Target"]["Kind"] == "activity"
+
+    with httpx.Client(base_url=imis.address, trust_env=False) as client:
+        client.put("/_sandbox/panels/TopClass_Learning", json={"AvailableViaRest": False}).raise_for_status()
+    closed = quick_command("subscriber", "fields", "imis", "TopClass_Learning", settings=settings)
+    assert closed.exit_code == 0
+    assert closed.stderr.startswith("Warning: ")
+    preset = ("--preset", "topclass-imis-panel", "--subscriber", "imis", "--program", "NURSES", "--json")
+    saved = json.loads(_succeed("subscription", "put", "completions", *preset, settings=settings))
+    assert len(saved["Warnings"]) == 1
+    started = quick_command("subscription", "start", "completions", settings=settings)
+    assert (started.stdout, started.stderr[:9]) == ("completions is started.\n", "Warning: ")
+    missing = quick_command("subscriber", "fields", "imis", "LH_Nothing", settings=settings)
+    assert missing.exit_code == 1
+    assert "LH_Nothing" in missing.stderr
+
+
 def test_the_doctor_names_the_address_of_a_subscriber_that_is_away(settings: dict[str, str]) -> None:
     """Whoever reads it knows where to look."""
     subscriber = {

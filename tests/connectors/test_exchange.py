@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -142,22 +143,26 @@ async def test_nothing_is_sent_twice(method: str) -> None:
 async def test_a_line_that_was_closed_meanwhile_is_not_used() -> None:
     """A server that closes its lines without saying so leaves no doubt, also where the hub was too busy to notice."""
 
+    closed = threading.Semaphore(0)
+
     def answer_and_close() -> None:
         for _ in range(3):
             line, _ = listening.accept()
             with line:
                 line.recv(4096)
                 line.sendall(OK)
+            closed.release()
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as aside:
         listening.settimeout(15)
-        threading.Thread(target=answer_and_close, daemon=True).start()
+        answering = aside.submit(answer_and_close)
         client = Client(HERE)
         for _ in range(3):
             sent = Request(method="POST", url=f"http://127.0.0.1:{listening.getsockname()[1]}/", wrote=True)
             assert isinstance(await exchange(client, sent, KeptJournal(), timeout_seconds=15), Answer)
-            time.sleep(0.05)  # noqa: ASYNC251 - this is the business.
+            assert closed.acquire(timeout=15)
         await client.close()
+        answering.result()
 
 
 async def test_nothing_is_sent_to_a_port_where_nobody_listens() -> None:

@@ -63,7 +63,7 @@ async def test_the_box_that_only_a_person_can_tick_is_told(panel_hub: PanelHub) 
     assert "tick Available via the REST API on its Security tab" in said(made)
     assert (await panel_hub.requests("/api/lh_completions"))[-1]["Query"] == "limit=1"
 
-    await panel_hub.tick("lh_completions")
+    await panel_hub.open_panel("lh_completions")
     again = await panel_hub.ask(200)
     assert (again["RowsReadable"], again["Added"]) == (True, [])
     assert "nothing is to be done in iMIS" in said(again)
@@ -86,7 +86,7 @@ async def test_events_arrive_in_the_panel(panel_hub: PanelHub) -> None:
     location = await panel_hub.publish(PublisherEventData=DATA)
     await panel_hub.settled(location, "waiting")
 
-    await panel_hub.tick("lh_completions")
+    await panel_hub.open_panel("lh_completions")
     await panel_hub.put("/subscriptions/to-imis", made["Subscription"] | {"State": "started"})
 
     await panel_hub.delivered(location)
@@ -107,7 +107,7 @@ async def test_named_fields_are_filled_from_the_data(panel_hub: PanelHub) -> Non
     types = {"Score": "integer", "Fee": "decimal", "Done": "date", "Passed": "boolean", "Resat": "boolean"}
     fields = ["Title", {"Name": "Code", "Length": 4}, *({"Name": name, "Type": kind} for name, kind in types.items())]
     made = await panel_hub.ask(201, Fields=fields, ProgramId="NURSES")
-    await panel_hub.tick("lh_completions")
+    await panel_hub.open_panel("lh_completions")
     await panel_hub.put("/subscriptions/lh_completions", made["Subscription"] | {"State": "started"})
     data = {"Course Name": "Triage", "Code": "FIRE-201", "Score": 7, "Done": "2026-11-20T15:20:00Z", "Passed": False}
 
@@ -246,9 +246,12 @@ async def test_a_subscription_of_others_is_not_taken(panel_hub: PanelHub) -> Non
     await panel_hub.put_subscription("mine", ProgramId="DOCTORS")
     await panel_hub.put_subscription("elsewhere")
 
+    before = await panel_hub.requests("/api/BOEntityDefinition")
+
     refused = await panel_hub.ask(409, ProgramId="NURSES", SubscriptionId="mine")
+
     assert refused["code"] == "subscription_fixed"
-    assert await panel_hub.requests("/api/BOEntityDefinition") == []
+    assert await panel_hub.requests("/api/BOEntityDefinition") == before
     made = await panel_hub.ask(201, ProgramId="NURSES", SubscriptionId="elsewhere")
     assert "it goes elsewhere" in said(made)
     assert (await panel_hub.client.get("/subscriptions/elsewhere")).json()["Target"] == {"Kind": "activity"}

@@ -8,6 +8,8 @@ iMIS as a subscriber.
     activity panel definition    a shipment laid out in columns
     record records               a record as it should be; bringing it there once
     names blueprint builder   a panel source: what it can be called, its definition, making it
+    sources        which sources and columns the site has
+    fitness        whether templates fit them
     participants   who somebody is at the site
     examination    the check of a subscriber, which asks for
     account destinations   the site and its account; activities and panels

@@ -7,7 +7,7 @@ Source: iMIS reference, section 7; the labels are those of the TopClass document
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from learning_hub.connectors.base import Shipment, TemplateProblem
@@ -52,7 +52,9 @@ _LABELS = {
     "CeuType": "CATEGORY",
 }
 _NAMES = {name.casefold(): column for name, column in [*_LABELS.items(), *zip(COLUMNS, COLUMNS, strict=True)]}
-_FILLED_BY_THE_HUB = {"partyid", "id", "seqn"}
+_LABEL_OF = {column: label for label, column in _LABELS.items()}
+_FILLED_BY_THE_HUB = {"partyid", "id"}
+_FILLED_BY_IMIS = {"seqn"}
 
 
 def column_for_keys(key_property: str) -> str | None:
@@ -61,9 +63,27 @@ def column_for_keys(key_property: str) -> str | None:
     return column if column in KEY_COLUMNS else None
 
 
+def column_of(name: str) -> str | None:
+    """The column that a template calls *name*, by its name or label in any case; None where there is none."""
+    return _NAMES.get(name.casefold())
+
+
+def label_of(column: str) -> str | None:
+    """What templates may call the column as well."""
+    return _LABEL_OF.get(column)
+
+
+def filled_by(name: str, key_property: str) -> Literal["hub", "imis"] | None:
+    """Who fills the column *name*, which is in any case; None where a template does."""
+    folded = name.casefold()
+    if folded in _FILLED_BY_THE_HUB or (column_of(name) and column_of(name) == column_of(key_property)):
+        return "hub"
+    return "imis" if folded in _FILLED_BY_IMIS else None
+
+
 def types_named(template: Mapping[str, Any]) -> list[Any]:
     """What *template* says for the type of the activity, by any of its names."""
-    return [value for name, value in template.items() if _NAMES.get(name.casefold()) == "ACTIVITY_TYPE"]
+    return [value for name, value in template.items() if column_of(name) == "ACTIVITY_TYPE"]
 
 
 def lay_out(shipment: Shipment, key_property: str, zone: ZoneInfo) -> Record:
@@ -121,7 +141,7 @@ def _check_keys(template: Mapping[str, Any], key_property: str) -> list[Template
 
 
 def _objection(name: str, column: str | None, leaf: Any, key_property: str) -> str | None:
-    if name.casefold() in _FILLED_BY_THE_HUB:
+    if name.casefold() in _FILLED_BY_THE_HUB | _FILLED_BY_IMIS:
         return "This is filled by the hub and by iMIS."
     if column is not None and column == _NAMES.get(key_property.casefold()):
         return (

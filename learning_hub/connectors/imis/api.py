@@ -92,17 +92,13 @@ class Api:
                 return
             offset = page.next_offset
 
-    async def try_rows(self, entity: str, journal: Journal) -> None:
-        """
-        Read at most one record, to see whether records can be read at all.
-
-        Raises:
-            Failed: They cannot, or the site is away.
-        """
-        doing = f"read rows of {entity}"
+    async def first(self, entity: str, journal: Journal, *, doing: str, advice: str) -> Json | None:
+        """The first record of a list, None where it has none; *doing* and *advice* as for `pages`."""
         answer = await self._call("GET", f"{quote(entity)}?limit=1", doing, journal)
-        if read_page(_read(answer, doing)) is None:
+        page = read_page(_read(answer, doing, advice))
+        if page is None:
             raise Failed(rubbish(answer, doing, wrote=False))
+        return page.rows[0] if page.rows else None
 
     async def define(
         self, entity: str, document: Json, journal: Journal, *, record_id: str | None = None, doing: str, advice: str

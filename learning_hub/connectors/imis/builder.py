@@ -163,7 +163,7 @@ class _Builder:
     async def _try_rows(self, name: str) -> tuple[bool | None, str]:
         """Whether rows can be read over REST, and that in words with what to click."""
         try:
-            await self._api.try_rows(name, self._journal)
+            await self._api.first(name, self._journal, doing=f"read rows of {name}", advice="")
         except Failed as failed:
             if isinstance(failed.outcome, Refused) and failed.outcome.code == "refused":
                 return False, (

@@ -17,6 +17,9 @@ from learning_hub.connectors.imis.wire import Json, Value, local_time, member, u
 from learning_hub.model.json_values import SpelledDecimal
 
 _DECIMAL_KINDS = ("Decimal", "Monetary")
+# Of classes such as PropertyTypeStringData, where the name of the type is left out.
+_CLASS = re.compile(r"PropertyType(\w+?)Data\b")
+_NAMES_OF_CLASSES = {"DateTime": "Date"}
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -54,10 +57,18 @@ def read_column(definition: Json) -> Column:
     """A column as a definition of the source describes it."""
     scale = unwrap(member(definition, "Scale"))
     return Column(
-        kind=str(member(definition, "PropertyTypeName")),
+        kind=type_name_of(definition),
         scale=scale if isinstance(scale, int) and 0 <= scale <= 38 else None,
         is_date_only=unwrap(member(definition, "DateTimeDataType")) == 1,
     )
+
+
+def type_name_of(definition: Json) -> str:
+    """The `PropertyTypeName` of a column, by its class where it is left out; empty where neither tells."""
+    if name := unwrap(member(definition, "PropertyTypeName")):
+        return str(name)
+    match = _CLASS.search(str(member(definition, "$type")))
+    return _NAMES_OF_CLASSES.get(match[1], match[1]) if match else ""
 
 
 def _rounded(value: Any, scale: int) -> Value:

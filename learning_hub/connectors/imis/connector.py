@@ -16,19 +16,23 @@ from learning_hub.connectors.base import (
     Clash,
     Comparison,
     Exchange,
+    Fields,
     Journal,
+    Judgement,
     Needs,
+    NoTarget,
     Outcome,
     ParticipantResult,
     Postponed,
     Refused,
     Shipment,
     TakeTurn,
+    Targets,
     TemplateProblem,
     Unknown,
 )
 from learning_hub.connectors.http import Request, Result, exchange
-from learning_hub.connectors.imis import activity, panel
+from learning_hub.connectors.imis import activity, fitness, panel
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.builder import build
@@ -44,8 +48,10 @@ from learning_hub.connectors.imis.settings import (
     read_settings,
     read_target,
 )
+from learning_hub.connectors.imis.sources import Sources
 from learning_hub.connectors.imis.token import Tokens
 from learning_hub.connectors.network import Client, TargetNotAllowed
+from learning_hub.model.leaf import Leaf
 
 # Of a try that goes a long way: a sign-in, a participant looked up by a query the older way (3), a panel's definition,
 # a record read, searched for, deleted with its former contact, inserted and found again, and a token that was denied
@@ -88,6 +94,7 @@ class ImisConnector:
         self._tokens = Tokens(base_url, account, self._exchange, take_turn)
         self._api = Api(base_url, self._tokens, self._exchange)
         self._definitions = Definitions(self._api)
+        self._sources = Sources(self._api, self._settings.activity_key_property)
         self._zone = ZoneInfo(self._settings.time_zone)
         self._records = Records(self._api, self._zone)
 
@@ -126,6 +133,31 @@ class ImisConnector:
             return await self._records.compare(record, shipment, journal)
 
         return await _ended(look())
+
+    async def targets(self, journal: Journal) -> Targets | Ended:
+        """Activities and the panel sources of the site."""
+        return await _ended(self._sources.targets(journal))
+
+    async def fields(self, name: str, journal: Journal) -> Fields | NoTarget | Ended:
+        """The columns of activities or of the panel source *name*."""
+        return await _ended(self._sources.fields(name, journal))
+
+    async def judge(
+        self,
+        target: Mapping[str, Any],
+        templates: Mapping[str, Mapping[str, Any]],
+        leaves: Mapping[str, Leaf],
+        journal: Journal,
+    ) -> Judgement | Ended:
+        """What in *templates* does not fit the columns that the site has now."""
+        read = read_target(target)
+        name, key_property = activity.ENTITY, self._settings.activity_key_property or None
+        if isinstance(read, PanelTarget):
+            name, key_property = read.name, read.key_property
+        fields = await self.fields(name, journal)
+        if isinstance(fields, NoTarget):
+            return Judgement(warnings=[fields.message])
+        return fitness.judge(read, key_property, templates, leaves, fields) if isinstance(fields, Fields) else fields
 
     async def build(self, blueprint: Blueprint, journal: Journal) -> Built | Clash | Ended:
         """The panel source of the blueprint, made or extended."""

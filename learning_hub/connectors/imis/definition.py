@@ -14,7 +14,7 @@ from learning_hub.connectors.base import Journal, Refused
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.column import Column, read_column
-from learning_hub.connectors.imis.wire import member, values_of
+from learning_hub.connectors.imis.wire import Json, member, values_of
 
 REMEMBERED_SECONDS = 600
 
@@ -50,8 +50,13 @@ class Definitions:
                 # Not every account may read definitions, and not every site serves them; rows work all the same.
                 return None
             raise
-        described = [one for one in values_of(member(document or {}, "Properties")) if isinstance(one, dict)]
-        return {str(member(one, "Name")): read_column(one) for one in described if member(one, "Name")} or None
+        return {str(member(one, "Name")): read_column(one) for one in described_in(document or {})} or None
+
+
+def described_in(definition: Json) -> list[Json]:
+    """The descriptions of columns in the definition of a source; those without a name are left out."""
+    described = values_of(member(definition, "Properties"))
+    return [one for one in described if isinstance(one, dict) and member(one, "Name")]
 
 
 def _lacks(columns: dict[str, Column], needed: set[str]) -> bool:

@@ -6,8 +6,8 @@ Source: iMIS reference, section 8.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from learning_hub.connectors.base import Refused, Shipment, TemplateProblem
@@ -16,10 +16,10 @@ from learning_hub.connectors.imis.column import Column
 from learning_hub.connectors.imis.record import Record, is_single_value, plain_value, template_error
 from learning_hub.connectors.imis.settings import PanelTarget
 
-_FILLED_BY_THE_HUB = {"id", "partyid", "ordinal"}
+_FILLED_BY_THE_HUB = {"id", "partyid"}
 _UNKNOWN = Column("")
 _KEY_SETTING = "KeyProperty in the subscription's Target"
-_FILLED_BY_IMIS = {"createdon", "updatedon", "createdbyuserkey", "updatedbyuserkey"}
+_FILLED_BY_IMIS = {"ordinal", "createdon", "updatedon", "createdbyuserkey", "updatedbyuserkey"}
 
 
 def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Column] | None, zone: ZoneInfo) -> Record:
@@ -63,11 +63,24 @@ def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Colum
 
 
 def _no_column(name: str, target: PanelTarget, columns: Mapping[str, Column]) -> Failed:
-    message = f"{target.name} has no column {name}. It has {', '.join(columns)}."
+    message = no_column(target.name, name, columns)
     if name != target.key_property:
         return template_error(message)
     message += f" {_KEY_SETTING} must name one for text, 36 characters or more."
     return Failed(Refused(code="refused", message=message, failure_class="mapping"))
+
+
+def no_column(panel: str, name: str, columns: Iterable[str]) -> str:
+    """The sentence for a column that *panel* does not have, with those it has."""
+    return f"{panel} has no column {name}. It has {', '.join(columns)}."
+
+
+def filled_by(name: str) -> Literal["hub", "imis"] | None:
+    """Who fills the column *name*, which is in any case; None where a template does."""
+    folded = name.casefold()
+    if folded in _FILLED_BY_THE_HUB:
+        return "hub"
+    return "imis" if folded in _FILLED_BY_IMIS else None
 
 
 def check_template(template: Mapping[str, Any], target: PanelTarget) -> list[TemplateProblem]:
@@ -83,7 +96,7 @@ def check_template(template: Mapping[str, Any], target: PanelTarget) -> list[Tem
 
 def _objection(name: str, leaf: Any, target: PanelTarget) -> str | None:
     folded = name.casefold()
-    if folded in _FILLED_BY_THE_HUB or folded in _FILLED_BY_IMIS:
+    if filled_by(name):
         return "This is filled by the hub and by iMIS."
     if target.key_property and folded == target.key_property.casefold():
         return "This column keeps the hub's record key, as KeyProperty in the Target says."

@@ -213,6 +213,11 @@ def are_same(wanted: Any, stored: Any, zone: ZoneInfo) -> bool:
         return False
 
 
+def is_date(text: str) -> bool:
+    """Whether iMIS reads *text* as a date or time."""
+    return _read_date(text, ZoneInfo("UTC")) is not None
+
+
 def differing(wanted: Mapping[str, Any], stored: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
     """The names of the wanted values that are stored otherwise, or not at all."""
     return [name for name, value in wanted.items() if not are_same(value, lookup(stored, name), zone)]

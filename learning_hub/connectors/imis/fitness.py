@@ -1,0 +1,244 @@
+"""
+Whether templates fit the columns that the site has: what can never work is a problem, what may fail a warning.
+
+Texts are taken by every column that can read them, as iMIS reads them, and a column for text takes any single value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from learning_hub.connectors.base import Field, Fields, Judgement, TemplateProblem
+from learning_hub.connectors.imis import activity, panel
+from learning_hub.connectors.imis.record import is_single_value
+from learning_hub.connectors.imis.settings import PanelTarget, Target
+from learning_hub.connectors.imis.wire import is_date
+from learning_hub.model.errors import FieldError
+from learning_hub.model.json_values import place_in
+from learning_hub.model.leaf import Gives, Leaf
+
+KEY_LENGTH = 36
+_OMIT = "$omit"
+_IN_WORDS = {
+    "String": "text", "Integer": "a whole number", "Decimal": "a number", "Monetary": "a number",
+    "Boolean": "true or false", "Date": "a date or time",
+}  # fmt: skip
+_GIVES: dict[Gives, str] = {
+    "text": "text", "integer": "a whole number", "decimal": "a number with a fraction", "boolean": "true or false",
+    "date": "a date", "time": "a time", "imis_datetime": "a time",
+}  # fmt: skip
+# What can stand in a column; text can in every one, since iMIS reads it.
+_TAKEN: dict[str, Collection[Gives]] = {
+    "Integer": ("text", "integer"),
+    "Decimal": ("text", "integer", "decimal"),
+    "Monetary": ("text", "integer", "decimal"),
+    "Boolean": ("text", "boolean"),
+    "Date": ("text", "date", "time", "imis_datetime"),
+}
+_WIDTHS: dict[Gives, int] = {"date": len("2031-03-14"), "imis_datetime": len("2031-03-14 15:20:00.000")}
+
+
+def judge(
+    target: Target,
+    key_property: str | None,
+    templates: Mapping[str, Mapping[str, Any]],
+    leaves: Mapping[str, Leaf],
+    fields: Fields,
+) -> Judgement:
+    """
+    What of *templates* does not fit *fields*, besides what can be told without asking the site.
+
+    Args:
+        target: Of the subscription.
+        key_property: The column for the record key, None where there is none.
+        templates: By category.
+        leaves: What is known of leaves with Liquid, by place.
+        fields: Of the target; without items nothing is judged.
+    """
+    judgement = Judgement(warnings=list(fields.warnings))
+    if not fields.items:
+        return judgement
+    _judge_key(target, key_property, fields, judgement)
+    for category, template in templates.items():
+        _Judge(target, key_property, fields, judgement, place_in("", category)[1:], leaves).judge(template)
+    return judgement
+
+
+class _Judge:
+    """Judges the template of one category, at *place*."""
+
+    def __init__(
+        self,
+        target: Target,
+        key_property: str | None,
+        fields: Fields,
+        judgement: Judgement,
+        place: str,
+        leaves: Mapping[str, Leaf],
+    ) -> None:
+        self._target = target
+        self._key_property = key_property
+        self._fields = {field.name.casefold(): field for field in fields.items}
+        self._source = fields.target.name
+        self._judgement = judgement
+        self._place = place
+        self._leaves = leaves
+
+    def judge(self, template: Mapping[str, Any]) -> None:
+        told = {problem.place for problem in self._known_problems(template)}
+        mapped = {self._column(name) for name in template} | {self._column(name) for name in told}
+        for name, value in template.items():
+            if name in told or not is_single_value(value):
+                continue
+            field = self._fields.get(self._column(name))
+            if field is None:
+                self._tell_absent(name)
+            elif field.read_only:
+                self._refuse(name, "This is filled by the hub and by iMIS.")
+            else:
+                self._judge_value(name, field, value)
+        for folded, field in self._fields.items():
+            if folded not in mapped and self._must_be_mapped(field):
+                self._refuse(field.label or field.name, f"{self._source} requires a value here, and nothing is mapped.")
+
+    def _known_problems(self, template: Mapping[str, Any]) -> list[TemplateProblem]:
+        if isinstance(self._target, PanelTarget):
+            return panel.check_template(template, self._target)
+        return activity.check_template(template, self._key_property or "")
+
+    def _column(self, name: str) -> str:
+        """The column that a key of a template means, folded."""
+        column = name if isinstance(self._target, PanelTarget) else activity.column_of(name) or name
+        return column.casefold()
+
+    def _must_be_mapped(self, field: Field) -> bool:
+        is_key = self._key_property is not None and field.name.casefold() == self._column(self._key_property)
+        # Blank, it becomes the time of the insert (iMIS reference, section 7.2).
+        is_dated = not isinstance(self._target, PanelTarget) and field.name.casefold() == "transaction_date"
+        return field.required and field.default is None and not (field.read_only or is_key or is_dated)
+
+    def _tell_absent(self, name: str) -> None:
+        if isinstance(self._target, PanelTarget):
+            columns = [field.name for field in self._fields.values() if not field.read_only]
+            self._refuse(name, panel.no_column(self._source, name, columns))
+        else:
+            self._warn(name, "iMIS does not list this among the columns of its activities, and may pass it over.")
+
+    def _judge_value(self, name: str, field: Field, value: Any) -> None:
+        place = place_in(self._place, name)
+        is_omittable = isinstance(value, Mapping)
+        if is_omittable:
+            value, place = value[_OMIT], place_in(place, _OMIT)
+        if isinstance(value, str) and ("{{" in value or "{%" in value):
+            if leaf := self._leaves.get(place):
+                self._judge_leaf(name, field, leaf)
+            return
+        if value is None or isinstance(value, Mapping | list):
+            if value is None and not is_omittable and field.required:
+                self._refuse(name, f"{self._source} requires a value here, and null is none.")
+            return
+        self._judge_literal(name, field, value)
+
+    def _judge_literal(self, name: str, field: Field, value: Any) -> None:
+        if isinstance(value, str) and field.type in _READS and not _READS[field.type](value):
+            self._refuse(name, f"{field.name} takes {_in_words(field)}, and this is none.")
+        elif not isinstance(value, str):
+            gives: Gives = "boolean" if isinstance(value, bool) else "integer" if isinstance(value, int) else "decimal"
+            self._judge_type(name, field, gives)
+        if field.type == "String" and field.length is not None and len(str(value)) > field.length:
+            self._refuse(name, f"{field.name} holds {field.length} characters, and this has {len(str(value))}.")
+
+    def _judge_leaf(self, name: str, field: Field, leaf: Leaf) -> None:
+        self._judge_type(name, field, leaf.gives)
+        if field.type != "String" or field.length is None:
+            return
+        shortest = max(leaf.shortest, _WIDTHS.get(leaf.gives, 0))
+        if shortest > field.length:
+            self._refuse(name, f"{field.name} holds {field.length} characters, and this gives {shortest} or more.")
+        elif leaf.longest is not None and leaf.longest > field.length:
+            self._warn(
+                name,
+                f"{field.name} holds {field.length} characters, and this gives up to {leaf.longest}. iMIS refuses what "
+                f"is longer; text: {field.length} cuts it.",
+            )
+
+    def _judge_type(self, name: str, field: Field, gives: Gives) -> None:
+        if field.type in _TAKEN and gives not in _TAKEN[field.type]:
+            advice = " The filter integer gives one." if field.type == "Integer" and gives == "decimal" else ""
+            self._refuse(name, f"{field.name} takes {_in_words(field)}, and this gives {_GIVES[gives]}.{advice}")
+
+    def _refuse(self, name: str, message: str) -> None:
+        self._judgement.problems.append(TemplateProblem(place_in(self._place, name), message))
+
+    def _warn(self, name: str, message: str) -> None:
+        self._judgement.warnings.append(f"Templates.{place_in(self._place, name)}: {message}")
+
+
+def _judge_key(target: Target, key_property: str | None, fields: Fields, judgement: Judgement) -> None:
+    """The column for the record key must be there and hold the whole key."""
+    if key_property is None:
+        return
+    is_panel = isinstance(target, PanelTarget)
+    column = key_property if is_panel else activity.column_of(key_property) or key_property
+    field = next((field for field in fields.items if field.name.casefold() == column.casefold()), None)
+    message = _key_objection(column, field, fields, is_panel=is_panel)
+    if message is None:
+        return
+    if is_panel:
+        judgement.target_errors.append(FieldError("Target.KeyProperty", message))
+    elif field is None:
+        judgement.warnings.append(message)
+    else:
+        where = f"{message} It is the ActivityKeyProperty in the subscriber's Settings, which can name another column."
+        judgement.target_errors.append(FieldError("Target", where))
+
+
+def _key_objection(column: str, field: Field | None, fields: Fields, *, is_panel: bool) -> str | None:
+    source = fields.target.name
+    if field is None and is_panel:
+        columns = [one.name for one in fields.items if not one.read_only]
+        return f"{panel.no_column(source, column, columns)} It must be one for text, {KEY_LENGTH} characters or more."
+    if field is None:
+        return f"iMIS does not list {column}, which keeps the hub's record key, among the columns of its activities."
+    if is_panel and field.read_only:
+        return f"{field.name} is filled by the hub or by iMIS. It must be a column of your own for text."
+    if field.type not in ("String", None):
+        return f"{field.name} takes {_in_words(field)}, and the hub's record key is text."
+    if field.length is not None and field.length < KEY_LENGTH:
+        return f"{field.name} holds {field.length} characters, and the hub's record key has {KEY_LENGTH}."
+    return None
+
+
+def _in_words(field: Field) -> str:
+    return _IN_WORDS.get(field.type or "", field.type or "something else")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return Decimal(text.strip()).is_finite()
+    except InvalidOperation:
+        return False
+
+
+def _is_whole(text: str) -> bool:
+    return _is_number(text) and Decimal(text.strip()) == Decimal(text.strip()).to_integral_value()
+
+
+def _is_truth(text: str) -> bool:
+    return text.strip().casefold() in ("true", "false", "1", "0")
+
+
+def _or_empty(reads: Callable[[str], bool]) -> Callable[[str], bool]:
+    """An empty text clears a column of any type."""
+    return lambda text: text == "" or reads(text)
+
+
+_READS: dict[str | None, Callable[[str], bool]] = {
+    "Integer": _or_empty(_is_whole),
+    "Decimal": _or_empty(_is_number),
+    "Monetary": _or_empty(_is_number),
+    "Boolean": _or_empty(_is_truth),
+    "Date": _or_empty(is_date),
+}

@@ -1,0 +1,203 @@
+"""
+Which sources of records a site has, and what columns one of them has, asked of the site each time.
+
+Source: iMIS reference, sections 7.3, 8 and 9. Definitions of panel sources are the site's own; activities, and what an
+account may not read, are described as far as something answers.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from learning_hub.connectors.base import Field, Fields, Journal, NoTarget, Refused, Target, Targets
+from learning_hub.connectors.imis import activity, panel
+from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.imis.api import Api, open_source
+from learning_hub.connectors.imis.column import Column, type_name_of
+from learning_hub.connectors.imis.definition import described_in
+from learning_hub.connectors.imis.wire import Json, member, properties_of, unwrap
+
+Instances = Literal["single", "multi"]
+FilledBy = Literal["hub", "imis"]
+
+ACTIVITY = Target(name=activity.ENTITY, kind="activity", instances="multi", description="Activities of contacts")
+_INSTANCES: dict[str, Instances] = {"single": "single", "multi": "multi"}
+_CONTACT = "Party"
+# Lengths that the help of iMIS tells; those of the other texts are not confirmed.
+_ACTIVITY_LENGTHS = {"DESCRIPTION": 255, "NOTE": 32_000}
+
+
+class Sources:
+    """Asks through *api*; *key_property* is the column of activities for the record key."""
+
+    def __init__(self, api: Api, key_property: str) -> None:
+        self._api = api
+        self._key_property = key_property
+
+    async def targets(self, journal: Journal) -> Targets:
+        """
+        Activities and the panel sources of contacts, by name.
+
+        Raises:
+            Failed: The site is away, or the sign-in was refused.
+        """
+        found, warnings = [ACTIVITY], []
+        try:
+            async for page in self._api.pages("BOEntityDefinition", {}, journal, doing="list the panel sources"):
+                found += [target for row in page.rows if (target := _panel_in(row))]
+        except Failed as failed:
+            warnings.append(
+                f"{_need_refusal(failed).message} A panel source whose name you know can be used all the same."
+            )
+        named = {target.name.casefold(): target for target in found}
+        return Targets(items=[named[name] for name in sorted(named)], warnings=warnings)
+
+    async def fields(self, name: str, journal: Journal) -> Fields | NoTarget:
+        """
+        The columns of activities or of the panel source *name*, which is in any case.
+
+        Raises:
+            Failed: The site is away, the sign-in was refused, or the account may not look.
+        """
+        if name.casefold() == activity.ENTITY.casefold():
+            return await self._fields_of_activities(journal)
+        definition, refusal = await self._definition(name, journal)
+        if definition is None:
+            return await self._fields_of_rows(name, refusal, journal)
+        target = _panel_in(definition, is_metadata=member(definition, "ObjectTypeName") is None)
+        if target is None:
+            return NoTarget(f"{name} is no panel source of contacts, so no records can land there.")
+        items = [read_field(one, panel.filled_by(str(member(one, "Name")))) for one in described_in(definition)]
+        if target.instances is None:
+            has_ordinal = any(item.name.casefold() == "ordinal" for item in items)
+            target = msgspec.structs.replace(target, instances="multi" if has_ordinal else "single")
+        is_readable, warnings = await self._look_at_rows(target.name, journal)
+        return Fields(target=target, items=items, rows_readable=is_readable, warnings=warnings)
+
+    async def _fields_of_activities(self, journal: Journal) -> Fields:
+        definition, _ = await self._definition(activity.ENTITY, journal)
+        if definition is not None:
+            items = [self._activity_field(one) for one in described_in(definition)]
+            return Fields(target=ACTIVITY, items=items)
+        warning = (
+            "iMIS does not describe its activities to this account. The columns are those of common installations; "
+            "most of their lengths are not known."
+        )
+        return Fields(target=ACTIVITY, items=_usual_activity_fields(self._key_property), warnings=[warning])
+
+    def _activity_field(self, described: Json) -> Field:
+        name = str(member(described, "Name"))
+        field = read_field(described, activity.filled_by(name, self._key_property))
+        return msgspec.structs.replace(field, label=activity.label_of(name.upper()))
+
+    async def _definition(self, name: str, journal: Journal) -> tuple[Json | None, Failed | None]:
+        """What describes the source, whichever answers; where nothing does, why it could not be asked."""
+        refusal = None
+        for entity in ("BOEntityDefinition", "metadata"):
+            try:
+                document = await self._api.get(entity, name, journal)
+            except Failed as failed:
+                _need_refusal(failed)
+                refusal = refusal or (failed if entity == "BOEntityDefinition" else None)
+                continue
+            if document is not None and described_in(document):
+                return document, None
+        return None, refusal
+
+    async def _fields_of_rows(self, name: str, refusal: Failed | None, journal: Journal) -> Fields | NoTarget:
+        """The names of the columns in one of the rows, which is all that is left where nothing describes them."""
+        try:
+            row = await self._first_row(name, journal)
+        except Failed as failed:
+            _need_refusal(failed)
+            if refusal is not None:
+                raise refusal from failed
+            return NoTarget(f"iMIS has no panel source {name} that the hub can see. {open_source(name)}")
+        spelled = str(member(row, "EntityTypeName") or name)
+        names = list(properties_of(row))
+        instances: Instances | None = "multi" if any(column.casefold() == "ordinal" for column in names) else None
+        warning = f"iMIS does not describe {spelled} to this account. " + (
+            "The names of the columns are those of one of its rows; their types and lengths are not known."
+            if names
+            else "It has no rows either, from which its columns could be told."
+        )
+        return Fields(
+            target=Target(name=spelled, kind="panel", instances=instances),
+            items=[_field(column, None, panel.filled_by(column)) for column in names],
+            rows_readable=True,
+            warnings=[warning],
+        )
+
+    async def _look_at_rows(self, name: str, journal: Journal) -> tuple[bool | None, list[str]]:
+        """Whether rows can be read; the box that makes them available is ticked for each source by itself (8.2)."""
+        try:
+            await self._first_row(name, journal)
+        except Failed as failed:
+            if isinstance(failed.outcome, Refused) and failed.outcome.code == "refused":
+                return False, [failed.outcome.message]
+            return None, []
+        return True, []
+
+    async def _first_row(self, name: str, journal: Journal) -> Json:
+        """One of the rows, empty where there is none."""
+        return await self._api.first(name, journal, doing=f"read rows of {name}", advice=open_source(name)) or {}
+
+
+def read_field(described: Json, filled_by: FilledBy | None) -> Field:
+    """A column as a definition of its source describes it; *filled_by* says who fills it."""
+    is_identity = unwrap(member(described, "IsIdentity")) is True
+    is_contact = unwrap(member(described, "IsPrimaryParentIdentity")) is True
+    by = filled_by or ("hub" if is_contact else "imis" if is_identity else None)
+    length = unwrap(member(described, "MaxLength"))
+    default = unwrap(member(described, "DefaultValue"))
+    field = _field(str(member(described, "Name")), type_name_of(described) or None, by)
+    return msgspec.structs.replace(
+        field,
+        length=length if isinstance(length, int) and length > 0 else None,
+        required=unwrap(member(described, "Required")) is True,
+        default=str(default) if isinstance(default, str | int) and default != "" else None,
+        caption=_text(described, "Caption"),
+        description=_text(described, "Description"),
+    )
+
+
+def _field(name: str, type_name: str | None, filled_by: FilledBy | None) -> Field:
+    return Field(name=name, type=type_name, read_only=filled_by is not None, filled_by=filled_by)
+
+
+def _usual_activity_fields(key_property: str) -> list[Field]:
+    """The columns of common installations, for sites that do not describe theirs."""
+    columns = {"PartyId": Column("String"), "SEQN": Column("Integer"), **activity.COLUMNS}
+    return [
+        msgspec.structs.replace(
+            _field(name, column.kind, activity.filled_by(name, key_property)),
+            label=activity.label_of(name),
+            length=_ACTIVITY_LENGTHS.get(name),
+            required=name in ("PartyId", "ACTIVITY_TYPE"),
+        )
+        for name, column in columns.items()
+    ]
+
+
+def _panel_in(definition: Json, *, is_metadata: bool = False) -> Target | None:
+    """The panel source of contacts that a definition is of; None where it is of something else."""
+    name, parent = member(definition, "EntityTypeName"), member(definition, "PrimaryParentEntityTypeName")
+    instances = _INSTANCES.get(str(member(definition, "ObjectTypeName")).casefold())
+    if not name or (parent or _CONTACT) != _CONTACT or (instances is None and not is_metadata):
+        return None
+    return Target(name=str(name), kind="panel", instances=instances, description=_text(definition, "Description"))
+
+
+def _text(described: Json, name: str) -> str | None:
+    value = unwrap(member(described, name))
+    return value if isinstance(value, str) and value else None
+
+
+def _need_refusal(failed: Failed) -> Refused:
+    """The refusal of one thing alone, after which another may be asked for; anything else ends the conversation."""
+    outcome = failed.outcome
+    if isinstance(outcome, Refused) and outcome.code == "refused":
+        return outcome
+    raise failed
