@@ -115,6 +115,7 @@ EXAMPLE_FIELDS = FieldsPage(
 )
 ERRORS = (
     NO_SUCH_SUBSCRIBER,
+    InvalidFields([FieldError("Limit", "must be at most 1000")]),
     _not_supported("webhook"),
     _paused("imis", "2026-11-22T06:00:00Z", "iMIS refused the sign-in: 400."),
     _unanswered(Postponed(code="timed_out", message="The subscriber did not answer within 25 seconds.")),

@@ -142,7 +142,6 @@ async def test_nothing_is_sent_twice(method: str) -> None:
 
 async def test_a_line_that_was_closed_meanwhile_is_not_used() -> None:
     """A server that closes its lines without saying so leaves no doubt, also where the hub was too busy to notice."""
-
     closed = threading.Semaphore(0)
 
     def answer_and_close() -> None:
