@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from learning_hub.api.lists import Listing, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.reconciliations import paused
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
 from learning_hub.connectors.base import (
     Describing,
@@ -72,14 +73,6 @@ def _not_supported(kind: str) -> InvalidInput:
     )
 
 
-def _paused(subscriber_id: str, since: str, message: str) -> Conflict:
-    return Conflict(
-        f"{subscriber_id} is paused since {since}, so it is not asked either. {message} Mend that, or wait until it is "
-        "back; then ask again.",
-        code="subscriber_paused",
-    )
-
-
 def _unanswered(outcome: Ended) -> Conflict:
     if isinstance(outcome, Refused):
         return Conflict(outcome.message, code="subscriber_refused")
@@ -117,7 +110,7 @@ ERRORS = (
     NO_SUCH_SUBSCRIBER,
     InvalidFields([FieldError("Limit", "must be at most 1000")]),
     _not_supported("webhook"),
-    _paused("imis", "2026-11-22T06:00:00Z", "iMIS refused the sign-in: 400."),
+    paused("imis", "2026-11-22T06:00:00Z", "iMIS refused the sign-in: 400.", "ask again"),
     _unanswered(Postponed(code="timed_out", message="The subscriber did not answer within 25 seconds.")),
     _unanswered(Refused(code="credentials_refused", message="iMIS refused the sign-in: 400, invalid_grant.")),
     CredentialsUnreadable("The credentials were encrypted with a key that the hub does not have."),
@@ -220,7 +213,7 @@ async def _need_answerable(call: Call) -> Subscriber:
         raise _not_supported(subscriber.connector)
     pause = await pauses.find(call.hub.database, subscriber.subscriber_id)
     if pause is not None:
-        raise _paused(subscriber.subscriber_id, written(pause.since_utc), pause.message)
+        raise paused(subscriber.subscriber_id, written(pause.since_utc), pause.message, "ask again")
     return subscriber
 
 

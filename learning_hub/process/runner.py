@@ -255,6 +255,8 @@ class Runner:
             uuids = list({entry.event_uuid for entry in entries})
             for subscription in subscriptions:
                 async with self._database.transaction() as connection:
+                    # One after the other with whoever reads the feed for it: they come to the same deliveries.
+                    await feed_places.lock_place(connection, subscription.subscription_id, wait=True)
                     await self._make(connection, subscription, entries, replay=replay)
                     await runs.add_deliveries_of_events(
                         connection,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from factories import an_event_body
 from imis_hub import ImisHub
+from running import eventually
 
 
 async def test_a_bucket_holds_what_was_just_committed(imis_hub: ImisHub) -> None:
@@ -37,6 +40,30 @@ async def test_what_is_not_settled_includes_what_was_just_committed(imis_hub: Im
     await imis_hub.client.post(address)
     assert [item["State"] for item in await imis_hub.deliveries_of(location)] == ["delivered"]
     assert len(await imis_hub.activities()) == 2
+
+
+async def test_runs_and_the_feed_come_to_the_same_events_at_once(imis_hub: ImisHub) -> None:
+    """Several runs over a bucket while its events are being read anyway: none fails, and each event has one delivery."""
+    await imis_hub.set_up(State="stopped")
+    client = imis_hub.client
+    for start in range(0, 1200, 400):
+        # Two revisions of each: making the deliveries supersedes, row by row.
+        body = [
+            an_event_body(PublisherEventId=f"AI:{number}", PublisherEventData={"Revision": revision})
+            for revision in range(2)
+            for number in range(start, start + 200)
+        ]
+        results = (await client.post("/events/batch", json=body)).json()["Results"]
+        bucket = (await client.get(results[0]["Location"])).json()["EventDateBucket"]
+        request = {"EventDateBucket": bucket, "Wait": False}
+        begun = await asyncio.gather(*(client.post("/processEvents", json=request) for _ in range(4)))
+        for answer in begun:
+            run = await eventually(
+                lambda at=answer.headers["Location"]: client.get(at), until=lambda got: got.json()["State"] != "running"
+            )
+            assert run.json()["State"] == "finished", run.text
+    count = await imis_hub.hub.database.fetchval("SELECT count(*) FROM delivery")
+    assert count == 1200
 
 
 async def test_one_spelling_of_the_program(imis_hub: ImisHub) -> None:
