@@ -13,7 +13,13 @@ from learning_hub.api.paths import ID_RULE
 from learning_hub.api.reconciliations import paused
 from learning_hub.api.saving import program_faults
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
-from learning_hub.connectors.base import Blueprint, Building, Built, Clash, Postponed, Refused, Unknown
+from learning_hub.connectors.base import Postponed, Refused, Unknown
+from learning_hub.connectors.places import (
+    Blueprint,
+    Building,
+    Built,
+    Clash,
+)
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.journal import AttemptJournal
 from learning_hub.model.audit import Action

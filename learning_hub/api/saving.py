@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from learning_hub.api.operations import Call
-from learning_hub.connectors.base import Judgement
+from learning_hub.connectors.places import Judgement
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.describing import Describer
 from learning_hub.deliver.preview import target_problems

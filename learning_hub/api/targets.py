@@ -12,16 +12,14 @@ from learning_hub.api.lists import Listing, PageQuery
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
 from learning_hub.api.reconciliations import paused
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
-from learning_hub.connectors.base import (
+from learning_hub.connectors.base import Postponed, Refused, Unknown
+from learning_hub.connectors.places import (
     Describing,
     Field,
     Fields,
     NoTarget,
-    Postponed,
-    Refused,
     Target,
     Targets,
-    Unknown,
 )
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.describing import Describer, Ended

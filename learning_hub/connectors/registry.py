@@ -14,7 +14,12 @@ import msgspec
 
 from learning_hub.connectors import imis, learningbuilder, webhook
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.base import Connector, Prepared, TakeTurn, TemplateProblem
+from learning_hub.connectors.base import (
+    Connector,
+    Prepared,
+    TakeTurn,
+    TemplateProblem,
+)
 from learning_hub.model.errors import FieldError
 from learning_hub.model.panel import PanelField
 

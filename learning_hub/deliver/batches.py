@@ -8,7 +8,13 @@ from collections import defaultdict
 
 import msgspec
 
-from learning_hub.connectors.base import Batching, Exchange, Outcome, Shipment, Unknown
+from learning_hub.connectors.base import (
+    Batching,
+    Exchange,
+    Outcome,
+    Shipment,
+    Unknown,
+)
 from learning_hub.connectors.registry import Batch
 from learning_hub.deliver.journal import AttemptJournal
 from learning_hub.model.delivery import Claimed

@@ -7,7 +7,13 @@ from datetime import datetime
 
 import msgspec
 
-from learning_hub.connectors.base import Accepted, Outcome, Postponed, Refused, Unknown
+from learning_hub.connectors.base import (
+    Accepted,
+    Outcome,
+    Postponed,
+    Refused,
+    Unknown,
+)
 from learning_hub.model.delivery import Claimed, Settlement
 from learning_hub.model.errors import TemplateError
 from learning_hub.model.failure import FailureClass, class_of

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from learning_hub.connectors.base import Describing, Judgement, Postponed, Refused, Unknown
+from learning_hub.connectors.base import Postponed, Refused, Unknown
+from learning_hub.connectors.places import Describing, Judgement
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.connections import Connections
 from learning_hub.deliver.journal import AttemptJournal

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from learning_hub.connectors.base import Connector, Journal, ParticipantFound, ParticipantResult
+from learning_hub.connectors.base import (
+    Connector,
+    Journal,
+    ParticipantFound,
+    ParticipantResult,
+)
 from learning_hub.model.event import Event
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.store import participants

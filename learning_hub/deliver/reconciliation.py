@@ -9,7 +9,15 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from learning_hub.connectors.base import Comparing, Comparison, Difference, Postponed, Refused, Shipment, Unknown
+from learning_hub.connectors.base import (
+    Comparing,
+    Comparison,
+    Difference,
+    Postponed,
+    Refused,
+    Shipment,
+    Unknown,
+)
 from learning_hub.deliver.connections import Connections
 from learning_hub.deliver.journal import AttemptJournal
 from learning_hub.deliver.neighbours import is_keyless

@@ -6,7 +6,14 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
-from learning_hub.connectors.base import Journal, ParticipantFound, Postponed, Refused, Shipment, Unknown
+from learning_hub.connectors.base import (
+    Journal,
+    ParticipantFound,
+    Postponed,
+    Refused,
+    Shipment,
+    Unknown,
+)
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.deciding import parked_for_template, stepped_aside
 from learning_hub.deliver.duties import Duty

@@ -10,7 +10,14 @@ from typing import cast
 
 import msgspec
 
-from learning_hub.connectors.base import Batching, Outcome, Postponed, Refused, Shipment, Unknown
+from learning_hub.connectors.base import (
+    Batching,
+    Outcome,
+    Postponed,
+    Refused,
+    Shipment,
+    Unknown,
+)
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.batches import Batches
 from learning_hub.deliver.connections import Connections

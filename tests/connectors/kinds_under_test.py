@@ -17,7 +17,12 @@ from http_server import HttpServer, Received, Receiver, Says
 from imis_site import ACTIVITY, COMPLETION, ROBIN, ImisSite
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
 
-from learning_hub.connectors.base import Outcome, Postponed, Refused, Unknown
+from learning_hub.connectors.base import (
+    Outcome,
+    Postponed,
+    Refused,
+    Unknown,
+)
 from learning_hub.connectors.webhook.signing import make_secret
 from learning_hub.model.json_values import read_json
 

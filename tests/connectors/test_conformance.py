@@ -22,7 +22,15 @@ from msgspec import UNSET
 from running import eventually
 
 from learning_hub.connectors.addresses import SETTING, Guard
-from learning_hub.connectors.base import Accepted, Connector, Needs, Outcome, Postponed, Refused, Shipment
+from learning_hub.connectors.base import (
+    Accepted,
+    Connector,
+    Needs,
+    Outcome,
+    Postponed,
+    Refused,
+    Shipment,
+)
 from learning_hub.connectors.http import KEPT_BODY_BYTES, MAX_BODY_BYTES
 from learning_hub.connectors.registry import KINDS, Registry
 

@@ -12,7 +12,12 @@ from imis_site import ROBIN, ROW, ImisSite, KeptJournal, a_shipment
 from kinds_under_test import PASSWORD, ImisBehindServer
 
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.base import Accepted, ParticipantFound, Postponed, Refused
+from learning_hub.connectors.base import (
+    Accepted,
+    ParticipantFound,
+    Postponed,
+    Refused,
+)
 from learning_hub.connectors.imis import ImisConnector
 
 VALIDATION = {

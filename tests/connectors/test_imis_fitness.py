@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from learning_hub.connectors.base import Field, Fields, Judgement, Target
 from learning_hub.connectors.imis.fitness import judge
 from learning_hub.connectors.imis.settings import ActivityTarget, PanelTarget
 from learning_hub.connectors.imis.sources import read_field
+from learning_hub.connectors.places import (
+    Field,
+    Fields,
+    Judgement,
+    Target,
+)
 
 ACTIVITY = Target(name="Activity", kind="activity")
 PANEL = Target(name="LH_Odd", kind="panel")

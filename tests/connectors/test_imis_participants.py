@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from imis_site import ROBIN, ImisSite, KeptJournal, a_shipment
 
-from learning_hub.connectors.base import Accepted, ParticipantFound, Postponed, Refused
+from learning_hub.connectors.base import (
+    Accepted,
+    ParticipantFound,
+    Postponed,
+    Refused,
+)
 from learning_hub.connectors.imis import ImisConnector
 from learning_hub.sandbox import seeds
 

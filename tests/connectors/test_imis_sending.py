@@ -22,7 +22,13 @@ from imis_site import (
     a_shipment,
 )
 
-from learning_hub.connectors.base import Accepted, Comparison, Postponed, Refused, Unknown
+from learning_hub.connectors.base import (
+    Accepted,
+    Comparison,
+    Postponed,
+    Refused,
+    Unknown,
+)
 from learning_hub.connectors.imis import ImisConnector
 from learning_hub.connectors.imis.connector import MOST_EXCHANGES
 from learning_hub.model.json_values import SpelledDecimal, write_json

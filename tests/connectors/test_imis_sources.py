@@ -9,8 +9,14 @@ import pytest
 from imis_site import ACTIVITY, PANEL_WITHOUT_KEY, ImisSite, KeptJournal, a_shipment
 from panels import make_panel, make_panels
 
-from learning_hub.connectors.base import Field, Fields, NoTarget, Postponed, Refused, Targets
+from learning_hub.connectors.base import Postponed, Refused
 from learning_hub.connectors.imis import ImisConnector
+from learning_hub.connectors.places import (
+    Field,
+    Fields,
+    NoTarget,
+    Targets,
+)
 
 MakeConnector = Callable[..., ImisConnector]
 

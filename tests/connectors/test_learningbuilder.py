@@ -12,7 +12,13 @@ from imis_site import KeptJournal
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
 
 from learning_hub.connectors.addresses import SETTING, Guard
-from learning_hub.connectors.base import Accepted, Postponed, Refused, Shipment, Unknown
+from learning_hub.connectors.base import (
+    Accepted,
+    Postponed,
+    Refused,
+    Shipment,
+    Unknown,
+)
 from learning_hub.connectors.learningbuilder import (
     LearningBuilderConnector,
     check_credentials,

@@ -43,7 +43,7 @@ async def test_what_is_not_settled_includes_what_was_just_committed(imis_hub: Im
 
 
 async def test_runs_and_the_feed_come_to_the_same_events_at_once(imis_hub: ImisHub) -> None:
-    """Several runs over a bucket while its events are being read anyway: none fails, and each event has one delivery."""
+    """Several runs over a bucket whose events are being read anyway: none fails, and each event has one delivery."""
     await imis_hub.set_up(State="stopped")
     client = imis_hub.client
     for start in range(0, 1200, 400):

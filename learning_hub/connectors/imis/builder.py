@@ -12,7 +12,12 @@ from __future__ import annotations
 
 import asyncio
 
-from learning_hub.connectors.base import Blueprint, Built, Clash, Journal, Postponed, Refused, Unknown
+from learning_hub.connectors.base import (
+    Journal,
+    Postponed,
+    Refused,
+    Unknown,
+)
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.blueprint import (
@@ -26,6 +31,7 @@ from learning_hub.connectors.imis.blueprint import (
     not_read_only,
 )
 from learning_hub.connectors.imis.wire import Json
+from learning_hub.connectors.places import Blueprint, Built, Clash
 from learning_hub.model.panel import PanelField, as_added
 
 DEFINITIONS = "BOEntityDefinition"

@@ -10,24 +10,17 @@ import msgspec
 
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import (
-    Blueprint,
-    Built,
     CheckResult,
-    Clash,
     Comparison,
     Exchange,
-    Fields,
     Journal,
-    Judgement,
     Needs,
-    NoTarget,
     Outcome,
     ParticipantResult,
     Postponed,
     Refused,
     Shipment,
     TakeTurn,
-    Targets,
     TemplateProblem,
     Unknown,
 )
@@ -51,6 +44,15 @@ from learning_hub.connectors.imis.settings import (
 from learning_hub.connectors.imis.sources import Sources
 from learning_hub.connectors.imis.token import Tokens
 from learning_hub.connectors.network import Client, TargetNotAllowed
+from learning_hub.connectors.places import (
+    Blueprint,
+    Built,
+    Clash,
+    Fields,
+    Judgement,
+    NoTarget,
+    Targets,
+)
 from learning_hub.model.leaf import Leaf
 
 # Of a try that goes a long way: a sign-in, a participant looked up by a query the older way (3), a panel's definition,

@@ -10,7 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from learning_hub.connectors.base import CheckResult, Finding, Journal, Needs
+from learning_hub.connectors.base import (
+    CheckResult,
+    Finding,
+    Journal,
+    Needs,
+)
 from learning_hub.connectors.imis import account, destinations
 from learning_hub.connectors.imis.account import first_row
 from learning_hub.connectors.imis.activity import ENTITY

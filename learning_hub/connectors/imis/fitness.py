@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from learning_hub.connectors.base import Field, Fields, Judgement, TemplateProblem
+from learning_hub.connectors.base import TemplateProblem
 from learning_hub.connectors.imis import activity, panel
 from learning_hub.connectors.imis.record import is_single_value
 from learning_hub.connectors.imis.settings import PanelTarget, Target
 from learning_hub.connectors.imis.wire import is_date
+from learning_hub.connectors.places import Field, Fields, Judgement
 from learning_hub.model.errors import FieldError
 from learning_hub.model.json_values import place_in
 from learning_hub.model.leaf import Gives, Leaf

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from learning_hub.connectors.base import Journal, ParticipantFound, ParticipantResult, Refused
+from learning_hub.connectors.base import (
+    Journal,
+    ParticipantFound,
+    ParticipantResult,
+    Refused,
+)
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.settings import QueryLookup

@@ -11,13 +11,20 @@ from typing import Literal
 
 import msgspec
 
-from learning_hub.connectors.base import Field, Fields, Journal, NoTarget, Refused, Target, Targets
+from learning_hub.connectors.base import Journal, Refused
 from learning_hub.connectors.imis import activity, panel
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api, open_source
 from learning_hub.connectors.imis.column import Column, type_name_of
 from learning_hub.connectors.imis.definition import described_in
 from learning_hub.connectors.imis.wire import Json, member, properties_of, unwrap
+from learning_hub.connectors.places import (
+    Field,
+    Fields,
+    NoTarget,
+    Target,
+    Targets,
+)
 
 Instances = Literal["single", "multi"]
 FilledBy = Literal["hub", "imis"]

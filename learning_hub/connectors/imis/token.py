@@ -14,7 +14,13 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from learning_hub.connectors.base import CredentialsTurn, Journal, Postponed, Refused, TakeTurn
+from learning_hub.connectors.base import (
+    CredentialsTurn,
+    Journal,
+    Postponed,
+    Refused,
+    TakeTurn,
+)
 from learning_hub.connectors.http import Answer, Request, Result
 from learning_hub.connectors.imis.answers import Failed, error_text, outcome_of, rubbish, unanswered
 from learning_hub.connectors.imis.settings import (

@@ -11,7 +11,13 @@ Source: the hub's contract, section 6.
 from __future__ import annotations
 
 from learning_hub.connectors.answers import AWAY, is_page, postponed, shorten, told
-from learning_hub.connectors.base import Accepted, Outcome, Postponed, Refused, Unknown
+from learning_hub.connectors.base import (
+    Accepted,
+    Outcome,
+    Postponed,
+    Refused,
+    Unknown,
+)
 from learning_hub.connectors.http import Answer, NotSent, OutcomeUnknown
 from learning_hub.connectors.learningbuilder.batch import batch_id_in
 from learning_hub.model.errors import InvalidInput
