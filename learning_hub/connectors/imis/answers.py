@@ -34,6 +34,11 @@ class Failed(Exception):
             return outcome.code in ("credentials_refused", "target_not_allowed")
         return outcome.subscriber_is_away or outcome.code == "rate_limited"
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether one thing alone was refused, after which another may be asked for."""
+        return isinstance(self.outcome, Refused) and self.outcome.code == "refused"
+
 
 def outcome_of(answer: Answer, doing: str, *, wrote: bool) -> Postponed | Refused:
     """

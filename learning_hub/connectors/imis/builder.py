@@ -30,11 +30,11 @@ from learning_hub.connectors.imis.blueprint import (
     new_definition,
     not_read_only,
 )
+from learning_hub.connectors.imis.definition import DEFINITIONS
 from learning_hub.connectors.imis.wire import Json
 from learning_hub.connectors.places import Blueprint, Built, Clash
 from learning_hub.model.panel import PanelField, as_added
 
-DEFINITIONS = "BOEntityDefinition"
 MOST_WRITES = 3
 # iMIS may take a definition first and make it later (section 9.3 lists the status 202).
 LOOK_AGAIN_SECONDS = (0.5, 1, 2)

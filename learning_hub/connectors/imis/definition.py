@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import time
 
-from learning_hub.connectors.base import Journal, Refused
+import msgspec
+
+from learning_hub.connectors.base import Journal
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.column import Column, read_column
 from learning_hub.connectors.imis.wire import Json, member, values_of
 
+DEFINITIONS = "BOEntityDefinition"
 REMEMBERED_SECONDS = 600
 
 
@@ -43,14 +46,49 @@ class Definitions:
         return columns
 
     async def _ask(self, panel: str, journal: Journal) -> dict[str, Column] | None:
+        # Not every account may read definitions, and not every site serves them; rows work all the same.
+        columns = (await describe(self._api, panel, journal)).columns
+        return None if columns is None else {name: read_column(one) for name, one in columns.items()}
+
+
+class Described(msgspec.Struct, frozen=True):
+    """
+    A source as the site describes it.
+
+    *document* is its definition, or else its metadata, None where neither tells its columns. *is_absent* says that the
+    site tells definitions and has none of this name; *refusal* why its definition could not be read.
+    """
+
+    document: Json | None
+    is_absent: bool = False
+    refusal: Failed | None = None
+
+    @property
+    def columns(self) -> dict[str, Json] | None:
+        """The descriptions of its columns by name, None where the site does not tell."""
+        return None if self.document is None else {str(member(one, "Name")): one for one in described_in(self.document)}
+
+
+async def describe(api: Api, name: str, journal: Journal) -> Described:
+    """
+    What the site tells of a source: by its definition, or else by its metadata (section 9.1).
+
+    Raises:
+        Failed: The site is away, or the sign-in was refused.
+    """
+    is_absent, refusal = False, None
+    for entity in (DEFINITIONS, "metadata"):
         try:
-            document = await self._api.get("BOEntityDefinition", panel, journal)
+            document = await api.get(entity, name, journal)
         except Failed as failed:
-            if isinstance(failed.outcome, Refused) and failed.outcome.code == "refused":
-                # Not every account may read definitions, and not every site serves them; rows work all the same.
-                return None
-            raise
-        return {str(member(one, "Name")): read_column(one) for one in described_in(document or {})} or None
+            if not failed.is_refusal:
+                raise
+            refusal = refusal or (failed if entity == DEFINITIONS else None)
+            continue
+        if document is not None and described_in(document):
+            return Described(document)
+        is_absent = is_absent or (document is None and entity == DEFINITIONS)
+    return Described(None, is_absent, refusal)
 
 
 def described_in(definition: Json) -> list[Json]:

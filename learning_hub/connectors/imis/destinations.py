@@ -9,32 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from learning_hub.connectors.base import Finding, Journal, Needs
 from learning_hub.connectors.imis.account import Looked, first_row
 from learning_hub.connectors.imis.activity import ENTITY, column_for_keys, types_named
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.definition import Described, describe
 from learning_hub.connectors.imis.rows_query import steps_to_show
 from learning_hub.connectors.imis.settings import ActivityTarget, PanelTarget, Settings, read_target
-from learning_hub.connectors.imis.wire import Json, lookup, member, properties_of, unwrap, values_of
+from learning_hub.connectors.imis.wire import Json, lookup, member, properties_of, unwrap
 
 _KEY_CHARACTERS = 36
 # Has the form of a record key, and is none: those of the hub are made of something.
 NO_KEY = "00000000-0000-0000-0000-000000000000"
 _SOURCES = "RiSE > Panel Designer > Panel sources"
-
-
-class Described(msgspec.Struct, frozen=True):
-    """
-    A source as its definition describes it: its columns as told, None where the site does not tell.
-
-    *is_absent* says that the site tells definitions and has none of this name.
-    """
-
-    columns: dict[str, Json] | None
-    is_absent: bool = False
 
 
 def of_activities(needs: Iterable[Needs]) -> list[Needs]:
@@ -73,7 +61,7 @@ async def activity_key(api: Api, settings: Settings, needs: Sequence[Needs], jou
     if any(str(lookup(row, column) or "").strip() != NO_KEY for row in rows):
         message = f"Activities cannot be searched by {column}, the column for the record key: iMIS gives others too."
         return _of_key(column, "wrong" if needs else "look", message, name_another, needs)
-    described = await definition(api, ENTITY, journal)
+    described = await _describe(api, ENTITY, journal)
     told = None if described.columns is None else lookup(described.columns, column)
     if told is None:
         message = f"Activities can be searched by {column}. Whether it holds 36 characters shows with the first record."
@@ -184,7 +172,7 @@ async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]],
     Raises:
         Failed: There is no use in asking on.
     """
-    described = await definition(api, name, journal)
+    described = await _describe(api, name, journal)
     looked = await first_row(api, name, {}, journal)
     needs = [need for _, need in users]
     if looked.page is None:
@@ -284,27 +272,14 @@ def _lacking(name: str, columns: Mapping[str, Json], needs: Sequence[Needs]) -> 
     ]
 
 
-async def definition(api: Api, name: str, journal: Journal) -> Described:
-    """
-    What the site tells of a source: by its definition, or else by its metadata (section 9.1).
-
-    Raises:
-        Failed: There is no use in asking on.
-    """
-    is_absent = False
-    for entity in ("BOEntityDefinition", "metadata"):
-        try:
-            document = await api.get(entity, name, journal)
-        except Failed as failed:
-            if failed.concerns_all:
-                raise
-            continue
-        described = [one for one in values_of(member(document or {}, "Properties")) if isinstance(one, dict)]
-        columns = {str(member(one, "Name")): one for one in described if member(one, "Name")}
-        if columns:
-            return Described(columns)
-        is_absent = is_absent or (document is None and entity == "BOEntityDefinition")
-    return Described(None, is_absent)
+async def _describe(api: Api, name: str, journal: Journal) -> Described:
+    """The same as for delivering, but what fails by itself just now is only not told."""
+    try:
+        return await describe(api, name, journal)
+    except Failed as failed:
+        if failed.concerns_all:
+            raise
+        return Described(None)
 
 
 def _key_fault(column: Json) -> str | None:

@@ -16,7 +16,7 @@ from learning_hub.connectors.imis import activity, panel
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api, open_source
 from learning_hub.connectors.imis.column import Column, type_name_of
-from learning_hub.connectors.imis.definition import described_in
+from learning_hub.connectors.imis.definition import DEFINITIONS, describe, described_in
 from learning_hub.connectors.imis.wire import Json, member, properties_of, unwrap
 from learning_hub.connectors.places import (
     Field,
@@ -52,7 +52,7 @@ class Sources:
         """
         found, warnings = [ACTIVITY], []
         try:
-            async for page in self._api.pages("BOEntityDefinition", {}, journal, doing="list the panel sources"):
+            async for page in self._api.pages(DEFINITIONS, {}, journal, doing="list the panel sources"):
                 found += [target for row in page.rows if (target := _panel_in(row))]
         except Failed as failed:
             warnings.append(
@@ -70,9 +70,10 @@ class Sources:
         """
         if name.casefold() == activity.ENTITY.casefold():
             return await self._fields_of_activities(journal)
-        definition, refusal = await self._definition(name, journal)
+        described = await describe(self._api, name, journal)
+        definition = described.document
         if definition is None:
-            return await self._fields_of_rows(name, refusal, journal)
+            return await self._fields_of_rows(name, described.refusal, journal)
         target = _panel_in(definition, is_metadata=member(definition, "ObjectTypeName") is None)
         if target is None:
             return NoTarget(f"{name} is no panel source of contacts, so no records can land there.")
@@ -84,7 +85,7 @@ class Sources:
         return Fields(target=target, items=items, rows_readable=is_readable, warnings=warnings)
 
     async def _fields_of_activities(self, journal: Journal) -> Fields:
-        definition, _ = await self._definition(activity.ENTITY, journal)
+        definition = (await describe(self._api, activity.ENTITY, journal)).document
         if definition is not None:
             items = [self._activity_field(one) for one in described_in(definition)]
             return Fields(target=ACTIVITY, items=items)
@@ -98,20 +99,6 @@ class Sources:
         name = str(member(described, "Name"))
         field = read_field(described, activity.filled_by(name, self._key_property))
         return msgspec.structs.replace(field, label=activity.label_of(name.upper()))
-
-    async def _definition(self, name: str, journal: Journal) -> tuple[Json | None, Failed | None]:
-        """What describes the source, whichever answers; where nothing does, why it could not be asked."""
-        refusal = None
-        for entity in ("BOEntityDefinition", "metadata"):
-            try:
-                document = await self._api.get(entity, name, journal)
-            except Failed as failed:
-                _need_refusal(failed)
-                refusal = refusal or (failed if entity == "BOEntityDefinition" else None)
-                continue
-            if document is not None and described_in(document):
-                return document, None
-        return None, refusal
 
     async def _fields_of_rows(self, name: str, refusal: Failed | None, journal: Journal) -> Fields | NoTarget:
         """The names of the columns in one of the rows, which is all that is left where nothing describes them."""
@@ -203,8 +190,7 @@ def _text(described: Json, name: str) -> str | None:
 
 
 def _need_refusal(failed: Failed) -> Refused:
-    """The refusal of one thing alone, after which another may be asked for; anything else ends the conversation."""
-    outcome = failed.outcome
-    if isinstance(outcome, Refused) and outcome.code == "refused":
-        return outcome
+    """The refusal of one thing alone; anything else ends the conversation."""
+    if failed.is_refusal and isinstance(failed.outcome, Refused):
+        return failed.outcome
     raise failed
