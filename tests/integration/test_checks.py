@@ -33,7 +33,10 @@ async def test_a_check_looks_after_the_subscriptions_in_use(imis_hub: ImisHub) -
     of_event = {**TEMPLATE, "ActivityType": "{{ data['Type'] }}"}
     other = {**TEMPLATE, "ActivityType": "LHUB"}
     await imis_hub.put_subscription("others", Templates={"_default": of_event, "CPD": other, "Off": None})
+    # Saved while nobody could be asked for the columns.
+    await imis_hub.fault("503", Method="GET")
     await imis_hub.put_subscription("rows", Target=PANEL, Templates={"_default": {**ROW, "Grade": "A"}})
+    await imis_hub.mend()
     assert wrong(await check(imis_hub)) == [
         ("activity-type", "LHUB", ["others"]),
         ("panel-columns", "TopClass_Learning.Grade", ["rows"]),
