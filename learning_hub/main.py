@@ -34,6 +34,7 @@ from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
 from learning_hub.store.embedded import EmbeddedServer
 from learning_hub.store.feed_places import open_transactions
+from learning_hub.store.statistics import Statistics
 from learning_hub.store.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -152,6 +153,7 @@ async def run_hub(
             # Outlives the runs that gather: nobody takes them for gone before they are told to stop.
             await stack.enter_async_context(running.running([runner.be_present()]))
             jobs += [bells.listen(), writer.run(), keyring.note_use(), enqueuer.run(), runner.close_runs()]
+            jobs.append(Statistics(database).run())
         if with_jobs and with_schedules:
             jobs.append(Scheduler(database, bells, runner).run())
         if with_worker:

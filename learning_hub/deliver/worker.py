@@ -39,7 +39,6 @@ from learning_hub.store import audit, pauses, queue, subscriptions
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
 from learning_hub.store.presence import Presence
-from learning_hub.store.statistics import Statistics
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +86,6 @@ class Worker:
         self._settling = Settling(database)
         self._limits = limits
         self._presence = Presence(database)
-        self._statistics = Statistics(database)
         self._under_way: dict[asyncio.Task[None], Claimed] = {}
         self._look_at = 0.0
 
@@ -143,7 +141,7 @@ class Worker:
         )
 
     async def _look_around(self) -> None:
-        """From time to time: what a worker held that is gone is due again, a long pause is told, tables are known."""
+        """From time to time: what was held by a worker that is gone is due again, and a long pause is told."""
         now = asyncio.get_running_loop().time()
         if now < self._look_at:
             return
@@ -151,7 +149,6 @@ class Worker:
         retries = self._limits.retries
         if released := await queue.release_expired(self._database, retries.settle_seconds, retries.steps_seconds):
             log.warning("leases_expired", extra={"deliveries": released})
-        await self._statistics.gather()
         await pauses.end_idle(self._database)
         for pause in await pauses.lasting(self._database, self._limits.pause_alarm_seconds):
             log.error(
