@@ -10,9 +10,11 @@ from learning_hub.api.saving import make_subscription
 from learning_hub.connectors.places import Built
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.panel import KEY_LENGTH, RECORD_KEY, basic_template, is_basic, is_key
-from learning_hub.model.subscription import DEFAULT_TEMPLATE
-from learning_hub.store import programs
+from learning_hub.model.subscription import DEFAULT_TEMPLATE, Subscription
+from learning_hub.store import programs, subscriptions
 
+LONGEST_ID = 25
+MOST_OF_A_NAME = 100
 EVENT_TYPES = ["AI_COMP_SUCCESS", "LPI_COMP_SUCCESS"]
 
 
@@ -63,20 +65,77 @@ async def _only_program(call: Call) -> str | None:
     return found[0].program_id if len(found) == 1 else None
 
 
-async def make_unless_there(call: Call, subscription_id: str, body: dict[str, Any]) -> str:
-    """Make it unless it is there; what came of it, in words."""
+async def filling(call: Call, subscriber_id: str, panel: str, program_id: str | None) -> Subscription | None:
+    """The subscription in use that fills the panel, with events of the Program if one is named; None where unclear."""
+    async with call.hub.database.connection() as connection:
+        in_use = await subscriptions.in_use(connection, subscriber_id=subscriber_id)
+    found = [one for one in in_use if goes_to(one, panel) and program_id in (None, one.program_id)]
+    return found[0] if found and (program_id is not None or len(found) == 1) else None
+
+
+def goes_to(subscription: Subscription, panel: str) -> bool:
+    """Whether its records land in the panel."""
+    target = subscription.target
+    return target.get("Kind") == "panel" and str(target.get("Name", "")).casefold() == panel.casefold()
+
+
+async def free_id(call: Call, panel: str) -> str:
+    """An id for a subscription that fills the panel: one that is free, or of one that once did."""
+    for number in range(1, MOST_OF_A_NAME):
+        tail = "" if number == 1 else f"-{number}"
+        subscription_id = f"{panel[: LONGEST_ID - len(tail)]}{tail}"
+        there = await subscriptions.find(call.hub.database, subscription_id)
+        if there is None or goes_to(there, panel):
+            return subscription_id
+    return panel[:LONGEST_ID]
+
+
+def extended(there: Subscription, fresh: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The body of a PUT that leaves *there* as it is but for the keys that *fresh* has more, and these keys."""
+    templates, new = there.templates, {}
+    default: dict[str, Any] | None = templates.get(DEFAULT_TEMPLATE)
+    if default is not None:
+        has = {name.casefold() for name in default}
+        wanted = fresh["Templates"][DEFAULT_TEMPLATE]
+        new = {name: leaf for name, leaf in wanted.items() if name.casefold() not in has}
+        templates = {**templates, DEFAULT_TEMPLATE: {**default, **new}}
+    body = {
+        "Name": there.name,
+        "SubscriberId": there.subscriber_id,
+        "ProgramId": there.program_id,
+        "PublisherSystemId": there.publisher_system_id,
+        "EventTypes": there.event_types,
+        "Target": there.target,
+        "Templates": templates,
+        "Schedule": there.schedule,
+        "TimeZone": there.time_zone,
+        "OnWithdraw": there.on_withdraw,
+        "OnReopened": there.on_reopened,
+        "State": there.state,
+    }
+    return body, list(new)
+
+
+def left_as_it_is(there: Subscription, new: list[str]) -> str:
+    """That the subscription was there, and how to have it fill what is new."""
+    sentence = f"The subscription {there.subscription_id} was there, and is left as it is."
+    if not new:
+        return sentence
+    return f"{sentence} To have it fill {', '.join(new)} as well, PUT it as Subscription stands here."
+
+
+async def make(call: Call, subscription_id: str, body: dict[str, Any], *, rows_readable: bool | None) -> str:
+    """Make it unless its id is taken; what came of it, in words."""
     try:
         saved = await make_subscription(call, subscription_id, body)
     except LearningHubError as error:
         return f"The subscription {subscription_id} was not made. {error.detail}"
     if saved.status == 201:
-        return f"The subscription {subscription_id} was made, stopped. Start it once rows can be read."
-    there = saved.subscription
-    if there.archived_utc is not None:
+        then = "Start it." if rows_readable else "Start it once rows can be read."
+        return f"The subscription {subscription_id} was made, stopped. {then}"
+    if saved.subscription.archived_utc is not None:
         return f"The subscription {subscription_id} is archived, and was left so; a PUT brings it back."
-    if there.target.get("Name", "").casefold() != body["Target"]["Name"].casefold():
-        return f"The subscription {subscription_id} was there, and is left as it is: it goes elsewhere."
     return (
-        f"The subscription {subscription_id} was there, and is left as it is. Add what is new to its templates, as "
-        "Subscription shows."
+        f"The subscription {subscription_id} was there, and is left as it is: it goes elsewhere. Name another "
+        "SubscriptionId."
     )

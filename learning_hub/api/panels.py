@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import Meta, Raw
 
 from learning_hub.api.operations import Answer, Call, Operation, Reply, route
-from learning_hub.api.panel_subscriptions import EVENT_TYPES, make_unless_there, subscription_for
+from learning_hub.api.panel_subscriptions import (
+    EVENT_TYPES,
+    extended,
+    filling,
+    free_id,
+    goes_to,
+    left_as_it_is,
+    make,
+    subscription_for,
+)
 from learning_hub.api.paths import ID_RULE
 from learning_hub.api.reconciliations import paused
 from learning_hub.api.saving import program_faults
@@ -39,11 +49,10 @@ from learning_hub.model.panel import (
     read_fields,
 )
 from learning_hub.model.subscriber import Subscriber
-from learning_hub.model.subscription import DEFAULT_TEMPLATE
+from learning_hub.model.subscription import DEFAULT_TEMPLATE, Subscription
 from learning_hub.settings import PREFIX
 from learning_hub.store import audit, pauses, subscribers, subscriptions
 
-LONGEST_ID = 25
 SAME_AGAIN = "Sending the same again is safe: what is there by then is left as it is."
 
 EXAMPLE_FIELDS = [as_added(field) for field in (RECORD_KEY, *(one.field for one in BASIC))]
@@ -130,7 +139,11 @@ class PanelBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         Annotated[str, Meta(description="Make the subscription at once, stopped, for events of this Program.")] | None
     ) = None
     subscription_id: (
-        Annotated[str, Meta(description="Of that subscription; left out, the beginning of the panel's name.")] | None
+        Annotated[
+            str,
+            Meta(description="Of that subscription; left out, one like the panel's name, unless one fills it already."),
+        ]
+        | None
     ) = None
     read_only: Annotated[
         bool,
@@ -215,14 +228,19 @@ async def make_panel(call: Call) -> Reply:
         raise _not_supported(subscriber.connector)
     wanted = await _read(call, subscriber)
     await _need_asked(call, subscriber)
-    async with subscribers.building_turn(call.hub.database, subscriber.subscriber_id):
-        built = await _build(call, subscriber, wanted)
-        await _note(call, subscriber, built)
+    seconds = call.hub.settings.run_wait_seconds
+    try:
+        # What is under way at iMIS then gets to its end or not; the same again finds out.
+        async with asyncio.timeout(seconds), subscribers.building_turn(call.hub.database, subscriber.subscriber_id):
+            built = await _build(call, subscriber, wanted)
+            await _note(call, subscriber, built)
+    except TimeoutError:
+        raise _ended(Postponed(code="timed_out", message=f"It was not done within {seconds:g} seconds.")) from None
     return await _reply(call, subscriber, wanted, built)
 
 
 class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request asks for, found right; *subscription_id* is None where no subscription is to be made."""
+    """What a request asks for, found right; a subscription is made where there is a *program_id*."""
 
     blueprint: Blueprint
     named: frozenset[str]
@@ -251,14 +269,13 @@ async def _read(call: Call, subscriber: Subscriber) -> _Wanted:
     program_id, subscription_id = values.get("program_id"), values.get("subscription_id")
     if program_id is not None:
         errors += await program_faults(call, program_id)
-        subscription_id = subscription_id or name[:LONGEST_ID]
     elif subscription_id is not None:
         errors.append(FieldError("ProgramId", "is required, so that the subscription can be made"))
     if values.get("subscription_id") is not None and not is_id(values["subscription_id"]):
         errors.append(FieldError("SubscriptionId", ID_RULE))
     if errors:
         raise InvalidFields(errors)
-    if program_id is not None:
+    if program_id is not None and subscription_id is not None:
         await _need_fitting_subscription(call, subscriber, program_id, subscription_id)
     return _Wanted(
         blueprint=Blueprint(
@@ -284,10 +301,8 @@ def _with_key(fields: Any) -> tuple[PanelField, ...]:
     return (key, *others)
 
 
-async def _need_fitting_subscription(
-    call: Call, subscriber: Subscriber, program_id: str, subscription_id: str | None
-) -> None:
-    there = await subscriptions.find(call.hub.database, subscription_id or "")
+async def _need_fitting_subscription(call: Call, subscriber: Subscriber, program_id: str, subscription_id: str) -> None:
+    there = await subscriptions.find(call.hub.database, subscription_id)
     if there and (there.program_id, there.subscriber_id) != (program_id, subscriber.subscriber_id):
         raise Conflict(
             f"There is a subscription {subscription_id} already: of {there.program_id} to {there.subscriber_id}. Name "
@@ -325,15 +340,26 @@ async def _note(call: Call, subscriber: Subscriber, built: Built) -> None:
         await audit.write(connection, call.caller, action, "panel", object_id, before=before, after=after)
 
 
+async def _there(call: Call, subscriber: Subscriber, wanted: _Wanted, built: Built) -> Subscription | None:
+    """The subscription that fills the panel already: the one that is named, or else any."""
+    if wanted.subscription_id is None:
+        return await filling(call, subscriber.subscriber_id, built.name, wanted.program_id)
+    named = await subscriptions.find(call.hub.database, wanted.subscription_id)
+    return named if named and named.archived_utc is None and goes_to(named, built.name) else None
+
+
 async def _reply(call: Call, subscriber: Subscriber, wanted: _Wanted, built: Built) -> Reply:
     body, words = await subscription_for(
         call, subscriber.subscriber_id, built, named=wanted.named, program_id=wanted.program_id
     )
-    findings = [*built.findings, *words]
-    subscription_id = None
-    if wanted.program_id is not None and wanted.subscription_id is not None:
-        subscription_id = wanted.subscription_id
-        findings.append(await make_unless_there(call, subscription_id, body))
+    findings, subscription_id = [*built.findings, *words], wanted.subscription_id
+    if there := await _there(call, subscriber, wanted, built):
+        body, new = extended(there, body)
+        subscription_id = there.subscription_id
+        findings = [*built.findings, left_as_it_is(there, new)]
+    elif wanted.program_id is not None:
+        subscription_id = subscription_id or await free_id(call, built.name)
+        findings.append(await make(call, subscription_id, body, rows_readable=built.rows_readable))
     had = {field.name.casefold() for field in built.before or []}
     panel = Panel(
         name=built.name,

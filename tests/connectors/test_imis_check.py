@@ -260,7 +260,7 @@ async def test_a_query_that_fails_for_now_is_not_run_the_older_way(site: ImisSit
     site.fault("500", Path="/api/query", Times=None)
     connector = make_connector({"ParticipantLookup": {"Query": seeds.CONTACT_QUERY, "Prompt": "Email"}})
     query = found(await connector.check(), "query")
-    assert (query.state, query.advice) == ("wrong", "Check again later.")
+    assert (query.state, query.advice.partition(";")[0]) == ("wrong", "iMIS itself failed. Check again later")
     assert site.requests(path="/api/IQA") == []
 
 

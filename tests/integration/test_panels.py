@@ -122,12 +122,57 @@ async def test_the_subscription_can_be_put_as_it_is(panel_hub: PanelHub) -> None
     """Without a ProgramId none is made; the body has the one Program there is, and none where there are several."""
     made = await panel_hub.ask(201)
     assert (await panel_hub.client.get("/subscriptions")).json()["Items"] == []
-    await panel_hub.put("/subscriptions/mine", made["Subscription"])
     await panel_hub.hub.make_program("DOCTORS")
+    other = await panel_hub.ask(201, Name="lh_other")
+    assert other["Subscription"]["ProgramId"] is None
+    assert "name it" in said(other)
 
+    await panel_hub.put("/subscriptions/mine", made["Subscription"] | {"State": "started"})
+    stored = (await panel_hub.client.get("/subscriptions/mine")).json()
     again = await panel_hub.ask(200)
-    assert again["Subscription"]["ProgramId"] is None
-    assert "name it" in said(again)
+    assert again["SubscriptionId"] == "mine"
+    await panel_hub.put("/subscriptions/mine", again["Subscription"])
+    assert (await panel_hub.client.get("/subscriptions/mine")).json() == stored
+
+
+async def test_a_panel_is_filled_by_one_subscription(panel_hub: PanelHub) -> None:
+    """Named in another case, and with a field more, it makes no second one; what is new can be added as it is told."""
+    await panel_hub.ask(201, ProgramId="NURSES")
+    await panel_hub.client.post("/subscriptions/lh_completions/run")
+    stored = (await panel_hub.client.get("/subscriptions/lh_completions")).json()
+
+    again = await panel_hub.ask(200, Name="lh_COMPLETIONS", Fields=["Grade"], ProgramId="NURSES")
+
+    assert again["SubscriptionId"] == "lh_completions"
+    assert "To have it fill Grade as well" in said(again)
+    assert len((await panel_hub.client.get("/subscriptions")).json()["Items"]) == 1
+    await panel_hub.put("/subscriptions/lh_completions", again["Subscription"])
+    now = (await panel_hub.client.get("/subscriptions/lh_completions")).json()
+    templates = now["Templates"]["_default"]
+    assert templates == stored["Templates"]["_default"] | {"Grade": templates["Grade"]}
+    assert now["State"] == stored["State"]
+
+
+async def test_long_names_that_begin_alike_have_a_subscription_each(panel_hub: PanelHub) -> None:
+    """An id is shorter than a name may be; where it is taken by another panel's the next one is."""
+    first, second = [
+        await panel_hub.ask(201, Name=f"lh_learning_completions_{year}", ProgramId="NURSES") for year in (2025, 2026)
+    ]
+    assert (first["SubscriptionId"], second["SubscriptionId"]) == (
+        "lh_learning_completions_2",
+        "lh_learning_completions-2",
+    )
+    assert "was made, stopped" in said(second)
+
+
+@pytest.mark.parametrize("name", ["Person", "party", "BOEntityDefinition", "Activity"])
+async def test_entities_of_imis_are_no_panels(panel_hub: PanelHub, name: str) -> None:
+    """What answers as a source does and would take contacts or definitions is refused where it is named."""
+    body = (await panel_hub.ask(201))["Subscription"] | {"Target": {"Kind": "panel", "Name": name}}
+    answer = await panel_hub.client.put("/subscriptions/mine", json=body)
+    assert (answer.status_code, [one["field"] for one in answer.json()["errors"]]) == (400, ["Target.Name"])
+    if name != "Activity":
+        assert (await panel_hub.client.get(f"/subscribers/imis/targets/{name}/fields")).status_code == 404
 
 
 async def test_the_same_again_changes_nothing(panel_hub: PanelHub) -> None:

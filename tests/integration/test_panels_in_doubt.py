@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from imis_hub import ImisHub
+from msgspec.structs import replace
 from panel_hub import BASIC_NAMES, PanelHub, said
 from panels import make_panel as make_by_hand
+
+from learning_hub.settings import Settings
 
 
 @pytest.fixture
@@ -145,3 +149,19 @@ async def test_somebody_else_makes_it_in_the_same_moment(panel_hub: PanelHub) ->
     make_by_hand(panel_hub.imis.address, "lh_completions", {"Code": 20})
     assert (await asked)["Added"] == ["RecordKey", "Grade"]
     assert await panel_hub.widths() == {"Code": 20, "RecordKey": 40, "Grade": 400}
+
+
+class TestAnImpatientHub:
+    """With another limit for what a request waits for."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return replace(settings, run_wait_seconds=2)
+
+    async def test_a_site_that_says_nothing_holds_nobody_up(self, panel_hub: PanelHub) -> None:
+        """However many ask at once, none waits longer than the hub waits for anything, its turn included."""
+        await panel_hub.fault("hold", Path="/api/")
+        began = time.monotonic()
+        answers = await asyncio.gather(*(panel_hub.ask(409, Name=f"lh_{number}") for number in range(4)))
+        assert time.monotonic() - began < 20
+        assert {answer["code"] for answer in answers} == {"subscriber_away"}

@@ -20,6 +20,7 @@ from learning_hub.connectors.imis.wire import Page, member, unwrap, values_of
 
 # No site has this one: the domain is nobody's.
 NOBODY = "learning-hub-check@example.org"
+CHECK_LATER = "iMIS itself failed. Check again later; if it lasts, ask whoever runs iMIS."
 # Roles of those who may use every source that is marked for REST; their names at a site of today.
 _STAFF = ("sysadmin", "staff")
 
@@ -124,6 +125,13 @@ def contacts(looked: Looked, settings: Settings) -> Finding:
     if looked.page is not None:
         return Finding(subject="contacts", message=f"It can read contacts: there are {looked.page.total}.")
     needs_them = settings.participant_lookup == "email"
+    if looked.may_pass:
+        return Finding(
+            subject="contacts",
+            state="wrong" if needs_them else "look",
+            message=f"Whether contacts can be read cannot be told now. {looked.failure}",
+            advice=CHECK_LATER,
+        )
     return Finding(
         subject="contacts",
         state="wrong" if needs_them else "look",
@@ -148,7 +156,7 @@ async def lookup_query(api: Api, way: QueryLookup, journal: Journal) -> Finding:
         return _answered(way, newer.page, "")
     if newer.may_pass:
         # Participants are not looked up the older way then either.
-        return _unrun(way, newer.failure, "Check again later.")
+        return _unrun(way, newer.failure, CHECK_LATER)
     older = await first_row(api, "IQA", first_prompt(way, NOBODY), journal, doing)
     if older.page is not None:
         return _answered(way, older.page, ", run the older way")

@@ -15,6 +15,15 @@ from learning_hub.model.panel import KEY_LENGTH, LONGEST_NAME, PanelField, is_ke
 # Columns that every source has by itself, and the contact's other name.
 GIVEN = frozenset(("id", "ordinal", "partyid", "createdon", "updatedon", "createdbyuserkey", "updatedbyuserkey"))
 
+# Entities of iMIS itself that answer as sources do: to write there would make contacts, or definitions.
+_OWN = frozenset(
+    """
+    addresspurpose boentitydefinition clientapplication cscontact cscontactbasic gentable iqa legacyactivitytype
+    metadata organization paneldefinition party partysummary person personsummary query querydefinition user
+    usersecurity
+    """.split()  # noqa: SIM905 - as quoted words they would be a page long.
+)
+
 _NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{LONGEST_NAME - 1}}}")
 _RULE = f"must start with a letter, and have letters, digits and underscores only, at most {LONGEST_NAME}"
 _RESERVED = frozenset(
@@ -36,6 +45,13 @@ _RESERVED = frozenset(
 )
 
 
+def own_fault(name: str) -> str | None:
+    """Why *name*, in any case, is no panel source although it may answer as one."""
+    if name.casefold() == "activity":
+        return 'is no panel source; records land in activities with {"Kind": "activity"}'
+    return "is an entity of iMIS itself, and no panel source" if name.casefold() in _OWN else None
+
+
 def check_panel(name: str, fields: Mapping[int, PanelField]) -> list[FieldError]:
     """
     What is wrong with the names of a panel source and of its fields.
@@ -44,7 +60,7 @@ def check_panel(name: str, fields: Mapping[int, PanelField]) -> list[FieldError]
         name: Of the source.
         fields: By their place in the list that was sent.
     """
-    errors = [FieldError("Name", fault)] if (fault := _name_fault(name)) else []
+    errors = [FieldError("Name", fault)] if (fault := _name_fault(name) or own_fault(name)) else []
     seen: dict[str, str] = {}
     for index, field in fields.items():
         folded = field.name.casefold()

@@ -13,6 +13,7 @@ from msgspec import Meta
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.declared import address_fault, check_fields, check_time_zone, read_fields
 from learning_hub.connectors.imis.activity import KEY_COLUMNS, column_for_keys
+from learning_hub.connectors.imis.names import own_fault
 from learning_hub.model.errors import FieldError
 
 Text = Annotated[str, Meta(min_length=1, max_length=400)]
@@ -134,7 +135,10 @@ def check_target(target: Mapping[str, Any]) -> list[FieldError]:
     kind = target.get("Kind")
     if kind not in ("activity", "panel"):
         return [FieldError("Target.Kind", "must be activity or panel for a subscriber of the kind imis")]
-    return check_fields(target, PanelTarget if kind == "panel" else ActivityTarget, "Target")
+    errors = check_fields(target, PanelTarget if kind == "panel" else ActivityTarget, "Target")
+    if not errors and kind == "panel" and (fault := own_fault(target["Name"])):
+        return [FieldError("Target.Name", fault)]
+    return errors
 
 
 def time_zone(settings: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api, open_source
 from learning_hub.connectors.imis.column import Column, type_name_of
 from learning_hub.connectors.imis.definition import DEFINITIONS, describe, described_in
+from learning_hub.connectors.imis.names import own_fault
 from learning_hub.connectors.imis.wire import Json, member, properties_of, unwrap
 from learning_hub.connectors.places import (
     Field,
@@ -70,6 +71,8 @@ class Sources:
         """
         if name.casefold() == activity.ENTITY.casefold():
             return await self._fields_of_activities(journal)
+        if fault := own_fault(name):
+            return NoTarget(f"{name} {fault}.")
         described = await describe(self._api, name, journal)
         definition = described.document
         if definition is None:
