@@ -151,8 +151,10 @@ async def _answer_to(client: Client, target: URL, request: Request, progress: Pr
 
     A body longer than that is left where it is and the line closed.
     """
-    # Lets the client see which of its lines were closed by the other side since it last looked.
-    await asyncio.sleep(0)
+    # Lets the client see which of its lines were closed by the other side since it last looked: in the first turn the
+    # loop asks, and what it hears is acted on after this has been resumed.
+    for _ in range(2):
+        await asyncio.sleep(0)
     sending = client.session(target).request(
         request.method,
         target,
