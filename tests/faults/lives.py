@@ -83,8 +83,13 @@ class Lives:
                 stdin=DEVNULL,
             )  # fmt: skip
         assert process.stdout
-        line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
-        assert line, (self._folder / f"{place}.log").read_text()[-2000:]
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+            assert line, (self._folder / f"{place}.log").read_text()[-2000:]
+        except BaseException:
+            # Cancelled meanwhile, nobody else would ever end it.
+            process.kill()
+            raise
         self._processes[place] = process
         if command == "serve":
             self._addresses[place] = json.loads(line)["Address"]
