@@ -255,6 +255,16 @@ async def test_a_query_that_is_not_marked_is_told_with_what_to_tick(site: ImisSi
     assert "Check that it is there, and" in found(await connector.check(), "query").advice
 
 
+async def test_where_imis_itself_fails_nobody_is_blamed(site: ImisSite, make_connector: Any) -> None:
+    """A lone 500 says nothing of roles or boxes, so the advice names neither."""
+    site.fault("500", Method="GET", Times=None)
+    result = await make_connector().check()
+    contacts = found(result, "contacts")
+    assert (contacts.state, contacts.advice.partition(".")[0]) == ("wrong", "iMIS itself failed")
+    assert "cannot be told now" in contacts.message
+    assert not [one for one in result.details if one.state == "wrong" and "role" in one.advice]
+
+
 async def test_a_query_that_fails_for_now_is_not_run_the_older_way(site: ImisSite, make_connector: Any) -> None:
     """As participants are not looked up so either."""
     site.fault("500", Path="/api/query", Times=None)

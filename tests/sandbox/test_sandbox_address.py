@@ -177,11 +177,13 @@ def test_statuses_of_success_are_switches(imis: httpx.Client, switch: Any) -> No
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_account_may_do_all_there_is(imis: httpx.Client, method: str) -> None:
+    """Every action iMIS knows is permitted to it, by either method, and one that there is not is not."""
     assert imis.request(method, "/api/Party/_haspermission/Update?Id=10042").json() is True
     assert imis.request(method, "/api/Party/_hasPermission/Fly?Id=10042").json() is False
 
 
 def test_the_change_log_of_a_record_is_an_empty_page(imis: httpx.Client) -> None:
+    """Contacts and rows have a change log that can be paged and holds nothing; it takes no writes."""
     imis.post("/api/TopClass_Learning", json=completion())
     for record in ("Party/10042", "TopClass_Learning/~10042%7C1"):
         log = imis.get(f"/api/{record}/changelog?offset=0&limit=10").json()

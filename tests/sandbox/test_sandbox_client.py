@@ -19,6 +19,7 @@ PANEL = "/api/TopClass_Learning"
 def test_a_form_that_was_never_encoded_works_for_passwords_without_its_signs(
     visitor: httpx.Client, password: str, status: int
 ) -> None:
+    """A client that joins the form by hand signs in, and fails only where the password has a sign of the form."""
     visitor.put("/_sandbox/account", json={"Password": password})
     body = f"grant_type=password&username={seeds.USERNAME}&password={password}".encode()
 
@@ -26,6 +27,7 @@ def test_a_form_that_was_never_encoded_works_for_passwords_without_its_signs(
 
 
 def test_capital_form_keys_and_headers_of_their_own_do_no_harm(visitor: httpx.Client) -> None:
+    """A client that writes the keys of the sign-in in capitals, and sends headers iMIS does not know, gets on."""
     form = {"Username": seeds.USERNAME, "Password": seeds.PASSWORD, "Grant_type": "password"}
     answer = visitor.post("/token", data=form, headers={"X-AUTH-ATTEMPT": "Y"})
 
@@ -34,6 +36,7 @@ def test_capital_form_keys_and_headers_of_their_own_do_no_harm(visitor: httpx.Cl
 
 
 def test_a_denied_request_sent_again_with_a_new_token_works(imis: httpx.Client) -> None:
+    """A client whose token was forgotten gets through by signing in once more."""
     imis.delete("/_sandbox/tokens")
     assert imis.post("/api/Activity", json=activity()).status_code == 401
     imis.headers["Authorization"] = f"Bearer {sign_in(imis)}"
@@ -42,6 +45,7 @@ def test_a_denied_request_sent_again_with_a_new_token_works(imis: httpx.Client) 
 
 @pytest.mark.parametrize("address", ["/api/Activity/", "/api//Activity", "/API/activity", "/api/Activity"])
 def test_slashes_too_many_and_letter_case_do_no_harm(imis: httpx.Client, address: str) -> None:
+    """An entity is found with a slash at its end or too many, and in any letter case."""
     assert imis.post(address, json=activity()).status_code == 201
     assert imis.get(address).json()["TotalCount"] == 1
 
@@ -72,12 +76,14 @@ def test_an_activity_of_bare_lower_case_properties_is_stored(imis: httpx.Client)
     ["/api/Party?email=noor@example.org", "/api//Party?email=noor@example.org", "/api/Person?Email=noor@example.org"],
 )
 def test_a_contact_is_looked_up_by_a_raw_e_mail(imis: httpx.Client, address: str) -> None:
+    """An address that was not escaped in the query finds its contact."""
     assert items_of(imis.get(address)) == []
     imis.post("/api/Party", json={"PersonName": {"LastName": "Haddad"}, "Email": "noor@example.org"})
     assert [row["PartyId"] for row in items_of(imis.get(address))] == ["10054"]
 
 
 def test_all_values_may_be_text(imis: httpx.Client) -> None:
+    """A row whose numbers and dates are all sent as text is stored with the types of its columns."""
     row = completion(Units="1.5", CourseCompleted="2031-03-14T00:00:00", Ordinal="0")
 
     assert imis.post(PANEL, json=row).status_code == 201
@@ -85,6 +91,7 @@ def test_all_values_may_be_text(imis: httpx.Client) -> None:
 
 
 def test_raw_numbers_booleans_and_nulls_are_taken(imis: httpx.Client) -> None:
+    """Values that are not wrapped are taken, and an explicit null is no value."""
     made = imis.post("/api/Activity", json=activity(UNITS=2, RECURRING_REQUEST=True, NOTE=None))
 
     stored = values_of(made.json())
@@ -108,6 +115,7 @@ def test_a_row_is_put_where_it_is_there_and_posted_where_it_is_not(imis: httpx.C
 
 
 def test_rows_found_by_a_value_are_deleted_by_the_elements_of_their_identity(imis: httpx.Client) -> None:
+    """A client that searches, joins the elements of each identity and deletes leaves none of the rows."""
     for code in ("A", "B", "A"):
         imis.post(PANEL, json=completion(CourseCode=code))
 
@@ -128,6 +136,7 @@ def test_rows_found_by_a_value_are_deleted_by_the_elements_of_their_identity(imi
     ],
 )
 def test_pages_are_followed_by_next_offset_until_it_is_0(imis: httpx.Client, address: str, limit: int) -> None:
+    """A client that goes by NextOffset sees each row once."""
     for _ in range(7):
         imis.post("/api/Activity", json=activity())
     seen, offset = 0, ""
@@ -143,6 +152,7 @@ def test_pages_are_followed_by_next_offset_until_it_is_0(imis: httpx.Client, add
 
 
 def test_a_page_of_more_than_500_is_cut_to_500(imis: httpx.Client) -> None:
+    """A limit beyond 500 is cut in silence, and the rest is on the next page."""
     for number in range(501):
         imis.post("/api/LegacyActivityType", json={"ActivityTypeId": f"T{number}"})
     first = imis.get("/api/LegacyActivityType?limit=1000").json()
@@ -167,6 +177,7 @@ def test_a_page_of_more_than_500_is_cut_to_500(imis: httpx.Client) -> None:
     ],
 )
 def test_operators_are_read_from_a_raw_query_string(imis: httpx.Client, query: str, found: int) -> None:
+    """Operators and their values work without being escaped."""
     for units in (1, 2, 3):
         imis.post("/api/Activity", json=activity(UNITS=units))
 
@@ -189,6 +200,7 @@ def variants(entity: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("variant", variants(""))
 def test_a_row_is_added_in_every_variant_in_use(imis: httpx.Client, variant: str) -> None:
+    """Each way in which clients name the contact of a new row makes the same row."""
     made = imis.post(f"{PANEL}/", json=completion() | variants("TopClass_Learning")[variant])
 
     assert (made.status_code, key_of(made.json())) == (201, ["10042", "0"])

@@ -192,6 +192,7 @@ def test_a_person_read_and_written_back_is_the_same(imis: httpx.Client) -> None:
 
 @pytest.mark.parametrize("odd", [5, {"$values": 5}, [[[]]], {"$values": [None, {"a": {"b": [1]}}]}])
 def test_odd_details_of_a_person_do_no_harm(imis: httpx.Client, odd: Any) -> None:
+    """Details of a person that have another shape than expected are no fault of the server."""
     made = imis.post("/api/Person", json=new_person(Phones=odd, PrimaryOrganization=odd, Salutations=odd))
 
     assert made.status_code == 201

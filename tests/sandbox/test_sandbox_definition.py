@@ -86,6 +86,7 @@ def test_definition_that_breaks_rules(imis: httpx.Client) -> None:
 
 @pytest.mark.parametrize("kind", [None, "Standard", 5, {}, []])
 def test_a_source_is_single_or_multi_and_nothing_else(imis: httpx.Client, kind: Any) -> None:
+    """A definition with any other ObjectTypeName is refused, whatever its type is."""
     body = definition("LH_Odd") | {"ObjectTypeName": kind}
 
     assert bad_fields(imis.post("/api/BOEntityDefinition", json=body)) == ["ObjectTypeName"]
@@ -199,6 +200,7 @@ def test_members_for_screens_come_back_as_sent(imis: httpx.Client) -> None:
 
 @pytest.mark.parametrize("entity", ["Party", "Person", "partysummary"])
 def test_metadata_of_contacts_has_members_within_members(imis: httpx.Client, switch: Any, entity: str) -> None:
+    """The metadata of contacts describes nested members as such."""
     sent = imis.get(f"/api/metadata/{entity}").json()
     by_name = {item["Name"]: item for item in sent["Properties"]["$values"]}
 

@@ -8,6 +8,7 @@ from learning_hub.sandbox import seeds
 
 
 def test_a_login_leads_to_its_contact(imis: httpx.Client) -> None:
+    """A user is found by the login name, and tells the id of the contact."""
     (row,) = items_of(imis.get("/api/User?UserName=rvale"))
 
     assert (row["UserId"], row["UserName"]) == ("10042", "RVALE")
@@ -17,6 +18,7 @@ def test_a_login_leads_to_its_contact(imis: httpx.Client) -> None:
 
 @pytest.mark.parametrize("query", ["email=eq:robin.vale@example.org", "MajorKey=10042"])
 def test_basic_contacts_are_generic_rows(imis: httpx.Client, query: str) -> None:
+    """The basic contact table is served as generic entities, and searched by e-mail address or key."""
     (row,) = items_of(imis.get(f"/api/CsContactBasic?{query}"))
 
     assert key_of(row) == ["10042"]
@@ -25,12 +27,14 @@ def test_basic_contacts_are_generic_rows(imis: httpx.Client, query: str) -> None
 
 
 def test_code_lists_have_codes_and_descriptions(imis: httpx.Client) -> None:
+    """A list behind a drop-down is read by the name of its table."""
     rows = items_of(imis.get("/api/GenTable?TableName=credit_type"))
 
     assert {row["Code"]: row["Description"] for row in rows} == seeds.CODE_LISTS["CREDIT_TYPE"]
 
 
 def test_each_panel_source_has_a_panel_definition(imis: httpx.Client) -> None:
+    """What is shown on screens is described apart from the source, one for each."""
     (row,) = items_of(imis.get("/api/PanelDefinition?Name=TopClass_Learning"))
 
     assert row["IsMultipleInstance"] is True
@@ -39,6 +43,7 @@ def test_each_panel_source_has_a_panel_definition(imis: httpx.Client) -> None:
 
 
 def test_one_purpose_of_addresses_is_the_default(imis: httpx.Client) -> None:
+    """Of the purposes of addresses exactly one is the default."""
     rows = items_of(imis.get("/api/AddressPurpose"))
 
     assert [row["Name"] for row in rows if row.get("IsDefaultAddress")] == ["Address"]
@@ -46,12 +51,14 @@ def test_one_purpose_of_addresses_is_the_default(imis: httpx.Client) -> None:
 
 @pytest.mark.parametrize("entity", ["User", "CsContactBasic", "GenTable", "PanelDefinition", "AddressPurpose"])
 def test_a_list_for_looking_up_is_read_only_and_has_404(imis: httpx.Client, entity: str) -> None:
+    """Lists for looking up take no writes, and answer 404 for what they do not have."""
     assert imis.get(f"/api/{entity}/nothing").status_code == 404
     assert imis.post(f"/api/{entity}", json=activity()).status_code == 501
     assert imis.get(f"/api/{entity}?Colour=red").status_code == 400
 
 
 def test_an_activity_type_has_the_labels_of_its_screen(imis: httpx.Client) -> None:
+    """An activity type tells how a site calls its fields."""
     row = imis.get("/api/LegacyActivityType/TCLEARNING").json()
 
     assert (row["UnitsPrompt"], row["CeuTypePrompt"]) == ("Quantity/CEU", "CEU/type")

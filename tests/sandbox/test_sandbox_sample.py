@@ -74,6 +74,7 @@ def the_summary() -> dict[str, Any]:
 
 
 def test_a_token_is_answered_with_its_lifetime_and_user(visitor: httpx.Client) -> None:
+    """The answer to a sign-in has all members of the reference's sample."""
     expected = {
         "access_token": ANY,
         "token_type": "bearer",
@@ -86,6 +87,7 @@ def test_a_token_is_answered_with_its_lifetime_and_user(visitor: httpx.Client) -
 
 
 def test_an_unknown_token_is_denied_with_the_error_of_web_api(visitor: httpx.Client) -> None:
+    """A token that nobody gave is 401 with the body of the reference's sample."""
     expected = {
         "$type": "System.Web.Http.HttpError, System.Web.Http",
         "Message": "Authorization has been denied for this request.",
@@ -112,18 +114,21 @@ def test_an_unknown_token_is_denied_with_the_error_of_web_api(visitor: httpx.Cli
 def test_every_call_without_a_live_token_is_denied(
     visitor: httpx.Client, method: str, path: str, header: str | None
 ) -> None:
+    """Without a token, or with none that lives, each kind of call is 401 with the reference's body."""
     answer = visitor.request(method, path, headers={"Authorization": header} if header else {})
 
     assert (answer.status_code, answer.json()["Message"]) == (401, "Authorization has been denied for this request.")
 
 
 def test_a_generic_entity_has_all_members_in_their_order(imis: httpx.Client) -> None:
+    """A row is written as in the reference's sample, null values without a Value."""
     imis.post("/api/TopClass_Learning", json=completion(Units=1.5, CEUType=""))
 
     same(imis.get("/api/TopClass_Learning/~10042|1"), 200, the_row(1))
 
 
 def test_a_page_has_its_eight_members_also_when_it_is_empty(imis: httpx.Client) -> None:
+    """All eight members are there, in their order, with nulls, zeros and false."""
     imis.post("/api/TopClass_Learning", json=completion(Units=1.5, CEUType=""))
     item_type = f"{CORE}.GenericEntityData, Asi.Contracts"
 
@@ -132,16 +137,19 @@ def test_a_page_has_its_eight_members_also_when_it_is_empty(imis: httpx.Client) 
 
 
 def test_a_new_row_is_answered_whole_with_ordinal_0(imis: httpx.Client) -> None:
+    """A POST of a row answers with the row, but not with its real ordinal."""
     same(imis.post("/api/TopClass_Learning", json=completion(Units=1.5, CEUType="")), 201, the_row(0))
 
 
 def test_a_changed_row_is_answered_whole(imis: httpx.Client) -> None:
+    """A PUT answers with the row as it is stored then."""
     imis.post("/api/TopClass_Learning", json=completion(Units=2, CEUType=""))
 
     same(imis.put("/api/TopClass_Learning/~10042%7C1", json=completion(Units=1.5)), 200, the_row(1))
 
 
 def test_a_validation_error_has_errors_and_warnings(imis: httpx.Client) -> None:
+    """A value that is refused is 400 with both collections of the reference's sample."""
     error = typed(
         "ValidationResultData",
         FieldName="CourseCode",
@@ -162,6 +170,7 @@ def test_a_validation_error_has_errors_and_warnings(imis: httpx.Client) -> None:
 
 
 def test_a_method_that_is_not_there_has_the_error_of_web_api(imis: httpx.Client) -> None:
+    """A method that an address does not take is 405 with an HttpError."""
     expected = {
         "$type": "System.Web.Http.HttpError, System.Web.Http",
         "Message": "The requested resource does not support http method 'PATCH'.",
@@ -180,6 +189,7 @@ def test_a_method_that_is_not_there_has_the_error_of_web_api(imis: httpx.Client)
     ],
 )
 def test_other_errors_are_plain_text(imis: httpx.Client, path: str, status: int, reason: str) -> None:
+    """What is neither a validation error nor one of Web API is answered in plain text."""
     answer = imis.get(path)
 
     assert (answer.status_code, answer.reason_phrase) == (status, reason)
@@ -188,6 +198,7 @@ def test_other_errors_are_plain_text(imis: httpx.Client, path: str, status: int,
 
 
 def test_a_new_activity_is_answered_with_its_sequence_number(imis: httpx.Client) -> None:
+    """The identity of a new activity is its sequence number, as text."""
     answer = post(imis, "/api/Activity", ACTIVITY)
     body = answer.json()
 
@@ -201,6 +212,7 @@ def test_a_new_activity_is_answered_with_its_sequence_number(imis: httpx.Client)
 
 
 def test_a_new_source_is_answered_as_it_is_read_afterwards(imis: httpx.Client) -> None:
+    """The answer to a new definition is the definition, its keys and audit columns included."""
     made = post(imis, "/api/BOEntityDefinition", SOURCE)
     told = {item["Name"]: item for item in made.json()["Properties"]["$values"]}
 
@@ -234,6 +246,7 @@ PROPERTIES = [
 
 
 def test_a_definition_and_its_metadata_have_all_columns(imis: httpx.Client) -> None:
+    """Both describe the same columns with their types and lengths."""
     listed = {"$type": f"{CORE}.EntityPropertyDefinitionDataCollection, Asi.Contracts", "$values": PROPERTIES}
     members = {
         "Description": "TopClass learning",
@@ -248,6 +261,7 @@ def test_a_definition_and_its_metadata_have_all_columns(imis: httpx.Client) -> N
 
 
 def test_a_contact_found_by_e_mail_is_a_summary_row(imis: httpx.Client) -> None:
+    """A search by e-mail address answers with the row of the reference's sample."""
     item_type = f"{MEMBERSHIP}.PartySummaryData, Asi.Contracts"
 
     answer = imis.get("/api/PartySummary?Email=eq:robin.vale%40example.org")
@@ -256,6 +270,7 @@ def test_a_contact_found_by_e_mail_is_a_summary_row(imis: httpx.Client) -> None:
 
 
 def test_a_person_is_read_whole_as_person_and_as_party(imis: httpx.Client) -> None:
+    """A contact has all its members under both names."""
     summary = the_summary()
     flat = {name: summary[name] for name in ("CityName", "CountryName", "Email", "IsOrganization")}
     email = {
@@ -288,6 +303,7 @@ def test_a_person_is_read_whole_as_person_and_as_party(imis: httpx.Client) -> No
 
 
 def test_a_query_answers_flat_rows_with_bare_values(imis: httpx.Client) -> None:
+    """Rows of /api/query are objects of aliases, their values not wrapped."""
     imis.post("/api/TopClass_Learning", json=completion(Units=1.5, CourseCompleted="2031-03-14T15:20:00"))
     row = {
         "$type": "System.Dynamic.ExpandoObject, System.Core",
@@ -306,6 +322,7 @@ def test_a_query_answers_flat_rows_with_bare_values(imis: httpx.Client) -> None:
 
 
 def test_an_iqa_answers_generic_rows_without_identity(imis: httpx.Client) -> None:
+    """Rows of /api/IQA are generic entities that begin with ResultRow."""
     imis.post("/api/TopClass_Learning", json=completion(Units=1.5))
     values: list[tuple[str, Any]] = [
         ("ResultRow", "1"),
@@ -323,6 +340,7 @@ def test_an_iqa_answers_generic_rows_without_identity(imis: httpx.Client) -> Non
 
 
 def test_an_operation_answers_with_a_service_response(imis: httpx.Client) -> None:
+    """What _execute gives is wrapped in a response that says how it went."""
     answer = post(imis, "/api/Party/_execute", EXECUTE)
 
     assert list(answer.json()) == ["$type", "Result", "IsSuccessStatusCode", "StatusCode", "IsCachedResult"]
@@ -330,6 +348,7 @@ def test_an_operation_answers_with_a_service_response(imis: httpx.Client) -> Non
 
 
 def test_a_dry_run_answers_with_the_entity_and_its_results(imis: httpx.Client) -> None:
+    """What _validate gives is the entity and what is wrong with it, and nothing is stored."""
     kind = f"{CORE}.ValidationResultDataCollection, Asi.Contracts"
     nothing = {"$type": kind, "$values": []}
     expected = typed(

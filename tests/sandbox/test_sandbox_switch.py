@@ -54,12 +54,14 @@ REFRESH = {
 
 @pytest.mark.parametrize("question", OPEN_QUESTIONS)
 def test_each_open_question_is_a_switch_that_starts_at_what_is_assumed(visitor: httpx.Client, question: str) -> None:
+    """What the reference leaves unconfirmed can be changed, and is as assumed until it is."""
     switches = visitor.get("/_sandbox/switches").json()
 
     assert switches | OPEN_QUESTIONS[question] == switches
 
 
 def test_the_wording_of_a_refused_sign_in_is_a_switch(visitor: httpx.Client, switch: Any) -> None:
+    """Another code and other words come with a refused sign-in where a switch says so."""
     switch(SignInErrorText="Wrong.", SignInErrors="invalid-grant")
     assert visitor.post("/token", data=password_grant(password="x")).json() == {
         "error": "invalid_grant",
@@ -71,12 +73,14 @@ def test_the_wording_of_a_refused_sign_in_is_a_switch(visitor: httpx.Client, swi
 
 
 def test_whether_the_next_refresh_token_is_told_is_a_switch(visitor: httpx.Client, switch: Any) -> None:
+    """An exchange may answer without the next refresh token."""
     switch(RefreshTokenReturned=False)
 
     assert "refresh_token" not in visitor.post("/token", data=REFRESH).json()
 
 
 def test_a_body_that_cannot_be_read_may_be_500(imis: httpx.Client, switch: Any) -> None:
+    """What is no JSON may be answered as a failure of the server."""
     switch(UnreadableBody=500)
     for body in (b"nonsense", b"", b'{"$type":"Nobody.Knows, This"}'):
         answer = imis.post("/api/Activity", content=body)
@@ -85,12 +89,14 @@ def test_a_body_that_cannot_be_read_may_be_500(imis: httpx.Client, switch: Any) 
 
 
 def test_an_unknown_activity_type_may_be_stored(imis: httpx.Client, switch: Any) -> None:
+    """A type that is not configured may be taken."""
     switch(UnknownActivityType="accept")
 
     assert imis.post("/api/Activity", json=activity(ACTIVITY_TYPE="GOLF")).status_code == 201
 
 
 def test_a_record_for_an_unknown_contact_may_be_stored(imis: httpx.Client, switch: Any) -> None:
+    """A record of nobody may be taken."""
     switch(UnknownParty="accept")
 
     assert imis.post("/api/Activity", json=activity(PartyId="99999")).status_code == 201
@@ -98,6 +104,7 @@ def test_a_record_for_an_unknown_contact_may_be_stored(imis: httpx.Client, switc
 
 
 def test_activities_may_be_unchangeable(imis: httpx.Client, switch: Any) -> None:
+    """PUT and DELETE of activities may not be implemented."""
     imis.post("/api/Activity", json=activity())
     switch(ActivityChanges="refuse")
 
@@ -107,12 +114,14 @@ def test_activities_may_be_unchangeable(imis: httpx.Client, switch: Any) -> None
 
 
 def test_the_list_of_activity_types_may_be_missing(imis: httpx.Client, switch: Any) -> None:
+    """A site may not serve its activity types."""
     switch(ActivityTypeList=501)
 
     assert imis.get("/api/LegacyActivityType").reason_phrase == "Service not implemented"
 
 
 def test_the_columns_behind_the_labels_of_credits_are_switches(imis: httpx.Client, switch: Any) -> None:
+    """Quantity and type of credits may stand in other columns."""
     imis.post("/api/Activity", json=activity(UNITS=1, QUANTITY=2, CATEGORY="CPD", OTHER_CODE="CE"))
     query = {"QueryName": seeds.ACTIVITIES_QUERY}
     (first,) = items_of(imis.get("/api/query", params=query))
@@ -124,6 +133,7 @@ def test_the_columns_behind_the_labels_of_credits_are_switches(imis: httpx.Clien
 
 
 def test_a_validation_error_may_have_a_message_alone(imis: httpx.Client, switch: Any) -> None:
+    """Members of a validation error may be left out."""
     switch(ValidationMembers="message")
     (error,) = imis.post("/api/Activity", json=activity(ACTIVITY_TYPE="GOLF")).json()["Errors"]["$values"]
 
@@ -137,6 +147,7 @@ def test_a_validation_error_may_have_a_message_alone(imis: httpx.Client, switch:
 def test_the_body_of_a_429_is_a_switch(
     imis: httpx.Client, switch: Any, fault: Any, form: str, kind: str, start: str
 ) -> None:
+    """Too many requests may be told as text or as an HttpError."""
     switch(TooManyRequests=form)
     fault("429", RetryAfter=7)
     answer = imis.get("/api/Party")
@@ -149,12 +160,14 @@ def test_the_body_of_a_429_is_a_switch(
 
 @pytest.mark.parametrize("status", [405, 404, 501])
 def test_the_answer_to_a_patch_is_a_switch(imis: httpx.Client, switch: Any, status: int) -> None:
+    """PATCH may be answered otherwise than with 405."""
     switch(PatchStatus=status)
 
     assert imis.patch("/api/Activity/880123", json=activity()).status_code == status
 
 
 def test_ordinals_may_count_through_a_source(imis: httpx.Client, switch: Any) -> None:
+    """Ordinals may be counted over all contacts of a source."""
     switch(OrdinalNumbering="source")
     for party in ("10042", "10043"):
         imis.post("/api/TopClass_Learning", json=completion(ID=party))
@@ -164,6 +177,7 @@ def test_ordinals_may_count_through_a_source(imis: httpx.Client, switch: Any) ->
 
 
 def test_a_closed_query_may_be_404(imis: httpx.Client, switch: Any) -> None:
+    """A query that is not marked for REST may look as if it were not there."""
     switch(ClosedQuery=404)
 
     assert imis.get(f"/api/query?QueryName={seeds.CLOSED_QUERY}").status_code == 404
@@ -183,6 +197,7 @@ def test_party_id_counts_before_its_other_name(imis: httpx.Client, order: list[s
 
 
 def test_a_contact_may_leave_out_what_is_false(imis: httpx.Client, switch: Any) -> None:
+    """Members of a contact that are false may be left out."""
     switch(FalseInContacts=False)
     people = items_of(imis.get("/api/PartySummary"))
 

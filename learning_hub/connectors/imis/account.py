@@ -126,12 +126,7 @@ def contacts(looked: Looked, settings: Settings) -> Finding:
         return Finding(subject="contacts", message=f"It can read contacts: there are {looked.page.total}.")
     needs_them = settings.participant_lookup == "email"
     if looked.may_pass:
-        return Finding(
-            subject="contacts",
-            state="wrong" if needs_them else "look",
-            message=f"Whether contacts can be read cannot be told now. {looked.failure}",
-            advice=CHECK_LATER,
-        )
+        return untold("contacts", "contacts", looked, is_needed=needs_them)
     return Finding(
         subject="contacts",
         state="wrong" if needs_them else "look",
@@ -140,6 +135,20 @@ def contacts(looked: Looked, settings: Settings) -> Finding:
         "that may read contacts, or choose another ParticipantLookup in the subscriber's Settings."
         if needs_them
         else "ParticipantLookup does without, so that contacts that are not active are not noticed.",
+    )
+
+
+def untold(
+    subject: str, what: str, looked: Looked, *, is_needed: bool, name: str = "", subscription_ids: Sequence[str] = ()
+) -> Finding:
+    """That iMIS itself failed, which says nothing of what its account may do."""
+    return Finding(
+        subject=subject,
+        name=name,
+        state="wrong" if is_needed else "look",
+        message=f"Whether {what} can be read cannot be told now. {looked.failure}",
+        advice=CHECK_LATER,
+        subscription_ids=list(subscription_ids),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from learning_hub.connectors.base import Finding, Journal, Needs
-from learning_hub.connectors.imis.account import CHECK_LATER, Looked, first_row
+from learning_hub.connectors.imis.account import Looked, first_row, untold
 from learning_hub.connectors.imis.activity import ENTITY, column_for_keys, types_named
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
@@ -36,13 +36,7 @@ def activities(looked: Looked, needs: Sequence[Needs]) -> Finding:
         message = f"It can read activities: there are {looked.page.total}."
         return Finding(subject="activities", message=message, subscription_ids=ids_of(needs))
     if looked.may_pass:
-        return Finding(
-            subject="activities",
-            state="wrong" if needs else "look",
-            message=f"Whether activities can be read cannot be told now. {looked.failure}",
-            advice=CHECK_LATER,
-            subscription_ids=ids_of(needs),
-        )
+        return untold("activities", "activities", looked, is_needed=bool(needs), subscription_ids=ids_of(needs))
     return Finding(
         subject="activities",
         state="wrong" if needs else "look",
@@ -183,14 +177,8 @@ async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]],
     described = await _describe(api, name, journal)
     looked = await first_row(api, name, {}, journal)
     needs = [need for _, need in users]
-    if looked.page is None and looked.may_pass:
-        message = f"Whether {name} can be read cannot be told now. {looked.failure}"
-        ids = ids_of(needs)
-        return [
-            Finding(
-                subject="panel", name=name, state="wrong", message=message, advice=CHECK_LATER, subscription_ids=ids
-            )
-        ]
+    if looked.may_pass:
+        return [untold("panel", name, looked, is_needed=True, name=name, subscription_ids=ids_of(needs))]
     if looked.page is None:
         return [_closed(name, described, looked.failure, needs)]
     columns = described.columns or {}
