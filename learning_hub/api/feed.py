@@ -132,17 +132,27 @@ async def _look(
     """
     Entries after *position*, and where to read on: a full page, or all up to the end of the feed.
 
+    The end is that of the moment of asking: what was stored by then and is still held back by an older transaction,
+    mostly for some milliseconds, is waited for. So a publisher that has its answer finds its event.
+
     Where a filter leaves out so many that this takes over a second, a page that has anything is answered as it is. One
-    that has nothing always means the end.
+    that has nothing means the end, or that a transaction stays open.
     """
     until = asyncio.get_running_loop().time() + LOOK_SECONDS
     items: list[Event] = []
+    asked_for: feed.Position | None = None
+    pauses = (0.005 * 2**step for step in range(7))
     while True:
         part = await events.read_feed(call.hub.database, wanted, position, limit - len(items))
         items += part.found
         position = part.position
-        is_late = asyncio.get_running_loop().time() >= until
-        if part.is_end or len(items) == limit or (items and is_late):
+        if part.is_end:
+            asked_for = asked_for or part.held_back
+            pause = next(pauses, None)
+            if asked_for is None or position > asked_for or pause is None:
+                return items, position
+            await asyncio.sleep(pause)
+        if len(items) == limit or (items and asyncio.get_running_loop().time() >= until):
             return items, position
         if call.hub.bells.are_silenced:
             raise Unavailable("The hub is stopping.")

@@ -46,12 +46,14 @@ class FeedPart(msgspec.Struct, frozen=True):
     Some entries of the feed, and the place to read on from.
 
     With *is_end* that is the end of what is visible, so that a reader with a narrow filter does not look at the same
-    entries again; without, more may follow, even where nothing was found.
+    entries again; without, more may follow, even where nothing was found. *held_back* is the newest entry of the
+    Program that is committed but not visible yet, because an older transaction is still open.
     """
 
     found: list[Event]
     position: Position
     is_end: bool
+    held_back: Position | None = None
 
 
 class FeedFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,14 +177,25 @@ async def read_feed(database: Database, wanted: FeedFilter, after: Position, lim
         if wanted.publisher_event_id is not None:
             await connection.execute(queries.plan_for_these_values)
             rows = await connection.fetch(queries.read_source, *_asked(wanted, after, horizon, limit))
-            return _part(rows, after, horizon, reaches_end=len(rows) < limit)
+            part = _part(rows, after, horizon, reaches_end=len(rows) < limit)
+            return await _with_held_back(connection, wanted.program_id, part)
         await connection.execute(queries.plan_in_index_order)
         if wanted.created_since and after == BEGINNING:
             after = await _start_of_days(connection, wanted.program_id, wanted.created_since.date(), horizon)
         looked_at = LOOKED_AT if wanted.leaves_out_entries else limit
         rows = await connection.fetch(_walk(wanted), *_asked(wanted, after, horizon, limit), looked_at)
         reaches_end = len(rows) < limit and not (rows and rows[-1]["is_last"])
-        return _part(rows, after, horizon, reaches_end=reaches_end)
+        part = _part(rows, after, horizon, reaches_end=reaches_end)
+        return await _with_held_back(connection, wanted.program_id, part)
+
+
+async def _with_held_back(connection: Connection, program_id: str, part: FeedPart) -> FeedPart:
+    if not part.is_end:
+        return part
+    row = await connection.fetchrow(queries.held_back, program_id, part.position.epoch, part.position.xid)
+    if row is None:
+        return part
+    return msgspec.structs.replace(part, held_back=Position(row["epoch"], row["xid"], row["seq"]))
 
 
 def _walk(wanted: FeedFilter) -> str:

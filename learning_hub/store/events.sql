@@ -87,6 +87,12 @@ SELECT event_uuid FROM event
 -- Every entry before this is there for all to see, and none will come before it any more.
 SELECT (SELECT max(epoch) FROM feed_epoch) AS epoch, pg_snapshot_xmin(pg_current_snapshot()) AS xid
 
+-- name: held_back
+-- The newest entry of Program $1 from the horizon $2/$3 on: committed, and to be seen once what is older has ended.
+SELECT epoch, xid, seq FROM event
+ WHERE program_id = $1::text AND (epoch, xid) >= ($2::int, $3::xid8)
+ ORDER BY epoch DESC, xid DESC, seq DESC LIMIT 1
+
 -- name: plan_for_these_values
 -- The next query has filters that may be null; a plan that fits all of them would fit none.
 SET LOCAL plan_cache_mode = force_custom_plan

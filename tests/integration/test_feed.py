@@ -203,6 +203,29 @@ async def test_waiting_for_a_withdrawal(hub_without_worker: RunningHub, reader: 
     assert await asyncio.wait_for(held, 25) == ["AI:1234"]
 
 
+async def test_what_is_held_back_for_a_moment(hub_without_worker: RunningHub) -> None:
+    """A publisher that has its answer finds its event, though a transaction begun before is still open just then."""
+    await hub_without_worker.make_program()
+    client = hub_without_worker.client
+    begun = asyncio.Event()
+
+    async def hold() -> None:
+        async with hub_without_worker.database.transaction() as connection:
+            await connection.execute("SELECT pg_current_xact_id()")
+            begun.set()
+            await stored.wait()
+            await asyncio.sleep(0.1)
+
+    stored = asyncio.Event()
+    holding = asyncio.create_task(hold())
+    await begun.wait()
+    await publish(client, PublisherEventId="1")
+    await publish(client, PublisherEventId="2")
+    stored.set()
+    assert await ids(client, ProgramId="NURSES") == ["1", "2"]
+    await holding
+
+
 async def test_an_idle_feed_is_not_sent_again(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
     """As long as nothing comes, the ETag of a page holds, whatever else is written on the server."""
     await hub_without_worker.client.post("/events", json=an_event_body())
