@@ -22,7 +22,7 @@ from learning_hub.model.errors import (
 from learning_hub.model.event import Event, NewEvent, example_event_id, program_named, read_event
 from learning_hub.model.header import header_text
 from learning_hub.model.ids import EventKey, read_event_id
-from learning_hub.publish.writer import Published
+from learning_hub.publish.submission import Published
 from learning_hub.store import subscriptions
 
 EXAMPLE_BODY: dict[str, Any] = {

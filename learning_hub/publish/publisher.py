@@ -9,7 +9,8 @@ from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
 from learning_hub.model.event import Event, NewEvent, SourceKey, judge
 from learning_hub.model.ids import EventKey
-from learning_hub.publish.writer import Published, Writer, idempotency_key_reused, request_hash
+from learning_hub.publish.submission import Published, idempotency_key_reused, request_hash
+from learning_hub.publish.writer import Writer
 from learning_hub.store import events, programs
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database

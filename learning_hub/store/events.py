@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,8 @@ from learning_hub.store.queries import Queries
 
 queries = Queries("events")
 
+FIRST = Verdict("new")
+
 # Some ten milliseconds of work for one statement.
 LOOKED_AT = 20_000
 
@@ -31,6 +33,13 @@ class Appended(msgspec.Struct, frozen=True, kw_only=True):
     content_hash: bytes
     verdict: Verdict
     created_utc: datetime
+
+    @classmethod
+    def first(cls, event: NewEvent, event_uuid: UUID, content_hash: bytes, created_utc: datetime) -> Self:
+        """The first event of its source."""
+        return cls(
+            event=event, event_uuid=event_uuid, content_hash=content_hash, verdict=FIRST, created_utc=created_utc
+        )
 
 
 class KeptAnswer(msgspec.Struct, frozen=True):
@@ -102,6 +111,17 @@ async def latest_entries(connection: Connection, keys: Sequence[SourceKey]) -> l
     return found
 
 
+async def append_first(database: Database, new: Sequence[Appended]) -> set[UUID]:
+    """
+    Append first events of sources to the feed, in the order given and one of each source record; committed at once.
+
+    Returns:
+        The uuids of those not stored: their source has an entry already, or their Program takes no events.
+    """
+    ids, content = _columns(new)
+    return {row["event_uuid"] for row in await database.fetch(queries.append_first, *ids, *content)}
+
+
 async def append_events(connection: Connection, new: Sequence[Appended]) -> set[UUID]:
     """
     Append to the feed, in the order given; of one source the earlier version comes first.
@@ -109,27 +129,41 @@ async def append_events(connection: Connection, new: Sequence[Appended]) -> set[
     Returns:
         The uuids of those stored; the others lost a race for their version and must be judged again.
     """
-    events = [item.event for item in new]
+    ids, content = _columns(new)
+    verdicts = [item.verdict for item in new]
     rows = await connection.fetch(
         queries.append_events,
+        *ids,
+        [verdict.version for verdict in verdicts],
+        [verdict.revision for verdict in verdicts],
+        [verdict.supersedes for verdict in verdicts],
+        *content,
+    )
+    return {row["event_uuid"] for row in rows}
+
+
+def _columns(new: Sequence[Appended]) -> tuple[list[list[Any]], list[list[Any]]]:
+    """Column by column what names the events, and what they hold."""
+    events = [item.event for item in new]
+    categories = [event.publisher_event_category for event in events]
+    ids: list[list[Any]] = [
         [event.publisher_program_id for event in events],
         [item.event_uuid for item in new],
         [event.publisher_system_id for event in events],
         [event.publisher_event_id for event in events],
         [event.event_type for event in events],
-        [item.verdict.version for item in new],
-        [item.verdict.revision for item in new],
-        [item.verdict.supersedes for item in new],
+    ]
+    content: list[list[Any]] = [
         [event.publisher_participant_id for event in events],
-        [event.publisher_event_category.value if event.publisher_event_category else None for event in events],
-        [event.publisher_event_category.label if event.publisher_event_category else None for event in events],
+        [category.value if category else None for category in categories],
+        [category.label if category else None for category in categories],
         [event.data.decode() for event in events],
         [event.event_start_utc for event in events],
         [event.event_end_utc for event in events],
         [item.content_hash for item in new],
         [item.created_utc for item in new],
-    )
-    return {row["event_uuid"] for row in rows}
+    ]
+    return ids, content
 
 
 async def take_back(connection: Connection, appended: Sequence[Appended]) -> None:

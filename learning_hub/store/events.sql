@@ -21,6 +21,35 @@ SELECT asked.ordinality::int AS asked, latest.*
           AND event.event_type = asked.event_type
         ORDER BY version DESC LIMIT 1) AS latest
 
+-- name: append_first
+-- Append the first events of sources that have none yet, in one statement that commits by itself; the arrays and the
+-- order are those of append_events. Those whose source has an entry already, or whose Program takes no events, are left
+-- out. Returns the uuids of those left out. That a source's first entry stands as long as any other does makes its
+-- version 1 tell whether there is one.
+WITH appended AS (
+    INSERT INTO event (program_id, event_uuid, epoch, seq, publisher_system_id, publisher_event_id, event_type, version,
+                       revision, publisher_participant_id, category_value, category_label, data, event_start_utc,
+                       event_end_utc, content_hash, created_utc, event_date)
+    SELECT program_id, event_uuid, (SELECT max(epoch) FROM feed_epoch), seq, publisher_system_id, publisher_event_id,
+           event_type, 1, 1, publisher_participant_id, category_value, category_label, data, event_start_utc,
+           event_end_utc, content_hash, created_utc, (created_utc AT TIME ZONE 'UTC')::date
+      FROM (SELECT new.*, nextval('event_seq') AS seq
+              FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                          $8::text[], $9::json[], $10::timestamptz[], $11::timestamptz[], $12::bytea[],
+                          $13::timestamptz[]) WITH ORDINALITY
+                   AS new (program_id, event_uuid, publisher_system_id, publisher_event_id, event_type,
+                           publisher_participant_id, category_value, category_label, data, event_start_utc,
+                           event_end_utc, content_hash, created_utc, position)
+              JOIN program USING (program_id)
+             WHERE program.archived_utc IS NULL
+             ORDER BY position) AS numbered
+     ORDER BY program_id, publisher_event_id, publisher_system_id, event_type
+    ON CONFLICT ON CONSTRAINT event_source_version DO NOTHING
+    RETURNING event_uuid
+)
+SELECT event_uuid FROM unnest($2::uuid[]) AS asked (event_uuid)
+ WHERE event_uuid NOT IN (SELECT event_uuid FROM appended)
+
 -- name: append_events
 -- Append new events, one for each position of the arrays. Their place in the feed is that order; they are written in
 -- the order of their source keys, the same for all writers, so that two of them never wait for each other in a ring.
