@@ -35,9 +35,10 @@ from learning_hub.api import (
 )
 from learning_hub.api.edge import Edge
 from learning_hub.api.hub import Hub
-from learning_hub.api.operations import Operation, options_routes
+from learning_hub.api.operations import Operation
 from learning_hub.api.problems import MEDIA_TYPE, answer_for
 from learning_hub.api.rate import RateLimiter
+from learning_hub.api.routing import direct_routes, options_routes
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (
     *events.ROUTES,
@@ -81,10 +82,9 @@ def build_app(hub: Hub) -> Edge:
         request_max_body_size=None,
         exception_handlers={Exception: _answer},
     )
-    router.state["hub"] = hub
     router.state["operations"] = operations()
     limiter = RateLimiter(hub.settings.rate_limit) if hub.settings.rate_limit else None
-    return Edge(router, hub, limiter)
+    return Edge(router, direct_routes(ROUTES), hub, limiter)
 
 
 def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

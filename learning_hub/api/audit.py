@@ -7,8 +7,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from learning_hub.api.call import Call
 from learning_hub.api.lists import Cursor, Limit, Listing, Page
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
+from learning_hub.api.routing import route
 from learning_hub.model.audit import AuditEntry, ObjectType
 from learning_hub.store import audit
 

@@ -10,12 +10,14 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from learning_hub.api.events import EXAMPLE_BODY, ProgramFaults, judge_fields
-from learning_hub.api.operations import JSON, JSON_LINES, Answer, Call, Operation, Reply, route
+from learning_hub.api.call import Call
+from learning_hub.api.events import EXAMPLE_BODY, ProgramFaults, judge_body
+from learning_hub.api.operations import JSON, JSON_LINES, Answer, Operation, Reply
 from learning_hub.api.problems import Problem, answer_for
+from learning_hub.api.routing import route
 from learning_hub.model.errors import FieldError, InvalidInput, LearningHubError, TooLarge, Unavailable
 from learning_hub.model.event import NewEvent, example_event_id
-from learning_hub.model.fields import read_list, read_object
+from learning_hub.model.fields import read_list
 
 ANOTHER_BODY = EXAMPLE_BODY | {"PublisherEventId": "AI:1235", "PublisherParticipantId": "kim.lund@example.org"}
 MAX_EVENTS = 10_000
@@ -139,7 +141,7 @@ async def _read(call: Call, faults_of: ProgramFaults, piece: bytes) -> NewEvent:
     settings = call.hub.settings
     if len(piece) > settings.max_body_bytes:
         raise TooLarge(f"The event has {len(piece)} bytes; the limit is {settings.max_body_bytes}.")
-    return await judge_fields(read_object(piece), settings.max_data_bytes, faults_of)
+    return await judge_body(piece, settings.max_data_bytes, faults_of)
 
 
 def _lines(content: bytes) -> list[bytes]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from msgspec import UNSET
 
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.call import Call
+from learning_hub.api.operations import Answer, Operation, Reply
+from learning_hub.api.routing import route
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
 from learning_hub.connectors.base import CheckResult, Finding, Needs
 from learning_hub.model.errors import LearningHubError, NotFound

@@ -8,13 +8,15 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from learning_hub.api.call import Call
 from learning_hub.api.events import EXAMPLE_EVENT, NO_SUCH_EVENT
 from learning_hub.api.lists import Cursor, Limit, Listing, Page, PageQuery
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.paths import ID_FORMS
 from learning_hub.api.pauses import explained
 from learning_hub.api.programs import need_program
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
+from learning_hub.api.routing import route
 from learning_hub.api.subscribers import visible_subscriber
 from learning_hub.model.delivery import Delivery, DeliveryDetail, State
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound

@@ -11,27 +11,21 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import quote, unquote, unquote_to_bytes, urlencode
 
 import msgspec
 from litestar.utils import normalize_path
 
+from learning_hub.api.call import SLASH_IN_STEP
 from learning_hub.api.hub import Hub
-from learning_hub.api.operations import SLASH_IN_STEP
 from learning_hub.api.problems import MEDIA_TYPE, answer_for
 from learning_hub.api.rate import RateLimiter
+from learning_hub.api.routing import Application, Message, Receive, Scope, Send
 from learning_hub.metrics import REQUESTS
 from learning_hub.model.ids import new_request_id
 
 log = logging.getLogger("learning_hub.requests")
-
-# Plain ASGI: a request is whatever the server brings.
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 PROGRAM_EVENTS = re.compile(r"/events/([^/:]+)")
@@ -42,9 +36,15 @@ class Edge:
     """An ASGI application around the router."""
 
     def __init__(
-        self, router: Callable[[Any, Any, Any], Awaitable[None]], hub: Hub, limiter: RateLimiter | None
+        self,
+        router: Application,
+        direct: Mapping[tuple[str, str], Application],
+        hub: Hub,
+        limiter: RateLimiter | None,
     ) -> None:
         self._router = router
+        self._direct = direct
+        self._hub = hub
         self._keyring = hub.keyring
         self._bells = hub.bells
         self._limiter = limiter
@@ -58,7 +58,7 @@ class Edge:
             await self._router(scope, receive, send)
             return
         # A copy: the server goes on with its own, and leaves out the body of an answer to HEAD by itself.
-        scope = {**scope, "state": dict(scope.get("state", {}))}
+        scope = {**scope, "state": {"hub": self._hub}}
         exchange = _Exchange(scope, send)
         if exchange.is_head:
             scope["method"] = "GET"
@@ -69,7 +69,8 @@ class Edge:
                 scope["state"]["caller"] = caller
                 if self._limiter:
                     self._limiter.take(caller.key_id)
-            await self._router(scope, receive, exchange.send)
+            answer = self._direct.get((scope["method"], scope["path"]), self._router)
+            await answer(scope, receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the last border: whatever it is, the caller gets an answer
             await exchange.fail(error)
         finally:

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta
 
-from learning_hub.api.operations import Answer, Call, Header, Operation, Reply, route
+from learning_hub.api.call import Call
+from learning_hub.api.operations import Answer, Header, Operation, Reply
 from learning_hub.api.problems import Problem, answer_for
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
+from learning_hub.api.routing import route
 from learning_hub.model.errors import (
     Conflict,
     FieldError,
@@ -19,7 +21,8 @@ from learning_hub.model.errors import (
     NotFound,
     NotJson,
 )
-from learning_hub.model.event import Event, NewEvent, example_event_id, program_named, read_event
+from learning_hub.model.event import Event, NewEvent, example_event_id, program_named, read_event, read_ordinary
+from learning_hub.model.fields import read_object
 from learning_hub.model.header import header_text
 from learning_hub.model.ids import EventKey, read_event_id
 from learning_hub.publish.submission import Published
@@ -99,6 +102,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         ),
         tag="Publishing",
         scopes=("publish",),
+        is_direct=True,
         query=PublishQuery,
         headers={
             IDEMPOTENCY_KEY: Header(
@@ -227,8 +231,8 @@ async def _forecast(call: Call) -> Reply:
 
 async def _read_submission(call: Call) -> tuple[NewEvent, str | None]:
     """The event in the body and its Idempotency-Key; what is wrong with either is named together."""
-    key = call.header(IDEMPOTENCY_KEY)
-    key = None if key is None else header_text(key.encode("latin-1"))
+    sent = call.header(IDEMPOTENCY_KEY.lower())
+    key = None if sent is None else header_text(sent.encode("latin-1"))
     faults = []
     if key is not None and (not 1 <= len(key) <= 200 or "\0" in key):
         faults.append(FieldError(IDEMPOTENCY_KEY, "must have 1 to 200 characters"))
@@ -245,22 +249,26 @@ async def _read_event(call: Call) -> NewEvent:
     async def faults_of(program_id: str) -> list[FieldError]:
         return await call.hub.publisher.program_faults(program_id, call.caller)
 
-    return await judge_fields(await call.fields(), call.hub.settings.max_data_bytes, faults_of)
+    return await judge_body(await call.json_object(), call.hub.settings.max_data_bytes, faults_of)
 
 
-async def judge_fields(fields: dict[str, Raw], max_data_bytes: int, faults_of: ProgramFaults) -> NewEvent:
+async def judge_body(body: bytes, max_data_bytes: int, faults_of: ProgramFaults) -> NewEvent:
     """
-    The event of these fields; where some are bad, a Program that takes no events is named together with them.
+    The event in a body; where fields are bad, a Program that takes no events is named together with them.
 
     Args:
-        fields: Of the body, as sent.
+        body: As sent.
         max_data_bytes: Limit for PublisherEventData.
         faults_of: Says why a Program takes no events.
 
     Raises:
+        InvalidInput: It is no well-formed JSON object.
         InvalidFields: With every bad field.
         TooLarge: The data alone are over the limit.
     """
+    if event := read_ordinary(body, max_data_bytes=max_data_bytes):
+        return event
+    fields = read_object(body)
     try:
         return read_event(fields, max_data_bytes=max_data_bytes)
     except InvalidFields as error:

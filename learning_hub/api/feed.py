@@ -10,10 +10,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from learning_hub.api.call import Call
 from learning_hub.api.events import EXAMPLE_EVENT
 from learning_hub.api.lists import Limit
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
+from learning_hub.api.routing import route
 from learning_hub.model import feed
 from learning_hub.model.errors import FieldError, InvalidFields, Unavailable
 from learning_hub.model.event import Event, EventType

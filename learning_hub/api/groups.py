@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from learning_hub.api.call import Call
 from learning_hub.api.deliveries import EXAMPLE as EXAMPLE_DELIVERY
 from learning_hub.api.deliveries import ListQuery, wanted_deliveries
 from learning_hub.api.lists import Listing, Page
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
+from learning_hub.api.routing import route
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.group import Group, GroupPlace
 from learning_hub.store import groups

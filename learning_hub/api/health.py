@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.call import Call
+from learning_hub.api.operations import Answer, Operation, Reply
+from learning_hub.api.routing import route
 from learning_hub.metrics import DELIVERIES_OPEN, SUBSCRIBER_PAUSED
 from learning_hub.model.errors import Unavailable
 from learning_hub.store import deliveries, pauses

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from learning_hub.api.call import Call
 from learning_hub.api.lists import Listing, Page, PageQuery
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.paths import ID_FORMS
+from learning_hub.api.routing import route
 from learning_hub.model.access import EVERY_PROGRAM, SCOPES, check_grant, key_hash, new_key
 from learning_hub.model.clock import now
 from learning_hub.model.errors import FieldError, InvalidFields, NotFound

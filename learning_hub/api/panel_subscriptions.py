@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from learning_hub.api.operations import Call
+from learning_hub.api.call import Call
 from learning_hub.api.saving import make_subscription
 from learning_hub.connectors.places import Built
 from learning_hub.model.errors import LearningHubError

@@ -8,7 +8,8 @@ from typing import Annotated, Any, cast
 import msgspec
 from msgspec import Meta, Raw
 
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.call import Call
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.panel_subscriptions import (
     EVENT_TYPES,
     extended,
@@ -21,6 +22,7 @@ from learning_hub.api.panel_subscriptions import (
 )
 from learning_hub.api.paths import ID_RULE
 from learning_hub.api.reconciliations import paused
+from learning_hub.api.routing import route
 from learning_hub.api.saving import program_faults
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
 from learning_hub.connectors.base import Postponed, Refused, Unknown

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from learning_hub.api.call import Call
 from learning_hub.api.lists import Limit, Listing, Page
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.paths import ID_FORMS
 from learning_hub.api.programs import need_program
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
+from learning_hub.api.routing import route
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
 from learning_hub.connectors.registry import KINDS
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound

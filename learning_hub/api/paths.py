@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from learning_hub.api.operations import Call
+from learning_hub.api.call import Call
 from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.event import example_event_id
 from learning_hub.model.ids import (

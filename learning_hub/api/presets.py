@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from learning_hub.api.call import Call
 from learning_hub.api.lists import Listing, Page, PageQuery
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
+from learning_hub.api.routing import route
 from learning_hub.model.json_values import write_json
 from learning_hub.model.subscription import Preset
 from learning_hub.presets import PRESETS

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw
 
+from learning_hub.api.call import Call
 from learning_hub.api.events import EXAMPLE_BODY
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
+from learning_hub.api.routing import route
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription
 from learning_hub.deliver.preview import Preview
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput

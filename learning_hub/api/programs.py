@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from learning_hub.api.call import Call
 from learning_hub.api.lists import Listing, Page, PageQuery
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.paths import ID_FORMS, id_faults, id_in_path
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
+from learning_hub.api.routing import route
 from learning_hub.api.subscriptions import archive_all
 from learning_hub.model.audit import Action
 from learning_hub.model.errors import FieldError, InvalidFields, NotFound

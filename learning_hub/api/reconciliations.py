@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from learning_hub.api.call import Call
 from learning_hub.api.deliveries import EXAMPLE as EXAMPLE_DELIVERY
 from learning_hub.api.lists import Listing
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
+from learning_hub.api.routing import route
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription_in_use
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.reconciliation import DifferentRecord, Reconciler, Reconciliation, Record, UnknownRecord

@@ -13,17 +13,12 @@ from typing import get_origin
 import msgspec
 from litestar.exceptions import MethodNotAllowedException
 
-from learning_hub.api.operations import (
-    JSON,
-    JSON_LINES,
-    NoQuery,
-    Operation,
-    body_too_large,
-    not_json,
-)
+from learning_hub.api.call import body_too_large, not_json
+from learning_hub.api.operations import JSON, JSON_LINES, Operation
 from learning_hub.api.parameters import read_query
 from learning_hub.api.paths import example_path
 from learning_hub.api.problems import Answer, answer_for
+from learning_hub.api.routing import NoQuery
 from learning_hub.model.access import Caller
 from learning_hub.model.errors import (
     InvalidFields,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from learning_hub.api.call import Call
 from learning_hub.api.deliveries import (
     EXAMPLE,
     NO_SUCH_DELIVERY,
@@ -15,8 +16,9 @@ from learning_hub.api.deliveries import (
     need_delivery,
     wanted_deliveries,
 )
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
+from learning_hub.api.routing import route
 from learning_hub.model.delivery import Delivery
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields
 from learning_hub.store import audit, deliveries, subscriptions

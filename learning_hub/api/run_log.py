@@ -9,8 +9,10 @@ from contextlib import aclosing
 
 import msgspec
 
-from learning_hub.api.operations import EVENT_STREAM, JSON_LINES, Answer, Call, Header, Operation, Reply, route
+from learning_hub.api.call import Call
+from learning_hub.api.operations import EVENT_STREAM, JSON_LINES, Answer, Header, Operation, Reply
 from learning_hub.api.paths import ID_FORMS
+from learning_hub.api.routing import route
 from learning_hub.api.runs import no_such_run
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.event import example_event_id

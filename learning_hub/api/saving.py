@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from learning_hub.api.operations import Call
+from learning_hub.api.call import Call
 from learning_hub.connectors.places import Judgement
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.describing import Describer

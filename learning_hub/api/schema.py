@@ -8,9 +8,11 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import learning_hub
+from learning_hub.api.call import Call
 from learning_hub.api.openapi import build_document
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.problem_kinds import PROBLEM_KINDS
+from learning_hub.api.routing import route
 
 # So much of it stands for the whole.
 EXAMPLE_DOCUMENT = {

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from learning_hub.api.call import Call
 from learning_hub.api.lists import Listing, Page, PageQuery
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.paths import ID_FORMS, id_faults, id_in_path
+from learning_hub.api.routing import route
 from learning_hub.api.subscriptions import archive_all
 from learning_hub.connectors.base import Prepared
 from learning_hub.connectors.registry import KINDS

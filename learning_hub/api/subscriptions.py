@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from learning_hub.api.call import Call
 from learning_hub.api.lists import Cursor, Limit, Listing, Page
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.paths import ID_FORMS, id_faults, id_in_path
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
+from learning_hub.api.routing import route
 from learning_hub.api.saving import save
 from learning_hub.model.access import Caller
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound

@@ -8,9 +8,11 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
+from learning_hub.api.call import Call
 from learning_hub.api.lists import Listing, PageQuery
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.reconciliations import paused
+from learning_hub.api.routing import route
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
 from learning_hub.connectors.base import Postponed, Refused, Unknown
 from learning_hub.connectors.places import (

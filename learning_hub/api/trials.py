@@ -8,10 +8,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from learning_hub.api.call import Call
 from learning_hub.api.deliveries import EXAMPLE as EXAMPLE_DELIVERY
 from learning_hub.api.deliveries import EXAMPLE_ATTEMPT
-from learning_hub.api.operations import Answer, Call, Operation, Reply, route
+from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.previews import need_event_of
+from learning_hub.api.routing import route
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription_in_use
 from learning_hub.model.delivery import Attempt, Delivery
 from learning_hub.model.errors import Conflict

@@ -28,7 +28,10 @@ def read_time(text: str) -> datetime:
     Raises:
         ValueError: It is none, or its offset leads out of the years 1 to 9999.
     """
-    text = _LEAP_SECOND.sub(":59:59.999999", _FINER_THAN_MICROSECONDS.sub(r"\1", text))
+    if "." in text:
+        text = _FINER_THAN_MICROSECONDS.sub(r"\1", text)
+    if ":60" in text:
+        text = _LEAP_SECOND.sub(":59:59.999999", text)
     try:
         return to_utc(msgspec.convert(text, datetime))
     except msgspec.ValidationError:

@@ -9,10 +9,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Raw
 
+from learning_hub.model.clock import read_time
 from learning_hub.model.errors import FieldError, InvalidFields, TooLarge
-from learning_hub.model.fields import collect
+from learning_hub.model.fields import bare, collect
 from learning_hub.model.ids import event_id
-from learning_hub.model.json_values import content_hash, read_json
+from learning_hub.model.json_values import check_json, content_hash, read_json
 
 EventType = Literal[
     "AI_COMP_SUCCESS",
@@ -82,6 +83,19 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         )
 
 
+def _as_sent() -> msgspec.json.Decoder[Any]:
+    """Reads the fields of an event with its times as they were written, which may be more exact than a datetime."""
+    fields: list[Any] = []
+    for field in msgspec.structs.fields(NewEvent):
+        kind = field.type if bare(field.type) is not datetime else str if field.required else str | None
+        fields.append((field.name, kind) if field.required else (field.name, kind, field.default))
+    struct = msgspec.defstruct("AsSent", fields, rename="pascal", kw_only=True, forbid_unknown_fields=True)
+    return msgspec.json.Decoder(struct)
+
+
+_AS_SENT = _as_sent()
+
+
 class SourceKey(msgspec.Struct, frozen=True):
     """What makes two events the same one: an event that arrives again, or a revision of it."""
 
@@ -89,6 +103,33 @@ class SourceKey(msgspec.Struct, frozen=True):
     publisher_system_id: str
     publisher_event_id: str
     event_type: str
+
+
+def read_ordinary(body: bytes, *, max_data_bytes: int) -> NewEvent | None:
+    """
+    The event of a body with nothing remarkable in it, some ten times as fast as `read_event` takes field by field.
+
+    Returns:
+        None where there may be anything wrong: `read_event` then finds out what.
+    """
+    # Escapes for what PostgreSQL does not store; the rest of what it refuses is no JSON in UTF-8.
+    if b"\\u0000" in body:
+        return None
+    try:
+        body.decode()
+        sent = msgspec.structs.asdict(_AS_SENT.decode(body))
+        start = sent["event_start_utc"] = read_time(sent["event_start_utc"])
+        end = sent["event_end_utc"] = None if sent["event_end_utc"] is None else read_time(sent["event_end_utc"])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    data = sent["publisher_event_data"] = bytes(sent["publisher_event_data"])
+    is_ordinary = (
+        data[:1] == b"{"
+        and len(data) <= max_data_bytes
+        and not (end and end < start)
+        and not check_json(data, "PublisherEventData")
+    )
+    return NewEvent(**sent) if is_ordinary else None
 
 
 def read_event(fields: dict[str, Raw], *, max_data_bytes: int) -> NewEvent:
