@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from learning_hub.api.app import build_app
+from learning_hub.api.batches import ROOM_BYTES
+from learning_hub.api.body_room import BodyRoom
 from learning_hub.api.edge import Edge
 from learning_hub.api.hub import Hub
 from learning_hub.api.keyring import Keyring
@@ -145,6 +147,7 @@ async def run_hub(
             keyring=keyring,
             publisher=Publisher(database, bells, writer),
             runner=runner,
+            batch_room=BodyRoom(ROOM_BYTES),
             readiness=lambda: _readiness(database, running),
             **delivery,
         )

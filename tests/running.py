@@ -28,6 +28,7 @@ class RunningHub:
     def __init__(self, address: str, database: Database, settings: Settings, app: Edge, stack: AsyncExitStack) -> None:
         self.address = address
         self._feed = app._bells.feed
+        self._batch_room = app._hub.batch_room
         self.database = database
         self.settings = settings
         self.client = self._client(ADMIN_KEY)
@@ -56,6 +57,14 @@ class RunningHub:
         """A Program to work with."""
         answer = await self.client.put(f"/programs/{program_id}", json={"Name": f"The {program_id}"})
         assert answer.status_code in (200, 201), answer.text
+
+    async def batches_fill_the_room(self) -> None:
+        """Until requests under way hold all the room there is for large bodies."""
+
+        async def look() -> bool:
+            return self._batch_room._left == 0
+
+        await eventually(look)
 
     async def readers_wait(self, count: int = 1) -> None:
         """Until so many requests wait for events to come."""

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from learning_hub.api.call import Call
-from learning_hub.api.events import EXAMPLE_BODY, ProgramFaults, judge_body
+from learning_hub.api.events import EXAMPLE_BODY, judge_body
 from learning_hub.api.operations import JSON, JSON_LINES, Answer, Operation, Reply
 from learning_hub.api.problems import Problem, answer_for
 from learning_hub.api.routing import route
 from learning_hub.model.errors import FieldError, InvalidInput, LearningHubError, TooLarge, Unavailable
 from learning_hub.model.event import NewEvent, example_event_id
 from learning_hub.model.fields import read_list
+from learning_hub.publish.submission import Published
 
 ANOTHER_BODY = EXAMPLE_BODY | {"PublisherEventId": "AI:1235", "PublisherParticipantId": "kim.lund@example.org"}
 MAX_EVENTS = 10_000
 MAX_BYTES = 16 * 1024 * 1024
-# So many go to the writer together: one batch must not fill its backlog, and others get their turn in between.
+# So many bytes of such bodies are held at once.
+ROOM_BYTES = 4 * MAX_BYTES
+STALLS_AFTER_SECONDS = 30
+# Twice as many are with the writer at most: one batch must not fill its backlog.
 AT_ONCE = 500
-# Reading an event takes a tenth of a millisecond; others get their turn after some of them.
+# Reading one takes some hundredths of a millisecond; others get their turn after some of them.
 READ_AT_ONCE = 50
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 
@@ -86,62 +91,76 @@ class BatchResults(msgspec.Struct, frozen=True, rename="pascal"):
 )
 async def publish_events(call: Call) -> Reply:
     kind = call.need_media_type(JSON, JSON_LINES)
-    content = await call.content(MAX_BYTES)
-    pieces = _lines(content) if kind == JSON_LINES else [bytes(item) for item in read_list(content, MAX_EVENTS)]
-    faults_of = _ProgramFaults(call)
-    results: list[BatchResult] = []
-    for start in range(0, len(pieces), AT_ONCE):
-        results += await _publish(call, faults_of, pieces[start : start + AT_ONCE], start)
+    async with call.hub.batch_room.taken(call.content_length(MAX_BYTES)):
+        content = await call.content(MAX_BYTES, stalls_after_seconds=STALLS_AFTER_SECONDS)
+        pieces = _lines(content) if kind == JSON_LINES else read_list(content, MAX_EVENTS)
+        results = await _Batch(call).publish(pieces)
     if results and all(result.status == 503 for result in results):
         raise Unavailable("The database is away.", retry_after_seconds=2)
     return Reply(body=BatchResults(results))
 
 
-class _ProgramFaults:
-    """Why Programs take no events; each Program of a batch is asked about once."""
+# What becomes of one event, or what is wrong with it.
+Outcome = asyncio.Future[Published] | LearningHubError
+
+
+class _Batch:
+    """The events of one request on their way to the writer."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._asked: dict[str, asyncio.Task[list[FieldError]]] = {}
+        self._asked: dict[str, list[FieldError]] = {}
 
-    def __call__(self, program_id: str) -> asyncio.Task[list[FieldError]]:
-        if program_id not in self._asked:
-            asking = self._call.hub.publisher.program_faults(program_id, self._call.caller)
-            self._asked[program_id] = asyncio.create_task(asking)
-        return self._asked[program_id]
+    async def publish(self, pieces: Sequence[bytes | Raw]) -> list[BatchResult]:
+        """What became of each, in order. While some are written, the next ones are read."""
+        results: list[BatchResult] = []
+        under_way: list[Outcome] = []
+        for start in range(0, len(pieces), AT_ONCE):
+            submitted = await self._submit(pieces[start : start + AT_ONCE])
+            results += [await self._result(outcome, len(results) + place) for place, outcome in enumerate(under_way)]
+            under_way = submitted
+        return results + [await self._result(outcome, len(results) + place) for place, outcome in enumerate(under_way)]
 
-
-async def _publish(call: Call, faults_of: ProgramFaults, pieces: list[bytes], first: int) -> list[BatchResult]:
-    """Publish some events of the batch together; their results, in order."""
-    tasks = []
-    async with asyncio.TaskGroup() as group:
-        for index, piece in enumerate(pieces, start=first):
-            tasks.append(group.create_task(_publish_one(call, faults_of, piece, index)))
+    async def _submit(self, pieces: Sequence[bytes | Raw]) -> list[Outcome]:
+        """In the order of the batch, which is that in which events of one source record are stored."""
+        outcomes: list[Outcome] = []
+        for index, piece in enumerate(pieces):
             if index % READ_AT_ONCE == 0:
                 await asyncio.sleep(0)
-    return [task.result() for task in tasks]
+            try:
+                event = await self._read(bytes(piece))
+                outcomes.append(self._call.hub.publisher.submit(event, self._call.caller))
+            except LearningHubError as error:
+                outcomes.append(error)
+        return outcomes
 
+    async def _read(self, piece: bytes) -> NewEvent:
+        settings = self._call.hub.settings
+        if len(piece) > settings.max_body_bytes:
+            raise TooLarge(f"The event has {len(piece)} bytes; the limit is {settings.max_body_bytes}.")
+        return await judge_body(piece, settings.max_data_bytes, self._program_faults)
 
-async def _publish_one(call: Call, faults_of: ProgramFaults, piece: bytes, index: int) -> BatchResult:
-    try:
-        event = await _read(call, faults_of, piece)
-        published = await call.hub.publisher.publish(event, call.caller)
-    except LearningHubError as error:
-        problem = answer_for(error, call.called_path).problem
-        return BatchResult(index=index, status=problem.status, problem=problem)
-    return BatchResult(
-        index=index,
-        status=201 if published.status == "stored" else 200,
-        event_id=str(published.key),
-        location=f"/events/{published.key}",
-    )
+    async def _program_faults(self, program_id: str) -> list[FieldError]:
+        """Why a Program takes no events; each is asked about once."""
+        if program_id not in self._asked:
+            self._asked[program_id] = await self._call.hub.publisher.program_faults(program_id, self._call.caller)
+        return self._asked[program_id]
 
-
-async def _read(call: Call, faults_of: ProgramFaults, piece: bytes) -> NewEvent:
-    settings = call.hub.settings
-    if len(piece) > settings.max_body_bytes:
-        raise TooLarge(f"The event has {len(piece)} bytes; the limit is {settings.max_body_bytes}.")
-    return await judge_body(piece, settings.max_data_bytes, faults_of)
+    async def _result(self, outcome: Outcome, index: int) -> BatchResult:
+        try:
+            if isinstance(outcome, LearningHubError):
+                raise outcome
+            published = await outcome
+        except LearningHubError as error:
+            problem = answer_for(error, self._call.called_path).problem
+            return BatchResult(index=index, status=problem.status, problem=problem)
+        event_id = str(published.key)
+        return BatchResult(
+            index=index,
+            status=201 if published.status == "stored" else 200,
+            event_id=event_id,
+            location=f"/events/{event_id}",
+        )
 
 
 def _lines(content: bytes) -> list[bytes]:

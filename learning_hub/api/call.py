@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +24,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 # Plain ASGI: what the server says of a request, and what brings the pieces of its body.
 Connection = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 # What many clients send where there is no body; blanks around it are borne.
 EMPTY_OBJECT = re.compile(rb"\s*(\{\s*\})?\s*")
@@ -167,14 +168,19 @@ class Call:
             raise NotJson("JSON is UTF-8.")
         return kind
 
-    async def content(self, limit: int) -> bytes:
+    def content_length(self, most: int) -> int:
+        """How many bytes the body is said to have; *most* where that is not said, or is more."""
+        declared = self.header("content-length") or ""
+        return min(int(declared), most) if declared.isascii() and declared.isdigit() else most
+
+    async def content(self, limit: int, *, stalls_after_seconds: float | None = None) -> bytes:
         """
         The body as sent, without a byte order mark.
 
         Raises:
             EncodingNotTaken: It is declared as compressed.
             TooLarge: It is over *limit* bytes; what is declared as longer is not read at all.
-            InvalidInput: It broke off.
+            InvalidInput: It broke off, or nothing of it came for *stalls_after_seconds*.
         """
         encoding = (self.header("content-encoding") or "").strip()
         if encoding.lower() not in ("", "identity"):
@@ -186,7 +192,7 @@ class Call:
         size = 0
         is_whole = False
         while not is_whole:
-            message = await self._receive()
+            message = await self._next_message(stalls_after_seconds)
             if message["type"] == "http.disconnect":
                 # The caller hung up. Nobody reads the answer, and it is no failure of the hub.
                 raise InvalidInput("The body broke off.", code="body_broke_off")
@@ -197,6 +203,17 @@ class Call:
             is_whole = not message["more_body"]
         # RFC 8259 lets a reader pass over the mark, which .NET's writers put in front.
         return b"".join(pieces).removeprefix(codecs.BOM_UTF8)
+
+    async def _next_message(self, stalls_after_seconds: float | None) -> Mapping[str, Any]:
+        if stalls_after_seconds is None:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(stalls_after_seconds):
+                return await self._receive()
+        except TimeoutError:
+            raise InvalidInput(
+                f"Nothing of the body came for {stalls_after_seconds:g} seconds.", code="body_broke_off"
+            ) from None
 
 
 def not_json(declared: str, taken: tuple[str, ...]) -> NotJson:

@@ -131,7 +131,7 @@ async def publish_event(call: Call) -> Reply:
     if call.query(PublishQuery).validate_only:
         return await _forecast(call)
     event, key = await _read_submission(call)
-    published = await call.hub.publisher.publish(event, call.caller, key)
+    published = await call.hub.publisher.submit(event, call.caller, key)
     return Reply(status=201 if published.status == "stored" else 200, headers=_location(published))
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from learning_hub.api.call import Call
 from learning_hub.api.events import EXAMPLE_EVENT
+from learning_hub.api.feed_tag import Tag, read_tags
 from learning_hub.api.lists import Limit
 from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
@@ -20,7 +21,6 @@ from learning_hub.model import feed
 from learning_hub.model.errors import FieldError, InvalidFields, Unavailable
 from learning_hub.model.event import Event, EventType
 from learning_hub.model.ids import read_bucket
-from learning_hub.model.json_values import write_json
 from learning_hub.store import events
 from learning_hub.store.events import FeedFilter
 
@@ -107,30 +107,56 @@ async def list_events(call: Call) -> Reply:
     query = call.query(FeedQuery)
     wanted = await _wanted(call, query)
     position = feed.read_cursor(query.cursor) if query.cursor else feed.BEGINNING
+    asked = _fingerprint(wanted, query)
+    known = next((tag for tag in read_tags(call.header("if-none-match")) if tag.asked == asked), None)
+    if known and await _still_holds(call, wanted, known, query):
+        return Reply(status=304, headers={"ETag": known.written})
     bells = call.hub.bells
     deadline = asyncio.get_running_loop().time() + query.wait
     while True:
         rung = bells.feed.count
-        items, position = await _look(call, wanted, position, query.limit)
+        read = await _look(call, wanted, position, query.limit)
         left = deadline - asyncio.get_running_loop().time()
-        if items or left <= 0 or bells.are_silenced:
-            return Reply(body=FeedPage(items, feed.write_cursor(position)), headers={"ETag": _tag(items)})
+        if read.items or left <= 0 or bells.are_silenced:
+            tag = Tag(asked, read.last or position, len(read.items))
+            return Reply(
+                body=FeedPage(read.items, feed.write_cursor(read.position)),
+                headers={"ETag": tag.written},
+            )
+        position = read.position
         # What was committed while an older transaction is open becomes visible without a ring: look now and then.
         await bells.feed.wait(min(left, 0.5), rung)
         await call.confirm_caller()
 
 
-def _tag(items: list[Event]) -> str:
-    """
-    Weak, and of the entries alone: at the end NextCursor moves on with every transaction of the server, and a reader
-    who keeps the older one misses nothing.
-    """
-    return f'W/"{hashlib.blake2b(write_json(items), digest_size=16).hexdigest()}"'
+def _fingerprint(wanted: FeedFilter, query: FeedQuery) -> str:
+    """Of what is asked for, however long the caller waits for it."""
+    asked = msgspec.json.encode([wanted, query.cursor, query.limit])
+    return hashlib.blake2b(asked, digest_size=8).hexdigest()
 
 
-async def _look(
-    call: Call, wanted: FeedFilter, position: feed.Position, limit: int
-) -> tuple[list[Event], feed.Position]:
+async def _still_holds(call: Call, wanted: FeedFilter, tag: Tag, query: FeedQuery) -> bool:
+    """
+    Whether a page is what it was, found out without reading it.
+
+    The feed is only appended to: a full page never changes, and another one does when an entry follows its last.
+    """
+    if tag.count == query.limit:
+        return True
+    if tag.count == 0 and query.wait:
+        return False
+    return not (await _look(call, wanted, tag.last, 1)).items
+
+
+class _Read(NamedTuple):
+    """Entries, the place to read on from, and that of the last of them."""
+
+    items: list[Event]
+    position: feed.Position
+    last: feed.Position | None
+
+
+async def _look(call: Call, wanted: FeedFilter, position: feed.Position, limit: int) -> _Read:
     """
     Entries after *position*, and where to read on: a full page, or all up to the end of the feed.
 
@@ -142,20 +168,21 @@ async def _look(
     """
     until = asyncio.get_running_loop().time() + LOOK_SECONDS
     items: list[Event] = []
+    last: feed.Position | None = None
     asked_for: feed.Position | None = None
     pauses = (0.005 * 2**step for step in range(7))
     while True:
         part = await events.read_feed(call.hub.database, wanted, position, limit - len(items))
         items += part.found
-        position = part.position
+        position, last = part.position, part.last or last
         if part.is_end:
             asked_for = asked_for or part.held_back
             pause = next(pauses, None)
             if asked_for is None or position > asked_for or pause is None:
-                return items, position
+                return _Read(items, position, last)
             await asyncio.sleep(pause)
         if len(items) == limit or (items and asyncio.get_running_loop().time() >= until):
-            return items, position
+            return _Read(items, position, last)
         if call.hub.bells.are_silenced:
             raise Unavailable("The hub is stopping.")
         await call.confirm_caller()

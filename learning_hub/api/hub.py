@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from learning_hub.api.body_room import BodyRoom
 from learning_hub.api.keyring import Keyring
 from learning_hub.connectors.registry import Registry
 from learning_hub.deliver.connections import Connections
@@ -37,4 +38,5 @@ class Hub(msgspec.Struct, frozen=True, kw_only=True):
     participants: Participants
     payloads: Payloads
     previewer: Previewer
+    batch_room: BodyRoom
     readiness: Callable[[], Awaitable[tuple[bool, list[str]]]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -31,14 +32,14 @@ ShortText = Annotated[str, Meta(min_length=1, max_length=25)]
 LongText = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class Category(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Category(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The publisher's own classification of an event; the value chooses the template."""
 
     value: Annotated[str, Meta(min_length=1, max_length=200, description="A stable code.")]
     label: Annotated[str, Meta(max_length=400, description="What people call it; may change.")] | None = None
 
 
-class NewEvent(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=False):
     """An event as a publisher sends it."""
 
     publisher_program_id: Annotated[
@@ -89,14 +90,14 @@ def _as_sent() -> msgspec.json.Decoder[Any]:
     for field in msgspec.structs.fields(NewEvent):
         kind = field.type if bare(field.type) is not datetime else str if field.required else str | None
         fields.append((field.name, kind) if field.required else (field.name, kind, field.default))
-    struct = msgspec.defstruct("AsSent", fields, rename="pascal", kw_only=True, forbid_unknown_fields=True)
+    struct = msgspec.defstruct("AsSent", fields, rename="pascal", kw_only=True, forbid_unknown_fields=True, gc=False)
     return msgspec.json.Decoder(struct)
 
 
 _AS_SENT = _as_sent()
 
 
-class SourceKey(msgspec.Struct, frozen=True):
+class SourceKey(msgspec.Struct, frozen=True, gc=False):
     """What makes two events the same one: an event that arrives again, or a revision of it."""
 
     program_id: str
@@ -186,6 +187,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     )
 
 
+@functools.lru_cache(maxsize=1_000)
 def bucket(program_id: str, day: date) -> str:
     """The EventDateBucket of a Program's day (UTC). The `LB` is a literal of the format, whatever the system."""
     return f"{program_id}-LB-{day.year:04d}{day.month:02d}{day.day:02d}"

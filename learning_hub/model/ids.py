@@ -6,8 +6,10 @@ UUIDs are version 7 (RFC 9562): time-ordered, so that new rows land at the end o
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
+import time
 import uuid
 from datetime import date, datetime
 from uuid import UUID
@@ -40,7 +42,7 @@ def is_target_name(text: str) -> bool:
     return re.fullmatch(TARGET_NAME_PATTERN, text) is not None
 
 
-class EventKey(msgspec.Struct, frozen=True):
+class EventKey(msgspec.Struct, frozen=True, gc=False):
     """The two parts of an EventId, in the form tables have them."""
 
     program_id: str
@@ -61,9 +63,9 @@ class DeliveryKey(msgspec.Struct, frozen=True):
 
 
 def new_uuid() -> UUID:
-    """A new time-ordered UUID: a ULID with the version and variant of RFC 9562 put in."""
-    number = int(ULID()) & ~(0xF << 76) & ~(0x3 << 62)
-    return UUID(int=number | 0x7 << 76 | 0x2 << 62)
+    """A new time-ordered UUID: 48 bits of milliseconds, then chance."""
+    number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
+    return UUID(int=number & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)
 
 
 def new_id() -> str:

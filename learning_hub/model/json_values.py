@@ -14,6 +14,7 @@ read. (The one spelling lost is `-0`, which is the integer 0.)
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -29,6 +30,8 @@ from learning_hub.model.errors import FieldError, InvalidInput
 
 # The most digits Python itself reads into an int, and therefore the longest integer there is here.
 MOST_DIGITS = 4300
+# Credits, prices and scores come again and again; they are read once.
+_MOST_REMEMBERED = 4_096
 # Enough for any person to see what is wrong; more would only make the answer long.
 MOST_FAULTS = 100
 LONGEST_KEY_SHOWN = 60
@@ -173,7 +176,12 @@ def _spell_canonically(value: object) -> msgspec.Raw:
     """
     if not isinstance(value, SpelledDecimal):
         raise TypeError(f"{type(value).__name__} is no JSON value")
-    mantissa, _, exponent_digits = value.spelling.lower().partition("e")
+    return _canonical(value.spelling)
+
+
+@functools.lru_cache(maxsize=_MOST_REMEMBERED)
+def _canonical(spelling: str) -> msgspec.Raw:
+    mantissa, _, exponent_digits = spelling.lower().partition("e")
     sign = "-" if mantissa.startswith("-") else ""
     whole, _, fraction = mantissa.lstrip("+-").partition(".")
     digits = (whole + fraction).lstrip("0")
@@ -194,8 +202,13 @@ def _number_in_range(spelling: str) -> float:
     return number
 
 
+@functools.lru_cache(maxsize=_MOST_REMEMBERED)
+def _spelled(spelling: str) -> SpelledDecimal:
+    return SpelledDecimal(spelling)
+
+
 # msgspec hands the hooks what it does not know: a SpelledDecimal, since its class is not Decimal proper.
-_DECODER = msgspec.json.Decoder(float_hook=SpelledDecimal)
+_DECODER = msgspec.json.Decoder(float_hook=_spelled)
 _CHECKING_DECODER = msgspec.json.Decoder(float_hook=_number_in_range)
 _ENCODER = msgspec.json.Encoder(enc_hook=_spell_as_read, decimal_format="number")
 _CANONICAL_ENCODER = msgspec.json.Encoder(enc_hook=_spell_canonically, decimal_format="number", order="sorted")

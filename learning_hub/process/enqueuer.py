@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 ENTRIES_AT_ONCE = 500
 LOOK_EVERY_SECONDS = 1.0
+# While events are published without a pause, a look at every commit would be most of the work.
+LOOKS_APART_SECONDS = 0.02
 # After a ring an entry may still be hidden behind an older open transaction: look again soon, then ever less often.
 LOOK_AGAIN_SECONDS = (0.02, 0.1, 0.3)
 
@@ -39,6 +41,7 @@ class Enqueuer:
                     log.exception("enqueue_failed")
             except Exception:
                 log.exception("enqueue_failed")
+            await asyncio.sleep(LOOKS_APART_SECONDS)
             wait = LOOK_AGAIN_SECONDS[looks] if looks < len(LOOK_AGAIN_SECONDS) else LOOK_EVERY_SECONDS
             await self._bells.feed.wait(wait, rung)
             looks = 0 if self._bells.feed.count != rung else looks + 1

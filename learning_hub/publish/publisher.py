@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 from learning_hub.model.access import Caller
@@ -24,17 +25,21 @@ class Publisher:
         self._bells = bells
         self._writer = writer
 
-    async def publish(self, event: NewEvent, caller: Caller, idempotency_key: str | None = None) -> Published:
+    def submit(self, event: NewEvent, caller: Caller, idempotency_key: str | None = None) -> asyncio.Future[Published]:
         """
-        Store *event* unless the latest revision of its source has equal content.
+        Have *event* stored unless the latest revision of its source has equal content.
+
+        Returns:
+            What becomes of it, once that is durably committed; or one of these errors: InvalidFields, where a key for
+            all Programs named one that does not exist or takes no events any more; Conflict, where the Idempotency-Key
+            was used with other content; Unavailable, where the database is away.
 
         Raises:
             NotAllowed: The key is not for the event's Program.
-            InvalidFields: A key for all Programs named one that does not exist or takes no events any more.
-            Conflict: The Idempotency-Key was used with other content.
+            Unavailable: Too many events are waiting to be stored.
         """
         caller.need_program(event.publisher_program_id)
-        return await self._writer.publish(event, idempotency_key)
+        return self._writer.submit(event, idempotency_key).future
 
     async def replace(self, key: EventKey, event: NewEvent, caller: Caller) -> Published:
         """
@@ -79,7 +84,7 @@ class Publisher:
         What publishing *event* would make of it now; `same` also where its Idempotency-Key was answered before.
 
         Raises:
-            NotAllowed, InvalidFields, Conflict: As for `publish`.
+            NotAllowed, InvalidFields, Conflict: As for `submit`.
         """
         program_id = event.publisher_program_id
         caller.need_program(program_id)

@@ -13,7 +13,7 @@ from learning_hub.model.event import NewEvent, SourceKey
 from learning_hub.model.ids import EventKey
 
 
-class Published(msgspec.Struct, frozen=True):
+class Published(msgspec.Struct, frozen=True, gc=False):
     """What became of an event: *status* `stored` (a new feed entry) or `same`, and the event it is now."""
 
     status: Literal["stored", "same"]
@@ -30,7 +30,7 @@ def idempotency_key_reused() -> Conflict:
     return Conflict("This Idempotency-Key was used with other content.", code="idempotency_key_reused")
 
 
-class SourceRecord(msgspec.Struct, frozen=True):
+class SourceRecord(msgspec.Struct, frozen=True, gc=False):
     """What order goes by: the entries of one source event, whatever their types."""
 
     program_id: str

@@ -45,6 +45,22 @@ class Writer:
         self._unsettled_bytes = 0
         self._something = asyncio.Event()
 
+    def submit(self, event: NewEvent, idempotency_key: str | None = None) -> Submission:
+        """
+        Have *event* written; its future is done once it is durably committed.
+
+        Raises:
+            Unavailable: Too many are waiting; it may be sent again.
+        """
+        if not self._has_room_for(event):
+            raise Unavailable("Too many events are waiting to be stored.", retry_after_seconds=1)
+        submission = Submission(event, idempotency_key)
+        self._waiting.append(submission)
+        self._unsettled += 1
+        self._unsettled_bytes += submission.size
+        self._something.set()
+        return submission
+
     async def publish(self, event: NewEvent, idempotency_key: str | None = None) -> Published:
         """
         Write *event*; returns once it is durably committed.
@@ -54,14 +70,7 @@ class Writer:
             Conflict: The Idempotency-Key was used with other content.
             Unavailable: The database is away, or too many are waiting; it may be sent again.
         """
-        if not self._has_room_for(event):
-            raise Unavailable("Too many events are waiting to be stored.", retry_after_seconds=1)
-        submission = Submission(event, idempotency_key)
-        self._waiting.append(submission)
-        self._unsettled += 1
-        self._unsettled_bytes += submission.size
-        self._something.set()
-        return await submission.future
+        return await self.submit(event, idempotency_key).future
 
     def _has_room_for(self, event: NewEvent) -> bool:
         """Whether the bounds hold with *event* as well; one that is larger than the bound may come alone."""
@@ -150,14 +159,17 @@ class Writer:
             return batch
         created_utc = now()
         new = [events.Appended.first(item.event, new_uuid(), item.content_hash, created_utc) for item in asked]
-        missed = await events.append_first(self._database, new)
-        stored = {
-            submission: Published("stored", EventKey(submission.record.program_id, appended.event_uuid))
+        missed = await events.append_first(self._database, new, created_utc)
+        stored = [
+            (submission, Published("stored", EventKey(submission.record.program_id, appended.event_uuid)))
             for submission, appended in zip(asked, new, strict=True)
-            if appended.event_uuid not in missed
-        }
-        self._tell(stored.items(), stored=len(stored))
-        return [submission for submission in batch if submission not in stored]
+            if not missed or appended.event_uuid not in missed
+        ]
+        self._tell(stored, stored=len(stored))
+        if len(stored) == len(batch):
+            return []
+        told = {submission for submission, _ in stored}
+        return [submission for submission in batch if submission not in told]
 
     async def _judge(self, batch: list[Submission]) -> Batch:
         """Store what is new of *batch*, judged by what is there of each source."""
@@ -171,9 +183,12 @@ class Writer:
 
     def _tell(self, answers: Iterable[tuple[Submission, Published]], *, stored: int) -> None:
         """Answer publishers; what they are told is committed, *stored* of it just now."""
+        told = Counter[str]()
         for submission, published in answers:
             submission.answer(published)
-            EVENTS_PUBLISHED.labels(published.status).inc()
+            told[published.status] += 1
+        for status, count in told.items():
+            EVENTS_PUBLISHED.labels(status).inc(count)
         if stored:
             EVENTS_IN_COMMIT.observe(stored)
             self._bells.ring(self._bells.feed)

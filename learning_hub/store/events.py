@@ -25,7 +25,7 @@ FIRST = Verdict("new")
 LOOKED_AT = 20_000
 
 
-class Appended(msgspec.Struct, frozen=True, kw_only=True):
+class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new event on its way into the feed."""
 
     event: NewEvent
@@ -55,13 +55,15 @@ class FeedPart(msgspec.Struct, frozen=True):
     Some entries of the feed, and the place to read on from.
 
     With *is_end* that is the end of what is visible, so that a reader with a narrow filter does not look at the same
-    entries again; without, more may follow, even where nothing was found. *held_back* is the newest entry of the
-    Program that is committed but not visible yet, because an older transaction is still open.
+    entries again; without, more may follow, even where nothing was found. *last* is the place of the last one found.
+    *held_back* is the newest entry of the Program that is committed but not visible yet, as an older transaction is
+    still open.
     """
 
     found: list[Event]
     position: Position
     is_end: bool
+    last: Position | None = None
     held_back: Position | None = None
 
 
@@ -111,7 +113,7 @@ async def latest_entries(connection: Connection, keys: Sequence[SourceKey]) -> l
     return found
 
 
-async def append_first(database: Database, new: Sequence[Appended]) -> set[UUID]:
+async def append_first(database: Database, new: Sequence[Appended], created_utc: datetime) -> set[UUID]:
     """
     Append first events of sources to the feed, in the order given and one of each source record; committed at once.
 
@@ -119,7 +121,7 @@ async def append_first(database: Database, new: Sequence[Appended]) -> set[UUID]
         The uuids of those not stored: their source has an entry already, or their Program takes no events.
     """
     ids, content = _columns(new)
-    return {row["event_uuid"] for row in await database.fetch(queries.append_first, *ids, *content)}
+    return {row["event_uuid"] for row in await database.fetch(queries.append_first, *ids, *content, created_utc)}
 
 
 async def append_events(connection: Connection, new: Sequence[Appended]) -> set[UUID]:
@@ -138,6 +140,7 @@ async def append_events(connection: Connection, new: Sequence[Appended]) -> set[
         [verdict.revision for verdict in verdicts],
         [verdict.supersedes for verdict in verdicts],
         *content,
+        [item.created_utc for item in new],
     )
     return {row["event_uuid"] for row in rows}
 
@@ -161,7 +164,6 @@ def _columns(new: Sequence[Appended]) -> tuple[list[list[Any]], list[list[Any]]]
         [event.event_start_utc for event in events],
         [event.event_end_utc for event in events],
         [item.content_hash for item in new],
-        [item.created_utc for item in new],
     ]
     return ids, content
 
@@ -229,7 +231,7 @@ async def _with_held_back(connection: Connection, program_id: str, part: FeedPar
     row = await connection.fetchrow(queries.held_back, program_id, part.position.epoch, part.position.xid)
     if row is None:
         return part
-    return msgspec.structs.replace(part, held_back=Position(row["epoch"], row["xid"], row["seq"]))
+    return msgspec.structs.replace(part, held_back=_place(row))
 
 
 def _walk(wanted: FeedFilter) -> str:
@@ -260,10 +262,17 @@ def _asked(wanted: FeedFilter, after: Position, horizon: Position, limit: int) -
 
 
 def _part(rows: Sequence[Row], after: Position, horizon: Position, *, reaches_end: bool) -> FeedPart:
-    found = [read_row(row) for row in rows if row.get("is_wanted", True)]
-    if reaches_end:
-        return FeedPart(found, max(after, horizon), is_end=True)
-    return FeedPart(found, Position(rows[-1]["epoch"], rows[-1]["xid"], rows[-1]["seq"]), is_end=False)
+    wanted = [row for row in rows if row.get("is_wanted", True)]
+    return FeedPart(
+        found=[read_row(row) for row in wanted],
+        position=max(after, horizon) if reaches_end else _place(rows[-1]),
+        is_end=reaches_end,
+        last=_place(wanted[-1]) if wanted else None,
+    )
+
+
+def _place(row: Row) -> Position:
+    return Position(row["epoch"], row["xid"], row["seq"])
 
 
 async def _start_of_days(connection: Connection, program_id: str, day: date, horizon: Position) -> Position:

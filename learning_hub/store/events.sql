@@ -22,8 +22,8 @@ SELECT asked.ordinality::int AS asked, latest.*
         ORDER BY version DESC LIMIT 1) AS latest
 
 -- name: append_first
--- Append the first events of sources that have none yet, in one statement that commits by itself; the arrays and the
--- order are those of append_events. Those whose source has an entry already, or whose Program takes no events, are left
+-- Append the first events of sources that have none yet, created at $13, in one statement that commits by itself; the
+-- order is as for append_events. Those whose source has an entry already, or whose Program takes no events, are left
 -- out. Returns the uuids of those left out. That a source's first entry stands as long as any other does makes its
 -- version 1 tell whether there is one.
 WITH appended AS (
@@ -32,14 +32,14 @@ WITH appended AS (
                        event_end_utc, content_hash, created_utc, event_date)
     SELECT program_id, event_uuid, (SELECT max(epoch) FROM feed_epoch), seq, publisher_system_id, publisher_event_id,
            event_type, 1, 1, publisher_participant_id, category_value, category_label, data, event_start_utc,
-           event_end_utc, content_hash, created_utc, (created_utc AT TIME ZONE 'UTC')::date
+           event_end_utc, content_hash, $13::timestamptz, ($13::timestamptz AT TIME ZONE 'UTC')::date
       FROM (SELECT new.*, nextval('event_seq') AS seq
               FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                          $8::text[], $9::json[], $10::timestamptz[], $11::timestamptz[], $12::bytea[],
-                          $13::timestamptz[]) WITH ORDINALITY
+                          $8::text[], $9::json[], $10::timestamptz[], $11::timestamptz[], $12::bytea[])
+                   WITH ORDINALITY
                    AS new (program_id, event_uuid, publisher_system_id, publisher_event_id, event_type,
                            publisher_participant_id, category_value, category_label, data, event_start_utc,
-                           event_end_utc, content_hash, created_utc, position)
+                           event_end_utc, content_hash, position)
               JOIN program USING (program_id)
              WHERE program.archived_utc IS NULL
              ORDER BY position) AS numbered

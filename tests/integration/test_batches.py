@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,6 +12,8 @@ from dirty_equals import IsPartialDict
 from factories import an_event_body
 from horizon import reads_all
 from running import RunningHub
+
+from learning_hub.api import batches, body_room
 
 LINES = {"Content-Type": "application/x-ndjson"}
 
@@ -145,3 +148,27 @@ async def test_media_types(publisher: httpx.AsyncClient) -> None:
     answer = await publisher.post("/events/batch", content=b"[]", headers={"Content-Type": "text/csv"})
 
     assert answer.status_code == 415
+
+
+async def test_large_bodies_are_bounded_together(
+    hub_without_worker: RunningHub, publisher: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While bodies under way fill the room for them, the next one is told to come again; one that stalls makes room."""
+    monkeypatch.setattr(body_room, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(batches, "STALLS_AFTER_SECONDS", 3)
+    lines = []
+    for _ in range(batches.ROOM_BYTES // batches.MAX_BYTES):
+        reader, writer = await asyncio.open_connection(publisher.base_url.host, publisher.base_url.port)
+        head = f"POST /events/batch HTTP/1.1\r\nHost: x\r\nX-API-Key: {publisher.headers['X-API-Key']}\r\n"
+        writer.write(f"{head}Content-Length: {batches.MAX_BYTES}\r\n\r\n[".encode())
+        lines.append((reader, writer))
+    await hub_without_worker.batches_fill_the_room()
+
+    refused = await publisher.post("/events/batch", content=b"[" + event(1) + b"]")
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert refused.headers["Retry-After"]
+    for reader, writer in lines:
+        assert b" 400 " in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+    assert [result["Status"] for result in await results(publisher, b"[" + event(1) + b"]")] == [201]
