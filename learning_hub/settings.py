@@ -22,7 +22,7 @@ PREFIX = "LEARNING_HUB_"
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]*\]|[^\[\]:]*)(?::[0-9]{1,5})?")
 
 # As many HTTP exchanges as any connector makes of one try at a delivery.
-EXCHANGES_IN_A_TRY = 12
+EXCHANGES_IN_A_TRY = 13
 
 HOUR = 3600
 DAY = 24 * HOUR

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from learning_hub.connectors.base import CheckResult, Finding, Needs
 from learning_hub.connectors.imis import ImisConnector
-from learning_hub.connectors.imis.account import NOBODY
+from learning_hub.connectors.imis.contact_query import NOBODIES, NOBODY
 from learning_hub.sandbox import seeds
 
 ACTIVITIES = Needs(subscription_id="completions", target=ACTIVITY, templates=[COMPLETION])
@@ -239,7 +239,9 @@ async def test_the_query_for_participants_runs(site: ImisSite, make_connector: A
     site.switch(Version="20.2")
     checked = await connector.check()
     assert checked.works
-    assert found(checked, "query").message == f"The query {seeds.CONTACT_QUERY} answers, run the older way."
+    older = found(checked, "query")
+    assert older.message == f"The query {seeds.CONTACT_QUERY} answers, run the older way."
+    assert (older.state, "Email is the first it prompts for" in older.advice) == ("look", True)
 
 
 async def test_a_query_that_is_not_marked_is_told_with_what_to_tick(site: ImisSite, make_connector: Any) -> None:
@@ -274,13 +276,58 @@ async def test_a_query_that_fails_for_now_is_not_run_the_older_way(site: ImisSit
     assert site.requests(path="/api/IQA") == []
 
 
+FILTERS = "on its Filters tab let it prompt for Mail, by this very name"
+
+
 async def test_a_query_that_does_not_ask_is_noticed(site: ImisSite, make_connector: Any) -> None:
-    """Rows for an address that nobody has come from a query without that prompt."""
+    """Rows for an address that nobody has come from a query without that prompt, with which nobody can be found."""
     site.switch(UnknownFilter="ignore")
     connector = make_connector({"ParticipantLookup": {"Query": seeds.CONTACT_QUERY, "Prompt": "Mail"}})
-    query = found(await connector.check(), "query")
-    assert query.state == "look"
-    assert NOBODY in query.message
+    checked = await connector.check()
+    query = found(checked, "query")
+    assert (checked.works, query.state) == (False, "wrong")
+    assert f"took no prompt Mail: it gives 11 rows for {NOBODY}" in query.message
+    assert FILTERS in query.advice
+
+
+@pytest.mark.parametrize("query", [seeds.CONTACT_QUERY, seeds.ACTIVITIES_QUERY])
+async def test_a_query_that_refuses_the_prompt_does_not_work(query: str, site: ImisSite, make_connector: Any) -> None:
+    """It runs without, and the older way too, which would take the value for that of another prompt."""
+    connector = make_connector({"ParticipantLookup": {"Query": query, "Prompt": "Mail"}})
+    checked = await connector.check()
+    finding = found(checked, "query")
+    assert (checked.works, finding.state) == (False, "wrong")
+    assert finding.message.startswith(f"The query {query} took no prompt Mail, and runs without.")
+    assert "The query has no prompt Mail" in finding.message
+    assert FILTERS in finding.advice
+    assert site.requests(path="/api/IQA") == []
+
+
+class TakesNumbersAlone(ImisBehindServer):
+    """The sandbox behind a server that refuses to run a query, unless it is asked for a number, as it is told."""
+
+    def writes(self, request: Received) -> bool:
+        return request.path == "/api/query" and NOBODIES[1] not in request.query.values()
+
+
+async def test_a_prompt_for_numbers_is_none_the_worse(site: ImisSite, make_connector: Any) -> None:
+    """Where iMIS finds fault with an address, the check asks for a number."""
+    server = TakesNumbersAlone(site)
+    async with running(server):
+        server.answer(400, b'{"Message": "Not a number."}', Content_Type="application/json")
+        lookup = {"Query": seeds.ACTIVITIES_QUERY, "Prompt": "ID"}
+        settings = {"BaseUrl": server.address, "ParticipantLookup": lookup}
+        checked = await make_connector(settings, {"Username": "sandbox", "Password": PASSWORD}).check()
+    assert found(checked, "query").state == "fine"
+
+
+async def test_a_query_that_is_refused_in_every_way_is_to_be_run_in_imis(site: ImisSite, make_connector: Any) -> None:
+    """Whether the prompt is to blame cannot be told then, and iMIS's words are."""
+    site.fault("refuse", Path="/api/query", Times=None)
+    checked = await make_connector({"ParticipantLookup": {"Query": seeds.CONTACT_QUERY, "Prompt": "Mail"}}).check()
+    query = found(checked, "query")
+    assert (query.state, query.message.partition(".")[0]) == ("wrong", "The query of ParticipantLookup cannot be run")
+    assert query.advice.startswith("Run it in iMIS, and see what it prompts for.")
 
 
 class SaysRoles(ImisBehindServer):

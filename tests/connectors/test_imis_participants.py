@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from imis_site import ROBIN, ImisSite, KeptJournal, a_shipment
+from http_server import Received, Says, running
+from imis_site import AMARA, ROBIN, ImisSite, KeptJournal, a_shipment
+from kinds_under_test import PASSWORD, ImisBehindServer
+from running import served
 
 from learning_hub.connectors.base import (
     Accepted,
@@ -14,6 +19,7 @@ from learning_hub.connectors.base import (
     Refused,
 )
 from learning_hub.connectors.imis import ImisConnector
+from learning_hub.connectors.imis.contact_query import NOBODIES
 from learning_hub.sandbox import seeds
 
 INACTIVE = "10050"
@@ -105,6 +111,145 @@ async def test_a_query_that_cannot_be_run_is_refused(query: str, make_connector:
     assert (found.code, found.failure_class) == ("refused", "refused")
     assert f"The hub could not run the query {query}: iMIS answered" in found.message
     assert "ParticipantLookup in the subscriber's Settings" in found.message
+
+
+async def test_a_query_that_refuses_the_prompt_is_not_run_the_older_way(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """Its first prompt is a different one, which finds nobody or somebody else; the name of the prompt is at fault."""
+    connector = make_connector({"ParticipantLookup": {"Query": seeds.ACTIVITIES_QUERY, "Prompt": "Member"}})
+    await connector.send(a_shipment(participant_id=ROBIN), journal)
+    found = await connector.find_participant(ROBIN, journal)
+    assert isinstance(found, Refused)
+    assert (found.code, found.failure_class) == ("refused", "refused")
+    assert "The query has no prompt Member" in found.message
+    assert "prompts for Member" in found.message
+    assert site.requests(path="/api/IQA") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted", "nobody"),
+    [
+        (seeds.ACTIVITIES_QUERY, "amara.obi@example.org", NOBODIES[0]),
+        (seeds.ACTIVITIES_QUERY, AMARA, NOBODIES[1]),
+        (seeds.ACTIVITIES_QUERY, "5D0F6A1E-3f52-4d5c-9a57-6c3f0b1f7a10", NOBODIES[2]),
+        (seeds.CONTACT_QUERY, "robin.vale@example.org", NOBODIES[0]),
+    ],
+)
+async def test_a_query_that_passes_the_prompt_over_finds_nobody(
+    query: str, wanted: str, nobody: str, site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """It gives all there is, be it one row of somebody else: it is asked for one who is not there before it counts."""
+    site.switch(UnknownFilter="ignore")
+    connector = make_connector({"ParticipantLookup": {"Query": query, "Prompt": "Member"}})
+    await connector.send(a_shipment(participant_id=ROBIN), journal)
+    found = await connector.find_participant(wanted, journal)
+    assert isinstance(found, Refused)
+    assert (found.code, found.failure_class) == ("refused", "refused")
+    assert f"took no prompt Member: it gives rows also for {nobody}" in found.message
+    assert "on its Filters tab let it prompt for Member" in found.message
+
+
+async def test_a_row_that_shows_whom_it_is_about_is_believed(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """A column that is named as the prompt and holds what was asked for spares the second question."""
+    connector = make_connector({"ParticipantLookup": QUERY})
+    await connector.find_participant("Robin.Vale@example.org", journal)
+    assert len(site.requests(path="/api/query")) == 1
+
+
+async def test_an_older_site_is_asked_twice_where_rows_do_not_show_it(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """Nothing tells which prompt comes first there, only that the query looks at it."""
+    site.switch(Version="20.2")
+    connector = make_connector({"ParticipantLookup": {**QUERY, "Prompt": "Address"}})
+    assert await connector.find_participant("robin.vale@example.org", journal) == ParticipantFound(ROBIN)
+    assert len(site.requests(path="/api/IQA")) == 2
+
+
+async def test_an_older_site_that_was_asked_for_something_else_finds_nobody(
+    site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """Its first prompt is the contact's number here, and the rows show that it is not what was meant."""
+    site.switch(Version="20.2")
+    connector = make_connector({"ParticipantLookup": {"Query": seeds.ACTIVITIES_QUERY, "Prompt": "ActivityType"}})
+    await connector.send(a_shipment(participant_id=ROBIN), journal)
+    found = await connector.find_participant(ROBIN, journal)
+    assert isinstance(found, Refused)
+    assert (found.code, found.failure_class) == ("refused", "refused")
+    assert "let it prompt for ActivityType first" in found.message
+
+
+async def test_a_query_that_gives_everybody_is_not_read_as_a_whole(make_connector: Any, journal: KeptJournal) -> None:
+    """After the first page it is tried with somebody who is not there, and that is the end."""
+    asked: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        page = {"Items": [{"ID": str(number)} for number in range(100)], "TotalCount": 90_000, "NextOffset": len(asked)}
+        body = {"access_token": "t"} if scope["path"] == "/token" else page
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+
+    async with served(app) as address:
+        connector = make_connector({"BaseUrl": address, "ParticipantLookup": QUERY})
+        found = await connector.find_participant("robin.vale@example.org", journal)
+    assert isinstance(found, Refused)
+    assert "took no prompt Email" in found.message
+    assert asked == ["/token", "/api/query", "/api/query"]
+
+
+class HasNoQuery(ImisBehindServer):
+    """The sandbox behind a server that answers for /api/query as it is told."""
+
+    def writes(self, request: Received) -> bool:
+        return request.path == "/api/query"
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
+async def test_a_service_that_is_not_there_is_known_by_its_words(
+    status: int, site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """The query is run the older way then, with whatever status iMIS says so."""
+    server = HasNoQuery(site)
+    async with running(server):
+        server.answer(status, b"There is no service defined for query.", Content_Type="text/plain")
+        settings = {"BaseUrl": server.address, "ParticipantLookup": QUERY}
+        connector = make_connector(settings, {"Username": "sandbox", "Password": PASSWORD})
+        assert await connector.find_participant("robin.vale@example.org", journal) == ParticipantFound(ROBIN)
+
+
+class TriesNobody(ImisBehindServer):
+    """
+    The sandbox behind a server that answers as it is told when a query is asked for one who is not there.
+
+    Its queries prompt for an Address, which no row shows by this name.
+    """
+
+    def writes(self, request: Received) -> bool:
+        return request.path == "/api/query" and bool({*NOBODIES} & {*request.query.values()})
+
+    async def handle(self, request: Received) -> Says:
+        return await super().handle(replace(request, target=request.target.replace("Address=", "Email=")))
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [(400, ParticipantFound), (403, Refused), (500, Postponed)],
+)
+async def test_only_a_query_that_looks_at_its_prompt_is_believed(
+    status: int, found: type, site: ImisSite, make_connector: Any, journal: KeptJournal
+) -> None:
+    """Whoever finds fault with the value has looked at it; any other failure leaves open who it is."""
+    server = TriesNobody(site)
+    async with running(server):
+        server.answer(status, json.dumps({"Message": "No number."}).encode(), Content_Type="application/json")
+        settings = {"BaseUrl": server.address, "ParticipantLookup": {**QUERY, "Prompt": "Address"}}
+        connector = make_connector(settings, {"Username": "sandbox", "Password": PASSWORD})
+        assert isinstance(await connector.find_participant("robin.vale@example.org", journal), found)
+        assert isinstance(await connector.find_participant("robin.vale@example.org", journal), ParticipantFound)
 
 
 @pytest.mark.parametrize("fault", ["cut-after", "cut-before", "503", "500"])

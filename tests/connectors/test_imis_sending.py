@@ -468,7 +468,7 @@ async def test_a_try_makes_no_more_exchanges_than_its_lease_allows(
     site: ImisSite, make_connector: Any, journal: KeptJournal
 ) -> None:
     """The longest way: looked up by query at an older site, moved from another contact, a token denied on the way."""
-    query = {"Query": seeds.CONTACT_QUERY, "Prompt": "Email"}
+    query = {"Query": seeds.CONTACT_QUERY, "Prompt": "E-mail address"}
     connector = make_connector({"ParticipantLookup": query})
     site.switch(Version="20.2")
     await connector.send(a_shipment(PANEL, participant_id=AMARA), KeptJournal())

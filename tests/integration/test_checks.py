@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from imis_hub import TEMPLATE, ImisHub
 from running import eventually
+
+from learning_hub.sandbox import seeds
 
 PANEL = {"Kind": "panel", "Name": "TopClass_Learning"}
 ROW = {"CourseCode": "{{ data['Activity Code'] }}"}
@@ -71,3 +74,27 @@ async def test_what_one_subscription_lacks_keeps_no_pause(imis_hub: ImisHub) -> 
     assert wrong(await check(imis_hub)) == [("panel", "LH_Missing", ["rows"])]
     assert await pause_of(imis_hub) is None
     await eventually(imis_hub.activities)
+
+
+@pytest.mark.parametrize("made_of_it", ["refuse", "ignore"])
+async def test_a_query_without_the_prompt_is_told_by_the_check_as_by_deliveries(
+    imis_hub: ImisHub, made_of_it: str
+) -> None:
+    """Whatever iMIS makes of the prompt, both name it, nobody is taken for another, and a right one mends it all."""
+    await imis_hub.set_up()
+    await imis_hub.delivered(await imis_hub.publish())
+    await imis_hub.switch(UnknownFilter=made_of_it)
+    lookup = {"Query": seeds.ACTIVITIES_QUERY, "Prompt": "Email"}
+    await imis_hub.put_subscriber(ParticipantLookup=lookup)
+
+    checked = await check(imis_hub)
+    event = await imis_hub.publish(PublisherEventId="AI:2", PublisherParticipantId=seeds.SHARED_EMAIL)
+    delivery = await imis_hub.settled(event, "parked")
+
+    assert wrong(checked) == [("query", seeds.ACTIVITIES_QUERY, [])]
+    assert f"{seeds.ACTIVITIES_QUERY} took no prompt Email" in " ".join(checked["Findings"])
+    assert (delivery["Code"], delivery["Class"]) == ("refused", "refused")
+    assert "prompt Email" in delivery["Message"]
+    assert len(await imis_hub.activities()) == 1
+    await imis_hub.put_subscriber(ParticipantLookup={"Query": seeds.CONTACT_QUERY, "Prompt": "Email"})
+    assert (await check(imis_hub))["Works"] is True

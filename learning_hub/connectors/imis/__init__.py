@@ -10,7 +10,7 @@ iMIS as a subscriber.
     names blueprint builder   a panel source: what it can be called, its definition, making it
     sources        which sources and columns the site has
     fitness        whether templates fit them
-    participants   who somebody is at the site
+    participants contact_query   who somebody is at the site, also by a query of its own
     examination    the check of a subscriber, which asks for
     account destinations   the site and its account; activities and panels
     rows_query     how to have rows shown in iMIS

@@ -14,12 +14,10 @@ import msgspec
 from learning_hub.connectors.base import Finding, Journal, Refused
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
-from learning_hub.connectors.imis.participants import first_prompt, named_prompt
+from learning_hub.connectors.imis.contact_query import NOBODIES, NOBODY, first_prompt, named_prompt, open_filters
 from learning_hub.connectors.imis.settings import QueryLookup, Settings
 from learning_hub.connectors.imis.wire import Page, member, unwrap, values_of
 
-# No site has this one: the domain is nobody's.
-NOBODY = "learning-hub-check@example.org"
 CHECK_LATER = "iMIS itself failed. Check again later; if it lasts, ask whoever runs iMIS."
 # Roles of those who may use every source that is marked for REST; their names at a site of today.
 _STAFF = ("sysadmin", "staff")
@@ -29,13 +27,14 @@ class Looked(msgspec.Struct, frozen=True):
     """
     What came of a question.
 
-    *page* is the beginning of a list; *failure* says why there is none, in a sentence, and *may_pass* whether another
-    time might do.
+    *page* is the beginning of a list; *failure* says why there is none, in a sentence, *may_pass* whether another time
+    might do, and *blames_question* whether it is the question that is at fault.
     """
 
     page: Page | None
     failure: str = ""
     may_pass: bool = False
+    blames_question: bool = False
 
 
 async def first_row(api: Api, entity: str, query: dict[str, str], journal: Journal, doing: str = "") -> Looked:
@@ -51,7 +50,12 @@ async def first_row(api: Api, entity: str, query: dict[str, str], journal: Journ
     except Failed as failed:
         if failed.concerns_all:
             raise
-        return Looked(None, failed.outcome.message, may_pass=not isinstance(failed.outcome, Refused))
+        return Looked(
+            None,
+            failed.outcome.message,
+            may_pass=not isinstance(failed.outcome, Refused),
+            blames_question=failed.blames_question,
+        )
     return Looked(None, f"{entity} gave no page.")
 
 
@@ -154,7 +158,7 @@ def untold(
 
 async def lookup_query(api: Api, way: QueryLookup, journal: Journal) -> Finding:
     """
-    Whether the query of `ParticipantLookup` runs, the newer way or else the older.
+    Whether the query of `ParticipantLookup` runs, the newer way or else the older, and looks at its prompt.
 
     Raises:
         Failed: There is no use in asking on.
@@ -162,13 +166,15 @@ async def lookup_query(api: Api, way: QueryLookup, journal: Journal) -> Finding:
     doing = f"run the query {way.query}"
     newer = await first_row(api, "query", named_prompt(way, NOBODY), journal, doing)
     if newer.page is not None:
-        return _answered(way, newer.page, "")
+        return _answered(way, newer.page)
+    # In these two cases participants are not looked up the older way either.
     if newer.may_pass:
-        # Participants are not looked up the older way then either.
         return _unrun(way, newer.failure, CHECK_LATER)
+    if newer.blames_question:
+        return await _faulted(api, way, newer, journal)
     older = await first_row(api, "IQA", first_prompt(way, NOBODY), journal, doing)
     if older.page is not None:
-        return _answered(way, older.page, ", run the older way")
+        return _answered_the_older_way(way, older.page)
     found = await _is_available(api, way, journal)
     if found is None:
         advice = f"Check that it is there, and {_mark(way)}"
@@ -189,17 +195,48 @@ def _unrun(way: QueryLookup, failure: str, advice: str) -> Finding:
     )
 
 
-def _answered(way: QueryLookup, page: Page, how: str) -> Finding:
+async def _faulted(api: Api, way: QueryLookup, looked: Looked, journal: Journal) -> Finding:
+    """What there is to say where iMIS finds fault with how the query was asked for `NOBODY`."""
+    doing = f"run the query {way.query}"
+    for nobody in NOBODIES[1:]:
+        # Its column may hold numbers or GUIDs alone.
+        other = await first_row(api, "query", named_prompt(way, nobody), journal, doing)
+        if other.page is not None:
+            return _answered(way, other.page, nobody)
+    bare = await first_row(api, "query", {"QueryName": way.query}, journal, doing)
+    if bare.page is None:
+        return _unrun(way, looked.failure, f"Run it in iMIS, and see what it prompts for. {open_filters(way)}")
+    return Finding(
+        subject="query",
+        name=way.query,
+        state="wrong",
+        message=f"The query {way.query} took no prompt {way.prompt}, and runs without. {looked.failure}",
+        advice=open_filters(way),
+    )
+
+
+def _answered(way: QueryLookup, page: Page, nobody: str = NOBODY, how: str = "") -> Finding:
     if not page.total and not page.rows:
         return Finding(subject="query", name=way.query, message=f"The query {way.query} answers{how}.")
     return Finding(
         subject="query",
         name=way.query,
-        state="look",
-        message=f"The query {way.query} answers{how}, and gives {max(page.total, 1)} rows for {NOBODY}, an address "
-        "that nobody has.",
-        advice=f"Check that it asks for {way.prompt}, by this very name, as a prompt on its Filters tab.",
+        state="wrong",
+        message=f"The query {way.query}{how and f'{how},'} took no prompt {way.prompt}: it gives {max(page.total, 1)} "
+        f"rows for {nobody}, who is not there.",
+        advice=open_filters(way),
     )
+
+
+def _answered_the_older_way(way: QueryLookup, page: Page) -> Finding:
+    """A query that is run so takes whatever prompt it has first, of which nothing tells the name."""
+    answered = _answered(way, page, how=", run the older way")
+    if answered.state != "fine":
+        return answered
+    advice = (
+        f"Prompts go by their order here: see on its Filters tab in iMIS that {way.prompt} is the first it prompts for."
+    )
+    return msgspec.structs.replace(answered, state="look", advice=advice)
 
 
 def _mark(way: QueryLookup) -> str:

@@ -3,6 +3,7 @@ What an answer of iMIS means for the delivery.
 
     Failed        ends a conversation with iMIS; holds the outcome that the worker will get
     error_text    iMIS's own words
+    blames_question  whether what was asked is at fault
     names_field   whether they are about a certain field
     outcome_of    from an answer that is no success to an outcome
 
@@ -20,11 +21,16 @@ from learning_hub.connectors.imis.wire import member, read_object, values_of
 
 
 class Failed(Exception):
-    """The conversation is over; *outcome* says why, and the connector returns it."""
+    """
+    The conversation is over; *outcome* says why, and the connector returns it.
 
-    def __init__(self, outcome: Postponed | Refused | Unknown) -> None:
+    *blames_question* says that what was asked is at fault, and not that something is missing or not allowed.
+    """
+
+    def __init__(self, outcome: Postponed | Refused | Unknown, *, blames_question: bool = False) -> None:
         super().__init__(outcome.message)
         self.outcome = outcome
+        self.blames_question = blames_question
 
     @property
     def concerns_all(self) -> bool:
@@ -88,6 +94,15 @@ def error_text(answer: Answer) -> str:
         names = ("Message", "ExceptionMessage", "error_description", "error")
         said = [str(member(document, name)) for name in names if member(document, name)][:1]
     return shorten(" ".join(filter(None, said)))
+
+
+def blames_question(answer: Answer) -> bool:
+    """
+    Whether a service that is there found fault with what it was asked.
+
+    A service that is not there says so in words, whatever the status is (section 2.5).
+    """
+    return answer.status == 400 and "no service" not in error_text(answer).casefold()
 
 
 def names_field(answer: Answer, fields: Collection[str]) -> bool:

@@ -16,7 +16,15 @@ import msgspec
 
 from learning_hub.connectors.base import Journal, Postponed, Refused
 from learning_hub.connectors.http import Answer, Request
-from learning_hub.connectors.imis.answers import Failed, error_text, names_field, outcome_of, rubbish, unanswered
+from learning_hub.connectors.imis.answers import (
+    Failed,
+    blames_question,
+    error_text,
+    names_field,
+    outcome_of,
+    rubbish,
+    unanswered,
+)
 from learning_hub.connectors.imis.token import Exchanger, Tokens
 from learning_hub.connectors.imis.wire import (
     Json,
@@ -221,7 +229,8 @@ def open_source(entity: str) -> str:
 
 def _read(answer: Answer, doing: str, advice: str = "") -> Json:
     if answer.status >= 300:
-        raise Failed(_advised(outcome_of(answer, doing, wrote=False), advice))
+        outcome = _advised(outcome_of(answer, doing, wrote=False), advice)
+        raise Failed(outcome, blames_question=blames_question(answer))
     document = read_object(answer.body)
     if document is None:
         raise Failed(rubbish(answer, doing, wrote=False))

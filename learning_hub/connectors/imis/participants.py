@@ -7,7 +7,7 @@ takes the publisher's word for the contact's id, and whether there is such a con
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any
 
 from learning_hub.connectors.base import (
     Journal,
@@ -17,17 +17,12 @@ from learning_hub.connectors.base import (
 )
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.contact_query import find_rows
 from learning_hub.connectors.imis.settings import QueryLookup
-from learning_hub.connectors.imis.wire import Json, lookup, member, properties_of, unwrap
+from learning_hub.connectors.imis.wire import Json, lookup, member, unwrap
 
 _ACTIVE = "A"
 _ID_COLUMNS = ("ID", "PartyId", "iMIS ID", "iMISId", "ContactKey")
-# Words that iMIS takes for a way to compare where a value begins with them (section 5.2); in small letters.
-_OPERATORS = {
-    "eq", "==", "ne", "!=", "gt", ">", "ge", ">=", "lt", "<", "le", "<=", "between", "in", "notin", "!in", "startswith",
-    "endswith", "contains", "notcontain", "!contain", "isempty", "empty", "notempty", "!empty", "istrue", "true",
-    "isfalse", "false",
-}  # fmt: skip
 
 
 async def find_participant(api: Api, way: str | QueryLookup, publisher_id: str, journal: Journal) -> ParticipantResult:
@@ -65,58 +60,13 @@ async def _by_email(api: Api, email: str, journal: Journal) -> list[str]:
 
 async def _by_query(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[str]:
     """The ids in the query's rows, of active contacts; stops at the second."""
-    try:
-        rows = await _query_rows(api, way, wanted, journal)
-    except Failed as failed:
-        if not isinstance(failed.outcome, Refused) or failed.outcome.code != "refused":
-            raise
-        # Sites before 20.3.77 know only the older way, in which prompts go by their order.
-        rows = await _iqa_rows(api, way, wanted, journal)
+    rows = await find_rows(api, way, wanted, journal)
     found: list[str] = []
     for one in dict.fromkeys(filter(None, map(_first_id, rows))):
         found += [one] if await _is_active_contact(api, one, journal) else []
         if len(found) > 1:
             break
     return found
-
-
-async def _query_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    async for page in api.pages("query", named_prompt(way, wanted), journal, **_of_query(way)):
-        rows += [{name: unwrap(value) for name, value in row.items() if not name.startswith("$")} for row in page.rows]
-    return rows
-
-
-async def _iqa_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    async for page in api.pages("IQA", first_prompt(way, wanted), journal, **_of_query(way)):
-        rows += [properties_of(row) for row in page.rows]
-    return rows
-
-
-def named_prompt(way: QueryLookup, wanted: str) -> dict[str, str]:
-    """What `/api/query` is asked: prompts go by their name, and bare as other clients send them."""
-    is_like_operator = wanted.partition(":")[0].casefold() in _OPERATORS
-    return {"QueryName": way.query, way.prompt: f"eq:{wanted}" if is_like_operator else wanted}
-
-
-def first_prompt(way: QueryLookup, wanted: str) -> dict[str, str]:
-    """What `/api/IQA` is asked: prompts go by their order."""
-    return {"QueryName": way.query, "parameter": f"eq:{wanted}"}
-
-
-class _Words(TypedDict):
-    doing: str
-    advice: str
-
-
-def _of_query(way: QueryLookup) -> _Words:
-    """What the hub is to do, and what to do where iMIS refuses."""
-    return {
-        "doing": f"run the query {way.query}",
-        "advice": "Check that the query of ParticipantLookup in the subscriber's Settings is there, and that the "
-        "account may run it.",
-    }
 
 
 def _first_id(row: dict[str, Any]) -> str | None:
