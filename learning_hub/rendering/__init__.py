@@ -11,6 +11,7 @@ From an event and a template to a payload.
     document    template documents: compiled, rendered leaf by leaf
     inspection  what is wrong with a leaf, told before any event comes
     forecast    what a leaf will give
+    constant    what leaves give that depend on no event
     literal     which leaves say the same for every event
     language    the Liquid of the leaves
     filters     its filters: typed, arithmetic, times; the standard ones mended

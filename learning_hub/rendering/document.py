@@ -22,6 +22,7 @@ from learning_hub.model.errors import FieldError, InvalidInput, TemplateError
 from learning_hub.model.json_values import check_json, place_in, read_json, write_json
 from learning_hub.model.leaf import Leaf as LeafForecast
 from learning_hub.rendering.bookmark import Bookmark
+from learning_hub.rendering.constant import is_constant, work_out
 from learning_hub.rendering.forecast import forecast
 from learning_hub.rendering.inspection import inspect_template
 from learning_hub.rendering.language import LANGUAGE, Budget, Context, evaluate, write_text
@@ -301,7 +302,14 @@ class _Compiler:
         for problem in problems:
             self._refuse(problem, place)
         expression = _only_expression(text, template)
-        self.leaves += filter(None, [forecast(place, template.nodes, expression)])
+        known = forecast(place, template.nodes, expression)
+        if not problems and is_constant(template.nodes):
+            try:
+                known = work_out(template, expression, place) or known
+            # As where it is rendered: whatever it brings python-liquid to is its own error.
+            except Exception as error:  # noqa: BLE001
+                return self._refuse(explain(error), place)
+        self.leaves += filter(None, [known])
         return Leaf(template, expression, place)
 
     def _refuse(self, message: str, place: str) -> Part:

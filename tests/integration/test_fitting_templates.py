@@ -101,6 +101,21 @@ async def test_what_fits_is_saved_without_a_word(hub: ImisHub) -> None:
         ("Done", 20310314, "Done takes a date or time, and this gives a whole number."),
         ("Day", "{{ data.Day | decimal }}", "Day takes a date or time, and this gives a number with a fraction."),
         ("Hours", {"$omit": "{{ data.Day | date }}"}, "Hours takes a number, and this gives a date."),
+        ("Hours", 1e40, "iMIS holds numbers up to about 7.9e28, and this is beyond."),
+        ("Hours", "79228162514264337593543950336", "iMIS holds numbers up to about 7.9e28, and this is beyond."),
+        ("Fee", "{{ '-1e40' | decimal }}", "iMIS holds numbers up to about 7.9e28, and this is beyond."),
+        ("Title", 79228162514264337593543950336, "iMIS holds numbers up to about 7.9e28, and this is beyond."),
+        ("Tries", 99999999999999, "Tries takes whole numbers from -2147483648 to 2147483647, and this is beyond."),
+        ("Tries", "2147483648", "Tries takes whole numbers from -2147483648 to 2147483647, and this is beyond."),
+        ("Tries", "{{ -2147483649 }}", "Tries takes whole numbers from -2147483648 to 2147483647, and this is"),
+        ("Tries", "{{ 1.5 }}", "Tries takes a whole number, and this gives a number with a fraction."),
+        ("Hours", "{{ 'abc' | decimal }}", "decimal needs a number"),
+        ("Hours", "{{ 'x' }} {{ 'y' }}", "Hours takes a number, and this is none."),
+        ("Done", "{{ 'abc' }}", "Done takes a date or time, and this is none."),
+        ("Done", {"$omit": "{{ 'abc' }}"}, "Done takes a date or time, and this is none."),
+        ("Passed", "{{ 'per' | append: 'haps' }}", "Passed takes true or false, and this is none."),
+        ("Code", "{{ nil }}", "LH_Training requires a value here, and null is none."),
+        ("Notes", "{{ 'a,b' | split: ',' }}", "iMIS takes only single values here."),
     ],
 )
 async def test_what_can_never_work_is_refused(hub: ImisHub, name: str, value: Any, message: str) -> None:
@@ -201,6 +216,65 @@ async def test_templates_of_activities(hub: ImisHub) -> None:
         "Templates.B.ActivityType": "An activity must have an ActivityType.",
         "Templates.B.EffectiveDate": "EFFECTIVE_DATE takes a date or time, and this gives a number with a fraction.",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Hours", 79228162514264337593543950335),
+        ("Hours", "-79228162514264337593543950335"),
+        ("Fee", "{{ '0.1234567890123456789012345678901234567890' | decimal }}"),
+        ("Tries", 2147483647),
+        ("Tries", "{{ -2147483648 }}"),
+        ("Notes", "99999999999999999999999999999999999999999999"),
+        ("Done", "{{ 'now' | imis_datetime }}"),
+        ("Done", "{{ '2031-03-14' }}"),
+        ("Done", "{{ data.Done | default: 'abc' }}"),
+        ("Hours", "{{ data.Hours | default: 'many' | decimal }}"),
+        ("Hours", "{% if data.Hours %}{{ data.Hours }}{% else %}{{ 'many' }}{% endif %}"),
+        ("Hours", {"$omit": "{{ nil }}"}),
+    ],
+)
+async def test_what_may_work_is_saved(hub: ImisHub, name: str, value: Any) -> None:
+    """The last numbers that fit, constants that can be read, and whatever an event has a say in."""
+    assert "Warnings" not in await put(hub, 201, Templates={"_default": {"Code": "X", name: value}})
+
+
+async def test_an_activity_type_that_is_not_there_is_a_warning(hub: ImisHub) -> None:
+    """It may be added later, so the subscription is saved; in any case it is told where it stands and what to click."""
+    of_event = TEMPLATE | {"ActivityType": "{{ data.Type }}"}
+    templates = {
+        "A": TEMPLATE | {"ActivityType": "tclearning"},
+        "B": TEMPLATE | {"ActivityType": "LHUB"},
+        "C": {"ACTIVITY_TYPE": "{{ 'LH' | append: 'UB' }}"},
+        "D": of_event,
+        "E": None,
+    }
+    saved = await put(hub, 201, Target={"Kind": "activity"}, Templates=templates)
+
+    told = (
+        "There is no activity type LHUB now, and iMIS refuses records of it. In iMIS, go to Settings > Contacts > "
+        "Activity types, select Add new activity type, and enter LHUB as its Type."
+    )
+    assert saved["Warnings"] == [f"Templates.B.ActivityType: {told}", f"Templates.C.ACTIVITY_TYPE: {told}"]
+    asked = len(await hub.requests("/api/LegacyActivityType"))
+    assert "Warnings" not in await put(hub, 200, Target={"Kind": "activity"}, Templates={"_default": of_event})
+    assert len(await hub.requests("/api/LegacyActivityType")) == asked
+
+
+@pytest.mark.parametrize("fault", ["501", "500", "503"])
+async def test_activity_types_that_cannot_be_had_are_a_warning(hub: ImisHub, fault: str) -> None:
+    """The templates are judged all the same, by the columns that were told before."""
+    await hub.fault(fault, Path="/api/LegacyActivityType")
+
+    saved = await put(hub, 201, Target={"Kind": "activity"}, Templates={"_default": TEMPLATE})
+
+    (warning,) = saved["Warnings"]
+    assert warning.startswith(
+        "Whether the activity type TCLEARNING is configured could not be found out. The hub could"
+    )
+    bad = {"_default": TEMPLATE | {"Units": "many"}}
+    assert list(await refused(hub, Target={"Kind": "activity"}, Templates=bad)) == ["Templates._default.Units"]
 
 
 @pytest.mark.parametrize("preset", [name for name, preset in PRESETS.items() if preset.connector == "imis"])

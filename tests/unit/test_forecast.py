@@ -52,7 +52,7 @@ def test_the_last_filter_that_counts_tells(leaf: str, gives: str) -> None:
         ("{{ data.a | text: data.b }}", 0, None),
         ("{{ data.a | truncate: 20 }}", 0, 20),
         ("{{ data.a | text: 80 | append: '!' }}", 0, None),
-        ("{{ 'four' }}", 4, 4),
+        ("{{ 'four' | append: data.a }}", 0, None),
         ("Course {{ data.a }} of {{ data.b }}", 11, None),
         ("{% if data.a %}longer than it seems{% endif %}.", 1, None),
     ],
@@ -85,3 +85,64 @@ def test_what_stands_there_as_it_is_and_what_is_wrong_are_left_out() -> None:
 
     assert [str(problem.place) for problem in compiled.problems] == ["B.X"]
     assert [(leaf.place, leaf.gives) for leaf in compiled.leaves] == [("A.Z.$omit", "decimal")]
+
+
+@pytest.mark.parametrize(
+    ("leaf", "gives", "constant"),
+    [
+        ("{{ 'four' }}", "text", '"four"'),
+        ("{{ 'x' }} {{ 'y' | upcase }}!", "text", '"x Y!"'),
+        ("{{ '1.30' | decimal }}", "decimal", "1.30"),
+        ("{{ 99999999999999 }}", "integer", "99999999999999"),
+        ("{{ 4 | plus: 3 | integer }}", "integer", "7"),
+        ("{{ 'yes' | boolean }}", "boolean", "true"),
+        ("{{ nil | decimal }}", "text", "null"),
+        ("{{ 'a,b' | split: ',' }}", "text", '["a","b"]'),
+        ("{{ 'now' | date: '%Y' }}", "text", None),
+        ("{{ '2031-03-14' | imis_datetime }}", "imis_datetime", None),
+        ("{{ 'x' | append: data.a }}", "text", None),
+        ("{{ data.a }}{{ 'x' }}", "text", None),
+        ("{% if data.a %}x{% endif %}", "text", None),
+    ],
+)
+def test_what_depends_on_no_event_is_worked_out(leaf: str, gives: str, constant: str | None) -> None:
+    """Literals and filters alone have one value, but for the time; names and tags depend on the event."""
+    found = known(leaf)
+    assert found is not None
+    assert (found.gives, found.constant) == (gives, constant)
+
+
+def test_a_long_constant_is_known_by_its_length() -> None:
+    """So that what is known of templates is not many times as long as they are."""
+    assert known("{{ 'x' | append: '" + "y" * 300 + "' }}") == Leaf(PLACE, "text", shortest=301, longest=301)
+
+
+@pytest.mark.parametrize(
+    ("leaf", "message"),
+    [
+        ("{{ 'abc' | decimal }}", "decimal needs a number"),
+        ("{{ 1.5 | integer }}", "integer needs a whole number"),
+        ("{{ 'soon' | imis_datetime }}", "imis_datetime needs a date or time"),
+        ("{{ '' | must_have }}", "a value must be here"),
+        ("a{{ 'abc' | decimal }}", "decimal needs a number"),
+    ],
+)
+def test_a_constant_that_no_event_can_save_is_a_problem(leaf: str, message: str) -> None:
+    """It is told where it stands, in the words of the rendering."""
+    compiled = compile_templates(json.dumps({"_default": {"X": leaf}, "A": {}}))
+    (problem,) = compiled.problems
+    assert problem.place == PLACE
+    assert message in problem.detail
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        "{{ '0001-01-01T00:00:00+14:00' | imis_datetime }}",
+        "{{ 'abc' | append: data.a | decimal }}",
+        "{% if data.a %}{{ 'abc' | decimal }}{% endif %}",
+    ],
+)
+def test_what_may_work_for_an_event_or_in_a_zone_is_no_problem(leaf: str) -> None:
+    """Only what is certain is refused."""
+    assert compile_templates(json.dumps({"_default": {"X": leaf}})).problems == []

@@ -9,7 +9,7 @@ iMIS as a subscriber.
     record records               a record as it should be; bringing it there once
     names blueprint builder   a panel source: what it can be called, its definition, making it
     sources        which sources and columns the site has
-    fitness        whether templates fit them
+    fitness activity_types   whether templates fit them, and which types of activities there are
     participants contact_query   who somebody is at the site, also by a query of its own
     examination    the check of a subscriber, which asks for
     account destinations   the site and its account; activities and panels

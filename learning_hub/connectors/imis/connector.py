@@ -25,7 +25,7 @@ from learning_hub.connectors.base import (
     Unknown,
 )
 from learning_hub.connectors.http import Request, Result, exchange
-from learning_hub.connectors.imis import activity, fitness, panel
+from learning_hub.connectors.imis import activity, activity_types, fitness, panel
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.builder import build
@@ -159,7 +159,12 @@ class ImisConnector:
         fields = await self.fields(name, journal)
         if isinstance(fields, NoTarget):
             return Judgement(warnings=[fields.message])
-        return fitness.judge(read, key_property, templates, leaves, fields) if isinstance(fields, Fields) else fields
+        if not isinstance(fields, Fields):
+            return fields
+        judgement = fitness.judge(read, key_property, templates, leaves, fields)
+        if not isinstance(read, PanelTarget) and not judgement.problems and not judgement.target_errors:
+            judgement.warnings += await activity_types.missing_types(self._api, templates, leaves, journal)
+        return judgement
 
     async def build(self, blueprint: Blueprint, journal: Journal) -> Built | Clash | Ended:
         """The panel source of the blueprint, made or extended."""

@@ -12,6 +12,7 @@ from typing import Any
 from learning_hub.connectors.base import Finding, Journal, Needs
 from learning_hub.connectors.imis.account import Looked, first_row, untold
 from learning_hub.connectors.imis.activity import ENTITY, column_for_keys, types_named
+from learning_hub.connectors.imis.activity_types import WHERE, configured, how_to_add
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.definition import Described, describe
@@ -96,7 +97,7 @@ async def activity_types(api: Api, needs: Sequence[Needs], journal: Journal) -> 
     if not wanted:
         return []
     try:
-        known = await _configured(api, journal)
+        known = await configured(api, journal)
     except Failed as failed:
         if failed.concerns_all:
             raise
@@ -107,7 +108,7 @@ async def activity_types(api: Api, needs: Sequence[Needs], journal: Journal) -> 
                 name=names,
                 state="look",
                 message=f"Whether the activity type {names} is configured cannot be told. {failed.outcome.message}",
-                advice="Settings > Contacts > Activity types shows them.",
+                advice=f"{WHERE} shows them.",
                 subscription_ids=ids_of(needs),
             )
         ]
@@ -127,25 +128,12 @@ def _types_of(needs: Sequence[Needs]) -> dict[str, tuple[str, list[str]]]:
     return wanted
 
 
-async def _configured(api: Api, journal: Journal) -> set[str]:
-    """The types of the site, case folded."""
-    known: set[str] = set()
-    async for page in api.pages("LegacyActivityType", {}, journal, doing="read the activity types"):
-        for row in page.rows:
-            name = unwrap(member(row, "ActivityTypeId")) or lookup(properties_of(row), "ActivityTypeId")
-            known.add(str(name or "").strip().casefold())
-    return known
-
-
 def _of_type(name: str, subscription_ids: list[str], *, is_there: bool) -> Finding:
     if is_there:
         message, advice = f"The activity type {name} is configured.", ""
     else:
         message = f"There is no activity type {name}, which the templates of {', '.join(subscription_ids)} name."
-        advice = (
-            f"In iMIS, go to Settings > Contacts > Activity types, select Add new activity type, and enter {name} as "
-            "its Type."
-        )
+        advice = how_to_add(name)
     state: Any = "fine" if is_there else "wrong"
     return Finding(
         subject="activity-type",

@@ -12,15 +12,17 @@ from typing import Any
 
 from learning_hub.connectors.base import TemplateProblem
 from learning_hub.connectors.imis import activity, panel
-from learning_hub.connectors.imis.record import is_single_value
+from learning_hub.connectors.imis.record import is_held, is_single_value
 from learning_hub.connectors.imis.settings import PanelTarget, Target
 from learning_hub.connectors.imis.wire import is_date
 from learning_hub.connectors.places import Field, Fields, Judgement
 from learning_hub.model.errors import FieldError
-from learning_hub.model.json_values import place_in
+from learning_hub.model.json_values import place_in, read_json
 from learning_hub.model.leaf import Gives, Leaf
 
 KEY_LENGTH = 36
+_INT32 = 2**31
+_NUMBERS = ("Integer", "Decimal", "Monetary")
 _OMIT = "$omit"
 _IN_WORDS = {
     "String": "text", "Integer": "a whole number", "Decimal": "a number", "Monetary": "a number",
@@ -133,9 +135,13 @@ class _Judge:
         if is_omittable:
             value, place = value[_OMIT], place_in(place, _OMIT)
         if isinstance(value, str) and ("{{" in value or "{%" in value):
-            if leaf := self._leaves.get(place):
+            leaf = self._leaves.get(place)
+            if leaf is None or leaf.constant is None:
                 self._judge_leaf(name, field, leaf)
-            return
+                return
+            value = read_json(leaf.constant)
+            if isinstance(value, Mapping | list):
+                self._refuse(name, "iMIS takes only single values here.")
         if value is None or isinstance(value, Mapping | list):
             if value is None and not is_omittable and field.required:
                 self._refuse(name, f"{self._source} requires a value here, and null is none.")
@@ -148,10 +154,14 @@ class _Judge:
         elif not isinstance(value, str):
             gives: Gives = "boolean" if isinstance(value, bool) else "integer" if isinstance(value, int) else "decimal"
             self._judge_type(name, field, gives)
+        if fault := _fault_of_size(field, value):
+            self._refuse(name, fault)
         if field.type == "String" and field.length is not None and len(str(value)) > field.length:
             self._refuse(name, f"{field.name} holds {field.length} characters, and this has {len(str(value))}.")
 
-    def _judge_leaf(self, name: str, field: Field, leaf: Leaf) -> None:
+    def _judge_leaf(self, name: str, field: Field, leaf: Leaf | None) -> None:
+        if leaf is None:
+            return
         self._judge_type(name, field, leaf.gives)
         if field.type != "String" or field.length is None:
             return
@@ -209,6 +219,19 @@ def _key_objection(column: str, field: Field | None, fields: Fields, *, is_panel
         return f"{field.name} takes {_in_words(field)}, and the hub's record key is text."
     if field.length is not None and field.length < KEY_LENGTH:
         return f"{field.name} holds {field.length} characters, and the hub's record key has {KEY_LENGTH}."
+    return None
+
+
+def _fault_of_size(field: Field, value: Any) -> str | None:
+    """What is wrong with a number, or with a text that a column for numbers reads as one, that is too large."""
+    is_read = field.type in _NUMBERS if isinstance(value, str) else not isinstance(value, bool)
+    if not is_read or not _is_number(str(value)):
+        return None
+    number = Decimal(str(value).strip())
+    if not is_held(number):
+        return "iMIS holds numbers up to about 7.9e28, and this is beyond."
+    if field.type == "Integer" and not -_INT32 <= number < _INT32:
+        return f"{field.name} takes whole numbers from {-_INT32} to {_INT32 - 1}, and this is beyond."
     return None
 
 

@@ -91,7 +91,7 @@ def plain_value(name: str, value: Any) -> Value:
     """
     if isinstance(value, float):
         value = SpelledDecimal(repr(value))
-    if isinstance(value, int | Decimal) and not -_DECIMAL < value < _DECIMAL:
+    if isinstance(value, int | Decimal) and not is_held(value):
         raise template_error(
             f"{name} is a number beyond what iMIS holds (about 7.9e28). The filter text makes it text."
         )
@@ -99,6 +99,11 @@ def plain_value(name: str, value: Any) -> Value:
         return value
     kind = "an array" if isinstance(value, list) else "an object"
     raise template_error(f"{name} is {kind}, and iMIS takes only single values there.")
+
+
+def is_held(number: int | Decimal) -> bool:
+    """Whether a System.Decimal, and so iMIS, holds a number of that size (up to about 7.9e28)."""
+    return -_DECIMAL < number < _DECIMAL
 
 
 def template_error(message: str) -> Failed:

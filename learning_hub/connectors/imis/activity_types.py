@@ -1,0 +1,89 @@
+"""
+Which types of activities a site has, and what there is to say of those that templates name.
+
+Source: iMIS reference, section 7.5; that every site serves the list is not confirmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from learning_hub.connectors.base import Journal
+from learning_hub.connectors.imis.activity import column_of
+from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.wire import lookup, member, properties_of, unwrap
+from learning_hub.model.json_values import place_in, read_json
+from learning_hub.model.leaf import Leaf
+
+WHERE = "Settings > Contacts > Activity types"
+_OMIT = "$omit"
+
+
+async def configured(api: Api, journal: Journal) -> set[str]:
+    """
+    The types of the site, case folded.
+
+    Raises:
+        Failed: They cannot be had.
+    """
+    known: set[str] = set()
+    async for page in api.pages("LegacyActivityType", {}, journal, doing="read the activity types"):
+        for row in page.rows:
+            name = unwrap(member(row, "ActivityTypeId")) or lookup(properties_of(row), "ActivityTypeId")
+            known.add(str(name or "").strip().casefold())
+    return known
+
+
+def how_to_add(name: str) -> str:
+    """What to click for a new type."""
+    return f"In iMIS, go to {WHERE}, select Add new activity type, and enter {name} as its Type."
+
+
+async def missing_types(
+    api: Api, templates: Mapping[str, Mapping[str, Any]], leaves: Mapping[str, Leaf], journal: Journal
+) -> list[str]:
+    """
+    A sentence for each type that templates name and the site does not have, with its place.
+
+    A type that is missing may be added later, so it is a warning; types that the event says are not known.
+
+    Args:
+        api: Asks the site.
+        templates: By category.
+        leaves: What is known of leaves with Liquid, by place.
+        journal: Takes exchanges down.
+    """
+    named = list(_named_types(templates, leaves))
+    if not named:
+        return []
+    try:
+        known = await configured(api, journal)
+    except Failed as failed:
+        names = ", ".join(dict.fromkeys(name for _, name in named))
+        why = f"{failed.outcome.message} {WHERE} in iMIS shows them."
+        return [f"Whether the activity type {names} is configured could not be found out. {why}"]
+    return [
+        f"Templates.{place}: There is no activity type {name} now, and iMIS refuses records of it. {how_to_add(name)}"
+        for place, name in named
+        if name.casefold() not in known
+    ]
+
+
+def _named_types(templates: Mapping[str, Mapping[str, Any]], leaves: Mapping[str, Leaf]) -> Iterator[tuple[str, str]]:
+    """The types that are the same for every event, with their places."""
+    for category, template in templates.items():
+        for key, value in template.items():
+            place = place_in(place_in("", category)[1:], key)
+            if column_of(key) == "ACTIVITY_TYPE" and (name := _name_in(value, place, leaves)):
+                yield place, name
+
+
+def _name_in(value: Any, place: str, leaves: Mapping[str, Leaf]) -> str | None:
+    if isinstance(value, Mapping):
+        return _name_in(value.get(_OMIT), place_in(place, _OMIT), leaves)
+    if isinstance(value, str) and ("{{" in value or "{%" in value):
+        leaf = leaves.get(place)
+        value = read_json(leaf.constant) if leaf is not None and leaf.constant is not None else None
+    return value.strip() or None if isinstance(value, str) else None
