@@ -333,3 +333,65 @@ async def test_a_sign_in_that_leads_elsewhere_is_refused(
     assert (outcome.code, len(journal.exchanges)) == ("refused", 1)
     assert outcome.message.startswith(f"The hub could not sign in: iMIS answered 302, it points to {location}, ")
     assert "BaseUrl in the subscriber's Settings" in outcome.message
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("<html><h1>Authorization Required</h1></html>", "an HTML page"),
+        ("", "no reason given"),
+        ("Go away.", "Go away"),
+        ('["error"]', '["error"]'),
+        ('{"detail": "Not authenticated"}', "no reason given"),
+    ],
+)
+async def test_a_sign_in_that_something_else_refuses_names_the_address(
+    status: int, body: str, words: str, make_connector: Any, journal: KeptJournal
+) -> None:
+    """A plain web server has no error of OAuth; the credentials rest all the same, since it may stand before iMIS."""
+    async with served(refusing(status, body)) as address:
+        connector = make_connector({"BaseUrl": address})
+        outcome = await connector.send(a_shipment(), journal)
+        assert await find_robin(connector, journal) == outcome
+        checked = await connector.check()
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, len(journal.exchanges)) == ("credentials_refused", 1)
+    assert outcome.message == (
+        f"What answers at {address}/token refused the sign-in and does not speak as iMIS does: {status}, {words}. "
+        "Most likely BaseUrl in the subscriber's Settings is not the address of the iMIS site: correct it, and run the "
+        "check. The hub does not try these credentials again by itself, so that the account is not locked out."
+    )
+    assert checked.findings == [outcome.message]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "invalid_grant"},
+        {"Error": "invalid_client", "error_description": "No."},
+        {"$type": "System.Web.Http.HttpError, System.Web.Http", "Message": "Authorization has been denied."},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_a_sign_in_that_imis_refuses_is_a_matter_of_the_credentials(
+    status: int, body: dict[str, str], make_connector: Any, journal: KeptJournal
+) -> None:
+    """Whatever the status is: an error of OAuth, or of the Web API, is iMIS's own."""
+    async with served(refusing(status, json.dumps(body))) as address:
+        outcome = await make_connector({"BaseUrl": address}).send(a_shipment(), journal)
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "credentials_refused"
+    assert outcome.message.startswith(f"iMIS refused the sign-in: {status}, ")
+    assert "BaseUrl" not in outcome.message
+
+
+def refusing(status: int, body: str) -> Any:
+    """A server that answers everything so."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": body.encode()})
+
+    return app

@@ -160,7 +160,7 @@ class Tokens:
         if not isinstance(result, Answer):
             raise Failed(unanswered(result, "sign in", wrote=False))
         if result.status in (400, 401, 403):
-            raise Failed(_refused(result))
+            raise Failed(_refused(result, self._url))
         if result.status == 404:
             raise Failed(_no_token_service(self._url))
         if result.status >= 300:
@@ -224,13 +224,28 @@ def _sign_in_request(url: str, credentials: Credentials) -> Request:
     )
 
 
-def _refused(answer: Answer) -> Refused:
-    words = error_text(answer) or "no reason given"
+def _refused(answer: Answer, url: str) -> Refused:
+    words = (error_text(answer) or "no reason given").rstrip(".")
+    if _speaks_as_imis(answer):
+        message = f"iMIS refused the sign-in: {answer.status}, {words}."
+    else:
+        message = (
+            f"What answers at {url} refused the sign-in and does not speak as iMIS does: {answer.status}, {words}. "
+            "Most likely BaseUrl in the subscriber's Settings is not the address of the iMIS site: correct it, and run "
+            "the check."
+        )
     return Refused(
         code="credentials_refused",
-        message=f"iMIS refused the sign-in: {answer.status}, {words.rstrip('.')}. "
-        "The hub does not try these credentials again by itself, so that the account is not locked out.",
+        # Also by something else, as by a gateway in front of the site, an account may be locked out.
+        message=f"{message} The hub does not try these credentials again by itself, so that the account is not locked "
+        "out.",
     )
+
+
+def _speaks_as_imis(answer: Answer) -> bool:
+    """Whether it is an error as OAuth has them, or as the Web API of iMIS writes them (sections 2.1 and 2.2)."""
+    document = read_object(answer.body) or {}
+    return any(isinstance(member(document, name), str) for name in ("error", "Message"))
 
 
 def _no_token_service(url: str) -> Refused:
