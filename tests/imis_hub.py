@@ -89,6 +89,11 @@ class ImisHub(HubCalls):
             (await client.put("/_sandbox/account", json=body)).raise_for_status()
             (await client.delete("/_sandbox/tokens")).raise_for_status()
 
+    async def give_roles(self, *roles: str) -> None:
+        """Let the account of the hub have these roles and no others; its tokens stay good."""
+        async with self._to_imis() as client:
+            (await client.put("/_sandbox/account", json={"Roles": [*roles]})).raise_for_status()
+
     async def switch(self, **values: Any) -> None:
         """Let the iMIS do what is not confirmed in another way."""
         async with self._to_imis() as client:

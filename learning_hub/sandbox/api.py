@@ -134,6 +134,7 @@ def _answer_all(site: Site, request: Request, service: Service) -> Answer:
     if request.method == "GET":
         return json_answer(200, service.find(request.pairs))
     if request.method == "POST":
+        service.need_right_to_write()
         return json_answer(site.switches.post_status, service.add(_body(request)))
     raise MethodNotAllowed(request.method, ["GET", "POST"])
 
@@ -141,6 +142,8 @@ def _answer_all(site: Site, request: Request, service: Service) -> Answer:
 def _answer_one(site: Site, request: Request, service: Service, identity: Identity) -> Answer:
     if request.method == "GET":
         return json_answer(200, service.read(identity))
+    if request.method in ("PUT", "DELETE"):
+        service.need_right_to_write()
     if request.method == "PUT":
         stored = service.change(identity, _body(request))
         if site.switches.put_body == "empty":

@@ -9,7 +9,8 @@ The control addresses below `/_sandbox`. They need no token: who reaches the san
     PUT         tokens              {"ExpiresInSeconds": 0}: live tokens end early
     DELETE      tokens              every token is revoked
     POST        refresh-tokens      a new refresh token
-    PUT         account             {"Username": …, "Password": …}
+    PUT         account             {"Username": …, "Password": …, "Roles": ["Everyone"]}: without one of staff no
+                                    panel source and no row of one can be written
     POST        reset               back to the seeds
 """
 
@@ -169,7 +170,10 @@ def _issue_refresh_token(site: Site, request: Request, rest: list[str]) -> Answe
 
 def _change_account(site: Site, request: Request, rest: list[str]) -> Answer:
     del rest
-    body = _object(request, "Username", "Password")
+    body = _object(request, "Username", "Password", "Roles")
+    roles = wire.member(body, "Roles")
+    if roles is not None and not (isinstance(roles, list) and all(isinstance(role, str) for role in roles)):
+        raise BadRequest("Roles must be a list of texts.")
     for name in ("Username", "Password"):
         value = wire.member(body, name)
         if value is not None and not isinstance(value, str):
@@ -177,8 +181,10 @@ def _change_account(site: Site, request: Request, rest: list[str]) -> Answer:
             raise BadRequest(msg)
         if value is not None:
             setattr(site.account, name.lower(), value)
+    if roles is not None:
+        site.account.roles = tuple(roles)
     site.account.wrong_in_a_row = 0
-    return json_answer(200, {"Username": site.account.username})
+    return json_answer(200, {"Username": site.account.username, "Roles": list(site.account.roles)})
 
 
 def _reset(site: Site, request: Request, rest: list[str]) -> Answer:

@@ -14,13 +14,21 @@ from learning_hub.sandbox.switches import Switches
 
 @dataclass(slots=True)
 class Account:
-    """The account of the sandbox; *wrong_passwords* counts all, *wrong_in_a_row* since the last right one."""
+    """
+    The account of the sandbox; *wrong_passwords* counts all, *wrong_in_a_row* since the last right one.
+
+    Without a role of staff in *roles* it reads, and writes no user-defined data.
+    """
 
     username: str
     password: str
     roles: tuple[str, ...] = seeds.ROLES
     wrong_passwords: int = 0
     wrong_in_a_row: int = 0
+
+    @property
+    def is_staff(self) -> bool:
+        return any(word in role.casefold() for role in self.roles for word in ("sysadmin", "staff"))
 
     def check(self, username: str, password: str, switches: Switches) -> None:
         """

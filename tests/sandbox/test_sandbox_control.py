@@ -141,6 +141,8 @@ def test_switches_that_cannot_be(visitor: httpx.Client, sent: Any) -> None:
         ("PUT", "/_sandbox/panels/TopClass_Learning", {"AvailableViaRest": "yes"}, 400),
         ("PUT", "/_sandbox/tokens", {"ExpiresInSeconds": -1}, 400),
         ("PUT", "/_sandbox/account", {"Password": 5}, 400),
+        ("PUT", "/_sandbox/account", {"Roles": "StaffUser"}, 400),
+        ("PUT", "/_sandbox/account", {"Roles": [5]}, 400),
         ("POST", "/_sandbox/faults", None, 400),
         ("DELETE", "/_sandbox/faults?Fault=503s", None, 400),
         ("DELETE", "/_sandbox/faults?Kind=503", None, 400),

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 from sandbox_entities import (
+    activity,
     bad_fields,
     completion,
     definition,
@@ -216,3 +217,27 @@ def test_reserved_words(imis: httpx.Client) -> None:
     """Names of sources and properties are plain words that SQL does not claim."""
     for name in ("1st", "with space", "select", ""):
         assert bad_fields(imis.post("/api/BOEntityDefinition", json=definition(name))) == ["EntityTypeName"]
+
+
+def test_only_staff_writes_panels(imis: httpx.Client) -> None:
+    """An account that lost its role of staff reads rows and definitions, writes activities, and gets it back."""
+    assert imis.post("/api/TopClass_Learning", json=completion()).status_code == 201
+    lost = imis.put("/_sandbox/account", json={"roles": ["Everyone"]})
+
+    assert lost.json()["Roles"] == ["Everyone"]
+    refused = [
+        imis.post("/api/TopClass_Learning", json=completion()),
+        imis.put(ROW, json=completion(Units=2)),
+        imis.delete(ROW),
+        imis.post("/api/BOEntityDefinition", json=definition("LH_New")),
+        imis.put("/api/BOEntityDefinition/TopClass_Learning", json=definition("TopClass_Learning")),
+    ]
+    assert [answer.status_code for answer in refused] == [403] * 5
+    assert "permission" in refused[0].text
+    assert len(items_of(imis.get("/api/TopClass_Learning"))) == 1
+    assert imis.get("/api/BOEntityDefinition/TopClass_Learning").status_code == 200
+    assert imis.post("/api/Activity", json=activity()).status_code == 201
+    roles = imis.post("/api/UserSecurity/_execute", json={"OperationName": "GetUserRoles"}).json()["Result"]
+    assert [role["RoleName"] for role in roles["$values"]] == ["Everyone"]
+    imis.put("/_sandbox/account", json={"Roles": ["Everyone", "StaffUser"]})
+    assert imis.put(ROW, json=completion(Units=2)).status_code == 200

@@ -40,6 +40,8 @@ _SEARCHED = tuple(
 class DefinitionService(Service):
     """Definitions of the panel sources, and that of Activity, which is no panel source (`Standard`)."""
 
+    is_written_by_staff = True
+
     def find(self, pairs: Pairs) -> Any:
         search = read_search(pairs, self.site.switches)
         definitions = [

@@ -5,7 +5,7 @@ from typing import Any
 
 from learning_hub.sandbox import wire
 from learning_hub.sandbox.answer import validation_results
-from learning_hub.sandbox.errors import Invalid, OperationNotImplemented, UnreadableBody, WrongIdentity
+from learning_hub.sandbox.errors import Invalid, NotAllowed, OperationNotImplemented, UnreadableBody, WrongIdentity
 from learning_hub.sandbox.site import Site
 
 Pairs = Sequence[tuple[str, str]]
@@ -13,11 +13,29 @@ Identity = tuple[str, ...]
 
 
 class Service:
-    """The operations of one entity; bodies come in decoded, answers go out as JSON values."""
+    """
+    The operations of one entity; bodies come in decoded, answers go out as JSON values.
+
+    *is_written_by_staff* says that an account without a role of staff only reads it (2.1): the sandbox has no
+    Security tab that would let others write.
+    """
+
+    is_written_by_staff = False
 
     def __init__(self, site: Site, entity: str) -> None:
         self.site = site
         self.entity = entity
+
+    def need_right_to_write(self) -> None:
+        """
+        Returns if the account may write here.
+
+        Raises:
+            NotAllowed: It may not.
+        """
+        if self.is_written_by_staff and not self.site.account.is_staff:
+            msg = f"You do not have permission to write {self.entity}."
+            raise NotAllowed(msg)
 
     def find(self, pairs: Pairs) -> Any:
         del pairs
