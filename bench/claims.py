@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from learning_hub.store import migrations, queue
+from bench import server
+from bench.results import Results
+from learning_hub.store import queue
 from learning_hub.store.database import Database
-from learning_hub.store.embedded import EmbeddedServer
 from learning_hub.store.queries import Queries
 
 queries = Queries("claims", package=__package__)
@@ -20,14 +21,33 @@ CLAIMS = 40
 AT_ONCE = 16
 
 
+class Claims:
+    """A table with only those deliveries that are claimed, and one that has grown."""
+
+    def __init__(self, new: Database, grown: Database) -> None:
+        self._new = new
+        self._grown = grown
+
+    async def round(self, results: Results) -> None:
+        """Both, one after the other."""
+        at_first, later = await _claims_per_second(self._new), await _claims_per_second(self._grown)
+        results.ratios["claim_at_1m_vs_empty"].append(later / at_first)
+        results.figures["claim_per_second"].append(at_first)
+        results.figures["claim_at_1m_per_second"].append(later)
+
+
 @asynccontextmanager
-async def tables(home: Path) -> AsyncIterator[tuple[Database, Database]]:
-    """A database with only those deliveries that are claimed, and one that has grown; each on a server of its own."""
-    async with _table(home / "new", CLAIMS * AT_ONCE, 0) as new, _table(home / "grown", WAITING, FINISHED) as grown:
-        yield new, grown
+async def claims(home: Path) -> AsyncIterator[Claims]:
+    """Each on a server of its own under *home*."""
+    async with AsyncExitStack() as stack:
+        new = await stack.enter_async_context(server.database(home / "new"))
+        await _fill(new, waiting=CLAIMS * AT_ONCE, finished=0)
+        grown = await stack.enter_async_context(server.database(home / "grown"))
+        await _fill(grown, waiting=WAITING, finished=FINISHED)
+        yield Claims(new, grown)
 
 
-async def claims_per_second(database: Database) -> float:
+async def _claims_per_second(database: Database) -> float:
     """Deliveries claimed a second, some at once; afterwards they wait again."""
     began = time.perf_counter()
     for _ in range(CLAIMS):
@@ -39,21 +59,10 @@ async def claims_per_second(database: Database) -> float:
     return CLAIMS * AT_ONCE / seconds
 
 
-@asynccontextmanager
-async def _table(home: Path, waiting: int, finished: int) -> AsyncIterator[Database]:
-    server = EmbeddedServer(home)
-    address = await server.start()
-    database = Database(address, max_connections=2)
-    try:
-        await migrations.migrate(address)
-        await database.open()
-        async with database.connection() as connection:
-            await connection.execute(queries.set_up)
-            for state, count in (("delivered", finished), ("waiting", waiting)):
-                await connection.execute(queries.fill, count, state, timeout=900)
-            await connection.execute(queries.vacuum, timeout=900)
-            await connection.execute(queries.write_out, timeout=900)
-        yield database
-    finally:
-        await database.close()
-        await server.stop()
+async def _fill(database: Database, *, waiting: int, finished: int) -> None:
+    async with database.connection() as connection:
+        await connection.execute(queries.set_up)
+        for state, count in (("delivered", finished), ("waiting", waiting)):
+            await connection.execute(queries.fill, count, state, timeout=900)
+        await connection.execute(queries.vacuum, timeout=900)
+        await connection.execute(queries.write_out, timeout=900)

@@ -11,13 +11,19 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from bench import programs, server
+from bench.events import EVENT
 from bench.programs import KEY, Running
+from bench.results import Results
+from bench.setting_up import make_program
 
 RECORDS = 600
 AT_ONCE = 8
@@ -33,7 +39,7 @@ TEMPLATE = {
 LOOK_SECONDS = 0.5
 
 
-class Way:
+class Deliveries:
     """A hub with a worker, and the sandbox that it delivers to."""
 
     def __init__(self, hub: Running, imis: Running) -> None:
@@ -41,6 +47,14 @@ class Way:
         headers = {"X-API-Key": KEY}
         self._hub = httpx.AsyncClient(base_url=hub.address, headers=headers, timeout=60, trust_env=False)
         self._site = httpx.AsyncClient(base_url=imis.address, timeout=60, trust_env=False)
+
+    async def round(self, results: Results) -> None:
+        """Delivering, and making the same requests with nothing but an HTTP client."""
+        delivered = await self.deliver(EVENT)
+        bare = await self.repeat(await self.requests())
+        results.ratios["deliver_vs_bare_http"].append(delivered / bare)
+        results.figures["deliver_per_second"].append(delivered)
+        results.figures["bare_http_per_second"].append(bare)
 
     async def set_up(self) -> None:
         """The sandbox as a subscriber, and a subscription that is stopped."""
@@ -126,6 +140,20 @@ class Way:
             if sum(float(line.rpartition(" ")[2]) for line in lines) == count:
                 return
             await asyncio.sleep(LOOK_SECONDS)
+
+
+@asynccontextmanager
+async def deliveries(home: Path) -> AsyncIterator[Deliveries]:
+    """On a server of their own under *home*."""
+    async with server.database(home) as database:
+        with programs.hub(database.address) as hub, programs.sandbox() as imis:
+            make_program(hub.address)
+            found = Deliveries(hub, imis)
+            try:
+                await found.set_up()
+                yield found
+            finally:
+                await found.close()
 
 
 async def _send(client: httpx.AsyncClient, records: Iterator[dict[str, Any]]) -> None:

@@ -8,49 +8,46 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 KEY = "bench-admin-key-0123456789"
 
 
 class Running:
-    """A program that serves at *address*."""
+    """A program that serves at *address*, in the process *pid*."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, pid: int) -> None:
         self.address = address
+        self.pid = pid
 
 
 @contextmanager
-def hub(home: Path, *options: str) -> Iterator[Running]:
-    """A hub with its own PostgreSQL under *home*."""
+def hub(database_url: str, *options: str, module: str = "learning_hub") -> Iterator[Running]:
+    """A hub on a database, started with `serve` and *options*; *module* is what is run."""
     environment = {
-        "LEARNING_HUB_HOME": str(home),
+        "LEARNING_HUB_DATABASE_URL": database_url,
         "LEARNING_HUB_ADMIN_KEY": KEY,
         "LEARNING_HUB_LOG_LEVEL": "warning",
         "LEARNING_HUB_ALLOWED_PRIVATE_TARGETS": "127.0.0.1",
     }
-    with _running(["serve", "--port", "0", "--json", *options], environment) as running:
+    with _running(module, ["serve", "--port", "0", "--json", *options], environment) as running:
         yield running
 
 
 @contextmanager
 def sandbox() -> Iterator[Running]:
     """A sandbox iMIS; user and password are both `sandbox`."""
-    with _running(["sandbox-imis", "--json"], {}) as running:
+    with _running("learning_hub", ["sandbox-imis", "--json"], {}) as running:
         yield running
 
 
 @contextmanager
-def _running(arguments: list[str], environment: dict[str, str]) -> Iterator[Running]:
+def _running(module: str, arguments: list[str], environment: dict[str, str]) -> Iterator[Running]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "learning_hub", *arguments],
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-m", module, *arguments], env=os.environ | environment, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:
-        yield Running(str(json.loads(process.stdout.readline())["Address"]))
+        yield Running(str(json.loads(process.stdout.readline())["Address"]), process.pid)
     finally:
         process.terminate()
         process.wait(30)

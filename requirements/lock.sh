@@ -11,3 +11,4 @@ pin() {
 printf 'hatchling\npip\neditables\n' | pin build -
 pin run --extra embedded pyproject.toml
 pin dev --extra embedded --extra dev --constraint requirements/run.txt pyproject.toml
+printf 'matplotlib\n' | pin bench --constraint requirements/dev.txt -

@@ -1,0 +1,22 @@
+"""A feed that is filled by SQL, as it is after a long time."""
+
+from __future__ import annotations
+
+from learning_hub.store.database import Database
+from learning_hub.store.queries import Queries
+
+queries = Queries("filling", package=__package__)
+
+AT_ONCE = 50_000
+LIMIT_SECONDS = 900
+
+
+async def fill_events(database: Database, count: int, *, first: int = 1) -> None:
+    """*count* events of a Program BENCH, numbered from *first*, committed some at a time as a hub would."""
+    async with database.connection() as connection:
+        await connection.execute(queries.program)
+        for start in range(first, first + count, AT_ONCE):
+            last = min(start + AT_ONCE, first + count) - 1
+            await connection.execute(queries.events, start, last, timeout=LIMIT_SECONDS)
+        await connection.execute(queries.vacuum, timeout=LIMIT_SECONDS)
+        await connection.execute(queries.write_out, timeout=LIMIT_SECONDS)

@@ -1,0 +1,80 @@
+"""Whether cost grows with the store: publishing and reading beside a million stored events and beside none."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import programs, server
+from bench.events import a_get, publications
+from bench.filling import fill_events
+from bench.load import ask, requests_per_second
+from bench.results import Results
+from bench.setting_up import make_program
+from learning_hub.store.database import Database
+
+STORED = 1_000_000
+CONNECTIONS = 64
+REQUESTS = 3_000
+PAGES = 20
+SIZES = (1_000, 10_000, 100_000, STORED)
+ROUNDS_A_SIZE = 3
+
+
+class Growth:
+    """A hub whose store is new, and one whose store has grown."""
+
+    def __init__(self, new: programs.Running, grown: programs.Running) -> None:
+        self._new = new
+        self._grown = grown
+
+    async def round(self, results: Results) -> None:
+        """Both, one after the other."""
+        at_first, later = await _published(self._new), await _published(self._grown)
+        results.ratios["publish_at_1m_vs_empty"].append(later / at_first)
+        results.figures["publish_at_1m_per_second"].append(later)
+        at_first, later = await _pages(self._new), await _pages(self._grown)
+        results.ratios["bucket_read_at_1m_vs_empty"].append(later / at_first)
+
+
+@asynccontextmanager
+async def growth(home: Path, results: Results) -> AsyncIterator[Growth]:
+    """Two servers of their own under *home*; while one is filled, what it does at each size goes into *results*."""
+    async with AsyncExitStack() as stack:
+        new, _ = await _hub(stack, home / "new")
+        # The page that is read has as many entries on either.
+        await _published(new, count=REQUESTS)
+        grown, database = await _hub(stack, home / "grown")
+        stored = 0
+        for size in SIZES:
+            await fill_events(database, size - stored, first=stored + 1)
+            stored = size
+            rates = [(await _published(grown), await _pages(grown)) for _ in range(ROUNDS_A_SIZE)]
+            published, read = (statistics.median(values) for values in zip(*rates, strict=True))
+            results.curves.setdefault("publish_per_second_by_stored_events", []).append((size, published))
+            results.curves.setdefault("bucket_pages_per_second_by_stored_events", []).append((size, read))
+        yield Growth(new, grown)
+
+
+async def _hub(stack: AsyncExitStack, home: Path) -> tuple[programs.Running, Database]:
+    database = await stack.enter_async_context(server.database(home))
+    hub = stack.enter_context(programs.hub(database.address, "--no-worker"))
+    make_program(hub.address)
+    return hub, database
+
+
+async def _published(hub: programs.Running, *, count: int = REQUESTS) -> float:
+    return await requests_per_second(hub.address, publications(count), connections=CONNECTIONS, expected=b"201")
+
+
+async def _pages(hub: programs.Running) -> float:
+    """Pages of a hundred a second, from the beginning of today's bucket."""
+    request = a_get(f"/events?EventDateBucket=BENCH-LB-{datetime.now(UTC):%Y%m%d}")
+    began = time.perf_counter()
+    for _ in range(PAGES):
+        await ask(hub.address, request)
+    return PAGES / (time.perf_counter() - began)

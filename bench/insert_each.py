@@ -1,0 +1,46 @@
+"""
+The hub without its group commit: `python -m bench.insert_each serve …` writes each event by a statement of its own.
+
+All else is the same: the server, the checks, the statement, and as many connections to PostgreSQL as the settings say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from unittest.mock import patch
+
+from learning_hub.cli import main
+from learning_hub.model.clock import now
+from learning_hub.model.event import NewEvent
+from learning_hub.model.ids import EventKey, new_uuid
+from learning_hub.publish.submission import Published, Submission
+from learning_hub.publish.writer import Writer
+from learning_hub.store.events import Appended, append_first
+
+
+class InsertEach(Writer):
+    """Writes new events at once, each in a transaction of its own."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._inserting: set[asyncio.Task[None]] = set()
+
+    def submit(self, event: NewEvent, idempotency_key: str | None = None) -> Submission:
+        submission = Submission(event, idempotency_key)
+        task = asyncio.create_task(self._insert(submission))
+        self._inserting.add(task)
+        task.add_done_callback(self._inserting.discard)
+        return submission
+
+    async def _insert(self, submission: Submission) -> None:
+        new = Appended.first(submission.event, new_uuid(), submission.content_hash, now())
+        if await append_first(self._database, [new], new.created_utc):
+            raise ValueError("it is not new")
+        submission.answer(Published("stored", EventKey(submission.record.program_id, new.event_uuid)))
+        self._bells.ring(self._bells.feed)
+
+
+if __name__ == "__main__":
+    with patch("learning_hub.main.Writer", InsertEach):
+        main()

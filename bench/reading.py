@@ -1,0 +1,69 @@
+"""Following the feed over HTTP, beside reading the same rows by SQL."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+
+from bench import programs, server
+from bench.events import a_get
+from bench.filling import fill_events
+from bench.load import ask
+from bench.results import Results
+from learning_hub.store.events import queries
+
+EVENTS = 20_000
+PAGE = 1_000
+
+
+class Reading:
+    """A hub with events to read."""
+
+    def __init__(self, database_url: str, hub: programs.Running) -> None:
+        self._database_url = database_url
+        self._hub = hub
+
+    async def round(self, results: Results) -> None:
+        """All of the feed by either way, page by page."""
+        by_sql = await self._by_sql()
+        by_http = await self._by_http()
+        results.ratios["feed_read_vs_sql"].append(by_http / by_sql)
+        results.figures["feed_read_per_second"].append(by_http)
+        results.figures["feed_read_by_sql_per_second"].append(by_sql)
+
+    async def _by_http(self) -> float:
+        began = time.perf_counter()
+        found, cursor = 0, ""
+        while found < EVENTS:
+            page = await ask(self._hub.address, a_get(f"/events?ProgramId=BENCH&Limit={PAGE}{cursor}"))
+            found += page.count(b'"EventId":')
+            cursor = "&Cursor=" + json.loads(page[page.rindex(b'"NextCursor":') + 13 : -1])
+        return EVENTS / (time.perf_counter() - began)
+
+    async def _by_sql(self) -> float:
+        connection = await asyncpg.connect(self._database_url)
+        try:
+            began = time.perf_counter()
+            found, after = 0, (0, 0, 0)
+            while found < EVENTS:
+                nothing_else = [None] * 7
+                rows = await connection.fetch(queries.read_feed, "BENCH", *after, 2, 0, PAGE, *nothing_else, PAGE)
+                found += len(rows)
+                after = (rows[-1]["epoch"], rows[-1]["xid"], rows[-1]["seq"])
+            return EVENTS / (time.perf_counter() - began)
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def reading(home: Path) -> AsyncIterator[Reading]:
+    """On a server of its own under *home*."""
+    async with server.database(home) as database:
+        await fill_events(database, EVENTS)
+        with programs.hub(database.address, "--no-worker") as hub:
+            yield Reading(database.address, hub)

@@ -1,0 +1,26 @@
+"""PostgreSQL servers under measurement, each with the hub's tables and nothing else on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from learning_hub.store import migrations
+from learning_hub.store.database import Database
+from learning_hub.store.embedded import EmbeddedServer
+
+
+@asynccontextmanager
+async def database(home: Path, *, max_connections: int = 2) -> AsyncIterator[Database]:
+    """A database of its own server under *home*, up to date and empty."""
+    server = EmbeddedServer(home)
+    address = await server.start()
+    found = Database(address, max_connections=max_connections)
+    try:
+        await migrations.migrate(address)
+        await found.open()
+        yield found
+    finally:
+        await found.close()
+        await server.stop()
