@@ -47,5 +47,5 @@ def a_post(path: str, body: bytes, *, kind: str = "application/json") -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def a_get(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {KEY}\r\n\r\n".encode()
+def a_get(path: str, *, key: str = KEY) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {key}\r\n\r\n".encode()

@@ -15,6 +15,7 @@ from bench.events import a_get
 from bench.filling import fill_events
 from bench.load import ask
 from bench.results import Results
+from bench.setting_up import make_key
 from learning_hub.store.events import queries
 
 EVENTS = 20_000
@@ -27,6 +28,7 @@ class Reading:
     def __init__(self, database_url: str, hub: programs.Running) -> None:
         self._database_url = database_url
         self._hub = hub
+        self._key = make_key(hub.address, "read")
 
     async def round(self, results: Results) -> None:
         """All of the feed by either way, page by page."""
@@ -38,12 +40,14 @@ class Reading:
 
     async def _by_http(self) -> float:
         began = time.perf_counter()
-        found, cursor = 0, ""
-        while found < EVENTS:
-            page = await ask(self._hub.address, a_get(f"/events?ProgramId=BENCH&Limit={PAGE}{cursor}"))
-            found += page.count(b'"EventId":')
-            cursor = "&Cursor=" + json.loads(page[page.rindex(b'"NextCursor":') + 13 : -1])
-        return EVENTS / (time.perf_counter() - began)
+        pages, cursor = [], ""
+        for _ in range(EVENTS // PAGE):
+            request = a_get(f"/events?ProgramId=BENCH&Limit={PAGE}{cursor}", key=self._key)
+            pages.append(await ask(self._hub.address, request))
+            cursor = "&Cursor=" + json.loads(pages[-1][pages[-1].rindex(b'"NextCursor":') + 13 : -1])
+        seconds = time.perf_counter() - began
+        assert sum(len(json.loads(page)["Items"]) for page in pages) == EVENTS
+        return EVENTS / seconds
 
     async def _by_sql(self) -> float:
         connection = await asyncpg.connect(self._database_url)

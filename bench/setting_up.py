@@ -11,3 +11,10 @@ def make_program(address: str) -> None:
     """A Program to publish for."""
     with httpx.Client(base_url=address, headers={"X-API-Key": KEY}, trust_env=False) as client:
         client.put("/programs/BENCH", json={"Name": "Bench"}).raise_for_status()
+
+
+def make_key(address: str, scope: str) -> str:
+    """A key with one scope for the Program, as a publisher or a subscriber has it."""
+    body = {"Name": scope, "Programs": ["BENCH"], "Scopes": [scope]}
+    with httpx.Client(base_url=address, headers={"X-API-Key": KEY}, trust_env=False) as client:
+        return str(client.post("/keys", json=body).raise_for_status().json()["Key"])

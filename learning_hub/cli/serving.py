@@ -26,6 +26,7 @@ from learning_hub.settings import Settings
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
+COLLECT_AFTER = 10_000
 # Longer than clients and proxies keep an idle connection, so that none is closed under a request.
 KEEP_ALIVE_SECONDS = 75
 MALFORMED = "The request is no HTTP: its first line, a header, or how the body is cut up cannot be read."
@@ -131,9 +132,14 @@ async def serve_app(app: Edge, listener: socket.socket, settings: Settings) -> N
 
 
 def _spare_the_collector() -> None:
-    """Let the garbage collector pass over what a hub is made of: a hundred thousand objects that stay."""
+    """
+    Let the garbage collector pass over what a hub is made of, a hundred thousand objects that stay.
+
+    It looks for rings only when more objects have come than a page of the feed has: hardly any of them are in one.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
 
 
 class Protocol(HttpToolsProtocol):

@@ -45,6 +45,8 @@ def to_utc(moment: datetime) -> datetime:
     Raises:
         ValueError: Its offset leads out of the years 1 to 9999.
     """
+    if moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     try:

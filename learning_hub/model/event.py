@@ -165,7 +165,7 @@ def program_named(fields: dict[str, Raw]) -> str | None:
     return values.get("publisher_program_id")
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+class Event(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=False):
     """An event as it is stored and read."""
 
     event_id: Annotated[str, Meta(description="E:{ProgramId}-{UUID}, assigned by the hub.")]

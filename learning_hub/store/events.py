@@ -205,24 +205,41 @@ async def read_feed(database: Database, wanted: FeedFilter, after: Position, lim
     Looks at no more than LOOKED_AT entries, so that no filter makes one statement read a whole feed. A source's are
     all looked at.
     """
+    if full_page := await _full_page(database, wanted, after, limit):
+        return full_page
     async with database.transaction() as connection:
         # The horizon first: what is finished before it is visible to every later statement.
-        row = await connection.fetchrow(queries.horizon)
+        of_one_source = wanted.publisher_event_id is not None
+        row = await connection.fetchrow(queries.horizon if of_one_source else queries.horizon_for_a_walk)
         assert row is not None  # noqa: S101 - a SELECT without FROM has one row
         horizon = Position(row["epoch"], row["xid"], 0)
-        if wanted.publisher_event_id is not None:
+        if of_one_source:
             await connection.execute(queries.plan_for_these_values)
             rows = await connection.fetch(queries.read_source, *_asked(wanted, after, horizon, limit))
-            part = _part(rows, after, horizon, reaches_end=len(rows) < limit)
-            return await _with_held_back(connection, wanted.program_id, part)
-        await connection.execute(queries.plan_in_index_order)
-        if wanted.created_since and after == BEGINNING:
-            after = await _start_of_days(connection, wanted.program_id, wanted.created_since.date(), horizon)
-        looked_at = LOOKED_AT if wanted.leaves_out_entries else limit
-        rows = await connection.fetch(_walk(wanted), *_asked(wanted, after, horizon, limit), looked_at)
-        reaches_end = len(rows) < limit and not (rows and rows[-1]["is_last"])
+            reaches_end = len(rows) < limit
+        else:
+            if wanted.created_since and after == BEGINNING:
+                after = await _start_of_days(connection, wanted.program_id, wanted.created_since.date(), horizon)
+            looked_at = LOOKED_AT if wanted.leaves_out_entries else limit
+            rows = await connection.fetch(_walk(wanted), *_asked(wanted, after, horizon, limit), looked_at)
+            reaches_end = len(rows) < limit and not (rows and rows[-1]["is_last"])
         part = _part(rows, after, horizon, reaches_end=reaches_end)
         return await _with_held_back(connection, wanted.program_id, part)
+
+
+async def _full_page(database: Database, wanted: FeedFilter, after: Position, limit: int) -> FeedPart | None:
+    """The next page of a feed or a bucket without other filters, by one statement; None where it would not be full."""
+    if wanted != FeedFilter(program_id=wanted.program_id, event_date=wanted.event_date):
+        return None
+    asked = (wanted.program_id, after.epoch, after.xid, after.seq, limit)
+    if wanted.event_date is None:
+        rows = await database.fetch(queries.full_page_of_feed, *asked)
+    else:
+        rows = await database.fetch(queries.full_page_of_bucket, *asked, wanted.event_date)
+    if len(rows) < limit:
+        return None
+    last = _place(rows[-1])
+    return FeedPart([read_row(row) for row in rows], last, is_end=False, last=last)
 
 
 async def _with_held_back(connection: Connection, program_id: str, part: FeedPart) -> FeedPart:

@@ -116,6 +116,32 @@ SELECT event_uuid FROM event
 -- Every entry before this is there for all to see, and none will come before it any more.
 SELECT (SELECT max(epoch) FROM feed_epoch) AS epoch, pg_snapshot_xmin(pg_current_snapshot()) AS xid
 
+-- name: horizon_for_a_walk
+-- The same, and the rest of the transaction is planned as by plan_in_index_order: one way to the server and back.
+SELECT (SELECT max(epoch) FROM feed_epoch) AS epoch, pg_snapshot_xmin(pg_current_snapshot()) AS xid,
+       set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true)
+
+-- name: full_page_of_feed
+-- The next $5 entries of Program $1 after ($2, $3, $4) that can no longer be overtaken, in feed order. One statement has
+-- one snapshot, so that what is before its horizon is visible in it.
+SELECT program_id, event_uuid, epoch, xid, seq, event_date, created_utc, revision, supersedes, publisher_system_id,
+       event_type, publisher_event_id, publisher_participant_id, category_value, category_label, data, event_start_utc,
+       event_end_utc, withdrawn_utc AS withdrawal_utc
+  FROM event
+ WHERE program_id = $1::text AND (epoch, xid, seq) > ($2::int, $3::xid8, $4::bigint)
+   AND (epoch, xid) < ((SELECT max(epoch) FROM feed_epoch), pg_snapshot_xmin(pg_current_snapshot()))
+ ORDER BY epoch, xid, seq LIMIT $5::int
+
+-- name: full_page_of_bucket
+-- The same of the entries of day $6.
+SELECT program_id, event_uuid, epoch, xid, seq, event_date, created_utc, revision, supersedes, publisher_system_id,
+       event_type, publisher_event_id, publisher_participant_id, category_value, category_label, data, event_start_utc,
+       event_end_utc, withdrawn_utc AS withdrawal_utc
+  FROM event
+ WHERE program_id = $1::text AND event_date = $6::date AND (epoch, xid, seq) > ($2::int, $3::xid8, $4::bigint)
+   AND (epoch, xid) < ((SELECT max(epoch) FROM feed_epoch), pg_snapshot_xmin(pg_current_snapshot()))
+ ORDER BY epoch, xid, seq LIMIT $5::int
+
 -- name: held_back
 -- The newest entry of Program $1 from the horizon $2/$3 on: committed, and to be seen once what is older has ended.
 SELECT epoch, xid, seq FROM event

@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from factories import a_valid_event
+from horizon import caught_up
 
 from learning_hub.model.event import SourceKey, Verdict
 from learning_hub.model.feed import BEGINNING
@@ -212,6 +213,22 @@ async def test_plans_of_the_look_up_by_source(database: Database, is_analyzed: b
     assert look_up["Index Name"] == "event_source_version"
     assert look_up["Actual Loops"] == len(keys)
     assert look_up["Actual Rows"] + look_up.get("Rows Removed by Filter", 0) <= 1
+
+
+async def test_plans_of_full_pages(database: Database) -> None:
+    """A full page of the feed or a bucket is read in order from its index, and no further."""
+    await fill(database, 5000)
+    await analyzed(database, "event", is_analyzed=True)
+    await caught_up(database)
+    queries = events.queries
+    day = datetime(2026, 11, 3, tzinfo=UTC).date()
+    for query, index, more in (
+        (queries.full_page_of_feed, "event_feed", ()),
+        (queries.full_page_of_bucket, "event_bucket", (day,)),
+    ):
+        for how in ("force_custom_plan", "force_generic_plan"):
+            nodes = await plan(database, f"SET LOCAL plan_cache_mode = {how}", query, "NURSES", 0, 0, 0, 50, *more)
+            assert ({node["Index Name"] for node in nodes}, rows_read(nodes)) == ({index}, 50)
 
 
 @pytest.mark.parametrize("is_analyzed", [False, True])
