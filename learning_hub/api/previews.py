@@ -11,16 +11,17 @@ from learning_hub.api.call import Call
 from learning_hub.api.events import EXAMPLE_BODY
 from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.routing import route
+from learning_hub.api.saving import inspect_templates
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription
 from learning_hub.deliver.preview import Preview
-from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput
+from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.event import Event, NewEvent, read_event
-from learning_hub.model.fields import collect
+from learning_hub.model.fields import collect, sound_members
 from learning_hub.model.ids import EventKey, read_event_id
 from learning_hub.model.json_values import read_json
-from learning_hub.model.plan import templates_faults
+from learning_hub.model.plan import is_template, templates_faults
 from learning_hub.model.subscription import ObjectText, Subscription
-from learning_hub.store import events
+from learning_hub.store import events, subscribers
 
 
 class PreviewBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -79,7 +80,7 @@ async def preview_subscription(call: Call) -> Reply:
     event_id = values.get("event_id")
     if has_event == (event_id is not None) and not any(error.field == "EventId" for error in errors):
         errors.append(FieldError("EventId", "or Event is needed, and only one of them"))
-    templates, template_errors = _templates(values.get("templates"))
+    templates, template_errors = _templates(values.get("templates"), fields.get("Templates"))
     errors += template_errors
     event: Event | None = None
     try:
@@ -90,7 +91,7 @@ async def preview_subscription(call: Call) -> Reply:
     except InvalidFields as error:
         errors += error.errors
     if errors or event is None:
-        raise InvalidFields(errors)
+        raise InvalidFields(errors + await _faults_within(call, subscription, templates))
     if templates is not None:
         subscription = msgspec.structs.replace(subscription, templates=templates)
     return Reply(body=await call.hub.previewer.preview(subscription, event))
@@ -126,14 +127,23 @@ async def _unstored(call: Call, subscription: Subscription, raw: bytes) -> Event
     return await call.hub.previewer.as_if_published(new)
 
 
-def _templates(raw: bytes | None) -> tuple[dict[str, Any] | None, list[FieldError]]:
-    if raw is None or raw.strip() == b"null":
+def _templates(read: bytes | None, sent: Raw | None) -> tuple[Any, list[FieldError]]:
+    """The templates as far as they can be judged, and what is wrong with their outer form."""
+    if read is None:
+        return sound_members(bytes(sent or b"")) or None, []
+    if read.strip() == b"null":
         return None, []
-    try:
-        templates = read_json(raw)
-    except InvalidInput as error:
-        return None, [FieldError("Templates", error.detail)]
+    templates = read_json(read)
     return templates, templates_faults(templates)
+
+
+async def _faults_within(call: Call, subscription: Subscription, templates: Any) -> list[FieldError]:
+    """What is wrong within those of *templates* that have the form of one."""
+    if not isinstance(templates, dict):
+        return []
+    subscriber = await subscribers.find(call.hub.database, subscription.subscriber_id)
+    documents = {name: one for name, one in templates.items() if one is None or is_template(one)}
+    return (await inspect_templates(call, subscriber, subscription.target, documents)).faults
 
 
 ROUTES = (preview_subscription,)

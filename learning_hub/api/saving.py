@@ -9,13 +9,13 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from learning_hub.api.call import Call
-from learning_hub.connectors.places import Judgement
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.describing import Describer
 from learning_hub.deliver.preview import target_problems
 from learning_hub.model.audit import Action
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields
 from learning_hub.model.json_values import write_json
+from learning_hub.model.leaf import Leaf
 from learning_hub.model.plan import Draft, Plan
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import SavedSubscription, Subscription
@@ -139,22 +139,51 @@ async def _check(call: Call, subscription_id: str, draft: Draft) -> list[str]:
         target_errors = KINDS[subscriber.connector].check_target(draft.values["target"])
         draft.errors += target_errors
         bad |= {"Target"} if target_errors else set()
-    # A preset that is not there gives neither target nor templates.
-    if "Templates" in bad or "templates" not in draft.values:
+    # One that is no template must not hide what is wrong with the others.
+    templates = draft.judgeable_templates
+    if not templates:
         return []
-    templates = draft.values["templates"]
-    inspected = await call.hub.renderer.inspect(write_json(templates).decode())
-    judgement = Judgement()
-    if subscriber and "target" in draft.values and "Target" not in bad:
-        inspected.problems.extend(target_problems(subscriber, draft.values["target"], templates))
-        if subscriber.archived_utc is None and not await _merely_stops(call, subscription_id, draft):
-            describer = Describer(call.hub.database, call.hub.connections)
-            judgement = await describer.judge(subscriber, draft.values["target"], templates, inspected.leaves)
+    is_aimed = subscriber is not None and "target" in draft.values and "Target" not in bad
+    target = draft.values["target"] if is_aimed else None
+    inspected = await inspect_templates(call, subscriber, target, templates)
+    draft.errors += inspected.faults
+    if subscriber is None or target is None or subscriber.archived_utc is not None:
+        return []
+    if await _merely_stops(call, subscription_id, draft):
+        return []
+    describer = Describer(call.hub.database, call.hub.connections)
+    judgement = await describer.judge(subscriber, target, templates, inspected.leaves)
     draft.errors += judgement.target_errors
-    found = [(problem.place, problem.message) for problem in inspected.problems]
-    for place, message in found + [(problem.place, problem.message) for problem in judgement.problems]:
-        draft.refuse(template_field(place), message)
+    for problem in judgement.problems:
+        draft.refuse(template_field(problem.place), problem.message)
     return judgement.warnings
+
+
+class InspectedTemplates(msgspec.Struct, frozen=True):
+    """What the hub sees of templates by itself: what is wrong with them, and what is known of their leaves."""
+
+    faults: list[FieldError]
+    leaves: list[Leaf]
+
+
+async def inspect_templates(
+    call: Call, subscriber: Subscriber | None, target: Mapping[str, Any] | None, templates: Mapping[str, Any]
+) -> InspectedTemplates:
+    """
+    What can be said of *templates* without asking the subscriber.
+
+    Args:
+        call: Of the request.
+        subscriber: Whom they are for; None where that is not known.
+        target: Found right by `Kind.check_target`; None where it was not.
+        templates: By category, each an object, or null where it is switched off.
+    """
+    inspected = await call.hub.renderer.inspect(write_json(templates).decode())
+    problems = [*inspected.problems]
+    if subscriber is not None and target is not None:
+        problems += target_problems(subscriber, target, templates)
+    faults = [FieldError(template_field(problem.place), problem.message) for problem in problems]
+    return InspectedTemplates(faults, inspected.leaves)
 
 
 async def _merely_stops(call: Call, subscription_id: str, draft: Draft) -> bool:
@@ -164,6 +193,7 @@ async def _merely_stops(call: Call, subscription_id: str, draft: Draft) -> bool:
         there is not None
         and there.archived_utc is None
         and draft.values.get("state", there.state) == "stopped"
+        and "templates" in draft.values
         and write_json(draft.values["target"]) == write_json(there.target)
         and write_json(draft.values["templates"]) == write_json(there.templates)
     )

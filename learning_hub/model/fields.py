@@ -158,6 +158,15 @@ def collect(
     return values, errors
 
 
+def sound_members(raw: bytes) -> dict[str, Any]:
+    """Those members of a JSON object that could be kept, so that they are judged though others could not."""
+    try:
+        members = msgspec.json.decode(raw, type=dict[str, Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        return {}
+    return {name: read_json(bytes(member)) for name, member in members.items() if not check_json(bytes(member), name)}
+
+
 @functools.cache
 def declared_fields(struct: type[msgspec.Struct]) -> dict[str, Declared]:
     """The fields of a Struct by the names they have outside; found out once, for it takes as long as reading a body."""

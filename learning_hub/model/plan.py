@@ -12,7 +12,7 @@ from learning_hub.model.clock import read_time, written
 from learning_hub.model.cron import schedule_fault, time_zone_fault
 from learning_hub.model.errors import FieldError, InvalidInput
 from learning_hub.model.event import EventType
-from learning_hub.model.fields import collect
+from learning_hub.model.fields import collect, sound_members
 from learning_hub.model.json_values import place_in, read_json, write_json
 from learning_hub.model.subscription import DEFAULT_TEMPLATE, Preset, Subscription, SubscriptionBody
 
@@ -54,7 +54,8 @@ class Draft:
     A body on its way to a plan.
 
     *values* holds what could be read, by attribute name, with the preset's under what was sent; *errors* says what is
-    wrong with the rest. More checks may add errors; `plan` makes the plan once there are none.
+    wrong with the rest. *judgeable_templates* are those that have the form of one, so that they can be judged though
+    others have not. More checks may add errors; `plan` makes the plan once there are none.
     """
 
     def __init__(self, fields: Mapping[str, Raw], presets: Mapping[str, Preset]) -> None:
@@ -63,7 +64,7 @@ class Draft:
         self._read_event_types(fields.get("EventTypes"))
         self._read_object("target", "Target")
         self._templates_text: str | None = None
-        self._read_templates()
+        self._read_templates(fields.get("Templates"))
         self.preset = self._lay_out_preset(presets)
         self._put_in_defaults()
         self._check_texts()
@@ -83,6 +84,12 @@ class Draft:
             stays = {"state": there.state, "start_from": there.start_from}
         wanted: dict[str, Any] = {name: self.values.get(name, stays.get(name)) for name in Plan.__struct_fields__}
         return Plan(**wanted | {"templates_text": text})
+
+    @property
+    def judgeable_templates(self) -> dict[str, Any]:
+        """The templates, with the preset's, without those that are no object."""
+        given = self.preset.templates if self.preset else {}
+        return {name: one for name, one in (given | self._sent_templates).items() if one is None or is_template(one)}
 
     def refuse(self, field: str, message: str) -> None:
         """Take down an error."""
@@ -117,14 +124,17 @@ class Draft:
             del self.values[name]
             self.refuse(field, "must be an object")
 
-    def _read_templates(self) -> None:
+    def _read_templates(self, raw: Raw | None) -> None:
+        self._sent_templates: dict[str, Any] = {}
         text = self.values.get("templates")
         if text is None:
+            self._sent_templates = sound_members(bytes(raw or b""))
+            self.errors += templates_faults(self._sent_templates) if self._sent_templates else []
             return
         templates = read_json(text)
         self.errors += templates_faults(templates)
         if isinstance(templates, dict):
-            self.values["templates"] = templates
+            self.values["templates"] = self._sent_templates = templates
             self._templates_text = text.decode()
         else:
             del self.values["templates"]
@@ -173,6 +183,11 @@ class Draft:
                 self.refuse(FIELDS[name], "is required")
 
 
+def is_template(value: Any) -> bool:
+    """Whether *value* has the form of a template, whatever its leaves say."""
+    return isinstance(value, dict)
+
+
 def templates_faults(templates: Any) -> list[FieldError]:
     """What is wrong with the outer form of a subscription's Templates, before they are compiled."""
     if not isinstance(templates, dict):
@@ -182,7 +197,7 @@ def templates_faults(templates: Any) -> list[FieldError]:
         place = place_in("Templates", category)
         if not 1 <= len(category) <= LONGEST_CATEGORY:
             errors.append(FieldError(place, f"must be a category value of 1 to {LONGEST_CATEGORY} characters"))
-        if template is not None and not isinstance(template, dict):
+        if template is not None and not is_template(template):
             errors.append(FieldError(place, "must be an object, or null to switch the category off"))
     return errors
 

@@ -166,6 +166,33 @@ async def test_all_that_is_wrong_is_told_at_once(hub: ImisHub) -> None:
 
 
 @pytest.mark.parametrize(
+    ("broken", "field"),
+    [(5, "Templates.Off"), ({"Code": "\0"}, "Templates.Off.Code"), ({"Code": "x" * 11}, "Templates.Off.Code")],
+)
+async def test_one_broken_template_hides_nothing_of_the_others(hub: ImisHub, broken: Any, field: str) -> None:
+    """Structure, Liquid, and what the columns at iMIS do not take are told together, for each template."""
+    templates = {"Off": broken, "A": {"Code": "{{ data['x' }}"}, "B": {"Code": "x", "Nope": "x", "Hours": "many"}}
+
+    errors = await refused(hub, Templates=templates, Schedule="never", Colour="red")
+
+    assert sorted(errors) == sorted(
+        ["Colour", "Schedule", "Templates.A.Code", "Templates.B.Hours", "Templates.B.Nope", field]
+    )
+
+
+async def test_a_broken_template_hides_nothing_of_the_others_with_a_preset(hub: ImisHub) -> None:
+    """The preset's own templates are held against the target as well."""
+    errors = await refused(
+        hub,
+        Preset="topclass-imis-panel",
+        Templates={"Off": [], "A": {"Code": "{{ nobody }}"}},
+    )
+
+    assert {"Templates.Off", "Templates.A.Code"} <= set(errors)
+    assert any(field.endswith(".CourseCompleted") for field in errors)
+
+
+@pytest.mark.parametrize(
     ("key_property", "message"),
     [
         ("Nowhere", "LH_Training has no column Nowhere."),

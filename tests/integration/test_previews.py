@@ -153,6 +153,17 @@ async def test_templates_not_yet_saved_can_be_tried(hub: RunningHub) -> None:
         ({"Event": an_event_body(), "Templates": []}, ["Templates"]),
         ({"Event": an_event_body(), "Templates": {"a": 1}}, ["Templates.a"]),
         ({"Event": an_event_body(), "Colour": 1}, ["Colour"]),
+        (
+            {
+                "EventId": "E:1",
+                "Templates": {"a": 1, "b": {"ActivityType": "{{ x"}, "c": {"ActivityType": "X", "Shoe": 1}},
+            },
+            ["Templates.a", "EventId", "Templates.b.ActivityType", "Templates.c.Shoe"],
+        ),
+        (
+            {"Event": an_event_body(), "Templates": {"a": {"Note": "\0"}, "b": {"ActivityType": "{{ x"}}},
+            ["Templates.a.Note", "Templates.b.ActivityType"],
+        ),
     ],
 )
 async def test_every_bad_field_of_a_preview_is_named(hub: RunningHub, body: Any, fields: list[str]) -> None:

@@ -160,6 +160,7 @@ async def test_every_bad_field_is_named(hub: RunningHub) -> None:
         "OnWithdraw",
         "StartFrom",
         "Templates.ILT",
+        "Templates.Online.Description",
         "Colour",
     }
     assert "AI_REOPENED" in errors["EventTypes[1]"]
