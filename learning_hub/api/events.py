@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -241,15 +242,17 @@ async def _read_submission(call: Call) -> tuple[NewEvent, str | None]:
     except InvalidFields as error:
         raise InvalidFields(error.errors + faults) from None
     if faults:
-        raise InvalidFields(faults)
+        raise InvalidFields(await _faults_of_program(call, event.publisher_program_id) + faults)
     return event, key
 
 
 async def _read_event(call: Call) -> NewEvent:
-    async def faults_of(program_id: str) -> list[FieldError]:
-        return await call.hub.publisher.program_faults(program_id, call.caller)
-
+    faults_of = partial(_faults_of_program, call)
     return await judge_body(await call.json_object(), call.hub.settings.max_data_bytes, faults_of)
+
+
+async def _faults_of_program(call: Call, program_id: str) -> list[FieldError]:
+    return await call.hub.publisher.program_faults(program_id, call.caller)
 
 
 async def judge_body(body: bytes, max_data_bytes: int, faults_of: ProgramFaults) -> NewEvent:

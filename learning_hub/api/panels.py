@@ -37,7 +37,7 @@ from learning_hub.deliver.journal import AttemptJournal
 from learning_hub.model.audit import Action
 from learning_hub.model.clock import written
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotFound
-from learning_hub.model.fields import collect
+from learning_hub.model.fields import collect, not_told
 from learning_hub.model.ids import is_id
 from learning_hub.model.panel import (
     BASIC,
@@ -258,11 +258,12 @@ async def _read(call: Call, subscriber: Subscriber) -> _Wanted:
         InvalidFields: With every bad field.
         Conflict: The subscription that it names belongs to others.
     """
-    values, errors = collect(await call.fields(), PanelBody)
-    fields, faults = read_fields(values.get("fields") or b'"basic"')
+    sent = await call.fields()
+    values, errors = collect(sent, PanelBody)
+    fields, faults = read_fields(bytes(sent.get("Fields", b'"basic"')))
+    errors += not_told(faults, errors)
     bad = {error.field for error in errors}
     name = values.get("name", "")
-    errors += [] if "Fields" in bad else faults
     named = KINDS[subscriber.connector].check_panel(name, fields)
     errors += [error for error in named if error.field not in bad]
     prefix = call.hub.settings.panel_prefix

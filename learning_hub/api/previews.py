@@ -14,8 +14,8 @@ from learning_hub.api.routing import route
 from learning_hub.api.saving import inspect_templates
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription
 from learning_hub.deliver.preview import Preview
-from learning_hub.model.errors import FieldError, InvalidFields
-from learning_hub.model.event import Event, NewEvent, read_event
+from learning_hub.model.errors import FieldError, InvalidFields, gathered
+from learning_hub.model.event import Event, NewEvent, program_named, read_event
 from learning_hub.model.fields import collect, sound_members
 from learning_hub.model.ids import EventKey, read_event_id
 from learning_hub.model.json_values import read_json
@@ -83,13 +83,11 @@ async def preview_subscription(call: Call) -> Reply:
     templates, template_errors = _templates(values.get("templates"), fields.get("Templates"))
     errors += template_errors
     event: Event | None = None
-    try:
+    with gathered(errors):
         if has_event:
             event = await _unstored(call, subscription, bytes(raw_event or b""))
         elif event_id is not None:
             _, event = await need_event_of(call, subscription, event_id)
-    except InvalidFields as error:
-        errors += error.errors
     if errors or event is None:
         raise InvalidFields(errors + await _faults_within(call, subscription, templates))
     if templates is not None:
@@ -121,10 +119,17 @@ async def _unstored(call: Call, subscription: Subscription, raw: bytes) -> Event
     try:
         new = read_event(fields, max_data_bytes=call.hub.settings.max_data_bytes)
     except InvalidFields as error:
-        raise InvalidFields([FieldError(f"Event.{one.field}", one.message) for one in error.errors]) from None
-    if new.publisher_program_id != subscription.program_id:
-        raise InvalidFields([FieldError("Event.PublisherProgramId", "is not the subscription's Program")])
+        faults = _program_faults(subscription, program_named(fields))
+        raise InvalidFields(faults + [FieldError(f"Event.{one.field}", one.message) for one in error.errors]) from None
+    if faults := _program_faults(subscription, new.publisher_program_id):
+        raise InvalidFields(faults)
     return await call.hub.previewer.as_if_published(new)
+
+
+def _program_faults(subscription: Subscription, program_id: str | None) -> list[FieldError]:
+    if program_id in (None, subscription.program_id):
+        return []
+    return [FieldError("Event.PublisherProgramId", "is not the subscription's Program")]
 
 
 def _templates(read: bytes | None, sent: Raw | None) -> tuple[Any, list[FieldError]]:

@@ -17,7 +17,8 @@ from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscripti
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.reconciliation import DifferentRecord, Reconciler, Reconciliation, Record, UnknownRecord
 from learning_hub.model.clock import written
-from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotFound
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotFound, gathered
+from learning_hub.model.fields import collect
 from learning_hub.model.ids import read_event_id
 from learning_hub.model.span import LONGEST_DAYS, Place, Span, span_between, span_of_bucket
 from learning_hub.model.subscription import Subscription
@@ -106,9 +107,7 @@ class ReconcileAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"
 )
 async def reconcile_subscription(call: Call) -> Reply:
     subscription = await need_subscription_in_use(call)
-    body = await call.body(ReconcileBody)
-    span = _span(body, subscription.program_id)
-    after = _read_cursor(body.cursor)
+    body, span, after = await _read(call, subscription)
     await _need_answerable(call, subscription)
     reconciler = Reconciler(call.hub.database, call.hub.connections)
     found = await reconciler.reconcile(subscription, span, after, seconds=call.hub.settings.run_wait_seconds)
@@ -123,6 +122,25 @@ async def reconcile_subscription(call: Call) -> Reply:
             next_cursor=LISTING.cursor(found) if found.after else None,
         )
     )
+
+
+async def _read(call: Call, subscription: Subscription) -> tuple[ReconcileBody, Span, Place | None]:
+    """
+    What is asked for, the span of the events, and where to go on.
+
+    Raises:
+        InvalidFields: With every bad field.
+    """
+    values, errors = collect(await call.fields(), ReconcileBody)
+    body, span, after = ReconcileBody(**values), None, None
+    if not {error.field for error in errors} & {"EventDateBucket", "FromUtc", "ToUtc"}:
+        with gathered(errors):
+            span = _span(body, subscription.program_id)
+    with gathered(errors):
+        after = _read_cursor(body.cursor)
+    if errors or span is None:
+        raise InvalidFields(errors)
+    return body, span, after
 
 
 def _span(body: ReconcileBody, program_id: str) -> Span:

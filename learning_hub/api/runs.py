@@ -17,13 +17,16 @@ from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.api.routing import route
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription_in_use
 from learning_hub.deliver.rehearsal import Rehearsal
-from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, NotFound
+from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, NotFound, gathered
+from learning_hub.model.fields import collect
 from learning_hub.model.run import Counts, Run, RunResult, Trigger
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.request import MOST_ERRORS, ProcessBody, Scope, read_scope
 from learning_hub.store import events, pauses, runs, subscriptions
 
 LISTING = Listing("runs", ordered_by="run_id")
+# The fields that say which events are meant.
+NAMING = {"EventDateBucket", "SubscriptionId", "EventIds", "ProgramId"}
 EXAMPLE_COUNTS = {
     "Matched": 12, "Delivered": 8, "Unchanged": 2, "Waiting": 0, "Retrying": 0, "Parked": 1, "Skipped": 1,
     "Superseded": 0, "Discarded": 0,
@@ -81,11 +84,7 @@ class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
     )
 )
 async def process_events(call: Call) -> Reply:
-    body = await _body(call)
-    named = await _named_subscription(call, body)
-    scope = read_scope(body, named.program_id if named else None)
-    await need_program(call, scope.program_id, _named_in(body))
-    await _need_events(call, scope)
+    body, named, scope = await _read(call)
     chosen = [named] if named else await subscriptions.of_program(call.hub.database, scope.program_id)
     if body.dry_run:
         return await _rehearse(call, scope, chosen, body)
@@ -158,17 +157,47 @@ async def get_run(call: Call) -> Reply:
     return Reply(body=run)
 
 
-async def _body(call: Call) -> ProcessBody:
+async def _read(call: Call) -> tuple[ProcessBody, Subscription | None, Scope]:
+    """
+    What is asked for, the subscription that is named, and which events are meant.
+
+    Raises:
+        InvalidFields: With every bad field.
+        NotAllowed: The key is not for the Program, or not for the subscription.
+    """
+    body, errors = await _body(call)
+    unread = {error.field.partition("[")[0] for error in errors} & NAMING
+    named, scope = None, None
+    with gathered(errors):
+        named = await _named_subscription(call, body)
+    if body.subscription_id is not None and named is None:
+        unread |= {"SubscriptionId"}
+    with gathered(errors):
+        scope = read_scope(body, named.program_id if named else None, unread=unread)
+    program_id = scope.program_id if scope else body.program_id
+    if program_id is not None:
+        with gathered(errors):
+            await need_program(call, program_id, _named_in(body))
+            if scope is not None:
+                await _need_events(call, scope)
+    if errors or scope is None:
+        raise InvalidFields(errors)
+    return body, named, scope
+
+
+async def _body(call: Call) -> tuple[ProcessBody, list[FieldError]]:
+    """What could be read of the body and the address, and what is wrong with the rest."""
     query = call.query(ProcessQuery)
-    body = await call.body(ProcessBody)
+    values, errors = collect(await call.fields(), ProcessBody)
+    body = ProcessBody(**values)
     if query.program_id is not None and query.program_id_as_before is not None:
-        raise InvalidFields([FieldError("programId", "is another spelling of ProgramId: send one of them")])
+        errors.append(FieldError("programId", "is another spelling of ProgramId: send one of them"))
     in_address = query.program_id or query.program_id_as_before
     if in_address is None:
-        return body
+        return body, errors
     if body.program_id not in (None, in_address):
-        raise InvalidFields([FieldError("ProgramId", "is another one in the address than in the body")])
-    return msgspec.structs.replace(body, program_id=in_address)
+        errors.append(FieldError("ProgramId", "is another one in the address than in the body"))
+    return msgspec.structs.replace(body, program_id=in_address), errors
 
 
 def _named_in(body: ProcessBody) -> str:

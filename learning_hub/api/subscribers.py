@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from learning_hub.api.call import Call
 from learning_hub.api.lists import Listing, Page, PageQuery
@@ -19,7 +19,7 @@ from learning_hub.connectors.registry import KINDS
 from learning_hub.model.audit import Action
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, LearningHubError, NotFound
-from learning_hub.model.fields import collect
+from learning_hub.model.fields import collect, not_told, sound_members
 from learning_hub.model.json_values import read_json, write_json
 from learning_hub.model.pause import Pause
 from learning_hub.model.pause import shown as shown_pause
@@ -86,8 +86,9 @@ NO_SUCH_SUBSCRIBER = NotFound(f"There is no subscriber {ID_FORMS['SubscriberId']
     )
 )
 async def put_subscriber(call: Call) -> Reply:
-    values, errors = collect(await call.fields(), SubscriberBody)
-    wanted = _Wanted(call, values, id_faults(call, "SubscriberId") + errors)
+    fields = await call.fields()
+    values, errors = collect(fields, SubscriberBody)
+    wanted = _Wanted(call, fields, values, id_faults(call, "SubscriberId") + errors)
     subscriber_id = call.path["SubscriberId"]
     vault = call.hub.vault
     async with call.hub.database.transaction() as connection:
@@ -250,22 +251,23 @@ async def need_subscriber(call: Call) -> Subscriber:
 class _Wanted:
     """What a PUT asks for; its errors are gathered until what is there is known."""
 
-    def __init__(self, call: Call, values: dict[str, Any], errors: list[FieldError]) -> None:
+    def __init__(self, call: Call, fields: Mapping[str, Raw], values: dict[str, Any], errors: list[FieldError]) -> None:
         self.errors = errors
         self.name: str = values.get("name", "")
         self.connector: str = values.get("connector", "")
-        self.settings: dict[str, Any] = self._object("Settings", values.get("settings", b"{}")) or {}
-        self.credentials = self._object("Credentials", values.get("credentials"))
-        bad = {error.field.partition(".")[0] for error in errors}
+        settings = self._object("Settings", fields, values.get("settings"))
+        self.settings: dict[str, Any] = settings or {}
+        self.credentials = self._object("Credentials", fields, values.get("credentials"))
+        bad = {error.field for error in errors}
         if "Connector" in bad:
             return
         if objection := call.hub.registry.check_kind(self.connector):
             errors.append(FieldError("Connector", objection))
             return
         if "Settings" not in bad:
-            errors += call.hub.registry.check_settings(self.connector, self.settings)
+            errors += not_told(call.hub.registry.check_settings(self.connector, self.settings), errors)
         if "Credentials" not in bad and self.credentials is not None:
-            errors += KINDS[self.connector].check_credentials(self.credentials)
+            errors += not_told(KINDS[self.connector].check_credentials(self.credentials), errors)
 
     def need_fit(self, there: Subscriber | None) -> None:
         """
@@ -319,8 +321,11 @@ class _Wanted:
             and write_json(self.settings) == write_json(there.settings)
         )
 
-    def _object(self, field: str, raw: bytes | None) -> dict[str, Any] | None:
-        if raw is None or raw.strip() == b"null":
+    def _object(self, field: str, fields: Mapping[str, Raw], raw: bytes | None) -> dict[str, Any] | None:
+        """The field as far as it can be judged, None where there is none."""
+        if raw is None:
+            return sound_members(bytes(fields.get(field, b""))) or None
+        if raw.strip() == b"null":
             return None
         value = read_json(raw)
         if isinstance(value, dict):

@@ -8,8 +8,9 @@ declares for itself. A field that is null is as one left out, where it may be le
 from __future__ import annotations
 
 import re
+import types
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
@@ -63,6 +64,12 @@ def check_fields(
             errors.append(FieldError(f"{whole}.{name}", _REQUIRED))
         if raw.get(name) is None and (name not in raw or not field.required):
             continue
+        inner = _struct_in(field.type)
+        if inner is not None and isinstance(raw[name], dict):
+            begins = f"{name}."
+            of_inner = {key.removeprefix(begins): said for key, said in (words or {}).items() if key.startswith(begins)}
+            errors += check_fields(raw[name], inner, f"{whole}.{name}", of_inner)
+            continue
         try:
             msgspec.convert(raw[name], field.type)
         except msgspec.ValidationError as error:
@@ -70,6 +77,13 @@ def check_fields(
             in_words = (words or {}).get(place.removeprefix(f"{whole}."), message)
             errors.append(FieldError(place, message if message in (_REQUIRED, _UNKNOWN) else in_words))
     return errors
+
+
+def _struct_in(declared: Any) -> type[msgspec.Struct] | None:
+    """The Struct that an object is read as where *declared*, or one of its alternatives, is one."""
+    alternatives = get_args(declared) if get_origin(declared) in (Union, types.UnionType) else (declared,)
+    structs = [one for one in alternatives if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    return structs[0] if len(structs) == 1 else None
 
 
 def check_time_zone(settings: Json, errors: list[FieldError]) -> None:

@@ -21,6 +21,9 @@ An error holds data and a short, stable `code`; docs/reference/errors.md lists e
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import msgspec
 
 
@@ -61,6 +64,15 @@ class InvalidFields(InvalidInput):
         self.errors = errors
         named = ", ".join(dict.fromkeys(error.field for error in errors))
         super().__init__(f"Not accepted: {named}.")
+
+
+@contextmanager
+def gathered(errors: list[FieldError]) -> Iterator[None]:
+    """Bad fields that are found within go to *errors*, so that what comes after is judged as well."""
+    try:
+        yield
+    except InvalidFields as error:
+        errors += error.errors
 
 
 class TooLarge(InvalidInput):

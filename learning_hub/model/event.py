@@ -149,7 +149,7 @@ def read_event(fields: dict[str, Raw], *, max_data_bytes: int) -> NewEvent:
     if len(data) > max_data_bytes:
         raise TooLarge(f"PublisherEventData has {len(data)} bytes; the limit is {max_data_bytes}.")
     values, errors = collect(fields, NewEvent)
-    if data and data[:1] != b"{" and not any(error.field.startswith("PublisherEventData") for error in errors):
+    if data and data[:1] != b"{" and not any(error.field == "PublisherEventData" for error in errors):
         errors.append(FieldError("PublisherEventData", "must be an object"))
     start, end = values.get("event_start_utc"), values.get("event_end_utc")
     if start and end and end < start:

@@ -21,7 +21,7 @@ from msgspec import Raw
 from learning_hub.model.clock import read_time
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, TooLarge
 from learning_hub.model.json_pieces import list_pieces, object_pieces
-from learning_hub.model.json_values import check_json, read_json
+from learning_hub.model.json_values import MOST_FAULTS, check_json, read_json
 
 T = TypeVar("T", bound=msgspec.Struct)
 B = TypeVar("B")
@@ -183,15 +183,14 @@ def declared_fields(struct: type[msgspec.Struct]) -> dict[str, Declared]:
 
 
 def _read_field(raw: Raw, declared: Declared, place: str) -> Any:
-    content = bytes(raw)
+    content, kind = bytes(raw), declared.kind
     if problems := check_json(content, place):
-        raise InvalidFields(problems)
-    kind = declared.kind
+        raise InvalidFields([*problems, *_beside(problems, content, kind, place)])
     if kind is Raw:
         return content
     if kind is Any:
         return read_json(content)
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__struct_config__.tag is None:
+    if _is_struct(kind):
         if content.strip() == b"null":
             return None
         return _read_nested(content, kind, place)
@@ -200,7 +199,58 @@ def _read_field(raw: Raw, declared: Declared, place: str) -> Any:
             return _read_time(content, place)
         return declared.decoder.decode(content)
     except msgspec.ValidationError as error:
-        raise InvalidFields([_worded(error, kind, place)]) from None
+        raise InvalidFields(_bad_items(content, kind, place) or [_worded(error, kind, place)]) from None
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__struct_config__.tag is None
+
+
+def _beside(problems: list[FieldError], content: bytes, kind: Any, place: str) -> list[FieldError]:
+    """What else is wrong in an object or a list, of which some parts could not be kept: *problems* names these."""
+    if not _is_struct(kind):
+        return not_told(_bad_items(content, kind, place), problems)
+    try:
+        _read_nested(content, kind, place)
+    except InvalidFields as error:
+        return not_told(error.errors, problems)
+    except (msgspec.MsgspecError, RecursionError):
+        pass
+    return []
+
+
+def not_told(errors: list[FieldError], told: list[FieldError]) -> list[FieldError]:
+    """Those of *errors* whose fields *told* does not name yet, neither as a whole nor in a part."""
+    named = {error.field for error in told}
+    return [one for one in errors if not any(is_within(field, one.field) for field in named)]
+
+
+def is_within(field: str, whole: str) -> bool:
+    """Whether *field* is *whole*, or a place in it."""
+    return field == whole or field.startswith((f"{whole}.", f"{whole}["))
+
+
+def _bad_items(content: bytes, kind: Any, place: str) -> list[FieldError]:
+    """Every bad item of a list, by its number; the decoder stops at the first. Empty where it is not about items."""
+    if get_origin(kind) is not list:
+        return []
+    try:
+        items = msgspec.json.decode(content, type=list[Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        return []
+    (item_type,) = get_args(kind)
+    decoder, errors = msgspec.json.Decoder(item_type), list[FieldError]()
+    for index, item in enumerate(items):
+        try:
+            decoder.decode(item)
+        except msgspec.ValidationError as error:
+            errors.append(_worded(error, bare(item_type), f"{place}[{index}]"))
+        except msgspec.MsgspecError:
+            # No JSON that can be kept, which is told already.
+            continue
+        if len(errors) == MOST_FAULTS:
+            break
+    return errors
 
 
 def _read_time(content: bytes, place: str) -> datetime | None:

@@ -14,7 +14,7 @@ from msgspec import Meta, Raw
 
 from learning_hub.model.errors import FieldError
 from learning_hub.model.fields import collect
-from learning_hub.model.json_values import read_json
+from learning_hub.model.json_values import check_json, read_json
 
 FieldType = Literal["text", "integer", "decimal", "date", "boolean"]
 
@@ -118,19 +118,24 @@ def as_added(field: PanelField) -> PanelField:
 
 def read_fields(sent: bytes) -> tuple[dict[int, PanelField], list[FieldError]]:
     """
-    The fields of a request by their place in its list, and what is wrong with the others.
+    The fields of a request by their place in its list, and what is wrong with them.
+
+    One of which only the name could be read is among them, so that names are judged all the same.
 
     Args:
         sent: JSON: `"basic"`, or a list of names and of objects with `Name`, `Type` and `Length`.
     """
-    value = read_json(sent)
-    if value == "basic":
+    if sent.strip() == b'"basic"':
         return dict(enumerate(basic_fields())), []
-    if not isinstance(value, list) or not 1 <= len(value) <= MOST_FIELDS:
+    try:
+        items = msgspec.json.decode(sent, type=list[Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        items = []
+    if not 1 <= len(items) <= MOST_FIELDS:
         return {}, [FieldError("Fields", f'must be "basic", or a list of 1 to {MOST_FIELDS} fields')]
     fields: dict[int, PanelField] = {}
     errors: list[FieldError] = []
-    for index, item in enumerate(msgspec.json.decode(sent, type=list[Raw])):
+    for index, item in enumerate(items):
         field, faults = _read_field(item, f"Fields[{index}]")
         errors += faults
         if field is not None:
@@ -139,6 +144,8 @@ def read_fields(sent: bytes) -> tuple[dict[int, PanelField], list[FieldError]]:
 
 
 def _read_field(raw: Raw, place: str) -> tuple[PanelField | None, list[FieldError]]:
+    if faults := check_json(bytes(raw), place):
+        return None, faults
     value: Any = read_json(bytes(raw))
     if isinstance(value, str):
         given: Mapping[str, Raw] = {"Name": raw}
@@ -149,4 +156,4 @@ def _read_field(raw: Raw, place: str) -> tuple[PanelField | None, list[FieldErro
     values, errors = collect(given, PanelField, prefix=f"{place}.")
     if values.get("length") is not None and values.get("type", "text") != "text":
         errors.append(FieldError(f"{place}.Length", "must be left out: only text has a length"))
-    return (None if errors else PanelField(**values)), errors
+    return (PanelField(**values) if "name" in values else None), errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from learning_hub.model.errors import FieldError, InvalidFields
+from learning_hub.model.errors import FieldError, InvalidFields, gathered
 from learning_hub.model.ids import read_bucket, read_event_id
 
 # Of thousands of events that are named the first bad ones tell enough.
@@ -47,34 +48,42 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     event_uuids: list[UUID] | None = None
 
 
-def read_scope(body: ProcessBody, program_of_subscription: str | None) -> Scope:
+def read_scope(body: ProcessBody, program_of_subscription: str | None, *, unread: Collection[str] = ()) -> Scope | None:
     """
-    The events that *body* means.
+    The events that *body* means; None where only what could not be read would say.
 
     Args:
-        body: What was asked for.
+        body: What was asked for, as far as it could be read.
         program_of_subscription: The Program of the subscription that is named, None when none is.
+        unread: Fields that were sent and could not be read.
 
     Raises:
         InvalidFields: Nothing is named, something cannot be read, or two parts name different Programs.
     """
     programs: dict[str, str] = {}
+    errors: list[FieldError] = []
     day = event_uuids = None
     if body.event_date_bucket is not None:
-        programs["EventDateBucket"], day = _bucket(body.event_date_bucket)
+        with gathered(errors):
+            programs["EventDateBucket"], day = _bucket(body.event_date_bucket)
     if body.event_ids is not None:
-        programs["EventIds"], event_uuids = _events(body.event_ids)
+        with gathered(errors):
+            programs["EventIds"], event_uuids = _events(body.event_ids)
     if body.program_id is not None:
         programs["ProgramId"] = body.program_id
     if program_of_subscription is not None:
         programs["SubscriptionId"] = program_of_subscription
-    if not programs:
-        raise InvalidFields([FieldError("EventDateBucket", "or SubscriptionId, EventIds or ProgramId is needed")])
-    if body.replay and day is None and event_uuids is None:
-        raise InvalidFields([FieldError("Replay", "needs an EventDateBucket or EventIds: which events to send again")])
-    first = next(iter(programs.values()))
-    if errors := [FieldError(name, "names another Program") for name, other in programs.items() if other != first]:
+    named = {*programs, *unread, *(error.field for error in errors)}
+    if not named:
+        errors.append(FieldError("EventDateBucket", "or SubscriptionId, EventIds or ProgramId is needed"))
+    elif body.replay and not {"EventDateBucket", "EventIds"} & {name.partition("[")[0] for name in named}:
+        errors.append(FieldError("Replay", "needs an EventDateBucket or EventIds: which events to send again"))
+    first = next(iter(programs.values()), None)
+    errors += [FieldError(name, "names another Program") for name, other in programs.items() if other != first]
+    if errors:
         raise InvalidFields(errors)
+    if first is None:
+        return None
     return Scope(program_id=first, day=day, event_uuids=event_uuids)
 
 

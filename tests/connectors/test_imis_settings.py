@@ -169,12 +169,20 @@ def test_targets_that_are_right_pass(target: dict[str, Any]) -> None:
         ({"Kind": "panel", "Name": "a b", "KeyProperty": "c d"}, ["KeyProperty", "Name"]),
         ({"Kind": "panel", "Name": "../Party"}, ["Name"]),
         ({"Kind": ["panel"]}, ["Kind"]),
+        ({"Kind": "panle", "Name": "a b", "Colour": 1}, ["Colour", "Kind", "Name"]),
+        ({"Kind": "panel", "Name": "Party", "KeyProperty": "c d"}, ["KeyProperty", "Name"]),
     ],
     ids=str,
 )
 def test_bad_targets_are_refused(target: dict[str, Any], names: list[str]) -> None:
     """With every field that is wrong."""
     assert fields(check_target(target)) == [f"Target.{name}" for name in names]
+
+
+def test_the_form_of_a_name_is_told() -> None:
+    """What a panel source and its column may be called is said, not only that this is not allowed."""
+    for error in check_target({"Kind": "panel", "Name": "a b", "KeyProperty": "1st"}):
+        assert error.message == ("must start with a letter, and have letters, digits and underscores only, at most 100")
 
 
 @pytest.mark.parametrize(

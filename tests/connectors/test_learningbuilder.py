@@ -275,7 +275,7 @@ def test_which_credentials_are_taken(credentials: dict[str, Any], fields: list[s
         ({"Kind": "import", "ImportProcessId": True}, ["Target.ImportProcessId"]),
         ({"Kind": "import", "ImportProcessId": -1}, ["Target.ImportProcessId"]),
         ({"Kind": "import", "ImportProcessId": 7, "Name": "x"}, ["Target.Name"]),
-        ({"Kind": "post"}, ["Target.Kind"]),
+        ({"Kind": "post"}, ["Target.Kind", "Target.ImportProcessId"]),
     ],
 )
 def test_which_targets_are_taken(target: dict[str, Any], fields: list[str]) -> None:

@@ -154,3 +154,10 @@ async def test_a_bad_key_is_named_with_the_bad_fields(publisher: httpx.AsyncClie
     answer = await publisher.post("/events", json=body, headers=headers)
 
     assert [error["field"] for error in answer.json()["errors"]] == ["EventType", "Idempotency-Key"]
+
+
+async def test_a_bad_key_is_named_with_a_program_that_is_not_there(hub_without_worker: RunningHub) -> None:
+    """For a key of all Programs, also where nothing else is wrong with the event."""
+    body, headers = an_event_body(PublisherProgramId="NOBODY"), {"Idempotency-Key": "x" * 201}
+    answer = await hub_without_worker.client.post("/events", json=body, headers=headers)
+    assert [error["field"] for error in answer.json()["errors"]] == ["PublisherProgramId", "Idempotency-Key"]

@@ -228,7 +228,7 @@ async def test_every_bad_field_is_named_at_once(panel_hub: PanelHub) -> None:
     fields = [
         "2nd", "Good", "good", "Select", "Ordinal", "Two words", {"Name": "A", "Type": "money"},
         {"Name": "B", "Type": "date", "Length": 3}, {"Name": "C", "Length": 0}, {"Title": "D"}, 7, "",
-        {"Name": "RecordKey", "Length": 20}, "a" * 61,
+        {"Name": "RecordKey", "Length": 20}, "a" * 61, {"Name": "9th", "Type": "money"}, "\0",
     ]  # fmt: skip
     body = {"Name": "my_panel", "Fields": fields, "ProgramId": "UNKNOWN", "SubscriptionId": "no id!", "Extra": 1}
     answer = await panel_hub.ask(400, **body)
@@ -236,7 +236,7 @@ async def test_every_bad_field_is_named_at_once(panel_hub: PanelHub) -> None:
     assert sorted(error["field"] for error in answer["errors"]) == sorted([
         "Extra", "Name", "ProgramId", "SubscriptionId", "Fields[0]", "Fields[2]", "Fields[3]", "Fields[4]",
         "Fields[5]", "Fields[6].Type", "Fields[7].Length", "Fields[8].Length", "Fields[9].Name", "Fields[9].Title",
-        "Fields[10]", "Fields[11].Name", "Fields[12]", "Fields[13].Name",
+        "Fields[10]", "Fields[11].Name", "Fields[12]", "Fields[13].Name", "Fields[14]", "Fields[14].Type", "Fields[15]",
     ])  # fmt: skip
     messages = {error["field"]: error["message"] for error in answer["errors"]}
     assert "LEARNING_HUB_PANEL_PREFIX" in messages["Name"]

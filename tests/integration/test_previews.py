@@ -150,6 +150,10 @@ async def test_templates_not_yet_saved_can_be_tried(hub: RunningHub) -> None:
             ["Event.PublisherEventId", "Event.Colour"],
         ),
         ({"Event": an_event_body(PublisherProgramId="DOCTORS")}, ["Event.PublisherProgramId"]),
+        (
+            {"Event": an_event_body(PublisherProgramId="DOCTORS", EventType="NEWS")},
+            ["Event.PublisherProgramId", "Event.EventType"],
+        ),
         ({"Event": an_event_body(), "Templates": []}, ["Templates"]),
         ({"Event": an_event_body(), "Templates": {"a": 1}}, ["Templates.a"]),
         ({"Event": an_event_body(), "Colour": 1}, ["Colour"]),

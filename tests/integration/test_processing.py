@@ -297,6 +297,22 @@ async def test_what_cannot_be_processed(imis_hub: ImisHub) -> None:
         answer = await client.post("/processEvents", json=body)
         assert answer.status_code == 400, (body, answer.text)
         assert field in [error["field"] for error in answer.json()["errors"]], (body, answer.text)
+    unknown = "E:NURSES-0192d4a8-6c1e-7f3a-9b52-3c0d8e5f7a61"
+    several: list[tuple[dict[str, Any], list[str]]] = [
+        (
+            {"EventDateBucket": "x", "EventIds": ["x", 5], "SubscriptionId": "nope", "Wait": "no", "Colour": 1},
+            ["Colour", "EventDateBucket", "EventIds[1]", "SubscriptionId", "Wait"],
+        ),
+        (
+            {"EventDateBucket": "x", "EventIds": ["x"], "ProgramId": "NOPE"},
+            ["EventDateBucket", "EventIds[0]", "ProgramId"],
+        ),
+        ({"EventIds": [unknown], "DryRun": 1}, ["DryRun", "EventIds[0]"]),
+        ({"Replay": True, "SubscriptionId": "nope"}, ["Replay", "SubscriptionId"]),
+    ]
+    for body, fields in several:
+        answer = await client.post("/processEvents", json=body)
+        assert sorted(error["field"] for error in answer.json()["errors"]) == fields, body
     other = await imis_hub.hub.caller("process", programs=["NURSES"])
     assert (await other.post("/processEvents", json={"ProgramId": "DOCTORS"})).status_code == 403
     reader = await imis_hub.hub.caller("read", programs=["NURSES"])

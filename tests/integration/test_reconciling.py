@@ -202,6 +202,14 @@ async def test_the_span_is_checked(imis_hub: ImisHub, body: dict[str, Any], fiel
     assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (400, [field]), answer.text
 
 
+async def test_every_bad_field_of_a_reconciliation_is_named(imis_hub: ImisHub) -> None:
+    """A bad bucket and a cursor of another list are told together, with what has the wrong form."""
+    await imis_hub.set_up()
+    body = {"EventDateBucket": "nonsense", "Cursor": "nonsense", "PutBack": "yes"}
+    answer = await imis_hub.client.post("/subscriptions/completions/reconcile", json=body)
+    assert [error["field"] for error in answer.json()["errors"]] == ["PutBack", "EventDateBucket", "Cursor"]
+
+
 async def test_who_may_reconcile(imis_hub: ImisHub) -> None:
     """Keys with `process` or `staff`, for subscriptions of their Programs."""
     await imis_hub.set_up()

@@ -107,6 +107,30 @@ async def test_every_bad_field_is_named(hub_without_worker: RunningHub) -> None:
     assert "4711" not in answer.text
 
 
+async def test_what_cannot_be_kept_hides_nothing(hub_without_worker: RunningHub) -> None:
+    """A NUL in one setting, or one bad part of the lookup, leaves every other bad field named."""
+    body = a_subscriber_body(
+        Settings={
+            "BaseUrl": "\0",
+            "TimeZone": "Mars/Olympus",
+            "ParticipantLookup": {"Query": "x", "Prompt": "", "Colour": "red"},
+        },
+        Credentials={"Username": "\0", "Password": 7},
+    )
+
+    answer = await hub_without_worker.client.put("/subscribers/imis", json=body)
+
+    assert sorted(error["field"] for error in answer.json()["errors"]) == [
+        "Credentials.Password",
+        "Credentials.Username",
+        "Settings.BaseUrl",
+        "Settings.ParticipantLookup.Colour",
+        "Settings.ParticipantLookup.Prompt",
+        "Settings.ParticipantLookup.Query",
+        "Settings.TimeZone",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

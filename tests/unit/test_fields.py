@@ -86,7 +86,7 @@ def test_all_faults_are_found() -> None:
         ("Part", "[]", "Part", "must be an object"),
         ("Part", '"x"', "Part", "must be an object"),
         ("Part", '{"label": "x"}', "Part.value", "is required"),
-        ("Names", '["a", 1]', "Names[]", "must be a string, not an integer"),
+        ("Names", '["a", 1]', "Names[1]", "must be a string, not an integer"),
         ("Anything", '{"a": ["\\u0000"]}', "Anything.a[0]", "has a NUL character"),
     ],
 )
@@ -95,8 +95,20 @@ def test_each_fault_has_its_words(field: str, value: str, place: str, message: s
     fields = {"Text": '"abc"'} | {field: value}
     found = faults("{" + ", ".join(f'"{name}": {given}' for name, given in fields.items()) + "}")
 
-    assert place in {found_place.replace("[1]", "[]") for found_place in found}
-    assert [message] == list(found.values())
+    assert found == {place: message}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "places"),
+    [
+        ("Names", "[1, true]", ["Names[0]", "Names[1]"]),
+        ("Names", '["\\u0000", 1]', ["Names[0]", "Names[1]"]),
+        ("Part", '{"value": "\\u0000", "label": 1, "other": 2}', ["Part.label", "Part.other", "Part.value"]),
+    ],
+)
+def test_one_bad_part_hides_no_other(field: str, value: str, places: list[str]) -> None:
+    """Every bad item of a list is named, and every bad member of an object, also beside one that cannot be kept."""
+    assert sorted(faults(f'{{"Text": "abc", "{field}": {value}}}')) == places
 
 
 @pytest.mark.parametrize("field", ["Kind", "Count", "IsOn", "Part", "Names", "Data", "Anything"])

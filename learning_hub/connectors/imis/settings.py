@@ -24,6 +24,8 @@ USUAL_KEY_PROPERTY = "UF_3"
 _CLIENT = ("ClientId", "ClientSecret", "RefreshToken")
 _USER = ("Username", "Password")
 _KEY_PROPERTY = f"must be a text column of activities that holds a key of 36 characters: {', '.join(KEY_COLUMNS)}"
+_NAME_FORM = "must start with a letter, and have letters, digits and underscores only, at most 100"
+_TARGET_WORDS = {"Name": _NAME_FORM, "KeyProperty": _NAME_FORM}
 _WORDS = {
     "ParticipantLookup": 'must be "as-is", "email" or {"Query": "$/…", "Prompt": "…"}',
     "ParticipantLookup.Query": "must begin with $/, as in $/LearningHub/Contacts, and have at most 400 characters",
@@ -134,10 +136,14 @@ def check_target(target: Mapping[str, Any]) -> list[FieldError]:
     """Every bad field (`Target.Name`)."""
     kind = target.get("Kind")
     if kind not in ("activity", "panel"):
-        return [FieldError("Target.Kind", "must be activity or panel for a subscriber of the kind imis")]
-    errors = check_fields(target, PanelTarget if kind == "panel" else ActivityTarget, "Target")
-    if not errors and kind == "panel" and (fault := own_fault(target["Name"])):
-        return [FieldError("Target.Name", fault)]
+        # What is given is judged as for a panel, which has all the fields there are.
+        given = check_fields({**target, "Kind": "panel"}, PanelTarget, "Target", _TARGET_WORDS)
+        errors = [error for error in given if error.field.removeprefix("Target.") in target]
+        return [FieldError("Target.Kind", "must be activity or panel for a subscriber of the kind imis"), *errors]
+    errors = check_fields(target, PanelTarget if kind == "panel" else ActivityTarget, "Target", _TARGET_WORDS)
+    is_named = kind == "panel" and not any(error.field == "Target.Name" for error in errors)
+    if is_named and (fault := own_fault(target["Name"])):
+        errors.append(FieldError("Target.Name", fault))
     return errors
 
 

@@ -85,10 +85,11 @@ def check_credentials(credentials: Mapping[str, Any]) -> list[FieldError]:
 
 def check_target(target: Mapping[str, Any]) -> list[FieldError]:
     """Every bad field (`Target.ImportProcessId`)."""
-    if target.get("Kind") != "import":
-        return [FieldError("Target.Kind", "must be import for a subscriber of the kind learningbuilder")]
     words = {"ImportProcessId": "must be the id of an import process of LearningBuilder, a string or a whole number"}
-    return check_fields(target, Target, "Target", words)
+    errors = check_fields({**target, "Kind": "import"}, Target, "Target", words)
+    if target.get("Kind") != "import":
+        errors.insert(0, FieldError("Target.Kind", "must be import for a subscriber of the kind learningbuilder"))
+    return errors
 
 
 def time_zone(settings: Mapping[str, Any]) -> str:

@@ -86,9 +86,10 @@ def check_credentials(credentials: Mapping[str, Any]) -> list[FieldError]:
 
 def check_target(target: Mapping[str, Any]) -> list[FieldError]:
     """Every bad field (`Target.Kind`)."""
+    errors = check_fields({**target, "Kind": "post"}, Target, "Target")
     if target.get("Kind") != "post":
-        return [FieldError("Target.Kind", "must be post for a subscriber of the kind webhook")]
-    return check_fields(target, Target, "Target")
+        errors.insert(0, FieldError("Target.Kind", "must be post for a subscriber of the kind webhook"))
+    return errors
 
 
 def time_zone(settings: Mapping[str, Any]) -> str:
