@@ -19,6 +19,7 @@ from yarl import URL
 
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import Exchange, Journal
+from learning_hub.connectors.cause import cause_of, place_of
 from learning_hub.connectors.mask import MASK, Mask
 from learning_hub.connectors.network import Client, LineCut, Progress, connect
 from learning_hub.model.clock import now
@@ -107,9 +108,10 @@ async def exchange(client: Client, request: Request, journal: Journal, *, timeou
         async with asyncio.timeout(timeout_seconds):
             result = await _answer_to(client, target, request, progress, mask)
     except TimeoutError:
-        result = _failed("timed_out", f"no answer within {timeout_seconds:g} seconds", progress)
+        wanted = "answer came" if progress.may_be_sent else f"connection to {place_of(target)} came about"
+        result = _failed("timed_out", f"no {wanted} within {timeout_seconds:g} seconds", progress)
     except (aiohttp.ClientError, _NoHeader) as error:
-        result = _failed("connection_failed", mask(_in_words(error)), progress)
+        result = _failed("connection_failed", mask(_in_words(error, target)), progress)
     finally:
         if result is not None or progress.may_be_sent:
             journal.record(mask.kept(result, started), wrote=request.wrote)
@@ -129,10 +131,15 @@ async def reach(guard: Guard, url: str, *, timeout_seconds: float, tls: ssl.SSLC
         async with asyncio.timeout(timeout_seconds):
             await connect(guard, url, tls=tls)
     except TimeoutError:
-        return NotSent(code="timed_out", message=f"There was no connection within {timeout_seconds:g} seconds.")
+        words = f"no connection to {place_of(URL(url))} came about within {timeout_seconds:g} seconds"
+        return NotSent(code="timed_out", message=f"{_capital(words)}.")
     except OSError as error:
-        return NotSent(code="connection_failed", message=f"The connection failed ({_cause(error)}).")
+        return NotSent(code="connection_failed", message=f"{_capital(cause_of(error, URL(url)))}.")
     return None
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 class _NoHeader(ValueError):
@@ -203,24 +210,14 @@ def _failed(code: str, words: str, progress: Progress) -> NotSent | OutcomeUnkno
     return NotSent(code=code, message=f"Nothing was sent: {words}.")
 
 
-def _in_words(error: Exception) -> str:
+def _in_words(error: Exception, target: URL) -> str:
     if isinstance(error, _NoHeader):
         return str(error)
     if isinstance(error, aiohttp.ClientResponseError):
         return f"the answer is no HTTP ({error.message.partition(chr(10))[0].rstrip(':. ')})"
     if isinstance(error, (LineCut, aiohttp.ClientPayloadError)):
         return "the line was cut before the whole answer came"
-    return f"the connection failed ({_cause(error)})"
-
-
-def _cause(error: Exception) -> str:
-    """What the operating system or TLS says of a connection that was not made."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        error = error.certificate_error
-    elif isinstance(error, aiohttp.ClientConnectorError):
-        error = error.os_error
-    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return words.strip().rstrip(".") or type(error).__name__
+    return cause_of(error, target)
 
 
 class _RequestMask(Mask):

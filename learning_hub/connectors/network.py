@@ -194,15 +194,15 @@ async def resolve(host: str, port: int) -> list[Address]:
     Every address of *host*, in the order the resolver prefers.
 
     Raises:
-        OSError: There is none.
+        socket.gaierror: There is none.
     """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise OSError(f"the name {host} was not found: {error}") from error
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, "No name can be spelled so") from error
     addresses = dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)
     if not addresses:
-        raise OSError(f"the name {host} has no address")
+        raise socket.gaierror(socket.EAI_NONAME, "The name has no address")
     return list(addresses)
 
 
