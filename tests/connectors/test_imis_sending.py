@@ -658,7 +658,7 @@ async def test_a_closed_panel_is_explained(site: ImisSite, connector: ImisConnec
     for target, doubted in ((PANEL, True), (PANEL_WITHOUT_KEY, False)):
         outcome = await connector.send(a_shipment(target, outcome_unknown=doubted), journal)
         assert isinstance(outcome, Refused)
-        assert f"search {target['Name']}: iMIS answered 404" in outcome.message
+        assert f"look for a record in {target['Name']}: iMIS answered 404" in outcome.message
         assert "Available via the REST API" in outcome.message
 
 

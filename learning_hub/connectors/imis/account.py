@@ -37,9 +37,9 @@ class Looked(msgspec.Struct, frozen=True):
     blames_question: bool = False
 
 
-async def first_row(api: Api, entity: str, query: dict[str, str], journal: Journal, doing: str = "") -> Looked:
+async def first_row(api: Api, entity: str, query: dict[str, str], journal: Journal, doing: str) -> Looked:
     """
-    The first row of a list, which tells whether it can be read and how long it is.
+    The first row of a list, which tells whether it can be read and how long it is; *doing* says so in words.
 
     Raises:
         Failed: There is no use in asking on.
@@ -94,7 +94,8 @@ async def roles(api: Api, journal: Journal) -> Finding:
         Failed: There is no use in asking on.
     """
     try:
-        result = await api.execute("UserSecurity", "GetUserRoles", [], journal)
+        doing = "read the roles of its account (UserSecurity)"
+        result = await api.execute("UserSecurity", "GetUserRoles", [], journal, doing=doing)
     except Failed as failed:
         if failed.concerns_all:
             raise
@@ -249,7 +250,8 @@ def _mark(way: QueryLookup) -> str:
 async def _is_available(api: Api, way: QueryLookup, journal: Journal) -> bool | None:
     """Whether the query is marked for REST, None where the site does not tell or has no such query."""
     try:
-        query = await api.execute("QueryDefinition", "FindByPath", [way.query], journal)
+        doing = f"look at the query {way.query} (QueryDefinition)"
+        query = await api.execute("QueryDefinition", "FindByPath", [way.query], journal, doing=doing)
     except Failed as failed:
         if failed.concerns_all:
             raise

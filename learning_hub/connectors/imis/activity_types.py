@@ -29,7 +29,9 @@ async def configured(api: Api, journal: Journal) -> set[str]:
         Failed: They cannot be had.
     """
     known: set[str] = set()
-    async for page in api.pages("LegacyActivityType", {}, journal, doing="read the activity types"):
+    async for page in api.pages(
+        "LegacyActivityType", {}, journal, doing="read the activity types (LegacyActivityType)"
+    ):
         for row in page.rows:
             name = unwrap(member(row, "ActivityTypeId")) or lookup(properties_of(row), "ActivityTypeId")
             known.add(str(name or "").strip().casefold())

@@ -58,9 +58,9 @@ class Api:
         self._tokens = tokens
         self._exchange = exchange
 
-    async def get(self, entity: str, record_id: str, journal: Journal) -> Json | None:
-        """The record as it stands, None where there is none."""
-        doing = f"read {entity} {record_id}"
+    async def get(self, entity: str, record_id: str, journal: Journal, *, doing: str = "") -> Json | None:
+        """The record as it stands, None where there is none; *doing* is what the hub is to do, for sentences."""
+        doing = doing or f"read {entity} {record_id}"
         answer = await self._call("GET", _record_path(entity, record_id), doing, journal)
         if answer.status == 404:
             return None
@@ -83,11 +83,11 @@ class Api:
             entity: The list's name.
             query: Filters (`eq:…`) and whatever else the list takes.
             journal: Takes the exchanges down.
-            doing: What the hub is to do, for sentences; `search …` unless given.
+            doing: What the hub is to do, for sentences; looking for a record unless given.
             advice: What to do where iMIS refuses this.
             rows: On a page; iMIS gives 500 at most.
         """
-        doing, offset = doing or f"search {entity}", 0
+        doing, offset = doing or f"look for a record in {entity}", 0
         for _ in range(_MOST_PAGES):
             paging = {"limit": str(rows), "offset": str(offset)}
             path = f"{quote(entity)}?{urlencode({**query, **paging}, quote_via=quote, safe=':$')}"
@@ -129,9 +129,10 @@ class Api:
         if answer.body.strip() and read_object(answer.body) is None:
             raise Failed(rubbish(answer, doing, wrote=True))
 
-    async def execute(self, entity: str, operation: str, parameters: Collection[str], journal: Journal) -> Any:
+    async def execute(
+        self, entity: str, operation: str, parameters: Collection[str], journal: Journal, *, doing: str
+    ) -> Any:
         """The result of a named operation that changes nothing, None where there is none (section 4.1)."""
-        doing = f"ask {entity} for {operation}"
         document = execute_request(entity, operation, parameters)
         answer = await self._call("POST", f"{quote(entity)}/_execute", doing, journal, document=document, wrote=False)
         response = _read(answer, doing)

@@ -30,7 +30,7 @@ from learning_hub.connectors.imis.blueprint import (
     new_definition,
     not_read_only,
 )
-from learning_hub.connectors.imis.definition import DEFINITIONS
+from learning_hub.connectors.imis.definition import DEFINITIONS, reading_fields
 from learning_hub.connectors.imis.wire import Json
 from learning_hub.connectors.places import Blueprint, Built, Clash
 from learning_hub.model.panel import PanelField, as_added
@@ -123,7 +123,8 @@ class _Builder:
     async def _read(self, *, awaited: bool = False) -> Json | None:
         """The definition as it stands; where it is *awaited*, looked for a few times."""
         for seconds in (*(LOOK_AGAIN_SECONDS if awaited else ()), None):
-            there = await self._api.get(DEFINITIONS, self._blueprint.name, self._journal)
+            name = self._blueprint.name
+            there = await self._api.get(DEFINITIONS, name, self._journal, doing=reading_fields(name))
             if there is not None or seconds is None:
                 return there
             await asyncio.sleep(seconds)

@@ -13,6 +13,7 @@ import time
 import msgspec
 
 from learning_hub.connectors.base import Journal
+from learning_hub.connectors.imis.activity import ENTITY as ACTIVITIES
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.column import Column, read_column
@@ -79,7 +80,7 @@ async def describe(api: Api, name: str, journal: Journal) -> Described:
     is_absent, refusal = False, None
     for entity in (DEFINITIONS, "metadata"):
         try:
-            document = await api.get(entity, name, journal)
+            document = await api.get(entity, name, journal, doing=reading_fields(name, entity))
         except Failed as failed:
             if not failed.is_refusal:
                 raise
@@ -89,6 +90,12 @@ async def describe(api: Api, name: str, journal: Journal) -> Described:
             return Described(document)
         is_absent = is_absent or (document is None and entity == DEFINITIONS)
     return Described(None, is_absent, refusal)
+
+
+def reading_fields(source: str, entity: str = DEFINITIONS) -> str:
+    """What the hub is to do where it reads what a source is like, with the name iMIS has for that."""
+    what = "activities" if source == ACTIVITIES else f"the panel {source}"
+    return f"read the fields of {what} ({entity})"
 
 
 def described_in(definition: Json) -> list[Json]:

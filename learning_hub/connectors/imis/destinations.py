@@ -55,7 +55,7 @@ async def activity_key(api: Api, settings: Settings, needs: Sequence[Needs], jou
         Failed: There is no use in asking on.
     """
     column = column_for_keys(settings.activity_key_property) or settings.activity_key_property
-    looked = await first_row(api, ENTITY, {column: f"eq:{NO_KEY}"}, journal)
+    looked = await first_row(api, ENTITY, {column: f"eq:{NO_KEY}"}, journal, f"search activities by {column}")
     name_another = "Name another column as ActivityKeyProperty in the subscriber's Settings."
     if looked.page is None:
         message, advice = f"Activities cannot be searched by {column}, the column for the record key. ", name_another
@@ -163,7 +163,7 @@ async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]],
         Failed: There is no use in asking on.
     """
     described = await _describe(api, name, journal)
-    looked = await first_row(api, name, {}, journal)
+    looked = await first_row(api, name, {}, journal, f"read rows of {name}")
     needs = [need for _, need in users]
     if looked.may_pass:
         return [untold("panel", name, looked, is_needed=True, name=name, subscription_ids=ids_of(needs))]

@@ -65,9 +65,9 @@ async def _look_around(
     await tokens.current(journal)
     found.append(Finding(subject="sign-in", message=f"Signed in at {settings.base_url}."))
     of_activities = destinations.of_activities(needs)
-    contacts = await first_row(api, "PartySummary", {}, journal)
+    contacts = await first_row(api, "PartySummary", {}, journal, "read contacts (PartySummary)")
     found.append(account.contacts(contacts, settings))
-    activities = await first_row(api, ENTITY, {}, journal)
+    activities = await first_row(api, ENTITY, {}, journal, "read activities")
     found.append(destinations.activities(activities, of_activities))
     pages = [looked.page for looked in (contacts, activities) if looked.page is not None]
     if pages:

@@ -71,8 +71,8 @@ def _no_column(name: str, target: PanelTarget, columns: Mapping[str, Column]) ->
 
 
 def no_column(panel: str, name: str, columns: Iterable[str]) -> str:
-    """The sentence for a column that *panel* does not have, with those it has."""
-    return f"{panel} has no column {name}. It has {', '.join(columns)}."
+    """The sentence for a column that *panel* does not have, with those of its *columns* that a template can fill."""
+    return f"{panel} has no column {name}. It has {', '.join(one for one in columns if filled_by(one) is None)}."
 
 
 def filled_by(name: str) -> Literal["hub", "imis"] | None:

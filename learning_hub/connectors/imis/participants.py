@@ -48,7 +48,8 @@ async def find_participant(api: Api, way: str | QueryLookup, publisher_id: str, 
 async def _by_email(api: Api, email: str, journal: Journal) -> list[str]:
     """The ids of the active contacts with this address; stops at the second."""
     found: dict[str, None] = {}
-    async for page in api.pages("PartySummary", {"Email": f"eq:{email}"}, journal, doing="search contacts"):
+    doing = "look for a contact (PartySummary)"
+    async for page in api.pages("PartySummary", {"Email": f"eq:{email}"}, journal, doing=doing):
         for row in page.rows:
             address = str(unwrap(member(row, "Email")) or "").strip()
             if address.casefold() == email.casefold() and _is_active(row):
@@ -80,7 +81,7 @@ def _first_id(row: dict[str, Any]) -> str | None:
 async def _is_active_contact(api: Api, party_id: str, journal: Journal) -> bool:
     """Whether that contact counts. An account that may not read contacts leaves it to the query."""
     try:
-        contact = await api.get("Party", party_id, journal)
+        contact = await api.get("Party", party_id, journal, doing=f"look at the contact {party_id} (Party)")
     except Failed as failed:
         if isinstance(failed.outcome, Refused) and failed.outcome.code == "refused":
             return True

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from learning_hub.connectors.imis import panel
 
-def steps_to_show(panel: str, columns: Sequence[str]) -> list[str]:
-    """What to click for a query that lists the rows of *panel* with its *columns*, in order."""
-    shown = ", ".join(["ID", *(name for name in columns if name.casefold() not in ("id", "ordinal", "partyid"))])
+
+def steps_to_show(source: str, columns: Sequence[str]) -> list[str]:
+    """What to click for a query that lists the rows of *source* with its *columns*, in order."""
+    # What the hub and iMIS fill by themselves, such as who made a row and when, is of no use in the list.
+    shown = ", ".join(["ID", *(name for name in columns if panel.filled_by(name) is None)])
     return [
         "In iMIS, go to RiSE > Intelligent Query Architect, open the folder for it, and select New > Query.",
-        f"Enter {panel}_Rows as its Name.",
-        f"On the Sources tab, select All Sources under Add source, and choose {panel}.",
+        f"Enter {source}_Rows as its Name.",
+        f"On the Sources tab, select All Sources under Add source, and choose {source}.",
         "On the Filters tab, for one contact's rows, take the property ID, Equal, and of Dynamic: Selected ID.",
         f"On the Display tab, choose {shown}.",
         "On the Security tab, leave All Staff Full Control; the hub does not use this query, so it needs no REST API.",

@@ -53,7 +53,9 @@ class Sources:
         """
         found, warnings = [ACTIVITY], []
         try:
-            async for page in self._api.pages(DEFINITIONS, {}, journal, doing="list the panel sources"):
+            async for page in self._api.pages(
+                DEFINITIONS, {}, journal, doing="list the panel sources (BOEntityDefinition)"
+            ):
                 found += [target for row in page.rows if (target := _panel_in(row))]
         except Failed as failed:
             warnings.append(
