@@ -46,7 +46,10 @@ async def subscription_for(
     ]
     program_id = program_id or await _only_program(call)
     if program_id is None:
-        words.append("Subscription lacks its ProgramId, since there is not exactly one Program: name it.")
+        words.append(
+            "Whose events fill it is not said, and there is not exactly one Program: name the Program, and send the "
+            "same again."
+        )
     body = {
         "Name": f"Events to {built.name}",
         "SubscriberId": subscriber_id,

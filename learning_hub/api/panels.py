@@ -86,8 +86,21 @@ def _not_supported(kind: str) -> InvalidInput:
     )
 
 
-def _bad_prefix(prefix: str) -> FieldError:
+async def _prefix_fault(call: Call, subscriber: Subscriber, name: str) -> FieldError | None:
+    """Why the hub makes no panel of this name; one that it made itself may go by an earlier setting."""
+    prefix = call.hub.settings.panel_prefix
+    if name == prefix:
+        return FieldError("Name", f"must go on after {prefix}, as in {prefix}completions")
+    if name.startswith(prefix) or await audit.was_made(
+        call.hub.database, "panel", _object_id(subscriber.subscriber_id, name)
+    ):
+        return None
     return FieldError("Name", f"must begin with {prefix}, as the operator's setting {PREFIX}PANEL_PREFIX has it")
+
+
+def _object_id(subscriber_id: str, panel: str) -> str:
+    """What the audit log calls a panel."""
+    return f"{subscriber_id}/{panel}"
 
 
 def _ended(outcome: Postponed | Refused | Unknown) -> Conflict:
@@ -100,7 +113,13 @@ class PanelBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """Which panel source is to be there, and with which fields."""
 
     name: Annotated[
-        str, Meta(min_length=1, max_length=LONGEST_NAME, description="Begins with the hub's prefix, `lh_` unless set.")
+        str,
+        Meta(
+            min_length=1,
+            max_length=LONGEST_NAME,
+            description="Begins with the hub's prefix, `lh_` unless set, and goes on after it; one that the hub made "
+            "under an earlier prefix keeps its name.",
+        ),
     ]
     fields: (
         Annotated[
@@ -266,9 +285,8 @@ async def _read(call: Call, subscriber: Subscriber) -> _Wanted:
     name = values.get("name", "")
     named = KINDS[subscriber.connector].check_panel(name, fields)
     errors += [error for error in named if error.field not in bad]
-    prefix = call.hub.settings.panel_prefix
-    if "Name" not in bad and not name.startswith(prefix):
-        errors.append(_bad_prefix(prefix))
+    if "Name" not in bad and (fault := await _prefix_fault(call, subscriber, name)):
+        errors.append(fault)
     program_id, subscription_id = values.get("program_id"), values.get("subscription_id")
     if program_id is not None:
         errors += await program_faults(call, program_id)
@@ -338,7 +356,7 @@ async def _note(call: Call, subscriber: Subscriber, built: Built) -> None:
     before = None if built.before is None else _Source(name=built.name, fields=built.before)
     after = _Source(name=built.name, fields=built.fields)
     action: Action = "update" if before else "create"
-    object_id = f"{subscriber.subscriber_id}/{built.name}"
+    object_id = _object_id(subscriber.subscriber_id, built.name)
     async with call.hub.database.transaction() as connection:
         await audit.write(connection, call.caller, action, "panel", object_id, before=before, after=after)
 

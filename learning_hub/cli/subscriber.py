@@ -120,6 +120,8 @@ def panel(
     click.echo()
     for finding in answer.value["Findings"]:
         click.echo(finding)
+    if answer.value["Subscription"]["ProgramId"] is None:
+        click.echo("To name the Program, run the command again with --program.")
 
 
 def how_it_works(checked: dict[str, Any]) -> str:

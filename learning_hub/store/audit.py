@@ -77,6 +77,11 @@ async def page(
     ]
 
 
+async def was_made(database: Database, object_type: ObjectType, object_id: str) -> bool:
+    """Whether the hub itself made the thing at some time; *object_id* is in any case."""
+    return bool(await database.fetch(queries.was_made, object_type, object_id))
+
+
 def _text(value: msgspec.Struct | None) -> str | None:
     return None if value is None else write_json(value).decode()
 

@@ -19,3 +19,9 @@ SELECT * FROM audit
    AND ($3::bigint IS NULL OR audit_id < $3::bigint)
  ORDER BY audit_id DESC
  LIMIT $4::int
+
+-- name: was_made
+-- A row if the thing of type $1 and id $2, in any case, was made at some time.
+SELECT 1 FROM audit
+ WHERE object_type = $1::text AND lower(object_id) = lower($2::text) AND action = 'create'
+ LIMIT 1

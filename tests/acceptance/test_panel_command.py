@@ -59,6 +59,11 @@ def test_a_panel_is_made_by_a_command(settings: dict[str, str], imis: RunningSan
     assert "tick Available via the REST API" in told
     assert "The subscription lh_completions was made, stopped." in told
 
+    run("program", "put", "DOCTORS", "--name", "Doctors")
+    unsaid = run("subscriber", "panel", "imis", "lh_other")
+    assert unsaid.endswith("To name the Program, run the command again with --program.\n")
+    assert "--program" not in told
+
     file = tmp_path / "fields.json"
     file.write_text('["Grade", {"Name": "Hours", "Type": "decimal"}]')
     answer: dict[str, Any] = json.loads(run(*panel, "--fields", str(file), "--json"))

@@ -10,6 +10,7 @@ from imis_hub import ImisHub
 from msgspec.structs import replace
 from panel_hub import BASIC_NAMES, PanelHub, said
 from panels import make_panel as make_by_hand
+from running import running_hub
 
 from learning_hub.settings import Settings
 
@@ -125,7 +126,7 @@ async def test_the_subscription_can_be_put_as_it_is(panel_hub: PanelHub) -> None
     await panel_hub.hub.make_program("DOCTORS")
     other = await panel_hub.ask(201, Name="lh_other")
     assert other["Subscription"]["ProgramId"] is None
-    assert "name it" in said(other)
+    assert "name the Program, and send the same again" in said(other)
 
     await panel_hub.put("/subscriptions/mine", made["Subscription"] | {"State": "started"})
     stored = (await panel_hub.client.get("/subscriptions/mine")).json()
@@ -248,7 +249,7 @@ async def test_every_bad_field_is_named_at_once(panel_hub: PanelHub) -> None:
 @pytest.mark.parametrize("body", [
     {"Name": None}, {"Name": "lh_a b"}, {"Name": "lh_" + "x" * 60}, {"Name": "lh_ä"}, {"Name": ""}, {"Name": 5},
     {"Fields": []}, {"Fields": "all"}, {"Fields": {}}, {"Fields": ["x"] * 201}, {"Fields": [["x"]]},
-    {"SubscriptionId": "x"}, {"ReadOnly": "yes"}, {"Fields": ["\ud800"]}, {"Name": "lh_\0"},
+    {"Name": "lh_"}, {"SubscriptionId": "x"}, {"ReadOnly": "yes"}, {"Fields": ["\ud800"]}, {"Name": "lh_\0"},
 ])  # fmt: skip
 async def test_a_bad_body_is_refused(panel_hub: PanelHub, body: dict[str, Any]) -> None:
     """400, with the field named."""
@@ -267,6 +268,20 @@ class TestWithAnotherPrefix:
         (error,) = (await panel_hub.ask(400))["errors"]
         assert (error["field"], "Hub_" in error["message"]) == ("Name", True)
         await panel_hub.ask(201, Name="Hub_completions")
+
+    async def test_a_panel_made_under_an_earlier_prefix_can_be_extended(self, panel_hub: PanelHub) -> None:
+        """What the hub made itself keeps its name; what others made under that prefix is refused as any other."""
+        hub = panel_hub.hub
+        async with running_hub(replace(hub.settings, panel_prefix="lh_"), hub.database, with_worker=False) as earlier:
+            made = await earlier.client.post("/subscribers/imis/panels", json={"Name": "lh_completions"})
+            assert made.status_code == 201, made.text
+        make_by_hand(panel_hub.imis.address, "lh_of_others", {"Title": 10})
+
+        answer = await panel_hub.ask(200, Name="LH_Completions", Fields=["Grade"])
+
+        assert (answer["Name"], answer["Added"]) == ("lh_completions", ["Grade"])
+        (error,) = (await panel_hub.ask(400, Name="lh_of_others"))["errors"]
+        assert "LEARNING_HUB_PANEL_PREFIX" in error["message"]
 
 
 async def test_what_does_not_fit_is_a_conflict(panel_hub: PanelHub) -> None:
