@@ -7,29 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
 from programs import quick_command
 
 from learning_hub.sandbox import RunningSandbox
 
 pytestmark = pytest.mark.xdist_group("commands")
-
-
-@pytest.fixture
-def settings(tmp_path: Path, database_address: str) -> dict[str, str]:  # type: ignore[override]
-    """Settings of the commands, by the names of their variables."""
-    return {
-        "HOME": str(tmp_path / "home"),
-        "DATABASE_URL": database_address,
-        "SECRET_KEYS": Fernet.generate_key().decode(),
-        "ALLOWED_PRIVATE_TARGETS": "127.0.0.1",
-    }
-
-
-@pytest.fixture(autouse=True)
-def _keep_logging(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands within this process leave its logging as it is."""
-    monkeypatch.setattr("learning_hub.cli.beginning.configure_logging", lambda *_: None)
 
 
 def test_a_panel_is_made_by_a_command(settings: dict[str, str], imis: RunningSandbox, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,37 +16,13 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from cryptography.fernet import Fernet
 from factories import an_event_body
 from programs import command, quick_command, served, started
 from running import ADMIN_KEY
 
-from learning_hub.sandbox import RunningSandbox, running_sandbox, seeds
+from learning_hub.sandbox import RunningSandbox, seeds
 
 pytestmark = pytest.mark.xdist_group("commands")
-
-
-@pytest.fixture
-def settings(tmp_path: Path, database_address: str) -> dict[str, str]:  # type: ignore[override]
-    """Settings of the commands, by the names of their variables."""
-    return {
-        "HOME": str(tmp_path / "home"),
-        "DATABASE_URL": database_address,
-        "SECRET_KEYS": Fernet.generate_key().decode(),
-        "ALLOWED_PRIVATE_TARGETS": "127.0.0.1",
-    }
-
-
-@pytest.fixture(autouse=True)
-def _keep_logging(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands within this process leave its logging as it is."""
-    monkeypatch.setattr("learning_hub.cli.beginning.configure_logging", lambda *_: None)
-
-
-@pytest.fixture
-def imis() -> Iterator[RunningSandbox]:
-    with running_sandbox() as sandbox:
-        yield sandbox
 
 
 def test_programs_and_keys(settings: dict[str, str]) -> None:

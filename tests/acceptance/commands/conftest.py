@@ -1,0 +1,25 @@
+"""Settings of commands, most of which run within the process of the test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_address: str) -> dict[str, str]:
+    """Settings of the commands, by the names of their variables."""
+    return {
+        "HOME": str(tmp_path / "home"),
+        "DATABASE_URL": database_address,
+        "SECRET_KEYS": Fernet.generate_key().decode(),
+        "ALLOWED_PRIVATE_TARGETS": "127.0.0.1",
+    }
+
+
+@pytest.fixture(autouse=True)
+def _keep_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands within this process leave its logging as it is."""
+    monkeypatch.setattr("learning_hub.cli.beginning.configure_logging", lambda *_: None)
