@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from learning_hub.api.call import Call
@@ -49,7 +50,8 @@ EXAMPLE_CHECK = {
         operation_id="checkSubscriber",
         summary="Sign in at a subscriber and say what was found; nothing is written there",
         description="Also looks whether there is what its subscriptions ask for: those in use, and of Programs of the "
-        "key. It works where nothing is wrong. Where nothing is wrong for all of them and the subscriber was paused, "
+        "key. It works where nothing is wrong; what is wrong for stopped subscriptions alone is only to be looked at. "
+        "Where nothing is wrong for all of them and the subscriber was paused, "
         "it is not any more: what waits goes out. An archived one is 404.",
         tag="Setting up",
         scopes=("staff", "admin"),
@@ -75,10 +77,11 @@ async def check_subscriber(call: Call) -> Reply:
         return Reply(body=_without_credentials(error.detail))
     if not credentials:
         return Reply(body=_without_credentials("There are no credentials to sign in with."))
-    needs = await _needs_of(call, subscriber_id)
+    in_use = await _in_use(call, subscriber_id)
+    needs = [_needs(one) for one in in_use]
     # The connector in use: what it learns of the credentials, and what it renews, is not lost.
     async with call.hub.connections.of(subscriber_id) as (_, connector):
-        result = await connector.check(needs)
+        result = _without_stopped(await connector.check(needs), in_use)
     if result.is_open:
         await _lift_pause(call, subscriber_id)
     return Reply(body=result)
@@ -88,12 +91,30 @@ def _without_credentials(message: str) -> CheckResult:
     return CheckResult.of(Finding(subject="credentials", state="wrong", message=message))
 
 
-async def _needs_of(call: Call, subscriber_id: str) -> list[Needs]:
-    """What the subscriptions ask of the subscriber: those in use, of Programs that the key is for."""
+def _without_stopped(result: CheckResult, in_use: list[Subscription]) -> CheckResult:
+    """The result where what is wrong for stopped subscriptions alone is only to be looked at: they send nothing yet."""
+    stopped = {one.subscription_id for one in in_use if one.state == "stopped"}
+    return CheckResult.of(*(_for_stopped(one) if _concerns(one, stopped) else one for one in result.details))
+
+
+def _concerns(finding: Finding, stopped: set[str]) -> bool:
+    """Whether it is wrong for subscriptions that are stopped, and for no other."""
+    return finding.state == "wrong" and bool(finding.subscription_ids) and stopped.issuperset(finding.subscription_ids)
+
+
+def _for_stopped(finding: Finding) -> Finding:
+    names = " and ".join(finding.subscription_ids)
+    are = "is" if len(finding.subscription_ids) == 1 else "are"
+    only = f"This keeps only {names} from sending, which {are} stopped."
+    return msgspec.structs.replace(finding, state="look", advice=f"{finding.advice} {only}".strip())
+
+
+async def _in_use(call: Call, subscriber_id: str) -> list[Subscription]:
+    """The subscriptions of the subscriber that are in use, of Programs that the key is for."""
     async with call.hub.database.connection() as connection:
         in_use = await subscriptions.in_use(connection, subscriber_id=subscriber_id)
     caller = call.caller
-    return [_needs(one) for one in in_use if caller.has_every_program or one.program_id in caller.programs]
+    return [one for one in in_use if caller.has_every_program or one.program_id in caller.programs]
 
 
 def _needs(subscription: Subscription) -> Needs:

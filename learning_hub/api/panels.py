@@ -106,7 +106,12 @@ def _object_id(subscriber_id: str, panel: str) -> str:
 def _ended(outcome: Postponed | Refused | Unknown) -> Conflict:
     if isinstance(outcome, Refused):
         return Conflict(outcome.message, code="subscriber_refused")
-    return Conflict(f"{outcome.message} {SAME_AGAIN}", code="subscriber_away")
+    message, wait = (
+        (outcome.message_with_wait, outcome.retry_after_seconds)
+        if isinstance(outcome, Postponed)
+        else (outcome.message, None)
+    )
+    return Conflict(f"{message} {SAME_AGAIN}", code="subscriber_away", retry_after_seconds=wait)
 
 
 class PanelBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -237,7 +242,13 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
                 "There is a lh_completions at iMIS already: its field Units is text, not decimal.", code="panel_differs"
             ),
             _ended(Refused(code="refused", message="The hub could not make the panel source: iMIS answered 403.")),
-            _ended(Postponed(code="connection_failed", message="The hub could not reach iMIS.")),
+            _ended(
+                Postponed(
+                    code="rate_limited",
+                    message="The hub could not make the panel source: iMIS answered 429.",
+                    retry_after_seconds=30,
+                )
+            ),
         ),
     )
 )

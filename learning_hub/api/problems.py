@@ -97,11 +97,11 @@ def _ours(error: LearningHubError, instance: str) -> Answer:
     status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
     if status == 500:
         log.error("request_failed", exc_info=error)
-    headers = {}
+    headers: dict[str, str] = {}
     if isinstance(error, errors.NotAuthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="Learning Hub"'
-    if isinstance(error, errors.TooManyRequests | errors.Unavailable):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    if isinstance(error, errors.TooManyRequests | errors.Unavailable | errors.Conflict):
+        headers |= _retry_after(error.retry_after_seconds)
     if isinstance(error, errors.EncodingNotTaken):
         # As RFC 7694 wants it.
         headers["Accept-Encoding"] = "identity"
@@ -111,3 +111,7 @@ def _ours(error: LearningHubError, instance: str) -> Answer:
     if isinstance(error, errors.TemplateError):
         field_errors = [FieldError(f"Templates.{error.place}", error.message)]
     return Answer(problem(status, error.code, error.detail, quote(instance, safe=SAFE_IN_PATHS), field_errors), headers)
+
+
+def _retry_after(seconds: float | None) -> dict[str, str]:
+    return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}

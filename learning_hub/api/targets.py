@@ -76,6 +76,9 @@ def _not_supported(kind: str) -> InvalidInput:
 def _unanswered(outcome: Ended) -> Conflict:
     if isinstance(outcome, Refused):
         return Conflict(outcome.message, code="subscriber_refused")
+    if isinstance(outcome, Postponed):
+        wait = outcome.retry_after_seconds
+        return Conflict(outcome.message_with_wait, code="subscriber_away", retry_after_seconds=wait)
     return Conflict(outcome.message, code="subscriber_away")
 
 
@@ -111,7 +114,13 @@ ERRORS = (
     InvalidFields([FieldError("Limit", "must be at most 1000")]),
     _not_supported("webhook"),
     paused("imis", "2026-11-22T06:00:00Z", "iMIS refused the sign-in: 400.", "ask again"),
-    _unanswered(Postponed(code="timed_out", message="The subscriber did not answer within 25 seconds.")),
+    _unanswered(
+        Postponed(
+            code="rate_limited",
+            message="The hub could not list the panel sources (BOEntityDefinition): iMIS answered 429.",
+            retry_after_seconds=30,
+        )
+    ),
     _unanswered(Refused(code="credentials_refused", message="iMIS refused the sign-in: 400, invalid_grant.")),
     CredentialsUnreadable("The credentials were encrypted with a key that the hub does not have."),
 )

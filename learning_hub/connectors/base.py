@@ -7,6 +7,7 @@ deliveries and never retries by itself. Its folder holds everything about one ki
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -15,6 +16,8 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from learning_hub.model.failure import FailureClass
+
+MOST_SECONDS_IN_WORDS = 120
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,21 @@ class Postponed(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_seconds: float | None = None
     subscriber_is_away: bool = False
     in_doubt: bool = False
+
+    @property
+    def message_with_wait(self) -> str:
+        """The message, and how long the subscriber asks to wait, for a person who waits for it."""
+        if self.retry_after_seconds is None:
+            return self.message
+        return f"{self.message} It asks to wait {in_words(self.retry_after_seconds)}."
+
+
+def in_words(seconds: float) -> str:
+    """A span of time for a person, rounded up: `1 second`, `90 seconds`, `3 minutes`."""
+    whole = math.ceil(seconds)
+    if whole <= MOST_SECONDS_IN_WORDS:
+        return f"{whole} second{'' if whole == 1 else 's'}"
+    return f"{math.ceil(whole / 60)} minutes"
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):

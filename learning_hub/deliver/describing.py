@@ -82,7 +82,9 @@ class Describer:
             answer = await self.ask(subscriber, question, seconds=JUDGING_SECONDS)
         except LearningHubError as error:
             return _unjudged(error.detail)
-        return answer if isinstance(answer, Judgement) else _unjudged(answer.message)
+        if isinstance(answer, Judgement):
+            return answer
+        return _unjudged(answer.message_with_wait if isinstance(answer, Postponed) else answer.message)
 
 
 def _unjudged(why: str) -> Judgement:

@@ -115,9 +115,20 @@ class NotFound(LearningHubError):
 
 
 class Conflict(LearningHubError):
-    """What was asked for does not fit what is there."""
+    """
+    What was asked for does not fit what is there.
+
+    *retry_after_seconds* is how long to wait before asking again, None where waiting alone does not help or nobody
+    said how long.
+    """
 
     code = "conflict"
+
+    def __init__(
+        self, detail: str | None = None, *, code: str | None = None, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class TooManyRequests(LearningHubError):

@@ -98,3 +98,18 @@ async def test_a_query_without_the_prompt_is_told_by_the_check_as_by_deliveries(
     assert len(await imis_hub.activities()) == 1
     await imis_hub.put_subscriber(ParticipantLookup={"Query": seeds.CONTACT_QUERY, "Prompt": "Email"})
     assert (await check(imis_hub))["Works"] is True
+
+
+async def test_a_stopped_subscription_is_only_to_be_looked_at(imis_hub: ImisHub) -> None:
+    """What keeps it alone from sending is said, and the subscriber works; started, it is wrong for it."""
+    await imis_hub.set_up()
+    rows = {"Target": {"Kind": "panel", "Name": "LH_Missing"}, "Templates": {"_default": ROW}}
+    await imis_hub.put_subscription("rows", State="stopped", **rows)
+    checked = await check(imis_hub)
+    assert (checked["Works"], wrong(checked)) == (True, [])
+    [finding] = [one for one in checked["Details"] if one["Subject"] == "panel"]
+    assert (finding["State"], finding["SubscriptionIds"]) == ("look", ["rows"])
+    assert finding["Advice"].endswith("This keeps only rows from sending, which is stopped.")
+    await imis_hub.put_subscription("rows", State="started", **rows)
+    checked = await check(imis_hub)
+    assert (checked["Works"], wrong(checked)) == (False, [("panel", "LH_Missing", ["rows"])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -92,6 +93,20 @@ async def test_a_site_that_refuses_definitions_is_told(panel_hub: PanelHub, meth
     assert fault in refused["detail"]
     if method == "POST":
         assert "RecordKey (text, 40), EventId (text, 400)" in refused["detail"]
+
+
+async def test_how_long_imis_asks_to_wait_is_told(panel_hub: PanelHub) -> None:
+    """Whoever sets up reads it in the answer, in its Retry-After, and in what a check and the targets say."""
+    await panel_hub.fault("429", RetryAfter=90, Times=20)
+    body = json.dumps({"Name": "lh_completions"})
+    for method, path in (("POST", "panels"), ("GET", "targets"), ("GET", "targets/lh_completions/fields")):
+        answer = await panel_hub.client.request(
+            method, f"/subscribers/imis/{path}", content=body if method == "POST" else None
+        )
+        assert (answer.status_code, answer.headers["Retry-After"]) == (409, "90"), answer.text
+        assert "It asks to wait 90 seconds." in answer.json()["detail"]
+    checked = (await panel_hub.client.post("/subscribers/imis/check")).json()
+    assert "It asks to wait 90 seconds." in checked["Details"][-1]["Message"]
 
 
 @pytest.mark.parametrize("fault", ["503", "429", "500", "rubbish"])

@@ -33,6 +33,11 @@ class Failed(Exception):
         self.blames_question = blames_question
 
     @property
+    def message(self) -> str:
+        """Why, for a person who waits for it, with the wait that the site asks for."""
+        return self.outcome.message_with_wait if isinstance(self.outcome, Postponed) else self.outcome.message
+
+    @property
     def concerns_all(self) -> bool:
         """Whether the next question would fail as this one did: the site is away, or the account is not let in."""
         outcome = self.outcome

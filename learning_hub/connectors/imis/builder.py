@@ -178,7 +178,7 @@ class _Builder:
                     f"{name}, and tick Available via the REST API on its Security tab. Where it is ticked, let the "
                     f"hub's account read, add, update and delete there. {failed.outcome.message}"
                 )
-            return None, f"Whether its rows can be read over REST is not known. {failed.outcome.message}"
+            return None, f"Whether its rows can be read over REST is not known. {failed.message}"
         return True, "Its rows can be read over REST: nothing is to be done in iMIS."
 
 

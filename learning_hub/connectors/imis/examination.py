@@ -46,7 +46,7 @@ async def examine(
     except Failed as failed:
         subject = "site" if found else "sign-in"
         advice = "The rest was not looked at." if found else ""
-        found.append(Finding(subject=subject, state="wrong", message=failed.outcome.message, advice=advice))
+        found.append(Finding(subject=subject, state="wrong", message=failed.message, advice=advice))
     except TimeoutError:
         message = f"iMIS was asked for {most_seconds:g} seconds and is too slow to look at the rest."
         found.append(Finding(subject="site", state="wrong", message=message))
