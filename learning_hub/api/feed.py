@@ -18,7 +18,7 @@ from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.api.routing import route
 from learning_hub.model import feed
-from learning_hub.model.errors import FieldError, InvalidFields, Unavailable
+from learning_hub.model.errors import FieldError, InvalidFields, Unavailable, gathered
 from learning_hub.model.event import Event, EventType
 from learning_hub.model.ids import read_bucket
 from learning_hub.store import events
@@ -105,8 +105,7 @@ class FeedPage(msgspec.Struct, frozen=True, rename="pascal"):
 )
 async def list_events(call: Call) -> Reply:
     query = call.query(FeedQuery)
-    wanted = await _wanted(call, query)
-    position = feed.read_cursor(query.cursor) if query.cursor else feed.BEGINNING
+    wanted, position = await _read(call, query)
     asked = _fingerprint(wanted, query)
     known = next((tag for tag in read_tags(call.header("if-none-match")) if tag.asked == asked), None)
     if known and await _still_holds(call, wanted, known, query):
@@ -186,6 +185,25 @@ async def _look(call: Call, wanted: FeedFilter, position: feed.Position, limit: 
         if call.hub.bells.are_silenced:
             raise Unavailable("The hub is stopping.")
         await call.confirm_caller()
+
+
+async def _read(call: Call, query: FeedQuery) -> tuple[FeedFilter, feed.Position]:
+    """
+    Which entries are wanted, and from where on.
+
+    Raises:
+        InvalidFields: With every bad parameter.
+    """
+    errors: list[FieldError] = []
+    wanted, position = None, feed.BEGINNING
+    with gathered(errors):
+        wanted = await _wanted(call, query)
+    if query.cursor:
+        with gathered(errors):
+            position = feed.read_cursor(query.cursor)
+    if errors or wanted is None:
+        raise InvalidFields(errors)
+    return wanted, position
 
 
 async def _wanted(call: Call, query: FeedQuery) -> FeedFilter:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from msgspec import Raw
 
 from learning_hub.api.call import Call
 from learning_hub.api.lists import Listing, Page, PageQuery
@@ -11,13 +14,14 @@ from learning_hub.api.paths import ID_FORMS
 from learning_hub.api.routing import route
 from learning_hub.model.access import EVERY_PROGRAM, SCOPES, check_grant, key_hash, new_key
 from learning_hub.model.clock import now
-from learning_hub.model.errors import FieldError, InvalidFields, NotFound
-from learning_hub.model.fields import collect
+from learning_hub.model.errors import FieldError, InvalidFields, NotFound, gathered
+from learning_hub.model.fields import collect, not_told, sound_texts
 from learning_hub.model.ids import new_id
 from learning_hub.model.key import Key, KeyBody, NewKey, scope_faults
 from learning_hub.store import audit, keys, programs
 
 LISTING = Listing("keys", ordered_by="key_id")
+LONGEST_ID = 25
 EXAMPLE_BODY = {"Name": "TopClass publishes", "Programs": ["NURSES"], "Scopes": ["publish", "read"], "ExpiresUtc": None}
 NO_SUCH_KEY = NotFound("There is no such key.")
 EXAMPLE = {
@@ -58,8 +62,9 @@ EXAMPLE_NEW = {
     )
 )
 async def make_key(call: Call) -> Reply:
-    values, errors = collect(await call.fields(), KeyBody)
-    if errors := errors + await _faults(call, values):
+    sent = await call.fields()
+    values, errors = collect(sent, KeyBody)
+    if errors := errors + not_told(await _faults(call, sent, values), errors):
         raise InvalidFields(errors)
     body = KeyBody(**values | {"programs": list(dict.fromkeys(values["programs"]))})
     key_id = new_id()
@@ -148,22 +153,19 @@ async def revoke_key(call: Call) -> Reply:
     return Reply(status=204)
 
 
-async def _faults(call: Call, values: dict[str, Any]) -> list[FieldError]:
-    """What is wrong with those fields of a KeyBody that have the right form."""
-    programs_sent, scopes = values.get("programs", []), values.get("scopes", [])
+async def _faults(call: Call, sent: Mapping[str, Raw], values: dict[str, Any]) -> list[FieldError]:
+    """What is wrong with those fields of a KeyBody, and items of its lists, that have the right form."""
+    named = {
+        at: one for at, one in sound_texts(bytes(sent.get("Programs", b""))).items() if 1 <= len(one) <= LONGEST_ID
+    }
+    scopes = sound_texts(bytes(sent.get("Scopes", b"")))
     errors = scope_faults(scopes)
-    if programs_sent and scopes:
-        try:
-            check_grant(list(dict.fromkeys(programs_sent)), [scope for scope in SCOPES if scope in scopes])
-        except InvalidFields as error:
-            errors += error.errors
-    there = await programs.page(call.hub.database, programs_sent, "", len(programs_sent)) if programs_sent else []
+    if named and scopes:
+        with gathered(errors):
+            check_grant(list(dict.fromkeys(named.values())), [scope for scope in SCOPES if scope in scopes.values()])
+    there = await programs.page(call.hub.database, [*named.values()], "", len(named)) if named else []
     known = {program.program_id for program in there} | {EVERY_PROGRAM}
-    errors += [
-        FieldError(f"Programs[{index}]", "is not a known Program")
-        for index, program_id in enumerate(programs_sent)
-        if program_id not in known
-    ]
+    errors += [FieldError(f"Programs[{at}]", "is not a known Program") for at, one in named.items() if one not in known]
     expires_utc = values.get("expires_utc")
     if expires_utc and expires_utc <= now():
         errors.append(FieldError("ExpiresUtc", "must be in the future"))

@@ -17,8 +17,8 @@ from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.api.routing import route
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
 from learning_hub.connectors.registry import KINDS
-from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound
-from learning_hub.model.fields import NOT_BLANK
+from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound, gathered
+from learning_hub.model.fields import NOT_BLANK, collect
 from learning_hub.model.participant import Participant
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.store import audit, deliveries, participants
@@ -119,9 +119,7 @@ class SettledParticipant(Participant, frozen=True, kw_only=True, rename="pascal"
     )
 )
 async def settle_participant(call: Call) -> Reply:
-    who = await _Who.read(call)
-    body = await call.body(ParticipantBody)
-    subscriber_participant_id = body.subscriber_participant_id.strip()
+    who, subscriber_participant_id = await _read(call)
     async with call.hub.database.transaction() as connection:
         before = await who.remembered(connection)
         settled = await participants.settle(
@@ -230,6 +228,23 @@ async def forget_participant(call: Call) -> Reply:
     return Reply(status=204)
 
 
+async def _read(call: Call) -> tuple[_Who, str]:
+    """
+    Whom the request is about, and who that is at the subscriber.
+
+    Raises:
+        InvalidFields: With every bad field of address and body.
+    """
+    errors: list[FieldError] = []
+    who = None
+    with gathered(errors):
+        who = await _Who.read(call)
+    values, faults = collect(await call.fields(), ParticipantBody)
+    if errors or faults or who is None:
+        raise InvalidFields(errors + faults)
+    return who, ParticipantBody(**values).subscriber_participant_id.strip()
+
+
 class _Who(msgspec.Struct, frozen=True, kw_only=True):
     """Whom a request is about."""
 
@@ -250,15 +265,24 @@ class _Who(msgspec.Struct, frozen=True, kw_only=True):
             InvalidInput: Subscribers of this kind have no participants of their own.
         """
         query = call.query(ParticipantQuery)
-        program_id = _program_named(call, query.program_id)
+        errors: list[FieldError] = []
+        program_id = ""
+        with gathered(errors):
+            program_id = _program_named(call, query.program_id)
         subscriber = await need_subscriber(call)
-        await need_program(call, program_id)
+        if program_id:
+            with gathered(errors):
+                await need_program(call, program_id)
         _need_participants(subscriber)
+        with gathered(errors):
+            _need_participant_in_path(call)
+        if errors:
+            raise InvalidFields(errors)
         return cls(
             subscriber_id=subscriber.subscriber_id,
             program_id=program_id,
             publisher_system_id=query.publisher_system_id,
-            publisher_participant_id=_participant_in_path(call),
+            publisher_participant_id=call.path["PublisherParticipantId"],
         )
 
     @property
@@ -292,13 +316,12 @@ def _need_participants(subscriber: Subscriber) -> None:
         raise _not_supported(subscriber.connector)
 
 
-def _participant_in_path(call: Call) -> str:
+def _need_participant_in_path(call: Call) -> None:
     publisher_participant_id = call.path["PublisherParticipantId"]
     if len(publisher_participant_id) > ID_FORMS["PublisherParticipantId"].max_length:
         raise InvalidFields([FieldError("PublisherParticipantId", "must have at most 200 characters")])
     if "\0" in publisher_participant_id:
         raise InvalidFields([FieldError("PublisherParticipantId", "must not have the character NUL")])
-    return publisher_participant_id
 
 
 async def _put_back(call: Call, connection: Connection, who: _Who) -> tuple[int, bool]:

@@ -26,6 +26,7 @@ from learning_hub.model.json_values import MOST_FAULTS, check_json, read_json
 T = TypeVar("T", bound=msgspec.Struct)
 B = TypeVar("B")
 
+MOST_TEXTS = 1000
 NOT_BLANK = r"\S"  # the pattern of a text that must say something
 
 _KINDS = {
@@ -165,6 +166,17 @@ def sound_members(raw: bytes) -> dict[str, Any]:
     except (msgspec.MsgspecError, RecursionError):
         return {}
     return {name: read_json(bytes(member)) for name, member in members.items() if not check_json(bytes(member), name)}
+
+
+def sound_texts(raw: bytes) -> dict[int, str]:
+    """Those of the first thousand items of a JSON array that are texts which could be kept, by their number."""
+    try:
+        items = msgspec.json.decode(raw, type=list[Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        return {}
+    first = dict(enumerate(items[:MOST_TEXTS]))
+    values = {at: read_json(bytes(item)) for at, item in first.items() if not check_json(bytes(item), str(at))}
+    return {at: value for at, value in values.items() if isinstance(value, str)}
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -56,10 +57,10 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     expires_utc: datetime | None
 
 
-def scope_faults(scopes: list[str]) -> list[FieldError]:
-    """What is wrong with the scopes of a KeyBody, each named by its place, with those there are."""
+def scope_faults(scopes: Mapping[int, str]) -> list[FieldError]:
+    """What is wrong with the scopes of a KeyBody, each named by its place in the list, with those there are."""
     return [
         FieldError(f"Scopes[{index}]", f"must be one of {', '.join(SCOPES)}")
-        for index, scope in enumerate(scopes)
+        for index, scope in scopes.items()
         if scope not in SCOPES
     ]

@@ -236,3 +236,9 @@ async def test_an_idle_feed_is_not_sent_again(hub_without_worker: RunningHub, re
         assert again.status_code == 304
     await hub_without_worker.client.post("/events", json=an_event_body(PublisherEventId="AI:2"))
     assert (await reader.get("/events", headers={"If-None-Match": page.headers["ETag"]})).status_code == 200
+
+
+async def test_every_bad_parameter_of_the_feed_is_named(hub_without_worker: RunningHub) -> None:
+    """What names no day and a cursor that the hub did not give are told together."""
+    answer = await hub_without_worker.client.get("/events", params={"EventDateBucket": "x", "Cursor": "nonsense"})
+    assert [error["field"] for error in answer.json()["errors"]] == ["EventDateBucket", "Cursor"]

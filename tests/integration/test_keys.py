@@ -217,6 +217,14 @@ async def test_every_bad_field_of_a_key_is_named(hub_without_worker: RunningHub)
     assert {error["field"] for error in meaning.json()["errors"]} == wrong
 
 
+async def test_one_bad_item_of_a_list_hides_no_other(hub_without_worker: RunningHub) -> None:
+    """Programs and scopes beside one that is no text are judged as well."""
+    body = {"Name": "k", "Programs": ["NOBODY", 5, "\0"], "Scopes": ["reed", None]}
+    answer = await hub_without_worker.client.post("/keys", json=body)
+    fields = sorted(error["field"] for error in answer.json()["errors"])
+    assert fields == ["Programs[0]", "Programs[1]", "Programs[2]", "Scopes[0]", "Scopes[1]"]
+
+
 async def test_use_of_a_key_is_noted(hub_without_worker: RunningHub) -> None:
     """The list tells when a key was last used."""
     hub = hub_without_worker

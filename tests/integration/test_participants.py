@@ -242,6 +242,19 @@ async def test_ids_that_no_event_can_have_are_refused(nurses: RunningHub) -> Non
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "PublisherParticipantId")
 
 
+async def test_every_bad_field_of_a_settlement_is_named(nurses: RunningHub) -> None:
+    """What is wrong with the Program, the id in the address and the body is told together."""
+    for query, program in (({}, "ProgramId"), ({"ProgramId": "NOBODY"}, "ProgramId")):
+        answer = await nurses.client.put(
+            f"/subscribers/imis/participants/{'x' * 201}",
+            params=query,
+            json={"SubscriberParticipantId": "", "Colour": 1},
+        )
+        assert sorted(error["field"] for error in answer.json()["errors"]) == sorted(
+            ["Colour", program, "PublisherParticipantId", "SubscriberParticipantId"]
+        )
+
+
 async def test_mending_is_in_the_audit_log(imis_hub: ImisHub) -> None:
     """Who settled, put back and forgot is taken down, with what was before and after."""
     await imis_hub.set_up()
