@@ -61,7 +61,7 @@ class Batches:
                 "/events/batch", content=b"\n".join(events), headers={"Content-Type": "application/x-ndjson"}
             )
         except httpx.TransportError as error:
-            why = f"The hub at {self._address} does not answer: {str(error).rstrip('.') or type(error).__name__}."
+            why = f"The hub at {self._address} does not answer: {_cause(error, self._address)}."
             if self._has_answered:
                 raise LaterError(why) from error
             raise FailedError(why) from error
@@ -107,3 +107,19 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
 def _retry_after(response: httpx.Response) -> float:
     text = response.headers.get("retry-after", "")
     return min(float(text), LONGEST_ASKED_SECONDS) if text.isascii() and text.isdigit() else 0
+
+
+def _cause(error: httpx.TransportError, address: str) -> str:
+    """Why there was no answer, in the words that the hub has for its own subscribers."""
+    from yarl import URL
+
+    from learning_hub.connectors.cause import cause_of
+
+    if isinstance(error, httpx.TimeoutException):
+        return "it took too long"
+    root: BaseException = error
+    while (inner := root.__cause__ or root.__context__) is not None:
+        root = inner
+    if isinstance(root, OSError):
+        return cause_of(root, URL(address))
+    return str(error).rstrip(".") or type(error).__name__
