@@ -1,0 +1,61 @@
+"""What docs/explanation/scale.md says about keeping less is carried out as it stands there, and the hub goes on."""
+
+from __future__ import annotations
+
+import re
+
+from factories import an_event_body
+from horizon import reads_all
+from imis_hub import ImisHub
+from pages import ROOT
+from running import RunningHub
+
+from learning_hub.store.database import Database
+
+REMOVE, CUT, DROP = re.findall(
+    r"^```sql\n(.*?)^```$", (ROOT / "docs/explanation/scale.md").read_text(), re.MULTILINE | re.DOTALL
+)
+LAST_YEARS = "UPDATE event SET created_utc = created_utc - interval '8 years', event_date = event_date - 2922"
+
+
+async def test_old_sources_are_removed_whole(hub_without_worker: RunningHub) -> None:
+    """A source goes with all its revisions once the newest is old, and stays whole until then."""
+    await hub_without_worker.make_program()
+    client = reads_all(hub_without_worker.client, hub_without_worker.database)
+
+    async def publish(source: str, number: int) -> int:
+        body = an_event_body(PublisherEventId=source, PublisherEventData={"n": number})
+        return (await client.post("/events", json=body)).status_code
+
+    assert [await publish(source, 1) for source in ("AI:old", "AI:revised")] == [201, 201]
+    assert await publish("AI:old", 2) == 201
+    await hub_without_worker.database.execute(LAST_YEARS)
+    assert [await publish(source, 3) for source in ("AI:revised", "AI:new")] == [201, 201]
+
+    removed = [await hub_without_worker.database.execute(REMOVE) for _ in range(2)]
+    entries = (await client.get("/events?ProgramId=NURSES")).json()["Items"]
+    assert removed == [2, 0]
+    assert [(entry["PublisherEventId"], entry["Revision"]) for entry in entries] == [
+        ("AI:revised", 1),
+        ("AI:revised", 2),
+        ("AI:new", 1),
+    ]
+    assert await publish("AI:old", 2) == 201
+
+
+async def test_attempts_are_cut_by_month(imis_hub: ImisHub, database: Database) -> None:
+    """Attempts from before the cut and after it are read side by side, and a month is dropped without a trace."""
+    await imis_hub.set_up()
+    before = await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:1"))
+    # Cut at a moment that is over, so that what comes now is in the month after it.
+    await database.execute("UPDATE attempt SET started_utc = '2026-10-31T12:00:00Z'")
+    await database.execute(CUT.replace("2026-12-01", "2026-11-01").replace("2027-01-01", "2200-01-01"))
+    after = await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:2"))
+
+    async def attempts(delivery: dict[str, str]) -> int:
+        found = (await imis_hub.client.get(f"/deliveries/{delivery['DeliveryId']}")).json()
+        return len(found["AttemptLog"])
+
+    assert [await attempts(before), await attempts(after)] == [1, 1]
+    await database.execute(DROP)
+    assert [await attempts(before), await attempts(after)] == [0, 1]
