@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
@@ -27,8 +28,9 @@ MAX_BYTES = 16 * 1024 * 1024
 # So many bytes of such bodies are held at once.
 ROOM_BYTES = 4 * MAX_BYTES
 STALLS_AFTER_SECONDS = 30
-# Twice as many are with the writer at most: one batch must not fill its backlog.
 AT_ONCE = 500
+# So many times as many are with the writer: enough to keep it busy, and few beside the backlog that all share.
+MOST_UNDER_WAY = 4
 # Reading one takes some hundredths of a millisecond; others get their turn after some of them.
 READ_AT_ONCE = 50
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")
@@ -114,12 +116,18 @@ class _Batch:
     async def publish(self, pieces: Sequence[bytes | Raw]) -> list[BatchResult]:
         """What became of each, in order. While some are written, the next ones are read."""
         results: list[BatchResult] = []
-        under_way: list[Outcome] = []
+        under_way: deque[list[Outcome]] = deque()
         for start in range(0, len(pieces), AT_ONCE):
-            submitted = await self._submit(pieces[start : start + AT_ONCE])
-            results += [await self._result(outcome, len(results) + place) for place, outcome in enumerate(under_way)]
-            under_way = submitted
-        return results + [await self._result(outcome, len(results) + place) for place, outcome in enumerate(under_way)]
+            under_way.append(await self._submit(pieces[start : start + AT_ONCE]))
+            if len(under_way) == MOST_UNDER_WAY:
+                await self._settle(under_way.popleft(), results)
+        for outcomes in under_way:
+            await self._settle(outcomes, results)
+        return results
+
+    async def _settle(self, outcomes: list[Outcome], results: list[BatchResult]) -> None:
+        for outcome in outcomes:
+            results.append(await self._result(outcome, len(results)))
 
     async def _submit(self, pieces: Sequence[bytes | Raw]) -> list[Outcome]:
         """In the order of the batch, which is that in which events of one source record are stored."""

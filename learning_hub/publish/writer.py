@@ -5,7 +5,11 @@ Requests that arrive while a commit is in the air are written together by the ne
 request is written at once. What is taken in and not settled is bounded, in events and in bytes of their data, those
 of publishers that have hung up and those being written included; past that the answer is Unavailable.
 
-Two entries of one source record get into the feed in the order in which they arrived, whatever their types.
+While more are waiting than one batch holds, a second one is written beside the first, so that the database has work
+while the hub makes ready what comes next.
+
+Two entries of one source record get into the feed in the order in which they arrived, whatever their types: what is
+being written keeps others of its record waiting.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ MAX_LOST_RACES = 50
 
 
 class Writer:
-    """Writes submissions in batches, one batch at a time; `run` must be running for anything to be written."""
+    """Writes submissions in batches; `run` must be running for anything to be written."""
 
     def __init__(self, database: Database, bells: Bells) -> None:
         self._database = database
@@ -43,7 +47,9 @@ class Writer:
         self._waiting: list[Submission] = []
         self._unsettled = 0
         self._unsettled_bytes = 0
+        self._writing: list[list[Submission]] = []
         self._something = asyncio.Event()
+        self._much = asyncio.Event()
 
     def submit(self, event: NewEvent, idempotency_key: str | None = None) -> Submission:
         """
@@ -58,7 +64,7 @@ class Writer:
         self._waiting.append(submission)
         self._unsettled += 1
         self._unsettled_bytes += submission.size
-        self._something.set()
+        self._call_writers()
         return submission
 
     async def publish(self, event: NewEvent, idempotency_key: str | None = None) -> Published:
@@ -81,21 +87,49 @@ class Writer:
     async def run(self) -> None:
         """Write what is waiting, until cancelled."""
         try:
-            while True:
-                await self._something.wait()
-                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                if not self._waiting:
-                    self._something.clear()
-                if batch:
-                    again = await self._write_or_fail(batch)
-                    self._unsettled -= len(batch) - len(again)
-                    self._unsettled_bytes -= sum(item.size for item in batch) - sum(item.size for item in again)
-                    if again:
-                        self._waiting = again + self._waiting
-                        self._something.set()
+            async with asyncio.TaskGroup() as writers:
+                writers.create_task(self._write_on(self._something, least=1))
+                writers.create_task(self._write_on(self._much, least=MAX_BATCH))
         finally:
             for submission in self._waiting:
                 submission.fail(Unavailable("The hub is stopping."))
+
+    def _call_writers(self) -> None:
+        if self._waiting:
+            self._something.set()
+        if len(self._waiting) >= MAX_BATCH:
+            self._much.set()
+
+    async def _write_on(self, is_called: asyncio.Event, *, least: int) -> None:
+        """Write batch after batch, as long as at least so many are waiting."""
+        while True:
+            await is_called.wait()
+            batch = self._take(least)
+            if not batch:
+                is_called.clear()
+                continue
+            self._writing.append(batch)
+            again = await self._write_or_fail(batch)
+            self._writing.remove(batch)
+            self._unsettled -= len(batch) - len(again)
+            self._unsettled_bytes -= sum(item.size for item in batch) - sum(item.size for item in again)
+            self._waiting[:0] = again
+            self._call_writers()
+
+    def _take(self, least: int) -> list[Submission]:
+        """The next batch, without those whose source record is being written."""
+        if len(self._waiting) < least:
+            return []
+        held = {submission.record for batch in self._writing for submission in batch}
+        batch: list[Submission] = []
+        left: list[Submission] = []
+        for place, submission in enumerate(self._waiting):
+            if len(batch) == MAX_BATCH:
+                left += self._waiting[place:]
+                break
+            (left if submission.record in held else batch).append(submission)
+        self._waiting = left
+        return batch
 
     async def _write_or_fail(self, batch: list[Submission]) -> list[Submission]:
         """Write *batch*; returns those that must go into the next one, in the order of their arrival."""

@@ -85,7 +85,7 @@ async def publish_together(
 async def stored(database: Database) -> list[tuple[str, str, dict[str, Any], int]]:
     """What the feed has: type, source, data, revision."""
     await caught_up(database)
-    part = await events.read_feed(database, FeedFilter(program_id="NURSES"), BEGINNING, 2000)
+    part = await events.read_feed(database, FeedFilter(program_id="NURSES"), BEGINNING, 5000)
     return [
         (item.event_type, item.publisher_event_id, json.loads(bytes(item.publisher_event_data)), item.revision)
         for item in part.found
@@ -236,6 +236,20 @@ async def test_a_thousand_revisions_take_few_statements(nurses: Database) -> Non
 
     assert [(data["n"], revision) for _, _, data, revision in await stored(nurses)] == [(n, n + 1) for n in range(1000)]
     assert commits <= 3
+
+
+async def test_two_batches_side_by_side(nurses: Database) -> None:
+    """What is written beside another batch takes nothing that would overtake an earlier one of its source record."""
+    kinds = ("LPI_STARTED", "LPI_COMP_SUCCESS", "AI_STARTED")
+    arrivals = [an_event(kinds[n % 3], n, f"AI:{n * n % 61}") for n in range(3000)]
+    answers = await publish_together(nurses, arrivals)
+    entries = await stored(nurses)
+
+    assert {answer.status for answer in answers} == {"stored"}
+    assert await nurses.fetchval("SELECT count(DISTINCT xid::text) > 3 FROM event")
+    for source in {event.publisher_event_id for event in arrivals}:
+        asked = [json.loads(event.data)["n"] for event in arrivals if event.publisher_event_id == source]
+        assert [data["n"] for _, of_source, data, _ in entries if of_source == source] == asked
 
 
 ARRIVALS = st.lists(
