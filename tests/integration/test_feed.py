@@ -242,3 +242,43 @@ async def test_every_bad_parameter_of_the_feed_is_named(hub_without_worker: Runn
     """What names no day and a cursor that the hub did not give are told together."""
     answer = await hub_without_worker.client.get("/events", params={"EventDateBucket": "x", "Cursor": "nonsense"})
     assert [error["field"] for error in answer.json()["errors"]] == ["EventDateBucket", "Cursor"]
+
+
+async def test_pages_that_did_not_change(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
+    """A full page is not sent again, one at the end not until something follows it; a tag is good for its question."""
+    for number in range(3):
+        await publish(reader, PublisherEventId=f"{number}")
+    today = f"NURSES-LB-{datetime.now(UTC):%Y%m%d}"
+
+    async def ask(tag: str, **query: Any) -> int:
+        answer = await reader.get("/events", params=query, headers={"If-None-Match": tag})
+        if answer.status_code == 304:
+            assert (answer.content, answer.headers["ETag"]) == (b"", tag)
+        return answer.status_code
+
+    full, end = {"EventDateBucket": today, "Limit": 2}, {"EventDateBucket": today, "Limit": 10}
+    tags = [(await reader.get("/events", params=query)).headers["ETag"] for query in (full, end)]
+    assert [await ask(tags[0], **full), await ask(tags[1], **end)] == [304, 304]
+    assert [await ask(tags[1], **full), await ask(tags[0], **end)] == [200, 200]
+    assert await ask(tags[1], **end, PublisherEventId="1") == 200
+
+    await publish(hub_without_worker.client, PublisherProgramId="DOCTORS")
+    assert [await ask(tags[0], **full), await ask(tags[1], **end)] == [304, 304]
+    await publish(reader, PublisherEventId="3")
+    assert [await ask(tags[0], **full), await ask(tags[1], **end)] == [304, 200]
+
+
+async def test_waiting_with_a_tag(reader: httpx.AsyncClient) -> None:
+    """Who waits at the end with the tag of an empty page is held until something comes, or told that nothing did."""
+    await publish(reader, PublisherEventId="1")
+    _, cursor = await page(reader)
+    query = {"Cursor": cursor, "Wait": 1}
+    tag = (await reader.get("/events", params=query)).headers["ETag"]
+    assert (await reader.get("/events", params=query, headers={"If-None-Match": tag})).status_code == 304
+    waiting = asyncio.create_task(
+        reader.get("/events", params=query | {"Wait": 30}, headers={"If-None-Match": tag}, timeout=60)
+    )
+    await asyncio.sleep(0)
+    await publish(reader, PublisherEventId="2")
+    answer = await waiting
+    assert [item["PublisherEventId"] for item in answer.json()["Items"]] == ["2"]
