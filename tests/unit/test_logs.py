@@ -138,3 +138,12 @@ def test_warnings_are_logged_and_the_known_one_is_not(configured: Callable[..., 
 def test_scrubbing(text: str, scrubbed: str) -> None:
     """What may name a person or open a door is left out; ids stay."""
     assert scrub(text) == scrubbed
+
+
+def test_nothing_keeps_a_line_from_being_written(configured: Callable[..., Told]) -> None:
+    """Half a character, a number without end and what is no JSON are written as well as can be."""
+    told = configured()
+    logging.getLogger("learning_hub.x").info("odd", extra={"half": "\ud800", "big": 10**400, "thing": object()})
+    line = _line(told)
+    assert (line["event"], line["half"], line["big"]) == ("odd", "\ud800", 10**400)
+    assert line["thing"].startswith("<object object")
