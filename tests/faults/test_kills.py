@@ -41,7 +41,8 @@ def settings(tmp_path: Path, database_address: str) -> dict[str, str]:
         "RENDER_PROCESSES": "1",
         "RETRY_SECONDS": ",".join(["0.2"] * 200),
         "SEND_TIMEOUT_SECONDS": "2",
-        "SETTLE_SECONDS": "3",
+        # Longer than the line keeps what it carries out late: nothing can be settled sooner.
+        "SETTLE_SECONDS": "4",
         "PROBE_SECONDS": "0.1",
         "LOG_FORMAT": "json",
         "LOG_LEVEL": "warning",
