@@ -149,13 +149,17 @@ async def _check(call: Call, subscription_id: str, draft: Draft) -> list[str]:
     draft.errors += inspected.faults
     if subscriber is None or target is None or subscriber.archived_utc is not None:
         return []
-    if await _merely_stops(call, subscription_id, draft):
+    there = await subscriptions.find(call.hub.database, subscription_id)
+    rests = there is not None and _rests(draft, there)
+    if rests and there is not None and there.state == "started":
         return []
     describer = Describer(call.hub.database, call.hub.connections)
     judgement = await describer.judge(subscriber, target, templates, inspected.leaves)
-    draft.errors += judgement.target_errors
-    for problem in judgement.problems:
-        draft.refuse(template_field(problem.place), problem.message)
+    problems = [FieldError(template_field(problem.place), problem.message) for problem in judgement.problems]
+    unfit = [*judgement.target_errors, *problems]
+    if rests:
+        return [*(f"{error.field}: {error.message}" for error in unfit), *judgement.warnings]
+    draft.errors += unfit
     return judgement.warnings
 
 
@@ -186,12 +190,15 @@ async def inspect_templates(
     return InspectedTemplates(faults, inspected.leaves)
 
 
-async def _merely_stops(call: Call, subscription_id: str, draft: Draft) -> bool:
-    """Whether the subscription is only told to stop: that must work whatever the subscriber has become."""
-    there = await subscriptions.find(call.hub.database, subscription_id)
+def _rests(draft: Draft, there: Subscription) -> bool:
+    """
+    Whether what is there is only told to stop, or to stay stopped as it is.
+
+    To stop must work whatever the subscriber has become, and nobody waits for it to answer. What stays stopped is held
+    against it, since that is how one looks again that could not be asked before; nothing new is there to be refused.
+    """
     return (
-        there is not None
-        and there.archived_utc is None
+        there.archived_utc is None
         and draft.values.get("state", there.state) == "stopped"
         and "templates" in draft.values
         and write_json(draft.values["target"]) == write_json(there.target)

@@ -381,6 +381,20 @@ async def test_to_stop_works_whatever_became_of_the_panel(hub: ImisHub) -> None:
     assert list(await refused(hub, **changes)) == ["Templates._default.Title"]
 
 
+async def test_what_stays_stopped_is_judged_when_it_is_saved_again(hub: ImisHub) -> None:
+    """What could not be asked before is told when the same is saved again, as a warning: nothing new is refused."""
+    unfit: dict[str, Any] = {"Templates": {"_default": ROW | {"Nope": "x"}}, "State": "stopped"}
+    await hub.fault("503")
+    (warning,) = (await put(hub, 201, **unfit))["Warnings"]
+    assert "save the subscription again later" in warning
+    await hub.mend()
+
+    (warning,) = (await put(hub, 200, **unfit))["Warnings"]
+
+    assert warning.startswith("Templates._default.Nope: ")
+    assert list(await refused(hub, **(unfit | {"State": "started"}))) == ["Templates._default.Nope"]
+
+
 async def test_an_archived_subscriber_is_not_asked(hub: ImisHub) -> None:
     """Nothing can be saved for it, and it gets no request."""
     await hub.client.delete("/subscribers/imis")
