@@ -7,14 +7,16 @@ import time
 from typing import Any
 
 import pytest
+import time_machine
 from http_server import Received, running
 from imis_site import ACTIVITY, COMPLETION, PANEL, PANEL_WITHOUT_KEY, ROW, ImisSite, KeptJournal, a_shipment
 from kinds_under_test import PASSWORD, ImisBehindServer
 from msgspec import UNSET
 
 from learning_hub.connectors.base import CheckResult, Finding, Needs
-from learning_hub.connectors.imis import ImisConnector
+from learning_hub.connectors.imis import ImisConnector, account
 from learning_hub.connectors.imis.contact_query import NOBODIES, NOBODY
+from learning_hub.connectors.imis.settings import Settings
 from learning_hub.sandbox import seeds
 
 ACTIVITIES = Needs(subscription_id="completions", target=ACTIVITY, templates=[COMPLETION])
@@ -32,23 +34,24 @@ def states(checked: CheckResult) -> dict[str, str]:
     return {one.subject: one.state for one in checked.details}
 
 
-async def test_a_check_says_what_it_found(site: ImisSite, connector: ImisConnector) -> None:
-    """Who answers, what the account can read, its roles, and which kind of iMIS it is."""
-    checked = await connector.check()
+async def test_a_check_says_what_it_found(site: ImisSite, make_connector: Any) -> None:
+    """Who answers, what the account can read, its roles, which kind of iMIS it is, and on which clock."""
+    checked = await make_connector({"TimeZone": "America/New_York"}).check()
     assert checked.works
     assert checked.findings == [
         f"Signed in at {site.address}.",
         "It can read contacts: there are 12.",
         "It can read activities: there are 0.",
         "This is an EMS site (iMIS 20.3 or later).",
+        found(checked, "time-zone").message,
         "The account has the roles Everyone, SysAdmin, StaffUser.",
         "UF_3 of activities keeps the record key.",
     ]
 
 
-async def test_a_check_says_that_all_is_there_for_the_subscriptions(connector: ImisConnector) -> None:
+async def test_a_check_says_that_all_is_there_for_the_subscriptions(make_connector: Any) -> None:
     """The activity type of the templates, and the panel with its columns and its key."""
-    checked = await connector.check([ACTIVITIES, ROWS])
+    checked = await make_connector({"TimeZone": "America/New_York"}).check([ACTIVITIES, ROWS])
     assert checked.works
     assert set(states(checked).values()) == {"fine"}
     assert found(checked, "activity-type").name == "TCLEARNING"
@@ -101,6 +104,56 @@ async def test_a_wrong_password_ends_the_check(site: ImisSite, connector: ImisCo
     assert not checked.works
     assert [one.subject for one in checked.details] == ["sign-in"]
     assert "refused the sign-in" in checked.findings[0]
+    assert "put the right Username and Password" in checked.findings[0]
+    assert "may lock the account" in checked.findings[0]
+
+
+async def test_a_refused_client_application_is_told_where_its_parts_are(make_connector: Any) -> None:
+    """A refresh token is had by a sign-in, the rest stands in the settings of iMIS."""
+    client = {"ClientId": "LearningHub", "ClientSecret": "not-this", "RefreshToken": "used-up"}
+    checked = await make_connector(credentials=client).check()
+    assert "Settings > Contacts > Client applications" in found(checked, "sign-in").advice
+    assert "sign in to the client application anew" in found(checked, "sign-in").advice
+
+
+@pytest.mark.parametrize("fault", ["503", "500", "rubbish", "cut-after"])
+async def test_a_site_that_lets_nobody_in_is_told_with_what_to_look_at(
+    fault: str, site: ImisSite, connector: ImisConnector
+) -> None:
+    """The address comes first, as a person mistypes it more often than a site is away: also a page may answer there."""
+    site.fault(fault, Path="/token")
+    [finding] = (await connector.check()).details
+    assert finding.subject == "sign-in"
+    assert "BaseUrl" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("zone", "state", "words"),
+    [
+        ("America/New_York", "fine", "where it is 08:30 now, with a change to summer time"),
+        ("Etc/GMT+5", "fine", "where it is 08:30 now, without a change to summer time"),
+        ("Australia/Sydney", "fine", "where it is 00:30 now, with a change to summer time"),
+        ("UTC", "fine", "where it is 13:30 now, without a change to summer time"),
+        (None, "look", "clock of UTC, where it is 13:30 now"),
+    ],
+)
+async def test_a_check_tells_the_clock_that_dates_are_written_on(
+    make_connector: Any, zone: str | None, state: str, words: str
+) -> None:
+    """What iMIS keeps it does not tell, so a person compares; nobody means UTC without having said so."""
+    connector = make_connector({"TimeZone": zone})
+    with time_machine.travel("2031-01-15T13:30:00Z", tick=False):
+        clock = account.clock(Settings(base_url="https://members.example.org", time_zone=zone))
+    assert (clock.name, clock.state) == (zone or "UTC", state)
+    assert words in clock.message
+    told = found(await connector.check(), "time-zone")
+    assert (told.name, told.state, bool(told.advice)) == (clock.name, state, state == "look")
+
+
+async def test_a_panel_named_in_two_spellings_is_looked_at_once(connector: ImisConnector) -> None:
+    """Names of iMIS count in any case."""
+    other = Needs(subscription_id="others", target=PANEL | {"Name": PANEL["Name"].upper()}, templates=[ROW])
+    assert found(await connector.check([ROWS, other]), "panel").subscription_ids == ["rows", "others"]
 
 
 async def test_contacts_that_cannot_be_read_are_in_the_way_of_all(site: ImisSite, make_connector: Any) -> None:

@@ -362,7 +362,9 @@ async def test_a_sign_in_that_something_else_refuses_names_the_address(
         "Most likely BaseUrl in the subscriber's Settings is not the address of the iMIS site: correct it, and run the "
         "check. The hub does not try these credentials again by itself, so that the account is not locked out."
     )
-    assert checked.findings == [outcome.message]
+    [finding] = checked.details
+    assert finding.message == outcome.message
+    assert finding.advice.startswith("If BaseUrl names the right site, ")
 
 
 @pytest.mark.parametrize(

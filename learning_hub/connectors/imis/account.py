@@ -1,5 +1,6 @@
 """
-What the check of a subscriber says of the site and of its account: version, roles, contacts, the query for them.
+What the check of a subscriber says of the site and of its account: sign-in, clock, version, roles, contacts, the query
+for them.
 
 Source: iMIS reference, sections 2.5, 5.1, 10, 11 and 13; for what to click also the vendor's help.
 """
@@ -7,7 +8,9 @@ Source: iMIS reference, sections 2.5, 5.1, 10, 11 and 13; for what to click also
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -57,6 +60,39 @@ async def first_row(api: Api, entity: str, query: dict[str, str], journal: Journ
             blames_question=failed.blames_question,
         )
     return Looked(None, f"{entity} gave no page.")
+
+
+def not_signed_in(failed: Failed, how_to_mend: str) -> Finding:
+    """Why there was no sign-in; *how_to_mend* is for credentials that were refused."""
+    outcome = failed.outcome
+    advice = ""
+    if isinstance(outcome, Refused) and outcome.code == "credentials_refused":
+        advice = how_to_mend
+    elif not isinstance(outcome, Refused) and outcome.code != "rate_limited":
+        advice = (
+            "Check that BaseUrl in the subscriber's Settings is the address of the iMIS site. If it is, ask whoever "
+            "runs iMIS whether it is up and lets the hub in."
+        )
+    return Finding(subject="sign-in", state="wrong", message=failed.message, advice=advice)
+
+
+def clock(settings: Settings) -> Finding:
+    """On which clock dates are written; iMIS does not tell its own, so a person compares."""
+    name, zone = settings.zone_name, ZoneInfo(settings.zone_name)
+    now = datetime.now(UTC).astimezone(zone)
+    has_summer_time = now.replace(month=1, day=1).utcoffset() != now.replace(month=7, day=1).utcoffset()
+    is_named = settings.time_zone is not None
+    return Finding(
+        subject="time-zone",
+        name=name,
+        state="fine" if is_named else "look",
+        message=f"Dates are written on the clock of {name}, where it is {now:%H:%M} now, "
+        f"{'with' if has_summer_time else 'without'} a change to summer time.",
+        advice=""
+        if is_named
+        else "Nobody named a zone: give that of iMIS as TimeZone in the subscriber's Settings, such as "
+        "America/New_York.",
+    )
 
 
 def version(pages: Sequence[Page], settings: Settings) -> Finding:

@@ -97,7 +97,7 @@ class ImisConnector:
         self._api = Api(base_url, self._tokens, self._exchange)
         self._definitions = Definitions(self._api)
         self._sources = Sources(self._api, self._settings.activity_key_property)
-        self._zone = ZoneInfo(self._settings.time_zone)
+        self._zone = ZoneInfo(self._settings.zone_name)
         self._records = Records(self._api, self._zone)
 
     async def find_participant(self, publisher_participant_id: str, journal: Journal) -> ParticipantResult:

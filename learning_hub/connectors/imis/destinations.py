@@ -146,13 +146,14 @@ def _of_type(name: str, subscription_ids: list[str], *, is_there: bool) -> Findi
 
 
 def panels_of(needs: Iterable[Needs]) -> dict[str, list[tuple[PanelTarget, Needs]]]:
-    """The panel sources that subscriptions name, each with the targets and needs of those."""
-    panels: dict[str, list[tuple[PanelTarget, Needs]]] = {}
+    """The panel sources that subscriptions name, in any case, each with the targets and needs of those."""
+    panels: dict[str, tuple[str, list[tuple[PanelTarget, Needs]]]] = {}
     for need in needs:
         target = read_target(need.target)
         if isinstance(target, PanelTarget):
-            panels.setdefault(target.name, []).append((target, need))
-    return panels
+            _, users = panels.setdefault(target.name.casefold(), (target.name, []))
+            users.append((target, need))
+    return dict(panels.values())
 
 
 async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]], journal: Journal) -> list[Finding]:
@@ -194,7 +195,11 @@ def _closed(name: str, described: Described, failure: str, needs: Sequence[Needs
         message, advice = f"{name} is there, but not over REST. {failure}", tick
     elif described.is_absent:
         message = f"There is no panel source {name}. {failure}"
-        advice = f"Make it under {_SOURCES}, or correct Name in the Target of {', '.join(ids_of(needs))}. {tick}"
+        advice = (
+            f"Correct Name in the Target of {', '.join(ids_of(needs))}, or make the source: in iMIS, under {_SOURCES}, "
+            "multi-instance and of contacts, and tick Available via the REST API on its Security tab. learning-hub "
+            "subscriber panel makes one too, and leaves only the box to be ticked."
+        )
     else:
         message, advice = f"It cannot read {name}. {failure}", f"Check that there is a source of this name. {tick}"
     return Finding(

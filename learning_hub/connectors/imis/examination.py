@@ -44,9 +44,11 @@ async def examine(
         async with asyncio.timeout(most_seconds):
             await _look_around(found, api, tokens, settings, needs, journal)
     except Failed as failed:
-        subject = "site" if found else "sign-in"
-        advice = "The rest was not looked at." if found else ""
-        found.append(Finding(subject=subject, state="wrong", message=failed.message, advice=advice))
+        if found:
+            advice = "The rest was not looked at."
+            found.append(Finding(subject="site", state="wrong", message=failed.message, advice=advice))
+        else:
+            found.append(account.not_signed_in(failed, tokens.how_to_mend))
     except TimeoutError:
         message = f"iMIS was asked for {most_seconds:g} seconds and is too slow to look at the rest."
         found.append(Finding(subject="site", state="wrong", message=message))
@@ -72,6 +74,7 @@ async def _look_around(
     pages = [looked.page for looked in (contacts, activities) if looked.page is not None]
     if pages:
         found.append(account.version(pages, settings))
+    found.append(account.clock(settings))
     found.append(await account.roles(api, journal))
     if isinstance(settings.participant_lookup, QueryLookup):
         found.append(await account.lookup_query(api, settings.participant_lookup, journal))

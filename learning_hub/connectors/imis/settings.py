@@ -51,10 +51,15 @@ class Settings(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fiel
     """
 
     base_url: Text
-    time_zone: Text = "UTC"
+    time_zone: Text | None = None
     participant_lookup: Literal["as-is", "email"] | QueryLookup = "email"
     max_concurrency: Annotated[int, Meta(ge=1, le=100)] = 1
     activity_key_property: Name = USUAL_KEY_PROPERTY
+
+    @property
+    def zone_name(self) -> str:
+        """The IANA zone in which the site keeps its dates, as far as anybody said."""
+        return self.time_zone or "UTC"
 
 
 class PasswordCredentials(msgspec.Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
@@ -149,7 +154,7 @@ def check_target(target: Mapping[str, Any]) -> list[FieldError]:
 
 def time_zone(settings: Mapping[str, Any]) -> str:
     """The site's time zone, in which it keeps every date."""
-    return read_settings(settings).time_zone
+    return read_settings(settings).zone_name
 
 
 def max_concurrency(settings: Mapping[str, Any]) -> int:

@@ -79,6 +79,22 @@ class Tokens:
         """The texts that must stand nowhere: what the account signs in with, and its token of now."""
         return (*_secrets_of(self._credentials), *([self._token.value] if self._token else []))
 
+    @property
+    def how_to_mend(self) -> str:
+        """What a person does about credentials that were refused, in a sentence."""
+        if isinstance(self._credentials, PasswordCredentials):
+            which = "put the right Username and Password into the subscriber's Credentials"
+        else:
+            which = (
+                "see under Settings > Contacts > Client applications that ClientId and ClientSecret are those of iMIS, "
+                "sign in to the client application anew, and put the RefreshToken of now into the subscriber's "
+                "Credentials"
+            )
+        return (
+            f"If BaseUrl names the right site, {which}, then check again. Each check is one more sign-in, and too many "
+            "may lock the account."
+        )
+
     def forget(self) -> None:
         """Forget the token, and that the credentials were refused: the next call signs in anew."""
         self._token = self._refused = self._failed = None
