@@ -8,13 +8,18 @@ from typing import Any
 from learning_hub.api.call import Call
 from learning_hub.api.saving import make_subscription
 from learning_hub.connectors.places import Built
-from learning_hub.model.errors import LearningHubError
+from learning_hub.model.errors import Conflict, LearningHubError
 from learning_hub.model.panel import KEY_LENGTH, RECORD_KEY, basic_template, is_basic, is_key
+from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import DEFAULT_TEMPLATE, Subscription
 from learning_hub.store import programs, subscriptions
 
 LONGEST_ID = 25
 MOST_OF_A_NAME = 100
+_PUT_IT = (
+    "PUT what stands in this answer as Subscription; on the command line --json shows it, and subscription put takes "
+    "it from a file"
+)
 EVENT_TYPES = ["AI_COMP_SUCCESS", "LPI_COMP_SUCCESS"]
 
 
@@ -82,6 +87,22 @@ def goes_to(subscription: Subscription, panel: str) -> bool:
     return target.get("Kind") == "panel" and str(target.get("Name", "")).casefold() == panel.casefold()
 
 
+async def need_fitting(call: Call, subscriber: Subscriber, program_id: str, subscription_id: str) -> None:
+    """
+    Go on only if the subscription, where it is there, is of this Program to this subscriber.
+
+    Raises:
+        Conflict: It belongs to others.
+    """
+    there = await subscriptions.find(call.hub.database, subscription_id)
+    if there and (there.program_id, there.subscriber_id) != (program_id, subscriber.subscriber_id):
+        raise Conflict(
+            f"There is a subscription {subscription_id} already: of {there.program_id} to {there.subscriber_id}. Name "
+            "another SubscriptionId.",
+            code="subscription_fixed",
+        )
+
+
 async def free_id(call: Call, panel: str) -> str:
     """An id for a subscription that fills the panel: one that is free, or of one that once did."""
     for number in range(1, MOST_OF_A_NAME):
@@ -124,7 +145,15 @@ def left_as_it_is(there: Subscription, new: list[str]) -> str:
     sentence = f"The subscription {there.subscription_id} was there, and is left as it is."
     if not new:
         return sentence
-    return f"{sentence} To have it fill {', '.join(new)} as well, PUT it as Subscription stands here."
+    return f"{sentence} To have it fill {', '.join(new)} as well, {_PUT_IT}."
+
+
+def not_made(program_id: str) -> str:
+    """That no subscription was made, since none was asked for, and how to have one of the only Program there is."""
+    return (
+        f"No subscription fills it yet. Name the Program {program_id}, and send the same again, so that one is made; "
+        f"or {_PUT_IT}."
+    )
 
 
 async def make(call: Call, subscription_id: str, body: dict[str, Any], *, rows_readable: bool | None) -> str:
@@ -137,7 +166,7 @@ async def make(call: Call, subscription_id: str, body: dict[str, Any], *, rows_r
         then = "Start it." if rows_readable else "Start it once rows can be read."
         return f"The subscription {subscription_id} was made, stopped. {then}"
     if saved.subscription.archived_utc is not None:
-        return f"The subscription {subscription_id} is archived, and was left so; a PUT brings it back."
+        return f"The subscription {subscription_id} is archived, and was left so. To bring it back, {_PUT_IT}."
     return (
         f"The subscription {subscription_id} was there, and is left as it is: it goes elsewhere. Name another "
         "SubscriptionId."

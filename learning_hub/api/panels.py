@@ -18,6 +18,8 @@ from learning_hub.api.panel_subscriptions import (
     goes_to,
     left_as_it_is,
     make,
+    need_fitting,
+    not_made,
     subscription_for,
 )
 from learning_hub.api.paths import ID_RULE
@@ -196,6 +198,12 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     subscription_id: Annotated[str, Meta(description="Of the subscription that was made, or was there.")] | None
 
 
+_TOO_SLOW = (
+    "The panel source {name} was not finished within {seconds:g} seconds: the subscriber is slow, or somebody else "
+    "makes a panel there just now."
+)
+
+
 class _Source(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """A panel source in the audit log."""
 
@@ -239,7 +247,9 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
             _not_supported("webhook"),
             paused("imis", "2026-11-22T06:00:00Z", "iMIS refused the sign-in: 400.", "send the same again"),
             Conflict(
-                "There is a lh_completions at iMIS already: its field Units is text, not decimal.", code="panel_differs"
+                "There is a lh_completions at iMIS already: its field Units is text, not decimal. Choose another name, "
+                "or ask for what is there.",
+                code="panel_differs",
             ),
             _ended(Refused(code="refused", message="The hub could not make the panel source: iMIS answered 403.")),
             _ended(
@@ -267,7 +277,8 @@ async def make_panel(call: Call) -> Reply:
             built = await _build(call, subscriber, wanted)
             await _note(call, subscriber, built)
     except TimeoutError:
-        raise _ended(Postponed(code="timed_out", message=f"It was not done within {seconds:g} seconds.")) from None
+        name = wanted.blueprint.name
+        raise _ended(Postponed(code="timed_out", message=_TOO_SLOW.format(name=name, seconds=seconds))) from None
     return await _reply(call, subscriber, wanted, built)
 
 
@@ -308,7 +319,7 @@ async def _read(call: Call, subscriber: Subscriber) -> _Wanted:
     if errors:
         raise InvalidFields(errors)
     if program_id is not None and subscription_id is not None:
-        await _need_fitting_subscription(call, subscriber, program_id, subscription_id)
+        await need_fitting(call, subscriber, program_id, subscription_id)
     return _Wanted(
         blueprint=Blueprint(
             name=name,
@@ -331,16 +342,6 @@ def _with_key(fields: Any) -> tuple[PanelField, ...]:
         elif field.length:
             key = field
     return (key, *others)
-
-
-async def _need_fitting_subscription(call: Call, subscriber: Subscriber, program_id: str, subscription_id: str) -> None:
-    there = await subscriptions.find(call.hub.database, subscription_id)
-    if there and (there.program_id, there.subscriber_id) != (program_id, subscriber.subscriber_id):
-        raise Conflict(
-            f"There is a subscription {subscription_id} already: of {there.program_id} to {there.subscriber_id}. Name "
-            "another SubscriptionId.",
-            code="subscription_fixed",
-        )
 
 
 async def _need_asked(call: Call, subscriber: Subscriber) -> None:
@@ -392,6 +393,8 @@ async def _reply(call: Call, subscriber: Subscriber, wanted: _Wanted, built: Bui
     elif wanted.program_id is not None:
         subscription_id = subscription_id or await free_id(call, built.name)
         findings.append(await make(call, subscription_id, body, rows_readable=built.rows_readable))
+    elif body["ProgramId"] is not None:
+        findings.append(not_made(body["ProgramId"]))
     had = {field.name.casefold() for field in built.before or []}
     panel = Panel(
         name=built.name,

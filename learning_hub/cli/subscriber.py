@@ -120,7 +120,7 @@ def panel(
     click.echo()
     for finding in answer.value["Findings"]:
         click.echo(finding)
-    if answer.value["Subscription"]["ProgramId"] is None:
+    if answer.value["SubscriptionId"] is None:
         click.echo("To name the Program, run the command again with --program.")
 
 

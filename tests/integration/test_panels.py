@@ -295,6 +295,7 @@ async def test_what_does_not_fit_is_a_conflict(panel_hub: PanelHub) -> None:
 
     assert (single["code"], other["code"]) == ("panel_differs", "panel_differs")
     assert "single-instance" in single["detail"]
+    assert "Choose another name, or ask for what is there" in single["detail"]
     assert "Title is decimal, not text" in other["detail"]
     assert "Units is text, not decimal" in other["detail"]
     assert await panel_hub.definition() == before

@@ -36,6 +36,7 @@ from learning_hub.connectors.places import Blueprint, Built, Clash
 from learning_hub.model.panel import PanelField, as_added
 
 MOST_WRITES = 3
+_CHOOSE = "Choose another name, or ask for what is there."
 # iMIS may take a definition first and make it later (section 9.3 lists the status 202).
 LOOK_AGAIN_SECONDS = (0.5, 1, 2)
 
@@ -62,7 +63,8 @@ class _Builder:
         failed: Failed | None = None
         for _ in range(MOST_WRITES):
             if there is not None and (found := clashes(there, self._blueprint)):
-                return Clash(f"There is a {name_of(there, self._blueprint)} at iMIS already: {'; '.join(found)}.")
+                name = name_of(there, self._blueprint)
+                return Clash(f"There is a {name} at iMIS already: {'; '.join(found)}. {_CHOOSE}")
             if not self._is_wanting(there):
                 break
             failed = await self._write(there)

@@ -41,6 +41,16 @@ def test_a_panel_is_made_by_a_command(settings: dict[str, str], imis: RunningSan
     assert "tick Available via the REST API" in told
     assert "The subscription lh_completions was made, stopped." in told
 
+    file = tmp_path / "more.json"
+    file.write_text('["Remark"]')
+    more = run(*panel, "--program", "NURSES", "--fields", str(file))
+    assert "To have it fill Remark as well, PUT what stands in this answer as Subscription" in more
+    assert "--json shows it" in more
+
+    unmade = run("subscriber", "panel", "imis", "lh_alone")
+    assert "No subscription fills it yet. Name the Program NURSES" in unmade
+    assert unmade.endswith("To name the Program, run the command again with --program.\n")
+
     run("program", "put", "DOCTORS", "--name", "Doctors")
     unsaid = run("subscriber", "panel", "imis", "lh_other")
     assert unsaid.endswith("To name the Program, run the command again with --program.\n")
