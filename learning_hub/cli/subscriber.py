@@ -43,8 +43,9 @@ add_delete(
 
 @subscriber.command()
 @click.argument("subscriber_id", metavar="ID")
+@click.option("--steps", "with_steps", is_flag=True, help="Add how to have the rows of each panel shown in iMIS.")
 @json_option
-def check(*, subscriber_id: str, as_json: bool) -> None:
+def check(*, subscriber_id: str, with_steps: bool, as_json: bool) -> None:
     """Sign in at a subscriber and say what was found; nothing is written there."""
     answer = ask("POST", path_of("subscribers", subscriber_id, "check"))
     if as_json:
@@ -53,6 +54,8 @@ def check(*, subscriber_id: str, as_json: bool) -> None:
         click.echo(f"{subscriber_id} {how_it_works(answer.value)}.")
         for finding in answer.value["Findings"]:
             click.echo(f"  {finding}")
+        for heading in steps_of(answer.value) if with_steps else ():
+            click.echo(heading)
     if not answer.value["Works"]:
         raise SystemExit(1)
 
@@ -122,6 +125,16 @@ def panel(
         click.echo(finding)
     if answer.value["SubscriptionId"] is None:
         click.echo("To name the Program, run the command again with --program.")
+
+
+def steps_of(checked: dict[str, Any]) -> list[str]:
+    """Lines that tell, for each panel whose rows can be read, what to click in iMIS to see them; or that none can."""
+    lines: list[str] = []
+    for one in checked["Details"]:
+        if one["Steps"]:
+            lines += ["", f"To have the rows of {one['Name']} shown in iMIS:"]
+            lines += [f"  {number}. {step}" for number, step in enumerate(one["Steps"], 1)]
+    return lines or ["", "No panel has rows that can be read, so there are no steps to see any."]
 
 
 def how_it_works(checked: dict[str, Any]) -> str:
