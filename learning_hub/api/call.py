@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from email.message import Message
 from typing import Any, TypeVar
@@ -30,6 +31,10 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 EMPTY_OBJECT = re.compile(rb"\s*(\{\s*\})?\s*")
 MOST_WITHOUT_BODY_BYTES = 1000
 
+# A key is asked for before the body; one that was revoked while its body was waited for must not be late by more than
+# a second, most of which the keyring remembers it for.
+CONFIRM_AFTER_SECONDS = 0.1
+
 # Stands for a slash within one step of a path, which was sent as %2F, until the path is routed. No path has it by
 # itself: UTF-8 has no surrogates.
 SLASH_IN_STEP = "\udc2f"
@@ -44,6 +49,7 @@ class Call:
         self._operation = operation
         self._state: dict[str, Any] = scope["state"]
         self._query: msgspec.Struct | None = None
+        self._began = time.monotonic()
         self.path: Mapping[str, str] = {name: step.replace(SLASH_IN_STEP, "/") for name, step in path.items()}
         self.caller: Caller = self._state.get("caller")  # of those that need no key none is asked for
         self.hub: Hub = self._state["hub"]
@@ -181,6 +187,7 @@ class Call:
             EncodingNotTaken: It is declared as compressed.
             TooLarge: It is over *limit* bytes; what is declared as longer is not read at all.
             InvalidInput: It broke off, or nothing of it came for *stalls_after_seconds*.
+            NotAuthenticated: It was long in coming, and the key was revoked or has expired meanwhile.
         """
         encoding = (self.header("content-encoding") or "").strip()
         if encoding.lower() not in ("", "identity"):
@@ -201,6 +208,8 @@ class Call:
                 raise TooLarge(f"The body is over the limit of {limit} bytes.")
             pieces.append(message["body"])
             is_whole = not message["more_body"]
+        if self.caller and time.monotonic() - self._began > CONFIRM_AFTER_SECONDS:
+            await self.confirm_caller()
         # RFC 8259 lets a reader pass over the mark, which .NET's writers put in front.
         return b"".join(pieces).removeprefix(codecs.BOM_UTF8)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
@@ -12,6 +15,7 @@ from dirty_equals import Contains, IsStr
 from factories import an_event_body
 from running import RunningHub, eventually, running_hub
 
+from learning_hub.api.call import CONFIRM_AFTER_SECONDS
 from learning_hub.api.keyring import REMEMBERED_SECONDS, Keyring
 from learning_hub.model.clock import now, written
 from learning_hub.model.errors import NotAuthenticated
@@ -162,6 +166,32 @@ async def test_a_revoked_key_gets_nothing_more_from_a_request_that_waits(hub_wit
     await hub.client.post("/events", json=an_event_body())
 
     assert (await waiting).status_code == 401
+
+
+@pytest.mark.parametrize(("path", "body"), [("/events", an_event_body()), ("/events/batch", [an_event_body()])])
+async def test_a_revoked_key_publishes_nothing_with_a_body_that_comes_late(
+    hub_without_worker: RunningHub, path: str, body: Any
+) -> None:
+    """A publisher whose key is revoked while its body is on the way is refused, and nothing is stored."""
+    hub = hub_without_worker
+    await hub.make_program()
+    made = (await hub.client.post("/keys", json={"Name": "k", "Programs": ["NURSES"], "Scopes": ["publish"]})).json()
+    content = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: hub\r\nX-API-Key: {made['Key']}\r\nContent-Length: {len(content)}\r\n"
+    where = urlsplit(hub.address)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    # The hub asks for the rest once it has looked at the key.
+    writer.write(f"{head}Expect: 100-continue\r\n\r\n".encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+
+    await hub.client.delete(f"/keys/{made['KeyId']}")
+    await asyncio.sleep(CONFIRM_AFTER_SECONDS)
+    writer.write(content)
+
+    assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+    writer.close()
+    await writer.wait_closed()
+    assert await hub.database.fetchval("SELECT count(*) FROM event") == 0
 
 
 async def test_a_key_may_be_good_until_the_end_of_the_calendar(hub_without_worker: RunningHub) -> None:
