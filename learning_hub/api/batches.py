@@ -130,7 +130,15 @@ class _Batch:
             results.append(await self._result(outcome, len(results)))
 
     async def _submit(self, pieces: Sequence[bytes | Raw]) -> list[Outcome]:
-        """In the order of the batch, which is that in which events of one source record are stored."""
+        """
+        In the order of the batch, which is that in which events of one source record are stored.
+
+        A batch may take many seconds: none of those left is stored once the key is revoked.
+        """
+        try:
+            await self._call.confirm_caller()
+        except LearningHubError as error:
+            return [error] * len(pieces)
         outcomes: list[Outcome] = []
         for index, piece in enumerate(pieces):
             if index % READ_AT_ONCE == 0:

@@ -11,7 +11,7 @@ import pytest
 from dirty_equals import IsPartialDict
 from factories import an_event_body
 from horizon import reads_all
-from running import RunningHub
+from running import RunningHub, eventually
 
 from learning_hub.api import batches, body_room
 
@@ -148,6 +148,29 @@ async def test_media_types(publisher: httpx.AsyncClient) -> None:
     answer = await publisher.post("/events/batch", content=b"[]", headers={"Content-Type": "text/csv"})
 
     assert answer.status_code == 415
+
+
+async def test_a_key_revoked_in_the_middle(hub_without_worker: RunningHub) -> None:
+    """Of a batch whose key is revoked while it is written, what was not with the writer yet is 401, each by itself."""
+    hub = hub_without_worker
+    await hub.make_program()
+    made = (await hub.client.post("/keys", json={"Name": "k", "Programs": ["NURSES"], "Scopes": ["publish"]})).json()
+    count = batches.AT_ONCE * (batches.MOST_UNDER_WAY + 1)
+    content = b"\n".join(event(number) for number in range(count))
+
+    async def waits_for_the_table() -> int:
+        return int(await hub.database.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    async with hub.database.transaction() as connection:
+        await connection.execute("LOCK TABLE event IN EXCLUSIVE MODE")
+        publishing = asyncio.create_task(results(hub.client_with(made["Key"]), content, lines=True))
+        await eventually(waits_for_the_table)
+        await hub.client.delete(f"/keys/{made['KeyId']}")
+    statuses = [result["Status"] for result in await publishing]
+
+    assert statuses == sorted(statuses)
+    assert (statuses[0], statuses[-1]) == (201, 401)
+    assert await hub.database.fetchval("SELECT count(*) FROM event") == statuses.count(201)
 
 
 async def test_large_bodies_are_bounded_together(
