@@ -191,6 +191,19 @@ async def test_a_table_that_has_grown_is_known_before_the_server_looks(database:
     assert await database.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'event'") == -1
 
 
+async def test_statistics_of_a_schema_of_any_name(database: Database) -> None:
+    """A schema whose name needs quotes is looked through as well."""
+    await fill(database, 1000)
+    await database.execute('ALTER SCHEMA public RENAME TO "Learning Hub"')
+    name = await database.fetchval("SELECT quote_ident(current_database())")
+    await database.execute(f"ALTER DATABASE {name} SET search_path = 'Learning Hub'")
+    elsewhere = Database(database.address)
+    await elsewhere.open()
+    await Statistics(elsewhere).gather()
+    assert await elsewhere.fetchval("SELECT reltuples FROM pg_class WHERE oid = 'event'::regclass") == 1000
+    await elsewhere.close()
+
+
 @pytest.mark.parametrize("is_analyzed", [False, True])
 async def test_plans_of_the_look_up_by_source(database: Database, is_analyzed: bool) -> None:
     """
