@@ -31,6 +31,10 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 EMPTY_OBJECT = re.compile(rb"\s*(\{\s*\})?\s*")
 MOST_WITHOUT_BODY_BYTES = 1000
 
+# Where bodies are held against a limit, one that trickles in must not hold its room for hours: the largest batch has a
+# quarter of an hour at this pace.
+SLOWEST_BYTES_PER_SECOND = 16 * 1024
+
 # A key is asked for before the body; one that was revoked while its body was waited for must not be late by more than
 # a second, most of which the keyring remembers it for.
 CONFIRM_AFTER_SECONDS = 0.1
@@ -186,7 +190,8 @@ class Call:
         Raises:
             EncodingNotTaken: It is declared as compressed.
             TooLarge: It is over *limit* bytes; what is declared as longer is not read at all.
-            InvalidInput: It broke off, or nothing of it came for *stalls_after_seconds*.
+            InvalidInput: It broke off, nothing of it came for *stalls_after_seconds*, or, once these are over, less on
+                average than SLOWEST_BYTES_PER_SECOND.
             NotAuthenticated: It was long in coming, and the key was revoked or has expired meanwhile.
         """
         encoding = (self.header("content-encoding") or "").strip()
@@ -198,8 +203,13 @@ class Call:
         pieces: list[bytes] = []
         size = 0
         is_whole = False
+        began = time.monotonic()
         while not is_whole:
-            message = await self._next_message(stalls_after_seconds)
+            if stalls_after_seconds is None:
+                message = await self._receive()
+            else:
+                late = began + stalls_after_seconds + size / SLOWEST_BYTES_PER_SECOND - time.monotonic()
+                message = await self._next_message(min(stalls_after_seconds, late))
             if message["type"] == "http.disconnect":
                 # The caller hung up. Nobody reads the answer, and it is no failure of the hub.
                 raise InvalidInput("The body broke off.", code="body_broke_off")
@@ -213,16 +223,12 @@ class Call:
         # RFC 8259 lets a reader pass over the mark, which .NET's writers put in front.
         return b"".join(pieces).removeprefix(codecs.BOM_UTF8)
 
-    async def _next_message(self, stalls_after_seconds: float | None) -> Mapping[str, Any]:
-        if stalls_after_seconds is None:
-            return await self._receive()
+    async def _next_message(self, seconds: float) -> Mapping[str, Any]:
         try:
-            async with asyncio.timeout(stalls_after_seconds):
+            async with asyncio.timeout(seconds):
                 return await self._receive()
         except TimeoutError:
-            raise InvalidInput(
-                f"Nothing of the body came for {stalls_after_seconds:g} seconds.", code="body_broke_off"
-            ) from None
+            raise InvalidInput("The body came too slowly, or no longer.", code="body_broke_off") from None
 
 
 def not_json(declared: str, taken: tuple[str, ...]) -> NotJson:

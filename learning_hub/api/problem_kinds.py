@@ -45,7 +45,7 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     ),
     "body_broke_off": ProblemKind(
         400,
-        "The connection ended before the whole body had come.",
+        "The connection ended before the whole body had come, or a batch came too slowly.",
         "Send again.",
     ),
     "body_not_taken": ProblemKind(

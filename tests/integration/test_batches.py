@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -195,3 +196,25 @@ async def test_large_bodies_are_bounded_together(
         writer.close()
         await writer.wait_closed()
     assert [result["Status"] for result in await results(publisher, b"[" + event(1) + b"]")] == [201]
+
+
+async def test_a_body_that_trickles_in_is_given_up(
+    publisher: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A body of which something comes again and again, and too little, does not keep its room until it is whole."""
+    monkeypatch.setattr(batches, "STALLS_AFTER_SECONDS", 1)
+    reader, writer = await asyncio.open_connection(publisher.base_url.host, publisher.base_url.port)
+    head = f"POST /events/batch HTTP/1.1\r\nHost: x\r\nX-API-Key: {publisher.headers['X-API-Key']}\r\n"
+    writer.write(f"{head}Content-Length: {batches.MAX_BYTES}\r\n\r\n[".encode())
+    answer = asyncio.create_task(reader.readline())
+    for _ in range(200):
+        if answer.done():
+            break
+        writer.write(b" ")
+        await asyncio.sleep(0.05)
+
+    assert answer.done()
+    assert b" 400 " in await answer
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
