@@ -6,10 +6,11 @@ import asyncio
 from typing import Annotated, Any, cast
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta
 
 from learning_hub.api.call import Call
 from learning_hub.api.operations import Answer, Operation, Reply
+from learning_hub.api.panel_requests import PanelBody, WantedPanel, audit_id, read_wanted
 from learning_hub.api.panel_subscriptions import (
     EVENT_TYPES,
     extended,
@@ -18,18 +19,14 @@ from learning_hub.api.panel_subscriptions import (
     goes_to,
     left_as_it_is,
     make,
-    need_fitting,
     not_made,
     subscription_for,
 )
-from learning_hub.api.paths import ID_RULE
 from learning_hub.api.reconciliations import paused
 from learning_hub.api.routing import route
-from learning_hub.api.saving import program_faults
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
 from learning_hub.connectors.base import Postponed, Refused, Unknown
 from learning_hub.connectors.places import (
-    Blueprint,
     Building,
     Built,
     Clash,
@@ -39,22 +36,15 @@ from learning_hub.deliver.journal import AttemptJournal
 from learning_hub.model.audit import Action
 from learning_hub.model.clock import written
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotFound
-from learning_hub.model.fields import collect, not_told
-from learning_hub.model.ids import is_id
 from learning_hub.model.panel import (
     BASIC,
-    LONGEST_NAME,
-    MOST_FIELDS,
     RECORD_KEY,
     PanelField,
     as_added,
     basic_template,
-    is_key,
-    read_fields,
 )
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import DEFAULT_TEMPLATE, Subscription
-from learning_hub.settings import PREFIX
 from learning_hub.store import audit, pauses, subscribers, subscriptions
 
 SAME_AGAIN = "Sending the same again is safe: what is there by then is left as it is."
@@ -88,23 +78,6 @@ def _not_supported(kind: str) -> InvalidInput:
     )
 
 
-async def _prefix_fault(call: Call, subscriber: Subscriber, name: str) -> FieldError | None:
-    """Why the hub makes no panel of this name; one that it made itself may go by an earlier setting."""
-    prefix = call.hub.settings.panel_prefix
-    if name == prefix:
-        return FieldError("Name", f"must go on after {prefix}, as in {prefix}completions")
-    if name.startswith(prefix) or await audit.was_made(
-        call.hub.database, "panel", _object_id(subscriber.subscriber_id, name)
-    ):
-        return None
-    return FieldError("Name", f"must begin with {prefix}, as the operator's setting {PREFIX}PANEL_PREFIX has it")
-
-
-def _object_id(subscriber_id: str, panel: str) -> str:
-    """What the audit log calls a panel."""
-    return f"{subscriber_id}/{panel}"
-
-
 def _ended(outcome: Postponed | Refused | Unknown) -> Conflict:
     if isinstance(outcome, Refused):
         return Conflict(outcome.message, code="subscriber_refused")
@@ -114,69 +87,6 @@ def _ended(outcome: Postponed | Refused | Unknown) -> Conflict:
         else (outcome.message, None)
     )
     return Conflict(f"{message} {SAME_AGAIN}", code="subscriber_away", retry_after_seconds=wait)
-
-
-class PanelBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which panel source is to be there, and with which fields."""
-
-    name: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            max_length=LONGEST_NAME,
-            description="Begins with the hub's prefix, `lh_` unless set, and goes on after it; one that the hub made "
-            "under an earlier prefix keeps its name.",
-        ),
-    ]
-    fields: (
-        Annotated[
-            Raw,
-            Meta(
-                description="`basic`, or a list of fields: each a name, which is a text of 400, or an object. The "
-                "field for the record key is always added.",
-                extra_json_schema={
-                    "anyOf": [
-                        {"const": "basic"},
-                        {
-                            "type": "array",
-                            "minItems": 1,
-                            "maxItems": MOST_FIELDS,
-                            "items": {
-                                "anyOf": [
-                                    {"type": "string"},
-                                    {
-                                        "type": "object",
-                                        "required": ["Name"],
-                                        "additionalProperties": False,
-                                        "properties": {
-                                            "Name": {"type": "string"},
-                                            "Type": {"enum": ["text", "integer", "decimal", "date", "boolean"]},
-                                            "Length": {"type": "integer"},
-                                        },
-                                    },
-                                ]
-                            },
-                        },
-                    ]
-                },
-            ),
-        ]
-        | None
-    ) = None
-    program_id: (
-        Annotated[str, Meta(description="Make the subscription at once, stopped, for events of this Program.")] | None
-    ) = None
-    subscription_id: (
-        Annotated[
-            str,
-            Meta(description="Of that subscription; left out, one like the panel's name, unless one fills it already."),
-        ]
-        | None
-    ) = None
-    read_only: Annotated[
-        bool,
-        Meta(description="Flag the fields that are added as read only, where iMIS can: for people, not for the hub."),
-    ] = True
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -268,7 +178,7 @@ async def make_panel(call: Call) -> Reply:
         raise NotFound(f"The subscriber {subscriber.subscriber_id} is archived; a PUT brings it back.")
     if not KINDS[subscriber.connector].can_build:
         raise _not_supported(subscriber.connector)
-    wanted = await _read(call, subscriber)
+    wanted = await read_wanted(call, subscriber)
     await _need_asked(call, subscriber)
     seconds = call.hub.settings.run_wait_seconds
     try:
@@ -282,68 +192,6 @@ async def make_panel(call: Call) -> Reply:
     return await _reply(call, subscriber, wanted, built)
 
 
-class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request asks for, found right; a subscription is made where there is a *program_id*."""
-
-    blueprint: Blueprint
-    named: frozenset[str]
-    program_id: str | None
-    subscription_id: str | None
-
-
-async def _read(call: Call, subscriber: Subscriber) -> _Wanted:
-    """
-    What the body asks for.
-
-    Raises:
-        InvalidFields: With every bad field.
-        Conflict: The subscription that it names belongs to others.
-    """
-    sent = await call.fields()
-    values, errors = collect(sent, PanelBody)
-    fields, faults = read_fields(bytes(sent.get("Fields", b'"basic"')))
-    errors += not_told(faults, errors)
-    bad = {error.field for error in errors}
-    name = values.get("name", "")
-    named = KINDS[subscriber.connector].check_panel(name, fields)
-    errors += [error for error in named if error.field not in bad]
-    if "Name" not in bad and (fault := await _prefix_fault(call, subscriber, name)):
-        errors.append(fault)
-    program_id, subscription_id = values.get("program_id"), values.get("subscription_id")
-    if program_id is not None:
-        errors += await program_faults(call, program_id)
-    elif subscription_id is not None:
-        errors.append(FieldError("ProgramId", "is required, so that the subscription can be made"))
-    if values.get("subscription_id") is not None and not is_id(values["subscription_id"]):
-        errors.append(FieldError("SubscriptionId", ID_RULE))
-    if errors:
-        raise InvalidFields(errors)
-    if program_id is not None and subscription_id is not None:
-        await need_fitting(call, subscriber, program_id, subscription_id)
-    return _Wanted(
-        blueprint=Blueprint(
-            name=name,
-            description="Filled by the Learning Hub.",
-            fields=_with_key(fields.values()),
-            is_read_only=values.get("read_only", True),
-        ),
-        named=frozenset(field.name.casefold() for field in fields.values()),
-        program_id=program_id,
-        subscription_id=subscription_id,
-    )
-
-
-def _with_key(fields: Any) -> tuple[PanelField, ...]:
-    """*fields* with the one for the record key in front, as long as it was asked for."""
-    key, others = RECORD_KEY, []
-    for field in fields:
-        if not is_key(field):
-            others.append(field)
-        elif field.length:
-            key = field
-    return (key, *others)
-
-
 async def _need_asked(call: Call, subscriber: Subscriber) -> None:
     """Go on only if the subscriber may be asked now."""
     pause = await pauses.find(call.hub.database, subscriber.subscriber_id)
@@ -351,7 +199,7 @@ async def _need_asked(call: Call, subscriber: Subscriber) -> None:
         raise paused(subscriber.subscriber_id, written(pause.since_utc), pause.message, "send the same again")
 
 
-async def _build(call: Call, subscriber: Subscriber, wanted: _Wanted) -> Built:
+async def _build(call: Call, subscriber: Subscriber, wanted: WantedPanel) -> Built:
     async with call.hub.connections.of(subscriber.subscriber_id) as (_, connector):
         built = await cast("Building", connector).build(wanted.blueprint, AttemptJournal())
     if isinstance(built, Clash):
@@ -368,12 +216,12 @@ async def _note(call: Call, subscriber: Subscriber, built: Built) -> None:
     before = None if built.before is None else _Source(name=built.name, fields=built.before)
     after = _Source(name=built.name, fields=built.fields)
     action: Action = "update" if before else "create"
-    object_id = _object_id(subscriber.subscriber_id, built.name)
+    object_id = audit_id(subscriber.subscriber_id, built.name)
     async with call.hub.database.transaction() as connection:
         await audit.write(connection, call.caller, action, "panel", object_id, before=before, after=after)
 
 
-async def _there(call: Call, subscriber: Subscriber, wanted: _Wanted, built: Built) -> Subscription | None:
+async def _there(call: Call, subscriber: Subscriber, wanted: WantedPanel, built: Built) -> Subscription | None:
     """The subscription that fills the panel already: the one that is named, or else any."""
     if wanted.subscription_id is None:
         return await filling(call, subscriber.subscriber_id, built.name, wanted.program_id)
@@ -381,7 +229,7 @@ async def _there(call: Call, subscriber: Subscriber, wanted: _Wanted, built: Bui
     return named if named and named.archived_utc is None and goes_to(named, built.name) else None
 
 
-async def _reply(call: Call, subscriber: Subscriber, wanted: _Wanted, built: Built) -> Reply:
+async def _reply(call: Call, subscriber: Subscriber, wanted: WantedPanel, built: Built) -> Reply:
     body, words = await subscription_for(
         call, subscriber.subscriber_id, built, named=wanted.named, program_id=wanted.program_id
     )
