@@ -31,8 +31,9 @@ STALLS_AFTER_SECONDS = 30
 AT_ONCE = 500
 # So many times as many are with the writer: enough to keep it busy, and few beside the backlog that all share.
 MOST_UNDER_WAY = 4
-# Reading one takes some hundredths of a millisecond; others get their turn after some of them.
+# So much is read before others get their turn: about a millisecond of work, some more where much is wrong.
 READ_AT_ONCE = 50
+READ_AT_ONCE_BYTES = 32 * 1024
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 
 
@@ -140,11 +141,14 @@ class _Batch:
         except LearningHubError as error:
             return [error] * len(pieces)
         outcomes: list[Outcome] = []
-        for index, piece in enumerate(pieces):
-            if index % READ_AT_ONCE == 0:
+        read, read_bytes = 0, 0
+        for piece in map(bytes, pieces):
+            if read == READ_AT_ONCE or read_bytes >= READ_AT_ONCE_BYTES:
                 await asyncio.sleep(0)
+                read, read_bytes = 0, 0
+            read, read_bytes = read + 1, read_bytes + len(piece)
             try:
-                event = await self._read(bytes(piece))
+                event = await self._read(piece)
                 outcomes.append(self._call.hub.publisher.submit(event, self._call.caller))
             except LearningHubError as error:
                 outcomes.append(error)

@@ -155,8 +155,15 @@ def collect(
             values[field.attribute] = _read_field(raw, field, place)
         except InvalidFields as error:
             errors += error.errors
-    errors += [FieldError(prefix + _shown(name), "is not a known field") for name in fields if name not in known]
-    return values, errors
+    return values, errors + _unknown([name for name in fields if name not in known], prefix)
+
+
+def _unknown(names: list[str], prefix: str) -> list[FieldError]:
+    """A hundred of them by name: what has more was not meant for here, and an answer must not outgrow its question."""
+    errors = [FieldError(prefix + _shown(name), "is not a known field") for name in names[:MOST_FAULTS]]
+    if more := len(names) - len(errors):
+        errors.append(FieldError(f"{prefix}…", f"{more} more are not known fields"))
+    return errors
 
 
 def sound_members(raw: bytes) -> dict[str, Any]:

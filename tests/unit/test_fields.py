@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Raw
 
-from learning_hub.model.errors import InvalidFields, InvalidInput, TooLarge
-from learning_hub.model.fields import read_list, read_object, read_struct
+from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, TooLarge
+from learning_hub.model.fields import collect, read_list, read_object, read_struct
 
 
 class Inner(msgspec.Struct, frozen=True):
@@ -246,3 +246,11 @@ def test_a_list_is_not_read_beyond_its_limit() -> None:
     with pytest.raises(TooLarge):
         read_list(body, 10_000)
     assert time.process_time() - began < whole / 3
+
+
+def test_unknown_fields_without_end() -> None:
+    """Of very many unknown fields a hundred are named, and then how many more there are."""
+    fields = {f"Field{number}": Raw(b"1") for number in range(250)} | {"value": Raw(b'"a"')}
+    _, errors = collect(fields, Inner)
+    assert [error.field for error in errors[:100]] == [f"Field{number}" for number in range(100)]
+    assert errors[100:] == [FieldError("…", "150 more are not known fields")]
