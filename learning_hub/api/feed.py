@@ -105,19 +105,21 @@ class FeedPage(msgspec.Struct, frozen=True, rename="pascal"):
 )
 async def list_events(call: Call) -> Reply:
     query = call.query(FeedQuery)
-    wanted, position = await _read(call, query)
+    wanted, beginning = await _read(call, query)
     asked = _fingerprint(wanted, query)
     known = next((tag for tag in read_tags(call.header("if-none-match")) if tag.asked == asked), None)
     if known and await _still_holds(call, wanted, known, query):
         return Reply(status=304, headers={"ETag": known.written})
     bells = call.hub.bells
     deadline = asyncio.get_running_loop().time() + query.wait
+    position = beginning
     while True:
         rung = bells.feed.count
         read = await _look(call, wanted, position, query.limit)
         left = deadline - asyncio.get_running_loop().time()
         if read.items or left <= 0 or bells.are_silenced:
-            tag = Tag(asked, read.last or position, len(read.items))
+            # Of an empty page not the place that was reached: that moves on with every transaction of the server.
+            tag = Tag(asked, read.last or beginning, len(read.items))
             return Reply(
                 body=FeedPage(read.items, feed.write_cursor(read.position)),
                 headers={"ETag": tag.written},

@@ -268,12 +268,14 @@ async def test_pages_that_did_not_change(hub_without_worker: RunningHub, reader:
     assert [await ask(tags[0], **full), await ask(tags[1], **end)] == [304, 200]
 
 
-async def test_waiting_with_a_tag(reader: httpx.AsyncClient) -> None:
+async def test_waiting_with_a_tag(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
     """Who waits at the end with the tag of an empty page is held until something comes, or told that nothing did."""
     await publish(reader, PublisherEventId="1")
     _, cursor = await page(reader)
     query = {"Cursor": cursor, "Wait": 1}
     tag = (await reader.get("/events", params=query)).headers["ETag"]
+    # Something else is written on the server in between.
+    await hub_without_worker.make_program("OTHER")
     assert (await reader.get("/events", params=query, headers={"If-None-Match": tag})).status_code == 304
     waiting = asyncio.create_task(
         reader.get("/events", params=query | {"Wait": 30}, headers={"If-None-Match": tag}, timeout=60)
