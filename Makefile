@@ -62,7 +62,7 @@ fix: setup ## Format and mend what can be mended
 openapi: $(VENV)/run.stamp ## Write openapi/openapi.json
 	@$(BIN)/learning-hub openapi --output openapi/openapi.json
 
-bench: $(VENV)/bench.stamp ## Measure, write bench.json and draw the plots (a quarter of an hour)
+bench: $(VENV)/bench.stamp ## Measure, write bench.json and draw the plots (some minutes)
 	@$(BIN)/python -m bench
 
 bench-quick: setup ## Measure for under a minute, and fail where a ratio has fallen far below its floor
