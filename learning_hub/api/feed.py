@@ -140,13 +140,14 @@ async def _still_holds(call: Call, wanted: FeedFilter, tag: Tag, query: FeedQuer
     """
     Whether a page is what it was, found out without reading it.
 
-    The feed is only appended to: a full page never changes, and another one does when an entry follows its last.
+    The feed is only appended to: as long as its last entry is there a full page does not change, and another one does
+    when an entry follows.
     """
-    if tag.count == query.limit:
-        return True
-    if tag.count == 0 and query.wait:
-        return False
-    return not (await _look(call, wanted, tag.last, 1)).items
+    if tag.count == 0:
+        return not query.wait and not (await _look(call, wanted, tag.last, 1)).items
+    before_last = msgspec.structs.replace(tag.last, seq=tag.last.seq - 1)
+    read = await _look(call, wanted, before_last, 1 if tag.count == query.limit else 2)
+    return read.last == tag.last
 
 
 class _Read(NamedTuple):

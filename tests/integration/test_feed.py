@@ -267,6 +267,9 @@ async def test_pages_that_did_not_change(hub_without_worker: RunningHub, reader:
     await publish(reader, PublisherEventId="3")
     assert [await ask(tags[0], **full), await ask(tags[1], **end)] == [304, 200]
 
+    await hub_without_worker.database.execute("DELETE FROM event WHERE publisher_event_id = '1'")
+    assert await ask(tags[0], **full) == 200
+
 
 async def test_waiting_with_a_tag(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
     """Who waits at the end with the tag of an empty page is held until something comes, or told that nothing did."""
