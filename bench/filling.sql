@@ -16,6 +16,9 @@ SELECT 'BENCH', uuidv7(), (SELECT max(epoch) FROM feed_epoch), 'TopClass', md5(n
        '2026-11-20T14:00:00Z', decode(repeat(md5(number::text), 2), 'hex'), now(), (now() AT TIME ZONE 'UTC')::date
   FROM generate_series($1::bigint, $2::bigint) AS number
 
+-- name: any_event
+SELECT event_uuid FROM event LIMIT 1
+
 -- name: vacuum
 -- As autovacuum would have done it, and not while something is measured.
 VACUUM (ANALYZE) event

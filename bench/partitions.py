@@ -26,6 +26,7 @@ from rich.table import Table
 
 from bench import programs, server
 from bench.events import EVENT, a_post
+from bench.filling import fill_events
 from bench.filling import queries as filling
 from bench.load import requests_per_second
 from bench.programs import KEY
@@ -34,6 +35,7 @@ from learning_hub.store.database import Database
 
 PARTITIONS = 16
 PROGRAMS = 64
+EVENTS = 10_000
 ROUNDS = 5
 REQUESTS = 3_000
 CONNECTIONS = 64
@@ -87,10 +89,8 @@ async def main() -> None:
 
 async def show_plans(database: Database) -> None:
     """How many partitions the plans of the hub's own queries read."""
-    await database.execute(filling.program)
-    await database.execute(filling.events, 1, 10_000)
-    await database.execute("ANALYZE event")
-    there = await database.fetchrow("SELECT event_uuid FROM event LIMIT 1")
+    await fill_events(database, EVENTS)
+    there = await database.fetchrow(filling.any_event)
     assert there is not None
     asked: list[tuple[str, str, str, tuple[Any, ...]]] = [
         ("a page of the feed", "event", events.queries.full_page_of_feed, ("BENCH", 0, 0, 0, 100)),

@@ -15,7 +15,6 @@ class BodyRoom:
     """Room for *size* bytes of bodies."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
         self._left = size
         self._turn = asyncio.Lock()
         self._freed = asyncio.Event()
