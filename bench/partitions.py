@@ -30,7 +30,7 @@ from bench.filling import fill_events
 from bench.filling import queries as filling
 from bench.load import requests_per_second
 from bench.programs import KEY
-from learning_hub.store import deliveries, events
+from learning_hub.store import deliveries, events, feed
 from learning_hub.store.database import Database
 
 PARTITIONS = 16
@@ -55,7 +55,7 @@ def cut(database_url: str, partitions: int = PARTITIONS) -> None:
 async def partitions_read(database: Database, table: str, query: str, *values: Any) -> set[str]:
     """The partitions of *table* that a query reads or writes, as it is carried out for these values."""
     async with database.transaction() as connection:
-        await connection.execute(events.queries.plan_in_index_order)
+        await connection.execute(feed.queries.plan_in_index_order)
         (plan,) = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *values))
     found, nodes = set(), [plan["Plan"]]
     while nodes:
@@ -93,7 +93,7 @@ async def show_plans(database: Database) -> None:
     there = await database.fetchrow(filling.any_event)
     assert there is not None
     asked: list[tuple[str, str, str, tuple[Any, ...]]] = [
-        ("a page of the feed", "event", events.queries.full_page_of_feed, ("BENCH", 0, 0, 0, 100)),
+        ("a page of the feed", "event", feed.queries.full_page_of_feed, ("BENCH", 0, 0, 0, 100)),
         ("one event", "event", events.queries.find_event, ("BENCH", there["event_uuid"])),
         (
             "is it there already",

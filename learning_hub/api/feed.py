@@ -21,8 +21,7 @@ from learning_hub.model import feed
 from learning_hub.model.errors import FieldError, InvalidFields, Unavailable, gathered
 from learning_hub.model.event import Event, EventType
 from learning_hub.model.ids import read_bucket
-from learning_hub.store import events
-from learning_hub.store.events import FeedFilter
+from learning_hub.store.feed import FeedFilter, read_feed
 
 LOOK_SECONDS = 1
 
@@ -174,7 +173,7 @@ async def _look(call: Call, wanted: FeedFilter, position: feed.Position, limit: 
     asked_for: feed.Position | None = None
     pauses = (0.005 * 2**step for step in range(7))
     while True:
-        part = await events.read_feed(call.hub.database, wanted, position, limit - len(items))
+        part = await read_feed(call.hub.database, wanted, position, limit - len(items))
         items += part.found
         position, last = part.position, part.last or last
         if part.is_end:

@@ -17,7 +17,7 @@ from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.event import LatestEntry, SourceKey, judge
 from learning_hub.model.ids import EventKey, new_uuid
 from learning_hub.publish.submission import Published, Submission, idempotency_key_reused
-from learning_hub.store import events
+from learning_hub.store import events, idempotency_keys
 from learning_hub.store.database import Connection
 
 
@@ -68,7 +68,7 @@ class Batch:
         keyed = [submission.kept_under for submission in self._batch if submission.idempotency_key]
         if not keyed:
             return list(self._batch)
-        kept = await events.find_kept_answers(self._connection, keyed)
+        kept = await idempotency_keys.find(self._connection, keyed)
         fresh: list[Submission] = []
         second_uses, taken = [], set()
         for submission in self._batch:
@@ -84,7 +84,7 @@ class Batch:
         behind = self._go_round(fresh, second_uses)
         return [submission for submission in fresh if submission not in behind]
 
-    def _answer_as_kept(self, submission: Submission, kept: events.KeptAnswer) -> None:
+    def _answer_as_kept(self, submission: Submission, kept: idempotency_keys.KeptAnswer) -> None:
         if kept.request_hash == submission.request_hash():
             self._answer(submission, "stored" if kept.status == 201 else "same", kept.event_uuid)
             return
@@ -133,13 +133,13 @@ class Batch:
         answers = [
             (
                 *decision.submission.kept_under,
-                events.KeptAnswer(
+                idempotency_keys.KeptAnswer(
                     decision.submission.request_hash(), 201 if decision.new else 200, decision.event_uuid
                 ),
             )
             for decision in keyed
         ]
-        self._kept = await events.keep_answers(self._connection, answers)
+        self._kept = await idempotency_keys.keep(self._connection, answers)
         lost = [decision.submission for decision in keyed if decision.submission.kept_under not in self._kept]
         await self._take_back(lost)
 
@@ -169,7 +169,7 @@ class Batch:
         behind = self._go_round([decision.submission for decision in self._decisions], lost)
         # Only what this transaction kept: a key that was lost is another's.
         if keys := self._kept & {submission.kept_under for submission in behind}:
-            await events.forget_answers(self._connection, list(keys))
+            await idempotency_keys.forget(self._connection, list(keys))
         gone = {decision.event_uuid for decision in self._decisions if decision.new and decision.submission in behind}
         self._decisions = [decision for decision in self._decisions if decision.submission not in behind]
         return gone

@@ -12,7 +12,7 @@ from learning_hub.model.event import Event, NewEvent, SourceKey, judge
 from learning_hub.model.ids import EventKey
 from learning_hub.publish.submission import Published, idempotency_key_reused, request_hash
 from learning_hub.publish.writer import Writer
-from learning_hub.store import events, programs
+from learning_hub.store import events, idempotency_keys, programs
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
 
@@ -91,7 +91,7 @@ class Publisher:
         content_hash = event.content_hash()
         async with self._database.connection() as connection:
             if idempotency_key is not None:
-                kept = await events.find_kept_answers(connection, [(program_id, idempotency_key)])
+                kept = await idempotency_keys.find(connection, [(program_id, idempotency_key)])
                 for answer in kept.values():
                     if answer.request_hash != request_hash(event.source_key, content_hash):
                         raise idempotency_key_reused()

@@ -11,7 +11,7 @@ from msgspec import Raw
 from learning_hub.model.delivery import Attempt, Delivery, Requeued, Standing
 from learning_hub.model.failure import CAUSES, advice_for
 from learning_hub.model.ids import DeliveryKey, EventKey, delivery_id, event_id
-from learning_hub.store import events
+from learning_hub.store import feed
 from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
 
@@ -45,7 +45,7 @@ async def page(database: Database, wanted: DeliveryFilter, before: UUID | None, 
         wanted.signature,
     ]
     async with database.transaction() as connection:
-        await connection.execute(events.queries.plan_in_index_order)
+        await connection.execute(feed.queries.plan_in_index_order)
         if wanted.subscription_id is None and wanted.subscriber_id is None:
             rows = await connection.fetch(queries.page, *asked)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
@@ -12,7 +12,6 @@ from msgspec import Raw
 
 from learning_hub.model.clock import to_utc
 from learning_hub.model.event import Category, Event, LatestEntry, NewEvent, SourceKey, Verdict, bucket
-from learning_hub.model.feed import BEGINNING, Position
 from learning_hub.model.ids import EventKey, event_id
 from learning_hub.store.database import Connection, Database, InTheWay, Row
 from learning_hub.store.queries import Queries
@@ -20,9 +19,6 @@ from learning_hub.store.queries import Queries
 queries = Queries("events")
 
 FIRST = Verdict("new")
-
-# Some ten milliseconds of work for one statement.
-LOOKED_AT = 20_000
 
 
 class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -40,51 +36,6 @@ class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return cls(
             event=event, event_uuid=event_uuid, content_hash=content_hash, verdict=FIRST, created_utc=created_utc
         )
-
-
-class KeptAnswer(msgspec.Struct, frozen=True):
-    """What an Idempotency-Key was answered with: *status* 201 or 200."""
-
-    request_hash: bytes
-    status: int
-    event_uuid: UUID
-
-
-class FeedPart(msgspec.Struct, frozen=True):
-    """
-    Some entries of the feed, and the place to read on from.
-
-    With *is_end* that is the end of what is visible, so that a reader with a narrow filter does not look at the same
-    entries again; without, more may follow, even where nothing was found. *last* is the place of the last one found.
-    *held_back* is the newest entry of the Program that is committed but not visible yet, as an older transaction is
-    still open.
-    """
-
-    found: list[Event]
-    position: Position
-    is_end: bool
-    last: Position | None = None
-    held_back: Position | None = None
-
-
-class FeedFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which entries of a Program's feed are wanted; None is no restriction."""
-
-    program_id: str
-    event_date: date | None = None
-    publisher_system_id: str | None = None
-    event_type: str | None = None
-    category: str | None = None
-    publisher_participant_id: str | None = None
-    publisher_event_id: str | None = None
-    created_since: datetime | None = None
-
-    @property
-    def leaves_out_entries(self) -> bool:
-        """Whether a reading that goes along an index meets entries that are not wanted."""
-        in_no_index = (self.publisher_system_id, self.event_type, self.category, self.created_since)
-        is_of_two_indexes = self.publisher_participant_id is not None and self.event_date is not None
-        return is_of_two_indexes or any(value is not None for value in in_no_index)
 
 
 async def closed_programs(connection: Connection, program_ids: Collection[str]) -> dict[str, str]:
@@ -196,136 +147,6 @@ async def find_event(database: Database, key: EventKey) -> Event | None:
 async def there(database: Database, program_id: str, event_uuids: Sequence[UUID]) -> set[UUID]:
     """Which of these events of a Program there are, withdrawn ones as well."""
     return {row["event_uuid"] for row in await database.fetch(queries.there, program_id, list(event_uuids))}
-
-
-async def read_feed(database: Database, wanted: FeedFilter, after: Position, limit: int) -> FeedPart:
-    """
-    Up to *limit* entries after *after*, in feed order, none of which can still be overtaken.
-
-    Looks at no more than LOOKED_AT entries, so that no filter makes one statement read a whole feed. A source's are
-    all looked at.
-    """
-    if full_page := await _full_page(database, wanted, after, limit):
-        return full_page
-    async with database.transaction() as connection:
-        # The horizon first: what is finished before it is visible to every later statement.
-        of_one_source = wanted.publisher_event_id is not None
-        row = await connection.fetchrow(queries.horizon if of_one_source else queries.horizon_for_a_walk)
-        assert row is not None  # noqa: S101 - a SELECT without FROM has one row
-        horizon = Position(row["epoch"], row["xid"], 0)
-        if of_one_source:
-            await connection.execute(queries.plan_for_these_values)
-            rows = await connection.fetch(queries.read_source, *_asked(wanted, after, horizon, limit))
-            reaches_end = len(rows) < limit
-        else:
-            if wanted.created_since and after == BEGINNING:
-                after = await _start_of_days(connection, wanted.program_id, wanted.created_since.date(), horizon)
-            looked_at = LOOKED_AT if wanted.leaves_out_entries else limit
-            rows = await connection.fetch(_walk(wanted), *_asked(wanted, after, horizon, limit), looked_at)
-            reaches_end = len(rows) < limit and not (rows and rows[-1]["is_last"])
-        part = _part(rows, after, horizon, reaches_end=reaches_end)
-        return await _with_held_back(connection, wanted.program_id, part)
-
-
-async def _full_page(database: Database, wanted: FeedFilter, after: Position, limit: int) -> FeedPart | None:
-    """The next page of a feed or a bucket without other filters, by one statement; None where it would not be full."""
-    if wanted != FeedFilter(program_id=wanted.program_id, event_date=wanted.event_date):
-        return None
-    asked = (wanted.program_id, after.epoch, after.xid, after.seq, limit)
-    if wanted.event_date is None:
-        rows = await database.fetch(queries.full_page_of_feed, *asked)
-    else:
-        rows = await database.fetch(queries.full_page_of_bucket, *asked, wanted.event_date)
-    if len(rows) < limit:
-        return None
-    last = _place(rows[-1])
-    return FeedPart([read_row(row) for row in rows], last, is_end=False, last=last)
-
-
-async def _with_held_back(connection: Connection, program_id: str, part: FeedPart) -> FeedPart:
-    if not part.is_end:
-        return part
-    row = await connection.fetchrow(queries.held_back, program_id, part.position.epoch, part.position.xid)
-    if row is None:
-        return part
-    return msgspec.structs.replace(part, held_back=_place(row))
-
-
-def _walk(wanted: FeedFilter) -> str:
-    """The query that goes along the narrowest index."""
-    if wanted.publisher_participant_id is not None:
-        return queries.read_participant
-    return queries.read_feed if wanted.event_date is None else queries.read_bucket
-
-
-def _asked(wanted: FeedFilter, after: Position, horizon: Position, limit: int) -> list[Any]:
-    """What all queries of the feed are asked with."""
-    return [
-        wanted.program_id,
-        after.epoch,
-        after.xid,
-        after.seq,
-        horizon.epoch,
-        horizon.xid,
-        limit,
-        wanted.event_date,
-        wanted.publisher_system_id,
-        wanted.event_type,
-        wanted.category,
-        wanted.publisher_participant_id,
-        wanted.publisher_event_id,
-        wanted.created_since,
-    ]
-
-
-def _part(rows: Sequence[Row], after: Position, horizon: Position, *, reaches_end: bool) -> FeedPart:
-    wanted = [row for row in rows if row.get("is_wanted", True)]
-    return FeedPart(
-        found=[read_row(row) for row in wanted],
-        position=max(after, horizon) if reaches_end else _place(rows[-1]),
-        is_end=reaches_end,
-        last=_place(wanted[-1]) if wanted else None,
-    )
-
-
-def _place(row: Row) -> Position:
-    return Position(row["epoch"], row["xid"], row["seq"])
-
-
-async def _start_of_days(connection: Connection, program_id: str, day: date, horizon: Position) -> Position:
-    """The place before which nothing was created on *day* or later."""
-    row = await connection.fetchrow(queries.start_of_days, program_id, day)
-    return min(horizon, Position(row["epoch"], row["xid"], row["seq"] - 1)) if row else horizon
-
-
-async def find_kept_answers(
-    connection: Connection, asked: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], KeptAnswer]:
-    """What (Program, Idempotency-Key) pairs were answered with before."""
-    rows = await connection.fetch(
-        queries.find_idempotency_keys, [program for program, _ in asked], [key for _, key in asked]
-    )
-    return {asked[row["asked"] - 1]: KeptAnswer(row["request_hash"], row["status"], row["event_uuid"]) for row in rows}
-
-
-async def keep_answers(connection: Connection, answers: Sequence[tuple[str, str, KeptAnswer]]) -> set[tuple[str, str]]:
-    """Remember answers by (Program, Idempotency-Key); returns the pairs kept, without those just taken by others."""
-    rows = await connection.fetch(
-        queries.keep_idempotency_keys,
-        [program for program, _, _ in answers],
-        [key for _, key, _ in answers],
-        [answer.request_hash for _, _, answer in answers],
-        [answer.status for _, _, answer in answers],
-        [answer.event_uuid for _, _, answer in answers],
-    )
-    return {answers[row["position"] - 1][:2] for row in rows}
-
-
-async def forget_answers(connection: Connection, lost: Sequence[tuple[str, str]]) -> None:
-    """Take back (Program, Idempotency-Key) pairs kept earlier in the same transaction."""
-    await connection.execute(
-        queries.forget_idempotency_keys, [program for program, _ in lost], [key for _, key in lost]
-    )
 
 
 def read_row(row: Row) -> Event:

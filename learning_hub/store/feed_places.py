@@ -10,7 +10,7 @@ import msgspec
 
 from learning_hub.model.feed import END, Position
 from learning_hub.model.matching import Entry
-from learning_hub.store import events
+from learning_hub.store import feed
 from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
 
@@ -44,7 +44,7 @@ async def lock_place(connection: Connection, subscription_id: str, *, wait: bool
 
 async def take_next(connection: Connection, subscription_id: str, place: Position, limit: int) -> Taken:
     """Up to *limit* entries after *place* that can no longer be overtaken."""
-    horizon = await connection.fetchrow(events.queries.horizon)
+    horizon = await connection.fetchrow(feed.queries.horizon)
     assert horizon is not None  # noqa: S101 - a SELECT without FROM has one row
     return await _take(connection, subscription_id, place, Position(horizon["epoch"], horizon["xid"], 0), limit)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from learning_hub.model.failure import advice_for
 from learning_hub.model.group import Example, Group, GroupPlace
 from learning_hub.model.ids import delivery_id, event_id
-from learning_hub.store import events
+from learning_hub.store import feed
 from learning_hub.store.database import Database, Row
 from learning_hub.store.deliveries import DeliveryFilter
 from learning_hub.store.queries import Queries
@@ -31,7 +31,7 @@ async def page(
         after.signature,
     )  # fmt: skip
     async with database.transaction() as connection:
-        await connection.execute(events.queries.plan_for_these_values)
+        await connection.execute(feed.queries.plan_for_these_values)
         rows = await connection.fetch(
             queries.page,
             wanted.programs,

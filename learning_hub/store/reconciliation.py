@@ -12,7 +12,7 @@ import msgspec
 from learning_hub.model.json_values import read_json
 from learning_hub.model.span import Place, Span
 from learning_hub.model.subscription import Subscription
-from learning_hub.store import events
+from learning_hub.store import feed
 from learning_hub.store.database import Database, Row
 from learning_hub.store.queries import Queries
 
@@ -52,7 +52,7 @@ async def page(
     # Before any event of the first day.
     place = after or Place(span.begin_utc.date(), 0, 0, 0)
     async with database.transaction() as connection:
-        await connection.execute(events.queries.plan_in_index_order)
+        await connection.execute(feed.queries.plan_in_index_order)
         rows = await connection.fetch(
             queries.page,
             subscription.program_id,

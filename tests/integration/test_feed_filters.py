@@ -16,9 +16,10 @@ from learning_hub.api import feed as feed_over_http
 from learning_hub.model.event import Verdict
 from learning_hub.model.feed import BEGINNING, Position
 from learning_hub.model.ids import new_uuid
-from learning_hub.store import events
+from learning_hub.store import events, feed
 from learning_hub.store.database import Database
-from learning_hub.store.events import Appended, FeedFilter
+from learning_hub.store.events import Appended
+from learning_hub.store.feed import FeedFilter, read_feed
 
 DAY = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -51,7 +52,7 @@ async def follow(database: Database, limit: int, **filters: Any) -> tuple[list[i
     """The numbers of all entries that pass, and how many came with each part."""
     position, numbers, sizes = BEGINNING, [], []
     while True:
-        part = await events.read_feed(database, FeedFilter(program_id="NURSES", **filters), position, limit)
+        part = await read_feed(database, FeedFilter(program_id="NURSES", **filters), position, limit)
         assert part.position > position or part.is_end
         position = part.position
         numbers += [int(event.publisher_event_id) for event in part.found]
@@ -64,7 +65,7 @@ async def follow(database: Database, limit: int, **filters: Any) -> tuple[list[i
 @pytest.mark.parametrize("limit", [1, 3, 100, 1000])
 async def test_parts_of_a_feed(database: Database, monkeypatch: pytest.MonkeyPatch, looked_at: int, limit: int) -> None:
     """However few entries are looked at in one statement, following the places gives each that passes exactly once."""
-    monkeypatch.setattr(events, "LOOKED_AT", looked_at)
+    monkeypatch.setattr(feed, "LOOKED_AT", looked_at)
     await fill(database, 100)
     everything = range(100)
 
@@ -86,10 +87,10 @@ async def test_parts_of_a_feed(database: Database, monkeypatch: pytest.MonkeyPat
 
 async def test_parts_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that finds nothing among the entries looked at gives an empty part, and the place where it stopped."""
-    monkeypatch.setattr(events, "LOOKED_AT", 10)
+    monkeypatch.setattr(feed, "LOOKED_AT", 10)
     await fill(database, 100)
     _, sizes = await follow(database, 100, category="None")
-    part = await events.read_feed(database, FeedFilter(program_id="NURSES", category="None"), BEGINNING, 100)
+    part = await read_feed(database, FeedFilter(program_id="NURSES", category="None"), BEGINNING, 100)
 
     assert sizes == [0] * 11
     assert not part.is_end
@@ -100,13 +101,11 @@ async def test_parts_are_bounded(database: Database, monkeypatch: pytest.MonkeyP
 
 async def test_created_since_starts_where_that_day_does(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """CreatedSince does not look at earlier days, and leaves nothing out where clocks went backwards."""
-    monkeypatch.setattr(events, "LOOKED_AT", 30)
+    monkeypatch.setattr(feed, "LOOKED_AT", 30)
     # Ten a day; entry 12 comes from a clock that is five days ahead.
     await fill(database, 100, lambda number: DAY + timedelta(number // 10 + (5 if number == 12 else 0)))
 
-    late = await events.read_feed(
-        database, FeedFilter(program_id="NURSES", created_since=DAY + timedelta(8)), BEGINNING, 100
-    )
+    late = await read_feed(database, FeedFilter(program_id="NURSES", created_since=DAY + timedelta(8)), BEGINNING, 100)
     assert [int(event.publisher_event_id) for event in late.found] == list(range(80, 100))
     assert late.is_end
     assert await follow(database, 100, created_since=DAY + timedelta(6)) == ([12, *range(60, 100)], [1, 12, 28])
@@ -120,7 +119,7 @@ async def test_a_page_over_http_is_filled(
     hub_without_worker: RunningHub, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of a narrow filter is full, or reaches the end, however many statements that takes."""
-    monkeypatch.setattr(events, "LOOKED_AT", 10)
+    monkeypatch.setattr(feed, "LOOKED_AT", 10)
     await fill(database, 100)
     reader = await hub_without_worker.caller("read", programs=["NURSES"])
 
@@ -135,7 +134,7 @@ async def test_a_page_over_http_that_takes_long(
     hub_without_worker: RunningHub, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where looking takes too long a page may be short, and never empty before the end."""
-    monkeypatch.setattr(events, "LOOKED_AT", 10)
+    monkeypatch.setattr(feed, "LOOKED_AT", 10)
     monkeypatch.setattr(feed_over_http, "LOOK_SECONDS", 0)
     await fill(database, 100)
     reader = await hub_without_worker.caller("read", programs=["NURSES"])

@@ -21,7 +21,8 @@ from learning_hub.publish.writer import Writer
 from learning_hub.store import events, migrations
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Connection, Database
-from learning_hub.store.events import Appended, FeedFilter
+from learning_hub.store.events import Appended
+from learning_hub.store.feed import FeedFilter, read_feed
 
 NURSES = FeedFilter(program_id="NURSES")
 
@@ -64,7 +65,7 @@ class Follower:
         """The names of what has come since the last look."""
         names = []
         while True:
-            part = await events.read_feed(self._database, NURSES, read_cursor(self._cursor), self._limit)
+            part = await read_feed(self._database, NURSES, read_cursor(self._cursor), self._limit)
             self._cursor = write_cursor(part.position)
             self.seen += part.found
             names += [event.publisher_event_id for event in part.found]
@@ -269,5 +270,5 @@ async def test_withdrawals_find_their_place(nurses: Database) -> None:
     await caught_up(nurses)
     follower = Follower(nurses)
     assert await follower.look() == ["first", "second", "first"]
-    end = (await events.read_feed(nurses, NURSES, BEGINNING, 100)).position
+    end = (await read_feed(nurses, NURSES, BEGINNING, 100)).position
     assert end > Position(1, 0, 0)

@@ -17,7 +17,7 @@ from running import eventually, running_hub
 from bench.partitions import cut, partitions_read
 from learning_hub.sandbox import RunningSandbox
 from learning_hub.settings import Settings
-from learning_hub.store import deliveries, events
+from learning_hub.store import deliveries, events, feed
 from learning_hub.store.database import Database
 
 PARTITIONS = 4
@@ -89,7 +89,7 @@ async def test_look_ups_read_one_partition(cut_hub: ImisHub, database: Database)
     assert there
     assert duty
     asked: list[tuple[str, str, tuple[Any, ...]]] = [
-        ("event", events.queries.full_page_of_feed, ("NURSES", 0, 0, 0, 100)),
+        ("event", feed.queries.full_page_of_feed, ("NURSES", 0, 0, 0, 100)),
         ("event", events.queries.find_event, ("NURSES", there["event_uuid"])),
         ("event", events.queries.latest_entries, (["NURSES"], ["AI:before"], ["TopClass"], ["AI_COMP_SUCCESS"])),
         ("delivery", deliveries.queries.find, ("NURSES", duty["delivery_uuid"])),

@@ -25,7 +25,8 @@ from learning_hub.publish.writer import Writer
 from learning_hub.store import events
 from learning_hub.store.bells import Bells
 from learning_hub.store.database import Connection, Database
-from learning_hub.store.events import Appended, FeedFilter
+from learning_hub.store.events import Appended
+from learning_hub.store.feed import FeedFilter, read_feed
 
 ENTRIES = """
 SELECT event.publisher_system_id, event.publisher_event_id, event.event_type, event.version, event.revision,
@@ -85,7 +86,7 @@ async def publish_together(
 async def stored(database: Database) -> list[tuple[str, str, dict[str, Any], int]]:
     """What the feed has: type, source, data, revision."""
     await caught_up(database)
-    part = await events.read_feed(database, FeedFilter(program_id="NURSES"), BEGINNING, 5000)
+    part = await read_feed(database, FeedFilter(program_id="NURSES"), BEGINNING, 5000)
     return [
         (item.event_type, item.publisher_event_id, json.loads(bytes(item.publisher_event_data)), item.revision)
         for item in part.found

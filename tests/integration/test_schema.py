@@ -17,7 +17,7 @@ from horizon import caught_up
 from learning_hub.model.event import SourceKey, Verdict
 from learning_hub.model.feed import BEGINNING
 from learning_hub.model.ids import new_uuid
-from learning_hub.store import deliveries, events, feed_places, migrations, reconciliation
+from learning_hub.store import deliveries, events, feed, feed_places, migrations, reconciliation
 from learning_hub.store.database import Database
 from learning_hub.store.events import Appended
 from learning_hub.store.queries import Queries
@@ -233,7 +233,7 @@ async def test_plans_of_full_pages(database: Database) -> None:
     await fill(database, 5000)
     await analyzed(database, "event", is_analyzed=True)
     await caught_up(database)
-    queries = events.queries
+    queries = feed.queries
     day = datetime(2026, 11, 3, tzinfo=UTC).date()
     for query, index, more in (
         (queries.full_page_of_feed, "event_feed", ()),
@@ -254,7 +254,7 @@ async def test_plans_of_the_feed(database: Database, is_analyzed: bool) -> None:
     assert horizon
     assert after
     middle = (after["epoch"], after["xid"], after["seq"])
-    queries = events.queries
+    queries = feed.queries
 
     async def scan(
         query: str, start: tuple[int, int, int], limit: int, looked_at: int | None, **filters: Any
@@ -270,19 +270,19 @@ async def test_plans_of_the_feed(database: Database, is_analyzed: bool) -> None:
     day = datetime(2026, 11, 3, tzinfo=UTC).date()
     robin = "robin.vale@example.org"
     since = datetime(2026, 11, 10, tzinfo=UTC)
-    feed, bucket, participant = queries.read_feed, queries.read_bucket, queries.read_participant
+    whole, bucket, participant = queries.read_feed, queries.read_bucket, queries.read_participant
     for start in (beginning, middle):
-        assert await scan(feed, start, 100, 100) == ({"event_feed"}, 100)
-        assert await scan(feed, start, 1000, 1000) == ({"event_feed"}, 1000)
+        assert await scan(whole, start, 100, 100) == ({"event_feed"}, 100)
+        assert await scan(whole, start, 1000, 1000) == ({"event_feed"}, 1000)
         for filters in ({"category": "None"}, {"type": "AI_STARTED"}, {"system": "LB"}, {"since": since}):
-            assert await scan(feed, start, 1000, 700, **filters) == ({"event_feed"}, 700), filters
+            assert await scan(whole, start, 1000, 700, **filters) == ({"event_feed"}, 700), filters
         assert await scan(bucket, beginning, 100, 200, day=day, category="None") == ({"event_bucket"}, 200)
         assert await scan(participant, start, 10, 10, participant=robin) == ({"event_participant"}, 10)
         assert await scan(participant, start, 10, 200, participant=robin, day=day, category="None") == (
             {"event_participant"},
             200,
         )
-    assert await scan(feed, end, 100, 100) == ({"event_feed"}, 0)
+    assert await scan(whole, end, 100, 100) == ({"event_feed"}, 0)
     assert await scan(bucket, beginning, 1000, 1000, day=day) == ({"event_bucket"}, 500)
     for start, event in ((beginning, "AI:7"), (middle, "AI:4000")):
         assert await scan(queries.read_source, start, 100, None, event=event) == ({"event_source_version"}, 1)
@@ -349,7 +349,7 @@ async def test_plans_of_deliveries(database: Database, is_analyzed: bool) -> Non
         if "subscription" in filters or "subscriber" in filters:
             query = queries.page_of_subscriptions
             values += [filters.get("subscription"), filters.get("subscriber")]
-        nodes = await plan(database, events.queries.plan_in_index_order, query, *values, table="delivery")
+        nodes = await plan(database, feed.queries.plan_in_index_order, query, *values, table="delivery")
         return rows_read(nodes)
 
     queries = deliveries.queries
@@ -384,7 +384,7 @@ async def test_plans_of_reconciliation(database: Database, is_analyzed: bool) ->
     values = ["NURSES", day, day, *times, day, 0, 0, 0, 200, "sub"]
 
     nodes = await plan(
-        database, events.queries.plan_in_index_order, reconciliation.queries.page, *values, table="delivery"
+        database, feed.queries.plan_in_index_order, reconciliation.queries.page, *values, table="delivery"
     )
 
     assert 0 < rows_read(nodes) <= 200
