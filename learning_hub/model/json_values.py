@@ -19,19 +19,23 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
+from learning_hub.model.clock import to_utc
 from learning_hub.model.errors import FieldError, InvalidInput
+
+V = TypeVar("V")
 
 # The most digits Python itself reads into an int, and therefore the longest integer there is here.
 MOST_DIGITS = 4300
-# Credits, prices and scores come again and again; they are read once.
+# Credits, prices and scores come again and again; they are read once. Long numbers do not, and would fill the memory.
 _MOST_REMEMBERED = 4_096
+_LONGEST_REMEMBERED = 40
 # Enough for any person to see what is wrong; more would only make the answer long.
 MOST_FAULTS = 100
 LONGEST_KEY_SHOWN = 60
@@ -127,7 +131,7 @@ def check_json(raw: bytes, field: str, max_depth: int = 100) -> list[FieldError]
         value = _CHECKING_DECODER.decode(raw)
     except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError) as error:
         return _find_faults(raw, field, error, max_depth)
-    if b"\\u0000" in raw or _LONG_INTEGER.search(raw):
+    if b"\\u0000" in raw or (len(raw) > 308 and _LONG_INTEGER.search(raw)):
         return _find_faults(raw, field, None, max_depth)
     if raw.count(b"{") + raw.count(b"[") > max_depth and _is_deeper(value, max_depth):
         return [_too_deep(field, max_depth)]
@@ -145,7 +149,7 @@ def content_hash(*parts: Any) -> bytes:
     Args:
         parts: Values as `read_json` gives them (no floats), or datetimes.
     """
-    instants = [part.astimezone(UTC) if isinstance(part, datetime) else part for part in parts]
+    instants = [to_utc(part) if isinstance(part, datetime) else part for part in parts]
     return hashlib.sha256(_CANONICAL_ENCODER.encode(instants)).digest()
 
 
@@ -159,6 +163,15 @@ def place_in(whole: str, step: str | int) -> str:
         return f"{whole}[{step}]"
     shown = step if len(step) <= LONGEST_KEY_SHOWN else f"{step[:LONGEST_KEY_SHOWN]}…"
     return f"{whole}.{shown}" if shown.isprintable() else f"{whole}.{shown.encode('unicode_escape').decode()}"
+
+
+def _remembering(make: Callable[[str], V]) -> Callable[[str], V]:
+    remembered = functools.lru_cache(maxsize=_MOST_REMEMBERED)(make)
+
+    def made(spelling: str) -> V:
+        return remembered(spelling) if len(spelling) <= _LONGEST_REMEMBERED else make(spelling)
+
+    return made
 
 
 def _spell_as_read(value: object) -> msgspec.Raw:
@@ -179,7 +192,7 @@ def _spell_canonically(value: object) -> msgspec.Raw:
     return _canonical(value.spelling)
 
 
-@functools.lru_cache(maxsize=_MOST_REMEMBERED)
+@_remembering
 def _canonical(spelling: str) -> msgspec.Raw:
     mantissa, _, exponent_digits = spelling.lower().partition("e")
     sign = "-" if mantissa.startswith("-") else ""
@@ -195,6 +208,7 @@ def _canonical(spelling: str) -> msgspec.Raw:
     return msgspec.Raw(f"{sign}{significant}e{exponent:f}".encode())
 
 
+@_remembering
 def _number_in_range(spelling: str) -> float:
     number = float(spelling)
     if math.isinf(number):
@@ -202,7 +216,7 @@ def _number_in_range(spelling: str) -> float:
     return number
 
 
-@functools.lru_cache(maxsize=_MOST_REMEMBERED)
+@_remembering
 def _spelled(spelling: str) -> SpelledDecimal:
     return SpelledDecimal(spelling)
 

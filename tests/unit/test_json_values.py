@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -296,3 +297,17 @@ def test_places_can_stand_in_any_answer() -> None:
     assert place_in("Items[3]", "Course Name") == "Items[3].Course Name"
     assert place_in("D", "a\0\ud800") == "D.a\\x00\\ud800"
     assert len(place_in("D", "k" * 1000)) < 70
+
+
+def test_long_numbers_are_not_kept() -> None:
+    """Numbers of any length that never come again do not fill the memory."""
+    tracemalloc.start()
+    try:
+        for n in range(40):
+            raw = b"[%d.%s]" % (n, b"1" * 100_000)
+            assert not check_json(raw, "data")
+            content_hash(read_json(raw))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2_000_000
