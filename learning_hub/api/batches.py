@@ -170,7 +170,7 @@ class _Batch:
         try:
             if isinstance(outcome, LearningHubError):
                 raise outcome
-            published = await outcome
+            published = outcome.result() if outcome.done() else await outcome
         except LearningHubError as error:
             problem = answer_for(error, self._call.called_path).problem
             return BatchResult(index=index, status=problem.status, problem=problem)

@@ -43,13 +43,13 @@ class Submission:
 
     __slots__ = ("content_hash", "event", "future", "idempotency_key", "record", "rounds", "size")
 
-    def __init__(self, event: NewEvent, idempotency_key: str | None) -> None:
+    def __init__(self, event: NewEvent, idempotency_key: str | None, future: asyncio.Future[Published]) -> None:
         self.event = event
         self.idempotency_key = idempotency_key
         self.record = SourceRecord(event.publisher_program_id, event.publisher_system_id, event.publisher_event_id)
         self.size = len(event.data)
         self.content_hash = event.content_hash()
-        self.future: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
+        self.future = future
         self.rounds = 0
 
     @property

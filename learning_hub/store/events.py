@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import repeat
+from operator import itemgetter
 from typing import Any, Self
 from uuid import UUID
 
@@ -75,6 +77,28 @@ async def append_first(database: Database, new: Sequence[Appended], created_utc:
     return {row["event_uuid"] for row in await database.fetch(queries.append_first, *ids, *content, created_utc)}
 
 
+async def copy_first(database: Database, new: Sequence[Appended], created_utc: datetime) -> bool:
+    """
+    The same by PostgreSQL's bulk load: with many events it takes the server half as long, and stores all or none.
+
+    Returns:
+        False, with nothing stored, where a source has an entry already or a Program takes no events.
+    """
+    ids, content = _columns(new)
+    try:
+        async with database.connection() as connection:
+            places = await connection.fetchrow(queries.take_places, list(set(ids[0])), len(new))
+            if places is None:
+                return False
+            same = (places["epoch"], FIRST.version, FIRST.revision, created_utc, created_utc.date())
+            rows = zip(*ids, *content, places["seqs"], *map(repeat, same), strict=False)
+            in_key_order = sorted(rows, key=_KEY_ORDER)
+            await connection.copy_records_to_table("event", records=in_key_order, columns=_COPIED)
+    except InTheWay:
+        return False
+    return True
+
+
 async def append_events(connection: Connection, new: Sequence[Appended]) -> set[UUID]:
     """
     Append to the feed, in the order given; of one source the earlier version comes first.
@@ -96,8 +120,23 @@ async def append_events(connection: Connection, new: Sequence[Appended]) -> set[
     return {row["event_uuid"] for row in rows}
 
 
+_IDS = ("program_id", "event_uuid", "publisher_system_id", "publisher_event_id", "event_type")
+_CONTENT = (
+    "publisher_participant_id",
+    "category_value",
+    "category_label",
+    "data",
+    "event_start_utc",
+    "event_end_utc",
+    "content_hash",
+)
+_COPIED = (*_IDS, *_CONTENT, "seq", "epoch", "version", "revision", "created_utc", "event_date")
+# In code points, which is the order of the collation "C" as well.
+_KEY_ORDER = itemgetter(0, 3, 2, 4)
+
+
 def _columns(new: Sequence[Appended]) -> tuple[list[list[Any]], list[list[Any]]]:
-    """Column by column what names the events, and what they hold."""
+    """Column by column what names the events (_IDS), and what they hold (_CONTENT)."""
     events = [item.event for item in new]
     categories = [event.publisher_event_category for event in events]
     ids: list[list[Any]] = [

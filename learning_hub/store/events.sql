@@ -43,16 +43,27 @@ WITH appended AS (
               JOIN program USING (program_id)
              WHERE program.archived_utc IS NULL
              ORDER BY position) AS numbered
-     ORDER BY program_id, publisher_event_id, publisher_system_id, event_type
+     ORDER BY program_id COLLATE "C", publisher_event_id COLLATE "C", publisher_system_id COLLATE "C",
+              event_type COLLATE "C"
     ON CONFLICT ON CONSTRAINT event_source_version DO NOTHING
     RETURNING event_uuid
 )
 SELECT event_uuid FROM unnest($2::uuid[]) AS asked (event_uuid)
  WHERE event_uuid NOT IN (SELECT event_uuid FROM appended)
 
+-- name: take_places
+-- Places in the feed for $2 entries: the epoch, and numbers in ascending order. No row where one of the Programs $1
+-- takes no events.
+SELECT (SELECT max(epoch) FROM feed_epoch) AS epoch,
+       ARRAY (SELECT nextval('event_seq') FROM generate_series(1, $2::int)) AS seqs
+ WHERE NOT EXISTS (SELECT FROM unnest($1::text[]) AS asked (program_id)
+                     LEFT JOIN program USING (program_id)
+                    WHERE program.program_id IS NULL OR program.archived_utc IS NOT NULL)
+
 -- name: append_events
 -- Append new events, one for each position of the arrays. Their place in the feed is that order; they are written in
--- the order of their source keys, the same for all writers, so that two of them never wait for each other in a ring.
+-- the order of their source keys, the same for all writers, so that two of them never wait for each other in a ring:
+-- by code point, as the hub sorts what it loads in bulk.
 -- One whose source key has got that version meanwhile is left out: its writer lost a race and must look again. Returns
 -- the uuids of those that were stored.
 INSERT INTO event (program_id, event_uuid, epoch, seq, publisher_system_id, publisher_event_id, event_type, version,
@@ -69,7 +80,8 @@ SELECT program_id, event_uuid, (SELECT max(epoch) FROM feed_epoch), seq, publish
                        supersedes, publisher_participant_id, category_value, category_label, data, event_start_utc,
                        event_end_utc, content_hash, created_utc, position)
          ORDER BY position) AS numbered
- ORDER BY program_id, publisher_event_id, publisher_system_id, event_type, version
+ ORDER BY program_id COLLATE "C", publisher_event_id COLLATE "C", publisher_system_id COLLATE "C",
+          event_type COLLATE "C", version
 ON CONFLICT ON CONSTRAINT event_source_version DO NOTHING
 RETURNING event_uuid
 

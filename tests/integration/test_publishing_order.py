@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -13,19 +11,15 @@ from factories import a_valid_event, an_event_body
 from horizon import caught_up, reads_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from running import RunningHub, eventually
+from running import RunningHub
+from writing import append, one_waits, publish_together, running
 
-from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict
-from learning_hub.model.event import NewEvent, Verdict
+from learning_hub.model.event import NewEvent
 from learning_hub.model.feed import BEGINNING
-from learning_hub.model.ids import new_uuid
-from learning_hub.publish.submission import Published
 from learning_hub.publish.writer import Writer
-from learning_hub.store import events
 from learning_hub.store.bells import Bells
-from learning_hub.store.database import Connection, Database
-from learning_hub.store.events import Appended
+from learning_hub.store.database import Database
 from learning_hub.store.feed import FeedFilter, read_feed
 
 ENTRIES = """
@@ -48,41 +42,6 @@ async def nurses(database: Database) -> Database:
     return database
 
 
-@asynccontextmanager
-async def running(writer: Writer) -> AsyncIterator[None]:
-    """The writer runs until the block is left."""
-    job = asyncio.create_task(writer.run())
-    try:
-        yield
-    finally:
-        job.cancel()
-        await asyncio.gather(job, return_exceptions=True)
-
-
-async def one_waits(database: Database) -> None:
-    """Until somebody waits in the database for what another one holds."""
-    waiting = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted"
-
-    async def look() -> int:
-        return int(await database.fetchval(f"{waiting} AND datname = current_database()"))
-
-    await eventually(look)
-
-
-async def publish_together(
-    database: Database, arrivals: Sequence[NewEvent], keys: Sequence[str | None] | None = None
-) -> list[Published]:
-    """Publish them so that one commit takes all of them."""
-    writer = Writer(database, Bells(database))
-    waiting = [
-        asyncio.create_task(writer.publish(event, key))
-        for event, key in zip(arrivals, keys or [None] * len(arrivals), strict=True)
-    ]
-    await asyncio.sleep(0)
-    async with running(writer):
-        return await asyncio.gather(*waiting)
-
-
 async def stored(database: Database) -> list[tuple[str, str, dict[str, Any], int]]:
     """What the feed has: type, source, data, revision."""
     await caught_up(database)
@@ -95,18 +54,6 @@ async def stored(database: Database) -> list[tuple[str, str, dict[str, Any], int
 
 def an_event(kind: str, n: int, source: str = "AI:1") -> NewEvent:
     return a_valid_event(EventType=kind, PublisherEventId=source, PublisherEventData={"n": n})
-
-
-async def append(connection: Connection, event: NewEvent) -> None:
-    """What another process writes: the first entry of the event's source."""
-    appended = Appended(
-        event=event,
-        event_uuid=new_uuid(),
-        content_hash=event.content_hash(),
-        verdict=Verdict("new"),
-        created_utc=now(),
-    )
-    assert await events.append_events(connection, [appended])
 
 
 async def test_started_and_completed_in_one_batch(hub_without_worker: RunningHub) -> None:
@@ -148,7 +95,8 @@ async def test_rows_are_written_in_one_order(nurses: Database) -> None:
     )
     in_order = await nurses.fetch(
         """SELECT publisher_event_id, publisher_system_id, event_type, version
-             FROM event ORDER BY program_id, publisher_event_id, publisher_system_id, event_type, version"""
+             FROM event
+            ORDER BY publisher_event_id COLLATE "C", publisher_system_id COLLATE "C", event_type COLLATE "C", version"""
     )
 
     assert len(written) == 14
