@@ -85,7 +85,7 @@ class Deliveries:
         await self._put_subscription("started")
         await self._until_open(0)
         # By the hub's own times: looking more often would be paid for by the hub.
-        query = {"State": "delivered", "Limit": RECORDS}
+        query: dict[str, str | int] = {"State": "delivered", "Limit": RECORDS}
         found = (await self._hub.get("/deliveries", params=query)).raise_for_status().json()["Items"]
         ended = max(datetime.fromisoformat(one["DeliveredUtc"]) for one in found)
         return RECORDS / (ended - began).total_seconds()

@@ -27,7 +27,7 @@ class InsertEach(Writer):
         self._inserting: set[asyncio.Task[None]] = set()
 
     def submit(self, event: NewEvent, idempotency_key: str | None = None) -> Submission:
-        submission = Submission(event, idempotency_key)
+        submission = Submission(event, idempotency_key, asyncio.get_running_loop().create_future())
         task = asyncio.create_task(self._insert(submission))
         self._inserting.add(task)
         task.add_done_callback(self._inserting.discard)

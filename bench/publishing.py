@@ -60,7 +60,7 @@ class Publishing:
 
     def _megabytes(self) -> float:
         """What the hub process holds now, what it shares with others included."""
-        return psutil.Process(self._hub.pid).memory_info().rss / 1_000_000
+        return float(psutil.Process(self._hub.pid).memory_info().rss) / 1_000_000
 
     async def events_per_second(self, *, connections: int = CONNECTIONS, count: int = REQUESTS) -> float:
         """Events stored a second with so many connections."""
