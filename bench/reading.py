@@ -16,7 +16,7 @@ from bench.filling import fill_events
 from bench.load import ask
 from bench.results import Results
 from bench.setting_up import make_key
-from learning_hub.store.events import queries
+from learning_hub.store.feed import queries
 
 EVENTS = 20_000
 PAGE = 1_000
