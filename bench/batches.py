@@ -19,11 +19,10 @@ from bench.events import EVENT, EVENT_START, a_post, bodies
 from bench.load import requests_per_second
 from bench.results import Results
 from bench.setting_up import make_program
+from bench.turns import in_turn
 from learning_hub.model.ids import new_uuid
 
 EVENTS = 10_000
-# One batch takes a fifth of a second: too little to tell it from what else the machine does.
-BATCHES = 4
 
 
 class Batches:
@@ -34,21 +33,18 @@ class Batches:
         self._hub = hub
 
     async def round(self, results: Results) -> None:
-        """Batches of the largest size by either way in turn."""
-        copying = publishing = 0.0
-        for _ in range(BATCHES):
-            copying += await self._seconds_to_copy()
-            publishing += await self._seconds_to_publish()
-        results.ratios["publish_batch_vs_copy"].append(copying / publishing)
-        results.figures["publish_batch_per_second"].append(BATCHES * EVENTS / publishing)
-        results.figures["copy_per_second"].append(BATCHES * EVENTS / copying)
+        """Batches of the largest size by either way."""
+        copied, published = await in_turn(self._copied_per_second, self._published_per_second)
+        results.ratios["publish_batch_vs_copy"].append(published / copied)
+        results.figures["publish_batch_per_second"].append(published)
+        results.figures["copy_per_second"].append(copied)
 
-    async def _seconds_to_publish(self) -> float:
+    async def _published_per_second(self) -> float:
         lines = b"\n".join(itertools.islice(bodies(), EVENTS))
         request = a_post("/events/batch", lines, kind="application/x-ndjson")
-        return 1 / await requests_per_second(self._hub.address, [request], connections=1, expected=b"200")
+        return EVENTS * await requests_per_second(self._hub.address, [request], connections=1, expected=b"200")
 
-    async def _seconds_to_copy(self) -> float:
+    async def _copied_per_second(self) -> float:
         rows = list(_rows())
         columns = list(rows[0])
         records = [tuple(row.values()) for row in rows]
@@ -56,7 +52,7 @@ class Batches:
         try:
             began = time.perf_counter()
             await connection.copy_records_to_table("event", records=records, columns=columns)
-            return time.perf_counter() - began
+            return EVENTS / (time.perf_counter() - began)
         finally:
             await connection.close()
 

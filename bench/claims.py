@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from bench import server
 from bench.results import Results
+from bench.turns import in_turn
 from learning_hub.store import queue
 from learning_hub.store.database import Database
 from learning_hub.store.queries import Queries
@@ -29,8 +31,10 @@ class Claims:
         self._grown = grown
 
     async def round(self, results: Results) -> None:
-        """Both, one after the other."""
-        at_first, later = await _claims_per_second(self._new), await _claims_per_second(self._grown)
+        """Both in turn."""
+        at_first, later = await in_turn(
+            partial(_claims_per_second, self._new), partial(_claims_per_second, self._grown)
+        )
         results.ratios["claim_at_1m_vs_empty"].append(later / at_first)
         results.figures["claim_per_second"].append(at_first)
         results.figures["claim_at_1m_per_second"].append(later)

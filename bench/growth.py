@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from bench import programs, server
@@ -15,11 +16,12 @@ from bench.filling import fill_events
 from bench.load import ask, requests_per_second
 from bench.results import Results
 from bench.setting_up import make_program
+from bench.turns import in_turn
 from learning_hub.store.database import Database
 
 STORED = 1_000_000
 CONNECTIONS = 64
-REQUESTS = 3_000
+REQUESTS = 1_500
 PAGES = 20
 SIZES = (1_000, 10_000, 100_000, STORED)
 ROUNDS_A_SIZE = 3
@@ -33,11 +35,11 @@ class Growth:
         self._grown = grown
 
     async def round(self, results: Results) -> None:
-        """Both, one after the other."""
-        at_first, later = await _published(self._new), await _published(self._grown)
+        """Both in turn."""
+        at_first, later = await in_turn(partial(_published, self._new), partial(_published, self._grown))
         results.ratios["publish_at_1m_vs_empty"].append(later / at_first)
         results.figures["publish_at_1m_per_second"].append(later)
-        at_first, later = await _pages(self._new), await _pages(self._grown)
+        at_first, later = await in_turn(partial(_pages, self._new), partial(_pages, self._grown))
         results.ratios["bucket_read_at_1m_vs_empty"].append(later / at_first)
 
 

@@ -19,9 +19,10 @@ from bench.events import a_get, publications
 from bench.load import requests_per_second, seconds_each
 from bench.results import Results
 from bench.setting_up import make_program
+from bench.turns import in_turn
 
 CONNECTIONS = 64
-REQUESTS = 3_000
+REQUESTS = 1_500
 LONE_REQUESTS = 300
 SINGLE_INSERT = files("bench") / "pgbench.sql"
 TRANSACTIONS = re.compile(r"tps = ([0-9.]+)")
@@ -37,17 +38,11 @@ class Publishing:
         self._megabytes_at_rest = self._megabytes()
 
     async def round(self, results: Results) -> None:
-        """All of them once, one after the other."""
+        """All of them in turn."""
         results.figures["memory_at_rest_megabytes"].append(self._megabytes_at_rest)
-        publish = await self.events_per_second()
-        noop = await requests_per_second(
-            self._hub.address,
-            itertools.repeat(a_get("/health/live"), REQUESTS),
-            connections=CONNECTIONS,
-            expected=b"200",
+        publish, noop, insert_each, pgbench = await in_turn(
+            self.events_per_second, self._answers_per_second, self._inserts_per_second, self._bare_inserts_per_second
         )
-        insert_each = await _events_per_second(self._insert_each.address)
-        pgbench = inserts_per_second(self._database_url)
         results.ratios["publish_single_vs_noop"].append(publish / noop)
         results.ratios["publish_single_vs_insert_per_request"].append(publish / insert_each)
         results.ratios["publish_single_vs_pgbench"].append(publish / pgbench)
@@ -65,6 +60,17 @@ class Publishing:
     async def events_per_second(self, *, connections: int = CONNECTIONS, count: int = REQUESTS) -> float:
         """Events stored a second with so many connections."""
         return await _events_per_second(self._hub.address, connections=connections, count=count)
+
+    async def _answers_per_second(self) -> float:
+        """Requests a second that ask for nothing to be done."""
+        requests = itertools.repeat(a_get("/health/live"), REQUESTS)
+        return await requests_per_second(self._hub.address, requests, connections=CONNECTIONS, expected=b"200")
+
+    async def _inserts_per_second(self) -> float:
+        return await _events_per_second(self._insert_each.address)
+
+    async def _bare_inserts_per_second(self) -> float:
+        return inserts_per_second(self._database_url)
 
     async def _lone_round(self, results: Results) -> None:
         """How long one publisher waits who is alone, beside one commit of pgbench."""

@@ -16,6 +16,7 @@ from bench.filling import fill_events
 from bench.load import ask
 from bench.results import Results
 from bench.setting_up import make_key
+from bench.turns import in_turn
 from learning_hub.store.feed import queries
 
 EVENTS = 20_000
@@ -32,8 +33,7 @@ class Reading:
 
     async def round(self, results: Results) -> None:
         """All of the feed by either way, page by page."""
-        by_sql = await self._by_sql()
-        by_http = await self._by_http()
+        by_sql, by_http = await in_turn(self._by_sql, self._by_http)
         results.ratios["feed_read_vs_sql"].append(by_http / by_sql)
         results.figures["feed_read_per_second"].append(by_http)
         results.figures["feed_read_by_sql_per_second"].append(by_sql)
