@@ -26,7 +26,7 @@ from learning_hub.metrics import EVENTS_IN_COMMIT, EVENTS_PUBLISHED
 from learning_hub.model.clock import now
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.model.event import NewEvent
-from learning_hub.model.ids import EventKey, new_uuids
+from learning_hub.model.ids import EventKey
 from learning_hub.publish.judging import Batch
 from learning_hub.publish.submission import Published, Submission
 from learning_hub.store import events
@@ -205,7 +205,7 @@ class Writer:
         created_utc = now()
         new = [
             events.Appended.first(item.event, event_uuid, item.content_hash, created_utc)
-            for item, event_uuid in zip(asked, new_uuids(len(asked)), strict=True)
+            for item, event_uuid in zip(asked, events.new_uuids(len(asked)), strict=True)
         ]
         missed = await self._store_first(new, created_utc)
         stored = [

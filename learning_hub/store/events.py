@@ -10,11 +10,12 @@ from typing import Any, Self
 from uuid import UUID
 
 import msgspec
+from asyncpg.pgproto import pgproto
 from msgspec import Raw
 
 from learning_hub.model.clock import to_utc
 from learning_hub.model.event import Category, Event, LatestEntry, NewEvent, SourceKey, Verdict, bucket
-from learning_hub.model.ids import EventKey, event_id
+from learning_hub.model.ids import EventKey, event_id, new_uuid_bytes
 from learning_hub.store.database import Connection, Database, InTheWay, Row
 from learning_hub.store.queries import Queries
 
@@ -64,6 +65,11 @@ async def latest_entries(connection: Connection, keys: Sequence[SourceKey]) -> l
             row["event_uuid"], row["version"], row["revision"], row["content_hash"], row["is_withdrawal"]
         )
     return found
+
+
+def new_uuids(count: int) -> list[UUID]:
+    """New ids of events; of the driver's own class of UUID, which is made, sent and written out ten times as fast."""
+    return [pgproto.UUID(sixteen) for sixteen in new_uuid_bytes(count)]
 
 
 async def append_first(database: Database, new: Sequence[Appended], created_utc: datetime) -> set[UUID]:
