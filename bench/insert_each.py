@@ -11,8 +11,8 @@ from typing import Any
 from unittest.mock import patch
 
 from learning_hub.cli import main
+from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
-from learning_hub.model.event import NewEvent
 from learning_hub.model.ids import EventKey, new_uuid
 from learning_hub.publish.submission import Published, Submission
 from learning_hub.publish.writer import Writer
@@ -26,7 +26,7 @@ class InsertEach(Writer):
         super().__init__(*parts)
         self._inserting: set[asyncio.Task[None]] = set()
 
-    def submit(self, event: NewEvent, idempotency_key: str | None = None) -> Submission:
+    def submit(self, event: Arrival, idempotency_key: str | None = None) -> Submission:
         submission = Submission(event, idempotency_key, asyncio.get_running_loop().create_future())
         task = asyncio.create_task(self._insert(submission))
         self._inserting.add(task)
@@ -34,7 +34,7 @@ class InsertEach(Writer):
         return submission
 
     async def _insert(self, submission: Submission) -> None:
-        new = Appended.first(submission.event, new_uuid(), submission.content_hash, now())
+        new = Appended.first(submission.event, new_uuid(), now())
         if await append_first(self._database, [new], new.created_utc):
             raise ValueError("it is not new")
         submission.answer(Published("stored", EventKey(submission.record.program_id, new.event_uuid)))

@@ -118,8 +118,7 @@ class DeliveryMachine(RuleBasedStateMachine):
                 appended = events.Appended(
                     event=event,
                     event_uuid=new_uuid(),
-                    content_hash=event.content_hash(),
-                    verdict=judge(latest, event.content_hash()),
+                    verdict=judge(latest, event.content_hash),
                     created_utc=now(),
                 )
                 await events.append_events(connection, [appended])

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 from running import eventually
 
+from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
-from learning_hub.model.event import NewEvent, Verdict
+from learning_hub.model.event import Verdict
 from learning_hub.model.ids import new_uuid
 from learning_hub.publish.submission import Published
 from learning_hub.publish.writer import Writer
@@ -41,7 +42,7 @@ async def one_waits(database: Database) -> None:
 
 
 async def publish_together(
-    database: Database, arrivals: Sequence[NewEvent], keys: Sequence[str | None] | None = None
+    database: Database, arrivals: Sequence[Arrival], keys: Sequence[str | None] | None = None
 ) -> list[Published]:
     """Publish them so that one commit takes all of them."""
     writer = Writer(database, Bells(database))
@@ -54,12 +55,11 @@ async def publish_together(
         return await asyncio.gather(*waiting)
 
 
-async def append(connection: Connection, event: NewEvent) -> None:
+async def append(connection: Connection, event: Arrival) -> None:
     """What another process writes: the first entry of the event's source."""
     appended = Appended(
         event=event,
         event_uuid=new_uuid(),
-        content_hash=event.content_hash(),
         verdict=Verdict("new"),
         created_utc=now(),
     )

@@ -17,6 +17,7 @@ from learning_hub.api.events import EXAMPLE_BODY, judge_body
 from learning_hub.api.operations import JSON, JSON_LINES, Answer, Operation, Reply
 from learning_hub.api.problems import Problem, answer_for
 from learning_hub.api.routing import route
+from learning_hub.model.arrival import Arrival
 from learning_hub.model.errors import FieldError, InvalidInput, LearningHubError, TooLarge, Unavailable
 from learning_hub.model.event import NewEvent, example_event_id
 from learning_hub.model.fields import read_list
@@ -154,7 +155,7 @@ class _Batch:
                 outcomes.append(error)
         return outcomes
 
-    async def _read(self, piece: bytes) -> NewEvent:
+    async def _read(self, piece: bytes) -> Arrival:
         settings = self._call.hub.settings
         if len(piece) > settings.max_body_bytes:
             raise TooLarge(f"The event has {len(piece)} bytes; the limit is {settings.max_body_bytes}.")

@@ -14,6 +14,7 @@ from learning_hub.api.operations import Answer, Header, Operation, Reply
 from learning_hub.api.problems import Problem, answer_for
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.api.routing import route
+from learning_hub.model.arrival import Arrival, program_named, read_event, read_ordinary
 from learning_hub.model.errors import (
     Conflict,
     FieldError,
@@ -22,7 +23,7 @@ from learning_hub.model.errors import (
     NotFound,
     NotJson,
 )
-from learning_hub.model.event import Event, NewEvent, example_event_id, program_named, read_event, read_ordinary
+from learning_hub.model.event import Event, NewEvent, example_event_id
 from learning_hub.model.fields import read_object
 from learning_hub.model.header import header_text
 from learning_hub.model.ids import EventKey, read_event_id
@@ -230,7 +231,7 @@ async def _forecast(call: Call) -> Reply:
     return Reply(body=Forecast(valid=True, problem=None, would_be=would_be, subscriptions=outlooks))
 
 
-async def _read_submission(call: Call) -> tuple[NewEvent, str | None]:
+async def _read_submission(call: Call) -> tuple[Arrival, str | None]:
     """The event in the body and its Idempotency-Key; what is wrong with either is named together."""
     sent = call.header(IDEMPOTENCY_KEY.lower())
     key = None if sent is None else header_text(sent.encode("latin-1"))
@@ -246,7 +247,7 @@ async def _read_submission(call: Call) -> tuple[NewEvent, str | None]:
     return event, key
 
 
-async def _read_event(call: Call) -> NewEvent:
+async def _read_event(call: Call) -> Arrival:
     faults_of = partial(_faults_of_program, call)
     return await judge_body(await call.json_object(), call.hub.settings.max_data_bytes, faults_of)
 
@@ -255,7 +256,7 @@ async def _faults_of_program(call: Call, program_id: str) -> list[FieldError]:
     return await call.hub.publisher.program_faults(program_id, call.caller)
 
 
-async def judge_body(body: bytes, max_data_bytes: int, faults_of: ProgramFaults) -> NewEvent:
+async def judge_body(body: bytes, max_data_bytes: int, faults_of: ProgramFaults) -> Arrival:
     """
     The event in a body; where fields are bad, a Program that takes no events is named together with them.
 

@@ -13,9 +13,10 @@ from learning_hub.connectors.base import TemplateProblem
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.participants import Participants
 from learning_hub.deliver.payloads import NotSent, Payloads
+from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
 from learning_hub.model.errors import NotFound, TemplateError
-from learning_hub.model.event import Event, NewEvent, Verdict, bucket, judge
+from learning_hub.model.event import Event, Verdict, bucket, judge
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import event_id, new_uuid
 from learning_hub.model.json_values import place_in
@@ -64,11 +65,11 @@ class Previewer:
             return Preview(template=None, payload=None, error=why)
         return Preview(template=name, payload=rendered.payload, error=None)
 
-    async def as_if_published(self, new: NewEvent) -> Event:
+    async def as_if_published(self, new: Arrival) -> Event:
         """*new* as it would read if it were published now."""
         async with self._database.connection() as connection:
             (latest,) = await events.latest_entries(connection, [new.source_key])
-        return as_if_stored(new, judge(latest, new.content_hash()), now())
+        return as_if_stored(new, judge(latest, new.content_hash), now())
 
     async def _render(self, subscription: Subscription, event: Event) -> Rendered | NotSent:
         subscriber = await subscribers.find(self._database, subscription.subscriber_id)
@@ -96,7 +97,7 @@ def target_problems(
     ]
 
 
-def as_if_stored(new: NewEvent, verdict: Verdict, at: datetime) -> Event:
+def as_if_stored(new: Arrival, verdict: Verdict, at: datetime) -> Event:
     """*new* as it would read if it were stored at *at* as *verdict* says."""
     program_id, supersedes = new.publisher_program_id, verdict.supersedes
     return Event(

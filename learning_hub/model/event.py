@@ -10,11 +10,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Raw
 
-from learning_hub.model.clock import read_time
-from learning_hub.model.errors import FieldError, InvalidFields, TooLarge
-from learning_hub.model.fields import bare, collect
 from learning_hub.model.ids import event_id
-from learning_hub.model.json_values import check_json, content_hash, read_json
+from learning_hub.model.json_values import read_json
 
 EventType = Literal[
     "AI_COMP_SUCCESS",
@@ -63,39 +60,6 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=Fa
     event_start_utc: Annotated[datetime, Meta(description="When it happened, or when it began.")]
     event_end_utc: Annotated[datetime, Meta(description="When it ended; not before the start.")] | None = None
 
-    @property
-    def source_key(self) -> SourceKey:
-        return SourceKey(self.publisher_program_id, self.publisher_system_id, self.publisher_event_id, self.event_type)
-
-    @property
-    def data(self) -> bytes:
-        """PublisherEventData as sent, UTF-8."""
-        return bytes(self.publisher_event_data)
-
-    def content_hash(self) -> bytes:
-        """32 bytes, equal for equal content: times as instants, data as JSON values, numbers as decimals."""
-        category = self.publisher_event_category
-        return content_hash(
-            self.publisher_participant_id,
-            None if category is None else [category.value, category.label],
-            read_json(self.data),
-            self.event_start_utc,
-            self.event_end_utc,
-        )
-
-
-def _as_sent() -> msgspec.json.Decoder[Any]:
-    """Reads the fields of an event with its times as they were written, which may be more exact than a datetime."""
-    fields: list[Any] = []
-    for field in msgspec.structs.fields(NewEvent):
-        kind = field.type if bare(field.type) is not datetime else str if field.required else str | None
-        fields.append((field.name, kind) if field.required else (field.name, kind, field.default))
-    struct = msgspec.defstruct("AsSent", fields, rename="pascal", kw_only=True, forbid_unknown_fields=True, gc=False)
-    return msgspec.json.Decoder(struct)
-
-
-_AS_SENT = _as_sent()
-
 
 class SourceKey(msgspec.Struct, frozen=True, gc=False):
     """What makes two events the same one: an event that arrives again, or a revision of it."""
@@ -104,78 +68,6 @@ class SourceKey(msgspec.Struct, frozen=True, gc=False):
     publisher_system_id: str
     publisher_event_id: str
     event_type: str
-
-
-def read_ordinary(body: bytes, *, max_data_bytes: int) -> NewEvent | None:
-    """
-    The event of a body with nothing remarkable in it, some ten times as fast as `read_event` takes field by field.
-
-    Returns:
-        None where there may be anything wrong: `read_event` then finds out what.
-    """
-    # Escapes for what PostgreSQL does not store; the rest of what it refuses is no JSON in UTF-8.
-    if b"\\u0000" in body:
-        return None
-    try:
-        body.decode()
-        sent = _AS_SENT.decode(body)
-        start = read_time(sent.event_start_utc)
-        end = None if sent.event_end_utc is None else read_time(sent.event_end_utc)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-    # Not a Raw, of which no two are equal.
-    data: Any = bytes(sent.publisher_event_data)
-    if (
-        not data.startswith(b"{")
-        or len(data) > max_data_bytes
-        or (end and end < start)
-        or check_json(data, "PublisherEventData")
-    ):
-        return None
-    # Each by its name: the detour over a dict takes as long as reading the body.
-    return NewEvent(
-        publisher_program_id=sent.publisher_program_id,
-        publisher_system_id=sent.publisher_system_id,
-        event_type=sent.event_type,
-        publisher_event_id=sent.publisher_event_id,
-        publisher_participant_id=sent.publisher_participant_id,
-        publisher_event_category=sent.publisher_event_category,
-        publisher_event_data=data,
-        event_start_utc=start,
-        event_end_utc=end,
-    )
-
-
-def read_event(fields: dict[str, Raw], *, max_data_bytes: int) -> NewEvent:
-    """
-    An event from the fields of a body.
-
-    Args:
-        fields: The body's fields, as sent.
-        max_data_bytes: Limit for PublisherEventData as sent, in bytes of UTF-8.
-
-    Raises:
-        InvalidFields: With every bad field.
-        TooLarge: The data alone are over the limit.
-    """
-    data = bytes(fields.get("PublisherEventData", b""))
-    if len(data) > max_data_bytes:
-        raise TooLarge(f"PublisherEventData has {len(data)} bytes; the limit is {max_data_bytes}.")
-    values, errors = collect(fields, NewEvent)
-    if data and data[:1] != b"{" and not any(error.field == "PublisherEventData" for error in errors):
-        errors.append(FieldError("PublisherEventData", "must be an object"))
-    start, end = values.get("event_start_utc"), values.get("event_end_utc")
-    if start and end and end < start:
-        errors.append(FieldError("EventEndUtc", "must not be before EventStartUtc"))
-    if errors:
-        raise InvalidFields(errors)
-    return NewEvent(**values)
-
-
-def program_named(fields: dict[str, Raw]) -> str | None:
-    """The Program that a body with bad fields names; None where this field is bad itself."""
-    values, _ = collect({"PublisherProgramId": fields.get("PublisherProgramId", Raw(b"null"))}, NewEvent)
-    return values.get("publisher_program_id")
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=False):

@@ -8,6 +8,7 @@ read. (The one spelling lost is `-0`, which is the integer 0.)
     read_json       bytes or text -> dict, list, str, int, SpelledDecimal, bool, None
     write_json      the way back
     check_json      what keeps a publisher's JSON from being stored, with the path of each fault
+    read_storable   both of them at once, without the faults
     content_hash    equal for values that are equal as JSON
     place_in        the name of a place within a value: `Items[3].Name`
 """
@@ -43,6 +44,7 @@ LONGEST_KEY_SHOWN = 60
 _OUT_OF_RANGE = "is a number beyond the range of a double (about 1.8e308)"
 # Exact for exponents of any length: an int of more than 4300 digits could not be written, and takes long to make.
 _WHOLE_NUMBERS = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, InvalidOperation, OverflowError, RecursionError)
 _LONG_INTEGER = re.compile(rb"[0-9]{309}")
 
 
@@ -128,14 +130,30 @@ def check_json(raw: bytes, field: str, max_depth: int = 100) -> list[FieldError]
         Up to a hundred faults with their paths (`PublisherEventData.a[3].b`), in the order of the text.
     """
     try:
-        value = _CHECKING_DECODER.decode(raw)
-    except (msgspec.MsgspecError, UnicodeError, OverflowError, RecursionError) as error:
+        value = _STORABLE_DECODER.decode(raw)
+    except _UNREADABLE as error:
         return _find_faults(raw, field, error, max_depth)
-    if b"\\u0000" in raw or (len(raw) > 308 and _LONG_INTEGER.search(raw)):
+    if _hides_faults(raw):
         return _find_faults(raw, field, None, max_depth)
-    if raw.count(b"{") + raw.count(b"[") > max_depth and _is_deeper(value, max_depth):
-        return [_too_deep(field, max_depth)]
-    return []
+    return [_too_deep(field, max_depth)] if _is_too_deep(raw, value, max_depth) else []
+
+
+def read_storable(raw: bytes, max_depth: int = 100) -> Any:
+    """What `read_json` gives, and None where `check_json` finds anything wrong; both in one reading."""
+    try:
+        value = _STORABLE_DECODER.decode(raw)
+    except _UNREADABLE:
+        return None
+    return None if _hides_faults(raw) or _is_too_deep(raw, value, max_depth) else value
+
+
+def _hides_faults(raw: bytes) -> bool:
+    """Whether there may be something in a text that the decoder lets pass: NUL, or an integer beyond a double."""
+    return b"\\u0000" in raw or (len(raw) > 308 and _LONG_INTEGER.search(raw) is not None)
+
+
+def _is_too_deep(raw: bytes, value: Any, max_depth: int) -> bool:
+    return raw.count(b"{") + raw.count(b"[") > max_depth and _is_deeper(value, max_depth)
 
 
 def content_hash(*parts: Any) -> bytes:
@@ -209,21 +227,20 @@ def _canonical(spelling: str) -> msgspec.Raw:
 
 
 @_remembering
-def _number_in_range(spelling: str) -> float:
-    number = float(spelling)
-    if math.isinf(number):
-        raise OverflowError
-    return number
+def _spelled(spelling: str) -> SpelledDecimal:
+    return SpelledDecimal(spelling)
 
 
 @_remembering
-def _spelled(spelling: str) -> SpelledDecimal:
+def _spelled_in_range(spelling: str) -> SpelledDecimal:
+    if math.isinf(float(spelling)):
+        raise OverflowError
     return SpelledDecimal(spelling)
 
 
 # msgspec hands the hooks what it does not know: a SpelledDecimal, since its class is not Decimal proper.
 _DECODER = msgspec.json.Decoder(float_hook=_spelled)
-_CHECKING_DECODER = msgspec.json.Decoder(float_hook=_number_in_range)
+_STORABLE_DECODER = msgspec.json.Decoder(float_hook=_spelled_in_range)
 _ENCODER = msgspec.json.Encoder(enc_hook=_spell_as_read, decimal_format="number")
 _CANONICAL_ENCODER = msgspec.json.Encoder(enc_hook=_spell_canonically, decimal_format="number", order="sorted")
 
@@ -318,7 +335,7 @@ def _walk_faults(tree: Any, field: str, max_depth: int) -> Iterator[FieldError]:
 
 def _faults_of(node: Any) -> Iterator[str]:
     if isinstance(node, _Spelling):
-        if not _is_in_range(node):
+        if math.isinf(float(node)):
             yield _OUT_OF_RANGE
     elif isinstance(node, str):
         yield from (f"has {what}" for what in _forbidden_in(node))
@@ -332,14 +349,6 @@ def _forbidden_in(text: str) -> Iterator[str]:
         yield "a NUL character"
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         yield "a lone surrogate (half of a UTF-16 pair)"
-
-
-def _is_in_range(spelling: str) -> bool:
-    try:
-        _number_in_range(spelling)
-    except OverflowError:
-        return False
-    return True
 
 
 def _spell_place(field: str, place: _Place) -> str:

@@ -108,18 +108,17 @@ class Batch:
         """Decide by the latest entry of the source; what is new becomes the latest for those that come after."""
         source = submission.event.source_key
         before = latest[source]
-        verdict = judge(before, submission.content_hash)
+        verdict = judge(before, submission.event.content_hash)
         if verdict.would_be == "same" and before is not None:
             return Decision(submission, before.event_uuid, None)
         new = events.Appended(
             event=submission.event,
             event_uuid=new_uuid(),
-            content_hash=submission.content_hash,
             verdict=verdict,
             created_utc=now(),
         )
         latest[source] = LatestEntry(
-            new.event_uuid, verdict.version, verdict.revision, new.content_hash, is_withdrawal=False
+            new.event_uuid, verdict.version, verdict.revision, new.event.content_hash, is_withdrawal=False
         )
         return Decision(submission, new.event_uuid, new)
 

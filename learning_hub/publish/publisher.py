@@ -6,9 +6,10 @@ import asyncio
 from typing import Literal
 
 from learning_hub.model.access import Caller
+from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
-from learning_hub.model.event import Event, NewEvent, SourceKey, judge
+from learning_hub.model.event import Event, SourceKey, judge
 from learning_hub.model.ids import EventKey
 from learning_hub.publish.submission import Published, idempotency_key_reused, request_hash
 from learning_hub.publish.writer import Writer
@@ -25,7 +26,7 @@ class Publisher:
         self._bells = bells
         self._writer = writer
 
-    def submit(self, event: NewEvent, caller: Caller, idempotency_key: str | None = None) -> asyncio.Future[Published]:
+    def submit(self, event: Arrival, caller: Caller, idempotency_key: str | None = None) -> asyncio.Future[Published]:
         """
         Have *event* stored unless the latest revision of its source has equal content.
 
@@ -41,7 +42,7 @@ class Publisher:
         caller.need_program(event.publisher_program_id)
         return self._writer.submit(event, idempotency_key).future
 
-    async def replace(self, key: EventKey, event: NewEvent, caller: Caller) -> Published:
+    async def replace(self, key: EventKey, event: Arrival, caller: Caller) -> Published:
         """
         Store *event* as the next revision of the source of the event *key*.
 
@@ -78,7 +79,7 @@ class Publisher:
             # Somebody was first, with the withdrawal itself or with a newer revision: look again.
 
     async def would_be(
-        self, event: NewEvent, caller: Caller, idempotency_key: str | None = None
+        self, event: Arrival, caller: Caller, idempotency_key: str | None = None
     ) -> Literal["new", "same", "revision"]:
         """
         What publishing *event* would make of it now; `same` also where its Idempotency-Key was answered before.
@@ -88,18 +89,17 @@ class Publisher:
         """
         program_id = event.publisher_program_id
         caller.need_program(program_id)
-        content_hash = event.content_hash()
         async with self._database.connection() as connection:
             if idempotency_key is not None:
                 kept = await idempotency_keys.find(connection, [(program_id, idempotency_key)])
                 for answer in kept.values():
-                    if answer.request_hash != request_hash(event.source_key, content_hash):
+                    if answer.request_hash != request_hash(event.source_key, event.content_hash):
                         raise idempotency_key_reused()
                     return "same"
             if closed := await events.closed_programs(connection, [program_id]):
                 raise InvalidFields([FieldError("PublisherProgramId", closed[program_id])])
             (latest,) = await events.latest_entries(connection, [event.source_key])
-        return judge(latest, content_hash).would_be
+        return judge(latest, event.content_hash).would_be
 
     async def need_event(self, key: EventKey, caller: Caller) -> Event:
         """

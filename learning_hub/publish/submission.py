@@ -8,8 +8,9 @@ from typing import Literal
 
 import msgspec
 
+from learning_hub.model.arrival import Arrival
 from learning_hub.model.errors import Conflict
-from learning_hub.model.event import NewEvent, SourceKey
+from learning_hub.model.event import SourceKey
 from learning_hub.model.ids import EventKey
 
 
@@ -41,14 +42,13 @@ class SourceRecord(msgspec.Struct, frozen=True, gc=False):
 class Submission:
     """One event waiting to be written, and the future its publisher waits on."""
 
-    __slots__ = ("content_hash", "event", "future", "idempotency_key", "record", "rounds", "size")
+    __slots__ = ("event", "future", "idempotency_key", "record", "rounds", "size")
 
-    def __init__(self, event: NewEvent, idempotency_key: str | None, future: asyncio.Future[Published]) -> None:
+    def __init__(self, event: Arrival, idempotency_key: str | None, future: asyncio.Future[Published]) -> None:
         self.event = event
         self.idempotency_key = idempotency_key
         self.record = SourceRecord(event.publisher_program_id, event.publisher_system_id, event.publisher_event_id)
         self.size = len(event.data)
-        self.content_hash = event.content_hash()
         self.future = future
         self.rounds = 0
 
@@ -57,7 +57,7 @@ class Submission:
         return (self.event.publisher_program_id, self.idempotency_key or "")
 
     def request_hash(self) -> bytes:
-        return request_hash(self.event.source_key, self.content_hash)
+        return request_hash(self.event.source_key, self.event.content_hash)
 
     def answer(self, published: Published) -> None:
         if not self.future.done():

@@ -23,9 +23,9 @@ from functools import cached_property
 from uuid import UUID
 
 from learning_hub.metrics import EVENTS_IN_COMMIT, EVENTS_PUBLISHED
+from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
 from learning_hub.model.errors import LearningHubError, Unavailable
-from learning_hub.model.event import NewEvent
 from learning_hub.model.ids import EventKey
 from learning_hub.publish.judging import Batch
 from learning_hub.publish.submission import Published, Submission
@@ -57,7 +57,7 @@ class Writer:
         self._much = asyncio.Event()
         self._were_all_new = True
 
-    def submit(self, event: NewEvent, idempotency_key: str | None = None) -> Submission:
+    def submit(self, event: Arrival, idempotency_key: str | None = None) -> Submission:
         """
         Have *event* written; its future is done once it is durably committed.
 
@@ -78,7 +78,7 @@ class Writer:
         # Kept, as asking for it is a call to the kernel each time.
         return asyncio.get_running_loop()
 
-    async def publish(self, event: NewEvent, idempotency_key: str | None = None) -> Published:
+    async def publish(self, event: Arrival, idempotency_key: str | None = None) -> Published:
         """
         Write *event*; returns once it is durably committed.
 
@@ -89,7 +89,7 @@ class Writer:
         """
         return await self.submit(event, idempotency_key).future
 
-    def _has_room_for(self, event: NewEvent) -> bool:
+    def _has_room_for(self, event: Arrival) -> bool:
         """Whether the bounds hold with *event* as well; one that is larger than the bound may come alone."""
         return self._unsettled == 0 or (
             self._unsettled < MAX_BACKLOG and self._unsettled_bytes + len(event.data) <= MAX_BACKLOG_BYTES
@@ -204,7 +204,7 @@ class Writer:
             return batch
         created_utc = now()
         new = [
-            events.Appended.first(item.event, event_uuid, item.content_hash, created_utc)
+            events.Appended.first(item.event, event_uuid, created_utc)
             for item, event_uuid in zip(asked, events.new_uuids(len(asked)), strict=True)
         ]
         missed = await self._store_first(new, created_utc)

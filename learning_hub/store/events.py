@@ -13,8 +13,9 @@ import msgspec
 from asyncpg.pgproto import pgproto
 from msgspec import Raw
 
+from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import to_utc
-from learning_hub.model.event import Category, Event, LatestEntry, NewEvent, SourceKey, Verdict, bucket
+from learning_hub.model.event import Category, Event, LatestEntry, SourceKey, Verdict, bucket
 from learning_hub.model.ids import EventKey, event_id, new_uuid_bytes
 from learning_hub.store.database import Connection, Database, InTheWay, Row
 from learning_hub.store.queries import Queries
@@ -27,18 +28,15 @@ FIRST = Verdict("new")
 class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new event on its way into the feed."""
 
-    event: NewEvent
+    event: Arrival
     event_uuid: UUID
-    content_hash: bytes
     verdict: Verdict
     created_utc: datetime
 
     @classmethod
-    def first(cls, event: NewEvent, event_uuid: UUID, content_hash: bytes, created_utc: datetime) -> Self:
+    def first(cls, event: Arrival, event_uuid: UUID, created_utc: datetime) -> Self:
         """The first event of its source."""
-        return cls(
-            event=event, event_uuid=event_uuid, content_hash=content_hash, verdict=FIRST, created_utc=created_utc
-        )
+        return cls(event=event, event_uuid=event_uuid, verdict=FIRST, created_utc=created_utc)
 
 
 async def closed_programs(connection: Connection, program_ids: Collection[str]) -> dict[str, str]:
@@ -159,7 +157,7 @@ def _columns(new: Sequence[Appended]) -> tuple[list[list[Any]], list[list[Any]]]
         [event.data.decode() for event in events],
         [event.event_start_utc for event in events],
         [event.event_end_utc for event in events],
-        [item.content_hash for item in new],
+        [event.content_hash for event in events],
     ]
     return ids, content
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from writing import append, one_waits, publish_together
 
+from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
 from learning_hub.model.errors import InvalidFields
-from learning_hub.model.event import NewEvent
 from learning_hub.model.feed import BEGINNING
 from learning_hub.model.ids import new_uuid
 from learning_hub.publish.writer import COPIED_FROM
@@ -49,7 +49,7 @@ def copies(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return tried
 
 
-def some_events(count: int, **changes: Any) -> list[NewEvent]:
+def some_events(count: int, **changes: Any) -> list[Arrival]:
     """So many of sources of their own, in an order that is not that of their keys."""
     numbers = list(range(count))
     random.Random(7).shuffle(numbers)
@@ -169,7 +169,7 @@ def test_copied_as_by_the_statement(database_address_for_a_loop_of_its_own: str)
                 a_valid_event(PublisherProgramId=program_id, PublisherEventId=f"AI:{n * 7 % 11}:{n}", **body)
                 for n, body in enumerate(bodies)
             ]
-            return [Appended.first(event, new_uuid(), event.content_hash(), created_utc) for event in arrivals]
+            return [Appended.first(event, new_uuid(), created_utc) for event in arrivals]
 
         assert await events.copy_first(database, of_program("NURSES"), created_utc)
         assert not await events.append_first(database, of_program("DOCTORS"), created_utc)

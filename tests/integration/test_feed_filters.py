@@ -38,7 +38,6 @@ async def fill(database: Database, count: int, created: Callable[[int], datetime
             Appended(
                 event=event,
                 event_uuid=new_uuid(),
-                content_hash=event.content_hash(),
                 verdict=Verdict("new"),
                 created_utc=created(number),
             )

@@ -43,7 +43,6 @@ async def append(connection: Connection, *names: str) -> list[str]:
             Appended(
                 event=event,
                 event_uuid=new_uuid(),
-                content_hash=event.content_hash(),
                 verdict=Verdict("new"),
                 created_utc=now(),
             )

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from running import RunningHub
 from writing import append, one_waits, publish_together, running
 
+from learning_hub.model.arrival import Arrival
 from learning_hub.model.errors import Conflict
-from learning_hub.model.event import NewEvent
 from learning_hub.model.feed import BEGINNING
 from learning_hub.publish.writer import Writer
 from learning_hub.store.bells import Bells
@@ -52,7 +52,7 @@ async def stored(database: Database) -> list[tuple[str, str, dict[str, Any], int
     ]
 
 
-def an_event(kind: str, n: int, source: str = "AI:1") -> NewEvent:
+def an_event(kind: str, n: int, source: str = "AI:1") -> Arrival:
     return a_valid_event(EventType=kind, PublisherEventId=source, PublisherEventData={"n": n})
 
 
@@ -227,7 +227,7 @@ def test_together_as_one_after_the_other(database_address_for_a_loop_of_its_own:
         # Only those of one source record have an order.
         return sorted(found, key=lambda entry: entry[:2])
 
-    async def compare(arrivals: list[NewEvent]) -> None:
+    async def compare(arrivals: list[Arrival]) -> None:
         together = [answer.status for answer in await publish_together(database, arrivals)]
         entries_together = await entries()
         writer = Writer(database, Bells(database))
@@ -238,7 +238,7 @@ def test_together_as_one_after_the_other(database_address_for_a_loop_of_its_own:
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(ARRIVALS)
-    def check(arrivals: list[NewEvent]) -> None:
+    def check(arrivals: list[Arrival]) -> None:
         loop.run_until_complete(compare(arrivals))
 
     try:

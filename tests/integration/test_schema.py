@@ -144,7 +144,6 @@ async def fill(database: Database, rows: int) -> None:
                     Appended(
                         event=event,
                         event_uuid=new_uuid(),
-                        content_hash=event.content_hash(),
                         verdict=Verdict("new"),
                         created_utc=datetime(2026, 11, 1 + start // 500, tzinfo=UTC),
                     )
@@ -398,7 +397,6 @@ async def test_lost_races_leave_nothing_behind(database: Database) -> None:
         Appended(
             event=event,
             event_uuid=new_uuid(),
-            content_hash=event.content_hash(),
             verdict=Verdict("new"),
             created_utc=datetime.now(UTC),
         )

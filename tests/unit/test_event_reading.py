@@ -10,8 +10,8 @@ from factories import an_event_body
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learning_hub.model.arrival import Arrival, read_event, read_ordinary
 from learning_hub.model.errors import InvalidFields, LearningHubError
-from learning_hub.model.event import NewEvent, read_event, read_ordinary
 from learning_hub.model.fields import read_object
 
 MOST = 2_000
@@ -29,7 +29,7 @@ VALUES = st.one_of(
 )
 
 
-def by_fields(body: bytes) -> NewEvent | None:
+def by_fields(body: bytes) -> Arrival | None:
     try:
         return read_event(read_object(body), max_data_bytes=MOST)
     except LearningHubError:

@@ -23,6 +23,7 @@ from learning_hub.model.json_values import (
     content_hash,
     place_in,
     read_json,
+    read_storable,
     write_json,
 )
 
@@ -132,10 +133,11 @@ def test_what_is_no_json_value_is_not_written() -> None:
     ],
 )
 def test_what_must_not_be_stored_is_named(raw: bytes, field: str, message: str) -> None:
-    """Each fault comes with its path and a sentence that is true."""
+    """Each fault comes with its path and a sentence that is true; reading what may be stored gives nothing."""
     faults = check_json(raw, "D")
 
     assert [(field, message)] == [(fault.field, fault.message) for fault in faults]
+    assert read_storable(raw) is None
 
 
 def test_all_faults_are_named_at_once() -> None:
@@ -186,6 +188,16 @@ def test_a_mebibyte_is_checked_quickly(raw: bytes) -> None:
     check_json(raw, "D")
 
     assert time.process_time() - started < 2
+
+
+@given(st.binary(max_size=60) | SPELLED.map(str.encode) | SPELLED.map(lambda text: f'{{"a": {text}}}'.encode()))
+def test_checked_and_read_at_once(raw: bytes) -> None:
+    """What may be stored is read as ever, spellings and all; of what checking objects to there is nothing."""
+    value = read_storable(raw)
+    if check_json(raw, "data"):
+        assert value is None
+    else:
+        assert write_json(value) == write_json(read_json(raw))
 
 
 @given(st.binary(max_size=60) | SPELLED.map(str.encode))
