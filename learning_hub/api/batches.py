@@ -17,7 +17,7 @@ from learning_hub.api.events import EXAMPLE_BODY, judge_body
 from learning_hub.api.operations import JSON, JSON_LINES, Answer, Operation, Reply
 from learning_hub.api.problems import Problem, answer_for
 from learning_hub.api.routing import route
-from learning_hub.model.arrival import Arrival
+from learning_hub.model.arrival import read_ordinary
 from learning_hub.model.errors import FieldError, InvalidInput, LearningHubError, TooLarge, Unavailable
 from learning_hub.model.event import NewEvent, example_event_id
 from learning_hub.model.fields import read_list
@@ -129,7 +129,9 @@ class _Batch:
 
     async def _settle(self, outcomes: list[Outcome], results: list[BatchResult]) -> None:
         for outcome in outcomes:
-            results.append(await self._result(outcome, len(results)))
+            if isinstance(outcome, asyncio.Future) and not outcome.done():
+                await asyncio.wait([outcome])
+            results.append(self._result(outcome, len(results)))
 
     async def _submit(self, pieces: Sequence[bytes | Raw]) -> list[Outcome]:
         """
@@ -141,6 +143,7 @@ class _Batch:
             await self._call.confirm_caller()
         except LearningHubError as error:
             return [error] * len(pieces)
+        most = self._call.hub.settings.max_data_bytes
         outcomes: list[Outcome] = []
         read, read_bytes = 0, 0
         for piece in map(bytes, pieces):
@@ -149,17 +152,17 @@ class _Batch:
                 read, read_bytes = 0, 0
             read, read_bytes = read + 1, read_bytes + len(piece)
             try:
-                event = await self._read(piece)
+                self._need_size_of_one(piece)
+                event = read_ordinary(piece, max_data_bytes=most) or await judge_body(piece, most, self._program_faults)
                 outcomes.append(self._call.hub.publisher.submit(event, self._call.caller))
             except LearningHubError as error:
                 outcomes.append(error)
         return outcomes
 
-    async def _read(self, piece: bytes) -> Arrival:
-        settings = self._call.hub.settings
-        if len(piece) > settings.max_body_bytes:
-            raise TooLarge(f"The event has {len(piece)} bytes; the limit is {settings.max_body_bytes}.")
-        return await judge_body(piece, settings.max_data_bytes, self._program_faults)
+    def _need_size_of_one(self, piece: bytes) -> None:
+        most = self._call.hub.settings.max_body_bytes
+        if len(piece) > most:
+            raise TooLarge(f"The event has {len(piece)} bytes; the limit is {most}.")
 
     async def _program_faults(self, program_id: str) -> list[FieldError]:
         """Why a Program takes no events; each is asked about once."""
@@ -167,11 +170,11 @@ class _Batch:
             self._asked[program_id] = await self._call.hub.publisher.program_faults(program_id, self._call.caller)
         return self._asked[program_id]
 
-    async def _result(self, outcome: Outcome, index: int) -> BatchResult:
+    def _result(self, outcome: Outcome, index: int) -> BatchResult:
         try:
             if isinstance(outcome, LearningHubError):
                 raise outcome
-            published = outcome.result() if outcome.done() else await outcome
+            published = outcome.result()
         except LearningHubError as error:
             problem = answer_for(error, self._call.called_path).problem
             return BatchResult(index=index, status=problem.status, problem=problem)

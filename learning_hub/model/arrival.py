@@ -12,7 +12,7 @@ from learning_hub.model.clock import read_time
 from learning_hub.model.errors import FieldError, InvalidFields, TooLarge
 from learning_hub.model.event import Category, EventType, NewEvent, SourceKey
 from learning_hub.model.fields import bare, collect
-from learning_hub.model.json_values import content_hash, read_json, read_storable
+from learning_hub.model.json_values import content_hash, has_nul_escape, read_json, read_storable
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -60,7 +60,7 @@ def read_ordinary(body: bytes, *, max_data_bytes: int) -> Arrival | None:
         None where there may be anything wrong: `read_event` then finds out what.
     """
     # Escapes for what PostgreSQL does not store; the rest of what it refuses is no JSON in UTF-8.
-    if b"\\u0000" in body:
+    if has_nul_escape(body):
         return None
     try:
         body.decode()
