@@ -143,7 +143,8 @@ class _Batch:
             await self._call.confirm_caller()
         except LearningHubError as error:
             return [error] * len(pieces)
-        most = self._call.hub.settings.max_data_bytes
+        settings = self._call.hub.settings
+        most, most_bytes = settings.max_data_bytes, settings.max_body_bytes
         outcomes: list[Outcome] = []
         read, read_bytes = 0, 0
         for piece in map(bytes, pieces):
@@ -152,17 +153,13 @@ class _Batch:
                 read, read_bytes = 0, 0
             read, read_bytes = read + 1, read_bytes + len(piece)
             try:
-                self._need_size_of_one(piece)
+                if len(piece) > most_bytes:
+                    raise TooLarge(f"The event has {len(piece)} bytes; the limit is {most_bytes}.")
                 event = read_ordinary(piece, max_data_bytes=most) or await judge_body(piece, most, self._program_faults)
                 outcomes.append(self._call.hub.publisher.submit(event, self._call.caller))
             except LearningHubError as error:
                 outcomes.append(error)
         return outcomes
-
-    def _need_size_of_one(self, piece: bytes) -> None:
-        most = self._call.hub.settings.max_body_bytes
-        if len(piece) > most:
-            raise TooLarge(f"The event has {len(piece)} bytes; the limit is {most}.")
 
     async def _program_faults(self, program_id: str) -> list[FieldError]:
         """Why a Program takes no events; each is asked about once."""

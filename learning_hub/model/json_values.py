@@ -45,6 +45,7 @@ _OUT_OF_RANGE = "is a number beyond the range of a double (about 1.8e308)"
 # Exact for exponents of any length: an int of more than 4300 digits could not be written, and takes long to make.
 _WHOLE_NUMBERS = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, InvalidOperation, OverflowError, RecursionError)
+_BACKSLASH = ord("\\")
 _LONG_INTEGER = re.compile(rb"[0-9]{309}")
 
 
@@ -144,6 +145,9 @@ def read_storable(raw: bytes, max_depth: int = 100) -> Any:
         value = _STORABLE_DECODER.decode(raw)
     except _UNREADABLE:
         return None
+    # Nothing can be hidden in so few characters, and nothing be nested so deep.
+    if len(raw) <= min(2 * max_depth, 308) and _BACKSLASH not in raw:
+        return value
     return None if _hides_faults(raw) or _is_too_deep(raw, value, max_depth) else value
 
 
@@ -155,7 +159,7 @@ def _hides_faults(raw: bytes) -> bool:
 def has_nul_escape(raw: bytes) -> bool:
     """Whether there may be a NUL in the strings of a JSON text."""
     # A single byte is looked for much faster, and most texts have no escapes at all.
-    return b"\\" in raw and b"\\u0000" in raw
+    return _BACKSLASH in raw and b"\\u0000" in raw
 
 
 def _is_too_deep(raw: bytes, value: Any, max_depth: int) -> bool:

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from uuid import UUID
 
 from learning_hub.metrics import EVENTS_IN_COMMIT, EVENTS_PUBLISHED
@@ -198,7 +199,7 @@ class Writer:
             The others, in the order of their arrival; also those with an Idempotency-Key, and several of one source
             record, of which a later one must not get into the feed before an earlier one.
         """
-        of_record = Counter(submission.record for submission in batch)
+        of_record = Counter(map(attrgetter("record"), batch))
         asked = [item for item in batch if item.idempotency_key is None and of_record[item.record] == 1]
         if not asked:
             return batch
