@@ -13,10 +13,10 @@ from unittest.mock import patch
 from learning_hub.cli import main
 from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
-from learning_hub.model.ids import EventKey, new_uuid
+from learning_hub.model.ids import EventKey
 from learning_hub.publish.submission import Published, Submission
 from learning_hub.publish.writer import Writer
-from learning_hub.store.events import Appended, append_first
+from learning_hub.store.events import append_first, new_uuids
 
 
 class InsertEach(Writer):
@@ -34,10 +34,10 @@ class InsertEach(Writer):
         return submission
 
     async def _insert(self, submission: Submission) -> None:
-        new = Appended.first(submission.event, new_uuid(), now())
-        if await append_first(self._database, [new], new.created_utc):
+        (event_uuid,) = new_uuids(1)
+        if await append_first(self._database, {event_uuid: submission.event}, now()):
             raise ValueError("it is not new")
-        submission.answer(Published("stored", EventKey(submission.record.program_id, new.event_uuid)))
+        submission.answer(Published("stored", EventKey(submission.record.program_id, event_uuid)))
         self._bells.ring(self._bells.feed)
 
 

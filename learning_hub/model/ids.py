@@ -29,9 +29,9 @@ _EVENT_ID = re.compile(f"E:{_PROGRAM}-{_UUID}")
 _DELIVERY_ID = re.compile(f"{_PROGRAM}-{_UUID}")
 _BUCKET = re.compile(f"{_PROGRAM}-LB-([0-9]{{8}})")
 
-# RFC 9562: bits 48 to 51 are the version, 64 and 65 the variant.
-_VERSION_7 = 0x7 << 76 | 0x2 << 62
-_FREE_BITS = (1 << 128) - 1 ^ (0xF << 76 | 0x3 << 62)
+# RFC 9562: the seventh byte begins with the version, the ninth with the variant.
+_VERSION_7 = bytes(0x70 | byte & 0x0F for byte in range(256))
+_VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
 
 _RECORD_KEY_NAMESPACE = UUID("6f1d3f9e-5f0e-4c53-9d5c-0b1a2f6c7d11")
 
@@ -73,12 +73,11 @@ def new_uuid() -> UUID:
 
 def new_uuid_bytes(count: int) -> list[bytes]:
     """So many new ones, each as its sixteen bytes, in no order among themselves; chance is asked for once."""
-    milliseconds = time.time_ns() // 1_000_000 << 80
-    chance = os.urandom(10 * count)
-    return [
-        ((milliseconds | int.from_bytes(chance[start : start + 10])) & _FREE_BITS | _VERSION_7).to_bytes(16)
-        for start in range(0, 10 * count, 10)
-    ]
+    milliseconds = (time.time_ns() // 1_000_000).to_bytes(6)
+    chance = bytearray(os.urandom(10 * count))
+    chance[0::10] = chance[0::10].translate(_VERSION_7)
+    chance[2::10] = chance[2::10].translate(_VARIANT)
+    return [milliseconds + chance[start : start + 10] for start in range(0, 10 * count, 10)]
 
 
 def new_id() -> str:

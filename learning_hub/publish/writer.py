@@ -204,15 +204,12 @@ class Writer:
         if not asked:
             return batch
         created_utc = now()
-        new = [
-            events.Appended.first(item.event, event_uuid, created_utc)
-            for item, event_uuid in zip(asked, events.new_uuids(len(asked)), strict=True)
-        ]
+        new = dict(zip(events.new_uuids(len(asked)), [item.event for item in asked], strict=True))
         missed = await self._store_first(new, created_utc)
         stored = [
-            (submission, Published("stored", EventKey(submission.record.program_id, appended.event_uuid)))
-            for submission, appended in zip(asked, new, strict=True)
-            if not missed or appended.event_uuid not in missed
+            (submission, Published("stored", EventKey(submission.record.program_id, event_uuid)))
+            for submission, event_uuid in zip(asked, new, strict=True)
+            if not missed or event_uuid not in missed
         ]
         self._tell(stored, stored=len(stored))
         if len(stored) == len(batch):
@@ -220,7 +217,7 @@ class Writer:
         told = {submission for submission, _ in stored}
         return [submission for submission in batch if submission not in told]
 
-    async def _store_first(self, new: list[events.Appended], created_utc: datetime) -> set[UUID]:
+    async def _store_first(self, new: dict[UUID, Arrival], created_utc: datetime) -> set[UUID]:
         """
         Store them in whichever way is likely to be the faster one; returns the uuids of those not stored.
 

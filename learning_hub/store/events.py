@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import repeat
 from operator import itemgetter
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -32,11 +32,6 @@ class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     event_uuid: UUID
     verdict: Verdict
     created_utc: datetime
-
-    @classmethod
-    def first(cls, event: Arrival, event_uuid: UUID, created_utc: datetime) -> Self:
-        """The first event of its source."""
-        return cls(event=event, event_uuid=event_uuid, verdict=FIRST, created_utc=created_utc)
 
 
 async def closed_programs(connection: Connection, program_ids: Collection[str]) -> dict[str, str]:
@@ -70,25 +65,27 @@ def new_uuids(count: int) -> list[UUID]:
     return [pgproto.UUID(sixteen) for sixteen in new_uuid_bytes(count)]
 
 
-async def append_first(database: Database, new: Sequence[Appended], created_utc: datetime) -> set[UUID]:
+async def append_first(database: Database, new: Mapping[UUID, Arrival], created_utc: datetime) -> set[UUID]:
     """
-    Append first events of sources to the feed, in the order given and one of each source record; committed at once.
+    Append first events of sources to the feed, by their new uuids; committed at once.
+
+    They come in the order of the feed, and no two of one source record.
 
     Returns:
         The uuids of those not stored: their source has an entry already, or their Program takes no events.
     """
-    ids, content = _columns(new)
+    ids, content = _columns(list(new), list(new.values()))
     return {row["event_uuid"] for row in await database.fetch(queries.append_first, *ids, *content, created_utc)}
 
 
-async def copy_first(database: Database, new: Sequence[Appended], created_utc: datetime) -> bool:
+async def copy_first(database: Database, new: Mapping[UUID, Arrival], created_utc: datetime) -> bool:
     """
     The same by PostgreSQL's bulk load: with many events it takes the server half as long, and stores all or none.
 
     Returns:
         False, with nothing stored, where a source has an entry already or a Program takes no events.
     """
-    ids, content = _columns(new)
+    ids, content = _columns(list(new), list(new.values()))
     try:
         async with database.connection() as connection:
             places = await connection.fetchrow(queries.take_places, list(set(ids[0])), len(new))
@@ -110,7 +107,7 @@ async def append_events(connection: Connection, new: Sequence[Appended]) -> set[
     Returns:
         The uuids of those stored; the others lost a race for their version and must be judged again.
     """
-    ids, content = _columns(new)
+    ids, content = _columns([item.event_uuid for item in new], [item.event for item in new])
     verdicts = [item.verdict for item in new]
     rows = await connection.fetch(
         queries.append_events,
@@ -139,13 +136,12 @@ _COPIED = (*_IDS, *_CONTENT, "seq", "epoch", "version", "revision", "created_utc
 _KEY_ORDER = itemgetter(0, 3, 2, 4)
 
 
-def _columns(new: Sequence[Appended]) -> tuple[list[list[Any]], list[list[Any]]]:
+def _columns(event_uuids: list[UUID], events: list[Arrival]) -> tuple[list[list[Any]], list[list[Any]]]:
     """Column by column what names the events (_IDS), and what they hold (_CONTENT)."""
-    events = [item.event for item in new]
     categories = [event.publisher_event_category for event in events]
     ids: list[list[Any]] = [
         [event.publisher_program_id for event in events],
-        [item.event_uuid for item in new],
+        event_uuids,
         [event.publisher_system_id for event in events],
         [event.publisher_event_id for event in events],
         [event.event_type for event in events],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from typing import Any
+from uuid import UUID
 
 import pytest
 from factories import a_valid_event
@@ -21,7 +22,6 @@ from learning_hub.model.ids import new_uuid
 from learning_hub.publish.writer import COPIED_FROM
 from learning_hub.store import events
 from learning_hub.store.database import Database
-from learning_hub.store.events import Appended
 from learning_hub.store.feed import FeedFilter, read_feed
 
 MANY = COPIED_FROM + 50
@@ -164,12 +164,13 @@ def test_copied_as_by_the_statement(database_address_for_a_loop_of_its_own: str)
     async def compare(bodies: list[dict[str, Any]]) -> None:
         created_utc = now()
 
-        def of_program(program_id: str) -> list[Appended]:
-            arrivals = [
-                a_valid_event(PublisherProgramId=program_id, PublisherEventId=f"AI:{n * 7 % 11}:{n}", **body)
+        def of_program(program_id: str) -> dict[UUID, Arrival]:
+            return {
+                new_uuid(): a_valid_event(
+                    PublisherProgramId=program_id, PublisherEventId=f"AI:{n * 7 % 11}:{n}", **body
+                )
                 for n, body in enumerate(bodies)
-            ]
-            return [Appended.first(event, new_uuid(), created_utc) for event in arrivals]
+            }
 
         assert await events.copy_first(database, of_program("NURSES"), created_utc)
         assert not await events.append_first(database, of_program("DOCTORS"), created_utc)
