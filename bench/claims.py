@@ -21,6 +21,7 @@ FINISHED = 1_000_000
 WAITING = 100_000
 CLAIMS = 40
 AT_ONCE = 16
+TURNS = 9
 
 
 class Claims:
@@ -33,7 +34,7 @@ class Claims:
     async def round(self, results: Results) -> None:
         """Both in turn."""
         at_first, later = await in_turn(
-            partial(_claims_per_second, self._new), partial(_claims_per_second, self._grown)
+            partial(_claims_per_second, self._new), partial(_claims_per_second, self._grown), turns=TURNS
         )
         results.ratios["claim_at_1m_vs_empty"].append(later / at_first)
         results.figures["claim_per_second"].append(at_first)

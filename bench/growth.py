@@ -23,6 +23,7 @@ STORED = 1_000_000
 CONNECTIONS = 64
 REQUESTS = 1_500
 PAGES = 20
+TURNS_OF_PAGES = 15
 SIZES = (1_000, 10_000, 100_000, STORED)
 ROUNDS_A_SIZE = 3
 
@@ -39,7 +40,7 @@ class Growth:
         at_first, later = await in_turn(partial(_published, self._new), partial(_published, self._grown))
         results.ratios["publish_at_1m_vs_empty"].append(later / at_first)
         results.figures["publish_at_1m_per_second"].append(later)
-        at_first, later = await in_turn(partial(_pages, self._new), partial(_pages, self._grown))
+        at_first, later = await in_turn(partial(_pages, self._new), partial(_pages, self._grown), turns=TURNS_OF_PAGES)
         results.ratios["bucket_read_at_1m_vs_empty"].append(later / at_first)
 
 
