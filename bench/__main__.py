@@ -31,7 +31,8 @@ from bench.rendering import render_round
 from bench.results import Results
 
 ROUNDS = 5
-QUICK_ROUNDS = 3
+QUICK_ROUNDS = 2
+TIMES_A_COUNT = 3
 # What each ratio must reach on a quiet machine.
 FLOORS = {
     "publish_single_vs_noop": 0.75,
@@ -92,7 +93,7 @@ async def measure(folder: Path) -> Results:
 
 
 async def _publishing_with(single: Publishing, connections: int) -> float:
-    return statistics.median([await single.events_per_second(connections=connections) for _ in range(QUICK_ROUNDS)])
+    return statistics.median([await single.events_per_second(connections=connections) for _ in range(TIMES_A_COUNT)])
 
 
 async def measure_quickly(folder: Path) -> Results:

@@ -44,7 +44,7 @@ async def one_waits(database: Database) -> None:
 async def publish_together(
     database: Database, arrivals: Sequence[Arrival], keys: Sequence[str | None] | None = None
 ) -> list[Published]:
-    """Publish them so that one commit takes all of them."""
+    """Publish them so that one commit takes all of them; raises what one failed with once all are settled."""
     writer = Writer(database, Bells(database))
     waiting = [
         asyncio.create_task(writer.publish(event, key))
@@ -52,7 +52,8 @@ async def publish_together(
     ]
     await asyncio.sleep(0)
     async with running(writer):
-        return await asyncio.gather(*waiting)
+        await asyncio.gather(*waiting, return_exceptions=True)
+    return [publishing.result() for publishing in waiting]
 
 
 async def append(connection: Connection, event: Arrival) -> None:

@@ -21,7 +21,7 @@ from learning_hub.model.feed import BEGINNING
 from learning_hub.model.ids import new_uuid
 from learning_hub.publish.writer import COPIED_FROM
 from learning_hub.store import events
-from learning_hub.store.database import Database
+from learning_hub.store.database import Database, DataRefused
 from learning_hub.store.feed import FeedFilter, read_feed
 
 MANY = COPIED_FROM + 50
@@ -134,6 +134,18 @@ async def test_a_program_that_takes_no_events(nurses: Database, copies: list[boo
 
     assert copies == [False]
     assert len(await sources(nurses)) == MANY
+
+
+async def test_one_that_the_database_refuses(nurses: Database) -> None:
+    """What the database does not take fails alone; all others of the load are stored."""
+    await nurses.execute("ALTER TABLE event ADD CHECK (publisher_event_id <> 'refused')")
+    arrivals = some_events(MANY)
+    arrivals.insert(50, a_valid_event(PublisherEventId="refused"))
+    with pytest.raises(DataRefused):
+        await publish_together(nurses, arrivals)
+
+    del arrivals[50]
+    assert await sources(nurses) == [event.publisher_event_id for event in arrivals]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=25)

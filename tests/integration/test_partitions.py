@@ -15,12 +15,14 @@ from msgspec.structs import replace
 from running import eventually, running_hub
 
 from bench.partitions import cut, partitions_read
+from learning_hub.publish.writer import COPIED_FROM
 from learning_hub.sandbox import RunningSandbox
 from learning_hub.settings import Settings
 from learning_hub.store import deliveries, events, feed
 from learning_hub.store.database import Database
 
 PARTITIONS = 4
+MANY = 3 * COPIED_FROM
 CHANGED = {"Activity Code": "FIRE-202", "Activity Title": "Fire safety refresher", "Credits": 2}
 
 
@@ -62,12 +64,12 @@ async def test_everything_goes_on(cut_hub: ImisHub, database: Database) -> None:
     assert len(await cut_hub.activities()) == 3
 
     await cut_hub.hub.make_program("DOCTORS")
-    batch = [an_event_body(PublisherProgramId="DOCTORS", PublisherEventId=f"AI:{number}") for number in range(50)]
+    batch = [an_event_body(PublisherProgramId="DOCTORS", PublisherEventId=f"AI:{number}") for number in range(MANY)]
     answer = await client.post("/events/batch", json=batch)
     assert {result["Status"] for result in answer.json()["Results"]} == {201}
     entries = (await client.get("/events?ProgramId=NURSES")).json()["Items"]
     assert [entry["PublisherEventId"] for entry in entries] == ["AI:before", "AI:before", "AI:new", "AI:parked"]
-    assert len((await client.get("/events?ProgramId=DOCTORS")).json()["Items"]) == 50
+    assert len((await client.get(f"/events?ProgramId=DOCTORS&Limit={MANY}")).json()["Items"]) == MANY
     assert delivery["Code"] == "participant_not_found"
 
 
