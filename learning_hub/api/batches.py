@@ -144,7 +144,7 @@ class _Batch:
         except LearningHubError as error:
             return [error] * len(pieces)
         settings = self._call.hub.settings
-        most, most_bytes = settings.max_data_bytes, settings.max_body_bytes
+        most, most_data = settings.max_body_bytes, settings.max_data_bytes
         outcomes: list[Outcome] = []
         read, read_bytes = 0, 0
         for piece in map(bytes, pieces):
@@ -153,9 +153,10 @@ class _Batch:
                 read, read_bytes = 0, 0
             read, read_bytes = read + 1, read_bytes + len(piece)
             try:
-                if len(piece) > most_bytes:
-                    raise TooLarge(f"The event has {len(piece)} bytes; the limit is {most_bytes}.")
-                event = read_ordinary(piece, max_data_bytes=most) or await judge_body(piece, most, self._program_faults)
+                if len(piece) > most:
+                    raise TooLarge(f"The event has {len(piece)} bytes; the limit is {most}.")
+                event = read_ordinary(piece, max_data_bytes=most_data)
+                event = event or await judge_body(piece, most_data, self._program_faults)
                 outcomes.append(self._call.hub.publisher.submit(event, self._call.caller))
             except LearningHubError as error:
                 outcomes.append(error)

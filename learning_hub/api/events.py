@@ -248,8 +248,8 @@ async def _read_submission(call: Call) -> tuple[Arrival, str | None]:
 
 
 async def _read_event(call: Call) -> Arrival:
-    faults_of = partial(_faults_of_program, call)
-    return await judge_body(await call.json_object(), call.hub.settings.max_data_bytes, faults_of)
+    body, most = await call.json_object(), call.hub.settings.max_data_bytes
+    return read_ordinary(body, max_data_bytes=most) or await judge_body(body, most, partial(_faults_of_program, call))
 
 
 async def _faults_of_program(call: Call, program_id: str) -> list[FieldError]:
@@ -258,7 +258,7 @@ async def _faults_of_program(call: Call, program_id: str) -> list[FieldError]:
 
 async def judge_body(body: bytes, max_data_bytes: int, faults_of: ProgramFaults) -> Arrival:
     """
-    The event in a body; where fields are bad, a Program that takes no events is named together with them.
+    The event in a body that is no ordinary one; a Program that takes no events is named together with bad fields.
 
     Args:
         body: As sent.
@@ -270,8 +270,6 @@ async def judge_body(body: bytes, max_data_bytes: int, faults_of: ProgramFaults)
         InvalidFields: With every bad field.
         TooLarge: The data alone are over the limit.
     """
-    if event := read_ordinary(body, max_data_bytes=max_data_bytes):
-        return event
     fields = read_object(body)
     try:
         return read_event(fields, max_data_bytes=max_data_bytes)

@@ -140,7 +140,7 @@ def check_json(raw: bytes, field: str, max_depth: int = 100) -> list[FieldError]
 
 
 def read_storable(raw: bytes, max_depth: int = 100) -> Any:
-    """What `read_json` gives, and None where `check_json` finds anything wrong; both in one reading."""
+    """What `read_json` gives, and None where `check_json` finds anything wrong or it is null; both in one reading."""
     try:
         value = _STORABLE_DECODER.decode(raw)
     except _UNREADABLE:

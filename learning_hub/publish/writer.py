@@ -40,8 +40,10 @@ MAX_BATCH = 500
 MAX_BACKLOG = 20_000
 MAX_BACKLOG_BYTES = 64 * 1024 * 1024
 MAX_LOST_RACES = 50
-# From so many on, the bulk load is faster, although it goes to the database and back three times.
+# From so many on, the bulk load is faster, although it goes to the database and back five times.
 COPIED_FROM = 100
+# Of data. asyncpg sends half a mebibyte at once, and waits for the server, however long it takes, before it sends more.
+COPIED_BYTES = 384 * 1024
 
 
 class Writer:
@@ -56,7 +58,7 @@ class Writer:
         self._writing: list[list[Submission]] = []
         self._something = asyncio.Event()
         self._much = asyncio.Event()
-        self._were_all_new = True
+        self._copying_pays = True
 
     def submit(self, event: Arrival, idempotency_key: str | None = None) -> Submission:
         """
@@ -193,7 +195,7 @@ class Writer:
 
     async def _append_first(self, batch: list[Submission]) -> list[Submission]:
         """
-        Store those that are the first of their source, as nearly all are, in a transaction of one statement.
+        Store those that are the first of their source, as nearly all are.
 
         Returns:
             The others, in the order of their arrival; also those with an Idempotency-Key, and several of one source
@@ -224,12 +226,27 @@ class Writer:
         The bulk load is in vain where one of them has an entry already, and that is seldom one alone: a publisher
         sends all of its year again.
         """
-        is_worth_it = self._were_all_new and len(new) >= COPIED_FROM
-        if is_worth_it and await events.copy_first(self._database, new, created_utc):
-            return set()
+        program_id = self._to_copy(new)
+        if program_id and self._copying_pays:
+            if await events.copy_first(self._database, program_id, new, created_utc):
+                return set()
+            self._copying_pays = False
         missed = await events.append_first(self._database, new, created_utc)
-        self._were_all_new = not missed
+        if program_id and not missed:
+            self._copying_pays = True
         return missed
+
+    @staticmethod
+    def _to_copy(new: dict[UUID, Arrival]) -> str | None:
+        """
+        The Program of all of them, where they are many, and so small that the driver sends them at once.
+
+        Partitions of Programs would be written to one after the other, and not in the order of the source keys.
+        """
+        if len(new) < COPIED_FROM or sum(len(event.data) for event in new.values()) > COPIED_BYTES:
+            return None
+        program_ids = {event.publisher_program_id for event in new.values()}
+        return program_ids.pop() if len(program_ids) == 1 else None
 
     async def _judge(self, batch: list[Submission]) -> Batch:
         """Store what is new of *batch*, judged by what is there of each source."""

@@ -48,6 +48,9 @@ IN_THE_WAY = (
 )
 
 
+COPY_SECONDS = 60.0
+
+
 class InTheWay(Unavailable):
     """Another transaction was in the way; the same work done again succeeds."""
 
@@ -172,6 +175,26 @@ async def _let_go_of_locks(connection: Connection) -> None:
 
 async def _leave_as_it_is(_: Connection) -> None:
     """Nothing to tidy up after a statement or a transaction: asking the server to do so each time takes as long."""
+
+
+async def copy_rows(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """
+    Load *rows* into *table* in bulk (COPY), all of them or none.
+
+    Ended after COPY_SECONDS: where the server takes no more, or is gone, the driver waits for it without end.
+    """
+    limit = asyncio.timeout(COPY_SECONDS)
+    try:
+        async with limit:
+            await connection.copy_records_to_table(table, columns=columns, records=rows)
+    except Exception as error:
+        if limit.expired() or connection.is_closed():
+            connection.terminate()
+            raise TimeoutError from error
+        if isinstance(error, (TypeError, ValueError, OverflowError)):
+            # Of the arguments of a statement the driver says so by itself.
+            raise asyncpg.DataError from error
+        raise
 
 
 def changed(status: str) -> int:

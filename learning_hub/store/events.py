@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from itertools import repeat
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -17,7 +16,7 @@ from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import to_utc
 from learning_hub.model.event import Category, Event, LatestEntry, SourceKey, Verdict, bucket
 from learning_hub.model.ids import EventKey, event_id, new_uuid_bytes
-from learning_hub.store.database import Connection, Database, InTheWay, Row
+from learning_hub.store.database import Connection, Database, InTheWay, Row, copy_rows
 from learning_hub.store.queries import Queries
 
 queries = Queries("events")
@@ -78,23 +77,25 @@ async def append_first(database: Database, new: Mapping[UUID, Arrival], created_
     return {row["event_uuid"] for row in await database.fetch(queries.append_first, *ids, *content, created_utc)}
 
 
-async def copy_first(database: Database, new: Mapping[UUID, Arrival], created_utc: datetime) -> bool:
+async def copy_first(database: Database, program_id: str, new: Mapping[UUID, Arrival], created_utc: datetime) -> bool:
     """
-    The same by PostgreSQL's bulk load: with many events it takes the server half as long, and stores all or none.
+    Append first events of one Program as `append_first` does, all of them or none.
+
+    By bulk load, which takes the server half as long where they are many.
 
     Returns:
-        False, with nothing stored, where a source has an entry already or a Program takes no events.
+        Whether they are stored; they are not where a source has an entry already, or the Program takes no events.
     """
     ids, content = _columns(list(new), list(new.values()))
     try:
-        async with database.connection() as connection:
-            places = await connection.fetchrow(queries.take_places, list(set(ids[0])), len(new))
+        async with database.transaction() as connection:
+            places = await connection.fetchrow(queries.take_places, program_id, len(new))
             if places is None:
                 return False
             same = (places["epoch"], FIRST.version, FIRST.revision, created_utc, created_utc.date())
-            rows = zip(*ids, *content, places["seqs"], *map(repeat, same), strict=False)
-            in_key_order = sorted(rows, key=_KEY_ORDER)
-            await connection.copy_records_to_table("event", records=in_key_order, columns=_COPIED)
+            columns = (*ids, *content, places["seqs"], *([value] * len(new) for value in same))
+            rows = sorted(zip(*columns, strict=True), key=_KEY_ORDER)
+            await copy_rows(connection, "event", _COPIED, rows)
     except InTheWay:
         return False
     return True
@@ -133,7 +134,7 @@ _CONTENT = (
 )
 _COPIED = (*_IDS, *_CONTENT, "seq", "epoch", "version", "revision", "created_utc", "event_date")
 # In code points, which is the order of the collation "C" as well.
-_KEY_ORDER = itemgetter(0, 3, 2, 4)
+_KEY_ORDER = itemgetter(*map(_COPIED.index, ("program_id", "publisher_event_id", "publisher_system_id", "event_type")))
 
 
 def _columns(event_uuids: list[UUID], events: list[Arrival]) -> tuple[list[list[Any]], list[list[Any]]]:

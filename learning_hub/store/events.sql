@@ -52,13 +52,13 @@ SELECT event_uuid FROM unnest($2::uuid[]) AS asked (event_uuid)
  WHERE event_uuid NOT IN (SELECT event_uuid FROM appended)
 
 -- name: take_places
--- Places in the feed for $2 entries: the epoch, and numbers in ascending order. No row where one of the Programs $1
--- takes no events.
-SELECT (SELECT max(epoch) FROM feed_epoch) AS epoch,
+-- Places in the feed for $2 entries of Program $1: the epoch, and numbers in ascending order; the transaction gets its
+-- own number, which comes before them in the order of the feed, at the same moment. No row where the Program takes no
+-- events.
+SELECT pg_current_xact_id(), (SELECT max(epoch) FROM feed_epoch) AS epoch,
        ARRAY (SELECT nextval('event_seq') FROM generate_series(1, $2::int)) AS seqs
- WHERE NOT EXISTS (SELECT FROM unnest($1::text[]) AS asked (program_id)
-                     LEFT JOIN program USING (program_id)
-                    WHERE program.program_id IS NULL OR program.archived_utc IS NOT NULL)
+  FROM program
+ WHERE program_id = $1::text AND archived_utc IS NULL
 
 -- name: append_events
 -- Append new events, one for each position of the arrays. Their place in the feed is that order; they are written in

@@ -12,16 +12,18 @@ from factories import a_valid_event
 from horizon import caught_up
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from running import eventually
 from writing import append, one_waits, publish_together
 
 from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
-from learning_hub.model.errors import InvalidFields
+from learning_hub.model.errors import InvalidFields, Unavailable
 from learning_hub.model.feed import BEGINNING
 from learning_hub.model.ids import new_uuid
 from learning_hub.publish.writer import COPIED_FROM
+from learning_hub.store import database as database_module
 from learning_hub.store import events
-from learning_hub.store.database import Database, DataRefused
+from learning_hub.store.database import Database, DataRefused, copy_rows
 from learning_hub.store.feed import FeedFilter, read_feed
 
 MANY = COPIED_FROM + 50
@@ -80,6 +82,24 @@ async def test_arrival_and_rows(nurses: Database, copies: list[bool], count: int
     assert written == in_order
 
 
+async def test_large_data_are_not_copied(nurses: Database, copies: list[bool]) -> None:
+    """What the driver would not send at once takes the statement."""
+    answers = await publish_together(nurses, some_events(MANY, PublisherEventData={"text": "x" * 3000}))
+
+    assert copies == []
+    assert {answer.status for answer in answers} == {"stored"}
+
+
+async def test_several_programs_are_not_copied(nurses: Database, copies: list[bool]) -> None:
+    """Events of several Programs, which may be in several partitions, take the statement."""
+    await nurses.execute("INSERT INTO program (program_id, name) VALUES ('DOCTORS', 'Doctors')")
+    others = some_events(1, PublisherProgramId="DOCTORS")
+    answers = await publish_together(nurses, some_events(MANY) + others)
+
+    assert copies == []
+    assert {answer.status for answer in answers} == {"stored"}
+
+
 async def test_one_is_there_already(nurses: Database, copies: list[bool]) -> None:
     """Where one has an entry, the others are stored all the same, and that one is judged by what is there."""
     arrivals = some_events(MANY)
@@ -124,16 +144,62 @@ async def test_another_process_is_first(nurses: Database, copies: list[bool]) ->
 
 @pytest.mark.parametrize("other", ["ARCHIVED", "NOWHERE"])
 async def test_a_program_that_takes_no_events(nurses: Database, copies: list[bool], other: str) -> None:
-    """An event of such a Program is refused, and those beside it are stored."""
+    """Many events of such a Program are refused, and nothing is stored."""
     await nurses.execute("INSERT INTO program (program_id, name, archived_utc) VALUES ('ARCHIVED', 'Old', now())")
-    arrivals = some_events(MANY)
-    arrivals.insert(50, a_valid_event(PublisherProgramId=other))
-    publishing = publish_together(nurses, arrivals)
     with pytest.raises(InvalidFields):
-        await publishing
+        await publish_together(nurses, some_events(MANY, PublisherProgramId=other))
 
     assert copies == [False]
+    assert not await nurses.fetch("SELECT FROM event")
+
+
+async def test_numbers_in_the_order_of_transactions(nurses: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who draws places after a bulk load comes after it in the feed and by number, though it is written first."""
+
+    async def late(*load: Any) -> None:
+        async with nurses.transaction() as other:
+            await append(other, a_valid_event(PublisherEventId=arrivals[7].publisher_event_id, EventType="AI_REOPENED"))
+        await copy_rows(*load)
+
+    arrivals = some_events(MANY)
+    monkeypatch.setattr(events, "copy_rows", late)
+    await publish_together(nurses, arrivals)
+    by_place = await nurses.fetch("SELECT event_uuid, event_type FROM event ORDER BY epoch, xid, seq")
+
+    assert by_place[-1]["event_type"] == "AI_REOPENED"
+    assert by_place == await nurses.fetch("SELECT event_uuid, event_type FROM event ORDER BY seq")
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_a_server_that_takes_no_more(nurses: Database, monkeypatch: pytest.MonkeyPatch, dies: bool) -> None:
+    """A load that the server does not take to its end, or does not survive, ends as when the database is away."""
+    monkeypatch.setattr(database_module, "COPY_SECONDS", 2.0)
+    await nurses.execute("CREATE TABLE slow (k int, text text)")
+    await nurses.execute(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN new; END'"
+    )
+    await nurses.execute("CREATE TRIGGER wait BEFORE INSERT ON slow FOR EACH ROW EXECUTE FUNCTION wait()")
+
+    async def load() -> None:
+        async with nurses.transaction() as connection:
+            await copy_rows(connection, "slow", ("k", "text"), [(n, "x" * 20_000) for n in range(1000)])
+
+    loading = asyncio.create_task(load())
+    if dies:
+        kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'COPY %'"
+        await eventually(lambda: nurses.fetchval(f"{kill} AND datname = current_database()"))
+    async with asyncio.timeout(20):
+        with pytest.raises(Unavailable):
+            await loading
+    await publish_together(nurses, some_events(MANY))
     assert len(await sources(nurses)) == MANY
+
+
+async def test_what_the_driver_cannot_write(nurses: Database) -> None:
+    """A value that the driver has no form for is refused as one that the database does not take."""
+    with pytest.raises(DataRefused):
+        async with nurses.connection() as connection:
+            await copy_rows(connection, "program", ("program_id", "name"), [("DOCTORS", 7)])
 
 
 async def test_one_that_the_database_refuses(nurses: Database) -> None:
@@ -184,7 +250,7 @@ def test_copied_as_by_the_statement(database_address_for_a_loop_of_its_own: str)
                 for n, body in enumerate(bodies)
             }
 
-        assert await events.copy_first(database, of_program("NURSES"), created_utc)
+        assert await events.copy_first(database, "NURSES", of_program("NURSES"), created_utc)
         assert not await events.append_first(database, of_program("DOCTORS"), created_utc)
         assert await database.fetch(STORED, "NURSES") == await database.fetch(STORED, "DOCTORS")
         await database.execute("TRUNCATE event")
