@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Awaitable, Callable
 
-TURNS = 5
+TURNS = 4
 
 Side = Callable[[], Awaitable[float]]
 
