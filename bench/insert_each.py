@@ -27,7 +27,7 @@ class InsertEach(Writer):
         self._inserting: set[asyncio.Task[None]] = set()
 
     def submit(self, event: Arrival, idempotency_key: str | None = None) -> Submission:
-        submission = Submission(event, idempotency_key, asyncio.get_running_loop().create_future())
+        submission = Submission(event, idempotency_key, self._loop.create_future())
         task = asyncio.create_task(self._insert(submission))
         self._inserting.add(task)
         task.add_done_callback(self._inserting.discard)

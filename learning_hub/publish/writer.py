@@ -42,7 +42,8 @@ MAX_BACKLOG_BYTES = 64 * 1024 * 1024
 MAX_LOST_RACES = 50
 # From so many on, the bulk load is faster, although it goes to the database and back five times.
 COPIED_FROM = 100
-# Of data. asyncpg sends half a mebibyte at once, and waits for the server, however long it takes, before it sends more.
+# Of data. asyncpg sends half a mebibyte at once, and before it sends more it waits for the server, which may be gone;
+# that is noticed only when the time is up, as it is where other fields are so long that it comes to that all the same.
 COPIED_BYTES = 384 * 1024
 
 
@@ -226,7 +227,7 @@ class Writer:
         The bulk load is in vain where one of them has an entry already, and that is seldom one alone: a publisher
         sends all of its year again.
         """
-        program_id = self._to_copy(new)
+        program_id = self._program_to_copy(new)
         if program_id and self._copying_pays:
             if await events.copy_first(self._database, program_id, new, created_utc):
                 return set()
@@ -237,9 +238,9 @@ class Writer:
         return missed
 
     @staticmethod
-    def _to_copy(new: dict[UUID, Arrival]) -> str | None:
+    def _program_to_copy(new: dict[UUID, Arrival]) -> str | None:
         """
-        The Program of all of them, where they are many, and so small that the driver sends them at once.
+        The Program of all of them, where they are many, and as a rule so small that the driver sends them at once.
 
         Partitions of Programs would be written to one after the other, and not in the order of the source keys.
         """

@@ -47,8 +47,8 @@ IN_THE_WAY = (
     asyncpg.InvalidCachedStatementError,
 )
 
-
-COPY_SECONDS = 60.0
+# After so long a statement or a bulk load is given up.
+COMMAND_SECONDS = 60.0
 
 
 class InTheWay(Unavailable):
@@ -83,7 +83,7 @@ class Database:
                 self.address,
                 min_size=1,
                 max_size=self._max_connections,
-                command_timeout=60,
+                command_timeout=COMMAND_SECONDS,
                 reset=_leave_as_it_is,
                 server_settings={"application_name": "learning-hub", "jit": "off", "timezone": "UTC"},
             )
@@ -181,9 +181,9 @@ async def copy_rows(connection: Connection, table: str, columns: Sequence[str], 
     """
     Load *rows* into *table* in bulk (COPY), all of them or none.
 
-    Ended after COPY_SECONDS: where the server takes no more, or is gone, the driver waits for it without end.
+    Ended after COMMAND_SECONDS: where the server takes no more, or is gone, the driver itself waits without end.
     """
-    limit = asyncio.timeout(COPY_SECONDS)
+    limit = asyncio.timeout(COMMAND_SECONDS)
     try:
         async with limit:
             await connection.copy_records_to_table(table, columns=columns, records=rows)

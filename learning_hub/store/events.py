@@ -1,4 +1,4 @@
-"""The event table: appending to the feed, and reading it."""
+"""The event table: appending entries of the feed, and finding single ones."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ async def test_numbers_in_the_order_of_transactions(nurses: Database, monkeypatc
 @pytest.mark.parametrize("dies", [False, True])
 async def test_a_server_that_takes_no_more(nurses: Database, monkeypatch: pytest.MonkeyPatch, dies: bool) -> None:
     """A load that the server does not take to its end, or does not survive, ends as when the database is away."""
-    monkeypatch.setattr(database_module, "COPY_SECONDS", 2.0)
+    monkeypatch.setattr(database_module, "COMMAND_SECONDS", 2.0)
     await nurses.execute("CREATE TABLE slow (k int, text text)")
     await nurses.execute(
         "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN new; END'"
