@@ -1,7 +1,7 @@
 """
 Deliveries a second to the sandbox iMIS, and what a bare HTTP client needs for the same requests.
 
-The requests are taken from the sandbox's own journal: the same in the same order for each record, with the same
+The requests are taken from the sandbox's own recorder: the same in the same order for each record, with the same
 bodies, as many at once, and one token for all.
 """
 

@@ -11,9 +11,9 @@ from typing import Any
 from unittest.mock import patch
 
 from learning_hub.cli import main
-from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
 from learning_hub.model.ids import EventKey
+from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.submission import Published, Submission
 from learning_hub.publish.writer import Writer
 from learning_hub.store.events import append_first, new_uuids
@@ -26,7 +26,7 @@ class InsertEach(Writer):
         super().__init__(*parts)
         self._inserting: set[asyncio.Task[None]] = set()
 
-    def submit(self, event: Arrival, idempotency_key: str | None = None) -> Submission:
+    def submit(self, event: ReceivedEvent, idempotency_key: str | None = None) -> Submission:
         submission = Submission(event, idempotency_key, self._loop.create_future())
         task = asyncio.create_task(self._insert(submission))
         self._inserting.add(task)
@@ -38,7 +38,7 @@ class InsertEach(Writer):
         if await append_first(self._database, {event_uuid: submission.event}, now()):
             raise ValueError("it is not new")
         submission.answer(Published("stored", EventKey(submission.record.program_id, event_uuid)))
-        self._bells.ring(self._bells.feed)
+        self._notifications.notify(self._notifications.feed)
 
 
 if __name__ == "__main__":

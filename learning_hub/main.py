@@ -10,19 +10,18 @@ from typing import Any
 
 from learning_hub.api.app import build_app
 from learning_hub.api.batches import ROOM_BYTES
-from learning_hub.api.body_room import BodyRoom
+from learning_hub.api.body_budget import BodyBudget
 from learning_hub.api.edge import Edge
 from learning_hub.api.hub import Hub
-from learning_hub.api.keyring import Keyring
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.registry import Registry
 from learning_hub.deliver.connections import Connections
-from learning_hub.deliver.deciding import Retries
-from learning_hub.deliver.participants import Participants
+from learning_hub.deliver.outcome_policy import Retries
+from learning_hub.deliver.participant_lookup import Participants
 from learning_hub.deliver.payloads import Payloads
 from learning_hub.deliver.preview import Previewer
 from learning_hub.deliver.worker import Worker, WorkerLimits
-from learning_hub.model.access import Caller
+from learning_hub.model.caller import Caller
 from learning_hub.model.errors import LearningHubError
 from learning_hub.process.enqueuer import Enqueuer
 from learning_hub.process.runner import Runner
@@ -30,12 +29,13 @@ from learning_hub.process.schedule import Scheduler
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.writer import Writer
 from learning_hub.rendering import Renderer
+from learning_hub.services.authentication import Authenticator
 from learning_hub.settings import Settings, SettingsError
 from learning_hub.store import migrations
-from learning_hub.store.bells import Bells
+from learning_hub.store.checkpoints import open_transactions
 from learning_hub.store.database import Database
 from learning_hub.store.embedded import EmbeddedServer
-from learning_hub.store.feed_places import open_transactions
+from learning_hub.store.notifications import Notifications
 from learning_hub.store.statistics import Statistics
 from learning_hub.store.vault import Vault
 
@@ -133,36 +133,42 @@ async def run_hub(
     """
     async with AsyncExitStack() as stack:
         running = Jobs()
-        bells = Bells(database)
-        writer = Writer(database, bells)
-        keyring = Keyring(database, settings.admin_key, admitted or {})
-        stack.push_async_callback(keyring.flush)
+        notifications = Notifications(database)
+        writer = Writer(database, notifications)
+        authenticator = Authenticator(database, settings.admin_key, admitted or {})
+        stack.push_async_callback(authenticator.flush)
         delivery = await stack.enter_async_context(_delivery_parts(settings, database))
-        enqueuer = Enqueuer(database, bells)
-        runner = Runner(database, bells, enqueuer)
+        enqueuer = Enqueuer(database, notifications)
+        runner = Runner(database, notifications, enqueuer)
         hub = Hub(
             settings=settings,
             database=database,
-            bells=bells,
-            keyring=keyring,
-            publisher=Publisher(database, bells, writer),
+            notifications=notifications,
+            authenticator=authenticator,
+            publisher=Publisher(database, notifications, writer),
             runner=runner,
-            batch_room=BodyRoom(ROOM_BYTES),
+            batch_budget=BodyBudget(ROOM_BYTES),
             readiness=lambda: _readiness(database, running),
             **delivery,
         )
-        jobs = [bells.announce()]
+        jobs = [notifications.publish()]
         if with_jobs:
             # Outlives the runs that gather: nobody takes them for gone before they are told to stop.
-            await stack.enter_async_context(running.running([runner.be_present()]))
-            jobs += [bells.listen(), writer.run(), keyring.note_use(), enqueuer.run(), runner.close_runs()]
+            await stack.enter_async_context(running.running([runner.hold_liveness_lock()]))
+            jobs += [
+                notifications.listen(),
+                writer.run(),
+                authenticator.note_use(),
+                enqueuer.run(),
+                runner.close_runs(),
+            ]
             jobs.append(Statistics(database).run())
         if with_jobs and with_schedules:
-            jobs.append(Scheduler(database, bells, runner).run())
+            jobs.append(Scheduler(database, notifications, runner).run())
         if with_worker:
-            worker = build_worker(settings, database, bells, hub)
+            worker = build_worker(settings, database, notifications, hub)
             # Outlives the tries: they get to their end before it goes.
-            await stack.enter_async_context(running.running([worker.be_present()]))
+            await stack.enter_async_context(running.running([worker.hold_liveness_lock()]))
             jobs.append(worker.run())
         stack.push_async_callback(runner.stop)
         await stack.enter_async_context(running.running(jobs))
@@ -176,7 +182,7 @@ async def run_worker(settings: Settings, database: Database) -> AsyncIterator[No
         yield
 
 
-def build_worker(settings: Settings, database: Database, bells: Bells, hub: Hub) -> Worker:
+def build_worker(settings: Settings, database: Database, notifications: Notifications, hub: Hub) -> Worker:
     """The worker of one process."""
     retries = Retries(
         steps_seconds=settings.retry_seconds,
@@ -186,7 +192,7 @@ def build_worker(settings: Settings, database: Database, bells: Bells, hub: Hub)
     limits = WorkerLimits(
         lease_seconds=settings.lease_seconds, retries=retries, pause_alarm_seconds=settings.pause_alarm_seconds
     )
-    return Worker(database, bells, hub.connections, hub.participants, hub.payloads, limits)
+    return Worker(database, notifications, hub.connections, hub.participants, hub.payloads, limits)
 
 
 def guard_of(settings: Settings) -> Guard:

@@ -25,7 +25,7 @@ EVENTS_IN_COMMIT = Histogram(
     "Events that were written together.",
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
 )
-DELIVERIES_SETTLED = Counter(
+DELIVERIES_COMPLETED = Counter(
     "learning_hub_deliveries_settled_total",
     "Tries that ended, by what became of the delivery and why.",
     ["subscriber", "state", "code"],

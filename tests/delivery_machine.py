@@ -19,15 +19,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from made_up_subscriber import SETTLE_SECONDS, End, Fate, MadeUpSubscriber
 
 from learning_hub.model.clock import now
-from learning_hub.model.delivery import Claimed, Settlement
+from learning_hub.model.delivery import Claimed, Completion
 from learning_hub.model.event import judge
 from learning_hub.model.ids import DeliveryKey, EventKey, new_uuid
 from learning_hub.process.enqueuer import Enqueuer
 from learning_hub.process.runner import Runner
-from learning_hub.store import deliveries, events, feed_places, pauses, queue, subscribers, subscriptions
-from learning_hub.store.bells import Bells
+from learning_hub.store import checkpoints, deliveries, events, pauses, queue, subscribers, subscriptions
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.deliveries import DeliveryFilter
+from learning_hub.store.notifications import Notifications
 
 Chance = st.DataObject | Random
 FINAL = {"delivered", "skipped", "superseded", "discarded"}
@@ -90,7 +90,7 @@ class DeliveryMachine(RuleBasedStateMachine):
                 await connection.execute(SUBSCRIPTION)
 
         self.do(prepare())
-        self.enqueuer = Enqueuer(self.database, Bells(self.database))
+        self.enqueuer = Enqueuer(self.database, Notifications(self.database))
         self.subscriber = MadeUpSubscriber()
         self.leases: list[Claimed] = []
         self.published: list[EventKey] = []
@@ -118,7 +118,7 @@ class DeliveryMachine(RuleBasedStateMachine):
                 appended = events.Appended(
                     event=event,
                     event_uuid=new_uuid(),
-                    verdict=judge(latest, event.content_hash),
+                    classification=judge(latest, event.content_hash),
                     created_utc=now(),
                 )
                 await events.append_events(connection, [appended])
@@ -175,16 +175,16 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     def send_one(self, lease: Claimed, end: End, fate: Fate, *, is_held: bool) -> None:
         was_paused = self.do(self.database.fetchval("SELECT EXISTS (SELECT FROM subscriber_pause)"))
-        settlement = Settlement(state="delivered")
+        completion = Completion(state="delivered")
         if is_held:
-            settlement = self.subscriber.send(lease, self.seq_of(lease), end, fate)
-        settled = self.do(queue.settle(self.database, lease, settlement))
+            completion = self.subscriber.send(lease, self.seq_of(lease), end, fate)
+        settled = self.do(queue.complete(self.database, lease, completion))
         assert settled.is_ours == is_held
-        code = settlement.pause and settlement.pause.code
+        code = completion.pause and completion.pause.code
         if is_held and code and (code == "credentials_refused" or was_paused):
             counts = lease.is_probe and not lease.is_early and code != "credentials_refused"
-            assert (settled.settlement.state == "waiting") == (not counts)
-            assert counts or settled.settlement.tries_used == lease.tries_used
+            assert (settled.completion.state == "waiting") == (not counts)
+            assert counts or settled.completion.tries_used == lease.tries_used
 
     def seq_of(self, lease: Claimed) -> int:
         """The seq of the event that a delivery is of."""
@@ -297,7 +297,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         async def make(connection: Connection) -> None:
             there = await subscriptions.find(connection, "all")
             assert there
-            entries = await feed_places.entries_of_events(connection, "NURSES", [key.event_uuid])
+            entries = await checkpoints.entries_of_events(connection, "NURSES", [key.event_uuid])
             await Runner._make(connection, there, entries, replay=True)
 
         self.transact(make)
@@ -380,8 +380,8 @@ class DeliveryMachine(RuleBasedStateMachine):
             self.settling_time_is_over()
             self.requeue(DeliveryFilter(state="parked"))
             for lease in self.do(queue.claim(self.database, queue.Room(most=10), lease_seconds=60)):
-                settlement = self.subscriber.send(lease, self.seq_of(lease), "accepted", "carried out")
-                assert self.do(queue.settle(self.database, lease, settlement)).is_ours
+                completion = self.subscriber.send(lease, self.seq_of(lease), "accepted", "carried out")
+                assert self.do(queue.complete(self.database, lease, completion)).is_ours
         rows = self.rows()
         assert {row["state"] for row in rows} <= FINAL
         for source in {row["publisher_event_id"] for row in rows}:

@@ -9,9 +9,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw
 
-from learning_hub.model.arrival import Arrival, read_event
 from learning_hub.model.event import Event, bucket
 from learning_hub.model.ids import event_id
+from learning_hub.model.received_event import ReceivedEvent, read_event
 
 ACTIVITY_TEMPLATE = {
     "ActivityType": "TCLEARNING",
@@ -37,7 +37,7 @@ def an_event_body(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def a_valid_event(**changes: Any) -> Arrival:
+def a_valid_event(**changes: Any) -> ReceivedEvent:
     """An event as a publisher sends it; changes are named as in the API."""
     fields = {name: Raw(msgspec.json.encode(value)) for name, value in an_event_body(**changes).items()}
     return read_event(fields, max_data_bytes=256 * 1024)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from learning_hub.model.circuit_breaker import PauseReason
 from learning_hub.model.clock import now
-from learning_hub.model.delivery import Claimed, Settlement
-from learning_hub.model.pause import PauseReason
+from learning_hub.model.delivery import Claimed, Completion
 
 # Longer than a walk takes: the time is over when the walk says so.
 SETTLE_SECONDS = 1000
@@ -50,7 +50,7 @@ class MadeUpSubscriber:
     def is_well(self) -> bool:
         return not self.is_away and not self.refuses_credentials
 
-    def send(self, lease: Claimed, seq: int, end: End, fate: Fate) -> Settlement:
+    def send(self, lease: Claimed, seq: int, end: End, fate: Fate) -> Completion:
         """
         How a try ends.
 
@@ -66,7 +66,7 @@ class MadeUpSubscriber:
             return _failed(lease, "parked", "credentials_refused", pause=_pause("credentials_refused", None))
         if end == "accepted":
             self.take(lease, seq, "carried out")
-            return Settlement(state="delivered", tries_used=lease.tries_used)
+            return Completion(state="delivered", tries_used=lease.tries_used)
         if end in ("cut", "timed out"):
             self.take(lease, seq, fate)
             pause = _pause("timed_out", 5.0) if end == "timed out" else None
@@ -112,8 +112,8 @@ def _failed(
     *,
     pause: PauseReason | None = None,
     doubt_seconds: float | None = None,
-) -> Settlement:
-    return Settlement(
+) -> Completion:
+    return Completion(
         state=state,
         code=code,
         failure_class="refused" if code == "refused" else "unavailable",

@@ -27,8 +27,8 @@ class RunningHub:
 
     def __init__(self, address: str, database: Database, settings: Settings, app: Edge, stack: AsyncExitStack) -> None:
         self.address = address
-        self._feed = app._bells.feed
-        self._batch_room = app._hub.batch_room
+        self._feed = app._notifications.feed
+        self._batch_budget = app._hub.batch_budget
         self.database = database
         self.settings = settings
         self.client = self._client(ADMIN_KEY)
@@ -62,7 +62,7 @@ class RunningHub:
         """Until requests under way hold all the room there is for large bodies."""
 
         async def look() -> bool:
-            return self._batch_room._left == 0
+            return self._batch_budget._left == 0
 
         await eventually(look)
 
@@ -70,7 +70,7 @@ class RunningHub:
         """Until so many requests wait for events to come."""
 
         async def look() -> int:
-            return len(self._feed._rung._waiters)  # type: ignore[attr-defined]
+            return len(self._feed._woken._waiters)  # type: ignore[attr-defined]
 
         # The enqueuer waits beside them.
         await eventually(look, until=lambda waiting: waiting > count)

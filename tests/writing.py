@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 
 from running import eventually
 
-from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
-from learning_hub.model.event import Verdict
+from learning_hub.model.event import Classification
 from learning_hub.model.ids import new_uuid
+from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.submission import Published
 from learning_hub.publish.writer import Writer
 from learning_hub.store import events
-from learning_hub.store.bells import Bells
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.events import Appended
+from learning_hub.store.notifications import Notifications
 
 
 @asynccontextmanager
@@ -42,10 +42,10 @@ async def one_waits(database: Database) -> None:
 
 
 async def publish_together(
-    database: Database, arrivals: Sequence[Arrival], keys: Sequence[str | None] | None = None
+    database: Database, arrivals: Sequence[ReceivedEvent], keys: Sequence[str | None] | None = None
 ) -> list[Published]:
     """Publish them so that one commit takes all of them; raises what one failed with once all are settled."""
-    writer = Writer(database, Bells(database))
+    writer = Writer(database, Notifications(database))
     waiting = [
         asyncio.create_task(writer.publish(event, key))
         for event, key in zip(arrivals, keys or [None] * len(arrivals), strict=True)
@@ -56,12 +56,12 @@ async def publish_together(
     return [publishing.result() for publishing in waiting]
 
 
-async def append(connection: Connection, event: Arrival) -> None:
+async def append(connection: Connection, event: ReceivedEvent) -> None:
     """What another process writes: the first entry of the event's source."""
     appended = Appended(
         event=event,
         event_uuid=new_uuid(),
-        verdict=Verdict("new"),
+        classification=Classification("new"),
         created_utc=now(),
     )
     assert await events.append_events(connection, [appended])

@@ -17,10 +17,10 @@ from learning_hub.api.events import EXAMPLE_BODY, judge_body
 from learning_hub.api.operations import JSON, JSON_LINES, Answer, Operation, Reply
 from learning_hub.api.problems import Problem, answer_for
 from learning_hub.api.routing import route
-from learning_hub.model.arrival import read_ordinary
 from learning_hub.model.errors import FieldError, InvalidInput, LearningHubError, TooLarge, Unavailable
 from learning_hub.model.event import NewEvent, example_event_id
 from learning_hub.model.fields import read_list
+from learning_hub.model.received_event import read_ordinary
 from learning_hub.publish.submission import Published
 
 ANOTHER_BODY = EXAMPLE_BODY | {"PublisherEventId": "AI:1235", "PublisherParticipantId": "kim.lund@example.org"}
@@ -95,7 +95,7 @@ class BatchResults(msgspec.Struct, frozen=True, rename="pascal"):
 )
 async def publish_events(call: Call) -> Reply:
     kind = call.need_media_type(JSON, JSON_LINES)
-    async with call.hub.batch_room.taken(call.content_length(MAX_BYTES)):
+    async with call.hub.batch_budget.taken(call.content_length(MAX_BYTES)):
         content = await call.content(MAX_BYTES, stalls_after_seconds=STALLS_AFTER_SECONDS)
         pieces = _lines(content) if kind == JSON_LINES else read_list(content, MAX_EVENTS)
         results = await _Batch(call).publish(pieces)

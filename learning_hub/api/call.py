@@ -14,10 +14,11 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Raw
 
+from learning_hub.api.http.headers import sent_key
 from learning_hub.api.hub import Hub
 from learning_hub.api.operations import JSON, Operation
 from learning_hub.api.parameters import read_query
-from learning_hub.model.access import Caller
+from learning_hub.model.caller import Caller
 from learning_hub.model.errors import EncodingNotTaken, FieldError, InvalidFields, InvalidInput, NotJson, TooLarge
 from learning_hub.model.fields import read_object, read_struct
 
@@ -36,7 +37,7 @@ MOST_WITHOUT_BODY_BYTES = 1000
 SLOWEST_BYTES_PER_SECOND = 16 * 1024
 
 # A key is asked for before the body; one that was revoked while its body was waited for must not be late by more than
-# a second, most of which the keyring remembers it for.
+# a second, most of which the authenticator remembers it for.
 CONFIRM_AFTER_SECONDS = 0.1
 
 # Stands for a slash within one step of a path, which was sent as %2F, until the path is routed. No path has it by
@@ -77,7 +78,7 @@ class Call:
         Raises:
             NotAuthenticated: It was revoked, or has expired meanwhile.
         """
-        await self.hub.keyring.caller_of(self._scope["headers"])
+        await self.hub.authenticator.identify(sent_key(self._scope["headers"]))
 
     def header(self, name: str) -> str | None:
         """A request header by its name in lower case, the first of several; None where it was not sent."""

@@ -135,7 +135,7 @@ async def _lift_pause(call: Call, subscriber_id: str) -> None:
         await pauses.lift(connection, subscriber_id, credentials_mended=True)
         # Also where there was no pause: who only asked the subscriber may remember a refusal, in any process.
         await subscribers.note_check(connection, subscriber_id)
-    call.hub.bells.ring(call.hub.bells.deliveries)
+    call.hub.notifications.notify(call.hub.notifications.deliveries)
 
 
 ROUTES = (check_subscriber,)

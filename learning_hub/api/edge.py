@@ -18,6 +18,7 @@ import msgspec
 from litestar.utils import normalize_path
 
 from learning_hub.api.call import SLASH_IN_STEP
+from learning_hub.api.http.headers import sent_key
 from learning_hub.api.hub import Hub
 from learning_hub.api.problems import MEDIA_TYPE, answer_for
 from learning_hub.api.rate import RateLimiter
@@ -45,13 +46,13 @@ class Edge:
         self._router = router
         self._direct = direct
         self._hub = hub
-        self._keyring = hub.keyring
-        self._bells = hub.bells
+        self._authenticator = hub.authenticator
+        self._notifications = hub.notifications
         self._limiter = limiter
 
     def stop_waiting(self) -> None:
         """Answer now those who wait for something to come: the hub stops."""
-        self._bells.silence()
+        self._notifications.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,7 +66,7 @@ class Edge:
         _find_address(scope)
         try:
             if scope["path"] not in OPEN_PATHS:
-                caller = await self._keyring.caller_of(scope["headers"])
+                caller = await self._authenticator.identify(sent_key(scope["headers"]))
                 scope["state"]["caller"] = caller
                 if self._limiter:
                     self._limiter.take(caller.key_id)

@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from learning_hub.api.call import Call
+from learning_hub.api.http.headers import header_text
 from learning_hub.api.operations import Answer, Header, Operation, Reply
 from learning_hub.api.problems import Problem, answer_for
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.api.routing import route
-from learning_hub.model.arrival import Arrival, program_named, read_event, read_ordinary
 from learning_hub.model.errors import (
     Conflict,
     FieldError,
@@ -25,8 +25,8 @@ from learning_hub.model.errors import (
 )
 from learning_hub.model.event import Event, NewEvent, example_event_id
 from learning_hub.model.fields import read_object
-from learning_hub.model.header import header_text
 from learning_hub.model.ids import EventKey, read_event_id
+from learning_hub.model.received_event import ReceivedEvent, program_named, read_event, read_ordinary
 from learning_hub.publish.submission import Published
 from learning_hub.store import subscriptions
 
@@ -231,7 +231,7 @@ async def _forecast(call: Call) -> Reply:
     return Reply(body=Forecast(valid=True, problem=None, would_be=would_be, subscriptions=outlooks))
 
 
-async def _read_submission(call: Call) -> tuple[Arrival, str | None]:
+async def _read_submission(call: Call) -> tuple[ReceivedEvent, str | None]:
     """The event in the body and its Idempotency-Key; what is wrong with either is named together."""
     sent = call.header(IDEMPOTENCY_KEY.lower())
     key = None if sent is None else header_text(sent.encode("latin-1"))
@@ -247,7 +247,7 @@ async def _read_submission(call: Call) -> tuple[Arrival, str | None]:
     return event, key
 
 
-async def _read_event(call: Call) -> Arrival:
+async def _read_event(call: Call) -> ReceivedEvent:
     body, most = await call.json_object(), call.hub.settings.max_data_bytes
     return read_ordinary(body, max_data_bytes=most) or await judge_body(body, most, partial(_faults_of_program, call))
 
@@ -256,7 +256,7 @@ async def _faults_of_program(call: Call, program_id: str) -> list[FieldError]:
     return await call.hub.publisher.program_faults(program_id, call.caller)
 
 
-async def judge_body(body: bytes, max_data_bytes: int, faults_of: ProgramFaults) -> Arrival:
+async def judge_body(body: bytes, max_data_bytes: int, faults_of: ProgramFaults) -> ReceivedEvent:
     """
     The event in a body that is no ordinary one; a Program that takes no events is named together with bad fields.
 

@@ -109,14 +109,14 @@ async def list_events(call: Call) -> Reply:
     known = next((tag for tag in read_tags(call.header("if-none-match")) if tag.asked == asked), None)
     if known and await _still_holds(call, wanted, known, query):
         return Reply(status=304, headers={"ETag": known.written})
-    bells = call.hub.bells
+    notifications = call.hub.notifications
     deadline = asyncio.get_running_loop().time() + query.wait
     position = beginning
     while True:
-        rung = bells.feed.count
+        seen = notifications.feed.count
         read = await _look(call, wanted, position, query.limit)
         left = deadline - asyncio.get_running_loop().time()
-        if read.items or left <= 0 or bells.are_silenced:
+        if read.items or left <= 0 or notifications.is_closed:
             # Of an empty page not the place that was reached: that moves on with every transaction of the server.
             tag = Tag(asked, read.last or beginning, len(read.items))
             return Reply(
@@ -125,7 +125,7 @@ async def list_events(call: Call) -> Reply:
             )
         position = read.position
         # What was committed while an older transaction is open becomes visible without a ring: look now and then.
-        await bells.feed.wait(min(left, 0.5), rung)
+        await notifications.feed.wait(min(left, 0.5), seen)
         await call.confirm_caller()
 
 
@@ -184,7 +184,7 @@ async def _look(call: Call, wanted: FeedFilter, position: feed.Position, limit: 
             await asyncio.sleep(pause)
         if len(items) == limit or (items and asyncio.get_running_loop().time() >= until):
             return _Read(items, position, last)
-        if call.hub.bells.are_silenced:
+        if call.hub.notifications.is_closed:
             raise Unavailable("The hub is stopping.")
         await call.confirm_caller()
 

@@ -14,8 +14,8 @@ from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.api.routing import route
 from learning_hub.model.failure import CAUSES
-from learning_hub.model.group import Group, GroupPlace
-from learning_hub.store import groups
+from learning_hub.model.failure_group import Group, GroupPosition
+from learning_hub.store import failure_groups
 
 LISTING = Listing("groups of deliveries", ordered_by="place")
 
@@ -80,7 +80,7 @@ class GroupQuery(ListQuery, frozen=True, kw_only=True, rename="pascal"):
 async def list_groups(call: Call) -> Reply:
     query = call.query(GroupQuery)
     wanted = await wanted_deliveries(call, query)
-    found = await groups.page(
+    found = await failure_groups.page(
         call.hub.database,
         wanted,
         _read_cursor(query.cursor),
@@ -90,12 +90,12 @@ async def list_groups(call: Call) -> Reply:
     return Reply(body=LISTING.page(found, query.limit))
 
 
-def _read_cursor(cursor: str | None) -> GroupPlace | None:
+def _read_cursor(cursor: str | None) -> GroupPosition | None:
     text = LISTING.after(cursor)
     if not text:
         return None
     try:
-        return msgspec.json.decode(text, type=GroupPlace)
+        return msgspec.json.decode(text, type=GroupPosition)
     except (msgspec.DecodeError, UnicodeEncodeError):
         raise LISTING.foreign() from None
 

@@ -12,13 +12,13 @@ from learning_hub.api.lists import Listing, Page, PageQuery
 from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.paths import ID_FORMS
 from learning_hub.api.routing import route
-from learning_hub.model.access import EVERY_PROGRAM, SCOPES, check_grant, key_hash, new_key
+from learning_hub.model.api_key import Key, KeyBody, NewKey, key_hash, new_key, scope_faults
+from learning_hub.model.caller import EVERY_PROGRAM, SCOPES, check_grant
 from learning_hub.model.clock import now
 from learning_hub.model.errors import FieldError, InvalidFields, NotFound, gathered
 from learning_hub.model.fields import collect, not_told, sound_texts
 from learning_hub.model.ids import new_id
-from learning_hub.model.key import Key, KeyBody, NewKey, scope_faults
-from learning_hub.store import audit, keys, programs
+from learning_hub.store import api_keys, audit, programs
 
 LISTING = Listing("keys", ordered_by="key_id")
 LONGEST_ID = 25
@@ -70,7 +70,7 @@ async def make_key(call: Call) -> Reply:
     key_id = new_id()
     key = new_key(key_id)
     async with call.hub.database.transaction() as connection:
-        made = await keys.insert(connection, key_id, body, key_hash(key))
+        made = await api_keys.insert(connection, key_id, body, key_hash(key))
         await audit.write(connection, call.caller, "create", "key", key_id, before=None, after=made)
     answer = NewKey(
         key_id=key_id,
@@ -105,7 +105,7 @@ async def make_key(call: Call) -> Reply:
 )
 async def list_keys(call: Call) -> Reply:
     query = call.query(PageQuery)
-    found = await keys.page(call.hub.database, LISTING.after(query.cursor), query.limit + 1)
+    found = await api_keys.page(call.hub.database, LISTING.after(query.cursor), query.limit + 1)
     return Reply(body=LISTING.page(found, query.limit))
 
 
@@ -122,7 +122,7 @@ async def list_keys(call: Call) -> Reply:
     )
 )
 async def get_key(call: Call) -> Reply:
-    found = await keys.find_with_hash(call.hub.database, _key_id(call))
+    found = await api_keys.find_with_hash(call.hub.database, _key_id(call))
     if found is None:
         raise NotFound("There is no such key.")
     return Reply(body=found[0])
@@ -143,13 +143,13 @@ async def get_key(call: Call) -> Reply:
 async def revoke_key(call: Call) -> Reply:
     key_id = _key_id(call)
     async with call.hub.database.transaction() as connection:
-        found = await keys.find_with_hash(connection, key_id)
-        after = await keys.revoke(connection, key_id)
+        found = await api_keys.find_with_hash(connection, key_id)
+        after = await api_keys.revoke(connection, key_id)
         if found is None or after is None:
             raise NotFound("There is no such key.")
         if found[0].revoked_utc is None:
             await audit.write(connection, call.caller, "revoke", "key", key_id, before=found[0], after=after)
-    call.hub.keyring.forget(key_id)
+    call.hub.authenticator.forget(key_id)
     return Reply(status=204)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from learning_hub.model.access import Scope
+from learning_hub.model.caller import Scope
 from learning_hub.model.errors import LearningHubError
 
 JSON = "application/json"

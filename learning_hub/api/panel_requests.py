@@ -11,7 +11,7 @@ from learning_hub.api.call import Call
 from learning_hub.api.panel_subscriptions import need_fitting
 from learning_hub.api.paths import ID_RULE
 from learning_hub.api.saving import program_faults
-from learning_hub.connectors.places import Blueprint
+from learning_hub.connectors.discovery import Blueprint
 from learning_hub.connectors.registry import KINDS
 from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.fields import collect, not_told

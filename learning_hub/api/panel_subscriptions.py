@@ -7,7 +7,7 @@ from typing import Any
 
 from learning_hub.api.call import Call
 from learning_hub.api.saving import make_subscription
-from learning_hub.connectors.places import Built
+from learning_hub.connectors.discovery import Built
 from learning_hub.model.errors import Conflict, LearningHubError
 from learning_hub.model.panel import KEY_LENGTH, RECORD_KEY, basic_template, is_basic, is_key
 from learning_hub.model.subscriber import Subscriber

@@ -26,13 +26,13 @@ from learning_hub.api.reconciliations import paused
 from learning_hub.api.routing import route
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
 from learning_hub.connectors.base import Postponed, Refused, Unknown
-from learning_hub.connectors.places import (
+from learning_hub.connectors.discovery import (
     Building,
     Built,
     Clash,
 )
 from learning_hub.connectors.registry import KINDS
-from learning_hub.deliver.journal import AttemptJournal
+from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.model.audit import Action
 from learning_hub.model.clock import written
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotFound
@@ -183,7 +183,7 @@ async def make_panel(call: Call) -> Reply:
     seconds = call.hub.settings.run_wait_seconds
     try:
         # What is under way at iMIS then gets to its end or not; the same again finds out.
-        async with asyncio.timeout(seconds), subscribers.building_turn(call.hub.database, subscriber.subscriber_id):
+        async with asyncio.timeout(seconds), subscribers.panel_lock(call.hub.database, subscriber.subscriber_id):
             built = await _build(call, subscriber, wanted)
             await _note(call, subscriber, built)
     except TimeoutError:
@@ -201,7 +201,7 @@ async def _need_asked(call: Call, subscriber: Subscriber) -> None:
 
 async def _build(call: Call, subscriber: Subscriber, wanted: WantedPanel) -> Built:
     async with call.hub.connections.of(subscriber.subscriber_id) as (_, connector):
-        built = await cast("Building", connector).build(wanted.blueprint, AttemptJournal())
+        built = await cast("Building", connector).build(wanted.blueprint, AttemptRecorder())
     if isinstance(built, Clash):
         raise Conflict(built.message, code="panel_differs")
     if not isinstance(built, Built):

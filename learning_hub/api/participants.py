@@ -118,11 +118,11 @@ class SettledParticipant(Participant, frozen=True, kw_only=True, rename="pascal"
         errors=(NOT_FOR_PROGRAM, NO_SUCH_SUBSCRIBER, PROGRAM_NEEDED, _not_supported("webhook")),
     )
 )
-async def settle_participant(call: Call) -> Reply:
+async def match_participant(call: Call) -> Reply:
     who, subscriber_participant_id = await _read(call)
     async with call.hub.database.transaction() as connection:
         before = await who.remembered(connection)
-        settled = await participants.settle(
+        settled = await participants.match(
             connection,
             subscriber_id=who.subscriber_id,
             program_id=who.program_id,
@@ -134,14 +134,14 @@ async def settle_participant(call: Call) -> Reply:
         there = next((one for one in before if one.publisher_system_id == who.publisher_system_id), None)
         await audit.write(connection, call.caller, "settle", "participant", who.object_id, before=there, after=settled)
         requeued, are_under_way = await _put_back(call, connection, who)
-    call.hub.bells.ring(call.hub.bells.deliveries)
+    call.hub.notifications.notify(call.hub.notifications.deliveries)
     deadline = asyncio.get_running_loop().time() + UNDER_WAY_SECONDS
     while are_under_way and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
         async with call.hub.database.transaction() as connection:
             more, are_under_way = await _put_back(call, connection, who)
         requeued += more
-        call.hub.bells.ring(call.hub.bells.deliveries)
+        call.hub.notifications.notify(call.hub.notifications.deliveries)
     return Reply(body=SettledParticipant(**msgspec.structs.asdict(settled), requeued=requeued))
 
 
@@ -354,4 +354,4 @@ def _read_cursor(cursor: str | None) -> tuple[str, str]:
         raise LISTING.foreign() from None
 
 
-ROUTES = (settle_participant, list_participants, get_participant, forget_participant)
+ROUTES = (match_participant, list_participants, get_participant, forget_participant)

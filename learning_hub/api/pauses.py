@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import msgspec
 
+from learning_hub.model.circuit_breaker import Pause
 from learning_hub.model.delivery import Delivery
 from learning_hub.model.failure import advice_for
-from learning_hub.model.pause import Pause
 from learning_hub.store import pauses
 from learning_hub.store.database import Database
 

@@ -14,14 +14,14 @@ from learning_hub.api.routing import route
 from learning_hub.api.saving import inspect_templates
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription
 from learning_hub.deliver.preview import Preview
-from learning_hub.model.arrival import program_named, read_event
 from learning_hub.model.errors import FieldError, InvalidFields, gathered
 from learning_hub.model.event import Event, NewEvent
 from learning_hub.model.fields import collect, sound_members
 from learning_hub.model.ids import EventKey, read_event_id
 from learning_hub.model.json_values import read_json
-from learning_hub.model.plan import is_template, templates_faults
+from learning_hub.model.received_event import program_named, read_event
 from learning_hub.model.subscription import ObjectText, Subscription
+from learning_hub.model.subscription_draft import is_template, templates_faults
 from learning_hub.store import events, subscribers
 
 

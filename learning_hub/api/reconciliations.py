@@ -20,9 +20,9 @@ from learning_hub.model.clock import written
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotFound, gathered
 from learning_hub.model.fields import collect
 from learning_hub.model.ids import read_event_id
-from learning_hub.model.span import LONGEST_DAYS, Place, Span, span_between, span_of_bucket
 from learning_hub.model.subscription import Subscription
-from learning_hub.process.request import ProcessBody, Scope
+from learning_hub.model.time_range import LONGEST_DAYS, Place, TimeRange, span_between, span_of_bucket
+from learning_hub.process.event_selection import ProcessBody, Scope
 from learning_hub.store import pauses, subscribers
 
 LISTING = Listing("reconciliation", ordered_by="after")
@@ -124,7 +124,7 @@ async def reconcile_subscription(call: Call) -> Reply:
     )
 
 
-async def _read(call: Call, subscription: Subscription) -> tuple[ReconcileBody, Span, Place | None]:
+async def _read(call: Call, subscription: Subscription) -> tuple[ReconcileBody, TimeRange, Place | None]:
     """
     What is asked for, the span of the events, and where to go on.
 
@@ -143,7 +143,7 @@ async def _read(call: Call, subscription: Subscription) -> tuple[ReconcileBody, 
     return body, span, after
 
 
-def _span(body: ReconcileBody, program_id: str) -> Span:
+def _span(body: ReconcileBody, program_id: str) -> TimeRange:
     has_times = body.from_utc is not None or body.to_utc is not None
     if has_times == (body.event_date_bucket is not None):
         raise InvalidFields([ONE_SPAN])

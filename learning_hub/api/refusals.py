@@ -19,7 +19,7 @@ from learning_hub.api.parameters import read_query
 from learning_hub.api.paths import example_path
 from learning_hub.api.problems import Answer, answer_for
 from learning_hub.api.routing import NoQuery
-from learning_hub.model.access import Caller
+from learning_hub.model.caller import Caller
 from learning_hub.model.errors import (
     InvalidFields,
     LearningHubError,

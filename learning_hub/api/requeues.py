@@ -91,7 +91,7 @@ async def requeue_deliveries(call: Call) -> Reply:
             entries = [audit.Change(one.now.delivery_id, one.before, one.now.standing) for one in changed]
             await audit.write_many(connection, call.caller, "requeue", "delivery", entries)
         requeued += sum(one.now.state == "waiting" for one in changed)
-        call.hub.bells.ring(call.hub.bells.deliveries)
+        call.hub.notifications.notify(call.hub.notifications.deliveries)
         if len(changed) < REQUEUED_AT_ONCE:
             return Reply(body=Requeued(requeued))
         after = UUID(changed[-1].now.delivery_id[-36:])
@@ -124,7 +124,7 @@ async def requeue_delivery(call: Call) -> Reply:
         if subscription is not None and subscription.archived_utc is not None:
             raise _archived(before.subscription_id)
         raise _wrong_state(before.state)
-    call.hub.bells.ring(call.hub.bells.deliveries)
+    call.hub.notifications.notify(call.hub.notifications.deliveries)
     return Reply(body=changed[0].now)
 
 

@@ -109,7 +109,7 @@ async def _events(call: Call, run_id: str, standing: Standing) -> AsyncIterator[
     after = read_place(call.header("last-event-id"))
     loop = asyncio.get_running_loop()
     sent_at = loop.time()
-    async with aclosing(follow(hub.database, hub.bells, run_id, standing, after)) as stretches:  # type: ignore[type-var]
+    async with aclosing(follow(hub.database, hub.notifications, run_id, standing, after)) as stretches:  # type: ignore[type-var]
         try:
             async for stretch in stretches:
                 if stretch.lines:

@@ -16,12 +16,12 @@ from learning_hub.api.programs import need_program
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.api.routing import route
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription_in_use
-from learning_hub.deliver.rehearsal import Rehearsal
+from learning_hub.deliver.dry_run import DryRun
 from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, NotFound, gathered
 from learning_hub.model.fields import collect
 from learning_hub.model.run import Counts, Run, RunResult, Trigger
 from learning_hub.model.subscription import Subscription
-from learning_hub.process.request import MOST_ERRORS, ProcessBody, Scope, read_scope
+from learning_hub.process.event_selection import MOST_ERRORS, ProcessBody, Scope, read_scope
 from learning_hub.store import events, pauses, runs, subscriptions
 
 LISTING = Listing("runs", ordered_by="run_id")
@@ -255,21 +255,21 @@ async def _run(call: Call, scope: Scope, chosen: list[Subscription], body: Proce
 
 async def _rehearse(call: Call, scope: Scope, chosen: list[Subscription], body: ProcessBody) -> Reply:
     hub = call.hub
-    rehearsal = Rehearsal(hub.database, hub.previewer)
+    dry_run = DryRun(hub.database, hub.previewer)
 
     async def perform() -> Counts:
         is_pending = scope.day is None and scope.event_uuids is None
         meant = await hub.runner.pending_scope(scope, chosen) if is_pending else scope
-        return await rehearsal.perform(hub.runner.entries(meant), chosen, replay=body.replay)
+        return await dry_run.perform(hub.runner.entries(meant), chosen, replay=body.replay)
 
-    run_id, under_way = await hub.runner.rehearse(scope, body, perform, requested_by=call.caller.key_id)
+    run_id, under_way = await hub.runner.begin_dry_run(scope, body, perform, requested_by=call.caller.key_id)
     if body.wait:
         await asyncio.wait([under_way], timeout=hub.settings.run_wait_seconds)
     if not under_way.done():
         return Reply(status=202, headers={"Location": f"/runs/{run_id}"})
     counts = await hub.runner.wait(run_id, scope.program_id, 0)
     fields: dict[str, Any] = msgspec.structs.asdict(counts or Counts())
-    return Reply(body=RunResult(run_id=run_id, previews=rehearsal.previews, **fields))
+    return Reply(body=RunResult(run_id=run_id, previews=dry_run.previews, **fields))
 
 
 ROUTES = (process_events, run_subscription, list_runs, get_run)

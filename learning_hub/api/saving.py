@@ -10,15 +10,15 @@ from msgspec import UNSET, Raw
 
 from learning_hub.api.call import Call
 from learning_hub.connectors.registry import KINDS
-from learning_hub.deliver.describing import Describer
+from learning_hub.deliver.discovery import TargetDiscovery
 from learning_hub.deliver.preview import target_problems
 from learning_hub.model.audit import Action
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields
 from learning_hub.model.json_values import write_json
 from learning_hub.model.leaf import Leaf
-from learning_hub.model.plan import Draft, Plan
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import SavedSubscription, Subscription
+from learning_hub.model.subscription_draft import SubscriptionDraft, SubscriptionSpec
 from learning_hub.presets import PRESETS
 from learning_hub.store import audit, programs, subscribers, subscriptions
 from learning_hub.store.database import Connection
@@ -39,7 +39,9 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
         return SavedSubscription(**msgspec.structs.asdict(self.subscription), warnings=self.warnings or UNSET)
 
 
-async def save(call: Call, subscription_id: str, draft: Draft, *, leaves_what_is_there: bool = False) -> Saved:
+async def save(
+    call: Call, subscription_id: str, draft: SubscriptionDraft, *, leaves_what_is_there: bool = False
+) -> Saved:
     """
     Let the draft take the place of what is there, unless *leaves_what_is_there*.
 
@@ -59,7 +61,7 @@ async def save(call: Call, subscription_id: str, draft: Draft, *, leaves_what_is
         plan = draft.plan(there)
         _need_fit(plan, there)
         status, after = await _save(call, connection, subscription_id, plan, there)
-    call.hub.bells.ring(call.hub.bells.schedules)
+    call.hub.notifications.notify(call.hub.notifications.schedules)
     if not after.is_realtime:
         await subscriptions.hold_stragglers(call.hub.database, after)
     return Saved(status=status, subscription=after, warnings=warnings)
@@ -72,11 +74,11 @@ async def make_subscription(call: Call, subscription_id: str, body: Mapping[str,
     Raises:
         InvalidFields: The body cannot be one of a subscription.
     """
-    draft = Draft({field: Raw(write_json(value)) for field, value in body.items()}, PRESETS)
+    draft = SubscriptionDraft({field: Raw(write_json(value)) for field, value in body.items()}, PRESETS)
     return await save(call, subscription_id, draft, leaves_what_is_there=True)
 
 
-def _need_fit(plan: Plan, there: Subscription | None) -> None:
+def _need_fit(plan: SubscriptionSpec, there: Subscription | None) -> None:
     """
     Go on only if the plan can take the place of what is there.
 
@@ -101,14 +103,14 @@ def _need_fit(plan: Plan, there: Subscription | None) -> None:
 
 
 async def _save(
-    call: Call, connection: Connection, subscription_id: str, plan: Plan, there: Subscription | None
+    call: Call, connection: Connection, subscription_id: str, plan: SubscriptionSpec, there: Subscription | None
 ) -> tuple[int, Subscription]:
     """The status of the answer, and the subscription as it is now."""
     is_new = there is None or there.archived_utc is not None
     if there and not is_new and plan.describes(there):
         return 200, there
     after = await subscriptions.put(connection, subscription_id, plan, is_new=is_new)
-    bells = call.hub.bells
+    notifications = call.hub.notifications
     was_sending = there and (there.is_realtime or (there.is_scheduled and not after.is_scheduled))
     if was_sending and not after.is_realtime:
         await subscriptions.hold(connection, after)
@@ -117,12 +119,12 @@ async def _save(
     action: Action = "update" if there else "create"
     await audit.write(connection, call.caller, action, "subscription", subscription_id, before=there, after=after)
     # Heard before the commit it would be in vain, but everybody who hears it looks again a moment later.
-    bells.ring(bells.feed)
-    bells.ring(bells.deliveries)
+    notifications.notify(notifications.feed)
+    notifications.notify(notifications.deliveries)
     return 201 if is_new else 200, after
 
 
-async def _check(call: Call, subscription_id: str, draft: Draft) -> list[str]:
+async def _check(call: Call, subscription_id: str, draft: SubscriptionDraft) -> list[str]:
     """
     Hold a draft against what is there: the Program, the subscriber, its connector, and the template language.
 
@@ -153,14 +155,14 @@ async def _check(call: Call, subscription_id: str, draft: Draft) -> list[str]:
     rests = there is not None and _rests(draft, there)
     if rests and there is not None and there.state == "started":
         return []
-    describer = Describer(call.hub.database, call.hub.connections)
-    judgement = await describer.judge(subscriber, target, templates, inspected.leaves)
-    problems = [FieldError(template_field(problem.place), problem.message) for problem in judgement.problems]
-    unfit = [*judgement.target_errors, *problems]
+    discovery = TargetDiscovery(call.hub.database, call.hub.connections)
+    validation = await discovery.judge(subscriber, target, templates, inspected.leaves)
+    problems = [FieldError(template_field(problem.place), problem.message) for problem in validation.problems]
+    unfit = [*validation.target_errors, *problems]
     if rests:
-        return [*(f"{error.field}: {error.message}" for error in unfit), *judgement.warnings]
+        return [*(f"{error.field}: {error.message}" for error in unfit), *validation.warnings]
     draft.errors += unfit
-    return judgement.warnings
+    return validation.warnings
 
 
 class InspectedTemplates(msgspec.Struct, frozen=True):
@@ -190,7 +192,7 @@ async def inspect_templates(
     return InspectedTemplates(faults, inspected.leaves)
 
 
-def _rests(draft: Draft, there: Subscription) -> bool:
+def _rests(draft: SubscriptionDraft, there: Subscription) -> bool:
     """
     Whether what is there is only told to stop, or to stay stopped as it is.
 
@@ -206,7 +208,7 @@ def _rests(draft: Draft, there: Subscription) -> bool:
     )
 
 
-def _check_removals(draft: Draft, connector: str) -> None:
+def _check_removals(draft: SubscriptionDraft, connector: str) -> None:
     """Refuse what would have the subscriber take records back where it cannot."""
     for field, name in (("OnWithdraw", "on_withdraw"), ("OnReopened", "on_reopened")):
         if draft.values.get(name) == "remove" and not KINDS[connector].can_remove:
@@ -221,7 +223,7 @@ async def program_faults(call: Call, program_id: str) -> list[FieldError]:
     return [] if program.archived_utc is None else [FieldError("ProgramId", "is archived")]
 
 
-async def _check_subscriber(call: Call, draft: Draft) -> Subscriber | None:
+async def _check_subscriber(call: Call, draft: SubscriptionDraft) -> Subscriber | None:
     subscriber = await subscribers.find(call.hub.database, draft.values["subscriber_id"])
     if subscriber is None:
         draft.refuse("SubscriberId", "is not a known subscriber")

@@ -17,12 +17,12 @@ from learning_hub.api.subscriptions import archive_all
 from learning_hub.connectors.base import Prepared
 from learning_hub.connectors.registry import KINDS
 from learning_hub.model.audit import Action
+from learning_hub.model.circuit_breaker import Pause
+from learning_hub.model.circuit_breaker import shown as shown_pause
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, LearningHubError, NotFound
 from learning_hub.model.fields import collect, not_told, sound_members
 from learning_hub.model.json_values import read_json, write_json
-from learning_hub.model.pause import Pause
-from learning_hub.model.pause import shown as shown_pause
 from learning_hub.model.subscriber import SavedSubscriber, ShownSubscriber, Subscriber, SubscriberBody
 from learning_hub.store import audit, participants, pauses, subscribers
 from learning_hub.store.vault import CredentialsUnreadable, KeysMissing, Vault
@@ -117,7 +117,7 @@ async def put_subscriber(call: Call) -> Reply:
         before, after = (shown(there, vault) if there else None), shown(put, vault)
         await audit.write(connection, call.caller, action, "subscriber", subscriber_id, before=before, after=after)
         pause = await pauses.find(connection, subscriber_id)
-    call.hub.bells.ring(call.hub.bells.deliveries)
+    call.hub.notifications.notify(call.hub.notifications.deliveries)
     return Reply(status=200 if there else 201, body=_saved(shown(put, vault, pause), prepared))
 
 

@@ -14,10 +14,10 @@ from learning_hub.api.paths import ID_FORMS, id_faults, id_in_path
 from learning_hub.api.refusals import NOT_FOR_PROGRAM
 from learning_hub.api.routing import route
 from learning_hub.api.saving import save
-from learning_hub.model.access import Caller
+from learning_hub.model.caller import Caller
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
-from learning_hub.model.plan import Draft
 from learning_hub.model.subscription import SavedSubscription, Subscription, SubscriptionBody
+from learning_hub.model.subscription_draft import SubscriptionDraft
 from learning_hub.presets import PRESETS
 from learning_hub.store import audit, programs, subscriptions
 from learning_hub.store.database import Connection
@@ -115,7 +115,7 @@ class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
     )
 )
 async def put_subscription(call: Call) -> Reply:
-    draft = Draft(await call.fields(), PRESETS)
+    draft = SubscriptionDraft(await call.fields(), PRESETS)
     draft.errors += id_faults(call, "SubscriptionId")
     saved = await save(call, call.path["SubscriptionId"], draft)
     return Reply(status=saved.status, body=saved.shown())

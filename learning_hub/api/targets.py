@@ -15,8 +15,8 @@ from learning_hub.api.reconciliations import paused
 from learning_hub.api.routing import route
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER, need_subscriber
 from learning_hub.connectors.base import Postponed, Refused, Unknown
-from learning_hub.connectors.places import (
-    Describing,
+from learning_hub.connectors.discovery import (
+    Discovering,
     Field,
     Fields,
     NoTarget,
@@ -24,8 +24,8 @@ from learning_hub.connectors.places import (
     Targets,
 )
 from learning_hub.connectors.registry import KINDS
-from learning_hub.deliver.describing import Describer, Ended
-from learning_hub.deliver.journal import AttemptJournal
+from learning_hub.deliver.attempt_recorder import AttemptRecorder
+from learning_hub.deliver.discovery import Ended, TargetDiscovery
 from learning_hub.model.clock import written
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotFound
 from learning_hub.model.ids import is_target_name
@@ -147,8 +147,8 @@ async def list_targets(call: Call) -> Reply:
     after = TARGETS.after(query.cursor).casefold()
     subscriber = await _need_answerable(call)
 
-    async def question(connector: Describing) -> Targets | Ended:
-        return await connector.targets(AttemptJournal())
+    async def question(connector: Discovering) -> Targets | Ended:
+        return await connector.targets(AttemptRecorder())
 
     targets = await _ask(call, subscriber, question)
     left = [target for target in targets.items if target.name.casefold() > after]
@@ -181,8 +181,8 @@ async def list_fields(call: Call) -> Reply:
     if not is_target_name(name):
         raise InvalidFields([FieldError("Name", NAME_RULE)])
 
-    async def question(connector: Describing) -> Fields | NoTarget | Ended:
-        return await connector.fields(name, AttemptJournal())
+    async def question(connector: Discovering) -> Fields | NoTarget | Ended:
+        return await connector.fields(name, AttemptRecorder())
 
     fields: Fields | NoTarget = await _ask(call, subscriber, question)
     if isinstance(fields, NoTarget):
@@ -226,15 +226,15 @@ async def _need_answerable(call: Call) -> Subscriber:
     return subscriber
 
 
-async def _ask(call: Call, subscriber: Subscriber, question: Callable[[Describing], Awaitable[T | Ended]]) -> T:
+async def _ask(call: Call, subscriber: Subscriber, question: Callable[[Discovering], Awaitable[T | Ended]]) -> T:
     """
     What the subscriber answers.
 
     Raises:
         Conflict: It is away, or refuses to tell.
     """
-    describer = Describer(call.hub.database, call.hub.connections)
-    answer = await describer.ask(subscriber, question, seconds=call.hub.settings.run_wait_seconds)
+    discovery = TargetDiscovery(call.hub.database, call.hub.connections)
+    answer = await discovery.ask(subscriber, question, seconds=call.hub.settings.run_wait_seconds)
     if isinstance(answer, Postponed | Refused | Unknown):
         raise _unanswered(answer)
     return answer

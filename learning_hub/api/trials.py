@@ -15,14 +15,14 @@ from learning_hub.api.operations import Answer, Operation, Reply
 from learning_hub.api.previews import need_event_of
 from learning_hub.api.routing import route
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION, need_subscription_in_use
+from learning_hub.model.circuit_breaker import Pause
 from learning_hub.model.delivery import Attempt, Delivery
 from learning_hub.model.errors import Conflict
 from learning_hub.model.event import Event, example_event_id
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import DeliveryKey, EventKey, read_delivery_id
-from learning_hub.model.pause import Pause
 from learning_hub.model.subscription import Subscription
-from learning_hub.process.request import ProcessBody, Scope
+from learning_hub.process.event_selection import ProcessBody, Scope
 from learning_hub.store import deliveries, enqueue, pauses
 from learning_hub.store.deliveries import DeliveryFilter
 
@@ -125,7 +125,7 @@ async def _need_answering(call: Call, subscription: Subscription, deadline: floa
     """
     hub, subscriber_id = call.hub, subscription.subscriber_id
     probe_utc = await pauses.probe_now(hub.database, subscriber_id)
-    hub.bells.ring(hub.bells.deliveries)
+    hub.notifications.notify(hub.notifications.deliveries)
     while (pause := await pauses.find(hub.database, subscriber_id)) is not None:
         # A probe that failed puts the next one off.
         is_probed = probe_utc is None or pause.next_probe_utc is None or pause.next_probe_utc > probe_utc
@@ -155,7 +155,7 @@ async def _leave_no_replay(call: Call, subscription: Subscription, newest: Deliv
     """
     Tell that the subscriber was paused in this very moment; a replay would come as one too many once it is back.
 
-    What is no replay is the subscription's own duty and stays.
+    What is no replay is the subscription's own delivery and stays.
     """
     pause = await pauses.find(call.hub.database, subscription.subscriber_id)
     if pause is None:

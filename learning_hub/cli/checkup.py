@@ -80,8 +80,8 @@ def _settings(settings: Settings) -> Finding:
 
 async def _database(address: str) -> list[Finding]:
     from learning_hub.main import bring_up_to_date
+    from learning_hub.store.checkpoints import open_transactions
     from learning_hub.store.database import Database
-    from learning_hub.store.feed_places import open_transactions
 
     await bring_up_to_date(address, migrate=False)
     database = Database(address, max_connections=2)

@@ -99,7 +99,7 @@ async def open_api(settings: Settings, *, with_worker: bool = False) -> AsyncIte
 
     from learning_hub.cli.in_process import InProcess
     from learning_hub.main import open_database, run_hub
-    from learning_hub.model.access import EVERY_PROGRAM, SCOPES, Caller
+    from learning_hub.model.caller import EVERY_PROGRAM, SCOPES, Caller
 
     key = secrets.token_urlsafe(32)
     person = Caller(key_id="cli", name="command line", programs=(EVERY_PROGRAM,), scopes=frozenset(SCOPES))

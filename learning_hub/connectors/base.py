@@ -43,7 +43,7 @@ class Postponed(msgspec.Struct, frozen=True, kw_only=True):
     *retry_after_seconds* is the wait the subscriber asked for, None where it asked for none. *subscriber_is_away*
     tells a subscriber that is down (connection errors, 502 to 504) from a lone failure (500). *in_doubt* says
     that it may have been carried out all the same (an error of the server amid a write): the next try has
-    `Shipment.outcome_unknown` set, and waits for the settling time unless it was a `subscriber_error`.
+    `OutboundRecord.outcome_unknown` set, and waits for the settling time unless it was a `subscriber_error`.
     """
 
     code: str
@@ -90,8 +90,9 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     *code* says why, and *message* what that means for this one; *about_subscriber* is the sentence for the pause, None
     where *message* suits it.
 
-    The next try calls `send` with `Shipment.outcome_unknown` set, and not before the settling time has passed. There is
-    none where *is_final*: the subscriber cannot be asked and would take it twice, so that a person has to look.
+    The next attempt calls `send` with `OutboundRecord.outcome_unknown` set, and not before the settling time has
+    passed. With *is_final* no attempt follows: the subscriber cannot be asked and would take the record twice, so a
+    person has to decide.
     """
 
     code: str
@@ -113,7 +114,7 @@ class ParticipantFound(msgspec.Struct, frozen=True):
 ParticipantResult = ParticipantFound | Postponed | Refused
 
 
-class Shipment(msgspec.Struct, frozen=True, kw_only=True):
+class OutboundRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
     One delivery, ready to go.
 
@@ -152,7 +153,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     started_utc: datetime | None = None
 
 
-class Journal(Protocol):
+class Recorder(Protocol):
     """Takes down each exchange of a try; the last one that wrote, or else the last, is kept with the attempt."""
 
     def record(self, exchange: Exchange, *, wrote: bool) -> None:
@@ -236,7 +237,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     made: dict[str, str] = {}
 
 
-class CredentialsTurn(Protocol):
+class CredentialsLock(Protocol):
     """
     The one who renews a subscriber's credentials, in whichever process; the others wait for their turn.
 
@@ -250,7 +251,7 @@ class CredentialsTurn(Protocol):
         """Let *credentials* take the place of those read last, unless an administrator gave others meanwhile."""
 
 
-TakeTurn = Callable[[], AbstractAsyncContextManager[CredentialsTurn]]
+TakeTurn = Callable[[], AbstractAsyncContextManager[CredentialsLock]]
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -262,7 +263,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """What a subscriber holds of a shipment: *record_id* is None where there is no record."""
+    """What a subscriber holds of a outbound: *record_id* is None where there is no record."""
 
     record_id: str | None
     differences: list[Difference]
@@ -271,13 +272,13 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 class Connector(Protocol):
     """Speaks one subscriber's protocol with one set of credentials; safe for concurrent use on one event loop."""
 
-    async def find_participant(self, publisher_participant_id: str, journal: Journal) -> ParticipantResult:
+    async def find_participant(self, publisher_participant_id: str, recorder: Recorder) -> ParticipantResult:
         """Who the publisher's participant is at this subscriber, by the subscriber's `ParticipantLookup`."""
 
-    async def send(self, shipment: Shipment, journal: Journal) -> Outcome:
+    async def send(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
         """Bring the payload there: as a new record, or as an update of the source record's one."""
 
-    async def remove(self, shipment: Shipment, journal: Journal) -> Outcome:
+    async def remove(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
         """Take back the source record's record; already gone counts as accepted, unchanged."""
 
     async def check(self, needs: Sequence[Needs] = ()) -> CheckResult:
@@ -290,12 +291,12 @@ class Connector(Protocol):
 class Comparing(Protocol):
     """A connector that can be asked what the subscriber holds (`Kind.can_compare`)."""
 
-    async def compare(self, shipment: Shipment, journal: Journal) -> Comparison | Postponed | Refused | Unknown:
-        """How the source record's record stands there beside the shipment; an outcome where it cannot be asked."""
+    async def compare(self, outbound: OutboundRecord, recorder: Recorder) -> Comparison | Postponed | Refused | Unknown:
+        """How the source record's record stands there beside the outbound; an outcome where it cannot be asked."""
 
 
 class Batching(Protocol):
     """A connector that sends many at once (`Kind.batch`)."""
 
-    async def send_many(self, shipments: Sequence[Shipment], journal: Journal) -> Sequence[Outcome]:
+    async def send_many(self, outbounds: Sequence[OutboundRecord], recorder: Recorder) -> Sequence[Outcome]:
         """Bring the payloads there in one request; an outcome for each, in order. All have the same target."""

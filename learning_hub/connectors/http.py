@@ -18,7 +18,7 @@ import msgspec
 from yarl import URL
 
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.base import Exchange, Journal
+from learning_hub.connectors.base import Exchange, Recorder
 from learning_hub.connectors.cause import cause_of, place_of
 from learning_hub.connectors.mask import MASK, Mask
 from learning_hub.connectors.network import Client, LineCut, Progress, connect
@@ -87,14 +87,14 @@ class OutcomeUnknown(msgspec.Struct, frozen=True, kw_only=True):
 Result = Answer | NotSent | OutcomeUnknown
 
 
-async def exchange(client: Client, request: Request, journal: Journal, *, timeout_seconds: float) -> Result:
+async def exchange(client: Client, request: Request, recorder: Recorder, *, timeout_seconds: float) -> Result:
     """
-    Make one exchange and take it down in *journal*; what may be told of it has no secret of the request any more.
+    Make one exchange and take it down in *recorder*; what may be told of it has no secret of the request any more.
 
     Args:
         client: What connects.
         request: What to send.
-        journal: Takes the exchange down, whatever came of it.
+        recorder: Takes the exchange down, whatever came of it.
         timeout_seconds: For the whole, from looking up the name to the last byte of the answer.
 
     Raises:
@@ -114,7 +114,7 @@ async def exchange(client: Client, request: Request, journal: Journal, *, timeou
         result = _failed("connection_failed", mask(_in_words(error, target)), progress)
     finally:
         if result is not None or progress.may_be_sent:
-            journal.record(mask.kept(result, started), wrote=request.wrote)
+            recorder.record(mask.kept(result, started), wrote=request.wrote)
     return result
 
 

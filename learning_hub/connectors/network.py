@@ -179,13 +179,13 @@ async def _allowed(guard: Guard, host: str, port: int, *, is_https: bool) -> lis
         TargetNotAllowed: None of them may.
         OSError: It has none.
     """
-    verdicts = {
+    classifications = {
         address: guard.judge_address(address, host=host, port=port, is_https=is_https)
         for address in await resolve(host, port)
     }
-    allowed = [address for address, objection in verdicts.items() if objection is None]
+    allowed = [address for address, objection in classifications.items() if objection is None]
     if not allowed:
-        raise TargetNotAllowed(next(filter(None, verdicts.values())))
+        raise TargetNotAllowed(next(filter(None, classifications.values())))
     return allowed
 
 

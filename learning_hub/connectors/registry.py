@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -36,13 +36,13 @@ class Build(Protocol):
         *,
         guard: Guard,
         timeout_seconds: float,
-        take_turn: TakeTurn | None = None,
+        lock_credentials: TakeTurn | None = None,
     ) -> Connector: ...
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
+class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):
     """
-    How many shipments of one subscription go into one request, and how long the first waits for the others.
+    How many outbounds of one subscription go into one request, and how long the first waits for the others.
 
     Once their payloads have *most_bytes* together, none is added any more.
     """
@@ -67,10 +67,12 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     The checks return what is wrong, fields with their whole path (`Settings.TimeZone`). What the others are given has
     been found right by the checks.
 
+    *one_record_for* says which deliveries write the same record at the subscriber: those of one `source_record`,
+    whatever their event type, or those of one `source_key` alone.
     *resolves_participants*: a publisher's participant is looked up there before anything is rendered.
     *removal_has_payload*: a removal is rendered as well, because the payload alone names the record.
     *can_remove*: the subscriber can be told to take a record back. *can_compare*: the connector is `Comparing`.
-    *can_describe*: the connector is `Describing`. *batch*: the connector is `Batching`. *can_build*: the connector is
+    *can_describe*: the connector is `Discovering`. *batch*: the connector is `Batching`. *can_build*: the connector is
     `Building`; *check_panel* then says what is wrong with the names of a panel and of fields, by their place in the
     list that was sent.
 
@@ -86,6 +88,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: Callable[[Json], str]
     max_concurrency: Callable[[Json], int]
     build: Build
+    one_record_for: Literal["source_record", "source_key"] = "source_record"
     resolves_participants: bool = True
     removal_has_payload: bool = False
     can_remove: bool = True
@@ -93,7 +96,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     can_build: bool = False
     check_panel: Callable[[str, Mapping[int, PanelField]], list[FieldError]] = _names_nothing
     can_describe: bool = False
-    batch: Batch | None = None
+    batch: BatchLimits | None = None
     needs_credentials: bool = True
     prepare_credentials: Callable[[Json, Json, datetime], Prepared] = _as_sent
     credential_names: Callable[[Json], list[str]] = list
@@ -123,7 +126,9 @@ KINDS: dict[str, Kind] = {
         build=learningbuilder.LearningBuilderConnector,
         resolves_participants=False,
         can_remove=False,
-        batch=Batch(most=learningbuilder.MOST_IN_BATCH, most_bytes=learningbuilder.MOST_BYTES_IN_BATCH, seconds=2.0),
+        batch=BatchLimits(
+            most=learningbuilder.MOST_IN_BATCH, most_bytes=learningbuilder.MOST_BYTES_IN_BATCH, seconds=2.0
+        ),
     ),
     "webhook": Kind(
         check_settings=webhook.check_settings,
@@ -133,6 +138,7 @@ KINDS: dict[str, Kind] = {
         time_zone=webhook.time_zone,
         max_concurrency=webhook.max_concurrency,
         build=webhook.WebhookConnector,
+        one_record_for="source_key",
         resolves_participants=False,
         removal_has_payload=True,
         needs_credentials=False,
@@ -167,7 +173,7 @@ class Registry:
         return KINDS[name].check_settings(settings, self._guard)
 
     def connector(
-        self, name: str, settings: Json, credentials: Json, *, take_turn: TakeTurn | None = None
+        self, name: str, settings: Json, credentials: Json, *, lock_credentials: TakeTurn | None = None
     ) -> Connector:
         """
         A connector of the kind *name*.
@@ -176,12 +182,12 @@ class Registry:
             name: Of the kind, as in a subscriber's `Connector`.
             settings: Of the subscriber.
             credentials: Of the subscriber, decrypted.
-            take_turn: Gives a turn at renewing the credentials as they are stored; None where nothing is stored.
+            lock_credentials: Gives a turn at renewing the credentials as they are stored; None where nothing is stored.
         """
         return KINDS[name].build(
             settings,
             credentials,
             guard=self._guard,
             timeout_seconds=self._timeout_seconds,
-            take_turn=take_turn,
+            lock_credentials=lock_credentials,
         )

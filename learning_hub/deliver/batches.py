@@ -1,4 +1,4 @@
-"""Shipments of one subscription sent together, to subscribers that take many at once."""
+"""OutboundRecords of one subscription sent together, to subscribers that take many at once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import msgspec
 from learning_hub.connectors.base import (
     Batching,
     Exchange,
+    OutboundRecord,
     Outcome,
-    Shipment,
     Unknown,
 )
-from learning_hub.connectors.registry import Batch
-from learning_hub.deliver.journal import AttemptJournal
+from learning_hub.connectors.registry import BatchLimits
+from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.model.delivery import Claimed
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.json_values import write_json
@@ -27,19 +27,19 @@ log = logging.getLogger(__name__)
 
 
 class _Waiting(msgspec.Struct, kw_only=True):
-    """A shipment that waits for its batch to be sent."""
+    """An outbound record record that waits for its batch to be sent."""
 
     claimed: Claimed
-    shipment: Shipment
+    outbound: OutboundRecord
     line: bytes
-    journal: AttemptJournal
+    recorder: AttemptRecorder
     outcome: asyncio.Future[Outcome]
 
 
 class _Collecting:
     """The batch of one subscription that is being put together."""
 
-    def __init__(self, connector: Batching, limits: Batch) -> None:
+    def __init__(self, connector: Batching, limits: BatchLimits) -> None:
         self.connector = connector
         self.waiting: list[_Waiting] = []
         self.is_full = asyncio.Event()
@@ -55,7 +55,7 @@ class _Collecting:
 
 class Batches:
     """
-    Puts shipments together.
+    Puts outbounds together.
 
     Nobody can be asked afterwards what became of a batch. So it is written down before one is sent, and a batch whose
     outcome is not known is not sent again by itself.
@@ -68,10 +68,15 @@ class Batches:
         self._sending: set[asyncio.Task[None]] = set()
 
     async def send(
-        self, claimed: Claimed, shipment: Shipment, connector: Batching, batch: Batch, journal: AttemptJournal
+        self,
+        claimed: Claimed,
+        outbound: OutboundRecord,
+        connector: Batching,
+        batch: BatchLimits,
+        recorder: AttemptRecorder,
     ) -> Outcome:
         """
-        Send the shipment together with others of its subscription; the outcome is its own.
+        Send the outbound together with others of its subscription; the outcome is its own.
 
         Raises:
             Unavailable: The database was away, and nothing was sent.
@@ -85,8 +90,8 @@ class Batches:
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        line = write_json(shipment.payload)
-        collecting.add(_Waiting(claimed=claimed, shipment=shipment, line=line, journal=journal, outcome=outcome))
+        line = write_json(outbound.payload)
+        collecting.add(_Waiting(claimed=claimed, outbound=outbound, line=line, recorder=recorder, outcome=outcome))
         return await outcome
 
     async def _send_when_full(self, collecting: _Collecting, subscriber_id: str, seconds: float) -> None:
@@ -111,9 +116,9 @@ class Batches:
             return
         exchanges = _Exchanges()
         for one in batch:
-            one.journal.about_to_write()
+            one.recorder.about_to_write()
         try:
-            outcomes = await connector.send_many([one.shipment for one in batch], exchanges)
+            outcomes = await connector.send_many([one.outbound for one in batch], exchanges)
         except Exception:
             log.exception("batch_failed", extra={"subscription_id": batch[0].claimed.subscription_id})
             failed = Unknown(
@@ -142,4 +147,4 @@ class _Exchanges:
         line = one.line.decode()
         for exchange, wrote in self._exchanges:
             own = msgspec.structs.replace(exchange, body=line) if wrote else exchange
-            one.journal.record(own, wrote=wrote)
+            one.recorder.record(own, wrote=wrote)

@@ -77,7 +77,7 @@ class Connections:
             subscriber.connector,
             subscriber.settings,
             await subscribers.credentials(self._database, self._vault, subscriber_id),
-            take_turn=lambda: subscribers.credentials_turn(self._database, self._vault, subscriber_id),
+            lock_credentials=lambda: subscribers.credentials_lock(self._database, self._vault, subscriber_id),
         )
         fresh = self._open[subscriber_id] = _Open(_as_of(subscriber), connector)
         if before is not None and not before.users:

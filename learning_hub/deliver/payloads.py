@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from learning_hub.connectors.registry import KINDS
-from learning_hub.deliver.scope import template_scope
+from learning_hub.deliver.template_variables import template_scope
 from learning_hub.model.event import Event
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import Subscription

@@ -11,15 +11,15 @@ from msgspec import Meta, Raw
 
 from learning_hub.connectors.base import TemplateProblem
 from learning_hub.connectors.registry import KINDS
-from learning_hub.deliver.participants import Participants
+from learning_hub.deliver.participant_lookup import Participants
 from learning_hub.deliver.payloads import NotSent, Payloads
-from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
 from learning_hub.model.errors import NotFound, TemplateError
-from learning_hub.model.event import Event, Verdict, bucket, judge
+from learning_hub.model.event import Classification, Event, bucket, judge
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import event_id, new_uuid
 from learning_hub.model.json_values import place_in
+from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import Subscription
 from learning_hub.rendering import DEFAULT, Rendered, choose_template
@@ -65,7 +65,7 @@ class Previewer:
             return Preview(template=None, payload=None, error=why)
         return Preview(template=name, payload=rendered.payload, error=None)
 
-    async def as_if_published(self, new: Arrival) -> Event:
+    async def as_if_published(self, new: ReceivedEvent) -> Event:
         """*new* as it would read if it were published now."""
         async with self._database.connection() as connection:
             (latest,) = await events.latest_entries(connection, [new.source_key])
@@ -97,14 +97,14 @@ def target_problems(
     ]
 
 
-def as_if_stored(new: Arrival, verdict: Verdict, at: datetime) -> Event:
-    """*new* as it would read if it were stored at *at* as *verdict* says."""
-    program_id, supersedes = new.publisher_program_id, verdict.supersedes
+def as_if_stored(new: ReceivedEvent, classification: Classification, at: datetime) -> Event:
+    """*new* as it would read if it were stored at *at* as *classification* says."""
+    program_id, supersedes = new.publisher_program_id, classification.supersedes
     return Event(
         event_id=event_id(program_id, new_uuid()),
         event_date_bucket=bucket(program_id, at.date()),
         created_utc=at,
-        revision=verdict.revision,
+        revision=classification.revision,
         supersedes=event_id(program_id, supersedes) if supersedes else None,
         publisher_program_id=program_id,
         publisher_system_id=new.publisher_system_id,

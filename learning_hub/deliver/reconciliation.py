@@ -13,17 +13,18 @@ from learning_hub.connectors.base import (
     Comparing,
     Comparison,
     Difference,
+    OutboundRecord,
     Postponed,
     Refused,
-    Shipment,
     Unknown,
 )
+from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.connections import Connections
-from learning_hub.deliver.journal import AttemptJournal
-from learning_hub.deliver.neighbours import is_keyless
-from learning_hub.model.ids import delivery_id, event_id, record_key
-from learning_hub.model.span import Place, Span
+from learning_hub.deliver.sibling_rows import is_keyless
+from learning_hub.model.ids import delivery_id, event_id
+from learning_hub.model.record_key import record_key
 from learning_hub.model.subscription import Subscription
+from learning_hub.model.time_range import Place, TimeRange
 from learning_hub.store import reconciliation
 from learning_hub.store.database import Database
 from learning_hub.store.reconciliation import Sent
@@ -82,7 +83,7 @@ class Reconciler:
         self._connections = connections
 
     async def reconcile(
-        self, subscription: Subscription, span: Span, after: Place | None, *, seconds: float
+        self, subscription: Subscription, span: TimeRange, after: Place | None, *, seconds: float
     ) -> Reconciliation:
         """
         Ask the subscriber for each source record that was last sent with an event of *span*.
@@ -159,7 +160,7 @@ class _Talk:
             return f"The subscriber was not asked any more. {self._last_words}"
         try:
             async with asyncio.timeout(self._seconds):
-                answer = await self._connector.compare(self._shipment(sent), AttemptJournal())
+                answer = await self._connector.compare(self._outbound(sent), AttemptRecorder())
         except TimeoutError:
             answer = Postponed(code="timed_out", message="The subscriber did not answer in time.")
         if isinstance(answer, Comparison):
@@ -188,9 +189,9 @@ class _Talk:
             return "Which row is its own is not known: the panel has no KeyProperty."
         return None
 
-    def _shipment(self, sent: Sent) -> Shipment:
+    def _outbound(self, sent: Sent) -> OutboundRecord:
         subscription = self._subscription
-        return Shipment(
+        return OutboundRecord(
             delivery_id=delivery_id(subscription.program_id, sent.delivery_uuid),
             action="send",
             target=subscription.target,

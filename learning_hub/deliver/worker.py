@@ -12,33 +12,33 @@ import msgspec
 
 from learning_hub.connectors.base import (
     Batching,
+    OutboundRecord,
     Outcome,
     Postponed,
     Refused,
-    Shipment,
     Unknown,
 )
 from learning_hub.connectors.registry import KINDS
+from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.batches import Batches
+from learning_hub.deliver.completions import Completions
 from learning_hub.deliver.connections import Connections
-from learning_hub.deliver.deciding import Retries, decide, parked
-from learning_hub.deliver.duties import Duties, Duty
-from learning_hub.deliver.journal import AttemptJournal
-from learning_hub.deliver.neighbours import Neighbours
-from learning_hub.deliver.participants import Participants
+from learning_hub.deliver.delivery_context import DeliveryContext, SetupCache
+from learning_hub.deliver.outbound_records import OutboundRecords
+from learning_hub.deliver.outcome_policy import Retries, decide, parked
+from learning_hub.deliver.participant_lookup import Participants
 from learning_hub.deliver.payloads import Payloads
-from learning_hub.deliver.settling import Settling
-from learning_hub.deliver.shipments import Shipments
-from learning_hub.metrics import DELIVERIES_SETTLED
+from learning_hub.deliver.sibling_rows import SiblingRows
+from learning_hub.metrics import DELIVERIES_COMPLETED
 from learning_hub.model import clock
-from learning_hub.model.access import HUB
-from learning_hub.model.delivery import Claimed, Settlement
+from learning_hub.model.caller import HUB
+from learning_hub.model.delivery import Claimed, Completion
 from learning_hub.model.errors import Unavailable
 from learning_hub.model.failure import CAUSES
 from learning_hub.store import audit, pauses, queue, subscriptions
-from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
-from learning_hub.store.presence import Presence
+from learning_hub.store.liveness import LivenessLock
+from learning_hub.store.notifications import Notifications
 
 log = logging.getLogger(__name__)
 
@@ -69,29 +69,29 @@ class Worker:
     def __init__(
         self,
         database: Database,
-        bells: Bells,
+        notifications: Notifications,
         connections: Connections,
         participants: Participants,
         payloads: Payloads,
         limits: WorkerLimits,
     ) -> None:
         self._database = database
-        self._bells = bells
+        self._notifications = notifications
         self._connections = connections
-        self._shipments = Shipments(
-            participants, payloads, Neighbours(database), patience_seconds=limits.lease_seconds * 0.3
+        self._outbound_records = OutboundRecords(
+            participants, payloads, SiblingRows(database), patience_seconds=limits.lease_seconds * 0.3
         )
-        self._duties = Duties(database)
+        self._setup = SetupCache(database)
         self._batches = Batches(database)
-        self._settling = Settling(database)
+        self._completions = Completions(database)
         self._limits = limits
-        self._presence = Presence(database)
+        self._liveness = LivenessLock(database)
         self._under_way: dict[asyncio.Task[None], Claimed] = {}
         self._look_at = 0.0
 
-    async def be_present(self) -> None:
+    async def hold_liveness_lock(self) -> None:
         """Show the other workers that this one lives, until cancelled; without that it claims nothing."""
-        await self._presence.keep(on_lost=self._let_go)
+        await self._liveness.keep(on_lost=self._let_go)
 
     def _let_go(self) -> None:
         """The others take this worker for gone and will ask what became of its tries: none of them may go on."""
@@ -102,23 +102,23 @@ class Worker:
         """Claim and carry out, until cancelled; what is under way then gets to its end, or its lease runs out."""
         try:
             while True:
-                rung = self._bells.deliveries.count
+                seen = self._notifications.deliveries.count
                 for delivery in await self._claim():
-                    task = asyncio.create_task(self._carry_out_and_settle(delivery))
+                    task = asyncio.create_task(self._carry_out_and_complete(delivery))
                     self._under_way[task] = delivery
                     task.add_done_callback(self._done)
                 # It took all that may go: the next one falls due, comes in, or gets room when one of these is done.
-                await self._bells.deliveries.wait(await self._idle_seconds(), rung)
+                await self._notifications.deliveries.wait(await self._idle_seconds(), seen)
         finally:
             await self._finish()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.pop(task, None)
         # There is room at the subscriber again, and the next one of the source record may go.
-        self._bells.deliveries.ring()
+        self._notifications.deliveries.wake()
 
     async def _claim(self) -> list[Claimed]:
-        worker = self._presence.number
+        worker = self._liveness.number
         if worker is None:
             return []
         try:
@@ -130,7 +130,7 @@ class Worker:
             log.exception("claim_failed")
             return []
         # The presence may have been lost meanwhile: then the others release these, and would send them as well.
-        return claimed if self._presence.number == worker else []
+        return claimed if self._liveness.number == worker else []
 
     def _room(self) -> queue.Room:
         batched = sum(claimed.connector in BATCHED for claimed in self._under_way.values())
@@ -176,35 +176,35 @@ class Worker:
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=self._limits.lease_seconds)
 
-    async def _carry_out_and_settle(self, claimed: Claimed) -> None:
-        journal = AttemptJournal()
+    async def _carry_out_and_complete(self, claimed: Claimed) -> None:
+        recorder = AttemptRecorder()
         # What is held for the try (a connector, a contact's rows) is let go of once its outcome is written down:
         # whoever has it next must know of that.
         async with AsyncExitStack() as held:
             try:
                 async with asyncio.timeout(self._limits.lease_seconds * 0.9):
-                    settlement = await self._carry_out(claimed, journal, held)
+                    completion = await self._carry_out(claimed, recorder, held)
             except TimeoutError:
-                settlement = self._decide(_too_long(claimed, was_written=journal.wrote), claimed)
+                completion = self._decide(_too_long(claimed, was_written=recorder.wrote), claimed)
             except Unavailable as error:
-                settlement = self._again(claimed, error.detail, in_doubt=journal.wrote)
+                completion = self._again(claimed, error.detail, in_doubt=recorder.wrote)
             except Exception:
                 log.exception("delivery_failed", extra={"delivery_id": str(claimed.key)})
-                settlement = self._again(claimed, CAUSES["internal_error"].meaning, in_doubt=journal.wrote)
-            kept = msgspec.structs.replace(settlement, request=journal.request, response=journal.response)
-            await self._settle(claimed, kept)
+                completion = self._again(claimed, CAUSES["internal_error"].meaning, in_doubt=recorder.wrote)
+            kept = msgspec.structs.replace(completion, request=recorder.request, response=recorder.response)
+            await self._complete(claimed, kept)
 
-    async def _carry_out(self, claimed: Claimed, journal: AttemptJournal, held: AsyncExitStack) -> Settlement:
+    async def _carry_out(self, claimed: Claimed, recorder: AttemptRecorder, held: AsyncExitStack) -> Completion:
         """One try: who, what, and there it goes. *held* keeps what must not be let go of before it is settled."""
         about = claimed.about
         if about is None:
             return self._again(claimed, "The event is missing.")
-        subscription = await self._duties.subscription(claimed, about)
+        subscription = await self._setup.subscription(claimed, about)
         if subscription.archived_utc is not None:
-            return Settlement(state="discarded", code="archived", message=CAUSES["archived"].meaning)
-        known = await self._duties.subscriber(claimed, about)
+            return Completion(state="discarded", code="archived", message=CAUSES["archived"].meaning)
+        known = await self._setup.subscriber(claimed, about)
         subscriber, connector = await held.enter_async_context(self._connections.of(claimed.subscriber_id, known))
-        duty = Duty(
+        context = DeliveryContext(
             claimed=claimed,
             event=about.event,
             program_name=about.program_name,
@@ -213,41 +213,41 @@ class Worker:
             connector=connector,
             known_participant_id=about.known_participant_id,
         )
-        packed = await self._shipments.pack(duty, journal, held)
-        if isinstance(packed, Settlement):
-            return packed
-        if not isinstance(packed, Shipment):
-            return self._decide(packed, claimed)
-        outcome = await self._bring(duty, packed, journal)
+        prepared = await self._outbound_records.prepare(context, recorder, held)
+        if isinstance(prepared, Completion):
+            return prepared
+        if not isinstance(prepared, OutboundRecord):
+            return self._decide(prepared, claimed)
+        outcome = await self._bring(context, prepared, recorder)
         if isinstance(outcome, Refused) and outcome.failure_class == "identity":
-            await self._shipments.forget_participant(duty)
-        settlement = self._decide(outcome, claimed)
-        return msgspec.structs.replace(settlement, payload=packed.payload) if packed.payload else settlement
+            await self._outbound_records.forget_participant(context)
+        completion = self._decide(outcome, claimed)
+        return msgspec.structs.replace(completion, payload=prepared.payload) if prepared.payload else completion
 
-    async def _bring(self, duty: Duty, shipment: Shipment, journal: AttemptJournal) -> Outcome:
-        if shipment.action == "remove":
-            return await duty.connector.remove(shipment, journal)
-        batch = KINDS[duty.subscriber.connector].batch
+    async def _bring(self, context: DeliveryContext, outbound: OutboundRecord, recorder: AttemptRecorder) -> Outcome:
+        if outbound.action == "remove":
+            return await context.connector.remove(outbound, recorder)
+        batch = KINDS[context.subscriber.connector].batch
         if batch is not None:
-            connector = cast("Batching", duty.connector)
-            return await self._batches.send(duty.claimed, shipment, connector, batch, journal)
-        return await duty.connector.send(shipment, journal)
+            connector = cast("Batching", context.connector)
+            return await self._batches.send(context.claimed, outbound, connector, batch, recorder)
+        return await context.connector.send(outbound, recorder)
 
-    def _decide(self, outcome: Outcome | Postponed | Refused, claimed: Claimed) -> Settlement:
+    def _decide(self, outcome: Outcome | Postponed | Refused, claimed: Claimed) -> Completion:
         return decide(outcome, claimed, self._limits.retries, at=clock.now(), chance=random.random())  # noqa: S311
 
-    def _again(self, claimed: Claimed, message: str, *, in_doubt: bool = False) -> Settlement:
+    def _again(self, claimed: Claimed, message: str, *, in_doubt: bool = False) -> Completion:
         """The hub itself failed; what it may have written by then is asked for by the next try."""
         failed = Postponed(code="internal_error", message=message, failure_class="hub", in_doubt=in_doubt)
         return self._decide(failed, claimed)
 
-    async def _settle(self, claimed: Claimed, settlement: Settlement) -> None:
+    async def _complete(self, claimed: Claimed, completion: Completion) -> None:
         """Write the outcome down; while the database is away, for as long as the lease lasts."""
         deadline = asyncio.get_running_loop().time() + self._limits.lease_seconds
         while True:
             try:
-                settled = await self._settling.settle(claimed, settlement)
-                if settled.is_ours and settlement.stops_subscription:
+                settled = await self._completions.complete(claimed, completion)
+                if settled.is_ours and completion.stops_subscription:
                     await self._stop_subscription(claimed.subscription_id)
             except Unavailable:
                 if asyncio.get_running_loop().time() > deadline:
@@ -256,9 +256,9 @@ class Worker:
             except Exception:
                 # What came back cannot be stored. It is not tried again by itself, which would end in the same.
                 log.exception("settling_failed", extra={"delivery_id": str(claimed.key)})
-                if settlement.code == "internal_error":
+                if completion.code == "internal_error":
                     return
-                settlement = parked("internal_error", CAUSES["internal_error"].meaning, claimed, in_doubt=True)
+                completion = parked("internal_error", CAUSES["internal_error"].meaning, claimed, in_doubt=True)
             else:
                 self._tell(claimed, settled)
                 return
@@ -277,21 +277,21 @@ class Worker:
             await subscriptions.hold_stragglers(self._database, after)
             log.warning("subscription_stopped", extra={"subscription_id": subscription_id, "code": "gone"})
 
-    def _tell(self, claimed: Claimed, settled: queue.Settled) -> None:
-        settlement = settled.settlement
+    def _tell(self, claimed: Claimed, settled: queue.Completed) -> None:
+        completion = settled.completion
         log.info(
             "delivery_settled" if settled.is_ours else "delivery_settled_too_late",
             extra={
                 "delivery_id": str(claimed.key),
                 "subscription_id": claimed.subscription_id,
                 "attempt": claimed.attempt_number,
-                "state": settlement.state,
-                "code": settlement.code,
+                "state": completion.state,
+                "code": completion.code,
             },
         )
-        DELIVERIES_SETTLED.labels(claimed.subscriber_id, settlement.state, settlement.code or "").inc()
+        DELIVERIES_COMPLETED.labels(claimed.subscriber_id, completion.state, completion.code or "").inc()
         if settled.began_pause:
-            code = settlement.pause.code if settlement.pause else None
+            code = completion.pause.code if completion.pause else None
             log.warning("subscriber_paused", extra={"subscriber_id": claimed.subscriber_id, "code": code})
         if settled.lifted_pause:
             log.info("subscriber_is_back", extra={"subscriber_id": claimed.subscriber_id})

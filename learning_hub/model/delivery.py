@@ -9,10 +9,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Raw
 
+from learning_hub.model.circuit_breaker import PauseReason
 from learning_hub.model.event import Event
 from learning_hub.model.failure import FailureClass
 from learning_hub.model.ids import DeliveryKey
-from learning_hub.model.pause import PauseReason
 
 State = Literal["waiting", "sending", "delivered", "retrying", "parked", "skipped", "superseded", "discarded"]
 Action = Literal["send", "remove"]
@@ -89,7 +89,7 @@ class DeliveryDetail(Delivery, frozen=True, kw_only=True, rename="pascal"):
 Version = tuple[datetime, datetime | None]
 
 
-class About(msgspec.Struct, frozen=True, kw_only=True):
+class ClaimSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """
     What a delivery is about, as of the moment it was claimed.
 
@@ -129,10 +129,10 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     event_uuid: UUID
     record_id: str | None
     tried_before: bool
-    about: About | None
+    about: ClaimSnapshot | None
 
 
-class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """
     How a try ended: the delivery's next state and what is kept with the attempt.
 
@@ -159,6 +159,6 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     request: Any = None
     response: Any = None
 
-    def held_back(self, claimed: Claimed) -> Settlement:
+    def held_back(self, claimed: Claimed) -> Completion:
         """It waits while its subscriber is paused; that uses up no try. The attempt keeps what happened."""
         return msgspec.structs.replace(self, state="waiting", tries_used=claimed.tries_used, due_utc=None)

@@ -113,7 +113,7 @@ class LatestEntry(msgspec.Struct, frozen=True):
     is_withdrawal: bool
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Classification(msgspec.Struct, frozen=True):
     """What becomes of an event that arrives: *would_be* and, for a stored one, its numbers."""
 
     would_be: Literal["new", "same", "revision"]
@@ -122,7 +122,7 @@ class Verdict(msgspec.Struct, frozen=True):
     supersedes: UUID | None = None
 
 
-def judge(latest: LatestEntry | None, hash_of_arrival: bytes) -> Verdict:
+def judge(latest: LatestEntry | None, content_hash: bytes) -> Classification:
     """
     Whether an event is new, the same as the latest revision, or a revision of it.
 
@@ -130,10 +130,10 @@ def judge(latest: LatestEntry | None, hash_of_arrival: bytes) -> Verdict:
     it.
     """
     if latest is None:
-        return Verdict("new")
-    if latest.content_hash == hash_of_arrival and not latest.is_withdrawal:
-        return Verdict("same")
-    return Verdict("revision", latest.version + 1, latest.revision + 1, latest.event_uuid)
+        return Classification("new")
+    if latest.content_hash == content_hash and not latest.is_withdrawal:
+        return Classification("same")
+    return Classification("revision", latest.version + 1, latest.revision + 1, latest.event_uuid)
 
 
 def example_event_id(program_id: str = "NURSES") -> str:

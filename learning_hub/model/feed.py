@@ -33,8 +33,8 @@ END = Position(2**31 - 1, 2**63 - 1, 2**63 - 1)
 
 def write_cursor(position: Position) -> str:
     """The opaque form of a position, for NextCursor."""
-    packed = _LAYOUT.pack(_FORMAT, position.epoch, position.xid, position.seq)
-    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+    prepared = _LAYOUT.pack(_FORMAT, position.epoch, position.xid, position.seq)
+    return base64.urlsafe_b64encode(prepared).decode().rstrip("=")
 
 
 def read_cursor(text: str) -> Position:
@@ -45,8 +45,8 @@ def read_cursor(text: str) -> Position:
         InvalidFields: It is none that the hub gave out.
     """
     try:
-        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        form, epoch, xid, seq = _LAYOUT.unpack(packed)
+        prepared = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        form, epoch, xid, seq = _LAYOUT.unpack(prepared)
     except (binascii.Error, ValueError, struct.error):
         form, epoch, xid, seq = 0, 0, 0, 0
     if form != _FORMAT or epoch >= 2**31 or xid >= 2**63 or seq >= 2**63:

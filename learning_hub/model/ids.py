@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import time
-import uuid
 from datetime import date, datetime
 from uuid import UUID
 
@@ -32,8 +31,6 @@ _BUCKET = re.compile(f"{_PROGRAM}-LB-([0-9]{{8}})")
 # RFC 9562: the seventh byte begins with the version, the ninth with the variant.
 _VERSION_7 = bytes(0x70 | byte & 0x0F for byte in range(256))
 _VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
-
-_RECORD_KEY_NAMESPACE = UUID("6f1d3f9e-5f0e-4c53-9d5c-0b1a2f6c7d11")
 
 
 def is_id(text: str) -> bool:
@@ -119,14 +116,3 @@ def read_bucket(text: str) -> tuple[str, date] | None:
         return (match[1], datetime.strptime(match[2], "%Y%m%d").date()) if match else None  # noqa: DTZ007 - a day
     except ValueError:
         return None
-
-
-def record_key(program_id: str, subscription_id: str, publisher_system_id: str, publisher_event_id: str) -> str:
-    """
-    The hub's own key of a source record at a subscription, for the subscriber to keep beside the record.
-
-    36 characters; the same for all revisions and event types of the source record, different for every other record
-    and subscription.
-    """
-    parts = (program_id, subscription_id, publisher_system_id, publisher_event_id)
-    return str(uuid.uuid5(_RECORD_KEY_NAMESPACE, msgspec.json.encode(parts).decode()))

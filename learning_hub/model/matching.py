@@ -25,7 +25,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     category: str | None
 
 
-Duty = Literal["send", "skip", "withdraw", "take_back", "keep"]
+DeliveryContext = Literal["send", "skip", "withdraw", "take_back", "keep"]
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     is taken back, because it was reopened. `keep`: that reopening was withdrawn, so what was not taken back yet stays.
     """
 
-    duty: Duty
+    effect: DeliveryContext
     entry: Entry
     code: str | None = None
 
@@ -49,8 +49,8 @@ def match(subscription: Subscription, entry: Entry) -> Match | None:
     if entry.event_type not in subscription.event_types:
         if entry.event_type not in REOPENED or subscription.on_reopened != "remove":
             return None
-        return Match(duty="keep" if entry.is_withdrawal else "take_back", entry=entry)
+        return Match(effect="keep" if entry.is_withdrawal else "take_back", entry=entry)
     if entry.is_withdrawal:
-        return Match(duty="withdraw", entry=entry)
+        return Match(effect="withdraw", entry=entry)
     code = choose_template(subscription.templates, entry.category).code
-    return Match(duty="skip" if code else "send", entry=entry, code=code)
+    return Match(effect="skip" if code else "send", entry=entry, code=code)

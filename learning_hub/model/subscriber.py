@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw
 
+from learning_hub.model.circuit_breaker import ShownPause
 from learning_hub.model.ids import PROGRAM_ID_PATTERN
-from learning_hub.model.pause import ShownPause
 
 SubscriberId = Annotated[
     str,

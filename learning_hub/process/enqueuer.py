@@ -7,9 +7,9 @@ import logging
 
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.model.matching import match
-from learning_hub.store import enqueue, feed_places, subscriptions
-from learning_hub.store.bells import Bells
+from learning_hub.store import checkpoints, enqueue, subscriptions
 from learning_hub.store.database import Database
+from learning_hub.store.notifications import Notifications
 
 log = logging.getLogger(__name__)
 
@@ -24,15 +24,15 @@ LOOK_AGAIN_SECONDS = (0.02, 0.1, 0.3)
 class Enqueuer:
     """Keeps every subscription's place at the end of what is visible of its feed."""
 
-    def __init__(self, database: Database, bells: Bells) -> None:
+    def __init__(self, database: Database, notifications: Notifications) -> None:
         self._database = database
-        self._bells = bells
+        self._notifications = notifications
 
     async def run(self) -> None:
         """Read on whenever something is committed, until cancelled."""
         looks = 0
         while True:
-            rung = self._bells.feed.count
+            seen = self._notifications.feed.count
             try:
                 if await self.catch_up():
                     looks = 0
@@ -43,13 +43,13 @@ class Enqueuer:
                 log.exception("enqueue_failed")
             await asyncio.sleep(LOOKS_APART_SECONDS)
             wait = LOOK_AGAIN_SECONDS[looks] if looks < len(LOOK_AGAIN_SECONDS) else LOOK_EVERY_SECONDS
-            await self._bells.feed.wait(wait, rung)
-            looks = 0 if self._bells.feed.count != rung else looks + 1
+            await self._notifications.feed.wait(wait, seen)
+            looks = 0 if self._notifications.feed.count != seen else looks + 1
 
     async def catch_up(self) -> int:
         """Read on for every subscription that is behind; returns how many deliveries were made."""
         made = 0
-        for subscription_id in await feed_places.behind(self._database):
+        for subscription_id in await checkpoints.behind(self._database):
             made += await self.read_on(subscription_id)
         return made
 
@@ -73,21 +73,21 @@ class Enqueuer:
             made_now, is_end = await self._take_and_make(subscription_id, wait=wait)
             made += made_now
             if made_now:
-                self._bells.ring(self._bells.deliveries)
+                self._notifications.notify(self._notifications.deliveries)
             await asyncio.sleep(0)
         return made
 
     async def _take_and_make(self, subscription_id: str, *, wait: bool) -> tuple[int, bool]:
         async with self._database.transaction() as connection:
-            place = await feed_places.lock_place(connection, subscription_id, wait=wait)
+            place = await checkpoints.lock_checkpoint(connection, subscription_id, wait=wait)
             subscription = await subscriptions.find(connection, subscription_id)
             if place is None or subscription is None or subscription.archived_utc:
                 return 0, True
-            taken = await feed_places.take_next(connection, subscription_id, place, ENTRIES_AT_ONCE)
+            taken = await checkpoints.take_next(connection, subscription_id, place, ENTRIES_AT_ONCE)
             matches = [found for entry in taken.entries if (found := match(subscription, entry))]
             made = await enqueue.enqueue(connection, subscription, matches)
             if taken.reached != place:
-                await feed_places.move_place(connection, subscription_id, taken.reached)
+                await checkpoints.move_checkpoint(connection, subscription_id, taken.reached)
             return made, taken.is_end
 
     async def read_ahead(self, subscription_id: str) -> None:
@@ -98,11 +98,11 @@ class Enqueuer:
         again, and finds their deliveries made.
         """
         async with self._database.transaction() as connection:
-            place = await feed_places.lock_place(connection, subscription_id, wait=True)
+            place = await checkpoints.lock_checkpoint(connection, subscription_id, wait=True)
             subscription = await subscriptions.find(connection, subscription_id)
             is_end = place is None or subscription is None or subscription.archived_utc is not None
             while place is not None and subscription is not None and not is_end:
-                taken = await feed_places.take_ahead(connection, subscription_id, place, ENTRIES_AT_ONCE)
+                taken = await checkpoints.take_ahead(connection, subscription_id, place, ENTRIES_AT_ONCE)
                 matches = [found for entry in taken.entries if (found := match(subscription, entry))]
                 await enqueue.enqueue(connection, subscription, matches)
                 place, is_end = taken.reached, taken.is_end

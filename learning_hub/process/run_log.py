@@ -13,8 +13,8 @@ import msgspec
 from learning_hub.model.ids import delivery_id, event_id
 from learning_hub.model.run import Counts, RunLine, RunState
 from learning_hub.store import run_log
-from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
+from learning_hub.store.notifications import Notifications
 from learning_hub.store.run_log import BEFORE_ALL, Entry, Place, Standing
 
 LINES_AT_ONCE = 10_000
@@ -64,7 +64,7 @@ async def read(database: Database, run_id: str, standing: Standing) -> AsyncIter
 
 
 async def follow(
-    database: Database, bells: Bells, run_id: str, standing: Standing, after: Place
+    database: Database, notifications: Notifications, run_id: str, standing: Standing, after: Place
 ) -> AsyncIterator[Stretch]:
     """
     The lines after *after*, and those that come, until the run is over or the hub stops.
@@ -96,7 +96,7 @@ async def follow(
         until = loop.time() + wait
         while loop.time() < until:
             await asyncio.sleep(min(LOOK_EVERY_SECONDS, until - loop.time()))
-            if bells.are_silenced:
+            if notifications.is_closed:
                 return
 
 

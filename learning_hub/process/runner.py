@@ -18,11 +18,11 @@ from learning_hub.model.matching import Entry, Match, match
 from learning_hub.model.run import Counts, Trigger
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.enqueuer import Enqueuer
-from learning_hub.process.request import ProcessBody, Scope
-from learning_hub.store import enqueue, feed_places, runs, schedules
-from learning_hub.store.bells import Bells
+from learning_hub.process.event_selection import ProcessBody, Scope
+from learning_hub.store import checkpoints, enqueue, runs, schedules
 from learning_hub.store.database import Connection, Database
-from learning_hub.store.presence import Presence
+from learning_hub.store.liveness import LivenessLock
+from learning_hub.store.notifications import Notifications
 from learning_hub.store.schedules import Due
 
 log = logging.getLogger(__name__)
@@ -44,21 +44,21 @@ class _TakenOver(LearningHubError):
 class Runner:
     """Begins runs and brings them to their end."""
 
-    def __init__(self, database: Database, bells: Bells, enqueuer: Enqueuer) -> None:
+    def __init__(self, database: Database, notifications: Notifications, enqueuer: Enqueuer) -> None:
         self._database = database
-        self._bells = bells
+        self._notifications = notifications
         self._enqueuer = enqueuer
-        self._presence = Presence(database)
+        self._liveness = LivenessLock(database)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def is_present(self) -> bool:
+    def is_live(self) -> bool:
         """Whether the other processes can see that this one lives."""
-        return self._presence.number is not None
+        return self._liveness.number is not None
 
-    async def be_present(self) -> None:
+    async def hold_liveness_lock(self) -> None:
         """Show the other processes that this one lives, until cancelled: its runs are not taken for gone then."""
-        await self._presence.keep(on_lost=lambda: None)
+        await self._liveness.keep(on_lost=lambda: None)
 
     async def begin(
         self,
@@ -80,7 +80,7 @@ class Runner:
         run_id = new_id()
         request = msgspec.json.encode(body)
         await runs.insert(
-            self._database, run_id, scope.program_id, trigger, request, requested_by, self._presence.number
+            self._database, run_id, scope.program_id, trigger, request, requested_by, self._liveness.number
         )
         self._start(run_id, scope.program_id, self._gather(run_id, scope, subscriptions, body))
         return run_id
@@ -102,11 +102,11 @@ class Runner:
             if subscription is None:
                 return None
             program_id = subscription.program_id
-            await runs.insert(connection, run_id, program_id, "cron", request, "hub", self._presence.number)
+            await runs.insert(connection, run_id, program_id, "cron", request, "hub", self._liveness.number)
             await schedules.begin(connection, due.subscription_id, run_id)
         return self._start(run_id, program_id, self._gather_due(run_id, subscription, due))
 
-    async def rehearse(
+    async def begin_dry_run(
         self, scope: Scope, body: ProcessBody, perform: Callable[[], Awaitable[Counts]], *, requested_by: str
     ) -> tuple[str, asyncio.Task[None]]:
         """
@@ -118,7 +118,7 @@ class Runner:
         run_id = new_id()
         request = msgspec.json.encode(body)
         await runs.insert(
-            self._database, run_id, scope.program_id, "processEvents", request, requested_by, self._presence.number
+            self._database, run_id, scope.program_id, "processEvents", request, requested_by, self._liveness.number
         )
         return run_id, self._start(run_id, scope.program_id, self._perform(run_id, perform))
 
@@ -140,7 +140,7 @@ class Runner:
             if run and run.state == "finished":
                 return run.counts
             waited = asyncio.get_running_loop().time() - began
-            if waited >= seconds or self._bells.are_silenced:
+            if waited >= seconds or self._notifications.is_closed:
                 return None
             # Soon at first; a long run is counted less often, because counting costs as much as it is long.
             await asyncio.sleep(min(0.03 + waited / 10, 0.5, seconds - waited))
@@ -179,7 +179,7 @@ class Runner:
         async with self._database.transaction() as connection:
             await schedules.give_up(connection, run.run_id)
             await runs.finish(connection, run.run_id, "failed", counts, message)
-        self._bells.ring(self._bells.schedules)
+        self._notifications.notify(self._notifications.schedules)
 
     def _start(self, run_id: str, program_id: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._do_or_fail(run_id, program_id, work))
@@ -228,7 +228,7 @@ class Runner:
         async with self._database.transaction() as connection:
             if not await runs.release(connection, run_id, scope.program_id, released):
                 raise _TakenOver(GONE)
-        self._bells.ring(self._bells.deliveries)
+        self._notifications.notify(self._notifications.deliveries)
 
     async def _gather_due(self, run_id: str, subscription: Subscription, due: Due) -> None:
         await self._gather_pending(run_id, subscription)
@@ -239,7 +239,7 @@ class Runner:
             is_ours = await runs.release(connection, run_id, subscription.program_id, released)
             if not is_ours or not await schedules.move(connection, due, run_id):
                 raise _TakenOver(GONE_BY_SCHEDULE)
-        self._bells.ring(self._bells.deliveries)
+        self._notifications.notify(self._notifications.deliveries)
 
     async def _gather_pending(self, run_id: str, subscription: Subscription) -> None:
         subscription_id = subscription.subscription_id
@@ -256,7 +256,7 @@ class Runner:
             for subscription in subscriptions:
                 async with self._database.transaction() as connection:
                     # One after the other with whoever reads the feed for it: they come to the same deliveries.
-                    await feed_places.lock_place(connection, subscription.subscription_id, wait=True)
+                    await checkpoints.lock_checkpoint(connection, subscription.subscription_id, wait=True)
                     await self._make(connection, subscription, entries, replay=replay)
                     await runs.add_deliveries_of_events(
                         connection,
@@ -280,13 +280,13 @@ class Runner:
         """The feed entries of *scope*, in feed order, some hundred at a time."""
         if scope.day is None:
             async with self._database.connection() as connection:
-                yield await feed_places.entries_of_events(connection, scope.program_id, scope.event_uuids or [])
+                yield await checkpoints.entries_of_events(connection, scope.program_id, scope.event_uuids or [])
             return
         wanted = None if scope.event_uuids is None else set(scope.event_uuids)
         place = BEGINNING
         while True:
             async with self._database.connection() as connection:
-                entries, place = await feed_places.entries_of_bucket(
+                entries, place = await checkpoints.entries_of_bucket(
                     connection, scope.program_id, scope.day, place, ENTRIES_AT_ONCE
                 )
             if not entries:
@@ -304,6 +304,6 @@ class Runner:
         program_id = entries[0].program_id
         if replay:
             before = await enqueue.delivered_before(connection, subscription, program_id, uuids)
-            again: list[Match] = [item for item in matches if item.duty == "send" and item.entry.event_uuid in before]
+            again: list[Match] = [item for item in matches if item.effect == "send" and item.entry.event_uuid in before]
             await enqueue.enqueue(connection, subscription, again, as_replays=True)
         await enqueue.skip_already_withdrawn(connection, subscription, program_id, uuids)

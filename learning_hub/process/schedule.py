@@ -9,8 +9,8 @@ from learning_hub.model.cron import latest_tick, ticks
 from learning_hub.model.errors import LearningHubError
 from learning_hub.process.runner import Runner
 from learning_hub.store import schedules
-from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
+from learning_hub.store.notifications import Notifications
 from learning_hub.store.schedules import Due, Scheduled
 
 log = logging.getLogger(__name__)
@@ -31,25 +31,25 @@ class Scheduler:
     made up once, however many were missed.
     """
 
-    def __init__(self, database: Database, bells: Bells, runner: Runner) -> None:
+    def __init__(self, database: Database, notifications: Notifications, runner: Runner) -> None:
         self._database = database
-        self._bells = bells
+        self._notifications = notifications
         self._runner = runner
         self._gathering: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Begin what is due, and sleep until the next time, until cancelled."""
         while True:
-            rung = self._bells.schedules.count
+            seen = self._notifications.schedules.count
             wait = LOOK_AGAIN_SECONDS
             try:
-                if self._runner.is_present:
+                if self._runner.is_live:
                     wait = await self.begin_due()
             except LearningHubError:
                 pass
             except Exception:
                 log.exception("schedule_failed")
-            await self._bells.schedules.wait(wait, rung)
+            await self._notifications.schedules.wait(wait, seen)
 
     async def begin_due(self) -> float:
         """Begin a run for each subscription whose time has come; seconds until the next one comes."""

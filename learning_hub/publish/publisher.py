@@ -5,28 +5,30 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-from learning_hub.model.access import Caller
-from learning_hub.model.arrival import Arrival
+from learning_hub.model.caller import Caller
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
 from learning_hub.model.event import Event, SourceKey, judge
 from learning_hub.model.ids import EventKey
+from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.submission import Published, idempotency_key_reused, request_hash
 from learning_hub.publish.writer import Writer
 from learning_hub.store import events, idempotency_keys, programs
-from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
+from learning_hub.store.notifications import Notifications
 
 
 class Publisher:
     """The publishing side of the hub, apart from HTTP."""
 
-    def __init__(self, database: Database, bells: Bells, writer: Writer) -> None:
+    def __init__(self, database: Database, notifications: Notifications, writer: Writer) -> None:
         self._database = database
-        self._bells = bells
+        self._notifications = notifications
         self._writer = writer
 
-    def submit(self, event: Arrival, caller: Caller, idempotency_key: str | None = None) -> asyncio.Future[Published]:
+    def submit(
+        self, event: ReceivedEvent, caller: Caller, idempotency_key: str | None = None
+    ) -> asyncio.Future[Published]:
         """
         Have *event* stored unless the latest revision of its source has equal content.
 
@@ -42,7 +44,7 @@ class Publisher:
         caller.need_program(event.publisher_program_id)
         return self._writer.submit(event, idempotency_key).future
 
-    async def replace(self, key: EventKey, event: Arrival, caller: Caller) -> Published:
+    async def replace(self, key: EventKey, event: ReceivedEvent, caller: Caller) -> Published:
         """
         Store *event* as the next revision of the source of the event *key*.
 
@@ -74,12 +76,12 @@ class Publisher:
             if there.withdrawn_utc:
                 return
             if await events.append_withdrawal(self._database, key, now()):
-                self._bells.ring(self._bells.feed)
+                self._notifications.notify(self._notifications.feed)
                 return
             # Somebody was first, with the withdrawal itself or with a newer revision: look again.
 
     async def would_be(
-        self, event: Arrival, caller: Caller, idempotency_key: str | None = None
+        self, event: ReceivedEvent, caller: Caller, idempotency_key: str | None = None
     ) -> Literal["new", "same", "revision"]:
         """
         What publishing *event* would make of it now; `same` also where its Idempotency-Key was answered before.

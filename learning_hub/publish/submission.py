@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from learning_hub.model.arrival import Arrival
 from learning_hub.model.errors import Conflict
 from learning_hub.model.event import SourceKey
 from learning_hub.model.ids import EventKey
+from learning_hub.model.received_event import ReceivedEvent
 
 
 class Published(msgspec.Struct, frozen=True, gc=False):
@@ -44,7 +44,7 @@ class Submission:
 
     __slots__ = ("event", "future", "idempotency_key", "record", "rounds", "size")
 
-    def __init__(self, event: Arrival, idempotency_key: str | None, future: asyncio.Future[Published]) -> None:
+    def __init__(self, event: ReceivedEvent, idempotency_key: str | None, future: asyncio.Future[Published]) -> None:
         self.event = event
         self.idempotency_key = idempotency_key
         self.record = SourceRecord(event.publisher_program_id, event.publisher_system_id, event.publisher_event_id)

@@ -24,15 +24,15 @@ from operator import attrgetter
 from uuid import UUID
 
 from learning_hub.metrics import EVENTS_IN_COMMIT, EVENTS_PUBLISHED
-from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.model.ids import EventKey
-from learning_hub.publish.judging import Batch
+from learning_hub.model.received_event import ReceivedEvent
+from learning_hub.publish.classification import Batch
 from learning_hub.publish.submission import Published, Submission
 from learning_hub.store import events
-from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database, DataRefused, InTheWay
+from learning_hub.store.notifications import Notifications
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +50,9 @@ COPIED_BYTES = 384 * 1024
 class Writer:
     """Writes submissions in batches; `run` must be running for anything to be written."""
 
-    def __init__(self, database: Database, bells: Bells) -> None:
+    def __init__(self, database: Database, notifications: Notifications) -> None:
         self._database = database
-        self._bells = bells
+        self._notifications = notifications
         self._waiting: list[Submission] = []
         self._unsettled = 0
         self._unsettled_bytes = 0
@@ -61,7 +61,7 @@ class Writer:
         self._much = asyncio.Event()
         self._copying_pays = True
 
-    def submit(self, event: Arrival, idempotency_key: str | None = None) -> Submission:
+    def submit(self, event: ReceivedEvent, idempotency_key: str | None = None) -> Submission:
         """
         Have *event* written; its future is done once it is durably committed.
 
@@ -82,7 +82,7 @@ class Writer:
         # Kept, as asking for it is a call to the kernel each time.
         return asyncio.get_running_loop()
 
-    async def publish(self, event: Arrival, idempotency_key: str | None = None) -> Published:
+    async def publish(self, event: ReceivedEvent, idempotency_key: str | None = None) -> Published:
         """
         Write *event*; returns once it is durably committed.
 
@@ -93,7 +93,7 @@ class Writer:
         """
         return await self.submit(event, idempotency_key).future
 
-    def _has_room_for(self, event: Arrival) -> bool:
+    def _has_room_for(self, event: ReceivedEvent) -> bool:
         """Whether the bounds hold with *event* as well; one that is larger than the bound may come alone."""
         return self._unsettled == 0 or (
             self._unsettled < MAX_BACKLOG and self._unsettled_bytes + len(event.data) <= MAX_BACKLOG_BYTES
@@ -187,7 +187,7 @@ class Writer:
             submission.fail(error)
 
     async def _write_one_by_one(self, batch: list[Submission]) -> list[Submission]:
-        """One that the database refuses must not fail its neighbours."""
+        """One that the database refuses must not fail the others."""
         again: list[Submission] = []
         for submission in batch:
             is_behind = any(other.record == submission.record for other in again)
@@ -220,7 +220,7 @@ class Writer:
         told = {submission for submission, _ in stored}
         return [submission for submission in batch if submission not in told]
 
-    async def _store_first(self, new: dict[UUID, Arrival], created_utc: datetime) -> set[UUID]:
+    async def _store_first(self, new: dict[UUID, ReceivedEvent], created_utc: datetime) -> set[UUID]:
         """
         Store them in whichever way is likely to be the faster one; returns the uuids of those not stored.
 
@@ -238,7 +238,7 @@ class Writer:
         return missed
 
     @staticmethod
-    def _program_to_copy(new: dict[UUID, Arrival]) -> str | None:
+    def _program_to_copy(new: dict[UUID, ReceivedEvent]) -> str | None:
         """
         The Program of all of them, where they are many, and as a rule so small that the driver sends them at once.
 
@@ -269,4 +269,4 @@ class Writer:
             EVENTS_PUBLISHED.labels(status).inc(count)
         if stored:
             EVENTS_IN_COMMIT.observe(stored)
-            self._bells.ring(self._bells.feed)
+            self._notifications.notify(self._notifications.feed)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from learning_hub.model.access import Caller
 from learning_hub.model.audit import Action, AuditEntry, ObjectType
+from learning_hub.model.caller import Caller
 from learning_hub.model.json_values import read_json, write_json
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.queries import Queries

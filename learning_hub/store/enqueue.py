@@ -28,14 +28,14 @@ async def enqueue(
         How many deliveries are new.
     """
     made = 0
-    sends = [item for item in matches if item.duty in ("send", "skip")]
+    sends = [item for item in matches if item.effect in ("send", "skip")]
     if sends:
         made += await _insert(connection, subscription, sends, "send", as_replays=as_replays)
         await _supersede(connection, subscription, sends)
     await _skip_taken_back(connection, subscription, matches)
     # After what is not sent any more has been skipped: what was being claimed at that moment counts as sent by now.
     wanted = {"withdraw", "take_back"} if subscription.on_withdraw == "remove" else {"take_back"}
-    if backs := [item for item in matches if item.duty in wanted]:
+    if backs := [item for item in matches if item.effect in wanted]:
         made += await _insert(
             connection, subscription, await _that_were_sent(connection, subscription, backs), "remove"
         )
@@ -44,7 +44,7 @@ async def enqueue(
 
 async def _skip_taken_back(connection: Connection, subscription: Subscription, matches: Sequence[Match]) -> None:
     """What was withdrawn or reopened before it was sent is not sent; nor is a removal whose reopening was withdrawn."""
-    reopenings = [item.entry for item in matches if item.duty == "take_back"]
+    reopenings = [item.entry for item in matches if item.effect == "take_back"]
     if reopenings:
         await connection.execute(
             queries.skip_reopened,
@@ -55,8 +55,8 @@ async def _skip_taken_back(connection: Connection, subscription: Subscription, m
             [entry.seq for entry in reopenings],
             CAUSES["reopened"].meaning,
         )
-    for duty, action in (("withdraw", "send"), ("keep", "remove")):
-        withdrawn = [item.entry for item in matches if item.duty == duty]
+    for effect, action in (("withdraw", "send"), ("keep", "remove")):
+        withdrawn = [item.entry for item in matches if item.effect == effect]
         if withdrawn:
             await connection.execute(
                 queries.skip_withdrawn,
@@ -120,7 +120,7 @@ async def _insert(
         [entry.publisher_event_id for entry in entries],
         [entry.event_type for entry in entries],
         [action] * len(entries),
-        ["skipped" if item.duty == "skip" else "waiting" for item in matches],
+        ["skipped" if item.effect == "skip" else "waiting" for item in matches],
         [item.code for item in matches],
         [CAUSES[item.code].meaning if item.code else None for item in matches],
         not subscription.is_realtime,
@@ -152,7 +152,7 @@ async def _that_were_sent(connection: Connection, subscription: Subscription, ma
         [item.entry.program_id for item in matches],
         [item.entry.publisher_event_id for item in matches],
         [item.entry.publisher_system_id for item in matches],
-        [item.entry.event_type if item.duty == "withdraw" else None for item in matches],
+        [item.entry.event_type if item.effect == "withdraw" else None for item in matches],
         [item.entry.seq for item in matches],
     )
     return [matches[row["asked"] - 1] for row in rows]

@@ -12,24 +12,24 @@ import msgspec
 from asyncpg.pgproto import pgproto
 from msgspec import Raw
 
-from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import to_utc
-from learning_hub.model.event import Category, Event, LatestEntry, SourceKey, Verdict, bucket
+from learning_hub.model.event import Category, Classification, Event, LatestEntry, SourceKey, bucket
 from learning_hub.model.ids import EventKey, event_id, new_uuid_bytes
+from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.store.database import Connection, Database, InTheWay, Row, copy_rows
 from learning_hub.store.queries import Queries
 
 queries = Queries("events")
 
-FIRST = Verdict("new")
+FIRST = Classification("new")
 
 
 class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new event on its way into the feed."""
 
-    event: Arrival
+    event: ReceivedEvent
     event_uuid: UUID
-    verdict: Verdict
+    classification: Classification
     created_utc: datetime
 
 
@@ -64,7 +64,7 @@ def new_uuids(count: int) -> list[UUID]:
     return [pgproto.UUID(sixteen) for sixteen in new_uuid_bytes(count)]
 
 
-async def append_first(database: Database, new: Mapping[UUID, Arrival], created_utc: datetime) -> set[UUID]:
+async def append_first(database: Database, new: Mapping[UUID, ReceivedEvent], created_utc: datetime) -> set[UUID]:
     """
     Append first events of sources to the feed, by their new uuids; committed at once.
 
@@ -77,7 +77,9 @@ async def append_first(database: Database, new: Mapping[UUID, Arrival], created_
     return {row["event_uuid"] for row in await database.fetch(queries.append_first, *ids, *content, created_utc)}
 
 
-async def copy_first(database: Database, program_id: str, new: Mapping[UUID, Arrival], created_utc: datetime) -> bool:
+async def copy_first(
+    database: Database, program_id: str, new: Mapping[UUID, ReceivedEvent], created_utc: datetime
+) -> bool:
     """
     Append first events of one Program as `append_first` does, all of them or none.
 
@@ -89,7 +91,7 @@ async def copy_first(database: Database, program_id: str, new: Mapping[UUID, Arr
     ids, content = _columns(list(new), list(new.values()))
     try:
         async with database.transaction() as connection:
-            places = await connection.fetchrow(queries.take_places, program_id, len(new))
+            places = await connection.fetchrow(queries.reserve_positions, program_id, len(new))
             if places is None:
                 return False
             same = (places["epoch"], FIRST.version, FIRST.revision, created_utc, created_utc.date())
@@ -109,13 +111,13 @@ async def append_events(connection: Connection, new: Sequence[Appended]) -> set[
         The uuids of those stored; the others lost a race for their version and must be judged again.
     """
     ids, content = _columns([item.event_uuid for item in new], [item.event for item in new])
-    verdicts = [item.verdict for item in new]
+    classifications = [item.classification for item in new]
     rows = await connection.fetch(
         queries.append_events,
         *ids,
-        [verdict.version for verdict in verdicts],
-        [verdict.revision for verdict in verdicts],
-        [verdict.supersedes for verdict in verdicts],
+        [classification.version for classification in classifications],
+        [classification.revision for classification in classifications],
+        [classification.supersedes for classification in classifications],
         *content,
         [item.created_utc for item in new],
     )
@@ -137,7 +139,7 @@ _COPIED = (*_IDS, *_CONTENT, "seq", "epoch", "version", "revision", "created_utc
 _KEY_ORDER = itemgetter(*map(_COPIED.index, ("program_id", "publisher_event_id", "publisher_system_id", "event_type")))
 
 
-def _columns(event_uuids: list[UUID], events: list[Arrival]) -> tuple[list[list[Any]], list[list[Any]]]:
+def _columns(event_uuids: list[UUID], events: list[ReceivedEvent]) -> tuple[list[list[Any]], list[list[Any]]]:
     """Column by column what names the events (_IDS), and what they hold (_CONTENT)."""
     categories = [event.publisher_event_category for event in events]
     ids: list[list[Any]] = [

@@ -51,7 +51,7 @@ WITH appended AS (
 SELECT event_uuid FROM unnest($2::uuid[]) AS asked (event_uuid)
  WHERE event_uuid NOT IN (SELECT event_uuid FROM appended)
 
--- name: take_places
+-- name: reserve_positions
 -- Places in the feed for $2 entries of Program $1: the epoch, and numbers in ascending order; the transaction gets its
 -- own number, which comes before them in the order of the feed, at the same moment. No row where the Program takes no
 -- events.

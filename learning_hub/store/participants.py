@@ -53,7 +53,7 @@ async def remember(
     )
 
 
-async def settle(
+async def match(
     connection: Connection,
     *,
     subscriber_id: str,
@@ -65,7 +65,7 @@ async def settle(
 ) -> Participant:
     """Keep what a person says, until changed; for every system where *publisher_system_id* is None."""
     row = await connection.fetchrow(
-        queries.settle,
+        queries.match,
         subscriber_id,
         program_id,
         publisher_system_id or EVERY_SYSTEM,

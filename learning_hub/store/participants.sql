@@ -21,7 +21,7 @@ ON CONFLICT (subscriber_id, program_id, publisher_system_id, publisher_participa
        expires_utc = excluded.expires_utc
  WHERE participant.settled_by IS NULL
 
--- name: settle
+-- name: match
 -- Participant $4 of Program $2 and system $3 ('' for every system) is $5 at subscriber $1, says $6, until changed.
 INSERT INTO participant (subscriber_id, program_id, publisher_system_id, publisher_participant_id,
                          subscriber_participant_id, settled_by)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from learning_hub.model.pause import Pause, PauseReason, paused
+from learning_hub.model.circuit_breaker import Pause, PauseReason, paused
 from learning_hub.store.database import Connection, Database, Row, storable
 from learning_hub.store.queries import Queries
 

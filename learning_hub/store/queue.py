@@ -7,12 +7,12 @@ from uuid import UUID
 
 import msgspec
 
+from learning_hub.model.circuit_breaker import PauseReason
 from learning_hub.model.clock import now
-from learning_hub.model.delivery import About, Claimed, Settlement
+from learning_hub.model.delivery import Claimed, ClaimSnapshot, Completion
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import DeliveryKey, new_uuid
 from learning_hub.model.json_values import write_json
-from learning_hub.model.pause import PauseReason
 from learning_hub.store import events, pauses
 from learning_hub.store.database import Connection, Database, Row, storable
 from learning_hub.store.queries import Queries
@@ -64,117 +64,117 @@ async def claim(database: Database, room: Room, lease_seconds: float, *, worker:
     return []
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
+class Completed(msgspec.Struct, frozen=True, kw_only=True):
     """
     What became of a try.
 
-    *is_ours* is False when the lease was not the delivery's any more, and nothing changed. *settlement* is as it was
+    *is_ours* is False when the lease was not the delivery's any more, and nothing changed. *completion* is as it was
     written: a delivery whose subscriber is paused waits. *began_pause*: it showed that the subscriber is away, or
     refuses the credentials; *lifted_pause*: that it is back.
     """
 
     is_ours: bool
-    settlement: Settlement
+    completion: Completion
     began_pause: bool = False
     lifted_pause: bool = False
 
 
-async def settle(database: Database, claimed: Claimed, settlement: Settlement) -> Settled:
+async def complete(database: Database, claimed: Claimed, completion: Completion) -> Completed:
     """
     Write down how a try ended, and what it says of the subscriber as a whole.
 
     A failed one is not tried again when its event was withdrawn or replaced, or its subscription archived, while it
     was being sent.
     """
-    if settlement.pause is None:
-        (settled,) = await settle_together(database, [(claimed, settlement)])
+    if completion.pause is None:
+        (settled,) = await complete_together(database, [(claimed, completion)])
         return settled
     async with database.transaction() as connection:
-        settled = await _settle_and_pause(connection, claimed, settlement, settlement.pause)
-    await _step_back_failed(database, [(claimed, settled)])
+        settled = await _complete_and_pause(connection, claimed, completion, completion.pause)
+    await _recheck_all_failed(database, [(claimed, settled)])
     return settled
 
 
-async def settle_together(database: Database, outcomes: Sequence[tuple[Claimed, Settlement]]) -> list[Settled]:
-    """The same for many, in their order; of none of them the settlement may tell of a pause."""
+async def complete_together(database: Database, outcomes: Sequence[tuple[Claimed, Completion]]) -> list[Completed]:
+    """The same for many, in their order; of none of them the completion may tell of a pause."""
     async with database.connection() as connection:
-        settled = await _settle(connection, outcomes)
-    await _step_back_failed(database, [(claimed, one) for (claimed, _), one in zip(outcomes, settled, strict=True)])
+        settled = await _complete(connection, outcomes)
+    await _recheck_all_failed(database, [(claimed, one) for (claimed, _), one in zip(outcomes, settled, strict=True)])
     return settled
 
 
-async def _step_back_failed(database: Database, outcomes: Sequence[tuple[Claimed, Settled]]) -> None:
+async def _recheck_all_failed(database: Database, outcomes: Sequence[tuple[Claimed, Completed]]) -> None:
     failed = [
         claimed.key
         for claimed, settled in outcomes
-        if settled.is_ours and settled.settlement.state in ("waiting", "retrying", "parked")
+        if settled.is_ours and settled.completion.state in ("waiting", "retrying", "parked")
     ]
     if failed:
         # A transaction of its own: what it does not see yet comes after the settling, and sees that itself.
         async with database.connection() as connection:
-            await _step_back(connection, failed)
+            await _recheck_failed(connection, failed)
 
 
-async def _settle_and_pause(
-    connection: Connection, claimed: Claimed, settlement: Settlement, reason: PauseReason
-) -> Settled:
+async def _complete_and_pause(
+    connection: Connection, claimed: Claimed, completion: Completion, reason: PauseReason
+) -> Completed:
     # The delivery first, as everywhere: two settle at the same time without waiting for each other in a ring.
     key = claimed.key
     if await connection.fetchrow(queries.lock_lease, key.program_id, key.delivery_uuid, claimed.lease_id) is None:
-        return Settled(is_ours=False, settlement=settlement)
+        return Completed(is_ours=False, completion=completion)
     noted = await pauses.note_failure(
         connection, claimed.subscriber_id, reason, began_utc=claimed.started_utc, is_probe=claimed.is_probe
     )
-    waits = not settlement.is_final and (not noted.counts or claimed.is_early)
-    (settled,) = await _settle(connection, [(claimed, settlement.held_back(claimed) if waits else settlement)])
+    waits = not completion.is_final and (not noted.counts or claimed.is_early)
+    (settled,) = await _complete(connection, [(claimed, completion.held_back(claimed) if waits else completion)])
     return msgspec.structs.replace(settled, began_pause=noted.began)
 
 
-async def _settle(connection: Connection, outcomes: Sequence[tuple[Claimed, Settlement]]) -> list[Settled]:
-    columns = zip(*(_written(claimed, settlement) for claimed, settlement in outcomes), strict=True)
-    rows = await connection.fetch(queries.settle, *columns)
+async def _complete(connection: Connection, outcomes: Sequence[tuple[Claimed, Completion]]) -> list[Completed]:
+    columns = zip(*(_written(claimed, completion) for claimed, completion in outcomes), strict=True)
+    rows = await connection.fetch(queries.complete, *columns)
     paused_since = {row["place"] - 1: row["paused_since_utc"] for row in rows}
     lifted = {outcomes[place][0].subscriber_id: since_utc for place, since_utc in paused_since.items() if since_utc}
     for subscriber_id, since_utc in lifted.items():
         await pauses.pull_forward(connection, subscriber_id, since_utc)
     return [
-        Settled(
+        Completed(
             is_ours=place in paused_since,
-            settlement=settlement,
+            completion=completion,
             lifted_pause=paused_since.get(place) is not None,
         )
-        for place, (_, settlement) in enumerate(outcomes)
+        for place, (_, completion) in enumerate(outcomes)
     ]
 
 
-def _written(claimed: Claimed, settlement: Settlement) -> tuple[object, ...]:
+def _written(claimed: Claimed, completion: Completion) -> tuple[object, ...]:
     """The values of one outcome, in the order of the query's."""
     return (
         claimed.key.program_id,
         claimed.key.delivery_uuid,
         claimed.lease_id,
-        settlement.state,
-        settlement.code,
-        settlement.failure_class,
-        storable(settlement.message) if settlement.message else None,
-        _seconds_until_due(settlement),
-        settlement.tries_used,
-        storable(settlement.record_id) if settlement.record_id else None,
+        completion.state,
+        completion.code,
+        completion.failure_class,
+        storable(completion.message) if completion.message else None,
+        _seconds_until_due(completion),
+        completion.tries_used,
+        storable(completion.record_id) if completion.record_id else None,
         claimed.attempt_number,
-        _text(settlement.payload),
-        _text(settlement.request),
-        _text(settlement.response),
-        settlement.in_doubt,
-        settlement.doubt_seconds,
-        settlement.is_confirmed,
+        _text(completion.payload),
+        _text(completion.request),
+        _text(completion.response),
+        completion.in_doubt,
+        completion.doubt_seconds,
+        completion.is_confirmed,
     )
 
 
-def _seconds_until_due(settlement: Settlement) -> float | None:
+def _seconds_until_due(completion: Completion) -> float | None:
     """As seconds: whose clock is how late does not matter then."""
-    if settlement.state == "waiting":
+    if completion.state == "waiting":
         return 0.0
-    return None if settlement.due_utc is None else max(0.0, (settlement.due_utc - now()).total_seconds())
+    return None if completion.due_utc is None else max(0.0, (completion.due_utc - now()).total_seconds())
 
 
 async def mark_sent(database: Database, batch: Sequence[Claimed]) -> None:
@@ -200,7 +200,7 @@ async def release_expired(database: Database, settle_seconds: float, steps_secon
             queries.release_expired, settle_seconds, CAUSES["outcome_unknown"].meaning, list(steps_seconds)
         )
         if rows:
-            await _step_back(connection, [DeliveryKey(row["program_id"], row["delivery_uuid"]) for row in rows])
+            await _recheck_failed(connection, [DeliveryKey(row["program_id"], row["delivery_uuid"]) for row in rows])
     return len(rows)
 
 
@@ -210,9 +210,9 @@ async def seconds_to_next(database: Database) -> float | None:
     return seconds
 
 
-async def _step_back(connection: Connection, failed: Sequence[DeliveryKey]) -> None:
+async def _recheck_failed(connection: Connection, failed: Sequence[DeliveryKey]) -> None:
     await connection.execute(
-        queries.step_back,
+        queries.recheck_failed,
         [key.program_id for key in failed],
         [key.delivery_uuid for key in failed],
         CAUSES["withdrawn"].meaning,
@@ -245,12 +245,12 @@ def _claimed(row: Row) -> Claimed:
         event_uuid=row["event_uuid"],
         record_id=row["record_id"],
         tried_before=row["tried_before"],
-        about=None if row["revision"] is None else _about(row),
+        about=None if row["revision"] is None else _snapshot(row),
     )
 
 
-def _about(row: Row) -> About:
-    return About(
+def _snapshot(row: Row) -> ClaimSnapshot:
+    return ClaimSnapshot(
         event=events.read_row(row),
         program_name=row["program_name"],
         subscription_version=(row["subscription_changed_utc"], row["subscription_archived_utc"]),

@@ -90,16 +90,16 @@ WITH open_subscriber AS (
                                         AND (newer.action = 'send' OR candidate.action = 'remove'
                                              OR newer.event_type IN ('AI_REOPENED', 'LPI_REOPENED')))
                                 AND newer.event_seq > candidate.event_seq AND newer.state = 'delivered')
-                THEN 'superseded' END AS verdict
+                THEN 'superseded' END AS classification
       FROM candidate
      WHERE place <= limit_of_kind
 ), given_up AS (
     UPDATE delivery
-       SET state = CASE due.verdict WHEN 'superseded' THEN 'superseded' ELSE 'skipped' END,
-           code = due.verdict, class = NULL, due_utc = NULL, held = false,
-           message = CASE due.verdict WHEN 'withdrawn' THEN $6::text WHEN 'reopened' THEN $7::text ELSE $4::text END
+       SET state = CASE due.classification WHEN 'superseded' THEN 'superseded' ELSE 'skipped' END,
+           code = due.classification, class = NULL, due_utc = NULL, held = false,
+           message = CASE due.classification WHEN 'withdrawn' THEN $6::text WHEN 'reopened' THEN $7::text ELSE $4::text END
       FROM due
-     WHERE due.verdict IS NOT NULL
+     WHERE due.classification IS NOT NULL
        AND delivery.program_id = due.program_id AND delivery.delivery_uuid = due.delivery_uuid
     RETURNING 1
 ), claimed AS (
@@ -107,7 +107,7 @@ WITH open_subscriber AS (
        SET state = 'sending', lease_id = $1::uuid, lease_worker = $5::bigint, due_utc = NULL, attempts = attempts + 1,
            lease_until_utc = clock_timestamp() + make_interval(secs => $3::float8)
       FROM due
-     WHERE due.verdict IS NULL
+     WHERE due.classification IS NULL
        AND delivery.program_id = due.program_id AND delivery.delivery_uuid = due.delivery_uuid
     RETURNING delivery.program_id, delivery.delivery_uuid, delivery.subscription_id, delivery.subscriber_id,
               delivery.event_uuid, delivery.publisher_system_id, delivery.publisher_event_id, delivery.action,
@@ -168,7 +168,7 @@ SELECT subscriber_id FROM delivery
  WHERE program_id = $1::text AND delivery_uuid = $2::uuid AND lease_id = $3::uuid AND state = 'sending'
    FOR UPDATE
 
--- name: settle
+-- name: complete
 -- Settle the deliveries $1/$2 (arrays, as are all others) as their leases $3 say; a lease that is no longer the
 -- delivery's changes nothing. $4 state, $5 code, $6 class, $7 message, $8 seconds until it is due, null for never, $9
 -- tries used, $10 record id at the subscriber, $11 number of the attempt, $12 payload, $13 request, $14 response, $15
@@ -275,21 +275,21 @@ UPDATE attempt SET sent_utc = clock_timestamp()
  WHERE attempt.program_id = sent.program_id AND attempt.delivery_uuid = sent.delivery_uuid
    AND attempt.number = sent.number
 
--- name: step_back
+-- name: recheck_failed
 -- What changed while the deliveries $1/$2 (arrays) were being sent and failed: one whose event was withdrawn ($3 the
 -- message) or reopened ($6) is skipped; one that would be tried again is superseded where a newer one of its source key
 -- came ($4), discarded where its subscription was archived ($5), and waits, held, where that does not send by itself any
 -- more and no run let it out. What may have left a row in a panel without a
 -- KeyProperty is not superseded: only its own values find that row again.
 UPDATE delivery
-   SET state = CASE failed.verdict WHEN 'archived' THEN 'discarded' WHEN 'superseded' THEN 'superseded'
+   SET state = CASE failed.classification WHEN 'archived' THEN 'discarded' WHEN 'superseded' THEN 'superseded'
                                    WHEN 'held' THEN 'waiting' ELSE 'skipped' END,
-       code = nullif(failed.verdict, 'held'),
+       code = nullif(failed.classification, 'held'),
        class = NULL,
-       message = CASE failed.verdict WHEN 'withdrawn' THEN $3::text WHEN 'reopened' THEN $6::text
+       message = CASE failed.classification WHEN 'withdrawn' THEN $3::text WHEN 'reopened' THEN $6::text
                                      WHEN 'superseded' THEN $4::text WHEN 'archived' THEN $5::text END,
-       due_utc = CASE failed.verdict WHEN 'held' THEN due_utc END,
-       held = failed.verdict = 'held'
+       due_utc = CASE failed.classification WHEN 'held' THEN due_utc END,
+       held = failed.classification = 'held'
   FROM (SELECT tried.program_id, tried.delivery_uuid, tried.state,
                CASE WHEN tried.action = 'send'
                          AND EXISTS (SELECT FROM event
@@ -325,14 +325,14 @@ UPDATE delivery
                     THEN 'superseded'
                     WHEN NOT tried.released
                          AND (subscription.state <> 'started' OR subscription.schedule <> 'realtime')
-                    THEN 'held' END AS verdict
+                    THEN 'held' END AS classification
           FROM unnest($1::text[], $2::uuid[]) AS asked (program_id, delivery_uuid)
           JOIN delivery AS tried
             ON tried.program_id = asked.program_id AND tried.delivery_uuid = asked.delivery_uuid
           JOIN subscription ON subscription.subscription_id = tried.subscription_id
          WHERE tried.state IN ('waiting', 'retrying', 'parked')) AS failed
  WHERE delivery.program_id = failed.program_id AND delivery.delivery_uuid = failed.delivery_uuid
-   AND delivery.state = failed.state AND failed.verdict IS NOT NULL
+   AND delivery.state = failed.state AND failed.classification IS NOT NULL
 
 -- name: next_due
 -- Seconds until the next delivery falls due, or the next probe of a paused subscriber; null for none. One look into the

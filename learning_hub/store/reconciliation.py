@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 
 from learning_hub.model.json_values import read_json
-from learning_hub.model.span import Place, Span
 from learning_hub.model.subscription import Subscription
+from learning_hub.model.time_range import Place, TimeRange
 from learning_hub.store import feed
 from learning_hub.store.database import Database, Row
 from learning_hub.store.queries import Queries
@@ -45,7 +45,7 @@ class Looked(NamedTuple):
 
 
 async def page(
-    database: Database, subscription: Subscription, span: Span, after: Place | None, limit: int
+    database: Database, subscription: Subscription, span: TimeRange, after: Place | None, limit: int
 ) -> list[Looked]:
     """Up to *limit* events of the subscription's Program in *span*, after a place; fewer are the end."""
     last = span.end_utc - timedelta(microseconds=1)

@@ -16,7 +16,7 @@ from learning_hub.store.vault import Vault
 queries = Queries("subscribers")
 
 # Between two looks whether it is one's turn; a sign-in takes about as long.
-TURN_SECONDS = 0.2
+LOCK_POLL_SECONDS = 0.2
 
 
 async def lock(connection: Connection, subscriber_id: str) -> None:
@@ -87,7 +87,7 @@ async def credentials(database: Database, vault: Vault, subscriber_id: str) -> d
     return vault.decrypt(encrypted) if encrypted else {}
 
 
-class CredentialsTurn:
+class CredentialsLock:
     """The turn of one process at renewing the credentials of a subscriber, over a connection that holds a lock."""
 
     def __init__(self, connection: Connection, vault: Vault, subscriber_id: str) -> None:
@@ -108,7 +108,7 @@ class CredentialsTurn:
 
 
 @asynccontextmanager
-async def credentials_turn(database: Database, vault: Vault, subscriber_id: str) -> AsyncIterator[CredentialsTurn]:
+async def credentials_lock(database: Database, vault: Vault, subscriber_id: str) -> AsyncIterator[CredentialsLock]:
     """
     The turn at renewing the credentials of a subscriber: nobody else in any process has one meanwhile.
 
@@ -116,14 +116,14 @@ async def credentials_turn(database: Database, vault: Vault, subscriber_id: str)
     """
     while True:
         async with database.session() as connection:
-            if await connection.fetchval(queries.take_turn, subscriber_id):
-                yield CredentialsTurn(connection, vault, subscriber_id)
+            if await connection.fetchval(queries.lock_credentials, subscriber_id):
+                yield CredentialsLock(connection, vault, subscriber_id)
                 return
-        await asyncio.sleep(TURN_SECONDS)
+        await asyncio.sleep(LOCK_POLL_SECONDS)
 
 
 @asynccontextmanager
-async def building_turn(database: Database, subscriber_id: str) -> AsyncIterator[None]:
+async def panel_lock(database: Database, subscriber_id: str) -> AsyncIterator[None]:
     """
     The turn at building at a subscriber: nobody else in any process has one meanwhile.
 
@@ -134,7 +134,7 @@ async def building_turn(database: Database, subscriber_id: str) -> AsyncIterator
             if await connection.fetchval(queries.take_building_turn, subscriber_id):
                 yield
                 return
-        await asyncio.sleep(TURN_SECONDS)
+        await asyncio.sleep(LOCK_POLL_SECONDS)
 
 
 def _read(row: Row) -> Subscriber:

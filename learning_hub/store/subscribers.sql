@@ -30,7 +30,7 @@ SELECT credentials FROM subscriber WHERE subscriber_id = $1::text
 -- Subscriber $1 has renewed its credentials $3 to $2; nothing changes where they are others by now.
 UPDATE subscriber SET credentials = $2::bytea WHERE subscriber_id = $1::text AND credentials = $3::bytea
 
--- name: take_turn
+-- name: lock_credentials
 -- Be the one who renews the credentials of subscriber $1, until the session ends; false where somebody else is.
 SELECT pg_try_advisory_lock(hashtextextended('credentials ' || $1::text, 0))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from learning_hub.model.json_values import read_json, write_json
-from learning_hub.model.plan import Plan
 from learning_hub.model.subscription import Subscription
+from learning_hub.model.subscription_draft import SubscriptionSpec
 from learning_hub.store.database import Connection, Database, Row, changed
 from learning_hub.store.queries import Queries
 
@@ -23,10 +23,10 @@ async def lock(connection: Connection, subscription_id: str) -> None:
     then held, released or discarded together with the rest.
     """
     await connection.execute(queries.lock, subscription_id)
-    await connection.execute(queries.lock_place, subscription_id)
+    await connection.execute(queries.lock_checkpoint, subscription_id)
 
 
-async def put(connection: Connection, subscription_id: str, plan: Plan, *, is_new: bool) -> Subscription:
+async def put(connection: Connection, subscription_id: str, plan: SubscriptionSpec, *, is_new: bool) -> Subscription:
     """
     Make a subscription, or change it. A new one (an archived one counts as new) begins where its plan says.
 
@@ -54,7 +54,7 @@ async def put(connection: Connection, subscription_id: str, plan: Plan, *, is_ne
     )
     assert row is not None  # noqa: S101 - an upsert returns its row
     if is_new:
-        await connection.execute(queries.put_place, subscription_id)
+        await connection.execute(queries.put_checkpoint, subscription_id)
     return read_row(row)
 
 

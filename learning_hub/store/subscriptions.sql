@@ -4,7 +4,7 @@
 -- Let changes of subscription $1 come one after the other, those that make it included.
 SELECT pg_advisory_xact_lock(hashtextextended('subscription ' || $1::text, 0))
 
--- name: lock_place
+-- name: lock_checkpoint
 -- Keep the process stage from reading on for subscription $1, so that it and an administrator's change come one after
 -- the other.
 SELECT FROM subscription_place WHERE subscription_id = $1::text FOR UPDATE
@@ -39,7 +39,7 @@ ON CONFLICT (subscription_id) DO UPDATE
        archived_utc = NULL
 RETURNING *
 
--- name: put_place
+-- name: put_checkpoint
 -- Let subscription $1 read the feed from where it starts: from its snapshot's oldest open transaction, as nothing
 -- before that can be new to it, or from the beginning.
 INSERT INTO subscription_place (subscription_id, epoch, xid, seq)

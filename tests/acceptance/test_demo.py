@@ -23,7 +23,7 @@ import pytest
 from learning_hub.cli import demo_story as story
 from learning_hub.cli.demo_calls import Held, Published
 from learning_hub.cli.demo_screen import Screen
-from learning_hub.model.arrival import read_event
+from learning_hub.model.received_event import read_event
 from learning_hub.presets import PRESETS
 
 DEMO = [sys.executable, "-m", "learning_hub", "demo"]

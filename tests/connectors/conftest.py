@@ -35,7 +35,7 @@ def site(running_site: ImisSite) -> Iterator[ImisSite]:
 
 
 @pytest.fixture
-def journal() -> KeptJournal:
+def recorder() -> KeptJournal:
     return KeptJournal()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from panels import WITH_KEY, make_panel
 
-from learning_hub.connectors.base import Exchange, Shipment
+from learning_hub.connectors.base import Exchange, OutboundRecord
 from learning_hub.model.json_values import read_json
 
 ROBIN, AMARA = "10042", "10043"
@@ -126,7 +126,7 @@ class KeptJournal:
         self.wrote.append(wrote)
 
 
-def a_shipment(target: dict[str, Any] | None = None, **changed: Any) -> Shipment:
+def a_shipment(target: dict[str, Any] | None = None, **changed: Any) -> OutboundRecord:
     """A completion for Robin, on its way for the first time, unless told otherwise."""
     target = target or ACTIVITY
     given: dict[str, Any] = {
@@ -137,4 +137,4 @@ def a_shipment(target: dict[str, Any] | None = None, **changed: Any) -> Shipment
         "participant_id": ROBIN,
         "record_key": KEY,
     }
-    return Shipment(**{**given, **changed})
+    return OutboundRecord(**{**given, **changed})

@@ -26,10 +26,10 @@ from learning_hub.connectors.base import (
     Accepted,
     Connector,
     Needs,
+    OutboundRecord,
     Outcome,
     Postponed,
     Refused,
-    Shipment,
 )
 from learning_hub.connectors.http import KEPT_BODY_BYTES, MAX_BODY_BYTES
 from learning_hub.connectors.registry import KINDS, Registry
@@ -47,7 +47,7 @@ class Bench:
         self.kind = KINDS[name]
         self.under_test = under_test
         self.site: Any = site
-        self.journal = KeptJournal()
+        self.recorder = KeptJournal()
         self._connectors: list[Connector] = []
 
     def connector(self, *, guard: Guard = HERE, timeout_seconds: float = 15, **settings: Any) -> Connector:
@@ -58,7 +58,7 @@ class Bench:
         self._connectors.append(made)
         return made
 
-    def shipment(self, **changed: Any) -> Shipment:
+    def outbound(self, **changed: Any) -> OutboundRecord:
         given: dict[str, Any] = {
             "delivery_id": f"NURSES-{KEY}",
             "action": "send",
@@ -67,12 +67,12 @@ class Bench:
             "participant_id": self.under_test.participant_id,
             "record_key": KEY,
         }
-        return Shipment(**{**given, **changed})
+        return OutboundRecord(**{**given, **changed})
 
     async def send(self, **how: Any) -> Outcome:
-        """Send the shipment with a connector of its own."""
-        changed = how.pop("shipment", {})
-        return await self.connector(**how).send(self.shipment(**changed), self.journal)
+        """Send the outbound with a connector of its own."""
+        changed = how.pop("outbound", {})
+        return await self.connector(**how).send(self.outbound(**changed), self.recorder)
 
     @property
     def landed(self) -> int:
@@ -81,7 +81,7 @@ class Bench:
     @property
     def told(self) -> str:
         """Everything that was taken down."""
-        return str(self.journal.exchanges)
+        return str(self.recorder.exchanges)
 
     async def close(self) -> None:
         for connector in self._connectors:
@@ -113,14 +113,14 @@ async def test_a_record_arrives_once(bench: Bench) -> None:
     assert bench.landed == 1
     sent = next(one for one in bench.site.received if bench.site.writes(one))
     assert b"1.30" in sent.body
-    assert bench.journal.last_written == sent.body.decode()
+    assert bench.recorder.last_written == sent.body.decode()
 
 
 async def test_records_go_out_side_by_side(bench: Bench) -> None:
     """One connector sends many at once, each of them once."""
     connector = bench.connector()
-    shipments = [bench.shipment(delivery_id=f"NURSES-{uuid4()}", record_key=str(uuid4())) for _ in range(12)]
-    outcomes = await asyncio.gather(*(connector.send(one, KeptJournal()) for one in shipments))
+    outbounds = [bench.outbound(delivery_id=f"NURSES-{uuid4()}", record_key=str(uuid4())) for _ in range(12)]
+    outcomes = await asyncio.gather(*(connector.send(one, KeptJournal()) for one in outbounds))
 
     assert [type(outcome) for outcome in outcomes] == [Accepted] * 12
     assert bench.landed == 12
@@ -137,7 +137,7 @@ async def test_what_a_status_means(bench: Bench, status: int) -> None:
     assert "The words of the other side" in outcome.message
     assert len(outcome.message) < LONGEST_MESSAGE
     assert bench.landed == 0
-    assert bench.journal.exchanges[-1].status == status
+    assert bench.recorder.exchanges[-1].status == status
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -186,7 +186,7 @@ async def test_an_answer_that_does_not_come_in_time(bench: Bench) -> None:
     """A time-out after sending is told from one before."""
     connector = bench.connector(timeout_seconds=1)
     bench.site.standing = Fault(carried_out=True, says=Says(200), after_seconds=10)
-    outcome = await connector.send(bench.shipment(), bench.journal)
+    outcome = await connector.send(bench.outbound(), bench.recorder)
 
     assert Expected.of(outcome) == bench.under_test.late, outcome
     assert bench.landed == 1
@@ -197,7 +197,7 @@ async def test_what_is_in_doubt_and_sent_again(bench: Bench) -> None:
     """Where the subscriber can be asked nothing is doubled; where it cannot, it gets the same once more."""
     bench.site.fail(Fault(carried_out=True))
     await bench.send()
-    outcome = await bench.send(shipment={"outcome_unknown": True})
+    outcome = await bench.send(outbound={"outcome_unknown": True})
 
     assert isinstance(outcome, Accepted), outcome
     assert bench.landed == bench.under_test.repeated
@@ -245,12 +245,12 @@ async def test_secrets_stay_inside(bench: Bench, status: int, caplog: pytest.Log
     body = " ".join(heard).encode()
     bench.site.standing = Fault(says=Says(status, body, {"X-Echo": heard[0], "Location": f"/?key={heard[0]}"}))
     connector = bench.connector()
-    outcome = await connector.send(bench.shipment(), bench.journal)
+    outcome = await connector.send(bench.outbound(), bench.recorder)
 
-    assert bench.journal.exchanges
+    assert bench.recorder.exchanges
     told = bench.told + repr(outcome) + repr(connector) + caplog.text
     assert [secret for secret in secrets if secret in told] == []
-    for exchange in bench.journal.exchanges:
+    for exchange in bench.recorder.exchanges:
         shown = {name.lower(): value for name, value in exchange.headers.items()}
         assert shown.get("authorization") in (None, "***")
 
@@ -261,7 +261,7 @@ async def test_a_huge_answer_is_bounded(bench: Bench, status: int) -> None:
     bench.site.standing = Fault(says=Says(status, b"x" * (MAX_BODY_BYTES + 1000)))
     outcome = await bench.send()
 
-    assert len(bench.journal.exchanges[-1].response_body or "") <= KEPT_BODY_BYTES
+    assert len(bench.recorder.exchanges[-1].response_body or "") <= KEPT_BODY_BYTES
     assert len(getattr(outcome, "message", "")) < LONGEST_MESSAGE
 
 
@@ -286,12 +286,12 @@ async def test_rubbish_is_an_answer(bench: Bench, status: int, body: bytes) -> N
 async def test_a_removal(bench: Bench) -> None:
     """What can be taken back is, and what cannot is refused without a word to the subscriber."""
     connector = bench.connector()
-    sent = await connector.send(bench.shipment(), bench.journal)
+    sent = await connector.send(bench.outbound(), bench.recorder)
     assert isinstance(sent, Accepted)
     written = sum(map(bench.site.writes, bench.site.received))
     payload = bench.under_test.payload if bench.kind.removal_has_payload else {}
-    removal = bench.shipment(action="remove", payload=payload, participant_id="", record_id=sent.record_id)
-    outcome = await connector.remove(removal, bench.journal)
+    removal = bench.outbound(action="remove", payload=payload, participant_id="", record_id=sent.record_id)
+    outcome = await connector.remove(removal, bench.recorder)
 
     if bench.kind.can_remove:
         assert isinstance(outcome, Accepted), outcome
@@ -307,14 +307,14 @@ async def test_a_batch_has_an_outcome_for_each(bench: Bench) -> None:
     assert bench.kind.batch
     assert bench.kind.max_concurrency(bench.under_test.settings_for(bench.site)) >= bench.kind.batch.most
     connector: Any = bench.connector()
-    shipments = [bench.shipment(delivery_id=f"NURSES-{uuid4()}") for _ in range(bench.kind.batch.most)]
-    accepted = await connector.send_many(shipments, bench.journal)
+    outbounds = [bench.outbound(delivery_id=f"NURSES-{uuid4()}") for _ in range(bench.kind.batch.most)]
+    accepted = await connector.send_many(outbounds, bench.recorder)
     bench.site.answer(400)
-    refused = await connector.send_many(shipments, bench.journal)
+    refused = await connector.send_many(outbounds, bench.recorder)
 
-    assert [type(outcome) for outcome in accepted] == [Accepted] * len(shipments)
-    assert [type(outcome) for outcome in refused] == [Refused] * len(shipments)
-    assert (bench.landed, len(bench.site.received)) == (len(shipments), 2)
+    assert [type(outcome) for outcome in accepted] == [Accepted] * len(outbounds)
+    assert [type(outcome) for outcome in refused] == [Refused] * len(outbounds)
+    assert (bench.landed, len(bench.site.received)) == (len(outbounds), 2)
 
 
 async def test_a_check_says_what_it_found(bench: Bench) -> None:
@@ -364,7 +364,7 @@ async def test_a_check_does_not_wait_for_ever(bench: Bench) -> None:
 async def test_closing_lets_go(bench: Bench) -> None:
     """After close the subscriber has no connection of the hub any more."""
     connector = bench.connector()
-    await connector.send(bench.shipment(), bench.journal)
+    await connector.send(bench.outbound(), bench.recorder)
     await connector.close()
 
     async def open_lines() -> int:

@@ -75,11 +75,11 @@ def saying(answer: bytes) -> Behaviour:
 
 
 async def ask(url: str, guard: Guard = HERE, *, timeout_seconds: float = 15, **request: Any) -> tuple[Any, KeptJournal]:
-    journal, tls = KeptJournal(), request.pop("tls", None)
+    recorder, tls = KeptJournal(), request.pop("tls", None)
     client = Client(guard, tls=tls)
     try:
         sent = Request(method=request.pop("method", "POST"), url=url, **request)
-        return await exchange(client, sent, journal, timeout_seconds=timeout_seconds), journal
+        return await exchange(client, sent, recorder, timeout_seconds=timeout_seconds), recorder
     finally:
         await client.close()
 
@@ -90,10 +90,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd: 1\r\n\r\nok"
 async def test_an_answer_is_given_whole() -> None:
     """Status, headers in lower case, and body come back, and the exchange is taken down."""
     async with receiver(saying(OK)) as port:
-        answer, journal = await ask(f"http://127.0.0.1:{port}/x", body=b"{}", wrote=True)
+        answer, recorder = await ask(f"http://127.0.0.1:{port}/x", body=b"{}", wrote=True)
     assert answer == Answer(status=200, headers={"content-length": "2", "x-odd": "1"}, body=b"ok", text="ok")
-    assert journal.wrote == [True]
-    assert (journal.exchanges[0].status, journal.exchanges[0].response_body) == (200, "ok")
+    assert recorder.wrote == [True]
+    assert (recorder.exchanges[0].status, recorder.exchanges[0].response_body) == (200, "ok")
 
 
 async def test_an_address_is_sent_as_it_was_written() -> None:
@@ -116,10 +116,10 @@ async def test_an_address_is_sent_as_it_was_written() -> None:
 
 async def test_a_header_that_cannot_be_sent_is_not_sent() -> None:
     """A value with a line break, as a token that is none, would be two headers."""
-    result, journal = await ask("http://127.0.0.1:1/", headers={"Authorization": "Bearer a\r\nb: c"})
+    result, recorder = await ask("http://127.0.0.1:1/", headers={"Authorization": "Bearer a\r\nb: c"})
     assert isinstance(result, NotSent)
     assert "Authorization" in result.message
-    assert "Bearer" not in str(journal.exchanges)
+    assert "Bearer" not in str(recorder.exchanges)
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
@@ -169,14 +169,14 @@ async def test_nothing_is_sent_to_a_port_where_nobody_listens() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
-        result, journal = await ask(f"http://127.0.0.1:{port}/")
+        result, recorder = await ask(f"http://127.0.0.1:{port}/")
         reached = await reach(HERE, f"http://127.0.0.1:{port}/", timeout_seconds=15)
     assert isinstance(result, NotSent)
     assert result.code == "connection_failed"
     assert result.message == f"Nothing was sent: nothing listens at 127.0.0.1:{port}."
     assert reached
     assert reached.message == f"Nothing listens at 127.0.0.1:{port}."
-    assert journal.exchanges[0].status is None
+    assert recorder.exchanges[0].status is None
 
 
 async def test_nothing_is_sent_to_a_name_that_is_not_there() -> None:
@@ -267,9 +267,9 @@ async def test_a_huge_answer_is_cut() -> None:
     size = http.MAX_BODY_BYTES + 10
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode()
     async with receiver(saying(head + b"x" * size)) as port:
-        answer, journal = await ask(f"http://127.0.0.1:{port}/", timeout_seconds=60)
+        answer, recorder = await ask(f"http://127.0.0.1:{port}/", timeout_seconds=60)
     assert (answer.is_cut, len(answer.body)) == (True, http.MAX_BODY_BYTES)
-    assert len(journal.exchanges[0].response_body or "") == http.KEPT_BODY_BYTES
+    assert len(recorder.exchanges[0].response_body or "") == http.KEPT_BODY_BYTES
 
 
 async def test_redirects_are_not_followed() -> None:
@@ -277,9 +277,9 @@ async def test_redirects_are_not_followed() -> None:
     async with receiver(
         saying(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
     ) as port:
-        answer, journal = await ask(f"http://127.0.0.1:{port}/")
+        answer, recorder = await ask(f"http://127.0.0.1:{port}/")
     assert answer.status == 302
-    assert len(journal.exchanges) == 1
+    assert len(recorder.exchanges) == 1
 
 
 @pytest.mark.parametrize(
@@ -289,9 +289,9 @@ async def test_a_redirect_to_anything_is_an_answer(location: str) -> None:
     """Nobody reads the address it names, so it may be none."""
     head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
     async with receiver(saying(head)) as port:
-        answer, journal = await ask(f"http://127.0.0.1:{port}/")
+        answer, recorder = await ask(f"http://127.0.0.1:{port}/")
     assert (answer.status, answer.headers["location"]) == (302, location)
-    assert journal.exchanges[0].response_headers["location"] == location
+    assert recorder.exchanges[0].response_headers["location"] == location
 
 
 async def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,17 +386,17 @@ async def test_secrets_are_masked_wherever_they_stand() -> None:
         body,
     )
     async with receiver(saying(echo)) as port:
-        _, journal = await ask(
+        _, recorder = await ask(
             f"http://127.0.0.1:{port}/?a=s3cr%22t%20%26%20%2Bx",
             headers={"Authorization": "Bearer token", "X-Also": secret},
             body=b'{"a": "s3cr\\"t & +x", "b": "s3cr%22t+%26+%2Bx"}',
             secrets=(secret,),
         )
-    kept = str(journal.exchanges[0])
+    kept = str(recorder.exchanges[0])
     assert "s3cr" not in kept
     assert "Bearer" not in kept
     assert "a=b" not in kept
-    assert journal.exchanges[0].headers["Authorization"] == "***"
+    assert recorder.exchanges[0].headers["Authorization"] == "***"
 
 
 async def test_what_sentences_are_made_of_has_no_secrets() -> None:
@@ -415,15 +415,15 @@ async def test_what_sentences_are_made_of_has_no_secrets() -> None:
 async def test_secret_bodies_are_not_kept() -> None:
     """Neither the form of a sign-in nor the token in its answer; an error is kept."""
     async with receiver(saying(OK)) as port:
-        _, journal = await ask(f"http://127.0.0.1:{port}/", body=b"password=x", body_is_secret=True)
-    assert (journal.exchanges[0].body, journal.exchanges[0].response_body) == ("***", "***")
+        _, recorder = await ask(f"http://127.0.0.1:{port}/", body=b"password=x", body_is_secret=True)
+    assert (recorder.exchanges[0].body, recorder.exchanges[0].response_body) == ("***", "***")
 
 
 async def test_what_is_kept_can_be_stored() -> None:
     """NUL and bytes that are no text, which no database takes, are replaced."""
     async with receiver(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na\0\xff")) as port:
-        _, journal = await ask(f"http://127.0.0.1:{port}/")
-    assert journal.exchanges[0].response_body == "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
+        _, recorder = await ask(f"http://127.0.0.1:{port}/")
+    assert recorder.exchanges[0].response_body == "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
 
 
 @pytest.fixture(scope="module")

@@ -91,14 +91,14 @@ async def test_every_answer_has_its_outcome_and_its_words(
     words: str,
     behind: ImisBehindServer,
     talker: ImisConnector,
-    journal: KeptJournal,
+    recorder: KeptJournal,
 ) -> None:
     """Statuses and bodies of section 6, with what iMIS said kept for the person."""
     raw = body if isinstance(body, str) else json.dumps(body)
     content_type = "text/plain" if isinstance(body, str) else "application/json; charset=utf-8"
     for _ in range(2 if status == 401 else 1):
         behind.answer(status, raw.encode(), Content_Type=content_type)
-    outcome = await talker.send(a_shipment(), journal)
+    outcome = await talker.send(a_shipment(), recorder)
     assert isinstance(outcome, kind)
     assert isinstance(outcome, Refused | Postponed)
     assert (outcome.code, words in outcome.message) == (code, True), outcome.message
@@ -116,52 +116,52 @@ async def test_every_answer_has_its_outcome_and_its_words(
     ids=str,
 )
 async def test_every_success_is_one(
-    switches: dict[str, Any], site: ImisSite, connector: ImisConnector, journal: KeptJournal
+    switches: dict[str, Any], site: ImisSite, connector: ImisConnector, recorder: KeptJournal
 ) -> None:
     """200, 201, 202 and 204, with the stored record and with an empty body."""
     site.switch(**switches)
-    first = await connector.send(a_shipment(), journal)
+    first = await connector.send(a_shipment(), recorder)
     assert isinstance(first, Accepted)
     payload = {**a_shipment().payload, "Description": "Water"}
-    changed = await connector.send(a_shipment(payload=payload, record_id=first.record_id), journal)
+    changed = await connector.send(a_shipment(payload=payload, record_id=first.record_id), recorder)
     assert isinstance(changed, Accepted)
-    removed = await connector.remove(a_shipment(action="remove", record_id=first.record_id), journal)
+    removed = await connector.remove(a_shipment(action="remove", record_id=first.record_id), recorder)
     assert removed == Accepted(record_id=first.record_id)
 
 
 async def test_a_bad_payload_told_as_an_error_of_the_server_keeps_its_words(
-    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
 ) -> None:
     """Some bad payloads are answered with 500 and a text: it is tried again some times, and the text is told."""
     site.switch(ValidationAnswer="text-500")
-    outcome = await connector.send(a_shipment(payload={**a_shipment().payload, "ActivityType": "NONE"}), journal)
+    outcome = await connector.send(a_shipment(payload={**a_shipment().payload, "ActivityType": "NONE"}), recorder)
     assert isinstance(outcome, Postponed)
     assert (outcome.code, outcome.subscriber_is_away) == ("subscriber_error", False)
     assert ADMINISTRATOR.rstrip(".") in outcome.message
 
 
 async def test_an_identity_goes_out_with_its_elements_joined(
-    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
 ) -> None:
     """`~ID|Ordinal`, its bar percent-encoded in the address."""
     target = {"Kind": "panel", "Name": "LH_Learning", "KeyProperty": "RecordKey"}
-    first = await connector.send(a_shipment(target), journal)
+    first = await connector.send(a_shipment(target), recorder)
     assert isinstance(first, Accepted)
     assert first.record_id == f"~{ROBIN}|1"
-    await connector.send(a_shipment(target, payload={**ROW, "Units": 7}, record_id=first.record_id), journal)
-    put = next(one for one in journal.exchanges if one.method == "PUT")
+    await connector.send(a_shipment(target, payload={**ROW, "Units": 7}, record_id=first.record_id), recorder)
+    put = next(one for one in recorder.exchanges if one.method == "PUT")
     assert put.url.endswith(f"/api/LH_Learning/~{ROBIN}%7C1")
 
 
 async def test_filters_go_out_with_operators_in_words(
-    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
 ) -> None:
     """Never with the signs, of which one is no operator at some versions."""
     target = {"Kind": "panel", "Name": "LH_Learning", "KeyProperty": "RecordKey"}
-    await connector.find_participant("robin.vale@example.org", journal)
-    await connector.send(a_shipment(target, outcome_unknown=True), journal)
-    await connector.send(a_shipment({"Kind": "panel", "Name": "TopClass_Learning"}), journal)
-    searched = [one.url.partition("?")[2] for one in journal.exchanges if "limit=" in one.url]
+    await connector.find_participant("robin.vale@example.org", recorder)
+    await connector.send(a_shipment(target, outcome_unknown=True), recorder)
+    await connector.send(a_shipment({"Kind": "panel", "Name": "TopClass_Learning"}), recorder)
+    searched = [one.url.partition("?")[2] for one in recorder.exchanges if "limit=" in one.url]
     assert len(searched) >= 4
     for query in searched:
         filters = [one for one in query.split("&") if not one.startswith(("limit=", "offset="))]
@@ -203,28 +203,28 @@ def _json(value: Any) -> Says:
     return Says(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
 
-async def _find(site: PagedSite, journal: KeptJournal) -> Any:
+async def _find(site: PagedSite, recorder: KeptJournal) -> Any:
     credentials = {"Username": "u", "Password": "p"}
     made = ImisConnector({"BaseUrl": site.address}, credentials, guard=Guard(["127.0.0.1"]), timeout_seconds=15)
     try:
-        return await made.find_participant("last@example.org", journal)
+        return await made.find_participant("last@example.org", recorder)
     finally:
         await made.close()
 
 
-async def test_pages_are_followed_by_the_next_offset(journal: KeptJournal) -> None:
+async def test_pages_are_followed_by_the_next_offset(recorder: KeptJournal) -> None:
     """Not by how many rows came: a site gives fewer than it was asked for."""
     site = PagedSite(["a@example.org"] * 4 + ["last@example.org"])
     async with running(site):
-        assert await _find(site, journal) == ParticipantFound("4")
+        assert await _find(site, recorder) == ParticipantFound("4")
     assert [one.query["offset"] for one in site.received[1:]] == ["0", "2", "4"]
 
 
-async def test_a_page_without_rows_is_the_last(journal: KeptJournal) -> None:
+async def test_a_page_without_rows_is_the_last(recorder: KeptJournal) -> None:
     """Also where it names a next offset: a list that shrinks while it is read comes to an end."""
     site = PagedSite(["a@example.org"] * 3, next_offset=2)
     async with running(site):
-        found = await _find(site, journal)
+        found = await _find(site, recorder)
     assert isinstance(found, Refused)
     assert found.code == "participant_not_found"
     assert [one.query["offset"] for one in site.received[1:]] == ["0", "2", "4"]

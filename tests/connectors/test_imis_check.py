@@ -267,12 +267,12 @@ async def test_a_site_that_tells_no_definitions_is_no_fault(
 
 
 async def test_the_record_key_of_activities_needs_a_column_that_can_be_searched(
-    site: ImisSite, make_connector: Any, journal: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: KeptJournal
 ) -> None:
     """A site that refuses the filter, one that passes it over, and a column that is too narrow."""
     site_with_one = make_connector()
     assert (await site_with_one.check([ACTIVITIES])).works
-    await site_with_one.send(a_shipment(), journal)
+    await site_with_one.send(a_shipment(), recorder)
     narrow = await make_connector({"ActivityKeyProperty": "OTHER_CODE"}).check([ACTIVITIES])
     assert "holds 20 characters" in found(narrow, "activity-key").message
     assert (narrow.works, narrow.is_open) == (False, True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from learning_hub.connectors.discovery import (
+    Field,
+    Fields,
+    Target,
+    TemplateValidation,
+)
 from learning_hub.connectors.imis.fitness import judge
 from learning_hub.connectors.imis.settings import ActivityTarget, PanelTarget
 from learning_hub.connectors.imis.sources import read_field
-from learning_hub.connectors.places import (
-    Field,
-    Fields,
-    Judgement,
-    Target,
-)
 
 ACTIVITY = Target(name="Activity", kind="activity")
 PANEL = Target(name="LH_Odd", kind="panel")
@@ -20,12 +20,12 @@ TYPE = Field(name="ACTIVITY_TYPE", type="String", length=10, required=True)
 KEY = Field(name="UF_3", type="String", length=255, read_only=True, filled_by="hub")
 
 
-def of_activities(template: dict[str, Any], *fields: Field, key: Field = KEY) -> Judgement:
+def of_activities(template: dict[str, Any], *fields: Field, key: Field = KEY) -> TemplateValidation:
     found = Fields(target=ACTIVITY, items=[TYPE, key, *fields])
     return judge(ActivityTarget(kind="activity"), "UF_3", {"_default": {"ActivityType": "CALL", **template}}, {}, found)
 
 
-def of_panel(template: dict[str, Any], *fields: Field) -> Judgement:
+def of_panel(template: dict[str, Any], *fields: Field) -> TemplateValidation:
     return judge(
         PanelTarget(kind="panel", name="LH_Odd"),
         None,
@@ -35,8 +35,8 @@ def of_panel(template: dict[str, Any], *fields: Field) -> Judgement:
     )
 
 
-def places(judgement: Judgement) -> list[str]:
-    return [problem.place for problem in judgement.problems]
+def places(validation: TemplateValidation) -> list[str]:
+    return [problem.place for problem in validation.problems]
 
 
 def test_a_column_of_activities_that_a_site_does_not_list_is_a_warning() -> None:
@@ -101,4 +101,4 @@ def test_without_columns_nothing_is_judged() -> None:
         Fields(target=PANEL, items=[], warnings=["LH_Odd has no rows."]),
     )
 
-    assert judged == Judgement(warnings=["LH_Odd has no rows."])
+    assert judged == TemplateValidation(warnings=["LH_Odd has no rows."])

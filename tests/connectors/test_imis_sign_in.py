@@ -26,34 +26,34 @@ CLIENT = {
 }
 
 
-async def find_robin(connector: ImisConnector, journal: KeptJournal) -> Any:
-    return await connector.find_participant("robin.vale@example.org", journal)
+async def find_robin(connector: ImisConnector, recorder: KeptJournal) -> Any:
+    return await connector.find_participant("robin.vale@example.org", recorder)
 
 
 def sign_ins(site: ImisSite) -> int:
     return len(site.requests(path="/token"))
 
 
-async def test_a_token_is_used_again(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
+async def test_a_token_is_used_again(site: ImisSite, connector: ImisConnector, recorder: KeptJournal) -> None:
     """One sign-in serves many calls."""
     for number in range(3):
-        await connector.send(a_shipment(record_key=f"key-{number}"), journal)
+        await connector.send(a_shipment(record_key=f"key-{number}"), recorder)
     assert sign_ins(site) == 1
 
 
 async def test_a_token_is_renewed_before_it_ends(
-    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
 ) -> None:
     """One that lasts less than ten seconds is not used a second time."""
     site.switch(TokenLifetimeSeconds=9)
-    await find_robin(connector, journal)
-    await find_robin(connector, journal)
+    await find_robin(connector, recorder)
+    await find_robin(connector, recorder)
     assert sign_ins(site) == 2
 
 
 @pytest.mark.parametrize("expires_in", ['"1209599"', "1209599.0", "null", '"soon"', '"nan"', "1e400"])
 async def test_a_token_is_kept_however_its_lifetime_is_told(
-    expires_in: str, make_connector: Any, journal: KeptJournal
+    expires_in: str, make_connector: Any, recorder: KeptJournal
 ) -> None:
     """As a number, as text, or not at all: then for an hour."""
     asked: list[str] = []
@@ -68,117 +68,119 @@ async def test_a_token_is_kept_however_its_lifetime_is_told(
     async with served(app) as address:
         connector = make_connector({"BaseUrl": address})
         for _ in range(3):
-            await find_robin(connector, journal)
+            await find_robin(connector, recorder)
     assert (asked.count("/token"), len(asked)) == (1, 4)
 
 
 async def test_a_denied_token_is_renewed_and_the_call_made_again(
-    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
 ) -> None:
     """The site forgot its tokens; nobody notices, and nothing is written twice."""
-    await connector.send(a_shipment(record_key="one"), journal)
+    await connector.send(a_shipment(record_key="one"), recorder)
     site.revoke_tokens()
-    assert isinstance(await connector.send(a_shipment(record_key="two"), journal), Accepted)
+    assert isinstance(await connector.send(a_shipment(record_key="two"), recorder), Accepted)
     assert sign_ins(site) == 2
     assert len(site.activities()) == 2
 
 
-async def test_many_denied_at_once_renew_once(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
+async def test_many_denied_at_once_renew_once(site: ImisSite, connector: ImisConnector, recorder: KeptJournal) -> None:
     """Whoever comes late takes the token that another got meanwhile."""
-    await find_robin(connector, journal)
+    await find_robin(connector, recorder)
     site.revoke_tokens()
     keys = [f"key-{number}" for number in range(10)]
-    outcomes = await asyncio.gather(*(connector.send(a_shipment(record_key=key), journal) for key in keys))
+    outcomes = await asyncio.gather(*(connector.send(a_shipment(record_key=key), recorder) for key in keys))
     assert all(isinstance(outcome, Accepted) for outcome in outcomes)
     assert sign_ins(site) == 2
 
 
-async def test_denied_twice_is_refused(site: ImisSite, connector: ImisConnector, journal: KeptJournal) -> None:
+async def test_denied_twice_is_refused(site: ImisSite, connector: ImisConnector, recorder: KeptJournal) -> None:
     """A token just got that is denied as well is a matter for a person."""
     site.fault("401", Path="/api", Times=2)
-    outcome = await connector.send(a_shipment(), journal)
+    outcome = await connector.send(a_shipment(), recorder)
     assert isinstance(outcome, Refused)
     assert outcome.code == "credentials_refused"
     assert sign_ins(site) == 2
 
 
-async def test_a_wrong_password_is_tried_once(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
+async def test_a_wrong_password_is_tried_once(site: ImisSite, make_connector: Any, recorder: KeptJournal) -> None:
     """Further calls are refused without asking, also side by side, until a check."""
     connector = make_connector(credentials={"Username": "sandbox", "Password": "wrong"})
-    outcomes = await asyncio.gather(*(connector.send(a_shipment(), journal) for _ in range(5)))
-    outcomes += [await connector.send(a_shipment(), journal)]
+    outcomes = await asyncio.gather(*(connector.send(a_shipment(), recorder) for _ in range(5)))
+    outcomes += [await connector.send(a_shipment(), recorder)]
     assert {outcome.code for outcome in outcomes} == {"credentials_refused"}
     assert sign_ins(site) == 1
     assert not (await connector.check()).works
-    await connector.send(a_shipment(), journal)
+    await connector.send(a_shipment(), recorder)
     assert sign_ins(site) == 2
 
 
 async def test_a_check_tries_refused_credentials_again(
-    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
 ) -> None:
     """Once it succeeds everything goes on."""
     site.change_password("other")
-    assert isinstance(await connector.send(a_shipment(), journal), Refused)
+    assert isinstance(await connector.send(a_shipment(), recorder), Refused)
     assert not (await connector.check()).works
     site.change_password("sandbox")
     assert (await connector.check()).works
-    assert isinstance(await connector.send(a_shipment(), journal), Accepted)
+    assert isinstance(await connector.send(a_shipment(), recorder), Accepted)
 
 
 @pytest.mark.parametrize(("fault", "is_away"), [("500", False), ("503", True), ("429", False), ("cut-after", True)])
 async def test_a_sign_in_that_fails_may_succeed_later(
-    fault: str, is_away: bool, site: ImisSite, connector: ImisConnector, journal: KeptJournal
+    fault: str, is_away: bool, site: ImisSite, connector: ImisConnector, recorder: KeptJournal
 ) -> None:
     """It was not refused, so it is tried again; a write that waited for it was surely not made."""
     site.fault(fault, Path="/token")
-    outcome = await connector.send(a_shipment(), journal)
+    outcome = await connector.send(a_shipment(), recorder)
     assert isinstance(outcome, Postponed)
     assert (outcome.subscriber_is_away, outcome.in_doubt) == (is_away, False)
-    assert isinstance(await connector.send(a_shipment(), journal), Accepted)
+    assert isinstance(await connector.send(a_shipment(), recorder), Accepted)
 
 
 async def test_those_who_wait_for_a_sign_in_share_its_failure(
-    site: ImisSite, connector: ImisConnector, journal: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
 ) -> None:
     """Twenty senders do not wait for twenty time-outs one after the other."""
     site.fault("503", Path="/token", Times=20)
-    outcomes = await asyncio.gather(*(connector.send(a_shipment(), journal) for _ in range(20)))
+    outcomes = await asyncio.gather(*(connector.send(a_shipment(), recorder) for _ in range(20)))
     assert all(isinstance(outcome, Postponed) for outcome in outcomes)
     assert sign_ins(site) == 1
 
 
 async def test_a_client_application_signs_in_with_its_refresh_token(
-    site: ImisSite, make_connector: Any, journal: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: KeptJournal
 ) -> None:
     """The site gives a new refresh token each time, which takes the place of the old."""
     stored = StoredCredentials(CLIENT)
-    connector = make_connector(credentials=CLIENT, take_turn=stored.turn)
+    connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
     for number in range(2):
-        assert isinstance(await connector.send(a_shipment(record_key=f"key-{number}"), journal), Accepted)
+        assert isinstance(await connector.send(a_shipment(record_key=f"key-{number}"), recorder), Accepted)
         site.revoke_tokens()
     told = [kept["RefreshToken"] for kept in stored.kept]
     assert len({seeds.REFRESH_TOKEN, *told}) == 3
-    assert seeds.CLIENT_SECRET not in str(journal.exchanges)
-    assert not any(token in str(journal.exchanges) for token in told)
+    assert seeds.CLIENT_SECRET not in str(recorder.exchanges)
+    assert not any(token in str(recorder.exchanges) for token in told)
 
 
 async def test_processes_side_by_side_share_a_refresh_token_that_is_good_for_once(
-    site: ImisSite, make_connector: Any, journal: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: KeptJournal
 ) -> None:
     """Each takes the one that is stored when its turn comes, whatever it was made with."""
     stored = StoredCredentials(CLIENT)
-    connectors = [make_connector(credentials=CLIENT, take_turn=stored.turn) for _ in range(4)]
+    connectors = [make_connector(credentials=CLIENT, lock_credentials=stored.turn) for _ in range(4)]
     for number in range(3):
         sent = [a_shipment(record_key=f"key-{number}-{place}") for place in range(4)]
         outcomes = await asyncio.gather(
-            *(connector.send(one, journal) for connector, one in zip(connectors, sent, strict=True))
+            *(connector.send(one, recorder) for connector, one in zip(connectors, sent, strict=True))
         )
         assert all(isinstance(outcome, Accepted) for outcome in outcomes)
         site.revoke_tokens()
 
 
-async def test_a_refused_refresh_token_is_read_again(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
+async def test_a_refused_refresh_token_is_read_again(
+    site: ImisSite, make_connector: Any, recorder: KeptJournal
+) -> None:
     """An administrator gave another one while the site was asked with the first."""
 
     class ChangedMeanwhile(StoredCredentials):
@@ -187,24 +189,24 @@ async def test_a_refused_refresh_token_is_read_again(site: ImisSite, make_connec
             return before
 
     stored = ChangedMeanwhile({**CLIENT, "RefreshToken": "an old one"})
-    connector = make_connector(credentials=CLIENT, take_turn=stored.turn)
-    assert isinstance(await connector.send(a_shipment(), journal), Accepted)
+    connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
+    assert isinstance(await connector.send(a_shipment(), recorder), Accepted)
     assert sign_ins(site) == 2
 
 
 async def test_a_refresh_token_that_is_refused_twice_is_asked_with_once(
-    site: ImisSite, make_connector: Any, journal: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: KeptJournal
 ) -> None:
     """The same one is not tried again."""
     stored = StoredCredentials({**CLIENT, "RefreshToken": "wrong"})
-    connector = make_connector(credentials=CLIENT, take_turn=stored.turn)
-    outcomes = [await connector.send(a_shipment(), journal) for _ in range(2)]
+    connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
+    outcomes = [await connector.send(a_shipment(), recorder) for _ in range(2)]
     assert {outcome.code for outcome in outcomes} == {"credentials_refused"}
     assert sign_ins(site) == 1
 
 
 async def test_a_renewed_token_that_could_not_be_stored_is_not_lost(
-    site: ImisSite, make_connector: Any, journal: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: KeptJournal
 ) -> None:
     """The database was away for a moment; the next sign-in goes on with the new one, and stores what comes then."""
 
@@ -218,22 +220,22 @@ async def test_a_renewed_token_that_could_not_be_stored_is_not_lost(
             await super().keep(credentials)
 
     stored = AwayOnce(CLIENT)
-    connector = make_connector(credentials=CLIENT, take_turn=stored.turn)
+    connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
     with pytest.raises(Unavailable):
-        await connector.send(a_shipment(), journal)
+        await connector.send(a_shipment(), recorder)
     site.revoke_tokens()
-    assert isinstance(await connector.send(a_shipment(), journal), Accepted)
+    assert isinstance(await connector.send(a_shipment(), recorder), Accepted)
     assert stored.credentials["RefreshToken"] != seeds.REFRESH_TOKEN
 
 
 async def test_a_sign_in_gets_to_its_end_though_nobody_waits_for_it(
-    site: ImisSite, make_connector: Any, journal: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: KeptJournal
 ) -> None:
     """The refresh token is used up when the caller is cancelled, and the new one is kept all the same."""
     stored = StoredCredentials(CLIENT)
-    connector = make_connector(credentials=CLIENT, take_turn=stored.turn)
+    connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
     site.fault("hold", Path="/token")
-    sending = asyncio.create_task(connector.send(a_shipment(), journal))
+    sending = asyncio.create_task(connector.send(a_shipment(), recorder))
 
     async def signs_in() -> bool:
         return bool(site.requests("POST", "/token"))
@@ -262,7 +264,7 @@ async def test_a_sign_in_gets_to_its_end_though_nobody_waits_for_it(
 )
 @pytest.mark.parametrize("path", ["/token", "/api"])
 async def test_no_secret_comes_back_in_a_sentence(
-    status: int, echo: Any, path: str, make_connector: Any, journal: KeptJournal
+    status: int, echo: Any, path: str, make_connector: Any, recorder: KeptJournal
 ) -> None:
     """Whatever a site repeats of the password or the token: not in an outcome, not in a check, not in an attempt."""
 
@@ -278,47 +280,47 @@ async def test_no_secret_comes_back_in_a_sentence(
 
     async with served(app) as address:
         connector = make_connector({"BaseUrl": address}, {"Username": "fred", "Password": SECRET})
-        outcomes = [await connector.send(a_shipment(), journal), await find_robin(connector, journal)]
+        outcomes = [await connector.send(a_shipment(), recorder), await find_robin(connector, recorder)]
         checked = await connector.check()
-    kept = f"{outcomes} {checked} {journal.exchanges}"
+    kept = f"{outcomes} {checked} {recorder.exchanges}"
     assert "hunter2" not in kept
     assert "***" in kept
 
 
-async def test_no_secret_is_kept(site: ImisSite, make_connector: Any, journal: KeptJournal) -> None:
+async def test_no_secret_is_kept(site: ImisSite, make_connector: Any, recorder: KeptJournal) -> None:
     """Neither password nor token stands in an exchange or in a sentence."""
     password = "p&ss wörd%"
     site.change_password(password)
     connector = make_connector(credentials={"Username": "sandbox", "Password": password})
-    outcomes = [await connector.send(a_shipment(), journal)]
+    outcomes = [await connector.send(a_shipment(), recorder)]
     site.revoke_tokens()
-    outcomes += [await connector.send(a_shipment(record_key="two"), journal)]
+    outcomes += [await connector.send(a_shipment(record_key="two"), recorder)]
     site.change_password("other")
     site.revoke_tokens()
-    outcomes += [await connector.send(a_shipment(record_key="three"), journal)]
-    kept = str(journal.exchanges) + str(outcomes)
+    outcomes += [await connector.send(a_shipment(record_key="three"), recorder)]
+    kept = str(recorder.exchanges) + str(outcomes)
     assert password not in kept
     assert "p%26ss" not in kept
     assert "Bearer " not in kept
     assert "access_token" not in kept
-    signing_in = [exchange for exchange in journal.exchanges if exchange.url.endswith("/token")]
+    signing_in = [exchange for exchange in recorder.exchanges if exchange.url.endswith("/token")]
     assert {exchange.body for exchange in signing_in} == {"***"}
     assert "invalid_grant" in (signing_in[-1].response_body or "")
 
 
 async def test_an_address_without_a_token_service_is_explained(
-    site: ImisSite, make_connector: Any, journal: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: KeptJournal
 ) -> None:
     """It is a wrong BaseUrl, which no waiting mends."""
     connector = make_connector({"BaseUrl": f"{site.address}/elsewhere"})
-    outcome = await connector.send(a_shipment(), journal)
+    outcome = await connector.send(a_shipment(), recorder)
     assert isinstance(outcome, Refused)
     assert "BaseUrl" in outcome.message
 
 
 @pytest.mark.parametrize("location", ["javascript:alert(1)", "/login"])
 async def test_a_sign_in_that_leads_elsewhere_is_refused(
-    location: str, make_connector: Any, journal: KeptJournal
+    location: str, make_connector: Any, recorder: KeptJournal
 ) -> None:
     """The request was sent, whatever address the answer names; what to look after are the settings."""
 
@@ -328,9 +330,9 @@ async def test_a_sign_in_that_leads_elsewhere_is_refused(
         await send({"type": "http.response.body", "body": b""})
 
     async with served(app) as address:
-        outcome = await make_connector({"BaseUrl": address}).send(a_shipment(), journal)
+        outcome = await make_connector({"BaseUrl": address}).send(a_shipment(), recorder)
     assert isinstance(outcome, Refused)
-    assert (outcome.code, len(journal.exchanges)) == ("refused", 1)
+    assert (outcome.code, len(recorder.exchanges)) == ("refused", 1)
     assert outcome.message.startswith(f"The hub could not sign in: iMIS answered 302, it points to {location}, ")
     assert "BaseUrl in the subscriber's Settings" in outcome.message
 
@@ -347,16 +349,16 @@ async def test_a_sign_in_that_leads_elsewhere_is_refused(
     ],
 )
 async def test_a_sign_in_that_something_else_refuses_names_the_address(
-    status: int, body: str, words: str, make_connector: Any, journal: KeptJournal
+    status: int, body: str, words: str, make_connector: Any, recorder: KeptJournal
 ) -> None:
     """A plain web server has no error of OAuth; the credentials rest all the same, since it may stand before iMIS."""
     async with served(refusing(status, body)) as address:
         connector = make_connector({"BaseUrl": address})
-        outcome = await connector.send(a_shipment(), journal)
-        assert await find_robin(connector, journal) == outcome
+        outcome = await connector.send(a_shipment(), recorder)
+        assert await find_robin(connector, recorder) == outcome
         checked = await connector.check()
     assert isinstance(outcome, Refused)
-    assert (outcome.code, len(journal.exchanges)) == ("credentials_refused", 1)
+    assert (outcome.code, len(recorder.exchanges)) == ("credentials_refused", 1)
     assert outcome.message == (
         f"What answers at {address}/token refused the sign-in and does not speak as iMIS does: {status}, {words}. "
         "Most likely BaseUrl in the subscriber's Settings is not the address of the iMIS site: correct it, and run the "
@@ -378,11 +380,11 @@ async def test_a_sign_in_that_something_else_refuses_names_the_address(
 )
 @pytest.mark.parametrize("status", [400, 401, 403])
 async def test_a_sign_in_that_imis_refuses_is_a_matter_of_the_credentials(
-    status: int, body: dict[str, str], make_connector: Any, journal: KeptJournal
+    status: int, body: dict[str, str], make_connector: Any, recorder: KeptJournal
 ) -> None:
     """Whatever the status is: an error of OAuth, or of the Web API, is iMIS's own."""
     async with served(refusing(status, json.dumps(body))) as address:
-        outcome = await make_connector({"BaseUrl": address}).send(a_shipment(), journal)
+        outcome = await make_connector({"BaseUrl": address}).send(a_shipment(), recorder)
     assert isinstance(outcome, Refused)
     assert outcome.code == "credentials_refused"
     assert outcome.message.startswith(f"iMIS refused the sign-in: {status}, ")

@@ -10,13 +10,13 @@ from imis_site import ACTIVITY, PANEL_WITHOUT_KEY, ImisSite, KeptJournal, a_ship
 from panels import make_panel, make_panels
 
 from learning_hub.connectors.base import Postponed, Refused
-from learning_hub.connectors.imis import ImisConnector
-from learning_hub.connectors.places import (
+from learning_hub.connectors.discovery import (
     Field,
     Fields,
     NoTarget,
     Targets,
 )
+from learning_hub.connectors.imis import ImisConnector
 
 MakeConnector = Callable[..., ImisConnector]
 

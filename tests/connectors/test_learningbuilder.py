@@ -14,9 +14,9 @@ from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
 from learning_hub.connectors.addresses import SETTING, Guard
 from learning_hub.connectors.base import (
     Accepted,
+    OutboundRecord,
     Postponed,
     Refused,
-    Shipment,
     Unknown,
 )
 from learning_hub.connectors.learningbuilder import (
@@ -32,7 +32,7 @@ TARGET = {"Kind": "import", "ImportProcessId": PROCESS}
 EMAILS = {"SuccessEmail": "imports+ok@example.org", "FailureEmail": "imports@example.org"}
 
 
-def a_shipment(number: int = 1, **changed: Any) -> Shipment:
+def a_shipment(number: int = 1, **changed: Any) -> OutboundRecord:
     given: dict[str, Any] = {
         "delivery_id": f"NURSES-01890a5d-ac96-774b-bcce-{number:012}",
         "action": "send",
@@ -41,7 +41,7 @@ def a_shipment(number: int = 1, **changed: Any) -> Shipment:
         "participant_id": "",
         "record_key": "01890a5d-ac96-774b-bcce-b302099a8057",
     }
-    return Shipment(**{**given, **changed})
+    return OutboundRecord(**{**given, **changed})
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ async def site() -> AsyncIterator[LearningBuilder]:
 
 
 async def send(
-    site: LearningBuilder, *shipments: Shipment, timeout_seconds: float = 10, **settings: Any
+    site: LearningBuilder, *outbounds: OutboundRecord, timeout_seconds: float = 10, **settings: Any
 ) -> tuple[list[Any], KeptJournal]:
-    """The outcomes of sending *shipments* as one batch, and what was taken down."""
-    journal = KeptJournal()
+    """The outcomes of sending *outbounds* as one batch, and what was taken down."""
+    recorder = KeptJournal()
     connector = LearningBuilderConnector(
         {"BaseUrl": site.address, **settings},
         {"ApiKey": API_KEY},
@@ -63,15 +63,15 @@ async def send(
         timeout_seconds=timeout_seconds,
     )
     try:
-        return list(await connector.send_many(shipments, journal)), journal
+        return list(await connector.send_many(outbounds, recorder)), recorder
     finally:
         await connector.close()
 
 
 async def test_many_events_are_one_batch(site: LearningBuilder) -> None:
     """Each payload is a line of one request, in order and to the character; each delivery gets the batch's number."""
-    shipments = [a_shipment(number) for number in range(1, 501)]
-    outcomes, journal = await send(site, *shipments, **EMAILS)
+    outbounds = [a_shipment(number) for number in range(1, 501)]
+    outcomes, recorder = await send(site, *outbounds, **EMAILS)
 
     (batch,) = site.batches
     (request,) = site.received
@@ -81,7 +81,7 @@ async def test_many_events_are_one_batch(site: LearningBuilder) -> None:
         Accepted(record_id="4711", note="Accepted for import as batch 4711, not yet imported."),
     ] * 500  # fmt: skip
     assert batch.query == {
-        "fileName": f"learning-hub-{shipments[0].delivery_id}-500.jsonl",
+        "fileName": f"learning-hub-{outbounds[0].delivery_id}-500.jsonl",
         "importProcessId": "77",
         "creationPath": "LH",
         "sendSuccessEmailTo": "imports+ok@example.org",
@@ -91,8 +91,8 @@ async def test_many_events_are_one_batch(site: LearningBuilder) -> None:
         f"apikey {API_KEY}",
         "application/x-ndjson",
     )
-    assert "WORKFLOW_IMPORT_QUEUE_BATCH_ID" in (journal.exchanges[0].response_body or "")
-    assert API_KEY not in str(journal.exchanges)
+    assert "WORKFLOW_IMPORT_QUEUE_BATCH_ID" in (recorder.exchanges[0].response_body or "")
+    assert API_KEY not in str(recorder.exchanges)
 
 
 async def test_one_event_is_a_batch_of_one(site: LearningBuilder) -> None:

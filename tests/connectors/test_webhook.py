@@ -14,7 +14,7 @@ from http_server import Receiver, running
 from imis_site import KeptJournal
 
 from learning_hub.connectors.addresses import SETTING, Guard
-from learning_hub.connectors.base import Accepted, Shipment
+from learning_hub.connectors.base import Accepted, OutboundRecord
 from learning_hub.connectors.webhook import WebhookConnector, check_credentials, check_settings, check_target
 from learning_hub.connectors.webhook.secrets import prepare_credentials
 from learning_hub.connectors.webhook.signing import make_secret
@@ -24,7 +24,7 @@ SECRET = make_secret()
 BODY = b'{"Units":1.30,"Title":"F\xc3\xa4rbung","Big":12345678901234567890}'
 
 
-def a_shipment(**changed: Any) -> Shipment:
+def a_shipment(**changed: Any) -> OutboundRecord:
     given: dict[str, Any] = {
         "delivery_id": "NURSES-01890a5d-ac96-774b-bcce-b302099a8057",
         "action": "send",
@@ -33,7 +33,7 @@ def a_shipment(**changed: Any) -> Shipment:
         "participant_id": "",
         "record_key": "01890a5d-ac96-774b-bcce-b302099a8057",
     }
-    return Shipment(**{**given, **changed})
+    return OutboundRecord(**{**given, **changed})
 
 
 @pytest.fixture
@@ -45,12 +45,12 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 async def post(
     receiver: Receiver,
-    *shipments: Shipment,
+    *outbounds: OutboundRecord,
     settings: dict[str, Any] | None = None,
     credentials: dict[str, Any] | None = None,
 ) -> tuple[list[Any], KeptJournal]:
-    """The outcomes of sending or removing *shipments* one after the other, and what was taken down."""
-    journal = KeptJournal()
+    """The outcomes of sending or removing *outbounds* one after the other, and what was taken down."""
+    recorder = KeptJournal()
     connector = WebhookConnector(
         {"Url": f"{receiver.address}/hooks?tenant=7", **(settings or {})},
         credentials or {"SigningSecret": SECRET},
@@ -59,12 +59,12 @@ async def post(
     )
     try:
         outcomes = [
-            await (connector.send if shipment.action == "send" else connector.remove)(shipment, journal)
-            for shipment in shipments
+            await (connector.send if outbound.action == "send" else connector.remove)(outbound, recorder)
+            for outbound in outbounds
         ]
     finally:
         await connector.close()
-    return outcomes, journal
+    return outcomes, recorder
 
 
 async def test_a_receiver_verifies_what_it_gets(receiver: Receiver) -> None:
@@ -109,17 +109,17 @@ async def test_headers_and_token_go_out_and_are_not_kept(receiver: Receiver) -> 
     """Headers of one's own and a bearer token reach the receiver; with the attempt their values are masked."""
     settings = {"Headers": {"X-Tenant": "tenant-4711", "Accept": "application/json", "X-Empty": ""}}
     receiver.answer(400, b"no such token: t0ken/+x, nor t0ken%2F%2Bx")
-    (outcome,), journal = await post(
+    (outcome,), recorder = await post(
         receiver, a_shipment(), settings=settings, credentials={"SigningSecret": SECRET, "Token": "t0ken/+x"}
     )
 
     headers = receiver.received[0].headers
     assert (headers["authorization"], headers["x-tenant"], headers["x-empty"]) == ("Bearer t0ken/+x", "tenant-4711", "")
-    kept = str(journal.exchanges) + outcome.message
+    kept = str(recorder.exchanges) + outcome.message
     for secret in ("t0ken", "tenant-4711", SECRET):
         assert secret not in kept
-    assert journal.exchanges[0].headers["webhook-id"] == a_shipment().delivery_id
-    assert journal.exchanges[0].headers["X-Tenant"] == "***"
+    assert recorder.exchanges[0].headers["webhook-id"] == a_shipment().delivery_id
+    assert recorder.exchanges[0].headers["X-Tenant"] == "***"
 
 
 async def test_two_secrets_sign_while_one_retires(receiver: Receiver) -> None:

@@ -12,8 +12,8 @@ from running import eventually
 from learning_hub.model.errors import Unavailable
 from learning_hub.publish import writer
 from learning_hub.publish.writer import Writer
-from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
+from learning_hub.store.notifications import Notifications
 
 
 async def test_the_backlog_is_bounded_in_bytes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +21,7 @@ async def test_the_backlog_is_bounded_in_bytes(database: Database, monkeypatch: 
     monkeypatch.setattr(writer, "MAX_BACKLOG_BYTES", 3 * len(a_valid_event().data))
     async with database.connection() as connection:
         await connection.execute("INSERT INTO program (program_id, name) VALUES ('NURSES', 'Nurses')")
-    stopped = Writer(database, Bells(database))
+    stopped = Writer(database, Notifications(database))
     waiting = [
         asyncio.create_task(stopped.publish(a_valid_event(PublisherEventId=f"AI:{number}"))) for number in range(3)
     ]
@@ -40,7 +40,7 @@ async def test_hanging_up_makes_no_room(database: Database, monkeypatch: pytest.
     """An event whose publisher has hung up still waits to be written: it counts until it is."""
     monkeypatch.setattr(writer, "MAX_BACKLOG_BYTES", 3 * len(a_valid_event().data))
     await database.execute("INSERT INTO program (program_id, name) VALUES ('NURSES', 'Nurses')")
-    stopped = Writer(database, Bells(database))
+    stopped = Writer(database, Notifications(database))
     for number in range(3):
         waiting = asyncio.create_task(stopped.publish(a_valid_event(PublisherEventId=f"AI:{number}")))
         await asyncio.sleep(0)
@@ -66,7 +66,7 @@ async def test_the_backlog_holds_no_more_than_its_bound(database: Database, monk
     """An event that would pass the bound is refused; one that is larger than the bound is taken when it comes alone."""
     size = len(a_valid_event().data)
     monkeypatch.setattr(writer, "MAX_BACKLOG_BYTES", size + size // 2)
-    stopped = Writer(database, Bells(database))
+    stopped = Writer(database, Notifications(database))
     large = a_valid_event(PublisherEventData={"text": "x" * 3 * size})
     first = asyncio.create_task(stopped.publish(large))
     await asyncio.sleep(0)

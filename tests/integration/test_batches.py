@@ -14,7 +14,7 @@ from factories import an_event_body
 from horizon import reads_all
 from running import RunningHub, eventually
 
-from learning_hub.api import batches, body_room
+from learning_hub.api import batches, body_budget
 
 LINES = {"Content-Type": "application/x-ndjson"}
 
@@ -178,7 +178,7 @@ async def test_large_bodies_are_bounded_together(
     hub_without_worker: RunningHub, publisher: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While bodies under way fill the room for them, the next one is told to come again; one that stalls makes room."""
-    monkeypatch.setattr(body_room, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(body_budget, "WAIT_SECONDS", 0.2)
     monkeypatch.setattr(batches, "STALLS_AFTER_SECONDS", 3)
     lines = []
     for _ in range(batches.ROOM_BYTES // batches.MAX_BYTES):

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from running import eventually
 from writing import append, one_waits, publish_together
 
-from learning_hub.model.arrival import Arrival
 from learning_hub.model.clock import now
 from learning_hub.model.errors import InvalidFields, Unavailable
 from learning_hub.model.feed import BEGINNING
 from learning_hub.model.ids import new_uuid
+from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.writer import COPIED_FROM
 from learning_hub.store import database as database_module
 from learning_hub.store import events
@@ -51,7 +51,7 @@ def copies(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return tried
 
 
-def some_events(count: int, **changes: Any) -> list[Arrival]:
+def some_events(count: int, **changes: Any) -> list[ReceivedEvent]:
     """So many of sources of their own, in an order that is not that of their keys."""
     numbers = list(range(count))
     random.Random(7).shuffle(numbers)
@@ -242,7 +242,7 @@ def test_copied_as_by_the_statement(database_address_for_a_loop_of_its_own: str)
     async def compare(bodies: list[dict[str, Any]]) -> None:
         created_utc = now()
 
-        def of_program(program_id: str) -> dict[UUID, Arrival]:
+        def of_program(program_id: str) -> dict[UUID, ReceivedEvent]:
             return {
                 new_uuid(): a_valid_event(
                     PublisherProgramId=program_id, PublisherEventId=f"AI:{n * 7 % 11}:{n}", **body

@@ -9,7 +9,7 @@ from running import RunningHub
 
 from learning_hub.api.app import operations
 from learning_hub.api.operations import Operation
-from learning_hub.model.access import SCOPES
+from learning_hub.model.caller import SCOPES
 
 EVERY = operations()
 GUARDED = [operation for operation in EVERY if not operation.is_public]

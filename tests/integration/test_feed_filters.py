@@ -13,7 +13,7 @@ from horizon import caught_up
 from running import RunningHub
 
 from learning_hub.api import feed as feed_over_http
-from learning_hub.model.event import Verdict
+from learning_hub.model.event import Classification
 from learning_hub.model.feed import BEGINNING, Position
 from learning_hub.model.ids import new_uuid
 from learning_hub.store import events, feed
@@ -38,7 +38,7 @@ async def fill(database: Database, count: int, created: Callable[[int], datetime
             Appended(
                 event=event,
                 event_uuid=new_uuid(),
-                verdict=Verdict("new"),
+                classification=Classification("new"),
                 created_utc=created(number),
             )
         )

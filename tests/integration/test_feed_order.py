@@ -14,15 +14,15 @@ from factories import a_valid_event
 from horizon import caught_up
 
 from learning_hub.model.clock import now
-from learning_hub.model.event import Event, Verdict
+from learning_hub.model.event import Classification, Event
 from learning_hub.model.feed import BEGINNING, Position, read_cursor, write_cursor
 from learning_hub.model.ids import EventKey, event_id, new_uuid
 from learning_hub.publish.writer import Writer
 from learning_hub.store import events, migrations
-from learning_hub.store.bells import Bells
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.events import Appended
 from learning_hub.store.feed import FeedFilter, read_feed
+from learning_hub.store.notifications import Notifications
 
 NURSES = FeedFilter(program_id="NURSES")
 
@@ -43,7 +43,7 @@ async def append(connection: Connection, *names: str) -> list[str]:
             Appended(
                 event=event,
                 event_uuid=new_uuid(),
-                verdict=Verdict("new"),
+                classification=Classification("new"),
                 created_utc=now(),
             )
         )
@@ -86,8 +86,8 @@ async def test_followers_beside_many_slow_writers(nurses: Database) -> None:
     """Beside many slow concurrent writers each of several readers sees every entry exactly once, all in one order."""
     stored: set[tuple[str, bool]] = set()
     chance = random.Random(17)
-    bells = Bells(nurses)
-    writer = Writer(nurses, bells)
+    notifications = Notifications(nurses)
+    writer = Writer(nurses, notifications)
     done = asyncio.Event()
 
     async def write_slowly(number: int) -> None:

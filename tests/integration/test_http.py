@@ -17,7 +17,7 @@ from gate import Gate
 from horizon import reads_all
 from running import RunningHub, eventually, running_hub
 
-from learning_hub.model.access import _checksum
+from learning_hub.model.api_key import _checksum
 from learning_hub.settings import Settings
 from learning_hub.store.database import Database
 

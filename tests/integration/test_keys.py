@@ -16,9 +16,9 @@ from factories import an_event_body
 from running import RunningHub, eventually, running_hub
 
 from learning_hub.api.call import CONFIRM_AFTER_SECONDS
-from learning_hub.api.keyring import REMEMBERED_SECONDS, Keyring
 from learning_hub.model.clock import now, written
 from learning_hub.model.errors import NotAuthenticated
+from learning_hub.services.authentication import REMEMBERED_SECONDS, Authenticator
 
 
 async def test_a_key_is_shown_once(hub_without_worker: RunningHub) -> None:
@@ -137,11 +137,11 @@ async def test_a_remembered_key_is_looked_up_again_after_a_second(
 ) -> None:
     """A key that another process revoked opens as long as it is remembered, and nothing when a second is over."""
     moved = SimpleNamespace(monotonic=lambda: moment)
-    monkeypatch.setattr("learning_hub.api.keyring.time", moved)
+    monkeypatch.setattr("learning_hub.services.authentication.time", moved)
     moment = 1000.0
     hub = hub_without_worker
     made = (await hub.client.post("/keys", json={"Name": "k", "Programs": ["*"], "Scopes": ["read"]})).json()
-    elsewhere = Keyring(hub.database, None)
+    elsewhere = Authenticator(hub.database, None)
     assert (await elsewhere.identify(made["Key"])).key_id == made["KeyId"]
     await hub.client.delete(f"/keys/{made['KeyId']}")
 
@@ -212,12 +212,12 @@ async def test_an_expired_key_opens_nothing(hub_without_worker: RunningHub) -> N
     key = (await hub.client.post("/keys", json=body)).json()["Key"]
     assert (await hub.client_with(key).get("/programs")).status_code == 200
 
-    remembers = Keyring(hub.database, None)
+    remembers = Authenticator(hub.database, None)
     with time_machine.travel(end - timedelta(microseconds=1), tick=False):
         await remembers.identify(key)
-    for keyring in (remembers, Keyring(hub.database, None)):
+    for authenticator in (remembers, Authenticator(hub.database, None)):
         with time_machine.travel(end, tick=False), pytest.raises(NotAuthenticated):
-            await keyring.identify(key)
+            await authenticator.identify(key)
     await hub.database.execute("UPDATE api_key SET expires_utc = now()")
 
     async def status() -> int:

@@ -54,7 +54,7 @@ async def test_settling_puts_all_of_a_person_back(imis_hub: ImisHub) -> None:
 
 
 async def test_what_imis_refused_the_contact_of_is_put_back(imis_hub: ImisHub) -> None:
-    """Settled to a contact that is not there it is parked again, and put back once that is mended."""
+    """Completed to a contact that is not there it is parked again, and put back once that is mended."""
     await imis_hub.set_up()
     await imis_hub.client.put(place(NOBODY, ProgramId="NURSES"), json={"SubscriberParticipantId": "999999"})
     location = await imis_hub.publish(PublisherParticipantId=NOBODY)

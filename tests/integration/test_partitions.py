@@ -87,15 +87,15 @@ async def test_cut_tables_are_known_to_the_planner_and_not_cut_again(cut_hub: Im
 async def test_look_ups_read_one_partition(cut_hub: ImisHub, database: Database) -> None:
     """Whatever names its Program is answered from the one partition that the Program is in."""
     there = await database.fetchrow("SELECT event_uuid FROM event")
-    duty = await database.fetchrow("SELECT delivery_uuid FROM delivery")
+    row = await database.fetchrow("SELECT delivery_uuid FROM delivery")
     assert there
-    assert duty
+    assert row
     asked: list[tuple[str, str, tuple[Any, ...]]] = [
         ("event", feed.queries.full_page_of_feed, ("NURSES", 0, 0, 0, 100)),
         ("event", events.queries.find_event, ("NURSES", there["event_uuid"])),
         ("event", events.queries.latest_entries, (["NURSES"], ["AI:before"], ["TopClass"], ["AI_COMP_SUCCESS"])),
-        ("delivery", deliveries.queries.find, ("NURSES", duty["delivery_uuid"])),
-        ("attempt", deliveries.queries.attempts, ("NURSES", duty["delivery_uuid"])),
+        ("delivery", deliveries.queries.find, ("NURSES", row["delivery_uuid"])),
+        ("attempt", deliveries.queries.attempts, ("NURSES", row["delivery_uuid"])),
     ]
     for table, query, values in asked:
         assert len(await partitions_read(database, table, query, *values)) == 1, query

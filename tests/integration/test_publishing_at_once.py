@@ -120,7 +120,7 @@ async def test_a_full_backlog(hubs: list[httpx.AsyncClient], monkeypatch: pytest
 
 
 async def test_one_that_the_database_refuses(hubs: list[httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One bad row does not fail its neighbours in the same commit."""
+    """One bad row does not fail the others in the same commit."""
     monkeypatch.setattr("learning_hub.model.json_values._walk_faults", lambda *_: iter(()))
     monkeypatch.setattr("learning_hub.model.fields.check_json", lambda *_: [])
     answers = await asyncio.gather(
@@ -149,9 +149,9 @@ async def test_a_writer_that_is_stopped_tells_those_who_wait(database: Database)
     """Whoever waits for a writer that ends is told to try again."""
     from factories import a_valid_event
 
-    from learning_hub.store.bells import Bells
+    from learning_hub.store.notifications import Notifications
 
-    stopped = writer.Writer(database, Bells(database))
+    stopped = writer.Writer(database, Notifications(database))
     running = asyncio.create_task(stopped.run())
     waiting = asyncio.create_task(stopped.publish(a_valid_event()))
     await asyncio.sleep(0)

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from running import RunningHub
 from writing import append, one_waits, publish_together, running
 
-from learning_hub.model.arrival import Arrival
 from learning_hub.model.errors import Conflict
 from learning_hub.model.feed import BEGINNING
+from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.writer import Writer
-from learning_hub.store.bells import Bells
 from learning_hub.store.database import Database
 from learning_hub.store.feed import FeedFilter, read_feed
+from learning_hub.store.notifications import Notifications
 
 ENTRIES = """
 SELECT event.publisher_system_id, event.publisher_event_id, event.event_type, event.version, event.revision,
@@ -52,7 +52,7 @@ async def stored(database: Database) -> list[tuple[str, str, dict[str, Any], int
     ]
 
 
-def an_event(kind: str, n: int, source: str = "AI:1") -> Arrival:
+def an_event(kind: str, n: int, source: str = "AI:1") -> ReceivedEvent:
     return a_valid_event(EventType=kind, PublisherEventId=source, PublisherEventData={"n": n})
 
 
@@ -151,7 +151,7 @@ async def test_keys_after_a_lost_race(nurses: Database) -> None:
 async def test_a_key_that_another_process_takes(nurses: Database) -> None:
     """A key taken meanwhile is answered as it was there, and later ones of its source record come after that."""
     first, second, third = (an_event("AI_STARTED", n) for n in (1, 2, 3))
-    other = Writer(nurses, Bells(nurses))
+    other = Writer(nurses, Notifications(nurses))
     async with nurses.transaction() as connection:
         await connection.execute(
             "INSERT INTO idempotency_key VALUES ('NURSES', 'k2', sha256('other'), 201, gen_random_uuid())"
@@ -227,10 +227,10 @@ def test_together_as_one_after_the_other(database_address_for_a_loop_of_its_own:
         # Only those of one source record have an order.
         return sorted(found, key=lambda entry: entry[:2])
 
-    async def compare(arrivals: list[Arrival]) -> None:
+    async def compare(arrivals: list[ReceivedEvent]) -> None:
         together = [answer.status for answer in await publish_together(database, arrivals)]
         entries_together = await entries()
-        writer = Writer(database, Bells(database))
+        writer = Writer(database, Notifications(database))
         async with running(writer):
             alone = [(await writer.publish(event)).status for event in arrivals]
         assert together == alone
@@ -238,7 +238,7 @@ def test_together_as_one_after_the_other(database_address_for_a_loop_of_its_own:
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(ARRIVALS)
-    def check(arrivals: list[Arrival]) -> None:
+    def check(arrivals: list[ReceivedEvent]) -> None:
         loop.run_until_complete(compare(arrivals))
 
     try:

@@ -20,7 +20,7 @@ from learning_hub.api.openapi import build_document
 from learning_hub.api.operations import Operation
 from learning_hub.api.paths import ID_FORMS, example_path
 from learning_hub.api.routing import NoQuery
-from learning_hub.model.access import SCOPES
+from learning_hub.model.caller import SCOPES
 from learning_hub.settings import Settings
 from learning_hub.store.database import Database
 

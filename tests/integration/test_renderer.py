@@ -103,7 +103,7 @@ async def test_checking_lists_all_problems(renderer: Renderer) -> None:
 
 @pytest.mark.parametrize("leaf", [ENDLESS_CALL, ENDLESS_LOOPS])
 async def test_what_takes_too_long_is_stopped_while_the_loop_answers(renderer: Renderer, leaf: str) -> None:
-    """A template that would run for minutes ends with an error, its neighbours are rendered, the loop goes on."""
+    """A template that would run for minutes ends with an error, the others are rendered, the loop goes on."""
     await renderer.render(job_of("warm"))
     ticks = 0
 

@@ -14,10 +14,10 @@ import pytest
 from factories import a_valid_event
 from horizon import caught_up
 
-from learning_hub.model.event import SourceKey, Verdict
+from learning_hub.model.event import Classification, SourceKey
 from learning_hub.model.feed import BEGINNING
 from learning_hub.model.ids import new_uuid
-from learning_hub.store import deliveries, events, feed, feed_places, migrations, reconciliation
+from learning_hub.store import checkpoints, deliveries, events, feed, migrations, reconciliation
 from learning_hub.store.database import Database
 from learning_hub.store.events import Appended
 from learning_hub.store.queries import Queries
@@ -144,7 +144,7 @@ async def fill(database: Database, rows: int) -> None:
                     Appended(
                         event=event,
                         event_uuid=new_uuid(),
-                        verdict=Verdict("new"),
+                        classification=Classification("new"),
                         created_utc=datetime(2026, 11, 1 + start // 500, tzinfo=UTC),
                     )
                     for event in batch
@@ -311,7 +311,7 @@ async def test_plans_of_the_process_stage(database: Database) -> None:
         for start in ((0, 0, 0), (horizon["epoch"], 0, 0)):
             how = f"SET LOCAL plan_cache_mode = {mode}"
             values = ["sub", *start, horizon["epoch"], horizon["xid"] + 1, 200]
-            (node,) = await plan(database, how, feed_places.queries.next_entries, *values)
+            (node,) = await plan(database, how, checkpoints.queries.next_entries, *values)
             assert node["Index Name"] == "event_feed"
             assert rows_read([node]) == 200
 
@@ -390,14 +390,14 @@ async def test_plans_of_reconciliation(database: Database, is_analyzed: bool) ->
 
 
 async def test_lost_races_leave_nothing_behind(database: Database) -> None:
-    """A second writer of the same version stores nothing, and its neighbours in the same statement are stored."""
+    """A second writer of the same version stores nothing, and the others in the same statement are stored."""
     await fill(database, 500)
     taken, free = a_valid_event(PublisherEventId="AI:1"), a_valid_event(PublisherEventId="new")
     new = [
         Appended(
             event=event,
             event_uuid=new_uuid(),
-            verdict=Verdict("new"),
+            classification=Classification("new"),
             created_utc=datetime.now(UTC),
         )
         for event in (taken, free)

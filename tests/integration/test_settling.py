@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from learning_hub.deliver.settling import Settling
-from learning_hub.model.delivery import Claimed, Settlement
+from learning_hub.deliver.completions import Completions
+from learning_hub.model.delivery import Claimed, Completion
 from learning_hub.store import queue
 from learning_hub.store.database import Database, DataRefused
 
@@ -33,8 +33,8 @@ async def claimed(database: Database) -> list[Claimed]:
     return await queue.claim(database, queue.Room(most=20), lease_seconds=60)
 
 
-def delivered(record_id: str) -> Settlement:
-    return Settlement(state="delivered", record_id=record_id)
+def delivered(record_id: str) -> Completion:
+    return Completion(state="delivered", record_id=record_id)
 
 
 async def record_ids(database: Database) -> dict[str | None, str]:
@@ -45,11 +45,11 @@ async def record_ids(database: Database) -> dict[str | None, str]:
 
 async def test_each_of_many_is_settled_as_its_own_outcome_says(database: Database) -> None:
     """Outcomes that come at once are told apart, and each hears of its own."""
-    leases, settling = await claimed(database), Settling(database)
+    leases, settling = await claimed(database), Completions(database)
     outcomes = [delivered(str(number)) for number in range(19)]
-    outcomes.append(Settlement(state="parked", code="refused", failure_class="refused", message="No.", record_id="19"))
+    outcomes.append(Completion(state="parked", code="refused", failure_class="refused", message="No.", record_id="19"))
     settled = await asyncio.gather(*map(settling.settle, leases, outcomes))
-    assert [one.settlement for one in settled] == outcomes
+    assert [one.completion for one in settled] == outcomes
     assert all(one.is_ours for one in settled)
     kept = await record_ids(database)
     assert kept == {str(number): "delivered" for number in range(19)} | {"19": "parked"}
@@ -59,9 +59,9 @@ async def test_each_of_many_is_settled_as_its_own_outcome_says(database: Databas
 
 async def test_one_that_cannot_be_stored_fails_alone(database: Database) -> None:
     """The others that came with it are settled all the same."""
-    leases, settling = await claimed(database), Settling(database)
+    leases, settling = await claimed(database), Completions(database)
     outcomes = [delivered(str(number)) for number in range(20)]
-    outcomes[7] = Settlement(state="delivered", failure_class="none such", record_id="7")  # type: ignore[arg-type]
+    outcomes[7] = Completion(state="delivered", failure_class="none such", record_id="7")  # type: ignore[arg-type]
     results = await asyncio.gather(*map(settling.settle, leases, outcomes), return_exceptions=True)
     assert [number for number, result in enumerate(results) if isinstance(result, DataRefused)] == [7]
     kept = await record_ids(database)
@@ -70,7 +70,7 @@ async def test_one_that_cannot_be_stored_fails_alone(database: Database) -> None
 
 async def test_a_late_outcome_among_others_changes_nothing(database: Database) -> None:
     """An outcome whose lease is another's by now is told so, also beside one of the same delivery that counts."""
-    leases, settling = await claimed(database), Settling(database)
+    leases, settling = await claimed(database), Completions(database)
     await database.execute("UPDATE delivery SET lease_until_utc = now() - interval '1 s'")
     await queue.release_expired(database, 0, [0.0])
     await database.execute("UPDATE delivery SET due_utc = now(), doubt_until_utc = NULL")
@@ -86,7 +86,7 @@ async def test_a_late_outcome_among_others_changes_nothing(database: Database) -
 @pytest.mark.parametrize("count", [1, 20])
 async def test_a_success_ends_the_pause_of_its_subscriber(database: Database, count: int) -> None:
     """However many are settled with it."""
-    leases, settling = await claimed(database), Settling(database)
+    leases, settling = await claimed(database), Completions(database)
     await database.execute(
         "INSERT INTO subscriber_pause (subscriber_id, code, class, message, since_utc, probe_seconds, next_probe_utc)"
         " VALUES ('imis', 'timed_out', 'unavailable', '', now(), 5, now())"

@@ -297,7 +297,7 @@ async def test_new_settings_forget_who_was_looked_up(hub_without_worker: Running
             await participants.remember(
                 connection, **who, publisher_participant_id=name, subscriber_participant_id="1", seconds=60
             )
-        await participants.settle(
+        await participants.match(
             connection, **who, publisher_participant_id="kim", subscriber_participant_id="2", settled_by="me"
         )
 
@@ -343,7 +343,7 @@ async def test_a_renewed_refresh_token_is_kept_unless_an_administrator_was_faste
 
     await put()
     there = await subscribers.find(database, "imis")
-    async with subscribers.credentials_turn(database, vault, "imis") as turn:
+    async with subscribers.credentials_lock(database, vault, "imis") as turn:
         assert await turn.read() == {"RefreshToken": "admin's"}
         await turn.keep({"RefreshToken": "new"})
         assert await subscribers.credentials(database, vault, "imis") == {"RefreshToken": "new"}
@@ -351,7 +351,7 @@ async def test_a_renewed_refresh_token_is_kept_unless_an_administrator_was_faste
     assert there
     assert unchanged
     assert unchanged.changed_utc == there.changed_utc
-    async with subscribers.credentials_turn(database, vault, "imis") as turn:
+    async with subscribers.credentials_lock(database, vault, "imis") as turn:
         await turn.read()
         await put()
         await turn.keep({"RefreshToken": "late"})
@@ -364,7 +364,7 @@ async def test_credentials_are_renewed_by_one_at_a_time(database: Database) -> N
     inside: list[str] = []
 
     async def take(subscriber_id: str) -> None:
-        async with subscribers.credentials_turn(database, vault, subscriber_id):
+        async with subscribers.credentials_lock(database, vault, subscriber_id):
             assert subscriber_id not in inside
             inside.append(subscriber_id)
             await asyncio.sleep(0.05)

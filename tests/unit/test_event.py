@@ -15,20 +15,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from learning_hub.model.arrival import Arrival, program_named, read_event
 from learning_hub.model.errors import InvalidFields, TooLarge
-from learning_hub.model.event import EventType, LatestEntry, Verdict, bucket, judge, template_scope
+from learning_hub.model.event import Classification, EventType, LatestEntry, bucket, judge, template_scope
 from learning_hub.model.fields import read_object
+from learning_hub.model.received_event import ReceivedEvent, program_named, read_event
 
 LIMIT = 256 * 1024
 TYPES = ", ".join(get_args(EventType))
 
 
-def read(body: str, limit: int = LIMIT) -> Arrival:
+def read(body: str, limit: int = LIMIT) -> ReceivedEvent:
     return read_event(read_object(body.encode()), max_data_bytes=limit)
 
 
-def with_data(data: str) -> Arrival:
+def with_data(data: str) -> ReceivedEvent:
     body = json.dumps(an_event_body(PublisherEventData="@"))
     return read(body.replace('"@"', data))
 
@@ -242,14 +242,14 @@ WITHDRAWN = msgspec.structs.replace(LATEST, is_withdrawal=True)
 @pytest.mark.parametrize(
     ("latest", "arrived", "expected"),
     [
-        (None, b"same", Verdict("new", 1, 1, None)),
-        (LATEST, b"same", Verdict("same")),
-        (LATEST, b"other", Verdict("revision", 6, 4, UUID(int=7))),
-        (WITHDRAWN, b"same", Verdict("revision", 6, 4, UUID(int=7))),
-        (WITHDRAWN, b"other", Verdict("revision", 6, 4, UUID(int=7))),
+        (None, b"same", Classification("new", 1, 1, None)),
+        (LATEST, b"same", Classification("same")),
+        (LATEST, b"other", Classification("revision", 6, 4, UUID(int=7))),
+        (WITHDRAWN, b"same", Classification("revision", 6, 4, UUID(int=7))),
+        (WITHDRAWN, b"other", Classification("revision", 6, 4, UUID(int=7))),
     ],
 )
-def test_verdicts(latest: LatestEntry | None, arrived: bytes, expected: Verdict) -> None:
+def test_verdicts(latest: LatestEntry | None, arrived: bytes, expected: Classification) -> None:
     """An event is new, the same as the latest revision, or the next one, which it always is after a withdrawal."""
     assert expected == judge(latest, arrived)
 

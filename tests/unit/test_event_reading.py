@@ -10,9 +10,9 @@ from factories import an_event_body
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning_hub.model.arrival import Arrival, read_event, read_ordinary
 from learning_hub.model.errors import InvalidFields, LearningHubError
 from learning_hub.model.fields import read_object
+from learning_hub.model.received_event import ReceivedEvent, read_event, read_ordinary
 
 MOST = 2_000
 VALUES = st.one_of(
@@ -29,7 +29,7 @@ VALUES = st.one_of(
 )
 
 
-def by_fields(body: bytes) -> Arrival | None:
+def by_fields(body: bytes) -> ReceivedEvent | None:
     try:
         return read_event(read_object(body), max_data_bytes=MOST)
     except LearningHubError:

@@ -35,8 +35,8 @@ def test_positions_are_ordered_as_the_feed(one: Position, other: Position) -> No
     assert one >= BEGINNING
 
 
-def _of(packed: bytes) -> str:
-    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+def _of(prepared: bytes) -> str:
+    return base64.urlsafe_b64encode(prepared).decode().rstrip("=")
 
 
 @pytest.mark.parametrize(

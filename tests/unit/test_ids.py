@@ -20,8 +20,8 @@ from learning_hub.model.ids import (
     read_bucket,
     read_delivery_id,
     read_event_id,
-    record_key,
 )
+from learning_hub.model.record_key import record_key
 
 PROGRAMS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,24}", fullmatch=True)
 SOME = UUID("0192d4a8-6c1e-7f3a-9b52-3c0d8e5f7a61")

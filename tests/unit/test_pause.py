@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from learning_hub.model.pause import Pause, PauseReason, paused
+from learning_hub.model.circuit_breaker import Pause, PauseReason, paused
 
 NOW = datetime(2031, 3, 14, 6, 0, tzinfo=UTC)
 AWAY = PauseReason(code="connection_failed", failure_class="unavailable", message="Away.", first_probe_seconds=5)

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from learning_hub.deliver.preview import as_if_stored
-from learning_hub.deliver.scope import template_scope
+from learning_hub.deliver.template_variables import template_scope
 from learning_hub.model.cron import latest_tick, schedule_fault, ticks, time_zone_fault
-from learning_hub.model.event import Verdict
+from learning_hub.model.event import Classification
 from learning_hub.model.json_values import read_json
-from learning_hub.model.plan import Draft
 from learning_hub.model.subscription import Subscription
+from learning_hub.model.subscription_draft import SubscriptionDraft
 from learning_hub.presets import PRESETS
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -34,9 +34,9 @@ JSON = st.recursive(
 )
 
 
-def drafted(body: Any) -> Draft:
+def drafted(body: Any) -> SubscriptionDraft:
     fields = {name: Raw(msgspec.json.encode(value)) for name, value in body.items()}
-    return Draft(fields, PRESETS)
+    return SubscriptionDraft(fields, PRESETS)
 
 
 def a_subscription(**changes: Any) -> Subscription:
@@ -244,7 +244,7 @@ def test_a_template_sees_every_field_of_an_event() -> None:
 
 def test_an_event_reads_as_if_it_were_stored() -> None:
     """An unstored event gets the fields that the hub assigns."""
-    event = as_if_stored(a_valid_event(), Verdict("new"), AT)
+    event = as_if_stored(a_valid_event(), Classification("new"), AT)
     assert event.event_id.startswith("E:NURSES-")
     assert (event.event_date_bucket, event.revision, event.supersedes) == ("NURSES-LB-20261122", 1, None)
     assert msgspec.json.decode(msgspec.json.encode(event))["PublisherEventData"]["Activity Code"] == "FIRE-201"

@@ -5,7 +5,7 @@ iMIS as a subscriber.
     token  api     the account's token; signed-in calls
     wire           the shapes on the wire
     answers        what an answer means for a delivery
-    activity panel definition    a shipment laid out in columns
+    activity panel definition    an outbound record laid out in columns
     record records               a record as it should be; bringing it there once
     names blueprint builder   a panel source: what it can be called, its definition, making it
     sources        which sources and columns the site has

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from learning_hub.connectors.base import Finding, Journal, Refused
+from learning_hub.connectors.base import Finding, Recorder, Refused
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.contact_query import NOBODIES, NOBODY, first_prompt, named_prompt, open_filters
@@ -40,7 +40,7 @@ class Looked(msgspec.Struct, frozen=True):
     blames_question: bool = False
 
 
-async def first_row(api: Api, entity: str, query: dict[str, str], journal: Journal, doing: str) -> Looked:
+async def first_row(api: Api, entity: str, query: dict[str, str], recorder: Recorder, doing: str) -> Looked:
     """
     The first row of a list, which tells whether it can be read and how long it is; *doing* says so in words.
 
@@ -48,7 +48,7 @@ async def first_row(api: Api, entity: str, query: dict[str, str], journal: Journ
         Failed: There is no use in asking on.
     """
     try:
-        async for page in api.pages(entity, query, journal, doing=doing, rows=1):
+        async for page in api.pages(entity, query, recorder, doing=doing, rows=1):
             return Looked(page)
     except Failed as failed:
         if failed.concerns_all:
@@ -122,7 +122,7 @@ def unknown_version(*, reads_panel: bool) -> Finding:
     )
 
 
-async def roles(api: Api, journal: Journal) -> Finding:
+async def roles(api: Api, recorder: Recorder) -> Finding:
     """
     What the account may do, by its roles.
 
@@ -131,7 +131,7 @@ async def roles(api: Api, journal: Journal) -> Finding:
     """
     try:
         doing = "read the roles of its account (UserSecurity)"
-        result = await api.execute("UserSecurity", "GetUserRoles", [], journal, doing=doing)
+        result = await api.execute("UserSecurity", "GetUserRoles", [], recorder, doing=doing)
     except Failed as failed:
         if failed.concerns_all:
             raise
@@ -193,7 +193,7 @@ def untold(
     )
 
 
-async def lookup_query(api: Api, way: QueryLookup, journal: Journal) -> Finding:
+async def lookup_query(api: Api, way: QueryLookup, recorder: Recorder) -> Finding:
     """
     Whether the query of `ParticipantLookup` runs, the newer way or else the older, and looks at its prompt.
 
@@ -201,18 +201,18 @@ async def lookup_query(api: Api, way: QueryLookup, journal: Journal) -> Finding:
         Failed: There is no use in asking on.
     """
     doing = f"run the query {way.query}"
-    newer = await first_row(api, "query", named_prompt(way, NOBODY), journal, doing)
+    newer = await first_row(api, "query", named_prompt(way, NOBODY), recorder, doing)
     if newer.page is not None:
         return _answered(way, newer.page)
     # In these two cases participants are not looked up the older way either.
     if newer.may_pass:
         return _unrun(way, newer.failure, CHECK_LATER)
     if newer.blames_question:
-        return await _faulted(api, way, newer, journal)
-    older = await first_row(api, "IQA", first_prompt(way, NOBODY), journal, doing)
+        return await _faulted(api, way, newer, recorder)
+    older = await first_row(api, "IQA", first_prompt(way, NOBODY), recorder, doing)
     if older.page is not None:
         return _answered_the_older_way(way, older.page)
-    found = await _is_available(api, way, journal)
+    found = await _is_available(api, way, recorder)
     if found is None:
         advice = f"Check that it is there, and {_mark(way)}"
     elif found:
@@ -232,15 +232,15 @@ def _unrun(way: QueryLookup, failure: str, advice: str) -> Finding:
     )
 
 
-async def _faulted(api: Api, way: QueryLookup, looked: Looked, journal: Journal) -> Finding:
+async def _faulted(api: Api, way: QueryLookup, looked: Looked, recorder: Recorder) -> Finding:
     """What there is to say where iMIS finds fault with how the query was asked for `NOBODY`."""
     doing = f"run the query {way.query}"
     for nobody in NOBODIES[1:]:
         # Its column may hold numbers or GUIDs alone.
-        other = await first_row(api, "query", named_prompt(way, nobody), journal, doing)
+        other = await first_row(api, "query", named_prompt(way, nobody), recorder, doing)
         if other.page is not None:
             return _answered(way, other.page, nobody)
-    bare = await first_row(api, "query", {"QueryName": way.query}, journal, doing)
+    bare = await first_row(api, "query", {"QueryName": way.query}, recorder, doing)
     if bare.page is None:
         return _unrun(way, looked.failure, f"Run it in iMIS, and see what it prompts for. {open_filters(way)}")
     return Finding(
@@ -283,11 +283,11 @@ def _mark(way: QueryLookup) -> str:
     )
 
 
-async def _is_available(api: Api, way: QueryLookup, journal: Journal) -> bool | None:
+async def _is_available(api: Api, way: QueryLookup, recorder: Recorder) -> bool | None:
     """Whether the query is marked for REST, None where the site does not tell or has no such query."""
     try:
         doing = f"look at the query {way.query} (QueryDefinition)"
-        query = await api.execute("QueryDefinition", "FindByPath", [way.query], journal, doing=doing)
+        query = await api.execute("QueryDefinition", "FindByPath", [way.query], recorder, doing=doing)
     except Failed as failed:
         if failed.concerns_all:
             raise

@@ -1,5 +1,5 @@
 """
-Activities: the columns, what a template may call them, and a shipment laid out in them.
+Activities: the columns, what a template may call them, and an outbound record laid out in them.
 
 Source: iMIS reference, section 7; the labels are those of the TopClass document (7.4).
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from learning_hub.connectors.base import Shipment, TemplateProblem
+from learning_hub.connectors.base import OutboundRecord, TemplateProblem
 from learning_hub.connectors.imis.column import Column
 from learning_hub.connectors.imis.record import Record, is_single_value, plain_value, template_error
 
@@ -86,31 +86,31 @@ def types_named(template: Mapping[str, Any]) -> list[Any]:
     return [value for name, value in template.items() if column_of(name) == "ACTIVITY_TYPE"]
 
 
-def lay_out(shipment: Shipment, key_property: str, zone: ZoneInfo) -> Record:
+def lay_out(outbound: OutboundRecord, key_property: str, zone: ZoneInfo) -> Record:
     """
-    The activity a shipment asks for at a site in *zone*; *key_property* keeps the record key.
+    The activity an outbound record asks for at a site in *zone*; *key_property* keeps the record key.
 
     Raises:
         Failed: The payload has a key that is no column, or a value that is no single value.
     """
-    problems = _check_keys(shipment.payload, key_property)
+    problems = _check_keys(outbound.payload, key_property)
     if problems:
         raise template_error(" ".join(f"{problem.place}: {problem.message}" for problem in problems))
     key_column = _NAMES.get(key_property.casefold(), key_property)
     values = {}
-    for name, value in shipment.payload.items():
+    for name, value in outbound.payload.items():
         column = _NAMES[name.casefold()]
         values[column] = COLUMNS[column].wanted(plain_value(name, value), zone)
-    values[key_column] = shipment.record_key
+    values[key_column] = outbound.record_key
     return Record(
         entity=ENTITY,
-        party_id=shipment.participant_id,
+        party_id=outbound.participant_id,
         values=values,
         # Activities have no definition to be read, so how far their columns round is not known.
         stored_values=values,
         key_property=key_column,
         key_setting="ActivityKeyProperty in the subscriber's Settings",
-        key=shipment.record_key,
+        key=outbound.record_key,
         identity_columns=("SEQN",),
         party_columns=("PartyId", "ID"),
         is_numbered_late=False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from learning_hub.connectors.base import Journal
+from learning_hub.connectors.base import Recorder
 from learning_hub.connectors.imis.activity import column_of
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
@@ -21,7 +21,7 @@ WHERE = "Settings > Contacts > Activity types"
 _OMIT = "$omit"
 
 
-async def configured(api: Api, journal: Journal) -> set[str]:
+async def configured(api: Api, recorder: Recorder) -> set[str]:
     """
     The types of the site, case folded.
 
@@ -30,7 +30,7 @@ async def configured(api: Api, journal: Journal) -> set[str]:
     """
     known: set[str] = set()
     async for page in api.pages(
-        "LegacyActivityType", {}, journal, doing="read the activity types (LegacyActivityType)"
+        "LegacyActivityType", {}, recorder, doing="read the activity types (LegacyActivityType)"
     ):
         for row in page.rows:
             name = unwrap(member(row, "ActivityTypeId")) or lookup(properties_of(row), "ActivityTypeId")
@@ -44,7 +44,7 @@ def how_to_add(name: str) -> str:
 
 
 async def missing_types(
-    api: Api, templates: Mapping[str, Mapping[str, Any]], leaves: Mapping[str, Leaf], journal: Journal
+    api: Api, templates: Mapping[str, Mapping[str, Any]], leaves: Mapping[str, Leaf], recorder: Recorder
 ) -> list[str]:
     """
     A sentence for each type that templates name and the site does not have, with its place.
@@ -55,13 +55,13 @@ async def missing_types(
         api: Asks the site.
         templates: By category.
         leaves: What is known of leaves with Liquid, by place.
-        journal: Takes exchanges down.
+        recorder: Takes exchanges down.
     """
     named = list(_named_types(templates, leaves))
     if not named:
         return []
     try:
-        known = await configured(api, journal)
+        known = await configured(api, recorder)
     except Failed as failed:
         names = ", ".join(dict.fromkeys(name for _, name in named))
         why = f"{failed.outcome.message} {WHERE} in iMIS shows them."

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from learning_hub.connectors.base import Journal, Postponed, Refused
+from learning_hub.connectors.base import Postponed, Recorder, Refused
 from learning_hub.connectors.http import Answer, Request
 from learning_hub.connectors.imis.answers import (
     Failed,
@@ -58,10 +58,10 @@ class Api:
         self._tokens = tokens
         self._exchange = exchange
 
-    async def get(self, entity: str, record_id: str, journal: Journal, *, doing: str = "") -> Json | None:
+    async def get(self, entity: str, record_id: str, recorder: Recorder, *, doing: str = "") -> Json | None:
         """The record as it stands, None where there is none; *doing* is what the hub is to do, for sentences."""
         doing = doing or f"read {entity} {record_id}"
-        answer = await self._call("GET", _record_path(entity, record_id), doing, journal)
+        answer = await self._call("GET", _record_path(entity, record_id), doing, recorder)
         if answer.status == 404:
             return None
         return _read(answer, doing)
@@ -70,7 +70,7 @@ class Api:
         self,
         entity: str,
         query: Mapping[str, str],
-        journal: Journal,
+        recorder: Recorder,
         *,
         doing: str = "",
         advice: str = "",
@@ -82,7 +82,7 @@ class Api:
         Args:
             entity: The list's name.
             query: Filters (`eq:…`) and whatever else the list takes.
-            journal: Takes the exchanges down.
+            recorder: Takes the exchanges down.
             doing: What the hub is to do, for sentences; looking for a record unless given.
             advice: What to do where iMIS refuses this.
             rows: On a page; iMIS gives 500 at most.
@@ -91,7 +91,7 @@ class Api:
         for _ in range(_MOST_PAGES):
             paging = {"limit": str(rows), "offset": str(offset)}
             path = f"{quote(entity)}?{urlencode({**query, **paging}, quote_via=quote, safe=':$')}"
-            answer = await self._call("GET", path, doing, journal)
+            answer = await self._call("GET", path, doing, recorder)
             page = read_page(_read(answer, doing, advice))
             if page is None:
                 raise Failed(rubbish(answer, doing, wrote=False))
@@ -100,16 +100,16 @@ class Api:
                 return
             offset = page.next_offset
 
-    async def first(self, entity: str, journal: Journal, *, doing: str, advice: str) -> Json | None:
+    async def first(self, entity: str, recorder: Recorder, *, doing: str, advice: str) -> Json | None:
         """The first record of a list, None where it has none; *doing* and *advice* as for `pages`."""
-        answer = await self._call("GET", f"{quote(entity)}?limit=1", doing, journal)
+        answer = await self._call("GET", f"{quote(entity)}?limit=1", doing, recorder)
         page = read_page(_read(answer, doing, advice))
         if page is None:
             raise Failed(rubbish(answer, doing, wrote=False))
         return page.rows[0] if page.rows else None
 
     async def define(
-        self, entity: str, document: Json, journal: Journal, *, record_id: str | None = None, doing: str, advice: str
+        self, entity: str, document: Json, recorder: Recorder, *, record_id: str | None = None, doing: str, advice: str
     ) -> None:
         """
         Create something that is no record of a contact, or write *record_id* anew; what iMIS answers is not told.
@@ -117,24 +117,24 @@ class Api:
         Args:
             entity: What it is one of.
             document: The whole of it.
-            journal: Takes the exchanges down.
+            recorder: Takes the exchanges down.
             record_id: Of the one that is there; None to create one.
             doing: What the hub is to do, for sentences.
             advice: What to do where iMIS refuses this.
         """
         method, path = ("POST", quote(entity)) if record_id is None else ("PUT", _record_path(entity, record_id))
-        answer = await self._call(method, path, doing, journal, document=document)
+        answer = await self._call(method, path, doing, recorder, document=document)
         if answer.status >= 300:
             raise Failed(_advised(outcome_of(answer, doing, wrote=True), advice))
         if answer.body.strip() and read_object(answer.body) is None:
             raise Failed(rubbish(answer, doing, wrote=True))
 
     async def execute(
-        self, entity: str, operation: str, parameters: Collection[str], journal: Journal, *, doing: str
+        self, entity: str, operation: str, parameters: Collection[str], recorder: Recorder, *, doing: str
     ) -> Any:
         """The result of a named operation that changes nothing, None where there is none (section 4.1)."""
         document = execute_request(entity, operation, parameters)
-        answer = await self._call("POST", f"{quote(entity)}/_execute", doing, journal, document=document, wrote=False)
+        answer = await self._call("POST", f"{quote(entity)}/_execute", doing, recorder, document=document, wrote=False)
         response = _read(answer, doing)
         if unwrap(member(response, "IsSuccessStatusCode")) is False:
             said = str(member(response, "Message") or "no reason given").rstrip(".")
@@ -142,7 +142,7 @@ class Api:
         return execute_result(response)
 
     async def create(
-        self, entity: str, document: Json, journal: Journal, *, party_id: str, party_columns: Collection[str]
+        self, entity: str, document: Json, recorder: Recorder, *, party_id: str, party_columns: Collection[str]
     ) -> Written:
         """
         Create a record of the contact *party_id*, which stands in one of *party_columns*.
@@ -151,7 +151,7 @@ class Api:
             Failed: `participant_not_found` where iMIS does not know the contact.
         """
         doing = f"create a record of {entity}"
-        answer = await self._call("POST", quote(entity), doing, journal, document=document)
+        answer = await self._call("POST", quote(entity), doing, recorder, document=document)
         if answer.status in (403, 404, 501):
             raise Failed(_advised(outcome_of(answer, doing, wrote=True), open_source(entity)))
         if answer.status == 400 and names_field(answer, party_columns):
@@ -160,20 +160,20 @@ class Api:
             raise Failed(outcome_of(answer, doing, wrote=True))
         return Written(_read_written(answer, doing))
 
-    async def replace(self, entity: str, record_id: str, document: Json, journal: Journal) -> Written | None:
+    async def replace(self, entity: str, record_id: str, document: Json, recorder: Recorder) -> Written | None:
         """Write the whole record anew; None where there is none."""
         doing = f"update {entity} {record_id}"
-        answer = await self._call("PUT", _record_path(entity, record_id), doing, journal, document=document)
+        answer = await self._call("PUT", _record_path(entity, record_id), doing, recorder, document=document)
         if answer.status == 404:
             return None
         if answer.status >= 300:
             raise Failed(outcome_of(answer, doing, wrote=True))
         return Written(_read_written(answer, doing))
 
-    async def delete(self, entity: str, record_id: str, journal: Journal) -> bool:
+    async def delete(self, entity: str, record_id: str, recorder: Recorder) -> bool:
         """Delete the record; false where there is none."""
         doing = f"delete {entity} {record_id}"
-        answer = await self._call("DELETE", _record_path(entity, record_id), doing, journal)
+        answer = await self._call("DELETE", _record_path(entity, record_id), doing, recorder)
         if answer.status == 404:
             return False
         if answer.status >= 300:
@@ -185,7 +185,7 @@ class Api:
         method: str,
         path: str,
         doing: str,
-        journal: Journal,
+        recorder: Recorder,
         *,
         document: Json | None = None,
         wrote: bool | None = None,
@@ -199,11 +199,11 @@ class Api:
         body = None if document is None else write_object(document)
         url = f"{self._base_url}/api/{path}"
         wrote = method != "GET" if wrote is None else wrote
-        token = await self._tokens.current(journal)
-        result = await self._exchange(_signed(method, url, body, token, wrote=wrote), journal)
+        token = await self._tokens.current(recorder)
+        result = await self._exchange(_signed(method, url, body, token, wrote=wrote), recorder)
         if isinstance(result, Answer) and result.status == 401:
-            token = await self._tokens.current(journal, instead_of=token)
-            result = await self._exchange(_signed(method, url, body, token, wrote=wrote), journal)
+            token = await self._tokens.current(recorder, instead_of=token)
+            result = await self._exchange(_signed(method, url, body, token, wrote=wrote), recorder)
         if not isinstance(result, Answer):
             raise Failed(unanswered(result, doing, wrote=wrote))
         if result.status == 401:

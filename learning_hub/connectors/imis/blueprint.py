@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
+from learning_hub.connectors.discovery import Blueprint
 from learning_hub.connectors.imis.names import GIVEN
 from learning_hub.connectors.imis.wire import Json, member, unwrap, values_of
-from learning_hub.connectors.places import Blueprint
 from learning_hub.model.panel import KEY_LENGTH, RECORD_KEY, FieldType, PanelField, as_added
 
 _CORE = "Asi.Soa.Core.DataContracts"

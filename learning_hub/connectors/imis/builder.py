@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 
 from learning_hub.connectors.base import (
-    Journal,
     Postponed,
+    Recorder,
     Refused,
     Unknown,
 )
+from learning_hub.connectors.discovery import Blueprint, Built, Clash
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.blueprint import (
@@ -32,7 +33,6 @@ from learning_hub.connectors.imis.blueprint import (
 )
 from learning_hub.connectors.imis.definition import DEFINITIONS, reading_fields
 from learning_hub.connectors.imis.wire import Json
-from learning_hub.connectors.places import Blueprint, Built, Clash
 from learning_hub.model.panel import PanelField, as_added
 
 MOST_WRITES = 3
@@ -41,21 +41,21 @@ _CHOOSE = "Choose another name, or ask for what is there."
 LOOK_AGAIN_SECONDS = (0.5, 1, 2)
 
 
-async def build(api: Api, blueprint: Blueprint, journal: Journal) -> Built | Clash:
+async def build(api: Api, blueprint: Blueprint, recorder: Recorder) -> Built | Clash:
     """
     The source of the blueprint, made or extended, and what the site made of it.
 
     Raises:
         Failed: It could not be, or that is not known; asking again is safe.
     """
-    return await _Builder(api, blueprint, journal).build()
+    return await _Builder(api, blueprint, recorder).build()
 
 
 class _Builder:
-    def __init__(self, api: Api, blueprint: Blueprint, journal: Journal) -> None:
+    def __init__(self, api: Api, blueprint: Blueprint, recorder: Recorder) -> None:
         self._api = api
         self._blueprint = blueprint
-        self._journal = journal
+        self._recorder = recorder
 
     async def build(self) -> Built | Clash:
         before = there = await self._read()
@@ -126,7 +126,7 @@ class _Builder:
         """The definition as it stands; where it is *awaited*, looked for a few times."""
         for seconds in (*(LOOK_AGAIN_SECONDS if awaited else ()), None):
             name = self._blueprint.name
-            there = await self._api.get(DEFINITIONS, name, self._journal, doing=reading_fields(name))
+            there = await self._api.get(DEFINITIONS, name, self._recorder, doing=reading_fields(name))
             if there is not None or seconds is None:
                 return there
             await asyncio.sleep(seconds)
@@ -149,7 +149,7 @@ class _Builder:
             await self._api.define(
                 DEFINITIONS,
                 definition,
-                self._journal,
+                self._recorder,
                 record_id=record_id,
                 doing=f"{verb} the panel source {self._blueprint.name}",
                 advice=self._by_hand(),
@@ -172,7 +172,7 @@ class _Builder:
     async def _try_rows(self, name: str) -> tuple[bool | None, str]:
         """Whether rows can be read over REST, and that in words with what to click."""
         try:
-            await self._api.first(name, self._journal, doing=f"read rows of {name}", advice="")
+            await self._api.first(name, self._recorder, doing=f"read rows of {name}", advice="")
         except Failed as failed:
             if isinstance(failed.outcome, Refused) and failed.outcome.code == "refused":
                 return False, (

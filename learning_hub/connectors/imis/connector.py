@@ -1,4 +1,4 @@
-"""The connector for iMIS: from a shipment to an outcome."""
+"""The connector for iMIS: from an outbound record to an outcome."""
 
 from __future__ import annotations
 
@@ -13,16 +13,25 @@ from learning_hub.connectors.base import (
     CheckResult,
     Comparison,
     Exchange,
-    Journal,
     Needs,
+    OutboundRecord,
     Outcome,
     ParticipantResult,
     Postponed,
+    Recorder,
     Refused,
-    Shipment,
     TakeTurn,
     TemplateProblem,
     Unknown,
+)
+from learning_hub.connectors.discovery import (
+    Blueprint,
+    Built,
+    Clash,
+    Fields,
+    NoTarget,
+    Targets,
+    TemplateValidation,
 )
 from learning_hub.connectors.http import Request, Result, exchange
 from learning_hub.connectors.imis import activity, activity_types, fitness, panel
@@ -44,15 +53,6 @@ from learning_hub.connectors.imis.settings import (
 from learning_hub.connectors.imis.sources import Sources
 from learning_hub.connectors.imis.token import Tokens
 from learning_hub.connectors.network import Client, TargetNotAllowed
-from learning_hub.connectors.places import (
-    Blueprint,
-    Built,
-    Clash,
-    Fields,
-    Judgement,
-    NoTarget,
-    Targets,
-)
 from learning_hub.model.leaf import Leaf
 
 # Of a try that goes a long way: a sign-in, a participant looked up by a query the older way (4), a panel's definition,
@@ -76,7 +76,7 @@ class ImisConnector:
         credentials: Found right by `check_credentials`.
         guard: Judges every address that is connected to.
         timeout_seconds: For each HTTP exchange; `MOST_EXCHANGES` of them make a try.
-        take_turn: Gives a turn at renewing the stored refresh token, in place of which the site gives a new one.
+        lock_credentials: Gives a turn at renewing the stored refresh token, in place of which the site gives a new one.
     """
 
     def __init__(
@@ -86,89 +86,89 @@ class ImisConnector:
         *,
         guard: Guard,
         timeout_seconds: float,
-        take_turn: TakeTurn | None = None,
+        lock_credentials: TakeTurn | None = None,
     ) -> None:
         self._settings = read_settings(settings)
         self._timeout_seconds = timeout_seconds
         self._client = Client(guard)
         base_url = self._settings.base_url
         account = read_credentials(credentials)
-        self._tokens = Tokens(base_url, account, self._exchange, take_turn)
+        self._tokens = Tokens(base_url, account, self._exchange, lock_credentials)
         self._api = Api(base_url, self._tokens, self._exchange)
         self._definitions = Definitions(self._api)
         self._sources = Sources(self._api, self._settings.activity_key_property)
         self._zone = ZoneInfo(self._settings.zone_name)
         self._records = Records(self._api, self._zone)
 
-    async def find_participant(self, publisher_participant_id: str, journal: Journal) -> ParticipantResult:
+    async def find_participant(self, publisher_participant_id: str, recorder: Recorder) -> ParticipantResult:
         """Who the publisher's participant is at the site, by its `ParticipantLookup`."""
         way = self._settings.participant_lookup
-        found = await _ended(find_participant(self._api, way, publisher_participant_id, journal))
+        found = await _ended(find_participant(self._api, way, publisher_participant_id, recorder))
         if isinstance(found, Unknown):
             return Postponed(code=found.code, message=found.message, subscriber_is_away=found.subscriber_is_away)
         return found
 
-    async def send(self, shipment: Shipment, journal: Journal) -> Outcome:
+    async def send(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
         """Bring the payload to the site as one record, new or updated."""
 
         async def bring() -> Outcome:
-            record = await self._lay_out(shipment, journal)
-            accepted = await self._records.bring(record, shipment, journal)
-            return await self._records.confirmed(record, accepted, journal)
+            record = await self._lay_out(outbound, recorder)
+            accepted = await self._records.bring(record, outbound, recorder)
+            return await self._records.confirmed(record, accepted, recorder)
 
         return await _ended(bring())
 
-    async def remove(self, shipment: Shipment, journal: Journal) -> Outcome:
+    async def remove(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
         """Take the source record's record back."""
 
         async def take_back() -> Outcome:
-            record = await self._lay_out(shipment, journal)
-            return await self._records.take_back(record, shipment, journal)
+            record = await self._lay_out(outbound, recorder)
+            return await self._records.take_back(record, outbound, recorder)
 
         return await _ended(take_back())
 
-    async def compare(self, shipment: Shipment, journal: Journal) -> Comparison | Ended:
-        """How the source record's record stands at the site beside the shipment."""
+    async def compare(self, outbound: OutboundRecord, recorder: Recorder) -> Comparison | Ended:
+        """How the source record's record stands at the site beside the outbound."""
 
         async def look() -> Comparison:
-            record = await self._lay_out(shipment, journal)
-            return await self._records.compare(record, shipment, journal)
+            record = await self._lay_out(outbound, recorder)
+            return await self._records.compare(record, outbound, recorder)
 
         return await _ended(look())
 
-    async def targets(self, journal: Journal) -> Targets | Ended:
+    async def targets(self, recorder: Recorder) -> Targets | Ended:
         """Activities and the panel sources of the site."""
-        return await _ended(self._sources.targets(journal))
+        return await _ended(self._sources.targets(recorder))
 
-    async def fields(self, name: str, journal: Journal) -> Fields | NoTarget | Ended:
+    async def fields(self, name: str, recorder: Recorder) -> Fields | NoTarget | Ended:
         """The columns of activities or of the panel source *name*."""
-        return await _ended(self._sources.fields(name, journal))
+        return await _ended(self._sources.fields(name, recorder))
 
     async def judge(
         self,
         target: Mapping[str, Any],
         templates: Mapping[str, Mapping[str, Any]],
         leaves: Mapping[str, Leaf],
-        journal: Journal,
-    ) -> Judgement | Ended:
+        recorder: Recorder,
+    ) -> TemplateValidation | Ended:
         """What in *templates* does not fit the columns that the site has now."""
         read = read_target(target)
         name, key_property = activity.ENTITY, self._settings.activity_key_property or None
         if isinstance(read, PanelTarget):
             name, key_property = read.name, read.key_property
-        fields = await self.fields(name, journal)
+        fields = await self.fields(name, recorder)
         if isinstance(fields, NoTarget):
-            return Judgement(warnings=[fields.message])
+            return TemplateValidation(warnings=[fields.message])
         if not isinstance(fields, Fields):
             return fields
-        judgement = fitness.judge(read, key_property, templates, leaves, fields)
-        if not isinstance(read, PanelTarget) and not judgement.problems and not judgement.target_errors:
-            judgement.warnings += await activity_types.missing_types(self._api, templates, leaves, journal)
-        return judgement
+        validation = fitness.judge(read, key_property, templates, leaves, fields)
+        if not isinstance(read, PanelTarget) and not validation.problems and not validation.target_errors:
+            validation.warnings += await activity_types.missing_types(self._api, templates, leaves, recorder)
+        return validation
 
-    async def build(self, blueprint: Blueprint, journal: Journal) -> Built | Clash | Ended:
+    async def build(self, blueprint: Blueprint, recorder: Recorder) -> Built | Clash | Ended:
         """The panel source of the blueprint, made or extended."""
-        return await _ended(build(self._api, blueprint, journal))
+        return await _ended(build(self._api, blueprint, recorder))
 
     async def check(self, needs: Sequence[Needs] = ()) -> CheckResult:
         """Sign in, also if the credentials were refused before, and read the first row of what is needed."""
@@ -181,18 +181,18 @@ class ImisConnector:
         await self._tokens.close()
         await self._client.close()
 
-    async def _lay_out(self, shipment: Shipment, journal: Journal) -> Record:
-        target = read_target(shipment.target)
+    async def _lay_out(self, outbound: OutboundRecord, recorder: Recorder) -> Record:
+        target = read_target(outbound.target)
         if not isinstance(target, PanelTarget):
-            return activity.lay_out(shipment, self._settings.activity_key_property, self._zone)
-        needed = set(shipment.payload) | ({target.key_property} if target.key_property else set())
-        columns = await self._definitions.columns(target.name, journal, needed=needed)
-        return panel.lay_out(shipment, target, columns, self._zone)
+            return activity.lay_out(outbound, self._settings.activity_key_property, self._zone)
+        needed = set(outbound.payload) | ({target.key_property} if target.key_property else set())
+        columns = await self._definitions.columns(target.name, recorder, needed=needed)
+        return panel.lay_out(outbound, target, columns, self._zone)
 
-    async def _exchange(self, request: Request, journal: Journal) -> Result:
+    async def _exchange(self, request: Request, recorder: Recorder) -> Result:
         request = msgspec.structs.replace(request, secrets=(*request.secrets, *self._tokens.secrets))
         try:
-            return await exchange(self._client, request, journal, timeout_seconds=self._timeout_seconds)
+            return await exchange(self._client, request, recorder, timeout_seconds=self._timeout_seconds)
         except TargetNotAllowed as objection:
             raise Failed(Refused(code="target_not_allowed", message=str(objection))) from objection
 

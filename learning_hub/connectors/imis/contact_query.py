@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from learning_hub.connectors.base import Journal, Refused
+from learning_hub.connectors.base import Recorder, Refused
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.settings import QueryLookup
@@ -36,7 +36,7 @@ _OPERATORS = {
 }  # fmt: skip
 
 
-async def find_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[Row]:
+async def find_rows(api: Api, way: QueryLookup, wanted: str, recorder: Recorder) -> list[Row]:
     """
     The query's rows for *wanted*, by column.
 
@@ -44,7 +44,7 @@ async def find_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -
         Failed: It cannot be run so, or gives rows whoever it is asked for.
     """
     entity, asked = "query", named_prompt
-    pages = _pages(api, way, entity, asked(way, wanted), journal)
+    pages = _pages(api, way, entity, asked(way, wanted), recorder)
     try:
         page = await anext(pages, None)
     except Failed as failed:
@@ -52,7 +52,7 @@ async def find_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -
             raise
         # Sites before 20.3.77 know only the older way, in which prompts go by their order.
         entity, asked = "IQA", first_prompt
-        pages = _pages(api, way, entity, asked(way, wanted), journal)
+        pages = _pages(api, way, entity, asked(way, wanted), recorder)
         page = await anext(pages, None)
     rows: list[Row] = []
     is_believed = False
@@ -62,7 +62,7 @@ async def find_rows(api: Api, way: QueryLookup, wanted: str, journal: Journal) -
         if not is_believed and not all(_shows(row, way, wanted) for row in page):
             # Before the next page: a query that gives all there is may have a great many.
             nobody = _nobody_like(wanted)
-            if await _gives_rows(api, way, entity, asked(way, nobody), journal):
+            if await _gives_rows(api, way, entity, asked(way, nobody), recorder):
                 raise Failed(_passed_over(way, nobody))
             is_believed = True
         rows += page
@@ -100,23 +100,23 @@ def _may_be_older(failed: Failed) -> bool:
 
 
 async def _pages(
-    api: Api, way: QueryLookup, entity: str, asked: Mapping[str, str], journal: Journal
+    api: Api, way: QueryLookup, entity: str, asked: Mapping[str, str], recorder: Recorder
 ) -> AsyncIterator[list[Row]]:
     advice = (
         f"Check that the query of ParticipantLookup in the subscriber's Settings is there, prompts for {way.prompt}, "
         "and that the account may run it."
     )
-    async for page in api.pages(entity, asked, journal, doing=f"run the query {way.query}", advice=advice):
+    async for page in api.pages(entity, asked, recorder, doing=f"run the query {way.query}", advice=advice):
         if entity == "IQA":
             yield [properties_of(row) for row in page.rows]
         else:
             yield [{name: unwrap(value) for name, value in row.items() if name[:1] != "$"} for row in page.rows]
 
 
-async def _gives_rows(api: Api, way: QueryLookup, entity: str, asked: Mapping[str, str], journal: Journal) -> bool:
+async def _gives_rows(api: Api, way: QueryLookup, entity: str, asked: Mapping[str, str], recorder: Recorder) -> bool:
     doing = f"try the query {way.query} with somebody who is not there"
     try:
-        async for page in api.pages(entity, asked, journal, doing=doing, rows=1):
+        async for page in api.pages(entity, asked, recorder, doing=doing, rows=1):
             return bool(page.rows)
     except Failed as failed:
         # Whoever finds fault with the value has looked at it.

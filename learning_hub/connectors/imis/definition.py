@@ -12,7 +12,7 @@ import time
 
 import msgspec
 
-from learning_hub.connectors.base import Journal
+from learning_hub.connectors.base import Recorder
 from learning_hub.connectors.imis.activity import ENTITY as ACTIVITIES
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
@@ -30,7 +30,7 @@ class Definitions:
         self._api = api
         self._remembered: dict[str, tuple[float, dict[str, Column] | None]] = {}
 
-    async def columns(self, panel: str, journal: Journal, *, needed: set[str]) -> dict[str, Column] | None:
+    async def columns(self, panel: str, recorder: Recorder, *, needed: set[str]) -> dict[str, Column] | None:
         """
         The columns by name, None where the site does not tell.
 
@@ -42,13 +42,13 @@ class Definitions:
         at, columns = self._remembered.get(panel, (0.0, None))
         is_known = panel in self._remembered and time.monotonic() - at < REMEMBERED_SECONDS
         if not is_known or (columns is not None and _lacks(columns, needed)):
-            columns = await self._ask(panel, journal)
+            columns = await self._ask(panel, recorder)
             self._remembered[panel] = (time.monotonic(), columns)
         return columns
 
-    async def _ask(self, panel: str, journal: Journal) -> dict[str, Column] | None:
+    async def _ask(self, panel: str, recorder: Recorder) -> dict[str, Column] | None:
         # Not every account may read definitions, and not every site serves them; rows work all the same.
-        columns = (await describe(self._api, panel, journal)).columns
+        columns = (await describe(self._api, panel, recorder)).columns
         return None if columns is None else {name: read_column(one) for name, one in columns.items()}
 
 
@@ -70,7 +70,7 @@ class Described(msgspec.Struct, frozen=True):
         return None if self.document is None else {str(member(one, "Name")): one for one in described_in(self.document)}
 
 
-async def describe(api: Api, name: str, journal: Journal) -> Described:
+async def describe(api: Api, name: str, recorder: Recorder) -> Described:
     """
     What the site tells of a source: by its definition, or else by its metadata (section 9.1).
 
@@ -80,7 +80,7 @@ async def describe(api: Api, name: str, journal: Journal) -> Described:
     is_absent, refusal = False, None
     for entity in (DEFINITIONS, "metadata"):
         try:
-            document = await api.get(entity, name, journal, doing=reading_fields(name, entity))
+            document = await api.get(entity, name, recorder, doing=reading_fields(name, entity))
         except Failed as failed:
             if not failed.is_refusal:
                 raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from learning_hub.connectors.base import Finding, Journal, Needs
+from learning_hub.connectors.base import Finding, Needs, Recorder
 from learning_hub.connectors.imis.account import Looked, first_row, untold
 from learning_hub.connectors.imis.activity import ENTITY, column_for_keys, types_named
 from learning_hub.connectors.imis.activity_types import WHERE, configured, how_to_add
@@ -47,7 +47,7 @@ def activities(looked: Looked, needs: Sequence[Needs]) -> Finding:
     )
 
 
-async def activity_key(api: Api, settings: Settings, needs: Sequence[Needs], journal: Journal) -> Finding:
+async def activity_key(api: Api, settings: Settings, needs: Sequence[Needs], recorder: Recorder) -> Finding:
     """
     Whether the column `ActivityKeyProperty` can be searched by, and holds a record key.
 
@@ -55,7 +55,7 @@ async def activity_key(api: Api, settings: Settings, needs: Sequence[Needs], jou
         Failed: There is no use in asking on.
     """
     column = column_for_keys(settings.activity_key_property) or settings.activity_key_property
-    looked = await first_row(api, ENTITY, {column: f"eq:{NO_KEY}"}, journal, f"search activities by {column}")
+    looked = await first_row(api, ENTITY, {column: f"eq:{NO_KEY}"}, recorder, f"search activities by {column}")
     name_another = "Name another column as ActivityKeyProperty in the subscriber's Settings."
     if looked.page is None:
         message, advice = f"Activities cannot be searched by {column}, the column for the record key. ", name_another
@@ -64,7 +64,7 @@ async def activity_key(api: Api, settings: Settings, needs: Sequence[Needs], jou
     if any(str(lookup(row, column) or "").strip() != NO_KEY for row in rows):
         message = f"Activities cannot be searched by {column}, the column for the record key: iMIS gives others too."
         return _of_key(column, "wrong" if needs else "look", message, name_another, needs)
-    described = await _describe(api, ENTITY, journal)
+    described = await _describe(api, ENTITY, recorder)
     told = None if described.columns is None else lookup(described.columns, column)
     if told is None:
         message = f"Activities can be searched by {column}. Whether it holds 36 characters shows with the first record."
@@ -86,7 +86,7 @@ def _of_key(column: str, state: Any, message: str, advice: str, needs: Sequence[
     )
 
 
-async def activity_types(api: Api, needs: Sequence[Needs], journal: Journal) -> list[Finding]:
+async def activity_types(api: Api, needs: Sequence[Needs], recorder: Recorder) -> list[Finding]:
     """
     Whether the types that templates name are configured.
 
@@ -97,7 +97,7 @@ async def activity_types(api: Api, needs: Sequence[Needs], journal: Journal) -> 
     if not wanted:
         return []
     try:
-        known = await configured(api, journal)
+        known = await configured(api, recorder)
     except Failed as failed:
         if failed.concerns_all:
             raise
@@ -156,15 +156,15 @@ def panels_of(needs: Iterable[Needs]) -> dict[str, list[tuple[PanelTarget, Needs
     return dict(panels.values())
 
 
-async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]], journal: Journal) -> list[Finding]:
+async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]], recorder: Recorder) -> list[Finding]:
     """
     Whether a panel source is there, can be read, keeps record keys, and has the columns that templates name.
 
     Raises:
         Failed: There is no use in asking on.
     """
-    described = await _describe(api, name, journal)
-    looked = await first_row(api, name, {}, journal, f"read rows of {name}")
+    described = await _describe(api, name, recorder)
+    looked = await first_row(api, name, {}, recorder, f"read rows of {name}")
     needs = [need for _, need in users]
     if looked.may_pass:
         return [untold("panel", name, looked, is_needed=True, name=name, subscription_ids=ids_of(needs))]
@@ -269,10 +269,10 @@ def _lacking(name: str, columns: Mapping[str, Json], needs: Sequence[Needs]) -> 
     ]
 
 
-async def _describe(api: Api, name: str, journal: Journal) -> Described:
+async def _describe(api: Api, name: str, recorder: Recorder) -> Described:
     """The same as for delivering, but what fails by itself just now is only not told."""
     try:
-        return await describe(api, name, journal)
+        return await describe(api, name, recorder)
     except Failed as failed:
         if failed.concerns_all:
             raise

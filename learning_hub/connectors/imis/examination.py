@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from learning_hub.connectors.base import (
     CheckResult,
     Finding,
-    Journal,
     Needs,
+    Recorder,
 )
 from learning_hub.connectors.imis import account, destinations
 from learning_hub.connectors.imis.account import first_row
@@ -26,7 +26,7 @@ from learning_hub.connectors.imis.token import Tokens
 
 
 async def examine(
-    api: Api, tokens: Tokens, settings: Settings, needs: Sequence[Needs], journal: Journal, *, most_seconds: float
+    api: Api, tokens: Tokens, settings: Settings, needs: Sequence[Needs], recorder: Recorder, *, most_seconds: float
 ) -> CheckResult:
     """
     What the account finds, and what it lacks for the subscriptions.
@@ -36,13 +36,13 @@ async def examine(
         tokens: Sign in.
         settings: Of the subscriber.
         needs: Of its subscriptions.
-        journal: Takes exchanges down.
+        recorder: Takes exchanges down.
         most_seconds: After so long no more is asked, and what was found until then is told.
     """
     found: list[Finding] = []
     try:
         async with asyncio.timeout(most_seconds):
-            await _look_around(found, api, tokens, settings, needs, journal)
+            await _look_around(found, api, tokens, settings, needs, recorder)
     except Failed as failed:
         if found:
             advice = "The rest was not looked at."
@@ -56,7 +56,7 @@ async def examine(
 
 
 async def _look_around(
-    found: list[Finding], api: Api, tokens: Tokens, settings: Settings, needs: Sequence[Needs], journal: Journal
+    found: list[Finding], api: Api, tokens: Tokens, settings: Settings, needs: Sequence[Needs], recorder: Recorder
 ) -> None:
     """
     Adds to *found*, one question after the other.
@@ -64,25 +64,25 @@ async def _look_around(
     Raises:
         Failed: There is no use in asking on.
     """
-    await tokens.current(journal)
+    await tokens.current(recorder)
     found.append(Finding(subject="sign-in", message=f"Signed in at {settings.base_url}."))
     of_activities = destinations.of_activities(needs)
-    contacts = await first_row(api, "PartySummary", {}, journal, "read contacts (PartySummary)")
+    contacts = await first_row(api, "PartySummary", {}, recorder, "read contacts (PartySummary)")
     found.append(account.contacts(contacts, settings))
-    activities = await first_row(api, ENTITY, {}, journal, "read activities")
+    activities = await first_row(api, ENTITY, {}, recorder, "read activities")
     found.append(destinations.activities(activities, of_activities))
     pages = [looked.page for looked in (contacts, activities) if looked.page is not None]
     if pages:
         found.append(account.version(pages, settings))
     found.append(account.clock(settings))
-    found.append(await account.roles(api, journal))
+    found.append(await account.roles(api, recorder))
     if isinstance(settings.participant_lookup, QueryLookup):
-        found.append(await account.lookup_query(api, settings.participant_lookup, journal))
+        found.append(await account.lookup_query(api, settings.participant_lookup, recorder))
     if activities.page is not None:
-        found.append(await destinations.activity_key(api, settings, of_activities, journal))
-    found += await destinations.activity_types(api, of_activities, journal)
+        found.append(await destinations.activity_key(api, settings, of_activities, recorder))
+    found += await destinations.activity_types(api, of_activities, recorder)
     for name, users in destinations.panels_of(needs).items():
-        found += await destinations.panel(api, name, users, journal)
+        found += await destinations.panel(api, name, users, recorder)
     if not pages:
         reads_panel = any(one.subject == "panel" and one.state == "fine" for one in found)
         found.append(account.unknown_version(reads_panel=reads_panel))

@@ -11,11 +11,11 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from learning_hub.connectors.base import TemplateProblem
+from learning_hub.connectors.discovery import Field, Fields, TemplateValidation
 from learning_hub.connectors.imis import activity, panel
 from learning_hub.connectors.imis.record import is_held, is_single_value
 from learning_hub.connectors.imis.settings import PanelTarget, Target
 from learning_hub.connectors.imis.wire import is_date
-from learning_hub.connectors.places import Field, Fields, Judgement
 from learning_hub.model.errors import FieldError
 from learning_hub.model.json_values import place_in, read_json
 from learning_hub.model.leaf import Gives, Leaf
@@ -49,7 +49,7 @@ def judge(
     templates: Mapping[str, Mapping[str, Any]],
     leaves: Mapping[str, Leaf],
     fields: Fields,
-) -> Judgement:
+) -> TemplateValidation:
     """
     What of *templates* does not fit *fields*, besides what can be told without asking the site.
 
@@ -60,13 +60,13 @@ def judge(
         leaves: What is known of leaves with Liquid, by place.
         fields: Of the target; without items nothing is judged.
     """
-    judgement = Judgement(warnings=list(fields.warnings))
+    validation = TemplateValidation(warnings=list(fields.warnings))
     if not fields.items:
-        return judgement
-    _judge_key(target, key_property, fields, judgement)
+        return validation
+    _judge_key(target, key_property, fields, validation)
     for category, template in templates.items():
-        _Judge(target, key_property, fields, judgement, place_in("", category)[1:], leaves).judge(template)
-    return judgement
+        _Judge(target, key_property, fields, validation, place_in("", category)[1:], leaves).judge(template)
+    return validation
 
 
 class _Judge:
@@ -77,7 +77,7 @@ class _Judge:
         target: Target,
         key_property: str | None,
         fields: Fields,
-        judgement: Judgement,
+        validation: TemplateValidation,
         place: str,
         leaves: Mapping[str, Leaf],
     ) -> None:
@@ -85,7 +85,7 @@ class _Judge:
         self._key_property = key_property
         self._fields = {field.name.casefold(): field for field in fields.items}
         self._source = fields.target.name
-        self._judgement = judgement
+        self._judgement = validation
         self._place = place
         self._leaves = leaves
 
@@ -187,7 +187,7 @@ class _Judge:
         self._judgement.warnings.append(f"Templates.{place_in(self._place, name)}: {message}")
 
 
-def _judge_key(target: Target, key_property: str | None, fields: Fields, judgement: Judgement) -> None:
+def _judge_key(target: Target, key_property: str | None, fields: Fields, validation: TemplateValidation) -> None:
     """The column for the record key must be there and hold the whole key."""
     if key_property is None:
         return
@@ -198,12 +198,12 @@ def _judge_key(target: Target, key_property: str | None, fields: Fields, judgeme
     if message is None:
         return
     if is_panel:
-        judgement.target_errors.append(FieldError("Target.KeyProperty", message))
+        validation.target_errors.append(FieldError("Target.KeyProperty", message))
     elif field is None:
-        judgement.warnings.append(message)
+        validation.warnings.append(message)
     else:
         where = f"{message} It is the ActivityKeyProperty in the subscriber's Settings, which can name another column."
-        judgement.target_errors.append(FieldError("Target", where))
+        validation.target_errors.append(FieldError("Target", where))
 
 
 def _key_objection(column: str, field: Field | None, fields: Fields, *, is_panel: bool) -> str | None:

@@ -1,5 +1,5 @@
 """
-Rows of a panel source: a shipment laid out in its columns.
+Rows of a panel source: an outbound record laid out in its columns.
 
 Source: iMIS reference, section 8.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from learning_hub.connectors.base import Refused, Shipment, TemplateProblem
+from learning_hub.connectors.base import OutboundRecord, Refused, TemplateProblem
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.column import Column
 from learning_hub.connectors.imis.record import Record, is_single_value, plain_value, template_error
@@ -22,12 +22,14 @@ _KEY_SETTING = "KeyProperty in the subscription's Target"
 _FILLED_BY_IMIS = {"ordinal", "createdon", "updatedon", "createdbyuserkey", "updatedbyuserkey"}
 
 
-def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Column] | None, zone: ZoneInfo) -> Record:
+def lay_out(
+    outbound: OutboundRecord, target: PanelTarget, columns: Mapping[str, Column] | None, zone: ZoneInfo
+) -> Record:
     """
-    The row a shipment asks for.
+    The row an outbound record asks for.
 
     Args:
-        shipment: With a payload whose keys are columns of the source.
+        outbound: With a payload whose keys are columns of the source.
         target: Names the source, and the column for the record key if there is one.
         columns: Those of the source by name, None where the site does not tell.
         zone: Of the site.
@@ -35,11 +37,11 @@ def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Colum
     Raises:
         Failed: The payload has a key that is no column, or a value that is no single value.
     """
-    problems = check_template(shipment.payload, target)
+    problems = check_template(outbound.payload, target)
     if problems:
         raise template_error(" ".join(f"{problem.place}: {problem.message}" for problem in problems))
     known = None if columns is None else {name.casefold(): name for name in columns}
-    wanted = {**shipment.payload, **({target.key_property: shipment.record_key} if target.key_property else {})}
+    wanted = {**outbound.payload, **({target.key_property: outbound.record_key} if target.key_property else {})}
     values, stored = {}, {}
     for given, value in wanted.items():
         name = given if known is None else known.get(given.casefold())
@@ -50,12 +52,12 @@ def lay_out(shipment: Shipment, target: PanelTarget, columns: Mapping[str, Colum
         stored[name] = column.stored(values[name])
     return Record(
         entity=target.name,
-        party_id=shipment.participant_id,
+        party_id=outbound.participant_id,
         values=values,
         stored_values=stored,
         key_property=target.key_property,
         key_setting=_KEY_SETTING,
-        key=shipment.record_key,
+        key=outbound.record_key,
         identity_columns=("ID", "Ordinal"),
         party_columns=("ID", "PartyId"),
         is_numbered_late=True,

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from learning_hub.connectors.base import (
-    Journal,
     ParticipantFound,
     ParticipantResult,
+    Recorder,
     Refused,
 )
 from learning_hub.connectors.imis.answers import Failed
@@ -25,7 +25,9 @@ _ACTIVE = "A"
 _ID_COLUMNS = ("ID", "PartyId", "iMIS ID", "iMISId", "ContactKey")
 
 
-async def find_participant(api: Api, way: str | QueryLookup, publisher_id: str, journal: Journal) -> ParticipantResult:
+async def find_participant(
+    api: Api, way: str | QueryLookup, publisher_id: str, recorder: Recorder
+) -> ParticipantResult:
     """
     Exactly one active contact, or why there is none.
 
@@ -41,15 +43,15 @@ async def find_participant(api: Api, way: str | QueryLookup, publisher_id: str, 
         if "|" in wanted:
             # Where iMIS splits a value at it, a part of the id would find somebody else.
             return _not_found(f'iMIS can be asked for no id with "|" in it, such as "{wanted}".')
-        return _only_one(await _by_query(api, way, wanted, journal), f'for which {way.query} gives "{wanted}"')
-    return _only_one(await _by_email(api, wanted, journal), f'with the e-mail address "{wanted}"')
+        return _only_one(await _by_query(api, way, wanted, recorder), f'for which {way.query} gives "{wanted}"')
+    return _only_one(await _by_email(api, wanted, recorder), f'with the e-mail address "{wanted}"')
 
 
-async def _by_email(api: Api, email: str, journal: Journal) -> list[str]:
+async def _by_email(api: Api, email: str, recorder: Recorder) -> list[str]:
     """The ids of the active contacts with this address; stops at the second."""
     found: dict[str, None] = {}
     doing = "look for a contact (PartySummary)"
-    async for page in api.pages("PartySummary", {"Email": f"eq:{email}"}, journal, doing=doing):
+    async for page in api.pages("PartySummary", {"Email": f"eq:{email}"}, recorder, doing=doing):
         for row in page.rows:
             address = str(unwrap(member(row, "Email")) or "").strip()
             if address.casefold() == email.casefold() and _is_active(row):
@@ -59,12 +61,12 @@ async def _by_email(api: Api, email: str, journal: Journal) -> list[str]:
     return list(found)
 
 
-async def _by_query(api: Api, way: QueryLookup, wanted: str, journal: Journal) -> list[str]:
+async def _by_query(api: Api, way: QueryLookup, wanted: str, recorder: Recorder) -> list[str]:
     """The ids in the query's rows, of active contacts; stops at the second."""
-    rows = await find_rows(api, way, wanted, journal)
+    rows = await find_rows(api, way, wanted, recorder)
     found: list[str] = []
     for one in dict.fromkeys(filter(None, map(_first_id, rows))):
-        found += [one] if await _is_active_contact(api, one, journal) else []
+        found += [one] if await _is_active_contact(api, one, recorder) else []
         if len(found) > 1:
             break
     return found
@@ -78,10 +80,10 @@ def _first_id(row: dict[str, Any]) -> str | None:
     return str(value).strip() if value not in (None, "") else None
 
 
-async def _is_active_contact(api: Api, party_id: str, journal: Journal) -> bool:
+async def _is_active_contact(api: Api, party_id: str, recorder: Recorder) -> bool:
     """Whether that contact counts. An account that may not read contacts leaves it to the query."""
     try:
-        contact = await api.get("Party", party_id, journal, doing=f"look at the contact {party_id} (Party)")
+        contact = await api.get("Party", party_id, recorder, doing=f"look at the contact {party_id} (Party)")
     except Failed as failed:
         if isinstance(failed.outcome, Refused) and failed.outcome.code == "refused":
             return True

@@ -1,7 +1,7 @@
 """
 A record as it should stand at iMIS, whichever entity it is of, and a record as it stands there.
 
-`activity.py` and `panel.py` lay a shipment out as a `Record`; `records.py` brings it there.
+`activity.py` and `panel.py` lay an outbound record out as a `Record`; `records.py` brings it there.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from learning_hub.connectors.base import (
     Accepted,
     Comparison,
     Difference,
-    Journal,
+    OutboundRecord,
+    Recorder,
     Refused,
-    Shipment,
     Unknown,
 )
 from learning_hub.connectors.imis.answers import Failed
@@ -45,7 +45,7 @@ class Records:
         self._api = api
         self._zone = zone
 
-    async def bring(self, record: Record, shipment: Shipment, journal: Journal) -> Accepted:
+    async def bring(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Accepted:
         """
         The record stands at iMIS as it should, once.
 
@@ -55,15 +55,15 @@ class Records:
         Raises:
             Failed: It does not, or it is not known.
         """
-        standing, before = await self._find(record, shipment, journal)
+        standing, before = await self._find(record, outbound, recorder)
         if standing is not None and party_of(standing, record) != record.party_id:
-            await self._api.delete(record.entity, standing.record_id, journal)
+            await self._api.delete(record.entity, standing.record_id, recorder)
             standing = None
-        if standing is not None and (updated := await self._update(record, standing, journal)):
+        if standing is not None and (updated := await self._update(record, standing, recorder)):
             return updated
-        return await self._insert(record, before, journal)
+        return await self._insert(record, before, recorder)
 
-    async def confirmed(self, record: Record, accepted: Accepted, journal: Journal) -> Accepted:
+    async def confirmed(self, record: Record, accepted: Accepted, recorder: Recorder) -> Accepted:
         """
         *accepted*, confirmed where iMIS holds the record as it was sent; a note says in which columns it does not.
 
@@ -77,7 +77,7 @@ class Records:
         if accepted.is_confirmed or accepted.record_id is None:
             return accepted
         try:
-            entity = await self._api.get(record.entity, accepted.record_id, journal)
+            entity = await self._api.get(record.entity, accepted.record_id, recorder)
         except Failed:
             return accepted
         if entity is None:
@@ -88,14 +88,14 @@ class Records:
         )
         return msgspec.structs.replace(accepted, is_confirmed=not otherwise, note=note)
 
-    async def compare(self, record: Record, shipment: Shipment, journal: Journal) -> Comparison:
+    async def compare(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Comparison:
         """
         How the source record's record stands at iMIS beside what it should be.
 
         Raises:
             Failed: It cannot be told.
         """
-        found = await self.find(record, shipment, journal)
+        found = await self.find(record, outbound, recorder)
         if found is None:
             return Comparison(record_id=None, differences=[])
         wanted, held = record.stored_values, found.values
@@ -105,97 +105,97 @@ class Records:
         ]
         return Comparison(record_id=found.record_id, differences=differences)
 
-    async def take_back(self, record: Record, shipment: Shipment, journal: Journal) -> Accepted:
+    async def take_back(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Accepted:
         """
         No record of the source record stands at iMIS.
 
         Raises:
             Failed: There may be one still.
         """
-        standing = await self._standing(record, shipment, journal)
+        standing = await self._standing(record, outbound, recorder)
         there = [standing] if standing else []
         if not there and record.key_property:
-            there = await self._with_key(record, journal)
-        if not there and not record.key_property and shipment.record_id is None:
+            there = await self._with_key(record, recorder)
+        if not there and not record.key_property and outbound.record_id is None:
             # Only what was tried is taken back, and without a key nothing tells a row that it may have left.
             raise Failed(_untold(record))
-        deleted = [await self._api.delete(record.entity, one.record_id, journal) for one in there]
+        deleted = [await self._api.delete(record.entity, one.record_id, recorder) for one in there]
         if any(deleted):
             return Accepted(record_id=there[0].record_id)
-        return Accepted(record_id=shipment.record_id, unchanged=True, note="There was no record to take back.")
+        return Accepted(record_id=outbound.record_id, unchanged=True, note="There was no record to take back.")
 
-    async def find(self, record: Record, shipment: Shipment, journal: Journal) -> Standing | None:
+    async def find(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Standing | None:
         """The source record's record, by its identity or else by its key; None where there is none."""
-        standing = await self._standing(record, shipment, journal)
+        standing = await self._standing(record, outbound, recorder)
         if standing is None and record.key_property:
-            return next(iter(await self._with_key(record, journal)), None)
+            return next(iter(await self._with_key(record, recorder)), None)
         return standing
 
-    async def _standing(self, record: Record, shipment: Shipment, journal: Journal) -> Standing | None:
+    async def _standing(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Standing | None:
         """The record that an earlier delivery left, by its identity; None where it is gone or another's."""
-        if shipment.record_id is None:
+        if outbound.record_id is None:
             return None
-        entity = await self._api.get(record.entity, shipment.record_id, journal)
+        entity = await self._api.get(record.entity, outbound.record_id, recorder)
         if entity is None:
             return None
-        standing = Standing(record_id=shipment.record_id, entity=entity)
+        standing = Standing(record_id=outbound.record_id, entity=entity)
         key = _key_in(standing, record)
         # Ordinals are given out again after a row was deleted, so a row with another key is another's.
         return standing if key in (None, "", record.key.casefold()) else None
 
     async def _find(
-        self, record: Record, shipment: Shipment, journal: Journal
+        self, record: Record, outbound: OutboundRecord, recorder: Recorder
     ) -> tuple[Standing | None, list[Standing]]:
         """The source record's record if there is one, and the contact's rows where there is no key to go by."""
-        standing = await self._standing(record, shipment, journal)
+        standing = await self._standing(record, outbound, recorder)
         if standing is not None:
             return standing, []
-        is_in_doubt = shipment.outcome_unknown or shipment.record_id is not None
+        is_in_doubt = outbound.outcome_unknown or outbound.record_id is not None
         if record.key_property:
-            there = await self._with_key(record, journal) if is_in_doubt else []
+            there = await self._with_key(record, recorder) if is_in_doubt else []
             return (there[0] if there else None), []
-        rows = await self._rows_of_contact(record, journal)
-        return self._match(record, rows, shipment), rows
+        rows = await self._rows_of_contact(record, recorder)
+        return self._match(record, rows, outbound), rows
 
-    def _match(self, record: Record, rows: Sequence[Standing], shipment: Shipment) -> Standing | None:
+    def _match(self, record: Record, rows: Sequence[Standing], outbound: OutboundRecord) -> Standing | None:
         """
         The contact's row that equals in all mapped values and belongs to no other delivery.
 
         Where the hub did not look whose the rows are, a first try takes none: it would rather add an equal row
         than make one of two.
         """
-        if shipment.others_record_ids is None and not shipment.outcome_unknown:
+        if outbound.others_record_ids is None and not outbound.outcome_unknown:
             return None
-        others = shipment.others_record_ids or frozenset()
+        others = outbound.others_record_ids or frozenset()
         equal = [row for row in self._equal(record, rows) if row.record_id not in others]
         if len(equal) > 1:
             raise Failed(_ambiguous(record, equal))
         return equal[0] if equal else None
 
-    async def _update(self, record: Record, standing: Standing, journal: Journal) -> Accepted | None:
+    async def _update(self, record: Record, standing: Standing, recorder: Recorder) -> Accepted | None:
         """It stands there with the record's values; None where it has gone meanwhile."""
         record_id = standing.record_id
         if not differing(record.stored_values, standing.values, self._zone):
             return Accepted(record_id=record_id, unchanged=True)
         # All mapped values are set, also the equal ones: text may have come with HTML's characters encoded.
         document = changed_entity(standing.entity, record.values)
-        written = await self._api.replace(record.entity, record_id, document, journal)
+        written = await self._api.replace(record.entity, record_id, document, recorder)
         if written is None:
             return None
         still_set = self._still_set(record, written.entity)
         if written.entity is not None and (texts := _texts_among(still_set, written.entity)):
-            emptied = await self._empty(record, written.entity, texts, record_id, journal)
+            emptied = await self._empty(record, written.entity, texts, record_id, recorder)
             still_set = still_set if emptied is None else emptied
         note = f"iMIS did not clear {', '.join(still_set)}." if still_set else None
         return Accepted(record_id=record_id, note=note)
 
     async def _empty(
-        self, record: Record, entity: Json, texts: list[str], record_id: str, journal: Journal
+        self, record: Record, entity: Json, texts: list[str], record_id: str, recorder: Recorder
     ) -> list[str] | None:
         """Send an empty text where null was passed over; what has a value all the same, None where that was refused."""
         document = changed_entity(entity, dict.fromkeys(texts, ""))
         try:
-            written = await self._api.replace(record.entity, record_id, document, journal)
+            written = await self._api.replace(record.entity, record_id, document, recorder)
         except Failed as failed:
             if isinstance(failed.outcome, Refused):
                 # The update itself was taken, and stays; only this did not go.
@@ -210,12 +210,12 @@ class Records:
         cleared = {name: None for name, value in record.values.items() if value is None}
         return differing(cleared, properties_of(stored), self._zone)
 
-    async def _insert(self, record: Record, before: Sequence[Standing], journal: Journal) -> Accepted:
+    async def _insert(self, record: Record, before: Sequence[Standing], recorder: Recorder) -> Accepted:
         values = {record.party_columns[0]: record.party_id, **record.values}
         document = new_entity(record.entity, record.party_id, values)
         created = (
             await self._api.create(
-                record.entity, document, journal, party_id=record.party_id, party_columns=record.party_columns
+                record.entity, document, recorder, party_id=record.party_id, party_columns=record.party_columns
             )
         ).entity
         note = None
@@ -227,7 +227,7 @@ class Records:
             if record_id is not None and not _has_ordinal(record, created, stored):
                 return Accepted(record_id=record_id, note=note)
         try:
-            standing = await self._just_inserted(record, before, journal)
+            standing = await self._just_inserted(record, before, recorder)
         except Failed as failed:
             raise Failed(_written_but(failed.outcome.code, failed.outcome.message)) from failed
         if standing is None and record.key_property:
@@ -237,33 +237,33 @@ class Records:
         is_confirmed = not differing(record.stored_values, standing.values, self._zone)
         return Accepted(record_id=standing.record_id, is_confirmed=is_confirmed, note=note)
 
-    async def _just_inserted(self, record: Record, before: Sequence[Standing], journal: Journal) -> Standing | None:
+    async def _just_inserted(self, record: Record, before: Sequence[Standing], recorder: Recorder) -> Standing | None:
         if record.key_property:
-            there = await self._with_key(record, journal, of_contact=True)
+            there = await self._with_key(record, recorder, of_contact=True)
             return there[0] if there else None
         known = {row.record_id for row in before}
-        new = [row for row in await self._rows_of_contact(record, journal) if row.record_id not in known]
+        new = [row for row in await self._rows_of_contact(record, recorder) if row.record_id not in known]
         # Someone else may have added a row at the same moment. Of several equal ones any will do.
         return new[0] if len(new) == 1 else next(iter(self._equal(record, new)), None)
 
-    async def _with_key(self, record: Record, journal: Journal, *, of_contact: bool = False) -> list[Standing]:
+    async def _with_key(self, record: Record, recorder: Recorder, *, of_contact: bool = False) -> list[Standing]:
         """The records with the record's key, of the contact alone or of all; the contact's own first."""
         filters = {str(record.key_property): f"eq:{record.key}"}
         if of_contact and record.is_numbered_late:
             filters = {record.party_columns[0]: f"eq:{record.party_id}", **filters}
-        found = await self._search(record, filters, journal)
+        found = await self._search(record, filters, recorder)
         if any(_key_in(one, record) != record.key.casefold() for one in found):
             raise Failed(_ignores_filter(record))
         return sorted(found, key=lambda one: party_of(one, record) != record.party_id)
 
-    async def _rows_of_contact(self, record: Record, journal: Journal) -> list[Standing]:
-        found = await self._search(record, {record.party_columns[0]: f"eq:{record.party_id}"}, journal)
+    async def _rows_of_contact(self, record: Record, recorder: Recorder) -> list[Standing]:
+        found = await self._search(record, {record.party_columns[0]: f"eq:{record.party_id}"}, recorder)
         return [row for row in found if party_of(row, record) == record.party_id]
 
-    async def _search(self, record: Record, filters: dict[str, str], journal: Journal) -> list[Standing]:
+    async def _search(self, record: Record, filters: dict[str, str], recorder: Recorder) -> list[Standing]:
         found = []
         advice = f"{open_source(record.entity)} {_how_keyed(record)}".strip()
-        async for page in self._api.pages(record.entity, filters, journal, advice=advice):
+        async for page in self._api.pages(record.entity, filters, recorder, advice=advice):
             for row in page.rows:
                 record_id = record_id_of(row, record.identity_columns)
                 if record_id is not None:

@@ -11,7 +11,14 @@ from typing import Literal
 
 import msgspec
 
-from learning_hub.connectors.base import Journal, Refused
+from learning_hub.connectors.base import Recorder, Refused
+from learning_hub.connectors.discovery import (
+    Field,
+    Fields,
+    NoTarget,
+    Target,
+    Targets,
+)
 from learning_hub.connectors.imis import activity, panel
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api, open_source
@@ -19,13 +26,6 @@ from learning_hub.connectors.imis.column import Column, type_name_of
 from learning_hub.connectors.imis.definition import DEFINITIONS, describe, described_in
 from learning_hub.connectors.imis.names import own_fault
 from learning_hub.connectors.imis.wire import Json, member, properties_of, unwrap
-from learning_hub.connectors.places import (
-    Field,
-    Fields,
-    NoTarget,
-    Target,
-    Targets,
-)
 
 Instances = Literal["single", "multi"]
 FilledBy = Literal["hub", "imis"]
@@ -44,7 +44,7 @@ class Sources:
         self._api = api
         self._key_property = key_property
 
-    async def targets(self, journal: Journal) -> Targets:
+    async def targets(self, recorder: Recorder) -> Targets:
         """
         Activities and the panel sources of contacts, by name.
 
@@ -54,7 +54,7 @@ class Sources:
         found, warnings = [ACTIVITY], []
         try:
             async for page in self._api.pages(
-                DEFINITIONS, {}, journal, doing="list the panel sources (BOEntityDefinition)"
+                DEFINITIONS, {}, recorder, doing="list the panel sources (BOEntityDefinition)"
             ):
                 found += [target for row in page.rows if (target := _panel_in(row))]
         except Failed as failed:
@@ -64,7 +64,7 @@ class Sources:
         named = {target.name.casefold(): target for target in found}
         return Targets(items=[named[name] for name in sorted(named)], warnings=warnings)
 
-    async def fields(self, name: str, journal: Journal) -> Fields | NoTarget:
+    async def fields(self, name: str, recorder: Recorder) -> Fields | NoTarget:
         """
         The columns of activities or of the panel source *name*, which is in any case.
 
@@ -72,13 +72,13 @@ class Sources:
             Failed: The site is away, the sign-in was refused, or the account may not look.
         """
         if name.casefold() == activity.ENTITY.casefold():
-            return await self._fields_of_activities(journal)
+            return await self._fields_of_activities(recorder)
         if fault := own_fault(name):
             return NoTarget(f"{name} {fault}.")
-        described = await describe(self._api, name, journal)
+        described = await describe(self._api, name, recorder)
         definition = described.document
         if definition is None:
-            return await self._fields_of_rows(name, described.refusal, journal)
+            return await self._fields_of_rows(name, described.refusal, recorder)
         target = _panel_in(definition, is_metadata=member(definition, "ObjectTypeName") is None)
         if target is None:
             return NoTarget(f"{name} is no panel source of contacts, so no records can land there.")
@@ -86,11 +86,11 @@ class Sources:
         if target.instances is None:
             has_ordinal = any(item.name.casefold() == "ordinal" for item in items)
             target = msgspec.structs.replace(target, instances="multi" if has_ordinal else "single")
-        is_readable, warnings = await self._look_at_rows(target.name, journal)
+        is_readable, warnings = await self._look_at_rows(target.name, recorder)
         return Fields(target=target, items=items, rows_readable=is_readable, warnings=warnings)
 
-    async def _fields_of_activities(self, journal: Journal) -> Fields:
-        definition = (await describe(self._api, activity.ENTITY, journal)).document
+    async def _fields_of_activities(self, recorder: Recorder) -> Fields:
+        definition = (await describe(self._api, activity.ENTITY, recorder)).document
         if definition is not None:
             items = [self._activity_field(one) for one in described_in(definition)]
             return Fields(target=ACTIVITY, items=items)
@@ -105,10 +105,10 @@ class Sources:
         field = read_field(described, activity.filled_by(name, self._key_property))
         return msgspec.structs.replace(field, label=activity.label_of(name.upper()))
 
-    async def _fields_of_rows(self, name: str, refusal: Failed | None, journal: Journal) -> Fields | NoTarget:
+    async def _fields_of_rows(self, name: str, refusal: Failed | None, recorder: Recorder) -> Fields | NoTarget:
         """The names of the columns in one of the rows, which is all that is left where nothing describes them."""
         try:
-            row = await self._first_row(name, journal)
+            row = await self._first_row(name, recorder)
         except Failed as failed:
             _need_refusal(failed)
             if refusal is not None:
@@ -129,19 +129,19 @@ class Sources:
             warnings=[warning],
         )
 
-    async def _look_at_rows(self, name: str, journal: Journal) -> tuple[bool | None, list[str]]:
+    async def _look_at_rows(self, name: str, recorder: Recorder) -> tuple[bool | None, list[str]]:
         """Whether rows can be read; the box that makes them available is ticked for each source by itself (8.2)."""
         try:
-            await self._first_row(name, journal)
+            await self._first_row(name, recorder)
         except Failed as failed:
             if isinstance(failed.outcome, Refused) and failed.outcome.code == "refused":
                 return False, [failed.outcome.message]
             return None, []
         return True, []
 
-    async def _first_row(self, name: str, journal: Journal) -> Json:
+    async def _first_row(self, name: str, recorder: Recorder) -> Json:
         """One of the rows, empty where there is none."""
-        return await self._api.first(name, journal, doing=f"read rows of {name}", advice=open_source(name)) or {}
+        return await self._api.first(name, recorder, doing=f"read rows of {name}", advice=open_source(name)) or {}
 
 
 def read_field(described: Json, filled_by: FilledBy | None) -> Field:

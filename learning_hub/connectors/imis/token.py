@@ -15,9 +15,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from learning_hub.connectors.base import (
-    CredentialsTurn,
-    Journal,
+    CredentialsLock,
     Postponed,
+    Recorder,
     Refused,
     TakeTurn,
 )
@@ -36,7 +36,7 @@ _EARLY_SECONDS = 10
 # Where the answer does not say how long the token lasts.
 _USUAL_SECONDS = 3600
 
-Exchanger = Callable[[Request, Journal], Awaitable[Result]]
+Exchanger = Callable[[Request, Recorder], Awaitable[Result]]
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -57,17 +57,17 @@ class Tokens:
         base_url: Of the site.
         credentials: Of the account.
         exchange: Makes one HTTP exchange.
-        take_turn: Gives a turn at renewing the refresh token that is stored; None where none is.
+        lock_credentials: Gives a turn at renewing the refresh token that is stored; None where none is.
     """
 
     def __init__(
-        self, base_url: str, credentials: Credentials, exchange: Exchanger, take_turn: TakeTurn | None = None
+        self, base_url: str, credentials: Credentials, exchange: Exchanger, lock_credentials: TakeTurn | None = None
     ) -> None:
         self._url = f"{base_url}/token"
         self._credentials = credentials
         self._used_up: Credentials | None = None
         self._exchange = exchange
-        self._take_turn = take_turn
+        self._take_turn = lock_credentials
         self._turn = asyncio.Lock()
         self._token: Token | None = None
         self._refused: Refused | None = None
@@ -99,14 +99,14 @@ class Tokens:
         """Forget the token, and that the credentials were refused: the next call signs in anew."""
         self._token = self._refused = self._failed = None
 
-    async def current(self, journal: Journal, *, instead_of: str | None = None) -> str:
+    async def current(self, recorder: Recorder, *, instead_of: str | None = None) -> str:
         """
         A token that is good as far as is known; signs in where there is none.
 
         Callers that arrive while one signs in wait and share what comes of it.
 
         Args:
-            journal: Takes a sign-in down.
+            recorder: Takes a sign-in down.
             instead_of: A token that the site denied; another one is given.
 
         Raises:
@@ -114,7 +114,7 @@ class Tokens:
                 postponed.
         """
         # Gets to its end even if the caller is cancelled: by then a refresh token may be used up for another one.
-        task = asyncio.ensure_future(self._current(journal, instead_of))
+        task = asyncio.ensure_future(self._current(recorder, instead_of))
         self._under_way.add(task)
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
@@ -130,7 +130,7 @@ class Tokens:
             # Looked at, lest it be reported where nobody waits for it any more.
             task.exception()
 
-    async def _current(self, journal: Journal, instead_of: str | None) -> str:
+    async def _current(self, recorder: Recorder, instead_of: str | None) -> str:
         asked_at = time.monotonic()
         async with self._turn:
             if self._refused is not None:
@@ -139,40 +139,40 @@ class Tokens:
                 raise Failed(self._failed[1].outcome)
             token = self._token
             if token is None or token.value == instead_of or token.ends_at <= time.monotonic():
-                token = await self._renewed(journal)
+                token = await self._renewed(recorder)
             return token.value
 
-    async def _renewed(self, journal: Journal) -> Token:
+    async def _renewed(self, recorder: Recorder) -> Token:
         self._token = None
         try:
-            return await self._sign_in(journal)
+            return await self._sign_in(recorder)
         except Failed as failed:
             self._failed = (time.monotonic(), failed)
             self._refused = _refusal(failed)
             raise
 
-    async def _sign_in(self, journal: Journal) -> Token:
+    async def _sign_in(self, recorder: Recorder) -> Token:
         if isinstance(self._credentials, PasswordCredentials) or self._take_turn is None:
-            return await self._grant(journal)
+            return await self._grant(recorder)
         async with self._take_turn() as turn:
             used = self._credentials = await self._newest(turn)
             try:
-                return await self._grant(journal, turn)
+                return await self._grant(recorder, turn)
             except Failed as failed:
                 if _refusal(failed) is None or (newest := await self._newest(turn)) == used:
                     raise
                 # An administrator gave others meanwhile.
                 self._credentials = newest
-                return await self._grant(journal, turn)
+                return await self._grant(recorder, turn)
 
-    async def _newest(self, turn: CredentialsTurn) -> Credentials:
+    async def _newest(self, turn: CredentialsLock) -> Credentials:
         """The credentials as they are stored; those here where they could not be stored in their time."""
         stored = read_credentials(await turn.read())
         return self._credentials if stored == self._used_up else stored
 
-    async def _grant(self, journal: Journal, turn: CredentialsTurn | None = None) -> Token:
+    async def _grant(self, recorder: Recorder, turn: CredentialsLock | None = None) -> Token:
         asked_at = time.monotonic()
-        result = await self._exchange(_sign_in_request(self._url, self._credentials), journal)
+        result = await self._exchange(_sign_in_request(self._url, self._credentials), recorder)
         if not isinstance(result, Answer):
             raise Failed(unanswered(result, "sign in", wrote=False))
         if result.status in (400, 401, 403):
@@ -186,7 +186,7 @@ class Tokens:
         await self._take_refresh_token(member(document, "refresh_token"), turn)
         return self._token
 
-    async def _take_refresh_token(self, new: object, turn: CredentialsTurn | None) -> None:
+    async def _take_refresh_token(self, new: object, turn: CredentialsLock | None) -> None:
         """A refresh token may be good for once only, so a new one takes the place of the old."""
         used = self._credentials
         if not isinstance(used, ClientCredentials) or not isinstance(new, str) or new in ("", used.refresh_token):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from learning_hub.connectors.base import Shipment
+from learning_hub.connectors.base import OutboundRecord
 from learning_hub.connectors.http import Answer
 from learning_hub.connectors.learningbuilder.settings import Settings, read_target
 from learning_hub.model.errors import InvalidInput
@@ -29,16 +29,16 @@ _LONGEST_ID = 200
 _IN_TEXT = re.compile(r"workflow_?import_?queue_?batch_?id\W{1,10}([a-z0-9-]{1,64})", re.IGNORECASE)
 
 
-def file_name_of(shipments: Sequence[Shipment]) -> str:
+def file_name_of(outbounds: Sequence[OutboundRecord]) -> str:
     """What LearningBuilder shows among its recent imports; it names the first delivery, and nobody."""
-    return f"learning-hub-{shipments[0].delivery_id}-{len(shipments)}.jsonl"
+    return f"learning-hub-{outbounds[0].delivery_id}-{len(outbounds)}.jsonl"
 
 
-def address_of(settings: Settings, shipments: Sequence[Shipment]) -> str:
-    """Where to post the batch of *shipments*, which all have the same target."""
+def address_of(settings: Settings, outbounds: Sequence[OutboundRecord]) -> str:
+    """Where to post the batch of *outbounds*, which all have the same target."""
     query = {
-        "fileName": file_name_of(shipments),
-        "importProcessId": str(read_target(shipments[0].target).import_process_id),
+        "fileName": file_name_of(outbounds),
+        "importProcessId": str(read_target(outbounds[0].target).import_process_id),
         "creationPath": CREATION_PATH,
         "sendSuccessEmailTo": settings.success_email or "",
         "sendFailureEmailTo": settings.failure_email or "",
@@ -46,9 +46,9 @@ def address_of(settings: Settings, shipments: Sequence[Shipment]) -> str:
     return f"{settings.base_url}{PATH}?{urlencode(query, quote_via=quote)}"
 
 
-def lines_of(shipments: Sequence[Shipment]) -> bytes:
+def lines_of(outbounds: Sequence[OutboundRecord]) -> bytes:
     """One payload a line, numbers as they are spelled."""
-    return b"".join(write_json(shipment.payload) + b"\n" for shipment in shipments)
+    return b"".join(write_json(outbound.payload) + b"\n" for outbound in outbounds)
 
 
 def batch_id_in(answer: Answer) -> str | None:

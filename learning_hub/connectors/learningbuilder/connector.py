@@ -1,4 +1,4 @@
-"""The connector for LearningBuilder: from shipments to one batch in its import queue."""
+"""The connector for LearningBuilder: from outbounds to one batch in its import queue."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import (
     CheckResult,
     Finding,
-    Journal,
     Needs,
+    OutboundRecord,
     Outcome,
     ParticipantFound,
     ParticipantResult,
+    Recorder,
     Refused,
-    Shipment,
     TakeTurn,
     TemplateProblem,
 )
@@ -35,7 +35,7 @@ class LearningBuilderConnector:
         credentials: Found right by `check_credentials`.
         guard: Judges every address that is connected to.
         timeout_seconds: For each HTTP exchange; there is one to a batch.
-        take_turn: Not needed: nothing is renewed by use.
+        lock_credentials: Not needed: nothing is renewed by use.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class LearningBuilderConnector:
         *,
         guard: Guard,
         timeout_seconds: float,
-        take_turn: TakeTurn | None = None,  # noqa: ARG002 - all connectors are made alike.
+        lock_credentials: TakeTurn | None = None,  # noqa: ARG002 - all connectors are made alike.
     ) -> None:
         self._settings = read_settings(settings)
         self._api_key = read_credentials(credentials).api_key
@@ -54,21 +54,21 @@ class LearningBuilderConnector:
         # Nobody can be asked whether a batch arrived.
         self._client = Client(guard, keeps_lines=False)
 
-    async def find_participant(self, publisher_participant_id: str, journal: Journal) -> ParticipantResult:  # noqa: ARG002
+    async def find_participant(self, publisher_participant_id: str, recorder: Recorder) -> ParticipantResult:  # noqa: ARG002
         """The publisher's own id: the import process finds people by itself (`Kind.resolves_participants`)."""
         return ParticipantFound(publisher_participant_id)
 
-    async def send(self, shipment: Shipment, journal: Journal) -> Outcome:
+    async def send(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
         """Bring the payload there as a batch of one."""
-        (outcome,) = await self.send_many([shipment], journal)
+        (outcome,) = await self.send_many([outbound], recorder)
         return outcome
 
-    async def send_many(self, shipments: Sequence[Shipment], journal: Journal) -> Sequence[Outcome]:
+    async def send_many(self, outbounds: Sequence[OutboundRecord], recorder: Recorder) -> Sequence[Outcome]:
         """Bring the payloads there as one batch, which is taken as a whole or not at all."""
-        outcome = await self._post(shipments, journal)
-        return [outcome] * len(shipments)
+        outcome = await self._post(outbounds, recorder)
+        return [outcome] * len(outbounds)
 
-    async def remove(self, shipment: Shipment, journal: Journal) -> Outcome:  # noqa: ARG002
+    async def remove(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:  # noqa: ARG002
         """Refused: an import adds and changes, and takes nothing back (`Kind.can_remove`)."""
         message = "LearningBuilder's import takes nothing back: remove the record there, then discard this delivery."
         return Refused(code="refused", message=message)
@@ -95,24 +95,24 @@ class LearningBuilderConnector:
         """Let go of connections."""
         await self._client.close()
 
-    async def _post(self, shipments: Sequence[Shipment], journal: Journal) -> Outcome:
-        file_name, request = file_name_of(shipments), self._request(shipments)
+    async def _post(self, outbounds: Sequence[OutboundRecord], recorder: Recorder) -> Outcome:
+        file_name, request = file_name_of(outbounds), self._request(outbounds)
         try:
-            result = await exchange(self._client, request, journal, timeout_seconds=self._timeout_seconds)
+            result = await exchange(self._client, request, recorder, timeout_seconds=self._timeout_seconds)
         except TargetNotAllowed as objection:
             return Refused(code="target_not_allowed", message=str(objection))
         return outcome_of(result, file_name) if isinstance(result, Answer) else unanswered(result, file_name)
 
-    def _request(self, shipments: Sequence[Shipment]) -> Request:
+    def _request(self, outbounds: Sequence[OutboundRecord]) -> Request:
         return Request(
             method="POST",
-            url=address_of(self._settings, shipments),
+            url=address_of(self._settings, outbounds),
             headers={
                 "Authorization": f"apikey {self._api_key}",
                 "Content-Type": "application/x-ndjson",
                 "Accept": "application/json",
             },
-            body=lines_of(shipments),
+            body=lines_of(outbounds),
             wrote=True,
             secrets=(self._api_key,),
         )

@@ -4,7 +4,7 @@ Any web server as a subscriber, as Standard Webhooks 1.0 has it.
     settings     what a subscriber and a subscription say about it, checked
     secrets      its signing secrets: made, changed, and the old ones still signing
     signing      the signature of one request
-    connector    a shipment posted, and what the answer means
+    connector    an outbound record posted, and what the answer means
 """
 
 from learning_hub.connectors.webhook.connector import WebhookConnector, check_template

@@ -1,5 +1,5 @@
 """
-The connector for webhooks: from a shipment to a signed POST, and from its answer to an outcome.
+The connector for webhooks: from an outbound record to a signed POST, and from its answer to an outcome.
 
 A receiver gets each delivery at least once, always with the same `webhook-id`; so what may have arrived is sent again.
 
@@ -17,14 +17,14 @@ from learning_hub.connectors.base import (
     Accepted,
     CheckResult,
     Finding,
-    Journal,
     Needs,
+    OutboundRecord,
     Outcome,
     ParticipantFound,
     ParticipantResult,
     Postponed,
+    Recorder,
     Refused,
-    Shipment,
     TakeTurn,
     TemplateProblem,
 )
@@ -53,7 +53,7 @@ class WebhookConnector:
         credentials: As `prepare_credentials` gave them to be stored.
         guard: Judges every address that is connected to.
         timeout_seconds: For each HTTP exchange; there is one to a try.
-        take_turn: Not needed: nothing is renewed by use.
+        lock_credentials: Not needed: nothing is renewed by use.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class WebhookConnector:
         *,
         guard: Guard,
         timeout_seconds: float,
-        take_turn: TakeTurn | None = None,  # noqa: ARG002 - all connectors are made alike.
+        lock_credentials: TakeTurn | None = None,  # noqa: ARG002 - all connectors are made alike.
     ) -> None:
         self._settings = read_settings(settings)
         self._credentials = credentials
@@ -71,17 +71,17 @@ class WebhookConnector:
         self._timeout_seconds = timeout_seconds
         self._client = Client(guard)
 
-    async def find_participant(self, publisher_participant_id: str, journal: Journal) -> ParticipantResult:  # noqa: ARG002
+    async def find_participant(self, publisher_participant_id: str, recorder: Recorder) -> ParticipantResult:  # noqa: ARG002
         """The publisher's own id: a webhook is asked for nobody (`Kind.resolves_participants`)."""
         return ParticipantFound(publisher_participant_id)
 
-    async def send(self, shipment: Shipment, journal: Journal) -> Outcome:
+    async def send(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
         """Post the payload."""
-        return await self._post(shipment, journal)
+        return await self._post(outbound, recorder)
 
-    async def remove(self, shipment: Shipment, journal: Journal) -> Outcome:
+    async def remove(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
         """Post the payload as one to take back; what the receiver does is up to it."""
-        return await self._post(shipment, journal)
+        return await self._post(outbound, recorder)
 
     async def check(self, needs: Sequence[Needs] = ()) -> CheckResult:
         """Connect and let go again: a receiver would take whatever is posted for an event."""
@@ -110,18 +110,18 @@ class WebhookConnector:
         """Let go of connections."""
         await self._client.close()
 
-    async def _post(self, shipment: Shipment, journal: Journal) -> Outcome:
+    async def _post(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
         try:
             result = await exchange(
-                self._client, self._request(shipment), journal, timeout_seconds=self._timeout_seconds
+                self._client, self._request(outbound), recorder, timeout_seconds=self._timeout_seconds
             )
         except TargetNotAllowed as objection:
             return Refused(code="target_not_allowed", message=str(objection))
         return outcome_of(result) if isinstance(result, Answer) else unanswered(result)
 
-    def _request(self, shipment: Shipment) -> Request:
+    def _request(self, outbound: OutboundRecord) -> Request:
         moment = now()
-        timestamp, body = int(moment.timestamp()), write_json(shipment.payload)
+        timestamp, body = int(moment.timestamp()), write_json(outbound.payload)
         secrets, token = signing_secrets(self._credentials, moment), self._credentials.get("Token")
         return Request(
             method="POST",
@@ -130,10 +130,10 @@ class WebhookConnector:
                 **self._settings.headers,
                 **({"Authorization": f"Bearer {token}"} if token else {}),
                 "Content-Type": "application/json",
-                "webhook-id": shipment.delivery_id,
+                "webhook-id": outbound.delivery_id,
                 "webhook-timestamp": str(timestamp),
-                "webhook-signature": sign(shipment.delivery_id, timestamp, body, secrets),
-                "learning-hub-action": shipment.action,
+                "webhook-signature": sign(outbound.delivery_id, timestamp, body, secrets),
+                "learning-hub-action": outbound.action,
             },
             body=body,
             wrote=True,

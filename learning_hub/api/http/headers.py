@@ -1,0 +1,44 @@
+"""Values of HTTP headers, which are bytes and do not say in which encoding; the API key in the headers of a request."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+
+
+def header_text(value: bytes) -> str:
+    """The text of a header's value: UTF-8 where it is that, else Latin-1, in which every byte is a character."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def sent_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """
+    The key in a request's headers: `X-API-Key`, else `Authorization: Bearer`, else the password of HTTP Basic.
+
+    None where there is none, or where the header cannot be read.
+    """
+    authorization = b""
+    for name, value in headers:
+        if name == b"x-api-key" and value:
+            return header_text(value.strip())
+        if name == b"authorization":
+            authorization = value.strip()
+    scheme, _, rest = authorization.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return header_text(rest.strip()) or None
+    if scheme.lower() == b"basic":
+        return _basic_password(rest.strip())
+    return None
+
+
+def _basic_password(encoded: bytes) -> str | None:
+    """What stands behind the first colon; the name before it may be anything, in any encoding."""
+    try:
+        decoded = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        return None
+    return header_text(decoded.partition(b":")[2]) or None

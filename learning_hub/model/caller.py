@@ -1,0 +1,80 @@
+"""Who is calling: a key without its secret, what it may do, and for which Programs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed
+
+Scope = Literal["publish", "read", "process", "staff", "admin"]
+SCOPES: tuple[Scope, ...] = ("publish", "read", "process", "staff", "admin")
+EVERY_PROGRAM = "*"
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is calling: a key without its secret. *programs* is `("*",)` for every Program."""
+
+    key_id: str
+    name: str
+    programs: tuple[str, ...]
+    scopes: frozenset[str]
+    expires_utc: datetime | None = None
+
+    @property
+    def has_every_program(self) -> bool:
+        return EVERY_PROGRAM in self.programs
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the key has *scope*; `admin` includes the others."""
+        return scope in self.scopes or "admin" in self.scopes
+
+    def may_use(self, program_id: str) -> bool:
+        """Whether the key is for this Program, whether or not it exists."""
+        return self.has_every_program or program_id in self.programs
+
+    def need(self, *scopes: Scope) -> None:
+        """
+        Go on only with one of *scopes*.
+
+        Raises:
+            NotAllowed: The key has none of them.
+        """
+        if self.scopes.isdisjoint(scopes) and "admin" not in self.scopes:
+            raise NotAllowed(f"This needs a key with the scope {' or '.join(scopes)}.", code="scope_missing")
+
+    def need_program(self, program_id: str) -> None:
+        """
+        Go on only if the key is for *program_id*.
+
+        Raises:
+            NotAllowed: It is not; the same answer for a Program that does not exist.
+        """
+        if not self.may_use(program_id):
+            raise NotAllowed("This key is not for this Program.", code="program_not_allowed")
+
+    def only_program(self) -> str | None:
+        """The Program of a key that has exactly one."""
+        return self.programs[0] if len(self.programs) == 1 and not self.has_every_program else None
+
+
+# Who stands in the audit log for what the hub does by itself.
+HUB = Caller(key_id="hub", name="The hub itself", programs=(EVERY_PROGRAM,), scopes=frozenset())
+
+
+def check_grant(programs: list[str], scopes: list[Scope]) -> None:
+    """
+    Whether a key with these Programs and scopes may be made.
+
+    Raises:
+        InvalidFields: `*` among other Programs, or `admin` for some Programs only.
+    """
+    errors = []
+    if EVERY_PROGRAM in programs and len(programs) > 1:
+        errors.append(FieldError("Programs", 'is either ["*"] or a list of Programs'))
+    if "admin" in scopes and programs != [EVERY_PROGRAM]:
+        errors.append(FieldError("Scopes", 'admin is only given for all Programs (["*"])'))
+    if errors:
+        raise InvalidFields(errors)

@@ -1,0 +1,80 @@
+"""Failures by like cause."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from learning_hub.model.failure import FailureClass
+
+
+class Example(msgspec.Struct, frozen=True, rename="pascal"):
+    """One of the deliveries of a group, the newest."""
+
+    delivery_id: str
+    event_id: str
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """
+    Deliveries of one subscription that failed from a like cause, or a pause of a subscriber that lasts.
+
+    A group of failures has a *subscription_id*, a *signature* and an *example*; a pause has none of them.
+    """
+
+    kind: Annotated[Literal["failures", "pause"], Meta(description="`pause`: nothing is sent to the subscriber.")]
+    program_id: str
+    subscriber_id: str
+    subscription_id: str | None
+    code: str
+    class_: Annotated[FailureClass, Meta(description="Whose move it is.")] = msgspec.field(name="Class")
+    message: Annotated[str, Meta(description="In words for staff; of the example.")]
+    advice: Annotated[str, Meta(description="What a person can do.")] | None
+    signature: (
+        Annotated[
+            str, Meta(description="What the failures have in common: a filter of GET /deliveries and of requeue.")
+        ]
+        | None
+    )
+    count: Annotated[
+        int,
+        Meta(
+            description="Deliveries retrying or parked for it; at a pause those that wait, and those retrying that "
+            "found the subscriber away."
+        ),
+    ]
+    first_utc: Annotated[datetime, Meta(description="Since when it fails, or is paused.")]
+    last_utc: Annotated[datetime, Meta(description="When it last failed.")]
+    example: Example | None
+
+    @property
+    def place(self) -> GroupPosition:
+        """Where it stands in the list."""
+        is_hub = self.class_ == "hub" and self.kind == "failures"
+        return GroupPosition(
+            rank=0 if is_hub else 1 if self.kind == "pause" else 2,
+            count=self.count,
+            program_id=self.program_id,
+            subscriber_id=self.subscriber_id,
+            subscription_id=self.subscription_id or "",
+            code=self.code,
+            signature=self.signature or "",
+        )
+
+
+class GroupPosition(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What groups are ordered by: the hub's own faults, then pauses, then the rest, each the largest first."""
+
+    rank: Annotated[int, Meta(ge=0, le=2)]
+    count: Annotated[int, Meta(ge=0, lt=2**62)]
+    program_id: str
+    subscriber_id: str
+    subscription_id: str
+    code: str
+    signature: str
+
+    def __str__(self) -> str:
+        return msgspec.json.encode(self).decode()

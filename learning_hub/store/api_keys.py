@@ -1,0 +1,58 @@
+"""The api_key table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from learning_hub.model.api_key import Key, KeyBody
+from learning_hub.model.clock import to_utc
+from learning_hub.store.database import Connection, Database, Row
+from learning_hub.store.queries import Queries
+
+queries = Queries("api_keys")
+
+
+async def insert(connection: Connection, key_id: str, body: KeyBody, key_hash: bytes) -> Key:
+    """Keep a new key; only its hash is stored."""
+    row = await connection.fetchrow(
+        queries.insert, key_id, body.name, key_hash, body.programs, list(dict.fromkeys(body.scopes)), body.expires_utc
+    )
+    assert row is not None  # noqa: S101 - an insert returns its row
+    return _read(row)
+
+
+async def find_with_hash(database: Database | Connection, key_id: str) -> tuple[Key, bytes] | None:
+    """A key, revoked and expired ones as well, with the hash of its secret."""
+    row = await database.fetchrow(queries.find, key_id)
+    return (_read(row), row["key_hash"]) if row else None
+
+
+async def page(database: Database, after: str, limit: int) -> list[Key]:
+    """Up to *limit* keys made after *after*, the oldest first."""
+    return [_read(row) for row in await database.fetch(queries.page, after, limit)]
+
+
+async def revoke(connection: Connection, key_id: str) -> Key | None:
+    """Revoke a key; None where there is none."""
+    row = await connection.fetchrow(queries.revoke, key_id)
+    return _read(row) if row else None
+
+
+async def note_use(database: Database, used: Mapping[str, datetime]) -> None:
+    """Write down when keys were last used, by key id."""
+    await database.execute(queries.note_use, list(used), list(used.values()))
+
+
+def _read(row: Row) -> Key:
+    return Key(
+        key_id=row["key_id"],
+        name=row["name"],
+        programs=row["programs"],
+        scopes=row["scopes"],
+        created_utc=row["created_utc"],
+        # The driver reads the last instant of the calendar, which some write for "never", without its zone.
+        expires_utc=None if row["expires_utc"] is None else to_utc(row["expires_utc"]),
+        revoked_utc=row["revoked_utc"],
+        last_used_utc=row["last_used_utc"],
+    )

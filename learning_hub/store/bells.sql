@@ -1,3 +1,0 @@
--- name: ring
--- Ring the bells named in $2 in every process that listens on channel $1.
-SELECT pg_notify($1::text, name) FROM unnest($2::text[]) AS name

@@ -1,0 +1,39 @@
+"""Which records at a subscriber belong to whom, as far as deliveries know."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from learning_hub.model.delivery import Claimed
+from learning_hub.store.database import Connection, Database
+from learning_hub.store.queries import Queries
+
+queries = Queries("sibling_rows")
+
+MOST_SECONDS = 3600
+
+
+@asynccontextmanager
+async def locked(database: Database, name: str) -> AsyncIterator[Connection]:
+    """A connection, while no other process has *name* locked."""
+    async with database.session() as connection:
+        # However long the others take: whoever waits here has a time-out of its own.
+        await connection.execute(queries.lock, name, timeout=MOST_SECONDS)
+        yield connection
+
+
+async def of_others(connection: Connection, claimed: Claimed, *, participant_id: str, panel: str) -> frozenset[str]:
+    """Identities of the participant's rows in *panel* that belong to other source records than the claimed one."""
+    rows = await connection.fetch(
+        queries.of_others,
+        claimed.subscriber_id,
+        f"~{participant_id}|",
+        f"~{participant_id}" + "}",
+        claimed.key.program_id,
+        claimed.subscription_id,
+        claimed.publisher_system_id,
+        claimed.publisher_event_id,
+        panel,
+    )
+    return frozenset(row["subscriber_record_id"] for row in rows)
