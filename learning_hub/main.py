@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import msgspec
+
 from learning_hub.api.app import build_app
-from learning_hub.api.batches import ROOM_BYTES
-from learning_hub.api.body_budget import BodyBudget
-from learning_hub.api.edge import Edge
-from learning_hub.api.hub import Hub
+from learning_hub.api.http.middleware import ApiMiddleware
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.registry import Registry
 from learning_hub.deliver.connections import Connections
+from learning_hub.deliver.discovery import TargetDiscovery
 from learning_hub.deliver.outcome_policy import Retries
 from learning_hub.deliver.participant_lookup import Participants
 from learning_hub.deliver.payloads import Payloads
 from learning_hub.deliver.preview import Previewer
 from learning_hub.deliver.worker import Worker, WorkerLimits
-from learning_hub.model.caller import Caller
 from learning_hub.model.errors import LearningHubError
 from learning_hub.process.enqueuer import Enqueuer
 from learning_hub.process.runner import Runner
@@ -29,7 +28,28 @@ from learning_hub.process.schedule import Scheduler
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.writer import Writer
 from learning_hub.rendering import Renderer
+from learning_hub.services.audit_log import AuditLog
 from learning_hub.services.authentication import Authenticator
+from learning_hub.services.batch_publishing import BatchPublishing
+from learning_hub.services.deliveries import Deliveries
+from learning_hub.services.event_validation import EventValidation
+from learning_hub.services.feed import Feed
+from learning_hub.services.hub_status import HubStatus
+from learning_hub.services.keys import Keys
+from learning_hub.services.panel_subscriptions import PanelSubscriptions
+from learning_hub.services.panels import Panels
+from learning_hub.services.participants import ParticipantMatches
+from learning_hub.services.previews import Previews
+from learning_hub.services.programs import Programs
+from learning_hub.services.reconciliation import Reconciliations
+from learning_hub.services.registry import Services
+from learning_hub.services.run_logs import RunLogs
+from learning_hub.services.runs import Runs
+from learning_hub.services.subscriber_checks import SubscriberChecks
+from learning_hub.services.subscribers import Subscribers
+from learning_hub.services.subscriptions import Subscriptions
+from learning_hub.services.targets import TargetLists
+from learning_hub.services.test_sends import TestSends
 from learning_hub.settings import Settings, SettingsError
 from learning_hub.store import migrations
 from learning_hub.store.checkpoints import open_transactions
@@ -110,79 +130,154 @@ def _reason(error: Exception) -> str:
 
 
 @asynccontextmanager
-async def run_hub(
+async def run_hub(settings: Settings, database: Database, *, with_worker: bool = True) -> AsyncIterator[ApiMiddleware]:
+    """One hub process over an open database, up to date: its API, its jobs and, unless it has none, its worker."""
+    async with run_services(settings, database, with_worker=with_worker) as (services, notifications):
+        yield build_app(services, settings, notifications)
+
+
+@asynccontextmanager
+async def run_worker(settings: Settings, database: Database) -> AsyncIterator[None]:
+    """A process that only makes and sends deliveries."""
+    async with run_services(settings, database):
+        yield
+
+
+@asynccontextmanager
+async def run_services(
     settings: Settings,
     database: Database,
     *,
     with_worker: bool = True,
     with_jobs: bool = True,
     with_schedules: bool = True,
-    admitted: Mapping[str, Caller] | None = None,
-) -> AsyncIterator[Edge]:
+) -> AsyncIterator[tuple[Services, Notifications]]:
     """
-    One hub process over an open database: its parts put together and running.
+    The services over an open database, and what works in the background for them.
 
     Args:
         settings: Of the hub.
         database: Open, and up to date.
-        with_worker:
-            Without one it takes events, makes their deliveries and answers questions; another process delivers.
-        with_jobs: Without them it only answers; other processes hear of what it did.
+        with_worker: Send deliveries; without a worker another process does.
+        with_jobs: Write published events, read the feed and close runs; without jobs the services only read and change
+            the database, and other processes hear of it.
         with_schedules: Run subscriptions at the times of their schedules, if there are jobs at all.
-        admitted: Callers by keys that only this process knows, for the command line.
     """
     async with AsyncExitStack() as stack:
         running = Jobs()
-        notifications = Notifications(database)
-        writer = Writer(database, notifications)
-        authenticator = Authenticator(database, settings.admin_key, admitted or {})
-        stack.push_async_callback(authenticator.flush)
-        delivery = await stack.enter_async_context(_delivery_parts(settings, database))
-        enqueuer = Enqueuer(database, notifications)
-        runner = Runner(database, notifications, enqueuer)
-        hub = Hub(
-            settings=settings,
-            database=database,
-            notifications=notifications,
-            authenticator=authenticator,
-            publisher=Publisher(database, notifications, writer),
-            runner=runner,
-            batch_budget=BodyBudget(ROOM_BYTES),
-            readiness=lambda: _readiness(database, running),
-            **delivery,
-        )
-        jobs = [notifications.publish()]
+        parts = await stack.enter_async_context(_parts(settings, database))
+        services = _services(settings, parts, running)
+        stack.push_async_callback(services.authenticator.flush)
+        jobs = [parts.notifications.publish()]
         if with_jobs:
-            # Outlives the runs that gather: nobody takes them for gone before they are told to stop.
-            await stack.enter_async_context(running.running([runner.hold_liveness_lock()]))
+            # Outlives the runs that gather: other processes must not take them for abandoned before they stop.
+            await stack.enter_async_context(running.running([parts.runner.hold_liveness_lock()]))
             jobs += [
-                notifications.listen(),
-                writer.run(),
-                authenticator.note_use(),
-                enqueuer.run(),
-                runner.close_runs(),
+                parts.notifications.listen(),
+                parts.writer.run(),
+                services.authenticator.note_use(),
+                parts.enqueuer.run(),
+                parts.runner.close_runs(),
+                Statistics(database).run(),
             ]
-            jobs.append(Statistics(database).run())
         if with_jobs and with_schedules:
-            jobs.append(Scheduler(database, notifications, runner).run())
+            jobs.append(Scheduler(database, parts.notifications, parts.runner).run())
         if with_worker:
-            worker = build_worker(settings, database, notifications, hub)
-            # Outlives the tries: they get to their end before it goes.
+            worker = build_worker(settings, parts)
+            # Outlives the attempts: they finish before the lock is released.
             await stack.enter_async_context(running.running([worker.hold_liveness_lock()]))
             jobs.append(worker.run())
-        stack.push_async_callback(runner.stop)
+        stack.push_async_callback(parts.runner.stop)
         await stack.enter_async_context(running.running(jobs))
-        yield build_app(hub)
+        yield services, parts.notifications
+
+
+class _Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What services and jobs of one process share."""
+
+    database: Database
+    notifications: Notifications
+    vault: Vault
+    registry: Registry
+    renderer: Renderer
+    connections: Connections
+    participants: Participants
+    payloads: Payloads
+    previewer: Previewer
+    writer: Writer
+    enqueuer: Enqueuer
+    runner: Runner
 
 
 @asynccontextmanager
-async def run_worker(settings: Settings, database: Database) -> AsyncIterator[None]:
-    """A process that only makes and carries out deliveries."""
-    async with run_hub(settings, database):
-        yield
+async def _parts(settings: Settings, database: Database) -> AsyncIterator[_Parts]:
+    notifications = Notifications(database)
+    vault = Vault.of(settings)
+    registry = Registry(guard_of(settings), timeout_seconds=settings.send_timeout_seconds)
+    enqueuer = Enqueuer(database, notifications)
+    participants = Participants(database, remembered_seconds=settings.participant_remembered_seconds)
+    async with AsyncExitStack() as stack:
+        renderer = await stack.enter_async_context(Renderer(processes=settings.render_processes))
+        payloads = Payloads(database, renderer)
+        connections = Connections(database, vault, registry)
+        stack.push_async_callback(connections.close)
+        yield _Parts(
+            database=database,
+            notifications=notifications,
+            vault=vault,
+            registry=registry,
+            renderer=renderer,
+            connections=connections,
+            participants=participants,
+            payloads=payloads,
+            previewer=Previewer(database, participants, payloads),
+            writer=Writer(database, notifications),
+            enqueuer=enqueuer,
+            runner=Runner(database, notifications, enqueuer),
+        )
 
 
-def build_worker(settings: Settings, database: Database, notifications: Notifications, hub: Hub) -> Worker:
+def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
+    database, notifications, previewer = parts.database, parts.notifications, parts.previewer
+    wait_seconds = settings.run_wait_seconds
+    authenticator = Authenticator(database, settings.admin_key)
+    publisher = Publisher(database, notifications, parts.writer)
+    discovery = TargetDiscovery(database, parts.connections)
+    subscriptions = Subscriptions(database, parts.renderer, discovery, notifications)
+    return Services(
+        audit_log=AuditLog(database),
+        authenticator=authenticator,
+        batch_publishing=BatchPublishing(
+            publisher, max_body_bytes=settings.max_body_bytes, max_data_bytes=settings.max_data_bytes
+        ),
+        deliveries=Deliveries(database, notifications, pause_seconds=settings.pause_alarm_seconds),
+        event_validation=EventValidation(database, publisher, previewer),
+        feed=Feed(database, publisher, notifications),
+        keys=Keys(database, authenticator),
+        panels=Panels(
+            database,
+            parts.connections,
+            PanelSubscriptions(database, subscriptions),
+            prefix=settings.panel_prefix,
+            answer_seconds=wait_seconds,
+        ),
+        participants=ParticipantMatches(database, notifications),
+        previews=Previews(database, previewer, parts.renderer, max_data_bytes=settings.max_data_bytes),
+        programs=Programs(database),
+        publisher=publisher,
+        reconciliations=Reconciliations(database, parts.connections, parts.runner, wait_seconds=wait_seconds),
+        run_logs=RunLogs(database, notifications),
+        runs=Runs(database, parts.runner, previewer, wait_seconds=wait_seconds),
+        status=HubStatus(database, lambda: _readiness(database, running)),
+        subscriber_checks=SubscriberChecks(database, parts.vault, parts.connections, notifications),
+        subscribers=Subscribers(database, parts.vault, parts.registry, notifications),
+        subscriptions=subscriptions,
+        targets=TargetLists(database, discovery, answer_seconds=wait_seconds),
+        test_sends=TestSends(database, parts.runner, notifications, wait_seconds=wait_seconds),
+    )
+
+
+def build_worker(settings: Settings, parts: _Parts) -> Worker:
     """The worker of one process."""
     retries = Retries(
         steps_seconds=settings.retry_seconds,
@@ -192,7 +287,7 @@ def build_worker(settings: Settings, database: Database, notifications: Notifica
     limits = WorkerLimits(
         lease_seconds=settings.lease_seconds, retries=retries, pause_alarm_seconds=settings.pause_alarm_seconds
     )
-    return Worker(database, notifications, hub.connections, hub.participants, hub.payloads, limits)
+    return Worker(parts.database, parts.notifications, parts.connections, parts.participants, parts.payloads, limits)
 
 
 def guard_of(settings: Settings) -> Guard:
@@ -206,27 +301,6 @@ def guard_of(settings: Settings) -> Guard:
         return Guard(settings.allowed_private_targets)
     except ValueError as error:
         raise SettingsError(str(error)) from None
-
-
-@asynccontextmanager
-async def _delivery_parts(settings: Settings, database: Database) -> AsyncIterator[dict[str, Any]]:
-    registry = Registry(guard_of(settings), timeout_seconds=settings.send_timeout_seconds)
-    vault = Vault.of(settings)
-    async with AsyncExitStack() as stack:
-        renderer = await stack.enter_async_context(Renderer(processes=settings.render_processes))
-        participants = Participants(database, remembered_seconds=settings.participant_remembered_seconds)
-        payloads = Payloads(database, renderer)
-        connections = Connections(database, vault, registry)
-        stack.push_async_callback(connections.close)
-        yield {
-            "renderer": renderer,
-            "registry": registry,
-            "vault": vault,
-            "connections": connections,
-            "participants": participants,
-            "payloads": payloads,
-            "previewer": Previewer(database, participants, payloads),
-        }
 
 
 class Jobs:

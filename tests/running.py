@@ -13,8 +13,8 @@ import httpx
 import pytest
 import uvicorn
 
-from learning_hub.api.edge import Edge
-from learning_hub.cli.serving import Protocol
+from learning_hub.api.http.middleware import ApiMiddleware
+from learning_hub.cli.serving.server import Protocol
 from learning_hub.main import run_hub
 from learning_hub.settings import Settings
 from learning_hub.store.database import Database
@@ -25,10 +25,12 @@ ADMIN_KEY = "test-admin-key-0123456789"
 class RunningHub:
     """A hub at *address*; *client* calls it with the admin key."""
 
-    def __init__(self, address: str, database: Database, settings: Settings, app: Edge, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, address: str, database: Database, settings: Settings, app: ApiMiddleware, stack: AsyncExitStack
+    ) -> None:
         self.address = address
         self._feed = app._notifications.feed
-        self._batch_budget = app._hub.batch_budget
+        self._batch_budget = app._router.dependencies["batch_budget"].dependency()  # type: ignore[attr-defined]
         self.database = database
         self.settings = settings
         self.client = self._client(ADMIN_KEY)

@@ -1,4 +1,4 @@
-"""The ASGI application: every resource's routes inside the edge."""
+"""The ASGI application: every resource's controller behind the middleware."""
 
 from __future__ import annotations
 
@@ -6,92 +6,107 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar, Request, Response
-from litestar.handlers import HTTPRouteHandler
+from litestar.di import Provide
 
-from learning_hub.api import (
-    audit,
-    batches,
-    checks,
-    deliveries,
-    events,
-    feed,
-    groups,
-    health,
-    keys,
-    panels,
-    participants,
-    presets,
-    previews,
-    programs,
-    reconciliations,
-    requeues,
-    run_log,
-    runs,
-    schema,
-    subscribers,
-    subscriptions,
-    targets,
-    trials,
-)
-from learning_hub.api.edge import Edge
-from learning_hub.api.hub import Hub
-from learning_hub.api.operations import Operation
-from learning_hub.api.problems import MEDIA_TYPE, answer_for
-from learning_hub.api.rate import RateLimiter
-from learning_hub.api.routing import direct_routes, options_routes
+from learning_hub.api.audit import AuditController
+from learning_hub.api.deliveries import DeliveryController
+from learning_hub.api.event_batches import BUDGET_BYTES, EventBatchController
+from learning_hub.api.events import EventController
+from learning_hub.api.health import HealthController
+from learning_hub.api.http.body_budget import BodyBudget
+from learning_hub.api.http.context import context_of
+from learning_hub.api.http.controller import ApiController
+from learning_hub.api.http.middleware import ApiMiddleware
+from learning_hub.api.http.operation import Operation
+from learning_hub.api.http.problems import MEDIA_TYPE, problem_response
+from learning_hub.api.http.rate_limit import RateLimiter
+from learning_hub.api.http.routing import direct_routes, operations_of
+from learning_hub.api.keys import KeyController
+from learning_hub.api.panels import PanelController
+from learning_hub.api.participants import ParticipantController
+from learning_hub.api.presets import PresetController
+from learning_hub.api.previews import PreviewController
+from learning_hub.api.programs import ProgramController
+from learning_hub.api.reconciliations import ReconciliationController
+from learning_hub.api.run_log import RunLogController
+from learning_hub.api.runs import RunController
+from learning_hub.api.schema import SchemaController
+from learning_hub.api.subscriber_checks import SubscriberCheckController
+from learning_hub.api.subscribers import SubscriberController
+from learning_hub.api.subscriptions import SubscriptionController
+from learning_hub.api.targets import TargetController
+from learning_hub.api.test_sends import TestSendController
+from learning_hub.services.registry import Services
+from learning_hub.settings import Settings
+from learning_hub.store.notifications import Notifications
 
-ROUTES: tuple[HTTPRouteHandler, ...] = (
-    *events.ROUTES,
-    *feed.ROUTES,
-    *batches.ROUTES,
-    *groups.ROUTES,
-    *deliveries.ROUTES,
-    *requeues.ROUTES,
-    *runs.ROUTES,
-    *run_log.ROUTES,
-    *programs.ROUTES,
-    *keys.ROUTES,
-    *subscribers.ROUTES,
-    *panels.ROUTES,
-    *checks.ROUTES,
-    *targets.ROUTES,
-    *participants.ROUTES,
-    *subscriptions.ROUTES,
-    *trials.ROUTES,
-    *reconciliations.ROUTES,
-    *previews.ROUTES,
-    *presets.ROUTES,
-    *audit.ROUTES,
-    *health.ROUTES,
-    *schema.ROUTES,
+# In the order of the OpenAPI document.
+CONTROLLERS: tuple[type[ApiController], ...] = (
+    EventController,
+    EventBatchController,
+    DeliveryController,
+    RunController,
+    RunLogController,
+    ProgramController,
+    KeyController,
+    SubscriberController,
+    PanelController,
+    SubscriberCheckController,
+    TargetController,
+    ParticipantController,
+    SubscriptionController,
+    TestSendController,
+    ReconciliationController,
+    PreviewController,
+    PresetController,
+    AuditController,
+    HealthController,
+    SchemaController,
 )
 
 
 def operations() -> list[Operation]:
-    """Every operation of the API, in the order of the document."""
-    return [route.opt["operation"] for route in ROUTES]
+    """Every operation of the API, in the order of the OpenAPI document."""
+    return operations_of(CONTROLLERS)
 
 
-def build_app(hub: Hub) -> Edge:
-    """The API over the parts in *hub*; it opens and starts nothing."""
+def build_app(services: Services, settings: Settings, notifications: Notifications) -> ApiMiddleware:
+    """The API over *services*; it opens and starts nothing."""
+    declared = operations()
+    # What a handler may ask for by the name of a parameter.
+    dependencies = {
+        **msgspec.structs.asdict(services),
+        "operations": declared,
+        "max_data_bytes": settings.max_data_bytes,
+        "batch_budget": BodyBudget(BUDGET_BYTES),
+    }
     router = Litestar(
-        # Before the others: the router would answer OPTIONS with the methods of the first route of a path alone.
-        route_handlers=[*options_routes(operations()), *ROUTES],
+        route_handlers=CONTROLLERS,
+        dependencies={name: _provide(part) for name, part in dependencies.items()},
+        exception_handlers={Exception: _answer_problem},
         openapi_config=None,
         logging_config=None,
         request_max_body_size=None,
-        exception_handlers={Exception: _answer},
     )
-    router.state["operations"] = operations()
-    limiter = RateLimiter(hub.settings.rate_limit) if hub.settings.rate_limit else None
-    return Edge(router, direct_routes(ROUTES), hub, limiter)
+    return ApiMiddleware(
+        router,
+        direct_routes(router, dependencies),
+        authenticator=services.authenticator,
+        notifications=notifications,
+        limiter=RateLimiter(settings.rate_limit) if settings.rate_limit else None,
+        max_body_bytes=settings.max_body_bytes,
+    )
 
 
-def _answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    answer = answer_for(error, request.scope["state"]["called_path"])
+def _provide(part: Any) -> Provide:
+    return Provide(lambda: part, sync_to_thread=False)
+
+
+def _answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    response = problem_response(error, context_of(request.scope).called_path)
     return Response(
-        msgspec.json.encode(answer.problem),
-        status_code=answer.problem.status,
-        headers=answer.headers,
+        msgspec.json.encode(response.problem),
+        status_code=response.problem.status,
+        headers=response.headers,
         media_type=MEDIA_TYPE,
     )

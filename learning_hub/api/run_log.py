@@ -1,4 +1,4 @@
-"""The log of a run over HTTP: as JSON lines, or live as server-sent events."""
+"""The log of a run over HTTP: as JSON Lines, or live as server-sent events."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import msgspec
+from litestar.di import NamedDependency
+from litestar.response import Stream
 
-from learning_hub.api.call import Call
-from learning_hub.api.operations import EVENT_STREAM, JSON_LINES, Answer, Header, Operation, Reply
-from learning_hub.api.paths import ID_FORMS
-from learning_hub.api.routing import route
-from learning_hub.api.runs import no_such_run
+from learning_hub.api.http.controller import ApiController
+from learning_hub.api.http.operation import EVENT_STREAM, JSON_LINES, Header, Operation, ResponseSpec
+from learning_hub.api.http.path_ids import ID_FORMS
+from learning_hub.api.http.request import ApiRequest
+from learning_hub.api.http.response import stream_response
+from learning_hub.api.http.routing import route
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.event import example_event_id
 from learning_hub.model.run import RunLine
-from learning_hub.process.run_log import follow, read, read_place, write_place
-from learning_hub.store import run_log
+from learning_hub.process.run_log import read_place, write_place
+from learning_hub.services.run_logs import RunLogs
+from learning_hub.services.runs import no_such_run
 from learning_hub.store.run_log import Standing
 
 KEEP_ALIVE_SECONDS = 15
 QUALITY = re.compile(r"q *= *([01](?:\.[0-9]{0,3})?)")
-NOT_KEPT = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
+NOT_CACHED = {"Cache-Control": "no-store", "Vary": "Accept", "X-Accel-Buffering": "no"}
 
 EXAMPLE_LINES = (
     {"AtUtc": "2026-11-22T08:00:00Z", "EventId": None, "DeliveryId": None, "Message": "Gathered: 1 delivery."},
@@ -41,55 +45,58 @@ EXAMPLE_EVENTS = (
     'event: end\ndata: {"State":"finished"}\n\n'
 )
 
-
-@route(
-    Operation(
-        method="GET",
-        path="/runs/{RunId}/log",
-        operation_id="getRunLog",
-        summary="Read or follow the log of a run",
-        description="JSON Lines in the order of time, as far as the run is. Who accepts text/event-stream gets each "
-        "line as an event as soon as it is known, and the event `end` with the run's State when it is over; a comment "
-        "keeps the connection alive meanwhile. Of a delivery the log has what happened within the run.",
-        tag="Delivering",
-        scopes=("process", "staff"),
-        headers={
-            "Last-Event-ID": Header(
-                meaning="With text/event-stream: the id of the last event that was read; only later ones come.",
-                min_length=1,
-                max_length=100,
-            ),
-        },
-        answers=(
-            Answer(
-                status=200,
-                meaning="One line for each thing that happened: AtUtc, EventId, DeliveryId (both null where it is of "
-                "the run itself) and Message.",
-                body=str,
-                media_type=JSON_LINES,
-                example=EXAMPLE,
-                event_stream=EXAMPLE_EVENTS,
-                headers={
-                    "Cache-Control": "no-store.",
-                    "Vary": "Accept.",
-                    "X-Accel-Buffering": "no: a proxy in between is not to collect it.",
-                },
-            ),
+GET_RUN_LOG = Operation(
+    method="GET",
+    path="/runs/{RunId}/log",
+    operation_id="getRunLog",
+    summary="Read or follow the log of a run",
+    description="JSON Lines in the order of time, as far as the run is. Who accepts text/event-stream gets each "
+    "line as an event as soon as it is known, and the event `end` with the run's State when it is over; a comment "
+    "keeps the connection alive meanwhile. Of a delivery the log has what happened within the run.",
+    tag="Delivering",
+    scopes=("process", "staff"),
+    headers={
+        "Last-Event-ID": Header(
+            meaning="With text/event-stream: the id of the last event that was read; only later ones come.",
+            min_length=1,
+            max_length=100,
         ),
-        errors=(no_such_run(),),
-    )
+    },
+    responses=(
+        ResponseSpec(
+            status=200,
+            meaning="One line for each thing that happened: AtUtc, EventId, DeliveryId (both null where it is of "
+            "the run itself) and Message.",
+            body=str,
+            media_type=JSON_LINES,
+            example=EXAMPLE,
+            event_stream=EXAMPLE_EVENTS,
+            headers={
+                "Cache-Control": "no-store.",
+                "Vary": "Accept.",
+                "X-Accel-Buffering": "no: a proxy in between is not to collect it.",
+            },
+        ),
+    ),
+    errors=(no_such_run(),),
 )
-async def get_run_log(call: Call) -> Reply:
-    run_id = call.path["RunId"]
-    standing = await run_log.standing(call.hub.database, run_id)
-    if standing is None or not call.caller.may_use(standing.program_id):
-        raise no_such_run()
-    if wants_events(call.header("accept")):
-        return Reply(stream=_events(call, run_id, standing), headers=NOT_KEPT, media_type=EVENT_STREAM)
-    return Reply(stream=_lines(call, run_id, standing), headers=NOT_KEPT, media_type=JSON_LINES)
 
 
-def wants_events(accept: str | None) -> bool:
+class RunLogController(ApiController):
+    """Logs of runs."""
+
+    @route(GET_RUN_LOG)
+    async def get_run_log(self, request: ApiRequest, run_logs: NamedDependency[RunLogs]) -> Stream:
+        run_id = request.path_id("RunId")
+        standing = await run_logs.need(request.caller, run_id)
+        if wants_event_stream(request.header("accept")):
+            events = _events(request, run_logs, run_id, standing)
+            return stream_response(request, events, headers=NOT_CACHED, media_type=EVENT_STREAM)
+        lines = _lines(run_logs, run_id, standing)
+        return stream_response(request, lines, headers=NOT_CACHED, media_type=JSON_LINES)
+
+
+def wants_event_stream(accept: str | None) -> bool:
     """Whether an Accept header names server-sent events, and rather than JSON Lines; wildcards name neither."""
     qualities: dict[str, float] = {}
     for part in (accept or "").lower().split(","):
@@ -99,17 +106,16 @@ def wants_events(accept: str | None) -> bool:
     return qualities.get(EVENT_STREAM, 0) > qualities.get(JSON_LINES, 0)
 
 
-async def _lines(call: Call, run_id: str, standing: Standing) -> AsyncIterator[bytes]:
-    async for lines in read(call.hub.database, run_id, standing):
+async def _lines(run_logs: RunLogs, run_id: str, standing: Standing) -> AsyncIterator[bytes]:
+    async for lines in run_logs.read(run_id, standing):
         yield b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
 
 
-async def _events(call: Call, run_id: str, standing: Standing) -> AsyncIterator[bytes]:
-    hub = call.hub
-    after = read_place(call.header("last-event-id"))
+async def _events(request: ApiRequest, run_logs: RunLogs, run_id: str, standing: Standing) -> AsyncIterator[bytes]:
+    after = read_place(request.header("last-event-id"))
     loop = asyncio.get_running_loop()
     sent_at = loop.time()
-    async with aclosing(follow(hub.database, hub.notifications, run_id, standing, after)) as stretches:  # type: ignore[type-var]
+    async with aclosing(run_logs.follow(run_id, standing, after)) as stretches:  # type: ignore[type-var]
         try:
             async for stretch in stretches:
                 if stretch.lines:
@@ -120,14 +126,12 @@ async def _events(call: Call, run_id: str, standing: Standing) -> AsyncIterator[
                     yield b": nothing new\n\n"
                 if stretch.ended:
                     yield b'event: end\ndata: {"State":"%s"}\n\n' % stretch.ended.encode()
-                await call.confirm_caller()
+                await request.confirm_caller()
         except LearningHubError:
-            # The key is not good any more, or the database is away. What was sent is whole; who comes back goes on.
+            # The key is not valid any more, or the database is away. What was sent is whole; a reader who comes back
+            # continues after it.
             return
 
 
 def _event(place: str, line: RunLine) -> bytes:
     return b"id: %s\ndata: %s\n\n" % (place.encode(), msgspec.json.encode(line))
-
-
-ROUTES = (get_run_log,)

@@ -6,13 +6,15 @@ from typing import Any
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar.di import NamedDependency
 
 import learning_hub
-from learning_hub.api.call import Call
-from learning_hub.api.openapi import build_document
-from learning_hub.api.operations import Answer, Operation, Reply
-from learning_hub.api.problem_kinds import PROBLEM_KINDS
-from learning_hub.api.routing import route
+from learning_hub.api.http.controller import ApiController
+from learning_hub.api.http.openapi import build_document
+from learning_hub.api.http.operation import Operation, ResponseSpec
+from learning_hub.api.http.problem_kinds import PROBLEM_KINDS
+from learning_hub.api.http.response import ApiResponse
+from learning_hub.api.http.routing import route
 
 # So much of it stands for the whole.
 EXAMPLE_DOCUMENT = {
@@ -28,55 +30,52 @@ pages = Environment(
     trim_blocks=True,
 )
 
-
-@route(
-    Operation(
-        method="GET",
-        path="/schema/openapi.json",
-        operation_id="getOpenApi",
-        summary="This document",
-        tag="Operating",
-        is_public=True,
-        answers=(Answer(status=200, meaning="The OpenAPI document.", body=dict[str, Any], example=EXAMPLE_DOCUMENT),),
-    )
+GET_OPENAPI = Operation(
+    method="GET",
+    path="/schema/openapi.json",
+    operation_id="getOpenApi",
+    summary="This document",
+    tag="Operating",
+    is_public=True,
+    responses=(
+        ResponseSpec(status=200, meaning="The OpenAPI document.", body=dict[str, Any], example=EXAMPLE_DOCUMENT),
+    ),
 )
-async def get_openapi(call: Call) -> Reply:
-    return Reply(body=msgspec.json.encode(build_document(call.operations)))
-
-
-@route(
-    Operation(
-        method="GET",
-        path="/schema",
-        operation_id="getDocumentation",
-        summary="The API explained for people",
-        tag="Operating",
-        is_public=True,
-        is_listed=False,
-        answers=(Answer(status=200, meaning="A page."),),
-    )
+GET_DOCUMENTATION = Operation(
+    method="GET",
+    path="/schema",
+    operation_id="getDocumentation",
+    summary="The API explained for people",
+    tag="Operating",
+    is_public=True,
+    is_listed=False,
+    responses=(ResponseSpec(status=200, meaning="A page."),),
 )
-async def get_documentation(call: Call) -> Reply:
-    page = pages.get_template("schema.html").render(
-        document=build_document(call.operations), problem_kinds=PROBLEM_KINDS
-    )
-    return Reply(body=page.encode(), media_type="text/html")
-
-
-@route(
-    Operation(
-        method="GET",
-        path="/",
-        operation_id="getFrontDoor",
-        summary="Where to go from here",
-        tag="Operating",
-        is_public=True,
-        is_listed=False,
-        answers=(Answer(status=200, meaning="A page."),),
-    )
+GET_FRONT_DOOR = Operation(
+    method="GET",
+    path="/",
+    operation_id="getFrontDoor",
+    summary="Where to go from here",
+    tag="Operating",
+    is_public=True,
+    is_listed=False,
+    responses=(ResponseSpec(status=200, meaning="A page."),),
 )
-async def get_front_door(_call: Call) -> Reply:
-    return Reply(body=pages.get_template("front.html").render().encode(), media_type="text/html")
 
 
-ROUTES = (get_openapi, get_documentation, get_front_door)
+class SchemaController(ApiController):
+    """The OpenAPI document, and pages for people."""
+
+    @route(GET_OPENAPI)
+    async def get_openapi(self, operations: NamedDependency[list[Operation]]) -> ApiResponse:
+        return ApiResponse(msgspec.json.encode(build_document(operations)))
+
+    @route(GET_DOCUMENTATION)
+    async def get_documentation(self, operations: NamedDependency[list[Operation]]) -> ApiResponse:
+        document = build_document(operations)
+        page = pages.get_template("schema.html").render(document=document, problem_kinds=PROBLEM_KINDS)
+        return ApiResponse(page.encode(), media_type="text/html")
+
+    @route(GET_FRONT_DOOR)
+    async def get_front_door(self) -> ApiResponse:
+        return ApiResponse(pages.get_template("front.html").render().encode(), media_type="text/html")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import rich_click as click
 
+from learning_hub.cli.local import Hub, Options, read_options
 from learning_hub.cli.nouns import add_list
 
 
@@ -12,9 +15,15 @@ def audit() -> None:
     """The audit log: who changed what."""
 
 
+async def _page(hub: Hub, options: Options) -> Any:
+    from learning_hub.services.audit_log import AuditQuery
+
+    return await hub.services.audit_log.page(read_options(options, AuditQuery))
+
+
 add_list(
     audit,
-    "audit",
+    _page,
     ["AtUtc", "KeyName", "Action", "ObjectType", "ObjectId"],
     "List changes, newest first; with --json also what was before and after.",
     [

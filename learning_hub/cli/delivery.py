@@ -7,9 +7,9 @@ from typing import Any
 
 import rich_click as click
 
-from learning_hub.cli.failing import FailedError
-from learning_hub.cli.local import ask
-from learning_hub.cli.nouns import add_list, add_show, path_of
+from learning_hub.cli.failures import FailedError
+from learning_hub.cli.local import Hub, Options, call, fields_of, read_options
+from learning_hub.cli.nouns import add_list, add_show
 from learning_hub.cli.options import json_option, page_options
 from learning_hub.cli.printing import print_json, print_object, print_page
 
@@ -30,14 +30,24 @@ def delivery() -> None:
     """Deliveries: the duty to bring one event to one subscription."""
 
 
+async def _page(hub: Hub, options: Options) -> Any:
+    from learning_hub.services.delivery_filters import DeliveriesQuery
+
+    return await hub.services.deliveries.page(hub.caller, read_options(options, DeliveriesQuery))
+
+
+async def _get(hub: Hub, delivery_id: str) -> Any:
+    return await hub.services.deliveries.get(hub.caller, delivery_id)
+
+
 add_list(
     delivery,
-    "deliveries",
+    _page,
     ["DeliveryId", "SubscriptionId", "State", "Code", "Attempts", "NextTryUtc", "Message"],
     "List deliveries, newest first.",
     FILTERS,
 )
-add_show(delivery, "deliveries", "Show a delivery with its event and every attempt.")
+add_show(delivery, _get, "Show a delivery with its event and every attempt.")
 
 
 def _with_filters(command: Any) -> Any:
@@ -52,8 +62,14 @@ def _with_filters(command: Any) -> Any:
 @json_option
 def groups(*, as_json: bool, **query: Any) -> None:
     """List failures by like cause; requeue --signature puts those of one back together."""
+
+    async def page_groups(hub: Hub) -> Any:
+        from learning_hub.services.delivery_filters import GroupsQuery
+
+        return await hub.services.deliveries.groups(hub.caller, read_options(query, GroupsQuery))
+
     print_page(
-        ask("GET", path_of("deliveries", "groups"), query),
+        call(page_groups),
         ["Signature", "Count", "Code", "Class", "SubscriptionId", "SubscriberId", "FirstUtc", "LastUtc", "Message"],
         as_json=as_json,
     )
@@ -69,15 +85,21 @@ def requeue(*, delivery_id: str | None, as_json: bool, **filters: str | None) ->
     if delivery_id and has_filter:
         raise FailedError("Give either the id of a delivery or filters.")
     if delivery_id:
-        print_object(ask("POST", path_of("deliveries", delivery_id, "requeue")), as_json=as_json)
+        print_object(call(lambda hub: hub.services.deliveries.requeue(hub.caller, delivery_id)), as_json=as_json)
         return
     if not has_filter:
         raise FailedError("Say which: the id of a delivery, or filters such as --state parked.")
-    answer = ask("POST", path_of("deliveries", "requeue"), filters)
+
+    async def requeue_all(hub: Hub) -> Any:
+        from learning_hub.services.delivery_filters import RequeueQuery
+
+        return await hub.services.deliveries.requeue_all(hub.caller, read_options(filters, RequeueQuery))
+
+    requeued = call(requeue_all)
     if as_json:
-        print_json(answer.content)
+        print_json(requeued)
     else:
-        click.echo(f"{answer.value['Requeued']} put back into the queue.")
+        click.echo(f"{requeued.requeued} put back into the queue.")
 
 
 @delivery.command()
@@ -86,4 +108,5 @@ def requeue(*, delivery_id: str | None, as_json: bool, **filters: str | None) ->
 @json_option
 def discard(*, delivery_id: str, reason: str, as_json: bool) -> None:
     """Decide that a delivery is not to be sent; this is final."""
-    print_object(ask("POST", path_of("deliveries", delivery_id, "discard"), body={"Reason": reason}), as_json=as_json)
+    fields = fields_of({"Reason": reason})
+    print_object(call(lambda hub: hub.services.deliveries.discard(hub.caller, delivery_id, fields)), as_json=as_json)

@@ -10,7 +10,7 @@ from learning_hub.cli.options import json_option
 from learning_hub.cli.printing import print_json
 
 if TYPE_CHECKING:
-    from learning_hub.cli.checkup import Finding
+    from learning_hub.cli.diagnosis import Finding
 
 SIGNS = {"fine": ("ok   ", "green"), "look": ("look ", "yellow"), "wrong": ("WRONG", "red")}
 
@@ -28,7 +28,7 @@ def doctor(*, as_json: bool) -> None:
 
     import msgspec
 
-    from learning_hub.cli.checkup import examine
+    from learning_hub.cli.diagnosis import examine
 
     findings = asyncio.run(examine())
     is_well = all(finding.state != "wrong" for finding in findings)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import rich_click as click
 
-from learning_hub.cli.local import ask
-from learning_hub.cli.nouns import add_delete, add_list, add_show, path_of
+from learning_hub.cli.local import Hub, Options, call, fields_of, read_options
+from learning_hub.cli.nouns import add_end, add_list, add_show
 from learning_hub.cli.options import json_option
-from learning_hub.cli.printing import print_fields, print_json
+from learning_hub.cli.printing import print_fields, print_json, values_of
 
 SCOPES = ("publish", "read", "process", "staff", "admin")
 
@@ -37,20 +39,34 @@ def create(
 ) -> None:
     """Make a key and print it, this once."""
     body = {"Name": name, "Programs": list(programs), "Scopes": list(scopes), "ExpiresUtc": expires}
-    answer = ask("POST", path_of("keys"), body=body)
+    created = call(lambda hub: hub.services.keys.create(hub.caller, fields_of(body)))
     if as_json:
-        print_json(answer.content)
+        print_json(created)
         return
-    print_fields({field: value for field, value in answer.value.items() if field != "Key"})
+    print_fields({field: value for field, value in values_of(created).items() if field != "Key"})
     click.echo("\nThe key, shown this once:\n")
-    click.echo(answer.value["Key"])
+    click.echo(created.key)
+
+
+async def _page(hub: Hub, options: Options) -> Any:
+    from learning_hub.model.pagination import PageQuery
+
+    return await hub.services.keys.page(read_options(options, PageQuery))
+
+
+async def _get(hub: Hub, key_id: str) -> Any:
+    return await hub.services.keys.get(key_id)
+
+
+async def _revoke(hub: Hub, key_id: str) -> None:
+    await hub.services.keys.revoke(hub.caller, key_id)
 
 
 add_list(
     key,
-    "keys",
+    _page,
     ["KeyId", "Name", "Programs", "Scopes", "ExpiresUtc", "LastUsedUtc", "RevokedUtc"],
     "List the keys, revoked and expired ones as well.",
 )
-add_show(key, "keys", "Show a key, without its secret.")
-add_delete(key, "keys", "revoke", "revoked", "Revoke a key: it opens nothing any more, within a second.")
+add_show(key, _get, "Show a key, without its secret.")
+add_end(key, _revoke, _get, "revoke", "revoked", "Revoke a key: it opens nothing any more, within a second.")

@@ -14,7 +14,7 @@ def migrate(*, as_json: bool) -> None:
     """Bring the database up to date; one that is up to date stays as it is."""
     import asyncio
 
-    from learning_hub.cli.beginning import begin_command
+    from learning_hub.cli.startup import begin_command
     from learning_hub.main import bring_up_to_date, run_database_server
 
     settings = begin_command()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from learning_hub.cli.failing import FailedError
+from learning_hub.cli.failures import FailedError
 
 
 @click.command()
@@ -33,7 +33,7 @@ def _document() -> str:
     import msgspec
 
     from learning_hub.api.app import operations
-    from learning_hub.api.openapi import build_document
+    from learning_hub.api.http.openapi import build_document
     from learning_hub.model.json_values import write_json
 
     return msgspec.json.format(write_json(build_document(operations())), indent=2).decode() + "\n"

@@ -40,7 +40,7 @@ def read_object(file: str | None) -> dict[str, Any]:
     Raises:
         FailedError: It is no JSON object.
     """
-    from learning_hub.cli.failing import FailedError
+    from learning_hub.cli.failures import FailedError
 
     if file is None:
         return {}
@@ -57,7 +57,7 @@ def read_json_file(file: str) -> Any:
     Raises:
         FailedError: It cannot be read, or is no JSON.
     """
-    from learning_hub.cli.failing import FailedError
+    from learning_hub.cli.failures import FailedError
     from learning_hub.model.errors import InvalidInput
     from learning_hub.model.json_values import read_json
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from learning_hub.cli.local import ask
-from learning_hub.cli.nouns import path_of
+from learning_hub.cli.local import Hub, call, fields_of, read_options
 from learning_hub.cli.options import json_option, page_options
 from learning_hub.cli.printing import print_json, print_object, print_page
 
@@ -34,29 +33,49 @@ def _of_one(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--as", "settled_as", required=True, metavar="ID", help="The participant's id at the subscriber.")
 def settle(*, subscriber_id: str, participant_id: str, settled_as: str, as_json: bool, **query: str | None) -> None:
     """Settle who a participant is, until changed, and put the person's parked deliveries back."""
-    body = {"SubscriberParticipantId": settled_as}
-    print_object(
-        ask("PUT", path_of("subscribers", subscriber_id, "participants", participant_id), query, body),
-        as_json=as_json,
-    )
+
+    async def match_participant(hub: Hub) -> Any:
+        from learning_hub.services.participants import ParticipantQuery
+
+        return await hub.services.participants.match(
+            hub.caller,
+            subscriber_id,
+            participant_id,
+            read_options(query, ParticipantQuery),
+            fields_of({"SubscriberParticipantId": settled_as}),
+        )
+
+    print_object(call(match_participant), as_json=as_json)
 
 
 @participant.command()
 @_of_one
 def show(*, subscriber_id: str, participant_id: str, as_json: bool, **query: str | None) -> None:
     """Show who a participant is, as far as is remembered."""
-    print_object(
-        ask("GET", path_of("subscribers", subscriber_id, "participants", participant_id), query), as_json=as_json
-    )
+
+    async def get_participant(hub: Hub) -> Any:
+        from learning_hub.services.participants import ParticipantQuery
+
+        names = read_options(query, ParticipantQuery)
+        return await hub.services.participants.get(hub.caller, subscriber_id, participant_id, names)
+
+    print_object(call(get_participant), as_json=as_json)
 
 
 @participant.command()
 @_of_one
 def forget(*, subscriber_id: str, participant_id: str, as_json: bool, **query: str | None) -> None:
     """Forget who a participant is: it is looked up again."""
-    ask("DELETE", path_of("subscribers", subscriber_id, "participants", participant_id), query)
+
+    async def forget_participant(hub: Hub) -> None:
+        from learning_hub.services.participants import ParticipantQuery
+
+        names = read_options(query, ParticipantQuery)
+        await hub.services.participants.forget(hub.caller, subscriber_id, participant_id, names)
+
+    call(forget_participant)
     if as_json:
-        print_json(b"")
+        print_json(None)
     else:
         click.echo(f"{participant_id} is forgotten.")
 
@@ -66,10 +85,16 @@ def forget(*, subscriber_id: str, participant_id: str, as_json: bool, **query: s
 @PROGRAM
 @page_options
 @json_option
-def list_settled(*, subscriber_id: str, as_json: bool, **query: Any) -> None:
+def list_matched(*, subscriber_id: str, as_json: bool, **query: Any) -> None:
     """List the participants that were settled by hand."""
+
+    async def page_participants(hub: Hub) -> Any:
+        from learning_hub.services.participants import ParticipantsQuery
+
+        return await hub.services.participants.page(hub.caller, subscriber_id, read_options(query, ParticipantsQuery))
+
     print_page(
-        ask("GET", path_of("subscribers", subscriber_id, "participants"), query),
+        call(page_participants),
         ["PublisherParticipantId", "PublisherSystemId", "SubscriberParticipantId", "SettledBy", "ChangedUtc"],
         as_json=as_json,
     )

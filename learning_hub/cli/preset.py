@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import rich_click as click
 
-from learning_hub.cli.failing import FailedError
-from learning_hub.cli.local import ask
-from learning_hub.cli.nouns import add_list, path_of
+from learning_hub.cli.failures import FailedError
+from learning_hub.cli.local import Hub, Options, read_options
+from learning_hub.cli.nouns import add_list
 from learning_hub.cli.options import json_option
-from learning_hub.cli.printing import print_fields, print_json
+from learning_hub.cli.printing import print_fields, print_json, values_of
 
 
 @click.group()
@@ -16,7 +18,14 @@ def preset() -> None:
     """Presets: ready-made mappings for subscriptions."""
 
 
-add_list(preset, "presets", ["PresetId", "Name", "Connector", "EventTypes"], "List the presets.")
+async def _page(hub: Hub, options: Options) -> Any:  # noqa: ARG001 - presets are the same for all
+    from learning_hub.model.pagination import PageQuery
+    from learning_hub.services.presets import page_of_presets
+
+    return page_of_presets(read_options(options, PageQuery))
+
+
+add_list(preset, _page, ["PresetId", "Name", "Connector", "EventTypes"], "List the presets.")
 
 
 @preset.command()
@@ -24,14 +33,12 @@ add_list(preset, "presets", ["PresetId", "Name", "Connector", "EventTypes"], "Li
 @json_option
 def show(*, preset_id: str, as_json: bool) -> None:
     """Show a preset with its templates and a sample event."""
-    from learning_hub.model.json_values import write_json
+    from learning_hub.presets import PRESETS
 
-    presets = ask("GET", path_of("presets"), {"Limit": 1000}).value["Items"]
-    found = next((one for one in presets if one["PresetId"] == preset_id), None)
+    found = PRESETS.get(preset_id)
     if found is None:
-        names = ", ".join(one["PresetId"] for one in presets)
-        raise FailedError(f"There is no preset {preset_id}. There are: {names}.")
+        raise FailedError(f"There is no preset {preset_id}. There are: {', '.join(sorted(PRESETS))}.")
     if as_json:
-        print_json(write_json(found))
+        print_json(found)
     else:
-        print_fields(found)
+        print_fields(values_of(found))

@@ -1,4 +1,4 @@
-"""Printing what the API answered: tables and lists for people, its own JSON for programs."""
+"""Printing results: tables and lists for people, the API's JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,40 +8,47 @@ from typing import Any
 
 import rich_click as click
 
-from learning_hub.cli.local import Answer
-
 # Wide enough that nothing is cut or folded where the output goes to another program.
 PIPE_WIDTH = 1000
 
 
-def print_json(content: bytes) -> None:
-    """JSON laid out for reading, its values as they were spelled."""
-    click.echo(_laid_out(content or b"null"))
+def values_of(result: Any) -> Any:
+    """A result of a service as the JSON values that the API sends, numbers as they were spelled."""
+    from learning_hub.model.json_values import read_json, write_json
+
+    return read_json(write_json(result))
 
 
-def print_page(answer: Answer, columns: Sequence[str], *, as_json: bool) -> None:
+def print_json(result: Any) -> None:
+    """A result of a service as JSON laid out for reading, its values as they were spelled."""
+    click.echo(_laid_out(_json(result)))
+
+
+def print_page(page: Any, columns: Sequence[str], *, as_json: bool) -> None:
     """A page of a list: a row for each item with the fields *columns*."""
     if as_json:
-        print_json(answer.content)
+        print_json(page)
         return
-    print_table(answer.value["Items"], columns)
-    if answer.value.get("NextCursor"):
-        click.echo(f"There are more: --cursor {answer.value['NextCursor']}", err=True)
+    values = values_of(page)
+    print_table(values["Items"], columns)
+    if values.get("NextCursor"):
+        click.echo(f"There are more: --cursor {values['NextCursor']}", err=True)
 
 
-def print_warnings(answer: Answer) -> None:
-    """What the API warns of, on stderr: it is no part of what was asked for."""
-    for warning in answer.value.get("Warnings", ()):
+def print_warnings(warnings: Sequence[str]) -> None:
+    """Warnings go to stderr: they are no part of the result."""
+    for warning in warnings:
         click.echo(f"Warning: {_plain(warning)}", err=True)
 
 
-def print_line(line: bytes, fields: Sequence[str], *, as_json: bool) -> None:
-    """One object of a stream of them, as a line of its own: as it was sent, or its *fields* one after the other."""
+def print_line(result: Any, fields: Sequence[str], *, as_json: bool) -> None:
+    """One object of a stream of them on a line of its own: as JSON, or its *fields* one after the other."""
+    import msgspec
+
+    line = msgspec.json.encode(result)
     if as_json:
         click.echo(line.decode())
         return
-    import msgspec
-
     value = msgspec.json.decode(line)
     click.echo("  ".join(_plain(_text(value[field])) for field in fields))
 
@@ -69,12 +76,12 @@ def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
         print_fields({column: _short(item.get(column)) for column in columns})
 
 
-def print_object(answer: Answer, *, as_json: bool) -> None:
+def print_object(result: Any, *, as_json: bool) -> None:
     """One thing: a line for each of its fields."""
     if as_json:
-        print_json(answer.content)
+        print_json(result)
         return
-    print_fields(answer.value)
+    print_fields(values_of(result))
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:

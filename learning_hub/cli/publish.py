@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import rich_click as click
 
-from learning_hub.cli.failing import FailedError
+from learning_hub.cli.failures import FailedError
 from learning_hub.cli.options import json_option
 from learning_hub.cli.printing import print_json
 
 if TYPE_CHECKING:
-    from learning_hub.cli.event_file import EventFile
-    from learning_hub.cli.publishing import Report
+    from learning_hub.cli.publishing.event_file import EventFile
+    from learning_hub.cli.publishing.publishing import Report
 
 SHOWN_FAILURES = 20
 TIMEOUT_SECONDS = 60
@@ -50,8 +50,8 @@ def publish(*, file: str, url: str, key: str | None, connections: int, patience:
     """
     if not key:
         raise FailedError("A key is needed: set HUB_KEY, or give --key.")
-    from learning_hub.cli.event_file import EventFile
-    from learning_hub.cli.publishing import Report
+    from learning_hub.cli.publishing.event_file import EventFile
+    from learning_hub.cli.publishing.publishing import Report
 
     report, events = Report(), EventFile(file)
     try:
@@ -82,9 +82,9 @@ class Hub(NamedTuple):
 async def _publish(events: EventFile, report: Report, hub: Hub) -> None:
     import httpx
 
-    from learning_hub.cli.batches import Batches
-    from learning_hub.cli.progress_file import ProgressFile
-    from learning_hub.cli.publishing import Publishing
+    from learning_hub.cli.publishing.client import Batches
+    from learning_hub.cli.publishing.progress_file import ProgressFile
+    from learning_hub.cli.publishing.publishing import Publishing
 
     _need_address(hub.address)
     # A hub answers with and without /api alike.

@@ -9,8 +9,9 @@ import rich_click as click
 import learning_hub as package
 from learning_hub.cli.audit import audit
 from learning_hub.cli.delivery import delivery
+from learning_hub.cli.demo import demo
 from learning_hub.cli.doctor import doctor
-from learning_hub.cli.failing import told
+from learning_hub.cli.failures import report_failures
 from learning_hub.cli.key import key
 from learning_hub.cli.migrate import migrate
 from learning_hub.cli.openapi import openapi
@@ -19,9 +20,8 @@ from learning_hub.cli.preset import preset
 from learning_hub.cli.program import program
 from learning_hub.cli.publish import publish
 from learning_hub.cli.run import run
-from learning_hub.cli.sandbox import sandbox_imis
+from learning_hub.cli.sandbox_imis import sandbox_imis
 from learning_hub.cli.serve import serve
-from learning_hub.cli.story import demo
 from learning_hub.cli.subscriber import subscriber
 from learning_hub.cli.subscription import subscription
 from learning_hub.cli.work import work
@@ -38,7 +38,7 @@ class Root(click.RichGroup):
     """A failure that is known is told in a sentence on stderr, and sets the exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with told(ctx):
+        with report_failures(ctx):
             return super().invoke(ctx)
 
 

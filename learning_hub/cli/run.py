@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import rich_click as click
 
-from learning_hub.cli.failing import FailedError
-from learning_hub.cli.local import Api, talk
-from learning_hub.cli.nouns import add_list, add_show, path_of
+from learning_hub.cli.failures import FailedError
+from learning_hub.cli.local import Hub, Options, call, fields_of, read_options
+from learning_hub.cli.nouns import add_list, add_show
 from learning_hub.cli.options import json_option
 from learning_hub.cli.printing import print_line
 from learning_hub.cli.running import run_to_the_end
+
+if TYPE_CHECKING:
+    from learning_hub.model.run import RunLine
 
 
 @click.group()
@@ -17,10 +22,20 @@ def run() -> None:
     """Runs: passes of the process stage over a set of events."""
 
 
+async def _page(hub: Hub, options: Options) -> Any:
+    from learning_hub.model.pagination import PageQuery
+
+    return await hub.services.runs.page(hub.caller, read_options(options, PageQuery))
+
+
+async def _get(hub: Hub, run_id: str) -> Any:
+    return await hub.services.runs.get(hub.caller, run_id)
+
+
 add_list(
-    run, "runs", ["RunId", "ProgramId", "Trigger", "State", "StartedUtc", "FinishedUtc"], "List runs, newest first."
+    run, _page, ["RunId", "ProgramId", "Trigger", "State", "StartedUtc", "FinishedUtc"], "List runs, newest first."
 )
-add_show(run, "runs", "Show a run with its counts.")
+add_show(run, _get, "Show a run with its counts.")
 
 
 @run.command()
@@ -30,11 +45,23 @@ add_show(run, "runs", "Show a run with its counts.")
 def log(*, run_id: str, follow: bool, as_json: bool) -> None:
     """Show what happened in a run, line by line."""
 
-    async def conversation(api: Api) -> None:
-        async for line in api.lines(path_of("runs", run_id, "log"), is_live=follow):
-            print_line(line, ("AtUtc", "DeliveryId", "Message"), as_json=as_json)
+    async def print_log(hub: Hub) -> None:
+        from learning_hub.store.run_log import BEFORE_ALL
 
-    talk(conversation)
+        def print_lines(lines: list[RunLine]) -> None:
+            for line in lines:
+                print_line(line, ("AtUtc", "DeliveryId", "Message"), as_json=as_json)
+
+        run_logs = hub.services.run_logs
+        standing = await run_logs.need(hub.caller, run_id)
+        if not follow:
+            async for lines in run_logs.read(run_id, standing):
+                print_lines(lines)
+            return
+        async for stretch in run_logs.follow(run_id, standing, BEFORE_ALL):
+            print_lines([line for _, line in stretch.lines])
+
+    call(print_log)
 
 
 @run.command()
@@ -69,4 +96,10 @@ def start(
     if not any(named.values()):
         raise FailedError("Say which events: --bucket, --program, --subscription or --event.")
     body = {name: value for name, value in named.items() if value} | {"Replay": replay, "DryRun": dry_run}
-    run_to_the_end(path_of("processEvents"), body, as_json=as_json)
+
+    async def process(hub: Hub) -> Any:
+        from learning_hub.services.runs import ProcessQuery
+
+        return await hub.services.runs.process(hub.caller, fields_of(body), ProcessQuery())
+
+    run_to_the_end(process, as_json=as_json)

@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from learning_hub.cli.failing import FailedError
-from learning_hub.cli.local import Answer, Api, talk
-from learning_hub.cli.printing import print_fields, print_json
+from learning_hub.cli.failures import FailedError
+from learning_hub.cli.local import Hub, call
+from learning_hub.cli.printing import print_fields, print_json, values_of
 
-LOOK_EVERY_SECONDS = 0.5
+if TYPE_CHECKING:
+    from learning_hub.model.run import Run, RunResult
+    from learning_hub.services.runs import Unfinished
+
+POLL_SECONDS = 0.5
 COUNTS = (
     "Matched", "Delivered", "Unchanged", "Waiting", "Retrying", "Parked", "Skipped", "Superseded", "Discarded",
 )  # fmt: skip
 
 
-async def end_of_run(api: Api, path: str) -> Answer:
-    """The run at *path* once it has ended."""
+async def end_of_run(hub: Hub, run_id: str) -> Run:
+    """The run once it has ended."""
     while True:
-        answer = await api.ask("GET", path)
-        if answer.value["State"] != "running":
-            return answer
-        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        run = await hub.services.runs.get(hub.caller, run_id)
+        if run.state != "running":
+            return run
+        await asyncio.sleep(POLL_SECONDS)
 
 
-def run_to_the_end(path: str, body: Any, *, as_json: bool) -> None:
-    """Start the run that the API starts at *path*, wait for its end, and print what became of it."""
+def run_to_the_end(start: Callable[[Hub], Awaitable[RunResult | Unfinished]], *, as_json: bool) -> None:
+    """Start a run, wait for its end, and print what became of it."""
 
-    async def conversation(api: Api) -> Answer:
-        answer = await api.ask("POST", path, body=body)
-        return answer if answer.location is None else await end_of_run(api, answer.location)
+    async def start_and_wait(hub: Hub) -> RunResult | Run:
+        from learning_hub.services.runs import Unfinished
 
-    answer = talk(conversation, with_worker=True)
-    value = answer.value
+        started = await start(hub)
+        return await end_of_run(hub, started.run_id) if isinstance(started, Unfinished) else started
+
+    result = call(start_and_wait, with_worker=True)
+    value = values_of(result)
     if as_json:
-        print_json(answer.content)
+        print_json(result)
     else:
         counts = value.get("Counts", value)
         print_fields({"RunId": value["RunId"], **{name: counts[name] for name in COUNTS if name in counts}})

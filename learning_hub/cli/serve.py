@@ -34,10 +34,10 @@ def serve(*, host: str, port: int, no_worker: bool, processes: int, no_migrate: 
     Brings the database up to date first. Where LEARNING_HUB_DATABASE_URL is not set, a PostgreSQL server of the hub's
     own runs along, with its data under LEARNING_HUB_HOME.
     """
-    from learning_hub.cli.beginning import begin_service
-    from learning_hub.cli.members import run_members
-    from learning_hub.cli.serving import address_of, announce, bind, listen, serve_app
-    from learning_hub.cli.stopping import run_until_stopped
+    from learning_hub.cli.serving.server import address_of, announce, bind, listen, serve_app
+    from learning_hub.cli.serving.stopping import run_until_stopped
+    from learning_hub.cli.serving.worker_processes import run_worker_processes
+    from learning_hub.cli.startup import begin_service
     from learning_hub.main import bring_up_to_date, open_database, run_database_server, run_hub
 
     settings = begin_service()
@@ -52,24 +52,24 @@ def serve(*, host: str, port: int, no_worker: bool, processes: int, no_migrate: 
             announce(listener, settings, as_json=as_json)
             await serve_app(app, listener, settings)
 
-    async def serve_in_members() -> None:
+    async def serve_in_processes() -> None:
         async with run_database_server(settings) as address:
             await bring_up_to_date(address, migrate=not no_migrate)
             listen(listener)
             async with asyncio.TaskGroup() as group:
-                group.create_task(run_members(processes, listener, address, with_worker=not no_worker))
+                group.create_task(run_worker_processes(processes, listener, address, with_worker=not no_worker))
                 await until_served(address_of(listener))
                 announce(listener, settings, as_json=as_json)
 
     with listener:
-        run_until_stopped(serve_here() if processes == 1 else serve_in_members())
+        run_until_stopped(serve_here() if processes == 1 else serve_in_processes())
 
 
 async def until_served(address: str) -> None:
-    """Wait until a hub answers at *address*; a member that ends before it has answered is started again."""
+    """Wait until a hub answers at *address*; a process that ends before it has answered is started again."""
     import httpx
 
-    # The listener takes connections at once; they wait there for the first member.
+    # The listener takes connections at once; they wait there for the first worker process.
     async with httpx.AsyncClient(base_url=address, timeout=LIMIT_SECONDS, trust_env=False) as client:
         while True:
             try:

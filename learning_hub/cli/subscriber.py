@@ -6,11 +6,11 @@ from typing import Any
 
 import rich_click as click
 
-from learning_hub.cli.failing import FailedError
-from learning_hub.cli.local import ask
-from learning_hub.cli.nouns import add_delete, add_list, add_show, path_of
+from learning_hub.cli.failures import FailedError
+from learning_hub.cli.local import Hub, Options, call, fields_of, read_options
+from learning_hub.cli.nouns import add_end, add_list, add_show
 from learning_hub.cli.options import file_option, json_option, page_options, read_file, read_json_file
-from learning_hub.cli.printing import print_json, print_object, print_page, print_table, print_warnings
+from learning_hub.cli.printing import print_json, print_object, print_page, print_table, print_warnings, values_of
 
 
 @click.group()
@@ -31,13 +31,33 @@ def put(*, subscriber_id: str, file: str | None, as_json: bool) -> None:
     """
     if file is None:
         raise FailedError("The body is needed: --file body.json, or --file - for stdin.")
-    print_object(ask("PUT", path_of("subscribers", subscriber_id), body=read_file(file)), as_json=as_json)
+    fields = fields_of(read_file(file))
+
+    async def put_subscriber(hub: Hub) -> Any:
+        saved, _ = await hub.services.subscribers.put(hub.caller, subscriber_id, fields)
+        return saved
+
+    print_object(call(put_subscriber), as_json=as_json)
 
 
-add_list(subscriber, "subscribers", ["SubscriberId", "Name", "Connector", "Paused", "ArchivedUtc"], "List subscribers.")
-add_show(subscriber, "subscribers", "Show a subscriber, without its credentials.")
-add_delete(
-    subscriber, "subscribers", "archive", "archived", "Archive a subscriber: it gets nothing more, its history stays."
+async def _page(hub: Hub, options: Options) -> Any:
+    from learning_hub.model.pagination import PageQuery
+
+    return await hub.services.subscribers.page(hub.caller, read_options(options, PageQuery))
+
+
+async def _get(hub: Hub, subscriber_id: str) -> Any:
+    return await hub.services.subscribers.get(hub.caller, subscriber_id)
+
+
+async def _archive(hub: Hub, subscriber_id: str) -> None:
+    await hub.services.subscribers.archive(hub.caller, subscriber_id)
+
+
+add_list(subscriber, _page, ["SubscriberId", "Name", "Connector", "Paused", "ArchivedUtc"], "List subscribers.")
+add_show(subscriber, _get, "Show a subscriber, without its credentials.")
+add_end(
+    subscriber, _archive, _get, "archive", "archived", "Archive a subscriber: it gets nothing more, its history stays."
 )
 
 
@@ -47,16 +67,17 @@ add_delete(
 @json_option
 def check(*, subscriber_id: str, with_steps: bool, as_json: bool) -> None:
     """Sign in at a subscriber and say what was found; nothing is written there."""
-    answer = ask("POST", path_of("subscribers", subscriber_id, "check"))
+    result = call(lambda hub: hub.services.subscriber_checks.check(hub.caller, subscriber_id))
+    checked = values_of(result)
     if as_json:
-        print_json(answer.content)
+        print_json(result)
     else:
-        click.echo(f"{subscriber_id} {how_it_works(answer.value)}.")
-        for finding in answer.value["Findings"]:
+        click.echo(f"{subscriber_id} {how_it_works(checked)}.")
+        for finding in checked["Findings"]:
             click.echo(f"  {finding}")
-        for heading in steps_of(answer.value) if with_steps else ():
+        for heading in steps_of(checked) if with_steps else ():
             click.echo(heading)
-    if not answer.value["Works"]:
+    if not checked["Works"]:
         raise SystemExit(1)
 
 
@@ -66,10 +87,16 @@ def check(*, subscriber_id: str, with_steps: bool, as_json: bool) -> None:
 @page_options
 def targets(*, subscriber_id: str, as_json: bool, **query: Any) -> None:
     """List where records can land at a subscriber: at iMIS, activities and panel sources. Asks it now."""
-    answer = ask("GET", path_of("subscribers", subscriber_id, "targets"), query)
-    print_page(answer, ["Name", "Kind", "Instances", "Description"], as_json=as_json)
+
+    async def page_targets(hub: Hub) -> Any:
+        from learning_hub.model.pagination import PageQuery
+
+        return await hub.services.targets.page(hub.caller, subscriber_id, read_options(query, PageQuery))
+
+    page = call(page_targets)
+    print_page(page, ["Name", "Kind", "Instances", "Description"], as_json=as_json)
     if not as_json:
-        print_warnings(answer)
+        print_warnings(page.warnings)
 
 
 @subscriber.command()
@@ -83,11 +110,17 @@ def fields(*, subscriber_id: str, name: str, as_json: bool, **query: Any) -> Non
 
     The subscriber is asked now. What is filled by the hub or by iMIS cannot be filled by a template.
     """
-    answer = ask("GET", path_of("subscribers", subscriber_id, "targets", name, "fields"), query)
+
+    async def page_fields(hub: Hub) -> Any:
+        from learning_hub.model.pagination import PageQuery
+
+        return await hub.services.targets.fields(hub.caller, subscriber_id, name, read_options(query, PageQuery))
+
+    page = call(page_fields)
     columns = ["Name", "Label", "Type", "Length", "Required", "FilledBy", "Caption"]
-    print_page(answer, columns, as_json=as_json)
+    print_page(page, columns, as_json=as_json)
     if not as_json:
-        print_warnings(answer)
+        print_warnings(page.warnings)
 
 
 @subscriber.command()
@@ -115,15 +148,20 @@ def panel(
     """
     body: dict[str, Any] = {"Name": name, "Fields": "basic" if fields == "basic" else read_json_file(fields)}
     body |= {field: value for field, value in subscription.items() if value is not None}
-    answer = ask("POST", path_of("subscribers", subscriber_id, "panels"), body=body | {"ReadOnly": read_only})
+
+    async def put_panel(hub: Hub) -> Any:
+        made, _ = await hub.services.panels.put(hub.caller, subscriber_id, fields_of(body | {"ReadOnly": read_only}))
+        return made
+
+    panel = call(put_panel)
     if as_json:
-        print_json(answer.content)
+        print_json(panel)
         return
-    print_table(answer.value["Fields"], ["Name", "Type", "Length"])
+    print_table(values_of(panel)["Fields"], ["Name", "Type", "Length"])
     click.echo()
-    for finding in answer.value["Findings"]:
+    for finding in panel.findings:
         click.echo(finding)
-    if answer.value["SubscriptionId"] is None:
+    if panel.subscription_id is None:
         click.echo("To name the Program, run the command again with --program.")
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import rich_click as click
 
-from learning_hub.cli.local import Answer, Api, ask, talk
-from learning_hub.cli.nouns import add_delete, add_list, add_show, path_of
+from learning_hub.cli.local import Hub, Options, call, fields_of, read_options
+from learning_hub.cli.nouns import add_end, add_list, add_show
 from learning_hub.cli.options import file_option, json_option, read_object
-from learning_hub.cli.printing import print_json, print_object, print_warnings
+from learning_hub.cli.printing import print_json, print_object, print_warnings, values_of
 from learning_hub.cli.reconciling import print_reconciliation, reconcile_to_the_end
 from learning_hub.cli.running import run_to_the_end
 
@@ -43,12 +42,30 @@ def put(*, subscription_id: str, file: str | None, as_json: bool, **options: str
     The body comes from a file, from options, or from both, where an option counts before the file.
     """
     body = read_object(file) | {name: value for name, value in options.items() if value is not None}
-    print_object(ask("PUT", path_of("subscriptions", subscription_id), body=body), as_json=as_json)
+
+    async def put_subscription(hub: Hub) -> Any:
+        return (await hub.services.subscriptions.put(hub.caller, subscription_id, fields_of(body))).shown
+
+    print_object(call(put_subscription), as_json=as_json)
+
+
+async def _page(hub: Hub, options: Options) -> Any:
+    from learning_hub.services.subscriptions import SubscriptionsQuery
+
+    return await hub.services.subscriptions.page(hub.caller, read_options(options, SubscriptionsQuery))
+
+
+async def _get(hub: Hub, subscription_id: str) -> Any:
+    return await hub.services.subscriptions.get(hub.caller, subscription_id)
+
+
+async def _archive(hub: Hub, subscription_id: str) -> None:
+    await hub.services.subscriptions.archive(hub.caller, subscription_id)
 
 
 add_list(
     subscription,
-    "subscriptions",
+    _page,
     ["SubscriptionId", "Name", "ProgramId", "SubscriberId", "Schedule", "State", "ArchivedUtc"],
     "List subscriptions.",
     [
@@ -56,10 +73,11 @@ add_list(
         click.option("--subscriber", "SubscriberId", help="Only those of this subscriber."),
     ],
 )
-add_show(subscription, "subscriptions", "Show a subscription with its templates.")
-add_delete(
+add_show(subscription, _get, "Show a subscription with its templates.")
+add_end(
     subscription,
-    "subscriptions",
+    _archive,
+    _get,
     "archive",
     "archived",
     "Archive a subscription: it sends nothing more, its history stays.",
@@ -92,9 +110,9 @@ def preview(*, subscription_id: str, event_id: str | None, file: str | None, as_
     body: dict[str, Any] = {"EventId": event_id} if event_id else {}
     if file:
         body["Event"] = read_object(file)
-    answer = ask("POST", path_of("subscriptions", subscription_id, "preview"), body=body)
-    print_object(answer, as_json=as_json)
-    if answer.value["Error"]:
+    shown = call(lambda hub: hub.services.previews.preview(hub.caller, subscription_id, fields_of(body)))
+    print_object(shown, as_json=as_json)
+    if shown.error:
         raise SystemExit(1)
 
 
@@ -104,12 +122,9 @@ def preview(*, subscription_id: str, event_id: str | None, file: str | None, as_
 @json_option
 def test(*, subscription_id: str, event_id: str, as_json: bool) -> None:
     """Send one event for real, now, and show the attempt."""
-    path = path_of("subscriptions", subscription_id, "test")
-
-    async def conversation(api: Api) -> Answer:
-        return await api.ask("POST", path, body={"EventId": event_id})
-
-    print_object(talk(conversation, with_worker=True), as_json=as_json)
+    fields = fields_of({"EventId": event_id})
+    sent = call(lambda hub: hub.services.test_sends.send(hub.caller, subscription_id, fields), with_worker=True)
+    print_object(sent, as_json=as_json)
 
 
 @subscription.command()
@@ -117,7 +132,7 @@ def test(*, subscription_id: str, event_id: str, as_json: bool) -> None:
 @json_option
 def run(*, subscription_id: str, as_json: bool) -> None:
     """Run once: everything since the subscription's place, and what waits."""
-    run_to_the_end(path_of("subscriptions", subscription_id, "run"), None, as_json=as_json)
+    run_to_the_end(lambda hub: hub.services.runs.run_subscription(hub.caller, subscription_id), as_json=as_json)
 
 
 @subscription.command()
@@ -134,24 +149,21 @@ def reconcile(*, subscription_id: str, put_back: bool, as_json: bool, **span: st
     The exit status is 1 where something is different, unknown, or missing and not put back.
     """
     body = {name: value for name, value in span.items() if value is not None} | {"PutBack": put_back}
-    path = path_of("subscriptions", subscription_id, "reconcile")
-    found = talk(partial(reconcile_to_the_end, path=path, body=body), with_worker=put_back)
+    found = call(lambda hub: reconcile_to_the_end(hub, subscription_id, body), with_worker=put_back)
     print_reconciliation(found, as_json=as_json)
     if found["Different"] or found["Unknown"] or (found["Missing"] and not put_back):
         raise SystemExit(1)
 
 
 def _set_state(subscription_id: str, state: str, *, as_json: bool) -> None:
-    path = path_of("subscriptions", subscription_id)
+    async def put_state(hub: Hub) -> Any:
+        existing = values_of(await hub.services.subscriptions.get(hub.caller, subscription_id))
+        body = {name: existing[name] for name in CHANGEABLE if name in existing} | {"State": state}
+        return await hub.services.subscriptions.put(hub.caller, subscription_id, fields_of(body))
 
-    async def conversation(api: Api) -> Answer:
-        there = (await api.ask("GET", path)).value
-        body = {name: there[name] for name in CHANGEABLE if name in there}
-        return await api.ask("PUT", path, body=body | {"State": state})
-
-    answer = talk(conversation)
+    saved = call(put_state)
     if as_json:
-        print_json(answer.content)
+        print_json(saved.shown)
     else:
         click.echo(f"{subscription_id} is {state}.")
-        print_warnings(answer)
+        print_warnings(saved.warnings)

@@ -11,8 +11,8 @@ def work(*, no_migrate: bool) -> None:
     """Make and carry out deliveries, without HTTP, until SIGTERM or Ctrl-C."""
     import asyncio
 
-    from learning_hub.cli.beginning import begin_service
-    from learning_hub.cli.stopping import run_until_stopped
+    from learning_hub.cli.serving.stopping import run_until_stopped
+    from learning_hub.cli.startup import begin_service
     from learning_hub.main import open_database, run_worker
 
     settings = begin_service()

@@ -27,6 +27,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     def has_every_program(self) -> bool:
         return EVERY_PROGRAM in self.programs
 
+    @property
+    def visible_programs(self) -> list[str] | None:
+        """The Programs that lists are restricted to; None for no restriction."""
+        return None if self.has_every_program else list(self.programs)
+
     def may(self, scope: Scope) -> bool:
         """Whether the key has *scope*; `admin` includes the others."""
         return scope in self.scopes or "admin" in self.scopes
@@ -60,7 +65,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         return self.programs[0] if len(self.programs) == 1 and not self.has_every_program else None
 
 
-# Who stands in the audit log for what the hub does by itself.
+# The command line, which works on the database of its settings without a key.
+COMMAND_LINE = Caller(key_id="cli", name="command line", programs=(EVERY_PROGRAM,), scopes=frozenset(SCOPES))
+# Stands in the audit log for what the hub does by itself.
 HUB = Caller(key_id="hub", name="The hub itself", programs=(EVERY_PROGRAM,), scopes=frozenset())
 
 

@@ -41,6 +41,11 @@ class LearningHubError(Exception):
         """A sentence for the caller."""
         return str(self)
 
+    @property
+    def field_errors(self) -> list[FieldError]:
+        """The bad fields; empty where no field is bad."""
+        return []
+
 
 class InvalidInput(LearningHubError):
     """What was sent is wrong."""
@@ -64,6 +69,10 @@ class InvalidFields(InvalidInput):
         self.errors = errors
         named = ", ".join(dict.fromkeys(error.field for error in errors))
         super().__init__(f"Not accepted: {named}.")
+
+    @property
+    def field_errors(self) -> list[FieldError]:
+        return self.errors
 
 
 @contextmanager
@@ -165,3 +174,7 @@ class TemplateError(LearningHubError):
         self.message = message
         self.place = place
         super().__init__(f"{message} (at {place})")
+
+    @property
+    def field_errors(self) -> list[FieldError]:
+        return [FieldError(f"Templates.{self.place}", self.message)]

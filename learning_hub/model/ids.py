@@ -16,7 +16,10 @@ from uuid import UUID
 import msgspec
 from ulid import ULID
 
+from learning_hub.model.errors import FieldError, InvalidFields
+
 PROGRAM_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,24}$(?!\n)"
+ID_RULE = "must be 1 to 25 of A-Z a-z 0-9 _ . -, starting with a letter or digit"
 _PROGRAM = "([A-Za-z0-9][A-Za-z0-9_.-]{0,24})"
 _UUID = "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 EVENT_ID_PATTERN = f"^E:{_PROGRAM}-{_UUID}$"
@@ -36,6 +39,23 @@ _VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
 def is_id(text: str) -> bool:
     """Whether *text* has the form of a ProgramId, which ids of subscribers and subscriptions follow as well."""
     return re.fullmatch(PROGRAM_ID_PATTERN, text) is not None
+
+
+def id_errors(field: str, text: str) -> list[FieldError]:
+    """What is wrong with *text* as the id of a Program, subscriber or subscription; *field* is what names it."""
+    return [] if is_id(text) else [FieldError(field, ID_RULE)]
+
+
+def need_id(field: str, text: str) -> str:
+    """
+    *text*, if it has the form of an id.
+
+    Raises:
+        InvalidFields: It has not; *field* is what names it.
+    """
+    if errors := id_errors(field, text):
+        raise InvalidFields(errors)
+    return text
 
 
 def is_target_name(text: str) -> bool:

@@ -41,7 +41,7 @@ class SubscriptionSpec(msgspec.Struct, frozen=True, kw_only=True):
     start_from: str
 
     def describes(self, there: Subscription) -> bool:
-        """Whether *there* already is what is planned."""
+        """Whether *there* already is as specified."""
         return all(
             write_json(getattr(self, name)) == write_json(getattr(there, name))
             for name in self.__struct_fields__
@@ -51,11 +51,11 @@ class SubscriptionSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 class SubscriptionDraft:
     """
-    A body on its way to a plan.
+    The body of a PUT on its way to a specification.
 
     *values* holds what could be read, by attribute name, with the preset's under what was sent; *errors* says what is
-    wrong with the rest. *judgeable_templates* are those that have the form of one, so that they can be judged though
-    others have not. More checks may add errors; `plan` makes the plan once there are none.
+    wrong with the rest. *valid_templates* are those that have the form of a template, so that they are checked though
+    others have not. More checks may add errors; `spec` gives the specification once there are none.
     """
 
     def __init__(self, fields: Mapping[str, Raw], presets: Mapping[str, Preset]) -> None:
@@ -70,9 +70,9 @@ class SubscriptionDraft:
         self._check_texts()
         self._need("name", "subscriber_id", "program_id", "event_types", "target", "templates")
 
-    def plan(self, there: Subscription | None) -> SubscriptionSpec:
+    def spec(self, there: Subscription | None) -> SubscriptionSpec:
         """
-        The plan of a draft without errors, to take the place of *there*.
+        The specification of a draft without errors, which replaces *there*.
 
         State and StartFrom that were not sent stay as they are there, unless that is archived.
         """
@@ -88,7 +88,7 @@ class SubscriptionDraft:
         return SubscriptionSpec(**wanted | {"templates_text": text})
 
     @property
-    def judgeable_templates(self) -> dict[str, Any]:
+    def valid_templates(self) -> dict[str, Any]:
         """The templates, with the preset's, without those that are no object."""
         given = self.preset.templates if self.preset else {}
         return {name: one for name, one in (given | self._sent_templates).items() if one is None or is_template(one)}

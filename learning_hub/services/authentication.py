@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 from datetime import datetime
 
 from learning_hub.model.api_key import key_hash, key_id_of, same_secret
@@ -25,9 +24,8 @@ NOTE_USE_SECONDS = 5
 class Authenticator:
     """Identifies callers; one for each process."""
 
-    def __init__(self, database: Database, admin_key: str | None, admitted: Mapping[str, Caller] | None = None) -> None:
+    def __init__(self, database: Database, admin_key: str | None) -> None:
         self._database = database
-        self._admitted = {key_hash(key): caller for key, caller in (admitted or {}).items()}
         self._admin_hash = key_hash(admin_key) if admin_key else None
         self._admin = Caller(
             key_id="admin",
@@ -50,8 +48,6 @@ class Authenticator:
         hashed = key_hash(key)
         if self._admin_hash and same_secret(hashed, self._admin_hash):
             return self._admin
-        if hashed in self._admitted:
-            return self._admitted[hashed]
         caller = await self._look_up(key, hashed)
         if caller is None or (caller.expires_utc and caller.expires_utc <= now()):
             raise NotAuthenticated

@@ -20,9 +20,9 @@ import msgspec
 import psutil
 import pytest
 
-from learning_hub.cli import demo_story as story
-from learning_hub.cli.demo_calls import Held, Published
-from learning_hub.cli.demo_screen import Screen
+from learning_hub.demo import story
+from learning_hub.demo.calls import Held, Published
+from learning_hub.demo.screen import Screen
 from learning_hub.model.received_event import read_event
 from learning_hub.presets import PRESETS
 
@@ -205,7 +205,7 @@ def test_the_demo_ends_with_1_when_something_is_not_in_imis_as_it_should_be(envi
     """Values in iMIS that are not those that were meant are told in a sentence, and the exit status is 1."""
     code = (
         "import sys\n"
-        "from learning_hub.cli import demo, demo_story as story\n"
+        "from learning_hub.demo import demonstration as demo, story\n"
         "first = story.STORY[0]\n"
         "learned = ('FIRE-201', 'Fire safety refresher', '2026-11-20T15:20:00', '9.99', *story.CPD)\n"
         "wrong = story._at_both('10042', story.Learned(*learned))\n"

@@ -15,9 +15,8 @@ import pytest
 import rich_click as click
 from pages import BLOCK, ROOT, followed
 
-from learning_hub.api.problem_kinds import PROBLEM_KINDS
-from learning_hub.api.problems import ROUTING
-from learning_hub.api.trials import NOT_SENT, WHY_NOT_SENT
+from learning_hub.api.http.problem_kinds import PROBLEM_KINDS
+from learning_hub.api.http.problems import ROUTING
 from learning_hub.cli.root import learning_hub
 from learning_hub.connectors.imis.activity import KEY_COLUMNS
 from learning_hub.model.errors import LearningHubError
@@ -26,6 +25,7 @@ from learning_hub.presets import PRESETS
 from learning_hub.rendering.document import compile_templates
 from learning_hub.rendering.language import _TAGS, LANGUAGE
 from learning_hub.sandbox.faults import FAULTS
+from learning_hub.services.test_sends import NOT_SENT, WHY_NOT_SENT
 
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"

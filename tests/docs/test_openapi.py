@@ -14,8 +14,8 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from learning_hub.api.app import operations
-from learning_hub.api.openapi import build_document
-from learning_hub.api.problem_kinds import PROBLEM_KINDS
+from learning_hub.api.http.openapi import build_document
+from learning_hub.api.http.problem_kinds import PROBLEM_KINDS
 from learning_hub.store.migrations import CHECKOUT
 
 KEPT = CHECKOUT / "openapi" / "openapi.json"

@@ -14,7 +14,9 @@ from factories import an_event_body
 from horizon import reads_all
 from running import RunningHub, eventually
 
-from learning_hub.api import batches, body_budget
+from learning_hub.api import event_batches as batches
+from learning_hub.api.http import body_budget
+from learning_hub.services import batch_publishing
 
 LINES = {"Content-Type": "application/x-ndjson"}
 
@@ -156,7 +158,7 @@ async def test_a_key_revoked_in_the_middle(hub_without_worker: RunningHub) -> No
     hub = hub_without_worker
     await hub.make_program()
     made = (await hub.client.post("/keys", json={"Name": "k", "Programs": ["NURSES"], "Scopes": ["publish"]})).json()
-    count = batches.AT_ONCE * (batches.MOST_UNDER_WAY + 1)
+    count = batch_publishing.SUBMITTED_AT_ONCE * (batch_publishing.MOST_UNDER_WAY + 1)
     content = b"\n".join(event(number) for number in range(count))
 
     async def waits_for_the_table() -> int:
@@ -181,7 +183,7 @@ async def test_large_bodies_are_bounded_together(
     monkeypatch.setattr(body_budget, "WAIT_SECONDS", 0.2)
     monkeypatch.setattr(batches, "STALLS_AFTER_SECONDS", 3)
     lines = []
-    for _ in range(batches.ROOM_BYTES // batches.MAX_BYTES):
+    for _ in range(batches.BUDGET_BYTES // batches.MAX_BYTES):
         reader, writer = await asyncio.open_connection(publisher.base_url.host, publisher.base_url.port)
         head = f"POST /events/batch HTTP/1.1\r\nHost: x\r\nX-API-Key: {publisher.headers['X-API-Key']}\r\n"
         writer.write(f"{head}Content-Length: {batches.MAX_BYTES}\r\n\r\n[".encode())

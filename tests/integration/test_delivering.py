@@ -340,7 +340,7 @@ async def test_a_contact_that_is_gone_is_looked_up_anew(imis_hub: ImisHub) -> No
 
 async def test_putting_back_takes_each_once(imis_hub: ImisHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deliveries that are parked again at once are not put back twice by one request."""
-    monkeypatch.setattr("learning_hub.api.requeues.REQUEUED_AT_ONCE", 2)
+    monkeypatch.setattr("learning_hub.services.deliveries.REQUEUED_AT_ONCE", 2)
     await imis_hub.set_up(Templates={"_default": TEMPLATE | {"Subtype": "{{ data.nothing }}"}})
     events = [await imis_hub.publish(PublisherEventId=str(number)) for number in range(9)]
     for event in events:

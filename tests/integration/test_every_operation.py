@@ -8,7 +8,7 @@ import pytest
 from running import RunningHub
 
 from learning_hub.api.app import operations
-from learning_hub.api.operations import Operation
+from learning_hub.api.http.operation import Operation
 from learning_hub.model.caller import SCOPES
 
 EVERY = operations()
@@ -120,5 +120,5 @@ def test_every_operation_says_what_it_answers() -> None:
     for operation in EVERY:
         assert operation.summary
         assert operation.tag
-        assert operation.answers
+        assert operation.responses
         assert operation.is_public != bool(operation.scopes)

@@ -12,7 +12,6 @@ from factories import a_valid_event
 from horizon import caught_up
 from running import RunningHub
 
-from learning_hub.api import feed as feed_over_http
 from learning_hub.model.event import Classification
 from learning_hub.model.feed import BEGINNING, Position
 from learning_hub.model.ids import new_uuid
@@ -134,7 +133,7 @@ async def test_a_page_over_http_that_takes_long(
 ) -> None:
     """Where looking takes too long a page may be short, and never empty before the end."""
     monkeypatch.setattr(feed, "LOOKED_AT", 10)
-    monkeypatch.setattr(feed_over_http, "LOOK_SECONDS", 0)
+    monkeypatch.setattr("learning_hub.services.feed.READ_SECONDS", 0)
     await fill(database, 100)
     reader = await hub_without_worker.caller("read", programs=["NURSES"])
     numbers, sizes, cursor = [], [], {}

@@ -15,7 +15,7 @@ from dirty_equals import Contains, IsStr
 from factories import an_event_body
 from running import RunningHub, eventually, running_hub
 
-from learning_hub.api.call import CONFIRM_AFTER_SECONDS
+from learning_hub.api.http.request import CONFIRM_AFTER_SECONDS
 from learning_hub.model.clock import now, written
 from learning_hub.model.errors import NotAuthenticated
 from learning_hub.services.authentication import REMEMBERED_SECONDS, Authenticator

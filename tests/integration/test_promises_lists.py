@@ -11,8 +11,8 @@ from imis_hub import ImisHub
 from running import RunningHub, eventually
 
 from learning_hub.api.app import operations
-from learning_hub.api.lists import Page
-from learning_hub.api.operations import Operation
+from learning_hub.api.http.operation import Operation
+from learning_hub.model.pagination import Page
 
 NOWHERE = "01a203c0-0942-73a9-941c-331c76c4a131"
 
@@ -99,7 +99,7 @@ async def test_a_cursor_of_another_list_is_refused(hub_without_worker: RunningHu
 
 async def test_every_list_is_paged(hub_without_worker: RunningHub) -> None:
     """Every list takes Limit, from 1 to 1000, and Cursor."""
-    lists = [o for o in operations() if o.method == "GET" and getattr(o.answers[0].body, "__origin__", None) is Page]
+    lists = [o for o in operations() if o.method == "GET" and getattr(o.responses[0].body, "__origin__", None) is Page]
     assert len(lists) >= 9
     for operation in lists:
         assert {"Limit", "Cursor"} <= _parameters(operation), operation.path

@@ -14,12 +14,12 @@ from imis_hub import ImisHub
 from running import RunningHub, running_hub
 
 from learning_hub.api.app import operations
-from learning_hub.api.batches import MAX_EVENTS
-from learning_hub.api.events import EXAMPLE_BODY
-from learning_hub.api.openapi import build_document
-from learning_hub.api.operations import Operation
-from learning_hub.api.paths import ID_FORMS, example_path
-from learning_hub.api.routing import NoQuery
+from learning_hub.api.event_batches import MAX_EVENTS
+from learning_hub.api.event_examples import EXAMPLE_BODY
+from learning_hub.api.http.guards import NoQuery
+from learning_hub.api.http.openapi import build_document
+from learning_hub.api.http.operation import Operation
+from learning_hub.api.http.path_ids import ID_FORMS, example_path
 from learning_hub.model.caller import SCOPES
 from learning_hub.settings import Settings
 from learning_hub.store.database import Database

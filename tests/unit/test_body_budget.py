@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from learning_hub.api import body_budget
-from learning_hub.api.body_budget import BodyBudget
+from learning_hub.api.http import body_budget
+from learning_hub.api.http.body_budget import BodyBudget
 from learning_hub.model.errors import Unavailable
 
 

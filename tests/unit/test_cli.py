@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import learning_hub as package
 from learning_hub.api.app import operations
 from learning_hub.cli import printing
-from learning_hub.cli.failing import failed_with
+from learning_hub.cli.failures import failed_with
 from learning_hub.cli.nouns import path_of
 from learning_hub.cli.root import PANELS, learning_hub
 from learning_hub.cli.subscriber import how_it_works

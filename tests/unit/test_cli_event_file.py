@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from learning_hub.cli.event_file import EventFile
+from learning_hub.cli.publishing.event_file import EventFile
 
 
 def _read(folder: Path, content: str) -> tuple[list[tuple[int, bytes]], str]:

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from factories import an_event_body
 
-from learning_hub.cli.batches import Batches
-from learning_hub.cli.failing import FailedError
-from learning_hub.cli.progress_file import ProgressFile
-from learning_hub.cli.publishing import Publishing, Report
+from learning_hub.cli.failures import FailedError
+from learning_hub.cli.publishing.client import Batches
+from learning_hub.cli.publishing.progress_file import ProgressFile
+from learning_hub.cli.publishing.publishing import Publishing, Report
 
 URL = "http://hub"
 SOURCE = ("PublisherProgramId", "PublisherSystemId", "PublisherEventId", "EventType")
@@ -105,7 +105,7 @@ async def _publish(
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("learning_hub.cli.publishing.FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("learning_hub.cli.publishing.publishing.FIRST_WAIT_SECONDS", 0.01)
     return
 
 

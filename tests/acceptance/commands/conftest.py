@@ -22,4 +22,4 @@ def settings(tmp_path: Path, database_address: str) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def _keep_logging(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands within this process leave its logging as it is."""
-    monkeypatch.setattr("learning_hub.cli.beginning.configure_logging", lambda *_: None)
+    monkeypatch.setattr("learning_hub.cli.startup.configure_logging", lambda *_: None)

@@ -1,0 +1,130 @@
+"""Batches of events over HTTP: each event is stored or refused by itself."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import Annotated
+
+import msgspec
+from litestar.di import NamedDependency
+from msgspec import UNSET, Meta, UnsetType
+
+from learning_hub.api.event_examples import EXAMPLE_BODY
+from learning_hub.api.http.body_budget import BodyBudget
+from learning_hub.api.http.controller import ApiController
+from learning_hub.api.http.operation import JSON, JSON_LINES, Operation, ResponseSpec
+from learning_hub.api.http.problems import Problem, problem_response
+from learning_hub.api.http.request import ApiRequest
+from learning_hub.api.http.response import ApiResponse
+from learning_hub.api.http.routing import route
+from learning_hub.model.errors import InvalidInput, LearningHubError, TooLarge, Unavailable
+from learning_hub.model.event import NewEvent, example_event_id
+from learning_hub.model.fields import read_list
+from learning_hub.services.batch_publishing import BatchPublishing, Result
+
+ANOTHER_BODY = EXAMPLE_BODY | {"PublisherEventId": "AI:1235", "PublisherParticipantId": "kim.lund@example.org"}
+MAX_EVENTS = 10_000
+MAX_BYTES = 16 * 1024 * 1024
+# How many bytes of such bodies one process holds at once.
+BUDGET_BYTES = 4 * MAX_BYTES
+STALLS_AFTER_SECONDS = 30
+_LINE = re.compile(rb"[^ \t\r\n][^\n]*")
+
+
+class BatchResult(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """What became of one event of a batch."""
+
+    index: Annotated[int, Meta(ge=0, description="Its place in the batch; blank lines are not counted.")]
+    status: Annotated[int, Meta(description="What POST /events would have answered.")]
+    event_id: Annotated[str, Meta(description="With 201 and 200.")] | UnsetType = UNSET
+    location: Annotated[str, Meta(description="With 201 and 200.")] | UnsetType = UNSET
+    problem: Annotated[Problem, Meta(description="With any other status.")] | UnsetType = UNSET
+
+
+class BatchResults(msgspec.Struct, frozen=True, rename="pascal"):
+    """What became of each event, in the order of the batch."""
+
+    results: list[BatchResult]
+
+
+PUBLISH_EVENTS = Operation(
+    method="POST",
+    path="/events/batch",
+    operation_id="publishEvents",
+    summary="Publish many events at once",
+    description=(
+        f"A JSON array or, declared as {JSON_LINES}, one event a line: up to 10,000 events and 16 MiB. A bad one "
+        "does not stop the others: each has its own Status. Two of one source are taken in their order. A body "
+        "that is not well-formed JSON is refused whole, a bad line of JSON Lines alone."
+    ),
+    tag="Publishing",
+    scopes=("publish",),
+    body=list[NewEvent],
+    body_example=[EXAMPLE_BODY, ANOTHER_BODY],
+    takes_lines=True,
+    responses=(
+        ResponseSpec(
+            status=200,
+            meaning="What became of each event.",
+            body=BatchResults,
+            example={
+                "Results": [
+                    {
+                        "Index": 0,
+                        "Status": 201,
+                        "EventId": example_event_id(),
+                        "Location": f"/events/{example_event_id()}",
+                    }
+                ]
+            },
+        ),
+    ),
+    errors=(
+        InvalidInput("The body must be a JSON array.", code="malformed_json"),
+        TooLarge(f"The body has more than {MAX_EVENTS} items."),
+    ),
+)
+
+
+class EventBatchController(ApiController):
+    """Batches of events."""
+
+    @route(PUBLISH_EVENTS)
+    async def publish_events(
+        self,
+        request: ApiRequest,
+        batch_publishing: NamedDependency[BatchPublishing],
+        batch_budget: NamedDependency[BodyBudget],
+    ) -> ApiResponse:
+        media_type = request.need_media_type(JSON, JSON_LINES)
+        async with batch_budget.taken(request.declared_length(MAX_BYTES)):
+            content = await request.read_content(MAX_BYTES, stalls_after_seconds=STALLS_AFTER_SECONDS)
+            bodies = _lines(content) if media_type == JSON_LINES else read_list(content, MAX_EVENTS)
+            results = await batch_publishing.publish(request.caller, bodies, confirm=request.confirm_caller)
+            shown = [_shown(result, index, request.context.called_path) for index, result in enumerate(results)]
+        if shown and all(result.status == 503 for result in shown):
+            raise Unavailable("The database is away.", retry_after_seconds=2)
+        return ApiResponse(BatchResults(shown))
+
+
+def _shown(result: Result, index: int, called_path: str) -> BatchResult:
+    if isinstance(result, LearningHubError):
+        problem = problem_response(result, called_path).problem
+        return BatchResult(index=index, status=problem.status, problem=problem)
+    event_id = str(result.key)
+    status = 201 if result.status == "stored" else 200
+    return BatchResult(index=index, status=status, event_id=event_id, location=f"/events/{event_id}")
+
+
+def _lines(content: bytes) -> list[bytes]:
+    """
+    The lines of a body of JSON Lines, without blank ones.
+
+    Raises:
+        TooLarge: There are too many; the rest is not looked at.
+    """
+    lines = [line[0].rstrip(b" \t\r") for line in islice(_LINE.finditer(content), MAX_EVENTS + 1)]
+    if len(lines) > MAX_EVENTS:
+        raise TooLarge(f"The body has more than {MAX_EVENTS} lines.")
+    return lines

@@ -1,0 +1,36 @@
+"""Events as the OpenAPI document shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from learning_hub.model.errors import NotFound
+from learning_hub.model.event import example_event_id
+
+EXAMPLE_BODY: dict[str, Any] = {
+    "PublisherProgramId": "NURSES",
+    "PublisherSystemId": "TopClass",
+    "EventType": "AI_COMP_SUCCESS",
+    "PublisherEventId": "AI:1234",
+    "PublisherParticipantId": "robin.vale@example.org",
+    "PublisherEventCategory": {"value": "Online", "label": "Online course"},
+    "PublisherEventData": {
+        "Activity Code": "FIRE-201",
+        "Activity Title": "Fire safety refresher",
+        "Completion Date": "2026-11-20T15:20:00Z",
+        "Credits": 1.30,
+        "Credit Type": "Continuing professional development",
+        "Credit Type Code": "CPD",
+    },
+    "EventStartUtc": "2026-11-20T14:00:00Z",
+    "EventEndUtc": "2026-11-20T15:20:00Z",
+}
+EXAMPLE_EVENT: dict[str, Any] = {
+    "EventId": example_event_id(),
+    "EventDateBucket": "NURSES-LB-20261122",
+    "CreatedUtc": "2026-11-22T08:00:00.123456Z",
+    "Revision": 1,
+    "Supersedes": None,
+    **EXAMPLE_BODY,
+}
+NO_SUCH_EVENT = NotFound(f"There is no event {example_event_id()}.")

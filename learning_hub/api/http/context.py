@@ -1,0 +1,42 @@
+"""What the middleware knows of a request before it is routed; it travels in the ASGI scope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from learning_hub.model.caller import Caller
+from learning_hub.services.authentication import Authenticator
+
+_KEY = "learning_hub"
+
+
+class RequestContext(msgspec.Struct, kw_only=True):
+    """
+    The context of one request.
+
+    *called_path* is the path as it was called, with its prefix. *is_path_utf8* is false where the path has bytes that
+    are no UTF-8. *is_head* marks a HEAD, which is routed as a GET. *caller* is None for operations without a key.
+    *max_body_bytes* is the limit of an ordinary body.
+    """
+
+    authenticator: Authenticator
+    max_body_bytes: int
+    request_id: str
+    is_head: bool
+    called_path: str = "/"
+    is_path_utf8: bool = True
+    caller: Caller | None = None
+
+
+def put_context(scope: Mapping[str, Any], context: RequestContext) -> None:
+    """Store *context* in the state of an ASGI *scope*."""
+    scope["state"][_KEY] = context
+
+
+def context_of(scope: Mapping[str, Any]) -> RequestContext:
+    """The context that the middleware stored in *scope*."""
+    found: RequestContext = scope["state"][_KEY]
+    return found

@@ -1,0 +1,47 @@
+"""What is checked of a request before its handler runs: the scope of the key, the path, the query, and the body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from learning_hub.api.http.context import context_of
+from learning_hub.api.http.request import ApiRequest
+
+
+class NoQuery(msgspec.Struct, frozen=True):
+    """For operations without query parameters."""
+
+
+def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """
+    A Litestar guard: go on only with a key that has a scope of the operation.
+
+    Raises:
+        NotAllowed: The key has none of them.
+    """
+    scopes = handler.opt["operation"].scopes
+    caller = context_of(connection.scope).caller
+    if scopes and caller is not None:
+        caller.need(*scopes)
+
+
+async def check_request(request: ApiRequest) -> None:
+    """
+    Litestar's `before_request` hook: go on only with a request that the operation takes.
+
+    Unknown query parameters are refused, so that a mistyped filter never widens an answer. A body is refused where the
+    operation takes none, so that an option in it is not ignored.
+
+    Raises:
+        InvalidFields: An id in the path is not UTF-8, or a query parameter is unknown or of the wrong form.
+        InvalidInput: There is a body, and the operation takes none.
+    """
+    operation = request.operation
+    request.need_readable_path()
+    request.read_query(operation.query or NoQuery)
+    if operation.body is None:
+        await request.need_no_body()

@@ -1,0 +1,158 @@
+"""
+The middleware: what happens to every request before it is routed, and to every response.
+
+A request gets its id and loses its /api prefix; its key is checked before anything else; a HEAD is answered as a GET
+without its body; a request that fails is answered with a problem document. One line is logged for each request, with
+the route's pattern and never the path itself, which may name a person.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from learning_hub.api.http.address import normalize_address
+from learning_hub.api.http.context import RequestContext, put_context
+from learning_hub.api.http.headers import sent_key
+from learning_hub.api.http.problems import MEDIA_TYPE, problem_response
+from learning_hub.api.http.rate_limit import RateLimiter
+from learning_hub.api.http.routing import Application, Message, Receive, Scope, Send
+from learning_hub.metrics import REQUESTS
+from learning_hub.model.ids import new_request_id
+from learning_hub.services.authentication import Authenticator
+from learning_hub.store.notifications import Notifications
+
+log = logging.getLogger("learning_hub.requests")
+
+VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+OPEN_PATHS = ("/", "/health/live", "/health/ready", "/schema", "/schema/openapi.json")
+
+
+class ApiMiddleware:
+    """
+    The ASGI application around Litestar's router.
+
+    Args:
+        router: Litestar's application.
+        direct: Operations that are called without the router, by method and path.
+        authenticator: Checks keys.
+        notifications: Closed when the hub stops, which ends requests that wait.
+        limiter: Limits the requests of each key; None for no limit.
+        max_body_bytes: Limit of an ordinary body.
+    """
+
+    def __init__(
+        self,
+        router: Application,
+        direct: Mapping[tuple[str, str], Application],
+        *,
+        authenticator: Authenticator,
+        notifications: Notifications,
+        limiter: RateLimiter | None,
+        max_body_bytes: int,
+    ) -> None:
+        self._router = router
+        self._direct = direct
+        self._authenticator = authenticator
+        self._notifications = notifications
+        self._limiter = limiter
+        self._max_body_bytes = max_body_bytes
+
+    def stop_waiting(self) -> None:
+        """Answer requests that wait for something now: the hub stops."""
+        self._notifications.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._router(scope, receive, send)
+            return
+        # A copy: the server keeps its own, and leaves out the body of a response to HEAD by itself.
+        scope = {**scope, "state": {}}
+        context = self._context(scope)
+        put_context(scope, context)
+        exchange = _Exchange(scope, context, send)
+        if context.is_head:
+            scope["method"] = "GET"
+        normalize_address(scope, context)
+        try:
+            if scope["path"] not in OPEN_PATHS:
+                context.caller = await self._authenticator.identify(sent_key(scope["headers"]))
+                if self._limiter:
+                    self._limiter.take(context.caller.key_id)
+            application = self._direct.get((scope["method"], scope["path"]), self._router)
+            await application(scope, receive, exchange.send)
+        except Exception as error:  # noqa: BLE001 - the last border: whatever it is, the caller gets an answer
+            await exchange.fail(error)
+        finally:
+            exchange.log()
+
+    def _context(self, scope: Scope) -> RequestContext:
+        return RequestContext(
+            authenticator=self._authenticator,
+            max_body_bytes=self._max_body_bytes,
+            request_id=_request_id(scope),
+            is_head=scope["method"] == "HEAD",
+        )
+
+
+class _Exchange:
+    """One request and its response."""
+
+    def __init__(self, scope: Scope, context: RequestContext, send: Send) -> None:
+        self._scope = scope
+        self._context = context
+        self._send = send
+        self._began = time.perf_counter()
+        self._status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            message["headers"] = [*message.get("headers", []), (b"x-request-id", self._context.request_id.encode())]
+            if _is_empty(message["headers"]):
+                message["headers"] = [pair for pair in message["headers"] if pair[0].lower() != b"content-type"]
+        await self._send(message)
+
+    async def fail(self, error: Exception) -> None:
+        if self._status:
+            # The response has begun: cutting the connection is the only way left to say that it is incomplete.
+            raise error
+        response = problem_response(error, self._context.called_path)
+        content = msgspec.json.encode(response.problem)
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
+        headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(content)).encode())]
+        await self.send({"type": "http.response.start", "status": response.problem.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": content, "more_body": False})
+
+    def log(self) -> None:
+        caller = self._context.caller
+        method = "HEAD" if self._context.is_head else self._scope["method"]
+        known = self._scope.get("path_template") or "-"
+        seconds = time.perf_counter() - self._began
+        REQUESTS.labels(method if known != "-" else "-", known, self._status).observe(seconds)
+        log.info(
+            "request",
+            extra={
+                "method": method,
+                "route": known,
+                "status": self._status,
+                "milliseconds": round(seconds * 1000, 1),
+                "key_id": caller.key_id if caller else None,
+                "request_id": self._context.request_id,
+            },
+        )
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and VALID_REQUEST_ID.fullmatch(value):
+            return bytes(value).decode()
+    return new_request_id()
+
+
+def _is_empty(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name.lower() == b"content-length" and value == b"0" for name, value in headers)

@@ -1,0 +1,81 @@
+"""
+An operation: one method on one path, with everything that is declared of it.
+
+A declaration says what an operation needs and how it responds. `routing` enforces it and `openapi` describes it, so
+that the document and the behaviour cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from learning_hub.model.caller import Scope
+from learning_hub.model.errors import LearningHubError
+
+JSON = "application/json"
+JSON_LINES = "application/x-ndjson"
+EVENT_STREAM = "text/event-stream"
+
+
+class ResponseSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One response an operation can give: what it means, the type of its body, its headers by name.
+
+    *is_often_empty*: the body is sent only where the request asks for it. The description then names it and no schema
+    does, since generated clients read every declared body and fail where it is missing. *event_stream* is an example
+    of the same response as server-sent events, for callers who accept them; the body is then streamed without an ETag.
+    """
+
+    status: int
+    meaning: str
+    body: Any = None
+    media_type: str = JSON
+    is_often_empty: bool = False
+    event_stream: str | None = None
+    headers: Mapping[str, str] = {}
+    example: Any = None
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """A header that a request may have: what it is for, and how many characters it takes."""
+
+    meaning: str
+    min_length: int
+    max_length: int
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What is declared of an operation.
+
+    *errors* are the problems it can answer beyond those that every operation can (`error_responses`), or in place of
+    the usual example of their status. *takes_lines*: the body, a list, may come as JSON Lines as well. *is_direct*: the
+    middleware calls the handler without Litestar's routing, for the operation that is called most; it then has no
+    parameters in its path, no ETag and no stream.
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    operation_id: str
+    summary: str
+    tag: str
+    responses: tuple[ResponseSpec, ...]
+    scopes: tuple[Scope, ...] = ()
+    query: type[msgspec.Struct] | None = None
+    headers: Mapping[str, Header] = {}
+    body: Any = None
+    body_example: Any = None
+    body_optional: bool = False
+    takes_lines: bool = False
+    errors: tuple[LearningHubError, ...] = ()
+    description: str = ""
+    is_public: bool = False
+    is_listed: bool = True
+    is_direct: bool = False
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Operation:
+        """Itself: Litestar copies the handlers of a controller, and a declaration never changes."""
+        return self

@@ -1,0 +1,205 @@
+"""
+One request as a handler sees it: who calls, what is in the address and the query, and the body.
+
+Litestar's own request with readers that find every bad field instead of the first, keep JSON as it was sent, and stop
+reading a body at its limit.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import time
+from email.message import Message
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from litestar import Request
+from litestar.types import Receive, Scope, Send
+from msgspec import Raw
+
+from learning_hub.api.http.body import body_not_taken, body_too_large, not_json, receive_body
+from learning_hub.api.http.context import RequestContext, context_of
+from learning_hub.api.http.headers import sent_key
+from learning_hub.api.http.operation import JSON, Operation
+from learning_hub.model.caller import Caller
+from learning_hub.model.errors import EncodingNotTaken, FieldError, InvalidFields, InvalidInput, NotJson, TooLarge
+from learning_hub.model.fields import read_object, read_struct
+from learning_hub.model.query_parameters import read_query
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+# What many clients send where there is no body; blanks around it are tolerated.
+EMPTY_OBJECT = re.compile(rb"\s*(\{\s*\})?\s*")
+MOST_WITHOUT_BODY_BYTES = 1000
+
+# The key is checked before the body is read. A key that is revoked meanwhile must be refused within a second, most of
+# which the authenticator remembers it for.
+CONFIRM_AFTER_SECONDS = 0.1
+
+# Stands for a slash inside one segment of a path, which was sent as %2F, until the path is routed. No path contains it
+# otherwise: UTF-8 has no surrogates.
+ENCODED_SLASH = "\udc2f"
+
+
+class ApiRequest(Request[Any, Any, Any]):
+    """Litestar's request with the hub's readers."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope, receive, send)
+        self.context: RequestContext = context_of(scope)
+        self._began = time.monotonic()
+        self._query: msgspec.Struct | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """The caller; only operations that need a key have one."""
+        assert self.context.caller is not None  # noqa: S101 - the middleware refuses requests without a key
+        return self.context.caller
+
+    @property
+    def operation(self) -> Operation:
+        """The declaration of the operation that is called."""
+        declared: Operation = self.route_handler.opt["operation"]
+        return declared
+
+    def path_id(self, name: str) -> str:
+        """The id called *name* in the path, as it was sent."""
+        segment: str = self.path_params[name]
+        return segment.replace(ENCODED_SLASH, "/")
+
+    async def confirm_caller(self) -> None:
+        """
+        Go on only if the key is still good, for a request that has been waiting.
+
+        Raises:
+            NotAuthenticated: It was revoked, or has expired meanwhile.
+        """
+        await self.context.authenticator.identify(sent_key(self.scope["headers"]))
+
+    def header(self, name: str) -> str | None:
+        """A request header by its name in lower case, the first of several; None where it was not sent."""
+        wanted = name.encode()
+        return next((value.decode("latin-1") for sent, value in self.scope["headers"] if sent == wanted), None)
+
+    def need_readable_path(self) -> None:
+        """
+        Go on only if every id in the path is what was sent.
+
+        Raises:
+            InvalidFields: It has bytes that are no UTF-8, so that the id read would be another one.
+        """
+        if self.context.is_path_utf8:
+            return
+        unreadable = [name for name in self.path_params if "\ufffd" in self.path_id(name)]
+        if unreadable:
+            raise InvalidFields([FieldError(name, "is not valid UTF-8") for name in unreadable])
+
+    def read_query(self, struct: type[T]) -> T:
+        """
+        The query parameters as a *struct*.
+
+        Raises:
+            InvalidFields: Unknown ones, ones given twice, ones of the wrong form.
+        """
+        if not isinstance(self._query, struct):
+            sent: str = self.scope["query_string"].decode("utf-8", "surrogateescape")
+            self._query = read_query(parse_qsl(sent, keep_blank_values=True, errors="surrogateescape"), struct)
+        return self._query
+
+    async def read_json_object(self) -> bytes:
+        """
+        The body, which is to be one JSON object; empty where it may be left out and was.
+
+        Raises:
+            NotJson: It is declared as something else.
+            TooLarge: It is over the limit for a body.
+            InvalidInput: It was left out, or broke off.
+        """
+        self.need_media_type(JSON)
+        content = await self.read_content(self.context.max_body_bytes)
+        if not content.strip() and self.operation.body_optional:
+            return b""
+        if not content:
+            raise InvalidInput("A JSON object is needed as the body.", code="malformed_json")
+        return content
+
+    async def read_fields(self) -> dict[str, Raw]:
+        """
+        The fields of the body; none where it may be left out and was.
+
+        Raises:
+            NotJson, TooLarge: As for `read_json_object`.
+            InvalidInput: It is no well-formed JSON object.
+        """
+        content = await self.read_json_object()
+        return read_object(content) if content else {}
+
+    async def need_no_body(self) -> None:
+        """
+        Go on only if there is no body, or one that asks for nothing: blank, or an empty object.
+
+        Raises:
+            InvalidInput: A filter or option in it would be passed over in silence, and more be done than was meant.
+        """
+        # Without these a request of HTTP/1.1 has no body.
+        if self.header("content-length") in (None, "0") and self.header("transfer-encoding") is None:
+            return
+        try:
+            is_empty = EMPTY_OBJECT.fullmatch(await self.read_content(MOST_WITHOUT_BODY_BYTES)) is not None
+        except (TooLarge, NotJson):
+            is_empty = False
+        if not is_empty:
+            raise body_not_taken()
+
+    async def read_body(self, struct: type[T]) -> T:
+        """The body as a *struct*; InvalidFields with every bad field."""
+        return read_struct(await self.read_fields(), struct)
+
+    def need_media_type(self, *taken: str) -> str:
+        """
+        Which of *taken* the body is declared as; JSON where nothing is declared, or some `application/...+json`.
+
+        Raises:
+            NotJson: It is declared as something else, or in another encoding than UTF-8.
+        """
+        declared = (self.header("content-type") or "").strip()
+        if not declared or (declared == JSON and JSON in taken):
+            return JSON
+        message = Message()
+        message["content-type"] = declared
+        kind, charset = message.get_content_type(), message.get_param("charset", "utf-8")
+        if kind.startswith("application/") and kind.endswith("+json"):
+            kind = JSON
+        if kind not in taken:
+            raise not_json(declared, taken)
+        if str(charset).lower().replace("-", "") not in ("utf8", "usascii"):
+            raise NotJson("JSON is UTF-8.")
+        return kind
+
+    def declared_length(self, most: int) -> int:
+        """How many bytes the body is said to have; *most* where that is not said, or is more."""
+        declared = self.header("content-length") or ""
+        return min(int(declared), most) if declared.isascii() and declared.isdigit() else most
+
+    async def read_content(self, limit: int, *, stalls_after_seconds: float | None = None) -> bytes:
+        """
+        The body as sent, without a byte order mark.
+
+        Raises:
+            EncodingNotTaken: It is declared as compressed.
+            TooLarge, InvalidInput: As for `receive_body`.
+            NotAuthenticated: It was long in coming, and the key was revoked or has expired meanwhile.
+        """
+        encoding = (self.header("content-encoding") or "").strip()
+        if encoding.lower() not in ("", "identity"):
+            raise EncodingNotTaken(encoding)
+        declared = self.header("content-length") or ""
+        if declared.isascii() and declared.isdigit() and int(declared) > limit:
+            raise body_too_large(int(declared), limit)
+        content = await receive_body(self.receive, limit, stalls_after_seconds=stalls_after_seconds)
+        if self.context.caller and time.monotonic() - self._began > CONFIRM_AFTER_SECONDS:
+            await self.confirm_caller()
+        # RFC 8259 lets a reader skip the byte order mark, which .NET's writers put in front.
+        return content.removeprefix(codecs.BOM_UTF8)

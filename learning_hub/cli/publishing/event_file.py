@@ -1,0 +1,107 @@
+"""The file of events to publish: JSON Lines, or one JSON document that is an event or an array of events."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from learning_hub.cli.failures import FailedError
+
+# What lies here is a stream or belongs to the system, also where it seems to be a file: /dev/stdin may be redirected.
+OF_THE_SYSTEM = (Path("/dev"), Path("/proc"))
+
+
+class EventFile:
+    """
+    The events of *name*; `-` is stdin.
+
+    *unit* is what is counted, known once the first event was read: `Line` in JSON Lines, `Event` in a document.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.unit = "Line"
+
+    @property
+    def can_be_read_again(self) -> bool:
+        """False for stdin, a pipe or a device."""
+        path = Path(self._name).absolute()
+        is_of_the_system = any(path.is_relative_to(folder) for folder in OF_THE_SYSTEM)
+        return self._name != "-" and path.is_file() and not is_of_the_system
+
+    def beside(self, suffix: str) -> Path | None:
+        """Where something of the file may be kept; None where there is no file."""
+        return Path(f"{self._name}{suffix}") if self.can_be_read_again else None
+
+    def count(self) -> int | None:
+        """How many events there are; None where they can be read only once."""
+        return sum(1 for _ in self) if self.can_be_read_again else None
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """
+        Each event on one line, as it is spelled, with its number; what is no JSON as well, for the hub to refuse.
+
+        Raises:
+            FailedError: The file cannot be read.
+        """
+        try:
+            with self._open() as stream:
+                yield from self._events(stream)
+        except OSError as error:
+            raise FailedError(f"{self._name} cannot be read: {error.strerror or error}.") from error
+
+    def _open(self) -> AbstractContextManager[IO[bytes]]:
+        return nullcontext(sys.stdin.buffer) if self._name == "-" else Path(self._name).open("rb")
+
+    def _events(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+        # The mark that some programs put before UTF-8 stands in the first line alone.
+        lines = ((number, line.removeprefix(codecs.BOM_UTF8).strip()) for number, line in enumerate(stream, start=1))
+        lines = ((number, line) for number, line in lines if line)
+        first = next(lines, None)
+        if first is None:
+            return
+        if not _may_begin_a_document(first[1]):
+            yield first
+            yield from lines
+            return
+        # Only the whole tells a document from JSON Lines of which the first is wrong.
+        rest = list(lines)
+        events = _events_of_document(b"\n".join([first[1], *(line for _, line in rest)]))
+        if events is None:
+            yield from [first, *rest]
+        else:
+            self.unit = "Event"
+            yield from enumerate(events, start=1)
+
+
+def _may_begin_a_document(line: bytes) -> bool:
+    return line.startswith((b"{", b"[")) and not _is_object(line)
+
+
+def _is_object(content: bytes) -> bool:
+    try:
+        msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _events_of_document(content: bytes) -> list[bytes] | None:
+    if _is_object(content):
+        return [_on_one_line(content)]
+    try:
+        events = msgspec.json.decode(content, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return [_on_one_line(bytes(event)) for event in events]
+
+
+def _on_one_line(content: bytes) -> bytes:
+    # In JSON a line break stands between values only; within a string it would be escaped.
+    return content.replace(b"\n", b" ").replace(b"\r", b" ")

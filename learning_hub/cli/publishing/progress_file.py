@@ -1,0 +1,105 @@
+"""What of a file was published already, kept beside it, so that publishing it again goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from learning_hub.cli.failures import FailedError
+
+
+class ProgressFile:
+    """
+    `FILE.published`: a JSON line for each line of FILE that the hub at *url* has, with its EventId.
+
+    A line that was changed since, or that another hub has, counts as not published. The last line of the file may be
+    torn, when the program was killed; that line is published again, which the hub takes as the same event. Without a
+    *path* nothing is kept.
+    """
+
+    def __init__(self, path: Path | None, url: str) -> None:
+        self._path = path
+        self._url = url
+        self._known: dict[int, str] = {}
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        """
+        Read what is known, and be ready to add to it.
+
+        Raises:
+            FailedError: The file cannot be read or written.
+        """
+        if self._path is None:
+            return self
+        try:
+            is_torn = self._read_all(self._path)
+            self._file = self._path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise self._failure(error) from error
+        if is_torn:
+            self._file.write("\n")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._file:
+            self._file.close()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was published before."""
+        return not self._known
+
+    def has(self, number: int, content: bytes) -> bool:
+        """Whether line *number* was published as it is now."""
+        return self._known.get(number) == _mark(content)
+
+    def add(self, lines: Iterable[tuple[int, bytes, str]]) -> None:
+        """
+        These lines are published, each with its number, content and EventId.
+
+        Raises:
+            FailedError: The file cannot be written any more.
+        """
+        if self._file is None:
+            return
+        entries = [
+            {"Line": number, "Content": _mark(content), "EventId": event_id, "Url": self._url}
+            for number, content, event_id in lines
+        ]
+        try:
+            self._file.write("".join(json.dumps(entry) + "\n" for entry in entries))
+            self._file.flush()
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _read_all(self, path: Path) -> bool:
+        """Read all entries; whether the last line is torn. Where it is cut, half a character may be left of one."""
+        if not path.exists():
+            return False
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for line in text.split("\n"):
+            self._read(line)
+        return bool(text) and not text.endswith("\n")
+
+    def _read(self, line: str) -> None:
+        try:
+            entry = json.loads(line)
+            if entry["Url"] == self._url:
+                self._known[int(entry["Line"])] = entry["Content"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return
+
+    def _failure(self, error: OSError) -> FailedError:
+        return FailedError(
+            f"{self._path}, which keeps what was published, cannot be used: {error.strerror or error}. Publish a copy "
+            "of the file from a folder you may write to, or give it as stdin: then nothing is kept."
+        )
+
+
+def _mark(content: bytes) -> str:
+    return hashlib.sha256(content.strip()).hexdigest()[:32]

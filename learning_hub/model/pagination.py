@@ -1,0 +1,74 @@
+"""Pages of lists, `{"Items": [...], "NextCursor": ...}`, and the opaque cursors of lists ordered by one text."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from learning_hub.model.errors import FieldError, InvalidFields
+
+T = TypeVar("T")
+
+Limit = Annotated[int, Meta(ge=1, le=1000, description="How many at most, 1 to 1000.")]
+Cursor = Annotated[str, Meta(max_length=500, description="NextCursor of the page before.")]
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, rename="pascal"):
+    """One page of a list."""
+
+    items: list[T]
+    next_cursor: Annotated[str, Meta(description="For the next page; null at the end.")] | None
+
+
+class PageQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The query parameters of a list without filters."""
+
+    limit: Limit = 100
+    cursor: Cursor | None = None
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """
+    A list, for its cursors: what its items are ordered by, after the *name* of the list and a colon.
+
+    Cursors stay valid, so a name stays too.
+    """
+
+    name: str
+    ordered_by: str
+
+    def after(self, cursor: str | None) -> str:
+        """
+        What to read on after; "" at the beginning.
+
+        Raises:
+            InvalidFields: The hub never gave out this cursor, or gave it out for another list.
+        """
+        if cursor is None:
+            return ""
+        try:
+            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        except (binascii.Error, ValueError):
+            text = ""
+        name, _, last = text.partition(":")
+        if name != self.name or not last or "\0" in last:
+            raise self.foreign()
+        return last
+
+    def page(self, found: list[T], limit: int) -> Page[T]:
+        """A page of what was *found* when `limit + 1` items were looked for."""
+        items = found[:limit]
+        return Page(items, self.cursor(items[-1]) if len(found) > limit else None)
+
+    def cursor(self, item: object) -> str:
+        """The cursor for what comes after *item*."""
+        text = f"{self.name}:{getattr(item, self.ordered_by)}"
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def foreign(self) -> InvalidFields:
+        """The error for a cursor that is none of this list."""
+        return InvalidFields([FieldError("Cursor", "is not a cursor of this list")])

@@ -1,0 +1,127 @@
+"""Publishing many events of one request: each is stored or refused by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from msgspec import Raw
+
+from learning_hub.model.caller import Caller
+from learning_hub.model.errors import FieldError, LearningHubError, TooLarge
+from learning_hub.model.received_event import ReceivedEvent, read_ordinary
+from learning_hub.publish.publisher import Publisher
+from learning_hub.publish.submission import Published
+from learning_hub.services.event_bodies import read_any_event_body
+
+SUBMITTED_AT_ONCE = 500
+# Groups that the writer holds of one batch: enough to keep it busy, and few beside the backlog that all callers share.
+MOST_UNDER_WAY = 4
+# What is read before other requests get their turn: about a millisecond of work, more where much is wrong.
+READ_AT_ONCE = 50
+READ_AT_ONCE_BYTES = 32 * 1024
+
+# What became of one event, or what is wrong with it.
+Result = Published | LearningHubError
+_Pending = asyncio.Future[Published] | LearningHubError
+
+
+class BatchPublishing:
+    """Publishes batches; the limits are those of single events."""
+
+    def __init__(self, publisher: Publisher, *, max_body_bytes: int, max_data_bytes: int) -> None:
+        self._publisher = publisher
+        self._max_body_bytes = max_body_bytes
+        self._max_data_bytes = max_data_bytes
+
+    async def publish(
+        self, caller: Caller, bodies: Sequence[bytes | Raw], *, confirm: Callable[[], Awaitable[None]]
+    ) -> list[Result]:
+        """
+        Publish each of *bodies*; while some are written, the next ones are read.
+
+        Args:
+            caller: Who publishes.
+            bodies: Of the events, as sent.
+            confirm: Called before each group; after its error nothing more is stored, since a batch may take many
+                seconds and the key may be revoked meanwhile.
+
+        Returns:
+            The result of each event, in order.
+        """
+        batch = _Batch(self._publisher, caller, self._max_body_bytes, self._max_data_bytes)
+        results: list[Result] = []
+        under_way: deque[list[_Pending]] = deque()
+        for start in range(0, len(bodies), SUBMITTED_AT_ONCE):
+            group = bodies[start : start + SUBMITTED_AT_ONCE]
+            try:
+                await confirm()
+            except LearningHubError as error:
+                under_way.append([error] * len(group))
+            else:
+                under_way.append(await batch.submit(group))
+            if len(under_way) == MOST_UNDER_WAY:
+                results += await _results_of(under_way.popleft())
+        for pending in under_way:
+            results += await _results_of(pending)
+        return results
+
+
+class _Batch:
+    """The events of one request on their way to the writer."""
+
+    def __init__(self, publisher: Publisher, caller: Caller, max_body_bytes: int, max_data_bytes: int) -> None:
+        self._publisher = publisher
+        self._caller = caller
+        self._max_body_bytes = max_body_bytes
+        self._max_data_bytes = max_data_bytes
+        self._program_errors: dict[str, list[FieldError]] = {}
+
+    async def submit(self, bodies: Sequence[bytes | Raw]) -> list[_Pending]:
+        """Submit events in the order of the batch, in which events of one source record are stored."""
+        pending: list[_Pending] = []
+        read, read_bytes = 0, 0
+        for body in map(bytes, bodies):
+            if read == READ_AT_ONCE or read_bytes >= READ_AT_ONCE_BYTES:
+                await asyncio.sleep(0)
+                read, read_bytes = 0, 0
+            read, read_bytes = read + 1, read_bytes + len(body)
+            try:
+                self._need_size(body)
+                # The fast path here saves a coroutine for each event.
+                event = read_ordinary(body, max_data_bytes=self._max_data_bytes) or await self._read(body)
+                pending.append(self._publisher.submit(event, self._caller))
+            except LearningHubError as error:
+                pending.append(error)
+        return pending
+
+    def _need_size(self, body: bytes) -> None:
+        if len(body) > self._max_body_bytes:
+            raise TooLarge(f"The event has {len(body)} bytes; the limit is {self._max_body_bytes}.")
+
+    async def _read(self, body: bytes) -> ReceivedEvent:
+        return await read_any_event_body(
+            body, max_data_bytes=self._max_data_bytes, program_errors=self._errors_of_program
+        )
+
+    async def _errors_of_program(self, program_id: str) -> list[FieldError]:
+        """Why a Program takes no events; each Program is looked up once."""
+        if program_id not in self._program_errors:
+            self._program_errors[program_id] = await self._publisher.program_faults(program_id, self._caller)
+        return self._program_errors[program_id]
+
+
+async def _results_of(pending: list[_Pending]) -> list[Result]:
+    results: list[Result] = []
+    for each in pending:
+        if isinstance(each, LearningHubError):
+            results.append(each)
+            continue
+        if not each.done():
+            await asyncio.wait([each])
+        try:
+            results.append(each.result())
+        except LearningHubError as error:
+            results.append(error)
+    return results

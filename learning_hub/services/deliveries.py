@@ -1,0 +1,279 @@
+"""Deliveries: reading what became of events, requeueing and discarding deliveries, and grouping failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Raw
+
+from learning_hub.model.caller import Caller
+from learning_hub.model.circuit_breaker import Pause
+from learning_hub.model.delivery import Delivery, DeliveryDetail
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
+from learning_hub.model.failure import advice_for
+from learning_hub.model.failure_group import Group, GroupPosition
+from learning_hub.model.fields import NOT_BLANK, read_struct
+from learning_hub.model.ids import DeliveryKey, EventKey, read_delivery_id, read_event_id
+from learning_hub.model.pagination import Listing, Page, PageQuery
+from learning_hub.services.delivery_filters import DeliveriesQuery, GroupsQuery, RequeueQuery, read_filter
+from learning_hub.store import audit, deliveries, events, failure_groups, pauses, subscriptions
+from learning_hub.store.database import Database
+from learning_hub.store.deliveries import DeliveryFilter
+from learning_hub.store.notifications import Notifications
+
+D = TypeVar("D", bound=Delivery)
+
+LISTING = Listing("deliveries", ordered_by="delivery_id")
+LISTING_OF_EVENT = Listing("deliveries of an event", ordered_by="delivery_id")
+GROUPS = Listing("groups of deliveries", ordered_by="place")
+REQUEUED_AT_ONCE = 1000
+
+
+class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
+    """Why a delivery is not to be sent."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=1000, pattern=NOT_BLANK)]
+
+
+class Requeued(msgspec.Struct, frozen=True, rename="pascal"):
+    """How many deliveries were put back."""
+
+    requeued: int
+
+
+class Deliveries:
+    """
+    What people do with deliveries.
+
+    *pause_seconds*: a pause of a subscriber that has lasted as long stands among the groups of failures.
+    """
+
+    def __init__(self, database: Database, notifications: Notifications, *, pause_seconds: float) -> None:
+        self._database = database
+        self._notifications = notifications
+        self._pause_seconds = pause_seconds
+
+    async def page(self, caller: Caller, query: DeliveriesQuery) -> Page[Delivery]:
+        """Deliveries newest first; the errors of `read_filter`."""
+        wanted = await read_filter(self._database, caller, query)
+        return await self._page(LISTING, wanted, query)
+
+    async def page_of_event(self, caller: Caller, event_id: str, query: PageQuery) -> Page[Delivery]:
+        """
+        The deliveries of an event, newest first.
+
+        Raises:
+            NotAllowed: The key is not for the event's Program.
+            NotFound: There is no such event.
+        """
+        key = need_event_key(event_id)
+        caller.need_program(key.program_id)
+        if await events.find_event(self._database, key) is None:
+            raise no_such_event(key)
+        return await self._page(LISTING_OF_EVENT, DeliveryFilter(event=key), query)
+
+    async def get(self, caller: Caller, delivery_id: str) -> DeliveryDetail:
+        """One delivery with its event and every attempt; the errors of `_need`."""
+        delivery = await self._need(caller, delivery_id)
+        [delivery] = await self._with_pauses([delivery])
+        event_key = read_event_id(delivery.event_id)
+        event = await events.find_event(self._database, event_key) if event_key else None
+        if event is None:
+            raise NotFound(f"There is no event {delivery.event_id}.")
+        attempts, payload = await deliveries.attempts(self._database, need_delivery_key(delivery_id))
+        return DeliveryDetail(**msgspec.structs.asdict(delivery), event=event, payload=payload, attempt_log=attempts)
+
+    async def discard(self, caller: Caller, delivery_id: str, fields: Mapping[str, Raw]) -> Delivery:
+        """
+        Decide that a delivery is not to be sent; this is final.
+
+        Args:
+            caller: Whose decision it is.
+            delivery_id: Of the delivery.
+            fields: Of a DiscardBody, as sent.
+
+        Raises:
+            NotAllowed, NotFound: As for `get`.
+            InvalidFields: The reason is missing.
+            Conflict: It is being sent, or final already.
+        """
+        before = await self._need(caller, delivery_id)
+        reason = read_struct(fields, DiscardBody).reason
+        async with self._database.transaction() as connection:
+            after = await deliveries.discard(connection, need_delivery_key(delivery_id), reason)
+            if after:
+                await audit.write(
+                    connection, caller, "discard", "delivery", before.delivery_id, before=before, after=after
+                )
+        if after is None:
+            raise cannot_discard(before.state)
+        return after
+
+    async def requeue(self, caller: Caller, delivery_id: str) -> Delivery:
+        """
+        Put a delivery back into the queue; one that a newer delivery has superseded becomes `superseded`.
+
+        Raises:
+            NotAllowed, NotFound: As for `get`.
+            Conflict: Its state or its archived subscription forbids it.
+        """
+        before = await self._need(caller, delivery_id)
+        key = need_delivery_key(delivery_id)
+        async with self._database.transaction() as connection:
+            changed = await deliveries.requeue(connection, DeliveryFilter(), only=[key], limit=1)
+            if changed:
+                await audit.write(
+                    connection, caller, "requeue", "delivery", before.delivery_id, before=before, after=changed[0].now
+                )
+        if not changed:
+            subscription = await subscriptions.find(self._database, before.subscription_id)
+            if subscription is not None and subscription.archived_utc is not None:
+                raise _archived(before.subscription_id)
+            raise cannot_requeue_state(before.state)
+        self._notifications.notify(self._notifications.deliveries)
+        return changed[0].now
+
+    async def requeue_all(self, caller: Caller, query: RequeueQuery) -> Requeued:
+        """
+        Put all deliveries that the filters mean back into the queue, in batches of a thousand.
+
+        Raises:
+            NotAllowed, InvalidFields: As for `read_filter`, or no filter is given.
+        """
+        wanted = await read_filter(self._database, caller, query)
+        if all(value is None for value in msgspec.structs.astuple(query)):
+            raise InvalidFields([FieldError("State", "or another filter is needed")])
+        requeued, after = 0, None
+        while True:
+            async with self._database.transaction() as connection:
+                changed = await deliveries.requeue(connection, wanted, after=after, limit=REQUEUED_AT_ONCE)
+                entries = [audit.Change(each.now.delivery_id, each.before, each.now.standing) for each in changed]
+                await audit.write_many(connection, caller, "requeue", "delivery", entries)
+            requeued += sum(each.now.state == "waiting" for each in changed)
+            self._notifications.notify(self._notifications.deliveries)
+            if len(changed) < REQUEUED_AT_ONCE:
+                return Requeued(requeued)
+            after = UUID(changed[-1].now.delivery_id[-36:])
+
+    async def groups(self, caller: Caller, query: GroupsQuery) -> Page[Group]:
+        """Failures by like cause; the errors of `read_filter`."""
+        wanted = await read_filter(self._database, caller, query)
+        found = await failure_groups.page(
+            self._database,
+            wanted,
+            _read_group_cursor(query.cursor),
+            query.limit + 1,
+            pause_seconds=self._pause_seconds,
+        )
+        return GROUPS.page(found, query.limit)
+
+    async def _page(
+        self, listing: Listing, wanted: DeliveryFilter, query: DeliveriesQuery | PageQuery
+    ) -> Page[Delivery]:
+        before = _read_cursor(listing, query.cursor)
+        found = await deliveries.page(self._database, wanted, before, query.limit + 1)
+        return listing.page(await self._with_pauses(found), query.limit)
+
+    async def _need(self, caller: Caller, delivery_id: str) -> Delivery:
+        """
+        The delivery.
+
+        Raises:
+            NotAllowed: The key is not for its Program.
+            NotFound: There is no such delivery.
+        """
+        key = need_delivery_key(delivery_id)
+        caller.need_program(key.program_id)
+        delivery = await deliveries.find(self._database, key)
+        if delivery is None:
+            raise NotFound(f"There is no delivery {key}.")
+        return delivery
+
+    async def _with_pauses(self, found: Sequence[D]) -> list[D]:
+        """The deliveries; those whose subscriber is paused say so, and when they may be sent."""
+        subscriber_ids = {each.subscriber_id for each in found if _is_due(each)}
+        paused = await pauses.of(self._database, subscriber_ids) if subscriber_ids else {}
+        return [
+            _paused(each, paused[each.subscriber_id]) if _is_due(each) and each.subscriber_id in paused else each
+            for each in found
+        ]
+
+
+def need_delivery_key(delivery_id: str) -> DeliveryKey:
+    """The key in a DeliveryId; NotFound for what is none."""
+    key = read_delivery_id(delivery_id)
+    if key is None:
+        raise NotFound("There is no such delivery: a DeliveryId is {ProgramId}-{UUID}.")
+    return key
+
+
+def need_event_key(event_id: str) -> EventKey:
+    """The key in an EventId; NotFound for what is none."""
+    key = read_event_id(event_id)
+    if key is None:
+        raise NotFound("There is no such event: an EventId is E:{ProgramId}-{UUID}.")
+    return key
+
+
+def no_such_event(key: EventKey) -> NotFound:
+    """The error for an event that does not exist."""
+    return NotFound(f"There is no event {key}.")
+
+
+def cannot_discard(state: str) -> Conflict:
+    """The error for a delivery that is being sent, or is final."""
+    return Conflict(f"It is {state} and cannot be discarded.", code="cannot_discard")
+
+
+def cannot_requeue_state(state: str) -> Conflict:
+    """The error for a delivery whose state forbids to requeue it."""
+    return Conflict(
+        f"It is {state}: only what is parked, retrying, or skipped for its template or a reopening can be put back.",
+        code="cannot_requeue",
+    )
+
+
+def _archived(subscription_id: str) -> Conflict:
+    return Conflict(
+        f"Its subscription {subscription_id} is archived and sends nothing more. Bring it back with a PUT and requeue "
+        "then, or discard this delivery.",
+        code="cannot_requeue",
+    )
+
+
+def _is_due(delivery: Delivery) -> bool:
+    return delivery.state in ("waiting", "retrying") and delivery.next_try_utc is not None
+
+
+def _paused(delivery: D, pause: Pause) -> D:
+    due_utc, probe_utc = delivery.next_try_utc, pause.next_probe_utc
+    at = msgspec.structs.replace(delivery, next_try_utc=max(due_utc, probe_utc) if due_utc and probe_utc else None)
+    if delivery.state == "retrying":
+        # A retrying delivery has a reason of its own.
+        return at
+    return msgspec.structs.replace(
+        at,
+        message=f"The subscriber is paused, and this waits without using up a try. {pause.message}",
+        advice=advice_for(pause.code),
+    )
+
+
+def _read_cursor(listing: Listing, cursor: str | None) -> UUID | None:
+    last = listing.after(cursor)
+    key = read_delivery_id(last)
+    if last and key is None:
+        raise listing.foreign()
+    return key.delivery_uuid if key else None
+
+
+def _read_group_cursor(cursor: str | None) -> GroupPosition | None:
+    text = GROUPS.after(cursor)
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=GroupPosition)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        raise GROUPS.foreign() from None

@@ -1,0 +1,57 @@
+"""Validation of an event: what publishing it would do, and what each subscription would send. Nothing is stored."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from learning_hub.deliver.preview import Previewer
+from learning_hub.model.caller import Caller
+from learning_hub.model.received_event import ReceivedEvent
+from learning_hub.publish.publisher import Publisher
+from learning_hub.store import subscriptions
+from learning_hub.store.database import Database
+
+
+class SubscriptionPreview(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What one subscription would get."""
+
+    subscription_id: str
+    template: str | None
+    payload: Any
+    error: Any
+
+
+class EventValidation:
+    """Validates events as publishing would."""
+
+    def __init__(self, database: Database, publisher: Publisher, previewer: Previewer) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._previewer = previewer
+
+    async def validate(
+        self, caller: Caller, event: ReceivedEvent, idempotency_key: str | None
+    ) -> tuple[Literal["new", "same", "revision"], list[SubscriptionPreview]]:
+        """
+        What publishing *event* would make of it, and what each subscription that takes it would send.
+
+        Raises:
+            NotAllowed, InvalidFields, Conflict: As for `Publisher.submit`.
+        """
+        would_be = await self._publisher.would_be(event, caller, idempotency_key)
+        stored = await self._previewer.as_if_published(event)
+        previews = []
+        for subscription in await subscriptions.of_program(self._database, event.publisher_program_id):
+            if subscription.wants(event.publisher_system_id, event.event_type):
+                preview = await self._previewer.preview(subscription, stored)
+                previews.append(
+                    SubscriptionPreview(
+                        subscription_id=subscription.subscription_id,
+                        template=preview.template,
+                        payload=preview.payload,
+                        error=preview.error,
+                    )
+                )
+        return would_be, previews

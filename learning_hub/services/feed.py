@@ -1,0 +1,191 @@
+"""The feed of a Program: reading parts of it, and following it without missing an entry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from learning_hub.model import feed
+from learning_hub.model.caller import Caller
+from learning_hub.model.errors import FieldError, InvalidFields, Unavailable, gathered
+from learning_hub.model.event import Event, EventType
+from learning_hub.model.ids import read_bucket
+from learning_hub.model.pagination import Limit
+from learning_hub.publish.publisher import Publisher
+from learning_hub.store.database import Database
+from learning_hub.store.feed import FeedFilter, read_feed
+from learning_hub.store.notifications import Notifications
+
+READ_SECONDS = 1
+# What was committed while an older transaction is open becomes visible without a notification.
+POLL_SECONDS = 0.5
+
+PROGRAM_NEEDED = FieldError("ProgramId", "or EventDateBucket is needed with a key for several Programs")
+
+# Confirms that a caller who has been waiting may still read.
+Confirm = Callable[[], Awaitable[None]]
+
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class FeedQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which entries of the feed, and from where."""
+
+    event_date_bucket: (
+        Annotated[str, Meta(min_length=1, max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None
+    ) = None
+    program_id: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=25,
+                description="Needed, unless the bucket is given or the key has one Program.",
+            ),
+        ]
+        | None
+    ) = None
+    publisher_system_id: Text | None = None
+    event_type: EventType | None = None
+    category: Annotated[Text, Meta(description="The category's value.")] | None = None
+    publisher_participant_id: Text | None = None
+    publisher_event_id: Text | None = None
+    created_since: (
+        Annotated[datetime, Meta(description="CreatedUtc at or after this.", extra_json_schema={"format": "date-time"})]
+        | None
+    ) = None
+    limit: Limit = 100
+    cursor: Annotated[str, Meta(min_length=1, max_length=500, description="NextCursor of the page before.")] | None = (
+        None
+    )
+    wait: Annotated[int, Meta(ge=0, le=30, description="Seconds to hold an empty answer until something comes.")] = 0
+
+
+class FeedSlice(NamedTuple):
+    """Entries of the feed, the position to read on from, and the position of the last of them."""
+
+    items: list[Event]
+    position: feed.Position
+    last: feed.Position | None
+
+
+class Feed:
+    """Reads the feed."""
+
+    def __init__(self, database: Database, publisher: Publisher, notifications: Notifications) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._notifications = notifications
+
+    async def read_query(self, caller: Caller, query: FeedQuery) -> tuple[FeedFilter, feed.Position]:
+        """
+        Which entries a query means, and the position to begin at.
+
+        Raises:
+            NotAllowed: The key is not for the Program.
+            InvalidFields: With every bad parameter.
+        """
+        errors: list[FieldError] = []
+        wanted, position = None, feed.BEGINNING
+        with gathered(errors):
+            wanted = await self._read_filter(caller, query)
+        if query.cursor:
+            with gathered(errors):
+                position = feed.read_cursor(query.cursor)
+        if errors or wanted is None:
+            raise InvalidFields(errors)
+        return wanted, position
+
+    async def wait_for(
+        self, wanted: FeedFilter, position: feed.Position, limit: int, *, wait_seconds: float, confirm: Confirm
+    ) -> FeedSlice:
+        """
+        Up to *limit* entries after *position*; where there are none, those that come within *wait_seconds*.
+
+        Args:
+            wanted: Which entries.
+            position: Where to begin.
+            limit: How many entries at most.
+            wait_seconds: How long to wait for an entry; the result may be empty after that.
+            confirm: Called while waiting; its error ends the wait.
+
+        Raises:
+            Unavailable: The hub is stopping, or the database is away.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_seconds
+        while True:
+            seen = self._notifications.feed.count
+            read = await self.read(wanted, position, limit, confirm=confirm)
+            left = deadline - loop.time()
+            if read.items or left <= 0 or self._notifications.is_closed:
+                return read
+            position = read.position
+            await self._notifications.feed.wait(min(left, POLL_SECONDS), seen)
+            await confirm()
+
+    async def read(self, wanted: FeedFilter, position: feed.Position, limit: int, *, confirm: Confirm) -> FeedSlice:
+        """
+        Entries after *position*, and where to read on: a full page, or all up to the end of the feed.
+
+        The end is that of the moment of asking. What was stored by then and is still held back by an older transaction,
+        mostly for some milliseconds, is waited for, so that a publisher that has its answer finds its event.
+
+        Where a filter leaves out so many entries that this takes over a second, a page that has any is returned as it
+        is. An empty page means the end, or that a transaction stays open.
+        """
+        until = asyncio.get_running_loop().time() + READ_SECONDS
+        items: list[Event] = []
+        last: feed.Position | None = None
+        end: feed.Position | None = None
+        delays = (0.005 * 2**step for step in range(7))
+        while True:
+            part = await read_feed(self._database, wanted, position, limit - len(items))
+            items += part.found
+            position, last = part.position, part.last or last
+            if part.is_end:
+                end = end or part.held_back
+                delay = next(delays, None)
+                if end is None or position > end or delay is None:
+                    return FeedSlice(items, position, last)
+                await asyncio.sleep(delay)
+            if len(items) == limit or (items and asyncio.get_running_loop().time() >= until):
+                return FeedSlice(items, position, last)
+            if self._notifications.is_closed:
+                raise Unavailable("The hub is stopping.")
+            await confirm()
+
+    async def _read_filter(self, caller: Caller, query: FeedQuery) -> FeedFilter:
+        """Which entries are wanted; the key must be for the Program, which must exist."""
+        program_id = query.program_id
+        named_in = "ProgramId"
+        day = None
+        if query.event_date_bucket is not None:
+            bucket = read_bucket(query.event_date_bucket)
+            if bucket is None:
+                raise InvalidFields([FieldError("EventDateBucket", "must be {ProgramId}-LB-YYYYMMDD")])
+            bucket_program, day = bucket
+            if program_id not in (None, bucket_program):
+                raise InvalidFields([FieldError("ProgramId", "is not the Program of the EventDateBucket")])
+            program_id, named_in = bucket_program, "EventDateBucket"
+        program_id = program_id or caller.only_program()
+        if program_id is None:
+            raise InvalidFields(
+                [FieldError("ProgramId", "or EventDateBucket is needed with a key for several Programs")]
+            )
+        await self._publisher.need_known_program(program_id, caller, field=named_in)
+        return FeedFilter(
+            program_id=program_id,
+            event_date=day,
+            publisher_system_id=query.publisher_system_id,
+            event_type=query.event_type,
+            category=query.category,
+            publisher_participant_id=query.publisher_participant_id,
+            publisher_event_id=query.publisher_event_id,
+            created_since=query.created_since,
+        )

@@ -1,0 +1,118 @@
+"""API keys: making, listing and revoking them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Raw
+
+from learning_hub.model.api_key import Key, KeyBody, NewKey, key_hash, new_key, scope_faults
+from learning_hub.model.caller import EVERY_PROGRAM, SCOPES, Caller, check_grant
+from learning_hub.model.clock import now
+from learning_hub.model.errors import FieldError, InvalidFields, NotFound, gathered
+from learning_hub.model.fields import collect, not_told, sound_texts
+from learning_hub.model.ids import new_id
+from learning_hub.model.pagination import Listing, Page, PageQuery
+from learning_hub.services.authentication import Authenticator
+from learning_hub.services.programs import NOT_KNOWN
+from learning_hub.store import api_keys, audit, programs
+from learning_hub.store.database import Database
+
+LISTING = Listing("keys", ordered_by="key_id")
+LONGEST_PROGRAM_ID = 25
+
+
+class Keys:
+    """What administrators do with API keys."""
+
+    def __init__(self, database: Database, authenticator: Authenticator) -> None:
+        self._database = database
+        self._authenticator = authenticator
+
+    async def create(self, caller: Caller, fields: Mapping[str, Raw]) -> NewKey:
+        """
+        Make a key; the result shows it this once.
+
+        Args:
+            caller: An administrator.
+            fields: Of a KeyBody, as sent.
+
+        Raises:
+            InvalidFields: With every bad field.
+        """
+        values, errors = collect(fields, KeyBody)
+        if errors := errors + not_told(await self._value_errors(fields, values), errors):
+            raise InvalidFields(errors)
+        body = KeyBody(**values | {"programs": list(dict.fromkeys(values["programs"]))})
+        key_id = new_id()
+        key = new_key(key_id)
+        async with self._database.transaction() as connection:
+            created = await api_keys.insert(connection, key_id, body, key_hash(key))
+            await audit.write(connection, caller, "create", "key", key_id, before=None, after=created)
+        return NewKey(
+            key_id=key_id,
+            key=key,
+            name=created.name,
+            programs=created.programs,
+            scopes=created.scopes,
+            created_utc=created.created_utc,
+            expires_utc=created.expires_utc,
+        )
+
+    async def page(self, query: PageQuery) -> Page[Key]:
+        """Keys without their secrets, the oldest first; revoked and expired ones as well."""
+        found = await api_keys.page(self._database, LISTING.after(query.cursor), query.limit + 1)
+        return LISTING.page(found, query.limit)
+
+    async def get(self, key_id: str) -> Key:
+        """One key without its secret; NotFound where there is none."""
+        found = await api_keys.find_with_hash(self._database, _valid(key_id))
+        if found is None:
+            raise no_such_key()
+        return found[0]
+
+    async def revoke(self, caller: Caller, key_id: str) -> None:
+        """
+        Revoke a key, in every running process within a second; once more changes nothing.
+
+        Raises:
+            NotFound: There is no such key.
+        """
+        async with self._database.transaction() as connection:
+            found = await api_keys.find_with_hash(connection, _valid(key_id))
+            after = await api_keys.revoke(connection, key_id)
+            if found is None or after is None:
+                raise no_such_key()
+            if found[0].revoked_utc is None:
+                await audit.write(connection, caller, "revoke", "key", key_id, before=found[0], after=after)
+        self._authenticator.forget(key_id)
+
+    async def _value_errors(self, fields: Mapping[str, Raw], values: dict[str, Any]) -> list[FieldError]:
+        """What is wrong with those fields of a KeyBody, and items of its lists, that have the right form."""
+        texts = sound_texts(bytes(fields.get("Programs", b"")))
+        named = {index: text for index, text in texts.items() if 1 <= len(text) <= LONGEST_PROGRAM_ID}
+        scopes = sound_texts(bytes(fields.get("Scopes", b"")))
+        errors = scope_faults(scopes)
+        if named and scopes:
+            with gathered(errors):
+                known_scopes = [scope for scope in SCOPES if scope in scopes.values()]
+                check_grant(list(dict.fromkeys(named.values())), known_scopes)
+        existing = await programs.page(self._database, [*named.values()], "", len(named)) if named else []
+        known = {program.program_id for program in existing} | {EVERY_PROGRAM}
+        errors += [FieldError(f"Programs[{at}]", NOT_KNOWN) for at, text in named.items() if text not in known]
+        expires_utc = values.get("expires_utc")
+        if expires_utc and expires_utc <= now():
+            errors.append(FieldError("ExpiresUtc", "must be in the future"))
+        return errors
+
+
+def no_such_key() -> NotFound:
+    """The error for a key that does not exist."""
+    return NotFound("There is no such key.")
+
+
+def _valid(key_id: str) -> str:
+    if not key_id.isalnum() or not key_id.isascii():
+        raise no_such_key()
+    return key_id

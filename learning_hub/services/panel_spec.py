@@ -1,0 +1,188 @@
+"""What a request for a panel source asks for: its body, read and found valid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw
+
+from learning_hub.connectors.discovery import Blueprint
+from learning_hub.connectors.registry import KINDS
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields
+from learning_hub.model.fields import collect, not_told
+from learning_hub.model.ids import id_errors
+from learning_hub.model.panel import LONGEST_NAME, MOST_FIELDS, RECORD_KEY, PanelField, is_key, read_fields
+from learning_hub.model.subscriber import Subscriber
+from learning_hub.services.programs import open_program_errors
+from learning_hub.settings import PREFIX
+from learning_hub.store import audit, subscriptions
+from learning_hub.store.database import Database
+
+
+class PanelBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which panel source is to be there, and with which fields."""
+
+    name: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=LONGEST_NAME,
+            description="Begins with the hub's prefix, `lh_` unless set, and goes on after it; one that the hub made "
+            "under an earlier prefix keeps its name.",
+        ),
+    ]
+    fields: (
+        Annotated[
+            Raw,
+            Meta(
+                description="`basic`, or a list of fields: each a name, which is a text of 400, or an object. The "
+                "field for the record key is always added.",
+                extra_json_schema={
+                    "anyOf": [
+                        {"const": "basic"},
+                        {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": MOST_FIELDS,
+                            "items": {
+                                "anyOf": [
+                                    {"type": "string"},
+                                    {
+                                        "type": "object",
+                                        "required": ["Name"],
+                                        "additionalProperties": False,
+                                        "properties": {
+                                            "Name": {"type": "string"},
+                                            "Type": {"enum": ["text", "integer", "decimal", "date", "boolean"]},
+                                            "Length": {"type": "integer"},
+                                        },
+                                    },
+                                ]
+                            },
+                        },
+                    ]
+                },
+            ),
+        ]
+        | None
+    ) = None
+    program_id: (
+        Annotated[str, Meta(description="Make the subscription at once, stopped, for events of this Program.")] | None
+    ) = None
+    subscription_id: (
+        Annotated[
+            str,
+            Meta(description="Of that subscription; left out, one like the panel's name, unless one fills it already."),
+        ]
+        | None
+    ) = None
+    read_only: Annotated[
+        bool,
+        Meta(description="Flag the fields that are added as read only, where iMIS can: for people, not for the hub."),
+    ] = True
+
+
+class PanelSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A valid request for a panel source.
+
+    *named* are the fields that were asked for, in lower case. With a *program_id* a subscription that fills the panel
+    is made as well.
+    """
+
+    blueprint: Blueprint
+    named: frozenset[str]
+    program_id: str | None
+    subscription_id: str | None
+
+
+async def read_panel_spec(
+    database: Database, subscriber: Subscriber, fields: Mapping[str, Raw], *, prefix: str
+) -> PanelSpec:
+    """
+    What the body asks for.
+
+    Args:
+        database: To look up Programs, subscriptions and earlier panels.
+        subscriber: Where the panel is to be made.
+        fields: Of a PanelBody, as sent.
+        prefix: Of the names of panels, a setting.
+
+    Raises:
+        InvalidFields: With every bad field.
+        Conflict: The subscription that it names belongs to another Program or subscriber.
+    """
+    values, errors = collect(fields, PanelBody)
+    panel_fields, field_errors = read_fields(bytes(fields.get("Fields", b'"basic"')))
+    errors += not_told(field_errors, errors)
+    bad = {error.field for error in errors}
+    name = values.get("name", "")
+    name_errors = KINDS[subscriber.connector].check_panel(name, panel_fields)
+    errors += [error for error in name_errors if error.field not in bad]
+    if "Name" not in bad and (error := await _prefix_error(database, subscriber, name, prefix)):
+        errors.append(error)
+    program_id, subscription_id = values.get("program_id"), values.get("subscription_id")
+    if program_id is not None:
+        errors += await open_program_errors(database, program_id)
+    elif subscription_id is not None:
+        errors.append(FieldError("ProgramId", "is required, so that the subscription can be made"))
+    if subscription_id is not None:
+        errors += id_errors("SubscriptionId", subscription_id)
+    if errors:
+        raise InvalidFields(errors)
+    if program_id is not None and subscription_id is not None:
+        await _need_fitting(database, subscriber, program_id, subscription_id)
+    return PanelSpec(
+        blueprint=Blueprint(
+            name=name,
+            description="Filled by the Learning Hub.",
+            fields=_with_key(panel_fields.values()),
+            is_read_only=values.get("read_only", True),
+        ),
+        named=frozenset(field.name.casefold() for field in panel_fields.values()),
+        program_id=program_id,
+        subscription_id=subscription_id,
+    )
+
+
+def audit_id(subscriber_id: str, panel: str) -> str:
+    """The object id of a panel in the audit log."""
+    return f"{subscriber_id}/{panel}"
+
+
+def _with_key(fields: Iterable[PanelField]) -> tuple[PanelField, ...]:
+    """*fields* with the field for the record key in front, as long as it was asked for."""
+    key, others = RECORD_KEY, []
+    for field in fields:
+        if not is_key(field):
+            others.append(field)
+        elif field.length:
+            key = field
+    return (key, *others)
+
+
+async def _prefix_error(database: Database, subscriber: Subscriber, name: str, prefix: str) -> FieldError | None:
+    """Why the hub makes no panel of this name; a panel that it made itself may have an earlier prefix."""
+    if name == prefix:
+        return FieldError("Name", f"must go on after {prefix}, as in {prefix}completions")
+    if name.startswith(prefix) or await audit.was_made(database, "panel", audit_id(subscriber.subscriber_id, name)):
+        return None
+    return FieldError("Name", f"must begin with {prefix}, as the operator's setting {PREFIX}PANEL_PREFIX has it")
+
+
+async def _need_fitting(database: Database, subscriber: Subscriber, program_id: str, subscription_id: str) -> None:
+    """
+    Go on only if the subscription, where it exists, is of this Program to this subscriber.
+
+    Raises:
+        Conflict: It belongs to others.
+    """
+    existing = await subscriptions.find(database, subscription_id)
+    if existing and (existing.program_id, existing.subscriber_id) != (program_id, subscriber.subscriber_id):
+        raise Conflict(
+            f"There is a subscription {subscription_id} already: of {existing.program_id} to {existing.subscriber_id}. "
+            "Name another SubscriptionId.",
+            code="subscription_fixed",
+        )

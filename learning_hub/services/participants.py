@@ -1,0 +1,302 @@
+"""Participants: who a publisher's participant is at a subscriber, matched by a person where a look-up fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw
+
+from learning_hub.connectors.registry import KINDS
+from learning_hub.model.caller import Caller
+from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound, gathered
+from learning_hub.model.fields import NOT_BLANK, collect
+from learning_hub.model.pagination import Limit, Listing, Page
+from learning_hub.model.participant import Participant
+from learning_hub.model.subscriber import Subscriber
+from learning_hub.services.programs import need_program
+from learning_hub.services.subscribers import need_subscriber
+from learning_hub.store import audit, deliveries, participants
+from learning_hub.store.database import Connection, Database
+from learning_hub.store.deliveries import DeliveryFilter
+from learning_hub.store.notifications import Notifications
+
+LISTING = Listing("participants", ordered_by="place")
+LONGEST_ID = 200
+REQUEUED_AT_ONCE = 1000
+# For deliveries that failed for want of the id just before the match, and are parked just after it.
+UNDER_WAY_SECONDS = 1.0
+POLL_SECONDS = 0.1
+
+PROGRAM_NEEDED = InvalidFields([FieldError("ProgramId", "is required")])
+
+ProgramIdParameter = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=25,
+        description="Whose participant it is; needed unless the key has one Program.",
+    ),
+]
+
+
+class ParticipantQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which Program's participant, and of which of its systems."""
+
+    program_id: ProgramIdParameter | None = None
+    publisher_system_id: (
+        Annotated[str, Meta(min_length=1, max_length=25, description="Of this system alone; left out: of all.")] | None
+    ) = None
+
+
+class ParticipantsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which Program's participants are listed, and how many."""
+
+    program_id: ProgramIdParameter | None = None
+    limit: Limit = 100
+    # Longer than others: a participant's id may have 200 characters of any alphabet.
+    cursor: Annotated[str, Meta(max_length=3000, description="NextCursor of the page before.")] | None = None
+
+
+class ParticipantBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Who the participant is."""
+
+    subscriber_participant_id: Annotated[
+        str,
+        Meta(min_length=1, max_length=200, pattern=NOT_BLANK, description="The participant's id at the subscriber."),
+    ]
+
+
+class MatchedParticipant(Participant, frozen=True, kw_only=True, rename="pascal"):
+    """A participant as it was matched, and how many parked deliveries were put back."""
+
+    requeued: int
+
+
+class ParticipantMatches:
+    """What staff do about participants at subscribers."""
+
+    def __init__(self, database: Database, notifications: Notifications) -> None:
+        self._database = database
+        self._notifications = notifications
+
+    async def match(
+        self,
+        caller: Caller,
+        subscriber_id: str,
+        participant_id: str,
+        query: ParticipantQuery,
+        fields: Mapping[str, Raw],
+    ) -> MatchedParticipant:
+        """
+        Say who a participant is at a subscriber until that is changed, and requeue the person's parked deliveries.
+
+        Args:
+            caller: Whose decision it is.
+            subscriber_id: Of the subscriber.
+            participant_id: As the publisher names the person.
+            query: The Program, and the system where the match is for one alone.
+            fields: Of a ParticipantBody, as sent.
+
+        Raises:
+            InvalidFields: With every bad field.
+            NotAllowed, NotFound, InvalidInput: As for `get`.
+        """
+        errors: list[FieldError] = []
+        who = None
+        with gathered(errors):
+            who = await self._read(caller, subscriber_id, participant_id, query)
+        values, field_errors = collect(fields, ParticipantBody)
+        if errors or field_errors or who is None:
+            raise InvalidFields(errors + field_errors)
+        subscriber_participant_id = ParticipantBody(**values).subscriber_participant_id.strip()
+        matched, requeued, are_under_way = await self._store(caller, who, subscriber_participant_id)
+        if are_under_way:
+            requeued += await self._requeue_late(caller, who)
+        return MatchedParticipant(**msgspec.structs.asdict(matched), requeued=requeued)
+
+    async def page(self, caller: Caller, subscriber_id: str, query: ParticipantsQuery) -> Page[Participant]:
+        """The participants matched by hand at a subscriber by id; those looked up are not among them."""
+        program_id = _program_of(caller, query.program_id)
+        subscriber = await need_subscriber(self._database, caller, subscriber_id)
+        await need_program(self._database, caller, program_id)
+        after = _read_cursor(query.cursor)
+        found = await participants.page(self._database, subscriber.subscriber_id, program_id, after, query.limit + 1)
+        return LISTING.page(found, query.limit)
+
+    async def get(
+        self, caller: Caller, subscriber_id: str, participant_id: str, query: ParticipantQuery
+    ) -> Participant:
+        """
+        Who a participant is as far as the hub remembers: matched by hand, or looked up and not expired.
+
+        Raises:
+            NotAllowed: The key is not for the Program.
+            InvalidFields: The Program is missing or unknown, or the id has not the form of one.
+            NotFound: There is no such subscriber, or nothing is remembered.
+            InvalidInput: Subscribers of this kind have no participants of their own.
+        """
+        who = await self._read(caller, subscriber_id, participant_id, query)
+        async with self._database.connection() as connection:
+            found = await who.remembered(connection)
+        if not found:
+            raise nothing_remembered(participant_id)
+        return found[0]
+
+    async def forget(self, caller: Caller, subscriber_id: str, participant_id: str, query: ParticipantQuery) -> None:
+        """Forget who a participant is, so that it is looked up again; without a system for every system."""
+        who = await self._read(caller, subscriber_id, participant_id, query)
+        async with self._database.transaction() as connection:
+            forgotten = await participants.forget(
+                connection,
+                subscriber_id=who.subscriber_id,
+                program_id=who.program_id,
+                publisher_system_id=who.publisher_system_id,
+                publisher_participant_id=who.publisher_participant_id,
+            )
+            for before in forgotten:
+                await audit.write(connection, caller, "forget", "participant", who.audit_id, before=before, after=None)
+
+    async def _store(self, caller: Caller, who: _Who, subscriber_participant_id: str) -> tuple[Participant, int, bool]:
+        """The match as stored, how many deliveries were requeued with it, and whether others are under way."""
+        async with self._database.transaction() as connection:
+            before = await who.remembered(connection)
+            matched = await participants.match(
+                connection,
+                subscriber_id=who.subscriber_id,
+                program_id=who.program_id,
+                publisher_system_id=who.publisher_system_id,
+                publisher_participant_id=who.publisher_participant_id,
+                subscriber_participant_id=subscriber_participant_id,
+                settled_by=caller.key_id,
+            )
+            existing = next((each for each in before if each.publisher_system_id == who.publisher_system_id), None)
+            await audit.write(connection, caller, "settle", "participant", who.audit_id, before=existing, after=matched)
+            requeued, are_under_way = await _requeue(connection, caller, who)
+        self._notifications.notify(self._notifications.deliveries)
+        return matched, requeued, are_under_way
+
+    async def _requeue_late(self, caller: Caller, who: _Who) -> int:
+        """Requeue what is parked for want of the id while attempts that began before the match end."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + UNDER_WAY_SECONDS
+        total, are_under_way = 0, True
+        while are_under_way and loop.time() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+            async with self._database.transaction() as connection:
+                requeued, are_under_way = await _requeue(connection, caller, who)
+            total += requeued
+            self._notifications.notify(self._notifications.deliveries)
+        return total
+
+    async def _read(self, caller: Caller, subscriber_id: str, participant_id: str, query: ParticipantQuery) -> _Who:
+        errors: list[FieldError] = []
+        program_id = ""
+        with gathered(errors):
+            program_id = _program_of(caller, query.program_id)
+        subscriber = await need_subscriber(self._database, caller, subscriber_id)
+        if program_id:
+            with gathered(errors):
+                await need_program(self._database, caller, program_id)
+        _need_participants(subscriber)
+        with gathered(errors):
+            _need_valid_id(participant_id)
+        if errors:
+            raise InvalidFields(errors)
+        return _Who(
+            subscriber_id=subscriber.subscriber_id,
+            program_id=program_id,
+            publisher_system_id=query.publisher_system_id,
+            publisher_participant_id=participant_id,
+        )
+
+
+class _Who(msgspec.Struct, frozen=True, kw_only=True):
+    """The participant that a request is about."""
+
+    subscriber_id: str
+    program_id: str
+    publisher_system_id: str | None
+    publisher_participant_id: str
+
+    @property
+    def audit_id(self) -> str:
+        """The object id in the audit log."""
+        return f"{self.subscriber_id}/{self.program_id}/{self.publisher_participant_id}"
+
+    async def remembered(self, connection: Connection) -> list[Participant]:
+        """All that is remembered of it, in order of precedence."""
+        return await participants.all_of(
+            connection,
+            subscriber_id=self.subscriber_id,
+            program_id=self.program_id,
+            publisher_system_id=self.publisher_system_id,
+            publisher_participant_id=self.publisher_participant_id,
+        )
+
+
+def participants_not_supported(kind: str) -> InvalidInput:
+    """The error for subscribers of a kind that takes participants as the publisher names them."""
+    return InvalidInput(
+        f"A subscriber of the kind {kind} takes participants as the publisher names them; there is none to settle.",
+        code="not_supported",
+    )
+
+
+def nothing_remembered(participant_id: str) -> NotFound:
+    """The error where the hub remembers nothing of a participant at a subscriber."""
+    return NotFound(f"Nothing is remembered of {participant_id} there.")
+
+
+def _program_of(caller: Caller, program_id: str | None) -> str:
+    """The Program that is meant; whether the key is for it is checked before whether it exists."""
+    program_id = program_id or caller.only_program()
+    if program_id is None:
+        raise PROGRAM_NEEDED
+    caller.need_program(program_id)
+    return program_id
+
+
+def _need_participants(subscriber: Subscriber) -> None:
+    kind = KINDS.get(subscriber.connector)
+    if kind is None or not kind.resolves_participants:
+        raise participants_not_supported(subscriber.connector)
+
+
+def _need_valid_id(participant_id: str) -> None:
+    if len(participant_id) > LONGEST_ID:
+        raise InvalidFields([FieldError("PublisherParticipantId", f"must have at most {LONGEST_ID} characters")])
+    if "\0" in participant_id:
+        raise InvalidFields([FieldError("PublisherParticipantId", "must not have the character NUL")])
+
+
+async def _requeue(connection: Connection, caller: Caller, who: _Who) -> tuple[int, bool]:
+    """Requeue the person's parked deliveries; how many, and whether others are under way."""
+    found = await deliveries.of_participant(
+        connection,
+        subscriber_id=who.subscriber_id,
+        program_id=who.program_id,
+        publisher_system_id=who.publisher_system_id,
+        publisher_participant_id=who.publisher_participant_id,
+    )
+    requeued = 0
+    parked = DeliveryFilter(state="parked", subscriber_id=who.subscriber_id, class_="identity")
+    for start in range(0, len(found.parked), REQUEUED_AT_ONCE):
+        some = found.parked[start : start + REQUEUED_AT_ONCE]
+        changed = await deliveries.requeue(connection, parked, only=some, limit=len(some))
+        entries = [audit.Change(each.now.delivery_id, each.before, each.now.standing) for each in changed]
+        await audit.write_many(connection, caller, "requeue", "delivery", entries)
+        requeued += sum(each.now.state == "waiting" for each in changed)
+    return requeued, found.are_under_way
+
+
+def _read_cursor(cursor: str | None) -> tuple[str, str]:
+    text = LISTING.after(cursor)
+    if not text:
+        return "", ""
+    try:
+        return msgspec.json.decode(text, type=tuple[str, str])
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        raise LISTING.foreign() from None

@@ -1,0 +1,138 @@
+"""Previews: what a subscription would send for an event. Nothing is sent, and no subscriber is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw
+
+from learning_hub.deliver.preview import Preview, Previewer
+from learning_hub.model.caller import Caller
+from learning_hub.model.errors import FieldError, InvalidFields, gathered
+from learning_hub.model.event import Event, NewEvent
+from learning_hub.model.fields import collect, sound_members
+from learning_hub.model.ids import EventKey, read_event_id
+from learning_hub.model.json_values import read_json
+from learning_hub.model.received_event import program_named, read_event
+from learning_hub.model.subscription import ObjectText, Subscription
+from learning_hub.model.subscription_draft import is_template, templates_faults
+from learning_hub.rendering import Renderer
+from learning_hub.services.subscriptions import need_subscription
+from learning_hub.services.template_checks import check_templates
+from learning_hub.store import events, subscribers
+from learning_hub.store.database import Database
+
+EVENT_NEEDED = FieldError("EventId", "or Event is needed, and only one of them")
+
+
+class PreviewBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What is to be previewed: EventId or Event, one of them."""
+
+    event_id: Annotated[str, Meta(description="Of a stored event.")] | None = None
+    event: Annotated[NewEvent, Meta(description="As in POST /events; it is not stored.")] | None = None
+    templates: Annotated[ObjectText, Meta(description="In place of the saved ones; they are not saved.")] | None = None
+
+
+class Previews:
+    """
+    Previews events for subscriptions.
+
+    *max_data_bytes* is the limit for the data of an event that is not stored.
+    """
+
+    def __init__(self, database: Database, previewer: Previewer, renderer: Renderer, *, max_data_bytes: int) -> None:
+        self._database = database
+        self._previewer = previewer
+        self._renderer = renderer
+        self._max_data_bytes = max_data_bytes
+
+    async def preview(self, caller: Caller, subscription_id: str, fields: Mapping[str, Raw]) -> Preview:
+        """
+        The payload that a subscription would send for an event, stored or not; or why there is none.
+
+        Args:
+            caller: Whose Programs count.
+            subscription_id: Whose templates count, unless others are given.
+            fields: Of a PreviewBody, as sent.
+
+        Raises:
+            InvalidFields: With every bad field.
+            NotFound: As for `need_subscription`.
+        """
+        subscription = await need_subscription(self._database, caller, subscription_id)
+        fields = dict(fields)
+        sent_event = fields.pop("Event", None)
+        values, errors = collect(fields, PreviewBody)
+        has_event = sent_event is not None and bytes(sent_event).strip() != b"null"
+        event_id = values.get("event_id")
+        if has_event == (event_id is not None) and not any(error.field == "EventId" for error in errors):
+            errors.append(EVENT_NEEDED)
+        templates, template_errors = _read_templates(values.get("templates"), fields.get("Templates"))
+        errors += template_errors
+        event: Event | None = None
+        with gathered(errors):
+            if has_event:
+                event = await self._unstored_event(subscription, bytes(sent_event or b""))
+            elif event_id is not None:
+                _, event = await need_event_of(self._database, subscription, event_id)
+        if errors or event is None:
+            raise InvalidFields(errors + await self._errors_within(subscription, templates))
+        if templates is not None:
+            subscription = msgspec.structs.replace(subscription, templates=templates)
+        return await self._previewer.preview(subscription, event)
+
+    async def _unstored_event(self, subscription: Subscription, sent: bytes) -> Event:
+        try:
+            fields = msgspec.json.decode(sent, type=dict[str, Raw])
+        except msgspec.ValidationError:
+            raise InvalidFields([FieldError("Event", "must be an object")]) from None
+        try:
+            new = read_event(fields, max_data_bytes=self._max_data_bytes)
+        except InvalidFields as error:
+            within = [FieldError(f"Event.{each.field}", each.message) for each in error.errors]
+            raise InvalidFields(_program_errors(subscription, program_named(fields)) + within) from None
+        if errors := _program_errors(subscription, new.publisher_program_id):
+            raise InvalidFields(errors)
+        return await self._previewer.as_if_published(new)
+
+    async def _errors_within(self, subscription: Subscription, templates: Any) -> list[FieldError]:
+        """What is wrong within those of *templates* that have the form of one."""
+        if not isinstance(templates, dict):
+            return []
+        subscriber = await subscribers.find(self._database, subscription.subscriber_id)
+        documents = {name: one for name, one in templates.items() if one is None or is_template(one)}
+        return (await check_templates(self._renderer, subscriber, subscription.target, documents)).errors
+
+
+async def need_event_of(database: Database, subscription: Subscription, event_id: str) -> tuple[EventKey, Event]:
+    """
+    The event that a body names for a subscription, and its key.
+
+    Raises:
+        InvalidFields: It is no EventId, or of no event of the subscription's Program.
+    """
+    key = read_event_id(event_id)
+    if key is None:
+        raise InvalidFields([FieldError("EventId", "must be E:{ProgramId}-{UUID}")])
+    event = await events.find_event(database, key) if key.program_id == subscription.program_id else None
+    if event is None:
+        raise InvalidFields([FieldError("EventId", "is not an event of the subscription's Program")])
+    return key, event
+
+
+def _program_errors(subscription: Subscription, program_id: str | None) -> list[FieldError]:
+    if program_id in (None, subscription.program_id):
+        return []
+    return [FieldError("Event.PublisherProgramId", "is not the subscription's Program")]
+
+
+def _read_templates(read: bytes | None, sent: Raw | None) -> tuple[Any, list[FieldError]]:
+    """The templates as far as they are valid, and what is wrong with their outer form."""
+    if read is None:
+        return sound_members(bytes(sent or b"")) or None, []
+    if read.strip() == b"null":
+        return None, []
+    templates = read_json(read)
+    return templates, templates_faults(templates)

@@ -1,0 +1,123 @@
+"""Programs: making, renaming, listing and archiving them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Raw
+
+from learning_hub.model.audit import Action
+from learning_hub.model.caller import Caller
+from learning_hub.model.errors import FieldError, InvalidFields, NotFound
+from learning_hub.model.fields import collect
+from learning_hub.model.ids import id_errors, is_id, need_id
+from learning_hub.model.pagination import Listing, Page, PageQuery
+from learning_hub.model.program import Program, ProgramBody
+from learning_hub.services.archiving import archive_subscriptions
+from learning_hub.store import audit, programs
+from learning_hub.store.database import Database
+
+LISTING = Listing("programs", ordered_by="program_id")
+NOT_KNOWN = "is not a known Program"
+
+
+class Programs:
+    """What callers do with Programs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, caller: Caller, program_id: str, fields: Mapping[str, Raw]) -> tuple[Program, bool]:
+        """
+        Make or rename a Program.
+
+        Args:
+            caller: An administrator.
+            program_id: Of the Program.
+            fields: Of a ProgramBody, as sent.
+
+        Returns:
+            The Program, and whether it is new.
+
+        Raises:
+            InvalidFields: With every bad field.
+        """
+        values, errors = collect(fields, ProgramBody)
+        if errors := id_errors("ProgramId", program_id) + errors:
+            raise InvalidFields(errors)
+        body = ProgramBody(**values)
+        async with self._database.transaction() as connection:
+            await programs.lock(connection, program_id)
+            before = await programs.find(connection, program_id)
+            after = await programs.put(connection, program_id, body.name)
+            if before != after:
+                action: Action = "update" if before else "create"
+                await audit.write(connection, caller, action, "program", program_id, before=before, after=after)
+        return after, before is None
+
+    async def page(self, caller: Caller, query: PageQuery) -> Page[Program]:
+        """The caller's Programs by id."""
+        found = await programs.page(
+            self._database, caller.visible_programs, LISTING.after(query.cursor), query.limit + 1
+        )
+        return LISTING.page(found, query.limit)
+
+    async def get(self, caller: Caller, program_id: str) -> Program:
+        """
+        One Program.
+
+        Raises:
+            NotAllowed: The key is not for it, whether or not it exists.
+            InvalidFields: The id has not the form of one.
+            NotFound: There is none.
+        """
+        caller.need_program(program_id)
+        program = await programs.find(self._database, need_id("ProgramId", program_id))
+        if program is None:
+            raise no_such_program(program_id)
+        return program
+
+    async def archive(self, caller: Caller, program_id: str) -> None:
+        """
+        Archive a Program and its subscriptions: it takes and sends nothing more, its history stays.
+
+        Raises:
+            InvalidFields: The id has not the form of one.
+            NotFound: There is none.
+        """
+        need_id("ProgramId", program_id)
+        async with self._database.transaction() as connection:
+            await programs.lock(connection, program_id)
+            before = await programs.find(connection, program_id)
+            after = await programs.archive(connection, program_id)
+            if before is None or after is None:
+                raise no_such_program(program_id)
+            if before != after:
+                await audit.write(connection, caller, "archive", "program", program_id, before=before, after=after)
+            await archive_subscriptions(connection, caller, program_id=program_id)
+
+
+def no_such_program(program_id: str) -> NotFound:
+    """The error for a Program that does not exist."""
+    return NotFound(f"There is no Program {program_id}.")
+
+
+async def need_program(database: Database, caller: Caller, program_id: str, *, field: str = "ProgramId") -> None:
+    """
+    Go on only if the key is for a Program, and the Program exists.
+
+    Raises:
+        NotAllowed: The key is not for it; the same for a Program that does not exist.
+        InvalidFields: There is none, said only to a key for all Programs; *field* is what named it.
+    """
+    caller.need_program(program_id)
+    if not is_id(program_id) or await programs.find(database, program_id) is None:
+        raise InvalidFields([FieldError(field, NOT_KNOWN)])
+
+
+async def open_program_errors(database: Database, program_id: str) -> list[FieldError]:
+    """Why no subscription can be for events of this Program; empty where one can."""
+    program = await programs.find(database, program_id)
+    if program is None:
+        return [FieldError("ProgramId", NOT_KNOWN)]
+    return [] if program.archived_utc is None else [FieldError("ProgramId", "is archived")]

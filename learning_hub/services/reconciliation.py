@@ -1,0 +1,158 @@
+"""Reconciliation: comparing what was sent with what the subscriber holds, and sending again what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw
+
+from learning_hub.connectors.registry import KINDS
+from learning_hub.deliver.connections import Connections
+from learning_hub.deliver.reconciliation import DifferentRecord, Reconciler, Reconciliation, Record, UnknownRecord
+from learning_hub.model.caller import Caller
+from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, gathered
+from learning_hub.model.fields import collect
+from learning_hub.model.ids import read_event_id
+from learning_hub.model.pagination import Listing
+from learning_hub.model.subscription import Subscription
+from learning_hub.model.time_range import LONGEST_DAYS, Place, TimeRange, span_between, span_of_bucket
+from learning_hub.process.event_selection import ProcessBody, Scope
+from learning_hub.process.runner import Runner
+from learning_hub.services.subscriber_availability import need_not_paused
+from learning_hub.services.subscribers import no_such_subscriber
+from learning_hub.services.subscriptions import need_subscription_in_use
+from learning_hub.store import subscribers
+from learning_hub.store.database import Database
+
+LISTING = Listing("reconciliation", ordered_by="after")
+ONE_TIME_RANGE = FieldError("EventDateBucket", "or FromUtc and ToUtc are needed, and only one of them")
+
+
+class ReconcileBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which events are meant, by the time when the hub stored them: a bucket, or a span of time."""
+
+    event_date_bucket: Annotated[str, Meta(max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None = None
+    from_utc: Annotated[datetime, Meta(description="Events stored from then on.")] | None = None
+    to_utc: (
+        Annotated[datetime, Meta(description=f"Events stored before then; {LONGEST_DAYS} days later at most.")] | None
+    ) = None
+    put_back: Annotated[bool, Meta(description="Send again what is missing: each as a new delivery.")] = False
+    cursor: Annotated[str, Meta(max_length=500, description="NextCursor of the answer before.")] | None = None
+
+
+class ReconcileAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What the subscriber holds of what was sent. It is whole once NextCursor is null."""
+
+    there: Annotated[int, Meta(description="Records that are there as they were sent.")]
+    missing: Annotated[list[Record], Meta(description="Records that are not there.")]
+    different: Annotated[list[DifferentRecord], Meta(description="Records that are there otherwise than sent.")]
+    unknown: Annotated[list[UnknownRecord], Meta(description="Records that could not be asked for.")]
+    run_id: Annotated[str, Meta(description="Of the run that sends again what is missing.")] | None
+    next_cursor: (
+        Annotated[str, Meta(description="There are more: the Cursor of the next request, for the same events.")] | None
+    )
+
+
+class Reconciliations:
+    """Reconciles subscriptions; one call ends after about *wait_seconds*."""
+
+    def __init__(self, database: Database, connections: Connections, runner: Runner, *, wait_seconds: float) -> None:
+        self._database = database
+        self._runner = runner
+        self._reconciler = Reconciler(database, connections)
+        self._wait_seconds = wait_seconds
+
+    async def reconcile(self, caller: Caller, subscription_id: str, fields: Mapping[str, Raw]) -> ReconcileAnswer:
+        """
+        Compare every source record that was last sent with an event of a bucket or time range.
+
+        Args:
+            caller: Whose Programs count.
+            subscription_id: Of the subscription.
+            fields: Of a ReconcileBody, as sent.
+
+        Raises:
+            NotFound: As for `need_subscription_in_use`.
+            InvalidFields: With every bad field.
+            InvalidInput: The subscriber cannot be asked what it holds.
+            Conflict: The subscriber is paused.
+        """
+        subscription = await need_subscription_in_use(self._database, caller, subscription_id)
+        body, time_range, after = _read(fields, subscription)
+        await self._need_askable(subscription)
+        found = await self._reconciler.reconcile(subscription, time_range, after, seconds=self._wait_seconds)
+        run_id = None
+        if body.put_back and found.missing:
+            run_id = await self._send_again(caller, subscription, found)
+        return ReconcileAnswer(
+            there=found.there,
+            missing=found.missing,
+            different=found.different,
+            unknown=found.unknown,
+            run_id=run_id,
+            next_cursor=LISTING.cursor(found) if found.after else None,
+        )
+
+    async def _need_askable(self, subscription: Subscription) -> None:
+        subscriber = await subscribers.find(self._database, subscription.subscriber_id)
+        if subscriber is None:
+            raise no_such_subscriber(subscription.subscriber_id)
+        kind = KINDS.get(subscriber.connector)
+        if kind is None or not kind.can_compare:
+            raise comparing_not_supported(subscriber.connector)
+        await need_not_paused(self._database, subscriber.subscriber_id, then="reconcile again")
+
+    async def _send_again(self, caller: Caller, subscription: Subscription, found: Reconciliation) -> str:
+        """Send the events of what is missing again, as `Replay` does; the run's id."""
+        event_ids = [record.event_id for record in found.missing]
+        keys = [key for key in map(read_event_id, event_ids) if key is not None]
+        return await self._runner.begin(
+            Scope(program_id=subscription.program_id, event_uuids=[key.event_uuid for key in keys]),
+            [subscription],
+            ProcessBody(subscription_id=subscription.subscription_id, event_ids=event_ids, replay=True),
+            trigger="processEvents",
+            requested_by=caller.key_id,
+        )
+
+
+def comparing_not_supported(kind: str) -> InvalidInput:
+    """The error for subscribers of a kind that cannot be asked what they hold."""
+    return InvalidInput(
+        f"A subscriber of the kind {kind} cannot be asked what it holds; iMIS can.", code="not_supported"
+    )
+
+
+def _read(fields: Mapping[str, Raw], subscription: Subscription) -> tuple[ReconcileBody, TimeRange, Place | None]:
+    """What is asked for, the time range of the events, and where to go on."""
+    values, errors = collect(fields, ReconcileBody)
+    body, time_range, after = ReconcileBody(**values), None, None
+    if not {error.field for error in errors} & {"EventDateBucket", "FromUtc", "ToUtc"}:
+        with gathered(errors):
+            time_range = _time_range(body, subscription.program_id)
+    with gathered(errors):
+        after = _read_cursor(body.cursor)
+    if errors or time_range is None:
+        raise InvalidFields(errors)
+    return body, time_range, after
+
+
+def _time_range(body: ReconcileBody, program_id: str) -> TimeRange:
+    has_times = body.from_utc is not None or body.to_utc is not None
+    if has_times == (body.event_date_bucket is not None):
+        raise InvalidFields([ONE_TIME_RANGE])
+    if body.event_date_bucket is not None:
+        return span_of_bucket(body.event_date_bucket, program_id)
+    return span_between(body.from_utc, body.to_utc)
+
+
+def _read_cursor(cursor: str | None) -> Place | None:
+    text = LISTING.after(cursor)
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Place)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        raise LISTING.foreign() from None

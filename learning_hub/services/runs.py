@@ -1,0 +1,214 @@
+"""Runs: processing a set of events, and reading what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw
+
+from learning_hub.deliver.dry_run import DryRun
+from learning_hub.deliver.preview import Previewer
+from learning_hub.model.caller import Caller
+from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, NotFound, gathered
+from learning_hub.model.fields import collect
+from learning_hub.model.pagination import Listing, Page, PageQuery
+from learning_hub.model.run import Counts, Run, RunResult, Trigger
+from learning_hub.model.subscription import Subscription
+from learning_hub.process.event_selection import MOST_ERRORS, ProcessBody, Scope, read_scope
+from learning_hub.process.runner import Runner
+from learning_hub.services.programs import need_program
+from learning_hub.services.subscriptions import need_subscription_in_use
+from learning_hub.store import events, pauses, runs, subscriptions
+from learning_hub.store.database import Database
+
+LISTING = Listing("runs", ordered_by="run_id")
+# The fields that say which events are meant.
+SELECTING = {"EventDateBucket", "SubscriptionId", "EventIds", "ProgramId"}
+
+
+class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The Program may also be named in the address, in the original hub's spelling or in ours."""
+
+    program_id: Annotated[str, Meta(min_length=1, max_length=25)] | None = msgspec.field(name="ProgramId", default=None)
+    program_id_as_before: (
+        Annotated[str, Meta(min_length=1, max_length=25, description="As ProgramId, in its place.")] | None
+    ) = msgspec.field(name="programId", default=None)
+
+
+class Unfinished(msgspec.Struct, frozen=True):
+    """A run that goes on after the time that its caller waits."""
+
+    run_id: str
+
+
+class Runs:
+    """
+    Begins runs, and reads them.
+
+    Args:
+        database: Of the hub.
+        runner: Gathers events and releases deliveries; a worker of any process sends them.
+        previewer: Renders dry runs.
+        wait_seconds: How long the end of a run is waited for.
+    """
+
+    def __init__(self, database: Database, runner: Runner, previewer: Previewer, *, wait_seconds: float) -> None:
+        self._database = database
+        self._runner = runner
+        self._previewer = previewer
+        self._wait_seconds = wait_seconds
+
+    async def process(self, caller: Caller, fields: Mapping[str, Raw], query: ProcessQuery) -> RunResult | Unfinished:
+        """
+        Process the events of a date bucket, a Program, a subscription, or those named. Twice sends nothing twice.
+
+        Args:
+            caller: Whose Programs count.
+            fields: Of a ProcessBody, as sent.
+            query: May name the Program as well.
+
+        Raises:
+            InvalidFields: With every bad field; events that are named and do not exist among them.
+            NotAllowed: The key is not for the Program, or not for the subscription.
+            Unavailable: The run failed.
+        """
+        body, named, scope = await self._read(caller, fields, query)
+        chosen = [named] if named else await subscriptions.of_program(self._database, scope.program_id)
+        if body.dry_run:
+            return await self._dry_run(caller, scope, chosen, body)
+        return await self._run(caller, scope, chosen, body, "processEvents")
+
+    async def run_subscription(self, caller: Caller, subscription_id: str) -> RunResult | Unfinished:
+        """
+        Run a subscription once: everything since its checkpoint, and what waits.
+
+        Raises:
+            InvalidFields, NotFound: As for `need_subscription_in_use`.
+            Unavailable: The run failed.
+        """
+        subscription = await need_subscription_in_use(self._database, caller, subscription_id)
+        body = ProcessBody(subscription_id=subscription.subscription_id)
+        return await self._run(caller, Scope(program_id=subscription.program_id), [subscription], body, "run")
+
+    async def page(self, caller: Caller, query: PageQuery) -> Page[Run]:
+        """Runs of the caller's Programs, newest first."""
+        found = await runs.page(self._database, caller.visible_programs, LISTING.after(query.cursor), query.limit + 1)
+        return LISTING.page(found, query.limit)
+
+    async def get(self, caller: Caller, run_id: str) -> Run:
+        """One run with its counts as they are now; NotFound where there is none in the caller's Programs."""
+        run = await runs.find(self._database, run_id)
+        if run is None or not caller.may_use(run.program_id):
+            raise no_such_run()
+        return run
+
+    async def _run(
+        self, caller: Caller, scope: Scope, chosen: list[Subscription], body: ProcessBody, trigger: Trigger
+    ) -> RunResult | Unfinished:
+        # Whoever asks for a run wants to know now whether a subscriber that was away is back.
+        for subscriber_id in {subscription.subscriber_id for subscription in chosen}:
+            await pauses.probe_now(self._database, subscriber_id)
+        run_id = await self._runner.begin(scope, chosen, body, trigger=trigger, requested_by=caller.key_id)
+        counts = await self._runner.wait(run_id, scope.program_id, self._wait_seconds) if body.wait else None
+        return Unfinished(run_id) if counts is None else RunResult(run_id=run_id, **msgspec.structs.asdict(counts))
+
+    async def _dry_run(
+        self, caller: Caller, scope: Scope, chosen: list[Subscription], body: ProcessBody
+    ) -> RunResult | Unfinished:
+        dry_run = DryRun(self._database, self._previewer)
+
+        async def perform() -> Counts:
+            is_pending = scope.day is None and scope.event_uuids is None
+            selected = await self._runner.pending_scope(scope, chosen) if is_pending else scope
+            return await dry_run.perform(self._runner.entries(selected), chosen, replay=body.replay)
+
+        run_id, task = await self._runner.begin_dry_run(scope, body, perform, requested_by=caller.key_id)
+        if body.wait:
+            await asyncio.wait([task], timeout=self._wait_seconds)
+        if not task.done():
+            return Unfinished(run_id)
+        counts = await self._runner.wait(run_id, scope.program_id, 0) or Counts()
+        return RunResult(run_id=run_id, previews=dry_run.previews, **msgspec.structs.asdict(counts))
+
+    async def _read(
+        self, caller: Caller, fields: Mapping[str, Raw], query: ProcessQuery
+    ) -> tuple[ProcessBody, Subscription | None, Scope]:
+        """What is asked for, the subscription that is named, and which events are meant."""
+        body, errors = _read_body(fields, query)
+        unread = {error.field.partition("[")[0] for error in errors} & SELECTING
+        named, scope = None, None
+        with gathered(errors):
+            named = await self._named_subscription(caller, body)
+        if body.subscription_id is not None and named is None:
+            unread |= {"SubscriptionId"}
+        with gathered(errors):
+            scope = read_scope(body, named.program_id if named else None, unread=unread)
+        program_id = scope.program_id if scope else body.program_id
+        if program_id is not None:
+            with gathered(errors):
+                await need_program(self._database, caller, program_id, field=_program_field(body))
+                if scope is not None:
+                    await self._need_events(scope)
+        if errors or scope is None:
+            raise InvalidFields(errors)
+        return body, named, scope
+
+    async def _need_events(self, scope: Scope) -> None:
+        """
+        Go on only if every event that is named exists.
+
+        Raises:
+            InvalidFields: Those that do not; a mistyped id must not look as if there were nothing to do.
+        """
+        if scope.event_uuids is None:
+            return
+        existing = await events.there(self._database, scope.program_id, scope.event_uuids)
+        unknown = [
+            FieldError(f"EventIds[{index}]", "is not a known event")
+            for index, event_uuid in enumerate(scope.event_uuids)
+            if event_uuid not in existing
+        ]
+        if unknown:
+            raise InvalidFields(unknown[:MOST_ERRORS])
+
+    async def _named_subscription(self, caller: Caller, body: ProcessBody) -> Subscription | None:
+        if body.subscription_id is None:
+            return None
+        subscription = await subscriptions.find(self._database, body.subscription_id)
+        is_in_use = subscription is not None and subscription.archived_utc is None
+        if subscription is not None and is_in_use and caller.may_use(subscription.program_id):
+            return subscription
+        if caller.has_every_program:
+            raise InvalidFields([FieldError("SubscriptionId", "is not a known subscription")])
+        raise NotAllowed("This key is not for this subscription.", code="program_not_allowed")
+
+
+def no_such_run() -> NotFound:
+    """The error for a run that does not exist, or is of a Program the key is not for."""
+    return NotFound("There is no such run.")
+
+
+def _read_body(fields: Mapping[str, Raw], query: ProcessQuery) -> tuple[ProcessBody, list[FieldError]]:
+    """What could be read of the body and the address, and what is wrong with the rest."""
+    values, errors = collect(fields, ProcessBody)
+    body = ProcessBody(**values)
+    if query.program_id is not None and query.program_id_as_before is not None:
+        errors.append(FieldError("programId", "is another spelling of ProgramId: send one of them"))
+    in_address = query.program_id or query.program_id_as_before
+    if in_address is None:
+        return body, errors
+    if body.program_id not in (None, in_address):
+        errors.append(FieldError("ProgramId", "is another one in the address than in the body"))
+    return msgspec.structs.replace(body, program_id=in_address), errors
+
+
+def _program_field(body: ProcessBody) -> str:
+    """The field that named the Program."""
+    if body.program_id is None and body.event_date_bucket is not None:
+        return "EventDateBucket"
+    if body.program_id is None and body.event_ids is not None:
+        return "EventIds[0]"
+    return "ProgramId"

@@ -1,0 +1,40 @@
+"""Whether a subscriber may be asked now, and the errors where it is paused, away, or refuses to answer."""
+
+from __future__ import annotations
+
+from learning_hub.connectors.base import Postponed, Refused, Unknown
+from learning_hub.model.clock import written
+from learning_hub.model.errors import Conflict
+from learning_hub.store import pauses
+from learning_hub.store.database import Database
+
+
+async def need_not_paused(database: Database, subscriber_id: str, *, then: str) -> None:
+    """
+    Go on only if the subscriber is not paused.
+
+    Raises:
+        Conflict: It is paused; *then* says what to do once it is back.
+    """
+    pause = await pauses.find(database, subscriber_id)
+    if pause is not None:
+        raise subscriber_paused(subscriber_id, written(pause.since_utc), pause.message, then=then)
+
+
+def subscriber_paused(subscriber_id: str, since: str, message: str, *, then: str) -> Conflict:
+    """The error where a paused subscriber would have to be asked; *then* says what to do once it is back."""
+    return Conflict(
+        f"{subscriber_id} is paused since {since}, so it is not asked either. {message} Mend that, or wait until it is "
+        f"back; then {then}.",
+        code="subscriber_paused",
+    )
+
+
+def no_answer(outcome: Postponed | Refused | Unknown, *, then: str = "") -> Conflict:
+    """The error where a subscriber was asked and is away or refused; *then* is a sentence about asking again."""
+    if isinstance(outcome, Refused):
+        return Conflict(outcome.message, code="subscriber_refused")
+    message, wait = outcome.message, None
+    if isinstance(outcome, Postponed):
+        message, wait = outcome.message_with_wait, outcome.retry_after_seconds
+    return Conflict(f"{message} {then}".strip(), code="subscriber_away", retry_after_seconds=wait)

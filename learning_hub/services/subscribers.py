@@ -1,0 +1,284 @@
+"""Subscribers: making, changing, listing and archiving them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from learning_hub.connectors.base import Prepared
+from learning_hub.connectors.registry import KINDS, Registry
+from learning_hub.model.audit import Action
+from learning_hub.model.caller import Caller
+from learning_hub.model.circuit_breaker import Pause
+from learning_hub.model.circuit_breaker import shown as shown_pause
+from learning_hub.model.clock import now
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields, LearningHubError, NotFound
+from learning_hub.model.fields import collect, not_told, sound_members
+from learning_hub.model.ids import id_errors, need_id
+from learning_hub.model.json_values import read_json, write_json
+from learning_hub.model.pagination import Listing, Page, PageQuery
+from learning_hub.model.subscriber import SavedSubscriber, ShownSubscriber, Subscriber, SubscriberBody
+from learning_hub.services.archiving import archive_subscriptions
+from learning_hub.store import audit, participants, pauses, subscribers
+from learning_hub.store.database import Connection, Database
+from learning_hub.store.notifications import Notifications
+from learning_hub.store.vault import CredentialsUnreadable, Vault
+
+LISTING = Listing("subscribers", ordered_by="subscriber_id")
+
+
+class Subscribers:
+    """What callers do with subscribers."""
+
+    def __init__(self, database: Database, vault: Vault, registry: Registry, notifications: Notifications) -> None:
+        self._database = database
+        self._vault = vault
+        self._registry = registry
+        self._notifications = notifications
+
+    async def put(self, caller: Caller, subscriber_id: str, fields: Mapping[str, Raw]) -> tuple[SavedSubscriber, bool]:
+        """
+        Make or change a subscriber; without Credentials those that are stored stay.
+
+        Args:
+            caller: An administrator.
+            subscriber_id: Of the subscriber.
+            fields: Of a SubscriberBody, as sent.
+
+        Returns:
+            The subscriber as it may be shown, and whether it is new.
+
+        Raises:
+            InvalidFields: With every bad field.
+            Conflict: The subscriber is of another kind.
+            KeysMissing: The hub has no key to encrypt credentials with.
+        """
+        spec = _SubscriberSpec(self._registry, subscriber_id, fields)
+        async with self._database.transaction() as connection:
+            await subscribers.lock(connection, subscriber_id)
+            existing = await subscribers.find(connection, subscriber_id)
+            spec.need_fit(existing)
+            prepared = spec.prepared_credentials(existing, self._vault)
+            if existing and prepared is None and spec.describes(existing):
+                shown = self._shown(existing, await pauses.find(connection, subscriber_id))
+                return _saved(shown, None), False
+            saved = await self._save(connection, subscriber_id, spec, prepared)
+            await self._lift_pause(connection, existing, saved, has_new_credentials=prepared is not None)
+            action: Action = "update" if existing else "create"
+            before, after = (self._shown(existing) if existing else None), self._shown(saved)
+            await audit.write(connection, caller, action, "subscriber", subscriber_id, before=before, after=after)
+            pause = await pauses.find(connection, subscriber_id)
+        self._notifications.notify(self._notifications.deliveries)
+        return _saved(self._shown(saved, pause), prepared), existing is None
+
+    async def page(self, caller: Caller, query: PageQuery) -> Page[ShownSubscriber]:
+        """Subscribers by id; for a key for some Programs those that get events of them."""
+        after = LISTING.after(query.cursor)
+        found = await subscribers.page(self._database, caller.visible_programs, after, query.limit + 1)
+        paused = await pauses.of(self._database, [each.subscriber_id for each in found])
+        items = [self._shown(each, paused.get(each.subscriber_id)) for each in found]
+        return LISTING.page(items, query.limit)
+
+    async def get(self, caller: Caller, subscriber_id: str) -> ShownSubscriber:
+        """One subscriber without its credentials; the errors of `need_subscriber`."""
+        subscriber = await need_subscriber(self._database, caller, subscriber_id)
+        return self._shown(subscriber, await pauses.find(self._database, subscriber_id))
+
+    async def archive(self, caller: Caller, subscriber_id: str) -> None:
+        """Archive a subscriber and its subscriptions; the errors of `need_subscriber`."""
+        existing = await need_subscriber(self._database, caller, subscriber_id)
+        async with self._database.transaction() as connection:
+            await subscribers.lock(connection, subscriber_id)
+            existing = await subscribers.find(connection, subscriber_id) or existing
+            archived = await subscribers.archive(connection, subscriber_id)
+            if archived and existing.archived_utc is None:
+                before, after = self._shown(existing), self._shown(archived)
+                await audit.write(
+                    connection, caller, "archive", "subscriber", subscriber_id, before=before, after=after
+                )
+            await archive_subscriptions(connection, caller, subscriber_id=subscriber_id)
+
+    async def _save(
+        self, connection: Connection, subscriber_id: str, spec: _SubscriberSpec, prepared: Prepared | None
+    ) -> Subscriber:
+        return await subscribers.put(
+            connection,
+            subscriber_id,
+            name=spec.name,
+            connector=spec.connector,
+            settings=spec.settings,
+            encrypted_credentials=None if prepared is None else self._vault.encrypt(prepared.credentials),
+            max_concurrency=KINDS[spec.connector].max_concurrency(spec.settings),
+        )
+
+    async def _lift_pause(
+        self, connection: Connection, existing: Subscriber | None, saved: Subscriber, *, has_new_credentials: bool
+    ) -> None:
+        """End the pause where what is saved may have ended its cause."""
+        has_other_settings = existing is not None and saved.settings != existing.settings
+        if has_other_settings:
+            await participants.forget_looked_up(connection, saved.subscriber_id)
+        if has_other_settings or has_new_credentials:
+            # The same credentials again are as refused as before, and each sign-in may bring a lock-out nearer.
+            await pauses.lift(connection, saved.subscriber_id, credentials_mended=has_new_credentials)
+
+    def _shown(self, subscriber: Subscriber, pause: Pause | None = None) -> ShownSubscriber:
+        return ShownSubscriber(
+            subscriber_id=subscriber.subscriber_id,
+            name=subscriber.name,
+            connector=subscriber.connector,
+            settings=subscriber.settings,
+            has_credentials=subscriber.encrypted_credentials is not None,
+            credential_fields=self._credential_fields(subscriber),
+            credentials_changed_utc=subscriber.credentials_changed_utc,
+            created_utc=subscriber.created_utc,
+            changed_utc=subscriber.changed_utc,
+            archived_utc=subscriber.archived_utc,
+            paused=shown_pause(pause) if pause else None,
+        )
+
+    def _credential_fields(self, subscriber: Subscriber) -> list[str]:
+        if subscriber.encrypted_credentials is None:
+            return []
+        try:
+            stored = self._vault.decrypt(subscriber.encrypted_credentials)
+            return KINDS[subscriber.connector].credential_names(stored)
+        except LearningHubError:
+            return []
+
+
+def no_such_subscriber(subscriber_id: str) -> NotFound:
+    """The error for a subscriber that does not exist, or that the caller's Programs do not use."""
+    return NotFound(f"There is no subscriber {subscriber_id}.")
+
+
+async def visible_subscriber(database: Database, caller: Caller, subscriber_id: str) -> Subscriber | None:
+    """The subscriber; None where it does not exist, or none of the caller's Programs uses it."""
+    subscriber = await subscribers.find(database, subscriber_id)
+    is_visible = caller.has_every_program or await subscribers.is_used_by(
+        database, subscriber_id, list(caller.programs)
+    )
+    return subscriber if is_visible else None
+
+
+async def need_subscriber(database: Database, caller: Caller, subscriber_id: str) -> Subscriber:
+    """
+    The subscriber, archived ones as well.
+
+    Raises:
+        InvalidFields: The id has not the form of one.
+        NotFound: There is none, or the caller's Programs do not use it.
+    """
+    need_id("SubscriberId", subscriber_id)
+    subscriber = await visible_subscriber(database, caller, subscriber_id)
+    if subscriber is None:
+        raise no_such_subscriber(subscriber_id)
+    return subscriber
+
+
+async def need_subscriber_in_use(database: Database, caller: Caller, subscriber_id: str) -> Subscriber:
+    """The subscriber; an archived one is NotFound as well."""
+    subscriber = await need_subscriber(database, caller, subscriber_id)
+    if subscriber.archived_utc is not None:
+        raise NotFound(f"The subscriber {subscriber_id} is archived; a PUT brings it back.")
+    return subscriber
+
+
+def _saved(subscriber: ShownSubscriber, prepared: Prepared | None) -> SavedSubscriber:
+    """The subscriber as it is shown, with the secret that the hub made for it and shows this once."""
+    made = prepared.made.get("SigningSecret", UNSET) if prepared else UNSET
+    return SavedSubscriber(**msgspec.structs.asdict(subscriber), signing_secret=made)
+
+
+class _SubscriberSpec:
+    """What a PUT asks for; errors are gathered until the stored subscriber is known."""
+
+    def __init__(self, registry: Registry, subscriber_id: str, fields: Mapping[str, Raw]) -> None:
+        values, errors = collect(fields, SubscriberBody)
+        self.errors = id_errors("SubscriberId", subscriber_id) + errors
+        self.name: str = values.get("name", "")
+        self.connector: str = values.get("connector", "")
+        settings = self._object("Settings", fields, values.get("settings"))
+        self.settings: dict[str, Any] = settings or {}
+        self.credentials = self._object("Credentials", fields, values.get("credentials"))
+        bad = {error.field for error in self.errors}
+        if "Connector" in bad:
+            return
+        if objection := registry.check_kind(self.connector):
+            self.errors.append(FieldError("Connector", objection))
+            return
+        if "Settings" not in bad:
+            self.errors += not_told(registry.check_settings(self.connector, self.settings), self.errors)
+        if "Credentials" not in bad and self.credentials is not None:
+            self.errors += not_told(KINDS[self.connector].check_credentials(self.credentials), self.errors)
+
+    def need_fit(self, existing: Subscriber | None) -> None:
+        """
+        Go on only if this can replace *existing*.
+
+        Raises:
+            InvalidFields: With every bad field.
+            Conflict: The subscriber is of another kind.
+        """
+        if (
+            self._credentials_are_needed
+            and self.credentials is None
+            and not (existing and existing.encrypted_credentials)
+        ):
+            known = any(error.field.partition(".")[0] in ("Credentials", "Connector") for error in self.errors)
+            self.errors += [] if known else [FieldError("Credentials", "is required for a new subscriber")]
+        if self.errors:
+            raise InvalidFields(self.errors)
+        if existing and existing.connector != self.connector:
+            raise Conflict(
+                f"{existing.subscriber_id} is of the kind {existing.connector}, which cannot be changed.",
+                code="connector_differs",
+            )
+
+    def prepared_credentials(self, existing: Subscriber | None, vault: Vault) -> Prepared | None:
+        """
+        The credentials to store; None where the stored ones stay, also where the same were sent again.
+
+        *existing* is locked, so that no change is lost.
+        """
+        stored = existing.encrypted_credentials if existing else None
+        if self.credentials is None and stored is not None:
+            return None
+        try:
+            known = vault.decrypt(stored) if stored else {}
+        except CredentialsUnreadable:
+            # What is saved now replaces what nobody can read any more.
+            known = {}
+        prepared = KINDS[self.connector].prepare_credentials(self.credentials or {}, known, now())
+        return prepared if self._named(prepared.credentials) != self._named(known) else None
+
+    def describes(self, existing: Subscriber) -> bool:
+        """Whether *existing* already is as specified, credentials apart."""
+        return (
+            existing.archived_utc is None
+            and self.name == existing.name
+            and write_json(self.settings) == write_json(existing.settings)
+        )
+
+    def _named(self, credentials: Mapping[str, Any]) -> dict[str, Any]:
+        """The credentials without what the hub keeps beside them for itself."""
+        return {name: credentials[name] for name in KINDS[self.connector].credential_names(credentials)}
+
+    @property
+    def _credentials_are_needed(self) -> bool:
+        return self.connector not in KINDS or KINDS[self.connector].needs_credentials
+
+    def _object(self, field: str, fields: Mapping[str, Raw], raw: bytes | None) -> dict[str, Any] | None:
+        """The field as far as it is valid; None where it was not sent."""
+        if raw is None:
+            return sound_members(bytes(fields.get(field, b""))) or None
+        if raw.strip() == b"null":
+            return None
+        value = read_json(raw)
+        if isinstance(value, dict):
+            return value
+        self.errors.append(FieldError(field, "must be an object"))
+        return None

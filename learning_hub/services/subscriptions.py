@@ -1,0 +1,314 @@
+"""Subscriptions: making, changing, listing and archiving them. What a PUT does is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Raw
+
+from learning_hub.connectors.registry import KINDS
+from learning_hub.deliver.discovery import TargetDiscovery
+from learning_hub.model.audit import Action
+from learning_hub.model.caller import Caller
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
+from learning_hub.model.ids import id_errors, need_id
+from learning_hub.model.json_values import write_json
+from learning_hub.model.pagination import Cursor, Limit, Listing, Page
+from learning_hub.model.subscriber import Subscriber
+from learning_hub.model.subscription import SavedSubscription, Subscription
+from learning_hub.model.subscription_draft import SubscriptionDraft, SubscriptionSpec
+from learning_hub.presets import PRESETS
+from learning_hub.rendering import Renderer
+from learning_hub.services.archiving import archive_subscription
+from learning_hub.services.programs import need_program, open_program_errors
+from learning_hub.services.template_checks import check_templates, template_field
+from learning_hub.store import audit, subscribers, subscriptions
+from learning_hub.store.database import Connection, Database
+from learning_hub.store.notifications import Notifications
+
+LISTING = Listing("subscriptions", ordered_by="subscription_id")
+
+
+class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which subscriptions."""
+
+    program_id: Annotated[str, Meta(max_length=25)] | None = None
+    subscriber_id: Annotated[str, Meta(max_length=25)] | None = None
+    limit: Limit = 100
+    cursor: Cursor | None = None
+
+
+class Saved(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The outcome of a PUT: the subscription as it is now, and whether it is new; an archived one counts as new.
+
+    *warnings* are sentences about what may fail, or could not be found out.
+    """
+
+    subscription: Subscription
+    is_new: bool
+    warnings: list[str] = []
+
+    @property
+    def shown(self) -> SavedSubscription:
+        return SavedSubscription(**msgspec.structs.asdict(self.subscription), warnings=self.warnings or UNSET)
+
+
+class Subscriptions:
+    """What callers do with subscriptions."""
+
+    def __init__(
+        self, database: Database, renderer: Renderer, discovery: TargetDiscovery, notifications: Notifications
+    ) -> None:
+        self._database = database
+        self._renderer = renderer
+        self._discovery = discovery
+        self._notifications = notifications
+
+    async def put(self, caller: Caller, subscription_id: str, fields: Mapping[str, Raw]) -> Saved:
+        """
+        Make or change a subscription.
+
+        Args:
+            caller: An administrator.
+            subscription_id: Of the subscription.
+            fields: Of a SubscriptionBody, as sent.
+
+        Raises:
+            InvalidFields: With every bad field, template errors among them.
+            Conflict: It changes what cannot be changed.
+        """
+        draft = SubscriptionDraft(fields, PRESETS)
+        draft.errors += id_errors("SubscriptionId", subscription_id)
+        return await self._save(caller, subscription_id, draft)
+
+    async def create(self, caller: Caller, subscription_id: str, body: Mapping[str, Any]) -> Saved:
+        """
+        Make a subscription of *body*; an existing one, archived or not, is left as it is and returned.
+
+        Raises:
+            InvalidFields: With every bad field.
+        """
+        draft = SubscriptionDraft({field: Raw(write_json(value)) for field, value in body.items()}, PRESETS)
+        return await self._save(caller, subscription_id, draft, keeps_existing=True)
+
+    async def page(self, caller: Caller, query: SubscriptionsQuery) -> Page[Subscription]:
+        """
+        Subscriptions of the caller's Programs by id.
+
+        Raises:
+            NotAllowed, InvalidFields: The query names a Program that the key is not for, or that does not exist.
+        """
+        if query.program_id is not None:
+            await need_program(self._database, caller, query.program_id)
+        found = await subscriptions.page(
+            self._database,
+            caller.visible_programs,
+            program_id=query.program_id,
+            subscriber_id=query.subscriber_id,
+            after=LISTING.after(query.cursor),
+            limit=query.limit + 1,
+        )
+        return LISTING.page(found, query.limit)
+
+    async def get(self, caller: Caller, subscription_id: str) -> Subscription:
+        """One subscription; the errors of `need_subscription`."""
+        return await need_subscription(self._database, caller, subscription_id)
+
+    async def archive(self, caller: Caller, subscription_id: str) -> None:
+        """Archive a subscription: it gets nothing more, its history stays; the errors of `need_subscription`."""
+        existing = await need_subscription(self._database, caller, subscription_id)
+        async with self._database.transaction() as connection:
+            await archive_subscription(connection, caller, existing)
+
+    async def _save(
+        self, caller: Caller, subscription_id: str, draft: SubscriptionDraft, *, keeps_existing: bool = False
+    ) -> Saved:
+        # Before the lock: templates take too long to compile, and subscribers to answer, while others wait for it.
+        warnings = await self._check(subscription_id, draft)
+        if draft.errors:
+            raise InvalidFields(draft.errors)
+        async with self._database.transaction() as connection:
+            await subscriptions.lock(connection, subscription_id)
+            existing = await subscriptions.find(connection, subscription_id)
+            if existing is not None and keeps_existing:
+                return Saved(subscription=existing, is_new=False)
+            spec = draft.spec(existing)
+            _need_fit(spec, existing)
+            saved = await self._write(connection, caller, subscription_id, spec, existing)
+        self._notifications.notify(self._notifications.schedules)
+        if not saved.subscription.is_realtime:
+            await subscriptions.hold_stragglers(self._database, saved.subscription)
+        return msgspec.structs.replace(saved, warnings=warnings)
+
+    async def _write(
+        self,
+        connection: Connection,
+        caller: Caller,
+        subscription_id: str,
+        spec: SubscriptionSpec,
+        existing: Subscription | None,
+    ) -> Saved:
+        """Store the specification, and hold or release what waits, as the change of state and schedule demands."""
+        is_new = existing is None or existing.archived_utc is not None
+        if existing and not is_new and spec.describes(existing):
+            return Saved(subscription=existing, is_new=False)
+        saved = await subscriptions.put(connection, subscription_id, spec, is_new=is_new)
+        was_sending = existing and (existing.is_realtime or (existing.is_scheduled and not saved.is_scheduled))
+        if was_sending and not saved.is_realtime:
+            await subscriptions.hold(connection, saved)
+        if existing and saved.is_realtime and not existing.is_realtime:
+            await subscriptions.release(connection, saved)
+        action: Action = "update" if existing else "create"
+        await audit.write(connection, caller, action, "subscription", subscription_id, before=existing, after=saved)
+        # Received before the commit a notification is in vain, but whoever receives it polls again a moment later.
+        self._notifications.notify(self._notifications.feed)
+        self._notifications.notify(self._notifications.deliveries)
+        return Saved(subscription=saved, is_new=is_new)
+
+    async def _check(self, subscription_id: str, draft: SubscriptionDraft) -> list[str]:
+        """
+        Compare a draft with what exists: the Program, the subscriber and its connector, the target, the templates.
+
+        Errors are added to the draft.
+
+        Returns:
+            What may fail, as sentences.
+        """
+        bad = {error.field.partition("[")[0].partition(".")[0] for error in draft.errors}
+        if "ProgramId" not in bad:
+            draft.errors += await open_program_errors(self._database, draft.values["program_id"])
+        subscriber = None if "SubscriberId" in bad else await self._check_subscriber(draft)
+        if subscriber:
+            _check_removals(draft, subscriber.connector)
+        target = None if "Target" in bad or subscriber is None else _check_target(draft, subscriber)
+        return await self._check_templates(subscription_id, draft, subscriber, target)
+
+    async def _check_subscriber(self, draft: SubscriptionDraft) -> Subscriber | None:
+        subscriber = await subscribers.find(self._database, draft.values["subscriber_id"])
+        if subscriber is None:
+            draft.refuse("SubscriberId", "is not a known subscriber")
+            return None
+        if subscriber.archived_utc is not None:
+            draft.refuse("SubscriberId", "is archived")
+        if draft.preset and draft.preset.connector != subscriber.connector:
+            draft.refuse(
+                "Preset", f"is for subscribers of the kind {draft.preset.connector}, not {subscriber.connector}"
+            )
+        return subscriber
+
+    async def _check_templates(
+        self,
+        subscription_id: str,
+        draft: SubscriptionDraft,
+        subscriber: Subscriber | None,
+        target: Mapping[str, Any] | None,
+    ) -> list[str]:
+        """Compile the templates, and ask the subscriber whether they fit what it has now."""
+        # A template of the wrong form must not hide what is wrong with the others.
+        templates = draft.valid_templates
+        if not templates:
+            return []
+        checked = await check_templates(self._renderer, subscriber, target, templates)
+        draft.errors += checked.errors
+        if subscriber is None or target is None or subscriber.archived_utc is not None:
+            return []
+        existing = await subscriptions.find(self._database, subscription_id)
+        stays_stopped = existing is not None and _stays_stopped(draft, existing)
+        if stays_stopped and existing is not None and existing.state == "started":
+            return []
+        validation = await self._discovery.judge(subscriber, target, templates, checked.leaves)
+        problems = [FieldError(template_field(problem.place), problem.message) for problem in validation.problems]
+        unfit = [*validation.target_errors, *problems]
+        if stays_stopped:
+            return [*(f"{error.field}: {error.message}" for error in unfit), *validation.warnings]
+        draft.errors += unfit
+        return validation.warnings
+
+
+def no_such_subscription(subscription_id: str) -> NotFound:
+    """The error for a subscription that does not exist, or is of a Program that the key is not for."""
+    return NotFound(f"There is no subscription {subscription_id}.")
+
+
+async def need_subscription(database: Database, caller: Caller, subscription_id: str) -> Subscription:
+    """
+    The subscription, archived ones as well.
+
+    Raises:
+        InvalidFields: The id has not the form of one.
+        NotFound: There is none, or it is of a Program that the key is not for: one answer, so that nobody learns
+            which exist.
+    """
+    need_id("SubscriptionId", subscription_id)
+    existing = await subscriptions.find(database, subscription_id)
+    if existing is None or not caller.may_use(existing.program_id):
+        raise no_such_subscription(subscription_id)
+    return existing
+
+
+async def need_subscription_in_use(database: Database, caller: Caller, subscription_id: str) -> Subscription:
+    """The subscription; an archived one is NotFound as well."""
+    existing = await need_subscription(database, caller, subscription_id)
+    if existing.archived_utc is not None:
+        raise NotFound(f"The subscription {subscription_id} is archived.")
+    return existing
+
+
+def _need_fit(spec: SubscriptionSpec, existing: Subscription | None) -> None:
+    """
+    Go on only if the specification can replace what exists.
+
+    Raises:
+        Conflict: It changes what cannot be changed.
+    """
+    if existing is None:
+        return
+    fixed = {
+        "SubscriberId": (spec.subscriber_id, existing.subscriber_id),
+        "ProgramId": (spec.program_id, existing.program_id),
+    }
+    if existing.archived_utc is None:
+        fixed["StartFrom"] = (spec.start_from, existing.start_from)
+    changed = [field for field, (new, old) in fixed.items() if new != old]
+    if changed:
+        raise Conflict(
+            f"{' and '.join(changed)} of a subscription cannot be changed: what it has sent belongs to them. "
+            "Make another subscription.",
+            code="subscription_fixed",
+        )
+
+
+def _stays_stopped(draft: SubscriptionDraft, existing: Subscription) -> bool:
+    """
+    Whether the PUT only stops the subscription, or leaves it stopped as it is.
+
+    Stopping must work whatever the subscriber has become, and must not wait for its answer. What stays stopped is
+    compared with the subscriber all the same, since that is how an administrator checks again; nothing new is refused.
+    """
+    return (
+        existing.archived_utc is None
+        and draft.values.get("state", existing.state) == "stopped"
+        and "templates" in draft.values
+        and write_json(draft.values["target"]) == write_json(existing.target)
+        and write_json(draft.values["templates"]) == write_json(existing.templates)
+    )
+
+
+def _check_removals(draft: SubscriptionDraft, connector: str) -> None:
+    """Refuse to have records removed at a subscriber that cannot remove them."""
+    for field, name in (("OnWithdraw", "on_withdraw"), ("OnReopened", "on_reopened")):
+        if draft.values.get(name) == "remove" and not KINDS[connector].can_remove:
+            draft.refuse(field, f"must not be remove: a subscriber of the kind {connector} takes nothing back")
+
+
+def _check_target(draft: SubscriptionDraft, subscriber: Subscriber) -> dict[str, Any] | None:
+    """The target, where it is valid for the subscriber's kind."""
+    target: dict[str, Any] | None = draft.values.get("target")
+    if target is None:
+        return None
+    errors = KINDS[subscriber.connector].check_target(target)
+    draft.errors += errors
+    return None if errors else target

@@ -1,0 +1,50 @@
+"""What the hub can say of templates by itself, without asking the subscriber."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from learning_hub.deliver.preview import target_problems
+from learning_hub.model.errors import FieldError
+from learning_hub.model.json_values import write_json
+from learning_hub.model.leaf import Leaf
+from learning_hub.model.subscriber import Subscriber
+from learning_hub.rendering import Renderer
+
+
+class CheckedTemplates(msgspec.Struct, frozen=True):
+    """What is wrong with templates, each error with its field, and what is known of their leaves."""
+
+    errors: list[FieldError]
+    leaves: list[Leaf]
+
+
+async def check_templates(
+    renderer: Renderer,
+    subscriber: Subscriber | None,
+    target: Mapping[str, Any] | None,
+    templates: Mapping[str, Any],
+) -> CheckedTemplates:
+    """
+    Compile *templates*, and compare their keys with the target.
+
+    Args:
+        renderer: Compiles them.
+        subscriber: Who receives what they render; None where that is not known.
+        target: Found valid by `Kind.check_target`; None where it was not.
+        templates: By category, each an object, or null where it is switched off.
+    """
+    inspected = await renderer.inspect(write_json(templates).decode())
+    problems = [*inspected.problems]
+    if subscriber is not None and target is not None:
+        problems += target_problems(subscriber, target, templates)
+    errors = [FieldError(template_field(problem.place), problem.message) for problem in problems]
+    return CheckedTemplates(errors, inspected.leaves)
+
+
+def template_field(place: str) -> str:
+    """The field of a body for a template error at *place*."""
+    return place if place == "Templates" else f"Templates.{place}"
