@@ -26,14 +26,12 @@ def doctor(*, as_json: bool) -> None:
     """
     import asyncio
 
-    import msgspec
-
     from learning_hub.cli.diagnosis import examine
 
     findings = asyncio.run(examine())
     is_well = all(finding.state != "wrong" for finding in findings)
     if as_json:
-        print_json(msgspec.json.encode({"Works": is_well, "Checks": findings}))
+        print_json({"Works": is_well, "Checks": findings})
     else:
         _print(findings)
     if not is_well:

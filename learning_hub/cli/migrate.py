@@ -25,6 +25,6 @@ def migrate(*, as_json: bool) -> None:
 
     asyncio.run(apply())
     if as_json:
-        print_json(b'{"UpToDate":true}')
+        print_json({"UpToDate": True})
     else:
         click.echo("The database is up to date.")

@@ -144,10 +144,9 @@ def _progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 def _print(report: Report, unit: str, *, as_json: bool) -> None:
-    import msgspec
 
     if as_json:
-        print_json(msgspec.json.encode(report))
+        print_json(report)
         return
     click.echo(_counts(report))
     if report.before:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import io
 import socket
 from collections.abc import Iterator
@@ -14,12 +13,11 @@ import rich.console
 from click.testing import CliRunner
 
 import learning_hub as package
-from learning_hub.api.app import operations
 from learning_hub.cli import printing
-from learning_hub.cli.failures import failed_with
-from learning_hub.cli.nouns import path_of
+from learning_hub.cli.failures import report_failures
 from learning_hub.cli.root import PANELS, learning_hub
 from learning_hub.cli.subscriber import how_it_works
+from learning_hub.model.errors import FieldError, InvalidFields
 
 
 def _commands(group: click.Group = learning_hub, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -88,51 +86,14 @@ def test_a_wrong_setting_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused.stdout == ""
 
 
-def test_a_problem_is_told_with_its_fields() -> None:
-    """The sentence first, then a line for each bad field."""
-    problem = {"detail": "Not accepted: Name.", "errors": [{"field": "Name", "message": "is required"}]}
-    assert str(failed_with(problem)) == "Not accepted: Name.\n  Name: is required"
+def test_a_failure_names_every_bad_field(capsys: pytest.CaptureFixture[str]) -> None:
+    """The sentence comes first, then a line for each bad field; the exit status is 1."""
+    context = click.Context(learning_hub)
+    with pytest.raises(click.exceptions.Exit) as ended, report_failures(context):
+        raise InvalidFields([FieldError("Name", "is required")])
 
-
-def test_every_path_of_a_command_is_an_operation() -> None:
-    """What the command line asks the API for is there."""
-    known = {
-        (operation.method, tuple(None if step.startswith("{") else step for step in operation.path[1:].split("/")))
-        for operation in operations()
-    }
-    asked = set(_asked())
-    assert {("PUT", ("programs", None)), ("POST", ("deliveries", "requeue")), ("GET", ("keys", None))} <= asked
-    assert {
-        (method, path)
-        for method, path in asked
-        if not any(path == other and method in (None, allowed) for allowed, other in known)
-    } == set()
-
-
-def _asked() -> Iterator[tuple[str | None, tuple[str | None, ...]]]:
-    """The method, where it stands beside it, and the path of each thing that a command asks for; None for an id."""
-    methods = {"add_list": "GET", "add_show": "GET", "add_delete": "DELETE"}
-    for file in Path(package.__file__).parent.joinpath("cli").glob("*.py"):
-        paths: dict[ast.expr, str | None] = {}
-        for call in [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]:
-            name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
-            first = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
-            if name == "ask" and isinstance(first, str):
-                paths[call.args[1]] = first
-            elif name == "run_to_the_end":
-                paths[call.args[0]] = "POST"
-            elif name == "lines":
-                paths[call.args[0]] = "GET"
-            elif name in methods and isinstance(call.args[1], ast.Constant):
-                yield methods[name], (call.args[1].value, *([] if name == "add_list" else [None]))
-            if name == "path_of" and isinstance(first, str):
-                steps = (step.value if isinstance(step, ast.Constant) else None for step in call.args)
-                yield paths.get(call), tuple(steps)
-
-
-def test_ids_in_paths_are_quoted() -> None:
-    """An id is one step of the path, whatever is in it."""
-    assert path_of("subscribers", "a/../b?c", "check") == "/subscribers/a%2F..%2Fb%3Fc/check"
+    assert capsys.readouterr().err == "Not accepted: Name.\n  Name: is required\n"
+    assert ended.value.exit_code == 1
 
 
 def test_tables_do_not_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
