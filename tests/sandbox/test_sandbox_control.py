@@ -8,7 +8,7 @@ import pytest
 from sandbox_entities import activity, completion, password_grant
 
 from learning_hub.sandbox import RunningSandbox, seeds
-from learning_hub.sandbox.journal import KEPT_ENTRIES, Journal
+from learning_hub.sandbox.request_log import MAX_ENTRIES, RequestLog
 
 
 def test_journal(imis: httpx.Client) -> None:
@@ -52,13 +52,13 @@ def test_journal_narrowed_and_emptied(imis: httpx.Client) -> None:
 
 def test_journal_is_bounded(sandbox: RunningSandbox) -> None:
     """The journal keeps its newest entries and counts them all."""
-    journal = Journal()
-    for number in range(KEPT_ENTRIES + 5):
-        entry = journal.begin(method="GET", path=str(number), query="", headers={}, body=b"", at=sandbox.site.now())
-        journal.end(entry, 200)
+    log = RequestLog()
+    for number in range(MAX_ENTRIES + 5):
+        entry = log.start(method="GET", path=str(number), query="", headers={}, body=b"", at=sandbox.site.now())
+        log.finish(entry, 200)
 
-    assert (len(journal.entries), journal.total) == (KEPT_ENTRIES, KEPT_ENTRIES + 5)
-    assert journal.entries[0].path == "5"
+    assert (len(log.entries), log.total) == (MAX_ENTRIES, MAX_ENTRIES + 5)
+    assert log.entries[0].path == "5"
 
 
 def test_state(imis: httpx.Client) -> None:
