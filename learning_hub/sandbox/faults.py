@@ -117,26 +117,26 @@ def read_fault(sent: Any) -> Fault:
     """
     if not isinstance(sent, dict):
         raise ValueError("A fault is a JSON object.")  # noqa: TRY004 - callers catch one error type.
-    given = {name.casefold(): value for name, value in sent.items() if value is not None}
-    unknown = given.keys() - {"fault", "method", "path", "times", "share", "retryafter", "seconds"}
+    members = {name.casefold(): value for name, value in sent.items() if value is not None}
+    unknown = members.keys() - {"fault", "method", "path", "times", "share", "retryafter", "seconds"}
     if unknown:
         msg = f"A fault has no {', '.join(sorted(unknown))}."
         raise ValueError(msg)
-    kind = str(given.get("fault", "")).casefold()
+    kind = str(members.get("fault", "")).casefold()
     if kind not in FAULTS and kind not in map(str, STATUSES):
         msg = f"Fault must be one of {', '.join([*FAULTS, *map(str, STATUSES)])}."
         raise ValueError(msg)
     seconds = DEFAULT_SECONDS_LATE if kind == "late" else DEFAULT_SECONDS
     # No client could sign in again if every request revoked the tokens, so the default is once.
-    times = given.get("times", 1 if kind == "forget-tokens" else None)
+    times = members.get("times", 1 if kind == "forget-tokens" else None)
     return Fault(
         kind=kind,
-        method=_method(given.get("method")),
-        path=_path(given.get("path")),
+        method=_method(members.get("method")),
+        path=_path(members.get("path")),
         times=None if times is None else _times(times),
-        share=_number("Share", given.get("share", 1), 0, 1),
-        retry_after=_retry_after(given.get("retryafter")),
-        seconds=_number("Seconds", given.get("seconds", seconds), 0, 3600),
+        share=_number("Share", members.get("share", 1), 0, 1),
+        retry_after=_retry_after(members.get("retryafter")),
+        seconds=_number("Seconds", members.get("seconds", seconds), 0, 3600),
     )
 
 

@@ -17,7 +17,7 @@ AUDIT = (
     Column(name="CreatedByUserKey", max_length=40, is_assigned=True),
     Column(name="UpdatedByUserKey", max_length=40, is_assigned=True),
 )
-# In every source, without anybody defining them.
+# iMIS adds these columns to every source.
 SYSTEM_COLUMNS = {column.name.casefold() for column in (ID, ORDINAL, *AUDIT)}
 
 

@@ -18,7 +18,7 @@ class SavedQuery:
     Attributes:
         path: Its path, which begins with `$/`.
         source: `Activity`, `Party`, or the name of a panel source.
-        shown: The displayed columns: alias and column.
+        columns: The displayed columns: alias and column.
         prompts: The prompts in order: name and column. An empty prompt is skipped.
         fixed: Filters that apply to every run.
         is_available_to_rest: Ticked on its Security tab.
@@ -26,7 +26,7 @@ class SavedQuery:
 
     path: str
     source: str
-    shown: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...]
     prompts: tuple[tuple[str, str], ...] = ()
     fixed: tuple[Filter, ...] = ()
     is_available_to_rest: bool = True
@@ -53,23 +53,23 @@ QUERIES = (
     SavedQuery(
         path=seeds.ACTIVITIES_QUERY,
         source="Activity",
-        shown=_ACTIVITY_ALIASES,
+        columns=_ACTIVITY_ALIASES,
         prompts=(("ID", "PartyId"), ("ActivityType", "ACTIVITY_TYPE"), ("ProductCode", "PRODUCT_CODE")),
     ),
     SavedQuery(
         path=seeds.COMPLETIONS_QUERY,
         source=seeds.PANEL,
-        shown=_PANEL_ALIASES,
+        columns=_PANEL_ALIASES,
         prompts=(("ID", "ID"), ("CourseCode", "CourseCode")),
     ),
     SavedQuery(
         path=seeds.CONTACT_QUERY,
         source="Party",
-        shown=(("ID", "PartyId"), ("FullName", "Name"), ("Email", "Email"), ("UniformId", "UniformId")),
+        columns=(("ID", "PartyId"), ("FullName", "Name"), ("Email", "Email"), ("UniformId", "UniformId")),
         prompts=(("Email", "Email"),),
         fixed=(Filter("Status", "eq", ("A",)),),
     ),
-    SavedQuery(path=seeds.CLOSED_QUERY, source="Activity", shown=_ACTIVITY_ALIASES, is_available_to_rest=False),
+    SavedQuery(path=seeds.CLOSED_QUERY, source="Activity", columns=_ACTIVITY_ALIASES, is_available_to_rest=False),
 )
 
 

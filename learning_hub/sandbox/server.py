@@ -67,7 +67,7 @@ def serve(
         as_json: Print one JSON line instead of three readable ones.
 
     Raises:
-        OSError: Another program listens on the address, or this machine does not have it.
+        OSError: The socket cannot be bound to the address.
     """
     listener = _listen(host, port)
     address = _address(listener)

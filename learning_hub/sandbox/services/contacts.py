@@ -51,11 +51,11 @@ class ContactService(Service):
     def execute(self, operation: str, parameters: Sequence[Any]) -> Any:
         if self.entity != "Party" or operation.casefold() != "findbyalternateid":
             raise self._not_implemented(operation)
-        given = [str(parameter).casefold() for parameter in parameters]
+        keys = [str(parameter).casefold() for parameter in parameters]
         for row in self.site.contacts.rows.values():
             for alternate, kind in row["AlternateIds"]:
                 # The parameters are the id alone, or the type of the id and the id.
-                if given in ([alternate.casefold()], [kind.casefold(), alternate.casefold()]):
+                if keys in ([alternate.casefold()], [kind.casefold(), alternate.casefold()]):
                     return self._to_json(row)
         raise NotFound("No contact has that alternate id.")
 

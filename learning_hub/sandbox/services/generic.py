@@ -71,8 +71,8 @@ class GenericService(Service):
         if self.site.switches.null_in_put == "unchanged":
             sent = {name: value for name, value in sent.items() if value is not None}
         if self.site.switches.omitted_in_put == "cleared":
-            kept = {c.name for c in self.columns if c.is_assigned or c.is_identity or c.is_party}
-            old = {name: value if name in kept else None for name, value in old.items()}
+            preserved = {c.name for c in self.columns if c.is_assigned or c.is_identity or c.is_party}
+            old = {name: value if name in preserved else None for name, value in old.items()}
         row = {**old, **sent}
         self._raise_if_any([*problems, *self._missing(row), *self.check_update(key, row)])
         self.touch(row)
@@ -91,7 +91,7 @@ class GenericService(Service):
     def entity_of(self, key: Key, row: Row) -> Any:
         """The generic entity for a row."""
         party = row[self.party_column.name]
-        pairs = [(column.name, self._shown(column, row[column.name])) for column in self.columns]
+        pairs = [(column.name, self._encode_html(column, row[column.name])) for column in self.columns]
         return {
             "$type": wire.core(TYPE_NAME),
             "EntityTypeName": self.entity,
@@ -101,8 +101,8 @@ class GenericService(Service):
             "Properties": wire.property_list(pairs, self.site.switches),
         }
 
-    def _shown(self, column: Column, value: Any) -> Any:
-        """The value as a response shows it: text has its HTML encoded where the switch HtmlInText says so (3.6)."""
+    def _encode_html(self, column: Column, value: Any) -> Any:
+        """*value*, with HTML-significant characters encoded if it is text and the switch HtmlInText says so (3.6)."""
         mode = self.site.switches.html_in_text
         if mode == "none" or not isinstance(value, str) or column.is_identity or column.is_party:
             return value

@@ -108,10 +108,10 @@ def _results(site: Site, query: SavedQuery, prompts: Sequence[tuple[str, str]]) 
     cached = site.query_cache.get(key, site.now())
     if cached is not None:
         return cached
-    columns = {name.casefold(): column for name, column in query.prompts}
+    prompt_columns = {name.casefold(): column for name, column in query.prompts}
     filters = list(query.fixed)
     for name, value in prompts:
-        column = columns.get(name.casefold())
+        column = prompt_columns.get(name.casefold())
         if column is not None:
             filters.append(read_filter(column, value, site.switches))
         elif site.switches.unknown_filter == "refuse":
@@ -119,10 +119,10 @@ def _results(site: Site, query: SavedQuery, prompts: Sequence[tuple[str, str]]) 
             raise BadRequest(msg)
     matches = find_rows(_table(site, query), Search(tuple(filters)), site.switches)
     labels = {"Units": site.switches.units_column, "Category": site.switches.ceu_type_column}
-    shown = [
-        (alias, labels.get(alias, column) if query.source == "Activity" else column) for alias, column in query.shown
+    columns = [
+        (alias, labels.get(alias, column) if query.source == "Activity" else column) for alias, column in query.columns
     ]
-    rows = [{alias: row[column] for alias, column in shown} for _, row in matches]
+    rows = [{alias: row[column] for alias, column in columns} for _, row in matches]
     site.query_cache.put(key, rows, site.now(), site.switches.query_cache_seconds)
     return rows
 
