@@ -1,4 +1,4 @@
-"""`python -m learning_hub.sandbox`: start the sandbox."""
+"""`python -m learning_hub.sandbox` starts the sandbox."""
 
 import argparse
 
@@ -12,11 +12,11 @@ def main() -> None:
     parser.add_argument("--username", default=seeds.USERNAME)
     parser.add_argument("--password", default=seeds.PASSWORD)
     parser.add_argument("--json", action="store_true", help="print one JSON line instead of three readable ones")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        serve(given.host, given.port, given.username, given.password, as_json=given.json)
+        serve(arguments.host, arguments.port, arguments.username, arguments.password, as_json=arguments.json)
     except OSError as error:
-        parser.exit(1, f"Cannot listen on {given.host}:{given.port}: {error.strerror}\n")
+        parser.exit(1, f"Cannot listen on {arguments.host}:{arguments.port}: {error.strerror}\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,10 @@
-"""The columns of Activity (section 7.3); widths that the reference leaves open are those of common sites."""
+"""
+Activities (section 7.3) and activity types (section 7.5) as tables.
 
+Widths that the reference leaves open are those of common sites.
+"""
+
+from learning_hub.sandbox import seeds
 from learning_hub.sandbox.column import Column
 from learning_hub.sandbox.table import Table
 
@@ -56,7 +61,33 @@ COLUMNS = (
     Column(name="RECURRING_REQUEST", kind="boolean"),
 )
 
+ACTIVITY_TYPE_COLUMNS = (
+    Column(name="ActivityTypeId", max_length=10, is_required=True, is_identity=True),
+    Column(name="Description", max_length=255),
+    *(
+        Column(name=name, max_length=60)
+        for name in (
+            *("SubtypePrompt", "DescriptionPrompt", "EffectiveDatePrompt", "ThruDatePrompt", "SourcePrompt"),
+            *("AmountPrompt", "TicklerPrompt", "ActionPrompt", "CeuTypePrompt", "UnitsPrompt"),
+        )
+    ),
+    Column(name="AllowUserEdit", kind="boolean"),
+    *(Column(name=name, max_length=60) for name in ("FollowUpPrompt", "NotePrompt")),
+    Column(name="IsExtendedDemo", kind="boolean"),
+    *(Column(name=f"Uf{number}Prompt", max_length=60) for number in range(1, 8)),
+    *(Column(name=name, max_length=60) for name in ("CoIdPrompt", "AccessKeywords", "OtherCode")),
+)
+
 
 def new_activities() -> Table:
-    """An empty table of activities, keyed by sequence number; `ID` is another name of `PartyId`."""
+    """An empty table of activities, keyed by sequence number; `ID` is an alias of `PartyId`."""
     return Table(COLUMNS, {"ID": "PartyId"})
+
+
+def seeded_activity_types() -> Table:
+    """The activity types of the seeds, keyed by id."""
+    table = Table(ACTIVITY_TYPE_COLUMNS)
+    for type_id, description in seeds.ACTIVITY_TYPES.items():
+        row = dict.fromkeys(column.name for column in ACTIVITY_TYPE_COLUMNS)
+        table.put((type_id,), row | {"ActivityTypeId": type_id, "Description": description, **seeds.ACTIVITY_LABELS})
+    return table

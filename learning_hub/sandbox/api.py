@@ -1,21 +1,21 @@
-"""From an address below `/api` to the operation of a service (section 4)."""
+"""Routes a request below `/api` to the operation of a service (section 4)."""
 
 from typing import Any
 from urllib.parse import unquote
 
 from learning_hub.sandbox import wire
-from learning_hub.sandbox.answer import Answer, json_answer
 from learning_hub.sandbox.errors import (
+    ApiError,
     BadRequest,
     MethodNotAllowed,
     NotFound,
     OperationNotImplemented,
-    Refusal,
     ServiceNotImplemented,
     UnreadableBody,
 )
 from learning_hub.sandbox.request import Request
-from learning_hub.sandbox.search import page, read_search
+from learning_hub.sandbox.responses import Response, json_response
+from learning_hub.sandbox.search import paged_result, read_search
 from learning_hub.sandbox.services.activities import ActivityService
 from learning_hub.sandbox.services.activity_types import ActivityTypeService
 from learning_hub.sandbox.services.contacts import ContactService
@@ -27,7 +27,7 @@ from learning_hub.sandbox.services.lookups import (
     PanelDefinitionService,
     UserService,
 )
-from learning_hub.sandbox.services.panels import PanelService, closed_panel
+from learning_hub.sandbox.services.panels import PanelService, closed_panel_error
 from learning_hub.sandbox.services.queries import IqaService, QueryDefinitionService, QueryService
 from learning_hub.sandbox.services.security import UserSecurityService
 from learning_hub.sandbox.services.service import Identity, Service
@@ -53,33 +53,33 @@ _ACTIONS = {"add", "find", "findbyidentity", "update", "delete", "validate", "ex
 _NOT_IN_20_2 = {"query": NotFound, "usersecurity": ServiceNotImplemented}
 
 
-def answer_api(site: Site, request: Request, segments: list[str]) -> Answer:
+def handle_api(site: Site, request: Request, segments: list[str]) -> Response:
     """
-    The answer to a request for `/api/` and *segments*, which are still percent-encoded.
+    The response to a request for `/api/` and *segments*, which are still percent-encoded.
 
     Raises:
-        Refusal: It cannot be done.
+        ApiError: The request fails.
     """
-    parts = [unquote(segment) for segment in segments]
-    if parts and parts[0].casefold() == "metadata":
-        return _answer_metadata(site, request, parts[1:])
-    if not parts:
+    decoded = [unquote(segment) for segment in segments]
+    if decoded and decoded[0].casefold() == "metadata":
+        return _handle_metadata(site, request, decoded[1:])
+    if not decoded:
         raise NotFound("No entity is named.")
-    service = service_for(site, parts[0])
-    if len(parts) == 1:
-        named = request.parameter("EntityId")
-        if named is not None:
-            return _answer_one(site, request, service, _identity(site, named))
-        return _answer_all(site, request, service)
-    return _answer_below(site, request, service, parts[1:])
+    service = service_for(site, decoded[0])
+    if len(decoded) > 1:
+        return _handle_below_entity(site, request, service, decoded[1:])
+    entity_id = request.parameter("EntityId")
+    if entity_id is not None:
+        return _handle_record(site, request, service, _identity(site, entity_id))
+    return _handle_list(site, request, service)
 
 
 def service_for(site: Site, entity: str) -> Service:
     """
-    The service of an entity, its name in any case.
+    The service of an entity, whose name may have any letter case.
 
     Raises:
-        Refusal: There is none, or it is a panel source that REST may not see.
+        ApiError: The entity has no service, or is a panel source that is not available via REST.
     """
     folded = entity.casefold()
     if folded == "legacyactivitytype" and site.switches.activity_type_list == 501:
@@ -88,15 +88,15 @@ def service_for(site: Site, entity: str) -> Service:
         raise _NOT_IN_20_2[folded](_no_service(entity))
     if folded == "activity":
         return ActivityService(site)
-    for name, kind in _SERVICES.items():
+    for name, service in _SERVICES.items():
         if name.casefold() == folded:
-            return kind(site, name)
+            return service(site, name)
     panel = site.panels.get(folded)
     if panel is None:
-        kinds: dict[int, type[Refusal]] = {501: ServiceNotImplemented, 404: NotFound}
-        raise kinds[site.switches.unknown_entity](_no_service(entity))
+        errors: dict[int, type[ApiError]] = {501: ServiceNotImplemented, 404: NotFound}
+        raise errors[site.switches.unknown_entity](_no_service(entity))
     if not panel.available_via_rest:
-        raise closed_panel(site, panel)
+        raise closed_panel_error(site, panel)
     return PanelService(site, panel)
 
 
@@ -108,70 +108,74 @@ def _identity(site: Site, text: str) -> Identity:
     return wire.split_identity(text, with_commas=site.switches.version == "20.2")
 
 
-def _answer_metadata(site: Site, request: Request, parts: list[str]) -> Answer:
+def _handle_metadata(site: Site, request: Request, parts: list[str]) -> Response:
     if request.method != "GET":
         raise MethodNotAllowed(request.method, ["GET"])
     if len(parts) != 1:
         raise NotFound("No entity is named.")
-    return json_answer(200, metadata_of(site, parts[0]))
+    return json_response(200, metadata_of(site, parts[0]))
 
 
-def _answer_below(site: Site, request: Request, service: Service, parts: list[str]) -> Answer:
-    """The answer to what stands behind the name of an entity: an operation, a record, or something of a record."""
+def _handle_below_entity(site: Site, request: Request, service: Service, parts: list[str]) -> Response:
+    """The response to `/api/{Entity}/` and *parts*: an operation, a record, or the change log of a record."""
     if parts[0].casefold() == "_haspermission" and len(parts) == 2:
-        return _answer_permission(request, parts[1])
+        return _handle_permission(request, parts[1])
     if parts[0].startswith("_"):
-        return _answer_operation(site, request, service, parts[0])
+        return _handle_operation(site, request, service, parts[0])
     if len(parts) == 1:
-        return _answer_one(site, request, service, _identity(site, parts[0]))
+        return _handle_record(site, request, service, _identity(site, parts[0]))
     if parts[1].casefold() == "changelog" and len(parts) == 2:
-        return _answer_change_log(site, request, service, _identity(site, parts[0]))
+        return _handle_change_log(site, request, service, _identity(site, parts[0]))
     msg = f"Operation {parts[1]} is not implemented for {service.entity}."
     raise OperationNotImplemented(msg)
 
 
-def _answer_all(site: Site, request: Request, service: Service) -> Answer:
+def _handle_list(site: Site, request: Request, service: Service) -> Response:
     if request.method == "GET":
-        return json_answer(200, service.find(request.pairs))
+        return json_response(200, service.find(request.pairs))
     if request.method == "POST":
-        service.need_right_to_write()
-        return json_answer(site.switches.post_status, service.add(_body(request)))
+        service.require_write_permission()
+        return json_response(site.switches.post_status, service.add(_body(request)))
     raise MethodNotAllowed(request.method, ["GET", "POST"])
 
 
-def _answer_one(site: Site, request: Request, service: Service, identity: Identity) -> Answer:
+def _handle_record(site: Site, request: Request, service: Service, identity: Identity) -> Response:
     if request.method == "GET":
-        return json_answer(200, service.read(identity))
+        return json_response(200, service.read(identity))
     if request.method in ("PUT", "DELETE"):
-        service.need_right_to_write()
+        service.require_write_permission()
     if request.method == "PUT":
-        stored = service.change(identity, _body(request))
+        stored = service.update(identity, _body(request))
         if site.switches.put_body == "empty":
-            return Answer(site.switches.put_status)
-        return json_answer(site.switches.put_status, stored)
+            return Response(site.switches.put_status)
+        return json_response(site.switches.put_status, stored)
     if request.method == "DELETE":
-        service.remove(identity)
-        return Answer(site.switches.delete_status)
+        service.delete(identity)
+        return Response(site.switches.delete_status)
     raise MethodNotAllowed(request.method, ["GET", "PUT", "DELETE"])
 
 
-def _answer_permission(request: Request, action: str) -> Answer:
-    """Whether the account may do *action*; it may do all there is. The vendor's client posts, others get."""
+def _handle_permission(request: Request, action: str) -> Response:
+    """
+    Whether the account may perform *action*; it may perform every known one.
+
+    The vendor's client uses POST, others use GET.
+    """
     if request.method not in ("GET", "POST"):
         raise MethodNotAllowed(request.method, ["GET", "POST"])
-    return json_answer(200, action.casefold() in _ACTIONS)
+    return json_response(200, action.casefold() in _ACTIONS)
 
 
-def _answer_change_log(site: Site, request: Request, service: Service, identity: Identity) -> Answer:
-    """A page of the changes to a record: always empty, as where logging was never switched on."""
+def _handle_change_log(site: Site, request: Request, service: Service, identity: Identity) -> Response:
+    """A page of the changes to a record: always empty, as on a site where logging was never enabled."""
     if request.method != "GET":
         raise MethodNotAllowed(request.method, ["GET"])
     service.read(identity)
     search = read_search(request.pairs, site.switches)
-    return json_answer(200, page([], search, wire.core("ChangeLogData"), site.switches, str))
+    return json_response(200, paged_result([], search, wire.core("ChangeLogData"), site.switches, str))
 
 
-def _answer_operation(site: Site, request: Request, service: Service, operation: str) -> Answer:
+def _handle_operation(site: Site, request: Request, service: Service, operation: str) -> Response:
     if operation.casefold() not in {"_execute", "_validate"}:
         msg = f"Operation {operation} is not implemented for {service.entity}."
         raise OperationNotImplemented(msg)
@@ -179,8 +183,8 @@ def _answer_operation(site: Site, request: Request, service: Service, operation:
         raise MethodNotAllowed(request.method, ["POST"])
     body = _body(request)
     if operation.casefold() == "_validate":
-        return json_answer(200, service.validate(body))
-    return json_answer(200, _execute(site, service, body))
+        return json_response(200, service.validate(body))
+    return json_response(200, _execute(site, service, body))
 
 
 def _execute(site: Site, service: Service, body: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A column of a stored entity: its kind, its width, and how a value sent for it is read."""
+"""A column of a stored entity: its kind, its width, and the conversion of values that clients send for it."""
 
 from base64 import b64decode
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from learning_hub.sandbox.switches import Switches
 Kind = Literal["text", "integer", "decimal", "boolean", "date", "money", "guid", "binary"]
 
 _INT32 = 2**31
-# What iMIS tools write for "no date".
+# Tools for iMIS write this date for "no date".
 _NO_DATE = datetime(1, 1, 1)  # noqa: DTZ001 - iMIS dates carry no zone.
 
 
@@ -24,14 +24,14 @@ class Column:
 
     Attributes:
         name: As iMIS spells it.
-        max_length: Characters of a text; None for no limit.
-        precision: Digits of a decimal in all.
-        scale: Digits of a decimal after the point; more are rounded half up, as SQL Server does.
+        max_length: The maximum length of a text in characters; None for no limit.
+        precision: The number of digits of a decimal.
+        scale: The number of digits after the decimal point; more are rounded half up, as in SQL Server.
         is_date_only: The time of a date is dropped.
-        is_assigned: iMIS fills it; what is sent for it is passed over.
+        is_assigned: iMIS fills it; a value that a client sends is ignored.
         is_identity: It is part of the key.
-        is_party: It names the contact.
-        extra: Members of its definition that change nothing here and are told as they were sent.
+        is_party: It holds the id of the contact.
+        extra: Members of its definition that have no effect here and are returned as sent.
     """
 
     name: str
@@ -51,15 +51,15 @@ class Column:
 
     def read(self, sent: Any, switches: Switches) -> Any:
         """
-        The value to store for what was sent, wrapped or raw; None for null.
+        The value to store for *sent*, which may be wrapped or raw; None for null.
 
         Raises:
-            ValueError: It does not fit; the sentence is for the person who sent it.
+            ValueError: The column cannot hold it; the message is for the client.
         """
         raw = wire.unwrap(sent)
         if isinstance(raw, dict | list):
             msg = f"{self.name} must be a single value."
-            raise ValueError(msg)  # noqa: TRY004 - one kind of error for whatever does not fit.
+            raise ValueError(msg)  # noqa: TRY004 - callers catch one error type.
         if raw is None or (raw == "" and (self.kind != "text" or switches.empty_text == "null")):
             return None
         readers = {
@@ -135,7 +135,7 @@ class Column:
 
 
 def _local(value: datetime, switches: Switches) -> datetime:
-    """*value* without its offset, in the server's zone; a ValueError where the site takes no offset."""
+    """*value* in the server's zone, without an offset; ValueError where the switch OffsetDates refuses offsets."""
     if value.tzinfo is None:
         return value
     if switches.offset_dates == "refuse":

@@ -1,4 +1,4 @@
-"""The contacts of the site, people and organisations in one table."""
+"""The contacts of the site: people and organisations in one table."""
 
 from datetime import datetime
 from typing import Any
@@ -61,11 +61,11 @@ def seeded_contacts(now: datetime) -> Table:
 
 
 def complete_row(values: dict[str, Any], created: datetime, updated: datetime) -> Row:
-    """A row with every column, its full name and sort name made from the parts of the name."""
+    """A row with every column; full name and sort name are built from the parts of the name."""
     row = {column.name: values.get(column.name) for column in COLUMNS}
     row["AlternateIds"] = values.get("AlternateIds", [])
     row["OtherEmails"] = values.get("OtherEmails", [])
-    row["Kept"] = values.get("Kept", {})
+    row["Extra"] = values.get("Extra", {})
     if not row["IsOrganization"]:
         row["Name"] = " ".join(part for part in (row["FirstName"], row["LastName"]) if part)
     sort = [row["LastName"], row["FirstName"]] if not row["IsOrganization"] else [row["Name"]]

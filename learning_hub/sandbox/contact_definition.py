@@ -1,4 +1,4 @@
-"""The metadata of contacts, which unlike panel sources have members within members (section 9.2)."""
+"""The metadata of contacts, which have nested members, unlike panel sources (section 9.2)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -63,7 +63,7 @@ def _many(name: str, members: Iterable[str]) -> Any:
 
 
 def _attributes() -> Any:
-    # The class of this one is not in the reference; its name follows the others.
+    # The reference lacks the class of this member; its name here follows the pattern of the others.
     kind = "GenericPropertyDataCollection"
     inner = {"GenericPropertyDefinitions": wire.collection(wire.core(_PROPERTY_LIST), [])}
     return _simple("AdditionalAttributes", kind, kind, inner)

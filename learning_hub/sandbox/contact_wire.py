@@ -1,4 +1,4 @@
-"""Contacts on the wire: PartySummaryData, PersonData and OrganizationData (sections 10.2 and 10.3)."""
+"""The wire format of contacts: PartySummaryData, PersonData and OrganizationData (sections 10.2 and 10.3)."""
 
 from typing import Any
 from uuid import UUID
@@ -10,33 +10,33 @@ from learning_hub.sandbox.switches import Switches
 from learning_hub.sandbox.table import Row
 
 _FLAT = ("CityName", "CountryName", "CountrySubEntityName", "Email", "Phone")
-# What the sandbox has no use for and keeps as sent, so that a client that reads, changes and writes back
-# loses nothing; for each list the type of its items.
-_KEPT_LISTS = {
+# Members that the sandbox does not use. It stores them as sent, so that a client that reads, changes and writes back
+# a contact loses nothing. For each list the type of its items.
+_EXTRA_LISTS = {
     "Phones": "PhoneData",
     "Addresses": "FullAddressData",
     "Salutations": "SalutationData",
     "SocialNetworks": "SocialNetworkData",
     "CommunicationTypePreferences": "CommunicationTypePreferenceData",
 }
-_KEPT = (
+_EXTRA = (
     *("BirthDate", "Gender", "FunctionalTitle", "PrimaryOrganization"),
-    *_KEPT_LISTS,
+    *_EXTRA_LISTS,
     *("AdditionalAttributes", "WebsiteUrl"),
 )
-_KEPT_OBJECTS = {"PrimaryOrganization": "PrimaryOrganizationInformationData", "Address": "AddressData"}
+_EXTRA_OBJECTS = {"PrimaryOrganization": "PrimaryOrganizationInformationData", "Address": "AddressData"}
 
 
 def read_contact(body: Any, old: Row | None = None) -> Row:
     """
-    The values in a contact as sent, members in any case; what no contact of iMIS has is passed over.
+    The values in the body of a contact, whose member names may have any letter case; unknown members are ignored.
 
     Args:
         body: As decoded.
-        old: The contact that it changes: of two spellings of the e-mail, the one that differs from it counts.
+        old: The contact to update. Where `Email` and `Emails` differ, the address that *old* lacks wins.
 
     Raises:
-        UnreadableBody: It is no object, or empty.
+        UnreadableBody: It is not an object, or empty.
     """
     if not isinstance(body, dict) or not body:
         raise UnreadableBody("The request body must be a JSON object.")
@@ -56,13 +56,13 @@ def read_contact(body: Any, old: Row | None = None) -> Row:
     if alternates is not None:
         pairs = ((wire.member(item, "Id"), wire.member(item, "IdType")) for item in wire.values_of(alternates))
         values["AlternateIds"] = [(str(identifier), str(kind or "")) for identifier, kind in pairs if identifier]
-    sent = {name: wire.member(body, name) for name in _KEPT}
-    values["Kept"] = (old["Kept"] if old else {}) | {name: value for name, value in sent.items() if value is not None}
+    sent = {name: wire.member(body, name) for name in _EXTRA}
+    values["Extra"] = (old["Extra"] if old else {}) | {name: value for name, value in sent.items() if value is not None}
     return values
 
 
 def _take(values: Row, name: str, *candidates: Any) -> None:
-    """Keep the first text among *candidates* under *name*."""
+    """Store the first text among *candidates* under *name*."""
     for candidate in candidates:
         value = wire.unwrap(candidate)
         if isinstance(value, str | int) and not isinstance(value, bool):
@@ -71,12 +71,12 @@ def _take(values: Row, name: str, *candidates: Any) -> None:
 
 
 def _read_emails(values: Row, body: Any, old: str | None) -> None:
-    """Put the primary address under `Email` and the others under `OtherEmails`."""
+    """Store the primary address under `Email` and the others under `OtherEmails`."""
     sent = wire.member(body, "Emails")
     if sent is None:
         return
     emails = [email for email in wire.values_of(sent) if isinstance(wire.member(email, "Address"), str)]
-    # The last of several primary ones: a client in use adds the new one behind the old one.
+    # The last primary address wins: one public client appends the new one and leaves the old one marked as primary.
     primary = [email for email in emails if wire.unwrap(wire.member(email, "IsPrimary")) is True][-1:] or emails[:1]
     others = [email for email in emails if email not in primary]
     values["OtherEmails"] = [
@@ -108,7 +108,7 @@ def _flat_members(row: Row, switches: Switches) -> dict[str, Any]:
 
 
 def _party(row: Row) -> dict[str, Any]:
-    """The members that every view of a contact has."""
+    """The members that all three formats have."""
     status = row["Status"]
     unique = row["UniformId"]
     return {
@@ -134,7 +134,7 @@ def _details(row: Row) -> dict[str, Any]:
     primary = [_email(row["Email"], "_Primary", is_primary=True)] if row["Email"] else []
     others = [_email(address, kind, is_primary=False) for address, kind in row["OtherEmails"]]
     return {
-        **{name: _typed(name, row["Kept"].get(name)) for name in _KEPT},
+        **{name: _typed(name, row["Extra"].get(name)) for name in _EXTRA},
         "Emails": wire.collection(wire.membership("EmailDataCollection"), primary + others),
         "AlternateIds": wire.collection(wire.core("AlternateIdDataCollection"), alternates),
         "UpdateInformation": {
@@ -155,26 +155,26 @@ def _email(address: str, kind: str, *, is_primary: bool) -> Any:
 
 
 def _typed(name: str, value: Any) -> Any:
-    """What was kept as sent, with `$type` first in every object and `$values` in every collection."""
+    """A stored extra member, with `$type` first in every object and `$values` in every collection."""
     if isinstance(value, list):
-        item_type = _KEPT_LISTS.get(name)
+        item_type = _EXTRA_LISTS.get(name)
         if item_type is None:
             return wire.collection(wire.STRINGS, value)
         return _typed(name, {"$values": value})
     if not isinstance(value, dict):
         return value
     if "$values" in value:
-        item_type = _KEPT_LISTS.get(name)
+        item_type = _EXTRA_LISTS.get(name)
         sent = value["$values"] if isinstance(value["$values"], list) else []
         items = [_typed(item_type or "", item) for item in sent]
         kind = value.get("$type") or (wire.membership(f"{item_type}Collection") if item_type else wire.STRINGS)
         return wire.collection(kind, items)
-    class_name = _KEPT_OBJECTS.get(name, name)
+    class_name = _EXTRA_OBJECTS.get(name, name)
     kind = value.get("$type") or wire.membership(class_name or "ObjectData")
     members = {key: _typed(key, inner) for key, inner in value.items() if key != "$type" and inner is not None}
     return {"$type": kind, **members}
 
 
 def _without_nulls(type_name: str, members: dict[str, Any]) -> Any:
-    kept = {name: value for name, value in members.items() if value is not None}
-    return {"$type": wire.membership(type_name), **kept}
+    present = {name: value for name, value in members.items() if value is not None}
+    return {"$type": wire.membership(type_name), **present}

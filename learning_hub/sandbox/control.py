@@ -1,4 +1,22 @@
-"""
+"""The control addresses below `/_sandbox`, which steer the sandbox and show its state."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from learning_hub.sandbox import wire
+from learning_hub.sandbox.errors import BadRequest
+from learning_hub.sandbox.faults import FAULTS, STATUSES, read_fault
+from learning_hub.sandbox.request import Request
+from learning_hub.sandbox.responses import Response, json_response
+from learning_hub.sandbox.site import Site
+from learning_hub.sandbox.state import state_of
+from learning_hub.sandbox.switches import change_switches, describe_switches
+
+# The page at `/` shows this text.
+OVERVIEW = """
 The control addresses below `/_sandbox`. They need no token: who reaches the sandbox may steer it.
 
     GET PUT     switches            what the iMIS reference leaves open; `?Describe=1` adds meanings
@@ -12,60 +30,45 @@ The control addresses below `/_sandbox`. They need no token: who reaches the san
     PUT         account             {"Username": …, "Password": …, "Roles": ["Everyone"]}: without one of staff no
                                     panel source and no row of one can be written
     POST        reset               back to the seeds
-"""
+""".strip()
 
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
-
-import msgspec
-
-from learning_hub.sandbox import wire
-from learning_hub.sandbox.answer import Answer, json_answer
-from learning_hub.sandbox.errors import BadRequest
-from learning_hub.sandbox.faults import FAULTS, STATUSES, read_fault
-from learning_hub.sandbox.request import Request
-from learning_hub.sandbox.site import Site
-from learning_hub.sandbox.state import state_of
-from learning_hub.sandbox.switches import change_switches, describe_switches
-
-Handler = Callable[[Site, Request, list[str]], Answer]
+Handler = Callable[[Site, Request, list[str]], Response]
 
 
-def answer_control(site: Site, request: Request, segments: list[str]) -> Answer:
-    """The answer of a control address; 400, 404 and 405 say in `Error` what is wrong."""
+def handle_control(site: Site, request: Request, segments: list[str]) -> Response:
+    """The response of a control address; a 400, 404 or 405 has the reason in `Error`."""
     name = segments[0].casefold()
-    handlers = {method: handler for (room, method), handler in _HANDLERS.items() if room == name}
+    handlers = {method: handler for (address, method), handler in _HANDLERS.items() if address == name}
     if not handlers or len(segments) > (2 if name == "panels" else 1):
-        known = sorted({f"{method} /_sandbox/{room}" for room, method in _HANDLERS})
-        return json_answer(404, {"Error": "There is no such control address.", "Addresses": known})
+        known = sorted({f"{method} /_sandbox/{address}" for address, method in _HANDLERS})
+        return json_response(404, {"Error": "There is no such control address.", "Addresses": known})
     handler = handlers.get(request.method)
     if handler is None:
         allowed = ", ".join(sorted(handlers))
-        return json_answer(405, {"Error": f"Use {allowed}."}, headers=(("Allow", allowed),))
+        return json_response(405, {"Error": f"Use {allowed}."}, headers=(("Allow", allowed),))
     try:
-        _refuse_unknown(request.method, name, request)
+        _check_parameters(name, request)
         return handler(site, request, segments[1:])
     except (ValueError, BadRequest) as error:
-        return json_answer(400, {"Error": str(error)})
+        return json_response(400, {"Error": str(error)})
 
 
-def _refuse_unknown(method: str, room: str, request: Request) -> None:
-    """Raise when the query has a parameter that this address lacks: a mistyped one must not act on everything."""
-    known = _PARAMETERS.get((room, method), set())
+def _check_parameters(address: str, request: Request) -> None:
+    """Raise for an unknown query parameter: a DELETE with a mistyped filter must not delete everything."""
+    known = _PARAMETERS.get((address, request.method), set())
     for name, _ in request.pairs:
         if name.casefold() not in known:
-            have = ", ".join(sorted(known)) or "none"
-            msg = f"There is no parameter {name} here. There is: {have}."
+            names = ", ".join(sorted(known)) or "none"
+            msg = f"There is no parameter {name} here. There is: {names}."
             raise BadRequest(msg)
 
 
-def _object(request: Request, *members: str) -> dict[str, Any]:
+def _json_object(request: Request, *members: str) -> dict[str, Any]:
     """
-    The body; where *members* are given it has these and no others, in any case.
+    The body; where *members* are given, it may have only these, in any letter case.
 
     Raises:
-        BadRequest: It is no JSON object, or has another member.
+        BadRequest: It is not a JSON object, or has another member.
     """
     body = wire.decode(request.body)
     if not isinstance(body, dict):
@@ -78,99 +81,99 @@ def _object(request: Request, *members: str) -> dict[str, Any]:
     return body
 
 
-def _show_switches(site: Site, request: Request, rest: list[str]) -> Answer:
+def _show_switches(site: Site, request: Request, rest: list[str]) -> Response:
     del rest
     if request.parameter("Describe"):
-        return json_answer(200, {"Items": describe_switches(site.switches)})
-    return json_answer(200, msgspec.to_builtins(site.switches))
+        return json_response(200, {"Items": describe_switches(site.switches)})
+    return json_response(200, msgspec.to_builtins(site.switches))
 
 
-def _change_switches(site: Site, request: Request, rest: list[str]) -> Answer:
-    site.switches = change_switches(site.switches, _object(request))
+def _change_switches(site: Site, request: Request, rest: list[str]) -> Response:
+    site.switches = change_switches(site.switches, _json_object(request))
     return _show_switches(site, request, rest)
 
 
-def _show_faults(site: Site, request: Request, rest: list[str]) -> Answer:
+def _show_faults(site: Site, request: Request, rest: list[str]) -> Response:
     del request, rest
-    return json_answer(200, {"Items": [fault.as_json() for fault in site.faults.posted]})
+    return json_response(200, {"Items": [fault.as_json() for fault in site.faults.posted]})
 
 
-def _post_fault(site: Site, request: Request, rest: list[str]) -> Answer:
+def _post_fault(site: Site, request: Request, rest: list[str]) -> Response:
     del rest
     fault = read_fault(wire.decode(request.body))
     site.faults.posted.append(fault)
-    return json_answer(201, fault.as_json())
+    return json_response(201, fault.as_json())
 
 
-def _clear_faults(site: Site, request: Request, rest: list[str]) -> Answer:
+def _clear_faults(site: Site, request: Request, rest: list[str]) -> Response:
     del rest
     kind = request.parameter("Fault")
     if kind and kind.casefold() not in {*FAULTS, *map(str, STATUSES)}:
         msg = f"There is no fault {kind}."
         raise BadRequest(msg)
     site.faults.clear(kind.casefold() if kind else None)
-    return Answer(204)
+    return Response(204)
 
 
-def _show_requests(site: Site, request: Request, rest: list[str]) -> Answer:
+def _show_requests(site: Site, request: Request, rest: list[str]) -> Response:
     del rest
     method = (request.parameter("Method") or "").upper()
     path = (request.parameter("Path") or "").casefold()
-    shown = [
+    items = [
         entry.as_json()
-        for entry in site.journal.entries
+        for entry in site.request_log.entries
         if method in ("", entry.method) and entry.path.casefold().startswith(path)
     ]
-    counts = {"Total": site.journal.total, "WrongPasswords": site.account.wrong_passwords}
-    return json_answer(200, {"Items": shown, **counts})
+    counts = {"Total": site.request_log.total, "WrongPasswords": site.account.wrong_passwords}
+    return json_response(200, {"Items": items, **counts})
 
 
-def _clear_requests(site: Site, request: Request, rest: list[str]) -> Answer:
+def _clear_requests(site: Site, request: Request, rest: list[str]) -> Response:
     del request, rest
-    site.journal.clear()
+    site.request_log.clear()
     site.account.wrong_passwords = 0
-    return Answer(204)
+    return Response(204)
 
 
-def _show_state(site: Site, request: Request, rest: list[str]) -> Answer:
+def _show_state(site: Site, request: Request, rest: list[str]) -> Response:
     del request, rest
-    return json_answer(200, state_of(site))
+    return json_response(200, state_of(site))
 
 
-def _change_panel(site: Site, request: Request, rest: list[str]) -> Answer:
+def _change_panel(site: Site, request: Request, rest: list[str]) -> Response:
     panel = site.panels.get(rest[0].casefold()) if rest else None
     if panel is None:
-        return json_answer(404, {"Error": "There is no such panel source."})
-    ticked = wire.member(_object(request, "AvailableViaRest"), "AvailableViaRest")
-    if not isinstance(ticked, bool):
+        return json_response(404, {"Error": "There is no such panel source."})
+    available = wire.member(_json_object(request, "AvailableViaRest"), "AvailableViaRest")
+    if not isinstance(available, bool):
         raise BadRequest("AvailableViaRest must be true or false.")
-    panel.available_via_rest = ticked
-    return json_answer(200, {"Name": panel.name, "AvailableViaRest": panel.available_via_rest})
+    panel.available_via_rest = available
+    return json_response(200, {"Name": panel.name, "AvailableViaRest": panel.available_via_rest})
 
 
-def _shorten_tokens(site: Site, request: Request, rest: list[str]) -> Answer:
+def _shorten_tokens(site: Site, request: Request, rest: list[str]) -> Response:
     del rest
-    seconds = wire.member(_object(request, "ExpiresInSeconds"), "ExpiresInSeconds")
+    seconds = wire.member(_json_object(request, "ExpiresInSeconds"), "ExpiresInSeconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds < 10**8:
         raise BadRequest("ExpiresInSeconds must be a whole number, 0 or more.")
-    site.tokens.end_all(site.now() + timedelta(seconds=seconds))
-    return json_answer(200, {"Tokens": len(site.tokens.live)})
+    site.tokens.set_expiry(site.now() + timedelta(seconds=seconds))
+    return json_response(200, {"Tokens": len(site.tokens.live)})
 
 
-def _revoke_tokens(site: Site, request: Request, rest: list[str]) -> Answer:
+def _revoke_tokens(site: Site, request: Request, rest: list[str]) -> Response:
     del request, rest
     site.tokens.live.clear()
-    return Answer(204)
+    return Response(204)
 
 
-def _issue_refresh_token(site: Site, request: Request, rest: list[str]) -> Answer:
+def _issue_refresh_token(site: Site, request: Request, rest: list[str]) -> Response:
     del request, rest
-    return json_answer(201, {"RefreshToken": site.tokens.issue_refresh()})
+    return json_response(201, {"RefreshToken": site.tokens.issue_refresh()})
 
 
-def _change_account(site: Site, request: Request, rest: list[str]) -> Answer:
+def _change_account(site: Site, request: Request, rest: list[str]) -> Response:
     del rest
-    body = _object(request, "Username", "Password", "Roles")
+    body = _json_object(request, "Username", "Password", "Roles")
     roles = wire.member(body, "Roles")
     if roles is not None and not (isinstance(roles, list) and all(isinstance(role, str) for role in roles)):
         raise BadRequest("Roles must be a list of texts.")
@@ -184,13 +187,13 @@ def _change_account(site: Site, request: Request, rest: list[str]) -> Answer:
     if roles is not None:
         site.account.roles = tuple(roles)
     site.account.wrong_in_a_row = 0
-    return json_answer(200, {"Username": site.account.username, "Roles": list(site.account.roles)})
+    return json_response(200, {"Username": site.account.username, "Roles": list(site.account.roles)})
 
 
-def _reset(site: Site, request: Request, rest: list[str]) -> Answer:
+def _reset(site: Site, request: Request, rest: list[str]) -> Response:
     del request, rest
     site.reset()
-    return Answer(204)
+    return Response(204)
 
 
 _PARAMETERS: dict[tuple[str, str], set[str]] = {

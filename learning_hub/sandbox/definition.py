@@ -9,7 +9,7 @@ from learning_hub.sandbox.column import Column, Kind
 from learning_hub.sandbox.errors import Problem
 from learning_hub.sandbox.panel import AUDIT
 
-# Kind of column -> class and PropertyTypeName.
+# For each kind of column its class and PropertyTypeName.
 _TYPES: dict[Kind, tuple[str, str]] = {
     "text": ("PropertyTypeStringData", "String"),
     "integer": ("PropertyTypeIntegerData", "Integer"),
@@ -21,13 +21,13 @@ _TYPES: dict[Kind, tuple[str, str]] = {
     "binary": ("PropertyTypeBinaryData", "Binary"),
 }
 _DATE_ONLY = 1
-# Members of a property definition that concern screens and tools.
+# Members of a property definition that matter only to screens and tools.
 _EXTRA = (
     *("PropertyId", "DefaultValue", "DisplayMask", "IsCollection", "Logged", "RenderingInformation", "IsReadOnly"),
     *("Rule", "AllowMultiSelect", "ExtendedPropertyInformation"),
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
-# The words of SQL that somebody might take for a name.
+# Reserved words of SQL that could be taken for a name.
 _RESERVED = frozenset(
     re.findall(
         r"\w+",
@@ -42,7 +42,7 @@ _RESERVED = frozenset(
 
 
 def name_problem(name: Any, field: str) -> Problem | None:
-    """What is wrong with the name of a source or property: letters, digits, underscore, no SQL word (8.1)."""
+    """The problem of a name that is not letters, digits and underscores, or is a reserved word; None if valid (8.1)."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         message = f"{field} must start with a letter and have letters, digits and underscores only."
         return Problem(field, message, name)
@@ -52,7 +52,7 @@ def name_problem(name: Any, field: str) -> Problem | None:
 
 
 def property_definition(column: Column) -> Any:
-    """A column as a property definition; only `Visible` is written when it is the default (9.2)."""
+    """A column as a property definition; members with default values are left out, except `Visible` (9.2)."""
     class_name, type_name = _TYPES[column.kind]
     definition: dict[str, Any] = {"$type": wire.core(class_name), "Name": column.name}
     optional = {
@@ -82,7 +82,7 @@ def entity_definition(
 
     Args:
         name: Of the entity.
-        columns: In the order of the answer.
+        columns: In the order of the definition.
         object_type: `Single`, `Multi` or `Standard` for a BOEntityDefinitionData; None for metadata.
         description: Left out when empty.
     """
@@ -105,26 +105,26 @@ def entity_definition(
 
 
 def read_columns(sent: Any) -> tuple[list[Column], list[Problem]]:
-    """The columns in the `Properties` of a definition as sent, and what is wrong with them."""
+    """The columns in the `Properties` of a definition in a body, and their problems."""
     columns: list[Column] = []
     problems: list[Problem] = []
     for item in wire.values_of(sent):
         name = wire.member(item, "Name")
         kind = _kind(item)
-        wrong = name_problem(name, "Name")
-        if wrong is None and any(column.name.casefold() == name.casefold() for column in columns):
-            wrong = Problem("Name", f"Property {name} is there twice.", name)
-        if wrong is None and kind is None:
-            wrong = Problem(name, f"The type of property {name} is not known.", wire.member(item, "$type"))
-        if wrong is not None or kind is None:
-            problems.extend([wrong] if wrong else [])
+        problem = name_problem(name, "Name")
+        if problem is None and any(column.name.casefold() == name.casefold() for column in columns):
+            problem = Problem("Name", f"Property {name} is there twice.", name)
+        if problem is None and kind is None:
+            problem = Problem(name, f"The type of property {name} is not known.", wire.member(item, "$type"))
+        if problem is not None or kind is None:
+            problems.extend([problem] if problem else [])
             continue
         columns.append(_column(item, name, kind))
     return columns, problems
 
 
 def _kind(item: Any) -> Kind | None:
-    """The kind of a property as sent: by its class, else by its type name."""
+    """The kind of a property in a body, by its class or else by its type name."""
     class_name = str(wire.member(item, "$type") or "").partition(",")[0].rpartition(".")[2]
     type_name = str(wire.member(item, "PropertyTypeName") or "")
     for kind, names in _TYPES.items():
@@ -134,7 +134,7 @@ def _kind(item: Any) -> Kind | None:
 
 
 def _column(item: Any, name: str, kind: Kind) -> Column:
-    def whole(member: str, default: int | None) -> int | None:
+    def positive_integer(member: str, default: int | None) -> int | None:
         value = wire.unwrap(wire.member(item, member))
         return value if isinstance(value, int) and value > 0 else default
 
@@ -142,9 +142,9 @@ def _column(item: Any, name: str, kind: Kind) -> Column:
     return Column(
         name=name,
         kind=kind,
-        max_length=whole("MaxLength", None) if kind == "text" else None,
-        precision=min(whole("Precision", 18) or 18, 38),
-        scale=min(whole("Scale", 4) or 4, 38),
+        max_length=positive_integer("MaxLength", None) if kind == "text" else None,
+        precision=min(positive_integer("Precision", 18) or 18, 38),
+        scale=min(positive_integer("Scale", 4) or 4, 38),
         is_date_only=wire.unwrap(wire.member(item, "DateTimeDataType")) == _DATE_ONLY,
         is_required=wire.unwrap(wire.member(item, "Required")) is True,
         is_visible=visible is not False,

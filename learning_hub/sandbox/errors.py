@@ -1,18 +1,20 @@
 """
-Every way in which the sandbox says no, by what the caller can do about it.
+The errors that the sandbox answers with, by what the caller can do about each.
 
-    Refusal
+    ApiError
     ├─ NotAuthenticated         401  get a token
     ├─ NotAllowed               403  ask an administrator
     ├─ NotFound                 404
     ├─ MethodNotAllowed         405
     ├─ DuplicateKey             409
     ├─ BadRequest               400  the request cannot be understood
-    ├─ Invalid                  400  the request is understood and breaks a rule of the data
+    │  └─ UnreadableBody
+    ├─ WrongIdentity            400
+    ├─ ValidationError          400  the request is understood, but its data breaks a rule
     ├─ OAuthError               400  /token only
     ├─ ServiceFailure           500
-    ├─ ServiceNotImplemented    501  no such entity
-    └─ OperationNotImplemented  501  the entity is there, the operation is not
+    ├─ ServiceNotImplemented    501  the entity does not exist
+    └─ OperationNotImplemented  501  the entity exists, but lacks the operation
 
 Source: the mapping of service results to HTTP in section 6.1 of the iMIS reference.
 """
@@ -22,8 +24,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 
-class Refusal(Exception):
-    """The base of all refusals; *message* is the text sent to the caller."""
+class ApiError(Exception):
+    """
+    The base of all errors.
+
+    Attributes:
+        status: The HTTP status of the response.
+        reason: The phrase after the status, where iMIS uses another than the usual one.
+        message: The text sent to the caller.
+    """
 
     status: ClassVar[int] = 500
     reason: ClassVar[str | None] = None
@@ -33,22 +42,22 @@ class Refusal(Exception):
         self.message = message
 
 
-class NotAuthenticated(Refusal):
+class NotAuthenticated(ApiError):
     status = 401
 
     def __init__(self) -> None:
         super().__init__("Authorization has been denied for this request.")
 
 
-class NotAllowed(Refusal):
+class NotAllowed(ApiError):
     status = 403
 
 
-class NotFound(Refusal):
+class NotFound(ApiError):
     status = 404
 
 
-class MethodNotAllowed(Refusal):
+class MethodNotAllowed(ApiError):
     status = 405
 
     def __init__(self, method: str, allowed: Sequence[str]) -> None:
@@ -57,20 +66,20 @@ class MethodNotAllowed(Refusal):
         self.allowed = tuple(allowed)
 
 
-class DuplicateKey(Refusal):
+class DuplicateKey(ApiError):
     status = 409
 
 
-class BadRequest(Refusal):
+class BadRequest(ApiError):
     status = 400
 
 
 class UnreadableBody(BadRequest):
-    """The body is no JSON, or its `$type` says nothing that can be read; the status is a switch."""
+    """The body is not JSON, or its `$type` is missing or unknown; the switch UnreadableBody sets the status."""
 
 
-class WrongIdentity(Refusal):
-    """The identity has more or fewer elements than the entity's key; the status is a switch."""
+class WrongIdentity(ApiError):
+    """The identity has more or fewer elements than the entity's key; the switch WrongIdentity sets the status."""
 
     status = 400
 
@@ -78,25 +87,25 @@ class WrongIdentity(Refusal):
         super().__init__("ArgumentFault: Incorrect number of identity element")
 
 
-class ServiceFailure(Refusal):
+class ServiceFailure(ApiError):
     status = 500
 
     def __init__(self) -> None:
         super().__init__("An error occurred. Please contact the administrator.")
 
 
-class ServiceNotImplemented(Refusal):
+class ServiceNotImplemented(ApiError):
     status = 501
     reason = "Service not implemented"
 
 
-class OperationNotImplemented(Refusal):
+class OperationNotImplemented(ApiError):
     status = 501
     reason = "Operation not implemented"
 
 
-class OAuthError(Refusal):
-    """An error of the token endpoint: *code* is one of OAuth 2, for instance `invalid_grant`."""
+class OAuthError(ApiError):
+    """An error of the token endpoint; *code* is an error code of OAuth 2, for instance `invalid_grant`."""
 
     status = 400
 
@@ -108,14 +117,14 @@ class OAuthError(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One broken rule; *value* is what was sent, or None when nothing was."""
+    """A field that breaks a rule; *value* is the value sent, or None when the field was not sent."""
 
     field: str
     message: str
     value: Any = None
 
 
-class Invalid(Refusal):
+class ValidationError(ApiError):
     """One or more fields break a rule; *location* is the name of the entity."""
 
     status = 400

@@ -1,18 +1,18 @@
 """
-Faults: what the sandbox does wrong on request.
+Faults: failures of the sandbox on request (fault injection).
 
-Each call to the iMIS API is held against the faults in the order of posting; the first that matches and fires
-decides. A fault comes before anything else, the check of the token included.
+Each request to the iMIS API is compared with the faults in the order of posting; the first fault that matches and
+fires decides. Faults are applied before the token is checked.
 
-    429 500 503 …   answers with this status and a text; nothing is carried out
-    refuse          answers 400 with a validation error; nothing is carried out
-    rubbish         answers 200 with a page of HTML; nothing is carried out
+    429 500 503 …   answers with this status and a text; the request is not carried out
+    refuse          answers 400 with a validation error; the request is not carried out
+    rubbish         answers 200 with an HTML page; the request is not carried out
     slow            carries the request out at once and answers *Seconds* later
-    late            waits *Seconds*, then carries the request out, even when the caller has gone meanwhile
+    late            waits *Seconds*, then carries the request out, even if the client has disconnected meanwhile
     hold            carries the request out at once and answers when the fault is deleted
-    cut-before      closes the connection without an answer; nothing is carried out
-    cut-after       carries the request out, then closes the connection without an answer
-    forget-tokens   forgets every token, then goes on: an /api call with a token gets 401
+    cut-before      closes the connection without a response; the request is not carried out
+    cut-after       carries the request out, then closes the connection without a response
+    forget-tokens   revokes every token, then carries on: an /api request with a token gets 401
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ FAULTS = ("slow", "late", "hold", "refuse", "rubbish", "cut-before", "cut-after"
 STATUSES = (401, 403, 404, 408, 409, 413, 429, 500, 501, 502, 503, 504)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 DEFAULT_SECONDS = 5.0
-# Later than an impatient caller waits, and sooner than it may send again: 2 seconds each are usual in tests.
+# Tests usually let a client wait 2 seconds for a response and 2 more before it sends again; this lies in between.
 DEFAULT_SECONDS_LATE = 3.0
 
 
@@ -34,15 +34,15 @@ class Fault:
     One fault.
 
     Attributes:
-        kind: A word of `FAULTS` or a status as text.
-        method: Calls of this method alone, upper case; None for all.
-        path: Calls whose path starts with this or, with a `*` in it, matches it as a whole; None for all.
+        kind: A member of `FAULTS` or a status as text.
+        method: The method of the requests it hits, upper case; None for all.
+        path: A prefix or, with a `*` in it, a pattern of the paths it hits; None for all.
             Compared decoded, in lower case, below the base path.
-        times: How many calls it still hits; None for no end.
-        share: Share of the matching calls that it hits, 0 to 1, by chance; the same chances at each posting.
+        times: The number of requests it hits in all; None for no limit.
+        share: The share of the matching requests that it hits at random, 0 to 1; each posting repeats the sequence.
         retry_after: Sent as `Retry-After` with a status.
-        seconds: The wait of slow (5 unless given) and late (3 unless given).
-        fired: How many calls it has hit.
+        seconds: The delay of slow (default 5) and late (default 3).
+        fired: The number of requests it has hit.
     """
 
     kind: str
@@ -53,15 +53,15 @@ class Fault:
     retry_after: str | None = None
     seconds: float = DEFAULT_SECONDS
     fired: int = 0
-    chance: Random = field(default_factory=lambda: Random(7))  # noqa: S311 - repeatable on purpose.
+    random: Random = field(default_factory=lambda: Random(7))  # noqa: S311 - a fixed seed makes it repeatable.
 
     def fires(self, method: str, path: str) -> bool:
-        """Whether it hits this call; a call that it could hit and chance spares uses up none of its times."""
+        """Whether it hits this request; a request that *share* spares does not count towards *times*."""
         if self.times is not None and self.fired >= self.times:
             return False
         if not self._matches(method, path.casefold()):
             return False
-        if self.share < 1 and self.chance.random() >= self.share:
+        if self.share < 1 and self.random.random() >= self.share:
             return False
         self.fired += 1
         return True
@@ -70,7 +70,7 @@ class Fault:
         if self.method is not None and self.method != method:
             return False
         if self.kind == "forget-tokens" and not path.startswith("/api"):
-            # At the token endpoint there is nothing to be denied.
+            # The token endpoint needs no token.
             return False
         if self.path is None:
             return True
@@ -90,53 +90,53 @@ class Fault:
 
 
 class Faults:
-    """The faults in force, in the order of posting."""
+    """The posted faults, in the order of posting."""
 
     def __init__(self) -> None:
         self.posted: list[Fault] = []
 
     def clear(self, kind: str | None = None) -> None:
-        """Delete the faults of a kind, a word of `FAULTS` or a status as text; all where it is None."""
+        """Delete the faults of *kind*, a member of `FAULTS` or a status as text; all faults where it is None."""
         self.posted = [fault for fault in self.posted if kind not in (None, fault.kind)]
 
-    def holds(self, fault: Fault) -> bool:
-        """Whether this very fault is still posted."""
+    def is_posted(self, fault: Fault) -> bool:
+        """Whether this very object is still posted; an equal fault does not count."""
         return any(posted is fault for posted in self.posted)
 
-    def pick(self, method: str, path: str) -> Fault | None:
-        """The fault that hits this call, if one does."""
+    def match(self, method: str, path: str) -> Fault | None:
+        """The fault that hits this request, if any; counts the hit."""
         return next((fault for fault in self.posted if fault.fires(method, path)), None)
 
 
 def read_fault(sent: Any) -> Fault:
     """
-    A fault as posted; all members but `Fault` are optional, names in any case.
+    The fault in a posted JSON value; all members but `Fault` are optional, and names may have any letter case.
 
     Raises:
-        ValueError: Something in it is wrong; the sentence says what.
+        ValueError: A member is not allowed; the message names it.
     """
     if not isinstance(sent, dict):
-        raise ValueError("A fault is a JSON object.")  # noqa: TRY004 - as all that is wrong here.
-    given = {name.casefold(): value for name, value in sent.items() if value is not None}
-    unknown = given.keys() - {"fault", "method", "path", "times", "share", "retryafter", "seconds"}
+        raise ValueError("A fault is a JSON object.")  # noqa: TRY004 - callers catch one error type.
+    members = {name.casefold(): value for name, value in sent.items() if value is not None}
+    unknown = members.keys() - {"fault", "method", "path", "times", "share", "retryafter", "seconds"}
     if unknown:
         msg = f"A fault has no {', '.join(sorted(unknown))}."
         raise ValueError(msg)
-    kind = str(given.get("fault", "")).casefold()
+    kind = str(members.get("fault", "")).casefold()
     if kind not in FAULTS and kind not in map(str, STATUSES):
         msg = f"Fault must be one of {', '.join([*FAULTS, *map(str, STATUSES)])}."
         raise ValueError(msg)
     seconds = DEFAULT_SECONDS_LATE if kind == "late" else DEFAULT_SECONDS
-    # Forgetting tokens at every call would let nobody in again, so it happens once unless told otherwise.
-    times = given.get("times", 1 if kind == "forget-tokens" else None)
+    # No client could sign in again if every request revoked the tokens, so the default is once.
+    times = members.get("times", 1 if kind == "forget-tokens" else None)
     return Fault(
         kind=kind,
-        method=_method(given.get("method")),
-        path=_path(given.get("path")),
+        method=_method(members.get("method")),
+        path=_path(members.get("path")),
         times=None if times is None else _times(times),
-        share=_number("Share", given.get("share", 1), 0, 1),
-        retry_after=_retry_after(given.get("retryafter")),
-        seconds=_number("Seconds", given.get("seconds", seconds), 0, 3600),
+        share=_number("Share", members.get("share", 1), 0, 1),
+        retry_after=_retry_after(members.get("retryafter")),
+        seconds=_number("Seconds", members.get("seconds", seconds), 0, 3600),
     )
 
 
@@ -157,7 +157,7 @@ def _times(sent: Any) -> int:
 
 
 def _retry_after(sent: Any) -> str | None:
-    """Seconds or a date, as it goes into the header; not judged further, since real servers send odd ones."""
+    """Seconds or a date for the header; any printable text is allowed, because real servers send odd values."""
     if sent is None:
         return None
     if isinstance(sent, bool) or not isinstance(sent, str | int) or not str(sent).isprintable():
@@ -175,7 +175,7 @@ def _path(sent: Any) -> str | None:
 
 
 def _number(name: str, sent: Any, least: float, most: float) -> float:
-    """*sent* as a number within the bounds; a boolean is none."""
+    """*sent* as a number within the bounds; a boolean is not a number."""
     try:
         value = float("nan" if isinstance(sent, bool) else sent)
     except (TypeError, ValueError):

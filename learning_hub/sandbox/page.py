@@ -1,4 +1,4 @@
-"""What a person sees at `/`: contacts, activities and panel rows as they arrive, and how to steer it."""
+"""The page at `/`: contacts, activities and panel rows as they arrive, and the control addresses."""
 
 from itertools import islice
 from pathlib import Path
@@ -15,9 +15,9 @@ from learning_hub.sandbox.table import Row, Table
 
 SHOWN_ROWS = 50
 SHOWN_REQUESTS = 15
-# In columns of their own, or of no interest: the transaction date is the time of arrival.
+# These have columns of their own; the transaction date is not shown, because it is the time of arrival.
 _ACTIVITY_COLUMNS = ("PartyId", "SEQN", "ACTIVITY_TYPE", "DESCRIPTION", "EFFECTIVE_DATE", "TRANSACTION_DATE")
-# The same in every row, and long.
+# These are long, and the same in every row.
 _HIDDEN_PANEL_COLUMNS = ("CreatedByUserKey", "UpdatedByUserKey")
 
 _pages = Environment(
@@ -28,7 +28,7 @@ _pages = Environment(
 
 
 def render(site: Site, request: Request) -> str:
-    """The page, newest rows first, at most 50 of each kind; it fetches itself again every few seconds."""
+    """The page as HTML, newest rows first, at most 50 of each kind; it reloads itself every few seconds."""
     return _pages.get_template("page.html").render(
         address=f"http://{request.headers.get('host', 'localhost')}{site.switches.base_path}",
         username=site.account.username,
@@ -39,10 +39,10 @@ def render(site: Site, request: Request) -> str:
         panels=[_panel(site, panel) for panel in site.panels.values()],
         activity_types=[name for (name,) in islice(site.activity_types.rows, SHOWN_ROWS)],
         faults=[fault.as_json() for fault in site.faults.posted],
-        requests=[entry.as_json() for entry in list(site.journal.entries)[: -SHOWN_REQUESTS - 1 : -1]],
-        request_count=site.journal.total,
+        requests=[entry.as_json() for entry in list(site.request_log.entries)[: -SHOWN_REQUESTS - 1 : -1]],
+        request_count=site.request_log.total,
         switches=describe_switches(site.switches),
-        control=(control.__doc__ or "").strip(),
+        control=control.OVERVIEW,
         shown_rows=SHOWN_ROWS,
     )
 
@@ -59,13 +59,13 @@ def _activity(site: Site, row: Row) -> dict[str, Any]:
 
 
 def _panel(site: Site, panel: Panel) -> dict[str, Any]:
-    """A source with its columns, and for each of its newest rows the name of the contact and the values."""
+    """A panel source, its columns, and its newest rows, each with the name of its contact."""
     columns = [column for column in panel.columns() if column.name not in _HIDDEN_PANEL_COLUMNS]
     rows = [(_name(site, row["ID"]), row) for row in _newest(panel.table)]
     return {"panel": panel, "columns": columns, "rows": rows, "count": len(panel.table.rows)}
 
 
 def _name(site: Site, party_id: str) -> str:
-    """The name of a contact; empty where it is not there (switch UnknownParty)."""
+    """The name of a contact; empty where the contact does not exist (switch UnknownParty)."""
     row = site.contacts.get((party_id,))
     return str(row["Name"]) if row else ""

@@ -1,4 +1,4 @@
-"""A panel source: a user-defined table of contacts (section 8)."""
+"""Panel sources: user-defined tables with rows of contacts (section 8)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,17 +17,18 @@ AUDIT = (
     Column(name="CreatedByUserKey", max_length=40, is_assigned=True),
     Column(name="UpdatedByUserKey", max_length=40, is_assigned=True),
 )
-GIVEN = {column.name.casefold() for column in (ID, ORDINAL, *AUDIT)}
+# iMIS adds these columns to every source.
+SYSTEM_COLUMNS = {column.name.casefold() for column in (ID, ORDINAL, *AUDIT)}
 
 
 @dataclass(slots=True)
 class Panel:
     """
-    A source and its rows, keyed by contact or by contact and ordinal.
+    A panel source and its rows, keyed by contact (Single) or by contact and ordinal (Multi).
 
     Attributes:
-        name: As spelled when it was made.
-        cardinality: One row a contact, or many.
+        name: As spelled in its definition.
+        cardinality: One row per contact (Single), or any number (Multi).
         available_via_rest: The box *Available via the REST API* is ticked.
     """
 
@@ -37,17 +38,17 @@ class Panel:
     table: Table
     available_via_rest: bool = False
 
-    def own_columns(self) -> list[Column]:
-        """The columns that somebody defined: neither key nor audit."""
-        return [column for column in self.table.columns.values() if column.name.casefold() not in GIVEN]
+    def user_columns(self) -> list[Column]:
+        """The user-defined columns: all but key and audit columns."""
+        return [column for column in self.table.columns.values() if column.name.casefold() not in SYSTEM_COLUMNS]
 
     def columns(self) -> list[Column]:
-        """All columns: key, own, audit."""
-        return [*key_columns(self.cardinality), *self.own_columns(), *AUDIT]
+        """All columns: key, user-defined, audit."""
+        return [*key_columns(self.cardinality), *self.user_columns(), *AUDIT]
 
     def next_ordinal(self, party_id: str | None) -> int:
-        """One more than the highest ordinal of that contact, or of all where it is None; 1 for the first row."""
-        rows = self.table.rows.items() if party_id is None else self.table.equal(ID, party_id)
+        """One more than the highest ordinal of the contact, or of the whole source where *party_id* is None."""
+        rows = self.table.rows.items() if party_id is None else self.table.where_equal(ID, party_id)
         return 1 + max((row["Ordinal"] for _, row in rows), default=0)
 
 
@@ -56,6 +57,6 @@ def key_columns(cardinality: Cardinality) -> tuple[Column, ...]:
 
 
 def new_panel(name: str, cardinality: Cardinality, columns: Sequence[Column], description: str = "") -> Panel:
-    """A source without rows, its REST box not ticked; key and audit columns are added to *columns*."""
-    own = [column for column in columns if column.name.casefold() not in GIVEN]
-    return Panel(name, description, cardinality, Table((*key_columns(cardinality), *own, *AUDIT)))
+    """An empty source that is not available via REST; adds key and audit columns to *columns*."""
+    user_columns = [column for column in columns if column.name.casefold() not in SYSTEM_COLUMNS]
+    return Panel(name, description, cardinality, Table((*key_columns(cardinality), *user_columns, *AUDIT)))

@@ -1,4 +1,4 @@
-"""A request as the sandbox sees it, read whole from ASGI."""
+"""An HTTP request, read completely from ASGI."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class Request:
     A request.
 
     Attributes:
-        path: As sent, still percent-encoded, so that an encoded slash does not part an identity.
+        path: As sent, still percent-encoded, so that an encoded slash does not split an identity.
         query: As sent.
         pairs: Names and values of the query, decoded.
-        headers: Names in lower case; of a repeated one the last.
+        headers: Names in lower case; the last value of a repeated header.
     """
 
     method: str
@@ -30,13 +30,13 @@ class Request:
     body: bytes
 
     def parameter(self, name: str) -> str | None:
-        """The last value of a query parameter, its name in any case."""
+        """The last value of a query parameter, whose name may have any letter case."""
         values = [value for key, value in self.pairs if key.casefold() == name.casefold()]
         return values[-1] if values else None
 
 
 async def read_request(scope: Scope, receive: Receive) -> Request | None:
-    """The request with its body; None when the caller left before it was complete."""
+    """The request with its body; None when the client disconnected before the body was complete."""
     body = bytearray()
     has_more = True
     while has_more:

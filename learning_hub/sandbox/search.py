@@ -1,4 +1,4 @@
-"""The query string of a list: filters, order and paging (section 5)."""
+"""Searches: filters, order and paging of a list, from the query string to the page of results (section 5)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,12 +45,10 @@ _OPERATORS = {
 }
 Item = TypeVar("Item")
 
-_NO_VALUE = {"isEmpty", "notEmpty", "isTrue", "isFalse"}
-
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One filter: the name as sent, an operator word, and its values as text."""
+    """One filter: the property name as sent, the operator, and the values as text."""
 
     name: str
     operator: str
@@ -59,7 +57,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a query string asks for; *order* holds names, each with whether it descends."""
+    """A parsed query string; *order* has property names, each with True for descending order."""
 
     filters: tuple[Filter, ...] = ()
     order: tuple[tuple[str, bool], ...] = ()
@@ -72,9 +70,8 @@ def read_search(pairs: Iterable[tuple[str, str]], switches: Switches) -> Search:
     """
     The search in the *pairs* of a query string.
 
-    `OFFSET`, `LIMIT`, `ORDERBY`, `PHRASE` and `EntityId` have meanings of their own, in any case; all
-    else is a filter.
-    A limit or offset that is no number counts as 0, a limit of 0 as 100, and one over 500 as 500.
+    `OFFSET`, `LIMIT`, `ORDERBY`, `PHRASE` and `EntityId`, in any letter case, are reserved; every other name is a
+    filter. A limit or offset that is not a number counts as 0, a limit of 0 as 100, and one over 500 as 500.
     """
     filters: list[Filter] = []
     order: list[tuple[str, bool]] = []
@@ -93,14 +90,14 @@ def read_search(pairs: Iterable[tuple[str, str]], switches: Switches) -> Search:
 
 def read_filter(name: str, value: str, switches: Switches) -> Filter:
     """
-    One filter. Only the first of the pieces between `|` is looked at for an operator.
+    One filter; `|` separates its values, and only the first one may begin with an operator and a colon.
 
-    Where the part before its first colon is no operator, the piece is compared as it stands, colon included.
+    If the text before the first colon is not an operator, it is part of the value, and so is the colon.
     """
     first, *others = value.split("|")
     word, colon, rest = first.partition(":")
     operator = _operator(word, switches)
-    if operator is None or (not colon and operator not in _NO_VALUE):
+    if operator is None or (not colon and operator not in _TESTS_WITHOUT_VALUE):
         return Filter(name, "eq", (first, *others))
     return Filter(name, operator, (rest, *others))
 
@@ -123,30 +120,30 @@ def _count(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def matching(table: Table, search: Search, switches: Switches) -> list[tuple[Key, Row]]:
+def find_rows(table: Table, search: Search, switches: Switches) -> list[tuple[Key, Row]]:
     """
-    The rows of *table* that *search* finds, in its order, all pages of them.
+    The rows of *table* that match *search*, in its order, without paging.
 
     Raises:
-        BadRequest: A filter or an order names a property that is not there (switch UnknownFilter).
+        BadRequest: A filter or an order names a property that does not exist (switch UnknownFilter).
     """
-    tests = []
-    for wanted in search.filters:
-        column = _column(table, wanted.name, switches)
+    filters = []
+    for filter_ in search.filters:
+        column = _column(table, filter_.name, switches)
         if column is not None:
-            tests.append((column, wanted))
-    found = _candidates(table, tests, switches)
-    for column, wanted in tests:
-        matches = row_test(column, wanted, switches)
-        found = [(key, row) for key, row in found if matches(row.get(column.name))]
+            filters.append((column, filter_))
+    rows = _candidates(table, filters, switches)
+    for column, filter_ in filters:
+        matches = _value_test(column, filter_, switches)
+        rows = [(key, row) for key, row in rows if matches(row.get(column.name))]
     if search.phrase:
         phrase = search.phrase.casefold()
-        found = [pair for pair in found if any(phrase in fold(v) for v in pair[1].values() if isinstance(v, str))]
+        rows = [pair for pair in rows if any(phrase in fold(v) for v in pair[1].values() if isinstance(v, str))]
     for name, descends in reversed(search.order):
         column = _column(table, name, switches)
         if column is not None:
-            found.sort(key=lambda pair, by=column.name: sort_key(pair[1].get(by)), reverse=descends)  # type: ignore[misc]
-    return found
+            rows.sort(key=lambda pair, by=column.name: sort_key(pair[1].get(by)), reverse=descends)  # type: ignore[misc]
+    return rows
 
 
 def _column(table: Table, name: str, switches: Switches) -> Column | None:
@@ -157,20 +154,20 @@ def _column(table: Table, name: str, switches: Switches) -> Column | None:
     return column
 
 
-def _candidates(table: Table, tests: Sequence[tuple[Column, Filter]], switches: Switches) -> list[tuple[Key, Row]]:
-    """A superset of the rows wanted: those under an equality, found through its index, or all."""
+def _candidates(table: Table, filters: Sequence[tuple[Column, Filter]], switches: Switches) -> list[tuple[Key, Row]]:
+    """A superset of the matching rows: the fewest rows that an index finds for an `eq` filter, or all rows."""
     smallest: list[tuple[Key, Row]] | None = None
-    for column, wanted in tests:
-        if wanted.operator == "eq":
-            value = _filter_value(column, wanted.values[0], switches)
-            found = list(table.equal(column, value))
-            if smallest is None or len(found) < len(smallest):
-                smallest = found
+    for column, filter_ in filters:
+        if filter_.operator == "eq":
+            value = _filter_value(column, filter_.values[0], switches)
+            rows = list(table.where_equal(column, value))
+            if smallest is None or len(rows) < len(smallest):
+                smallest = rows
     return list(table.rows.items()) if smallest is None else smallest
 
 
 def _filter_value(column: Column, text: str, switches: Switches) -> Any:
-    """*text* as a value of *column*; the text itself where it is none, which then equals nothing."""
+    """*text* as a value of *column*; the text itself, which matches nothing, where the column cannot hold it."""
     if column.kind in {"text", "guid"}:
         return text
     try:
@@ -180,24 +177,24 @@ def _filter_value(column: Column, text: str, switches: Switches) -> Any:
     return text if value is None else value
 
 
-def row_test(column: Column, wanted: Filter, switches: Switches) -> Callable[[Any], bool]:
-    """A function that says of a stored value whether *wanted* holds; of null only the negative ones do."""
+def _value_test(column: Column, filter_: Filter, switches: Switches) -> Callable[[Any], bool]:
+    """A function that tests a stored value of *column*; null matches only negated and emptiness operators."""
     exact = switches.text_comparison == "exact"
 
     def folded(value: Any) -> Any:
         return value if exact and isinstance(value, str) else fold(value)
 
-    values = [folded(_filter_value(column, text, switches)) for text in wanted.values]
+    values = [folded(_filter_value(column, text, switches)) for text in filter_.values]
 
     def holds(stored: Any) -> bool:
-        return _holds(wanted.operator, folded(stored), values)
+        return _holds(filter_.operator, folded(stored), values)
 
     return holds
 
 
 def _holds(operator: str, stored: Any, values: Sequence[Any]) -> bool:
-    if operator in _NO_VALUE:
-        return _STATES[operator](stored)
+    if operator in _TESTS_WITHOUT_VALUE:
+        return _TESTS_WITHOUT_VALUE[operator](stored)
     if operator in {"ne", "notIn", "notContain"}:
         opposite = {"ne": "eq", "notIn": "in", "notContain": "contains"}[operator]
         return not _holds(opposite, stored, values)
@@ -218,7 +215,7 @@ def _comparable(stored: Any, values: Sequence[Any]) -> bool:
     return all(type(value) is type(stored) for value in values[:2])
 
 
-_STATES: Mapping[str, Callable[[Any], bool]] = {
+_TESTS_WITHOUT_VALUE: Mapping[str, Callable[[Any], bool]] = {
     "isEmpty": lambda stored: stored is None or stored == "",
     "notEmpty": lambda stored: not (stored is None or stored == ""),
     "isTrue": lambda stored: stored is True or stored in {"true", "1"},
@@ -227,43 +224,43 @@ _STATES: Mapping[str, Callable[[Any], bool]] = {
 _TEXT: Mapping[str, Callable[[str, str], bool]] = {
     "startsWith": str.startswith,
     "endsWith": str.endswith,
-    "contains": lambda stored, wanted: wanted in stored,
+    "contains": lambda stored, value: value in stored,
 }
 _COMPARISONS: Mapping[str, Callable[[Any, Sequence[Any]], bool]] = {
-    "eq": lambda stored, wanted: bool(stored == wanted[0]),
-    "gt": lambda stored, wanted: bool(stored > wanted[0]),
-    "ge": lambda stored, wanted: bool(stored >= wanted[0]),
-    "lt": lambda stored, wanted: bool(stored < wanted[0]),
-    "le": lambda stored, wanted: bool(stored <= wanted[0]),
-    "between": lambda stored, wanted: len(wanted) > 1 and bool(wanted[0] <= stored <= wanted[1]),
+    "eq": lambda stored, values: bool(stored == values[0]),
+    "gt": lambda stored, values: bool(stored > values[0]),
+    "ge": lambda stored, values: bool(stored >= values[0]),
+    "lt": lambda stored, values: bool(stored < values[0]),
+    "le": lambda stored, values: bool(stored <= values[0]),
+    "between": lambda stored, values: len(values) > 1 and bool(values[0] <= stored <= values[1]),
 }
 
 
-def page(
+def paged_result(
     items: Sequence[Item],
     search: Search,
     item_type: str | None,
     switches: Switches,
-    write: Callable[[Item], Any],
+    to_json: Callable[[Item], Any],
 ) -> Any:
     """
-    The page of *items* that *search* asks for, in the envelope of section 5.1.
+    The page of *items* that *search* selects, as a PagedResult (section 5.1).
 
     Args:
-        items: All matches; the ones outside the page are only counted.
-        search: Its offset and limit count.
+        items: All matches; those outside the page are only counted.
+        search: Provides offset and limit.
         item_type: The `$type` of an item; None for rows of /api/query.
         switches: Version 20.2 adds two members.
-        write: Makes the JSON of an item; called for the ones on the page only.
+        to_json: Converts an item to JSON; called only for items on the page.
     """
-    shown = [write(item) for item in items[search.offset : search.offset + search.limit]]
-    reached = search.offset + len(shown)
-    next_offset = reached if shown and reached < len(items) else 0
-    result = "PagedResult" if item_type is None else f"PagedResult`1[[{item_type}]]"
-    listed = wire.list_of("System.Object, mscorlib" if item_type is None else item_type)
-    envelope = {
-        "$type": wire.core(result),
-        "Items": wire.collection(listed, shown),
+    shown = [to_json(item) for item in items[search.offset : search.offset + search.limit]]
+    end = search.offset + len(shown)
+    next_offset = end if shown and end < len(items) else 0
+    page_type = "PagedResult" if item_type is None else f"PagedResult`1[[{item_type}]]"
+    list_type = wire.list_of("System.Object, mscorlib" if item_type is None else item_type)
+    page = {
+        "$type": wire.core(page_type),
+        "Items": wire.collection(list_type, shown),
         "Offset": search.offset,
         "Limit": search.limit,
         "Count": len(shown),
@@ -273,5 +270,5 @@ def page(
         "NextOffset": next_offset,
     }
     if switches.version == "20.2":
-        envelope |= {"SyncRoot": {"$type": "System.Object, mscorlib"}, "IsSynchronized": False}
-    return envelope
+        page |= {"SyncRoot": {"$type": "System.Object, mscorlib"}, "IsSynchronized": False}
+    return page

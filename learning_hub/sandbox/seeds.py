@@ -1,7 +1,7 @@
 """
-What the sandbox knows when it starts. All people are invented; example.org belongs to nobody.
+The initial data of the sandbox. All people are invented; example.org is reserved for examples.
 
-Tests and the demo name these values instead of repeating them.
+Tests and the demo use these names instead of repeating the values.
 """
 
 from dataclasses import dataclass
@@ -142,7 +142,7 @@ CLINIC = SeedContact(
 )
 CONTACTS = (ROBIN, AMARA, JUN, LENA, MATEO, PRIYA, SAM, TONI, INACTIVE, ELIF, OWEN, CLINIC)
 
-# For each type the labels of its screen, of those that the source document names.
+# The screen labels of every activity type; only those that the TopClass document names.
 ACTIVITY_LABELS = {
     "SubtypePrompt": "Subtype",
     "DescriptionPrompt": "Description",
@@ -156,7 +156,7 @@ ADDRESS_PURPOSES = ("Address", "Billing")
 ACTIVITY_TYPES = {"TCLEARNING": "TopClass learning", "CALL": "Telephone call", "MEETING": "Meeting"}
 
 PANEL = "TopClass_Learning"
-# Section 8.6: those of the source document, and no other.
+# Section 8.6: the columns that the TopClass document names, and no others.
 PANEL_COLUMNS = (
     Column(name="CourseCode", max_length=80, caption="Course code"),
     Column(name="Course", max_length=150),

@@ -1,4 +1,4 @@
-"""The data of a site as plain JSON, for tests and the demo."""
+"""The data of a site as plain JSON, for tests and the demo (`GET /_sandbox/state`)."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from learning_hub.sandbox.table import Row
 
 def state_of(site: Site) -> dict[str, Any]:
     """
-    Contacts, activity types, activities and panel rows, each in the order of adding.
+    Contacts, activity types, activities and panel rows, each in insertion order.
 
-    Dates are text, decimals numbers as stored, and a null is there as null.
+    Dates are text, decimals are numbers with all stored digits, and nulls are included.
     """
     activities = [
         {"Id": seqn, "PartyId": row["PartyId"], "Properties": _plain(row)}

@@ -1,4 +1,4 @@
-"""Rows in memory, found by key or by what a column equals."""
+"""Tables in memory, with lookups by key and by the value of a column."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def fold(value: Any) -> Any:
-    """What two equal values have in common: text without its case, numbers as decimals, GUIDs as text."""
+    """*value* normalised for comparison: text without letter case, numbers as decimals, GUIDs as text."""
     if isinstance(value, str):
         return value.casefold()
     if isinstance(value, UUID):
@@ -26,10 +26,10 @@ def fold(value: Any) -> Any:
 
 class Table:
     """
-    Rows in the order in which they were added, each under its key.
+    Rows by key, in insertion order.
 
-    A column that is asked for gets an index, so that a client that looks before it writes does not make the
-    sandbox slow after some thousand rows.
+    The first lookup by a column creates an index on it, so that clients that search before each write stay fast with
+    thousands of rows.
     """
 
     def __init__(self, columns: Iterable[Column], aliases: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -41,13 +41,13 @@ class Table:
             self.add_column(column)
 
     def add_column(self, column: Column) -> None:
-        """Add *column*, or replace the one of that name; rows have null in a new one."""
+        """Add *column*, or replace the column of that name; existing rows get null in a new column."""
         self.columns[column.name.casefold()] = column
         for row in self.rows.values():
             row.setdefault(column.name, None)
 
     def column(self, name: str) -> Column | None:
-        """The column of that name or alias, in any case."""
+        """The column with that name or alias, in any letter case."""
         folded = name.casefold()
         return self.columns.get(self._aliases.get(folded, folded))
 
@@ -55,7 +55,7 @@ class Table:
         return self.rows.get(key)
 
     def put(self, key: Key, row: Row) -> None:
-        """Store *row* under *key*, in place of the one there."""
+        """Insert *row*, or replace the row of that key."""
         self._unindex(key)
         self.rows[key] = row
         for name, index in self._indexes.items():
@@ -65,8 +65,8 @@ class Table:
         self._unindex(key)
         del self.rows[key]
 
-    def equal(self, column: Column, value: Any) -> Iterator[tuple[Key, Row]]:
-        """The rows whose *column* equals *value*, text in any case, in the order in which they came to it."""
+    def where_equal(self, column: Column, value: Any) -> Iterator[tuple[Key, Row]]:
+        """The rows whose *column* equals *value* without letter case, in the order in which they got that value."""
         index = self._indexes.get(column.name)
         if index is None:
             index = self._indexes[column.name] = {}
@@ -83,7 +83,7 @@ class Table:
 
 
 def sort_key(value: Any) -> tuple[int, Any]:
-    """Orders values of one column: nulls first, text without its case."""
+    """A sort key for values of one column: nulls first, text without letter case."""
     if value is None:
         return (0, 0)
     if isinstance(value, bool | datetime):

@@ -15,9 +15,12 @@ from learning_hub.sandbox.switches import Switches
 @dataclass(slots=True)
 class Account:
     """
-    The account of the sandbox; *wrong_passwords* counts all, *wrong_in_a_row* since the last right one.
+    The only account of the sandbox.
 
-    Without a role of staff in *roles* it reads, and writes no user-defined data.
+    Attributes:
+        roles: Without a staff role the account can read user-defined data, but not write it.
+        wrong_passwords: All failed sign-ins.
+        wrong_in_a_row: Failed sign-ins since the last successful one.
     """
 
     username: str
@@ -32,14 +35,14 @@ class Account:
 
     def check(self, username: str, password: str, switches: Switches) -> None:
         """
-        Returns if these are the credentials.
+        Check the credentials of a sign-in and count it if it fails.
 
         Raises:
-            OAuthError: They are not, or the account is locked (switch LockOutAfter).
+            OAuthError: The credentials are wrong, or the account is locked (switch LockOutAfter).
         """
         is_locked = 0 < switches.lock_out_after <= self.wrong_in_a_row
-        is_right = username.casefold() == self.username.casefold() and password == self.password
-        if is_locked or not is_right:
+        is_correct = username.casefold() == self.username.casefold() and password == self.password
+        if is_locked or not is_correct:
             self.wrong_passwords += 1
             self.wrong_in_a_row += 1
             raise OAuthError("invalid_grant", switches.sign_in_error_text or None)
@@ -48,14 +51,14 @@ class Account:
 
 @dataclass(slots=True)
 class Tokens:
-    """Live tokens with the time at which each ends, UTC, and refresh tokens that still work."""
+    """Access tokens with their expiry, UTC, and valid refresh tokens."""
 
     live: dict[str, datetime] = field(default_factory=dict)
     refresh: set[str] = field(default_factory=lambda: {seeds.REFRESH_TOKEN})
 
     def issue(self, now: datetime, switches: Switches) -> str:
-        """A new token that lives as long as the switch says; ended ones are dropped."""
-        self.live = {token: end for token, end in self.live.items() if end > now}
+        """A new access token with the lifetime of the switch TokenLifetimeSeconds; drops expired tokens."""
+        self.live = {token: expiry for token, expiry in self.live.items() if expiry > now}
         token = secrets.token_urlsafe(48)
         self.live[token] = now + timedelta(seconds=switches.token_lifetime_seconds)
         return token
@@ -67,41 +70,41 @@ class Tokens:
 
     def check(self, authorization: str | None, now: datetime) -> None:
         """
-        Returns if the header names a live token.
+        Check that the header has a live token.
 
         Raises:
-            NotAuthenticated: It is missing, malformed, unknown, ended or revoked.
+            NotAuthenticated: The header is missing or malformed, or the token is unknown, expired or revoked.
         """
         scheme, _, token = (authorization or "").partition(" ")
-        end = self.live.get(token.strip()) if scheme.casefold() == "bearer" else None
-        if end is None or end <= now:
+        expiry = self.live.get(token.strip()) if scheme.casefold() == "bearer" else None
+        if expiry is None or expiry <= now:
             raise NotAuthenticated
 
-    def end_all(self, end: datetime) -> None:
-        """Let every live token end at *end*, whatever `expires_in` promised."""
-        self.live = dict.fromkeys(self.live, end)
+    def set_expiry(self, expiry: datetime) -> None:
+        """Let every live token expire at *expiry*, whatever `expires_in` said."""
+        self.live = dict.fromkeys(self.live, expiry)
 
 
 def grant(form: Mapping[str, str], account: Account, tokens: Tokens, now: datetime, switches: Switches) -> Any:
     """
-    The answer of `POST /token` to a form; its keys are in lower case.
+    The JSON response of `POST /token` to *form*, whose keys are in lower case.
 
     Raises:
-        OAuthError: The grant is unknown, or its credentials are wrong.
+        OAuthError: The grant type is unknown, or the credentials are wrong.
     """
-    kind = form.get("grant_type", "")
-    if kind == "password":
+    grant_type = form.get("grant_type", "")
+    if grant_type == "password":
         account.check(form.get("username", ""), form.get("password", ""), switches)
         refresh = tokens.issue_refresh() if switches.refresh_token_for_password else None
-    elif kind == "refresh_token":
-        refresh = _renew(form, tokens, switches)
+    elif grant_type == "refresh_token":
+        refresh = _exchange_refresh_token(form, tokens, switches)
     else:
         raise OAuthError("unsupported_grant_type")
-    return _token_answer(account, tokens.issue(now, switches), refresh, now, switches)
+    return _token_response(account, tokens.issue(now, switches), refresh, now, switches)
 
 
-def _renew(form: Mapping[str, str], tokens: Tokens, switches: Switches) -> str | None:
-    """Check a refresh token and its client; the refresh token to answer with, if any."""
+def _exchange_refresh_token(form: Mapping[str, str], tokens: Tokens, switches: Switches) -> str | None:
+    """Check a refresh token and its client; return the refresh token of the response, if any."""
     is_client = form.get("client_id") == seeds.CLIENT_ID and form.get("client_secret") == seeds.CLIENT_SECRET
     if not is_client:
         raise OAuthError("invalid_client")
@@ -115,20 +118,20 @@ def _renew(form: Mapping[str, str], tokens: Tokens, switches: Switches) -> str |
     return tokens.issue_refresh() if switches.refresh_token_single_use else used
 
 
-def _token_answer(
+def _token_response(
     account: Account, token: str, refresh: str | None, now: datetime, switches: Switches
 ) -> dict[str, Any]:
     seconds = int(switches.token_lifetime_seconds)
-    answer: dict[str, Any] = {
+    body: dict[str, Any] = {
         "access_token": token,
         "token_type": "bearer",
         "expires_in": str(seconds) if switches.expires_in_as_text else seconds,
         "userName": account.username,
     }
     if refresh is not None:
-        answer["refresh_token"] = refresh
+        body["refresh_token"] = refresh
     if switches.token_dates:
-        end = now + timedelta(seconds=switches.token_lifetime_seconds)
-        answer[".issued"] = format_datetime(now, usegmt=True)
-        answer[".expires"] = format_datetime(end, usegmt=True)
-    return answer
+        expiry = now + timedelta(seconds=switches.token_lifetime_seconds)
+        body[".issued"] = format_datetime(now, usegmt=True)
+        body[".expires"] = format_datetime(expiry, usegmt=True)
+    return body

@@ -1,9 +1,9 @@
-"""The JSON of iMIS: type names, collections, wrapped primitives, identities (sections 3.2 to 3.5)."""
+"""The wire format of iMIS: type names, collections, wrapped primitives, identities (sections 3.2 to 3.5)."""
 
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ STRINGS = "System.Collections.ObjectModel.Collection`1[[System.String, mscorlib]
 EXPANDO = "System.Dynamic.ExpandoObject, System.Core"
 HTTP_ERROR = "System.Web.Http.HttpError, System.Web.Http"
 
-# Newtonsoft reads decimals exactly; a binary float in between would change 1.10.
+# iMIS (Newtonsoft.Json) reads decimals exactly; a binary float would change 1.10.
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -46,7 +46,7 @@ def decode(body: bytes) -> Json:
     The JSON value in *body*, fractions as Decimal.
 
     Raises:
-        UnreadableBody: It is no JSON, or nested beyond reading.
+        UnreadableBody: It is not JSON, or nested too deeply.
     """
     try:
         return _decoder.decode(body.removeprefix(BYTE_ORDER_MARK))
@@ -60,22 +60,22 @@ def encode(value: Json) -> bytes:
 
 
 def collection(type_name: str, values: Iterable[Json]) -> Json:
-    """How every collection travels: an object with `$values`."""
+    """A collection in the wire format: an object with `$values`."""
     return {"$type": type_name, "$values": list(values)}
 
 
-def member(thing: Json, name: str) -> Json:
-    """A member of an object as sent, whatever the case of its name; None when it is not there."""
-    if not isinstance(thing, dict):
+def member(sent: Json, name: str) -> Json:
+    """A member of a JSON object, whose name may have any letter case; None when *sent* lacks it or is no object."""
+    if not isinstance(sent, dict):
         return None
-    if name in thing:
-        return thing[name]
+    if name in sent:
+        return sent[name]
     folded = name.casefold()
-    return next((value for key, value in thing.items() if key.casefold() == folded), None)
+    return next((value for key, value in sent.items() if key.casefold() == folded), None)
 
 
 def values_of(sent: Json) -> list[Json]:
-    """The items of a collection as sent: in `$values`, or a bare list; none when it is null."""
+    """The items of a collection that a client sent: an object with `$values`, a bare list, or null."""
     values = member(sent, "$values") if isinstance(sent, dict) else sent
     if values is None:
         return []
@@ -85,14 +85,14 @@ def values_of(sent: Json) -> list[Json]:
 
 
 def unwrap(sent: Json) -> Json:
-    """A primitive as sent, taken out of `{"$type": …, "$value": …}` where it is wrapped."""
+    """A primitive that a client sent, without the wrapper `{"$type": …, "$value": …}` if it has one."""
     if isinstance(sent, dict) and any(key.casefold() == "$value" for key in sent):
         return member(sent, "$value")
     return sent
 
 
 def number(value: Decimal, switches: Switches) -> msgspec.Raw:
-    """A decimal as a JSON number in plain notation, digit by digit as stored."""
+    """A decimal as a JSON number in plain notation, with the digits as stored."""
     digits = format(value, "f")
     if switches.forced_fraction and "." not in digits:
         digits += ".0"
@@ -100,24 +100,18 @@ def number(value: Decimal, switches: Switches) -> msgspec.Raw:
 
 
 def date_text(value: datetime) -> str:
-    """`yyyy-MM-ddTHH:mm:ss`, with as many digits of a fraction as it needs, without a zone."""
+    """`yyyy-MM-ddTHH:mm:ss` without a zone, with only the fraction digits that it needs."""
     text = value.isoformat()
     return text.rstrip("0") if value.microsecond else text
 
 
 def native(value: Any, switches: Switches) -> Json:
-    """A stored value as plain JSON, as in rows of /api/query."""
-    if isinstance(value, Decimal):
-        return number(value, switches)
-    if isinstance(value, datetime):
-        return date_text(value)
-    if isinstance(value, UUID):
-        return str(value)
-    return b64encode(value).decode() if isinstance(value, bytes) else value
+    """A stored value as plain JSON, with decimals as the switch ForcedFraction says, as in rows of /api/query."""
+    return number(value, switches) if isinstance(value, Decimal) else as_plain(value)
 
 
 def wrap(value: Any, switches: Switches) -> Json:
-    """A stored value as it stands in `Value` of a property: text bare, numbers with their type (3.4)."""
+    """A stored value as the `Value` of a property: text bare, numbers wrapped with their type (3.4)."""
     types = {bool: "Boolean", int: "Int32", Decimal: "Decimal", UUID: "Guid", bytes: "Byte[], mscorlib"}
     plain = native(value, switches)
     if isinstance(value, datetime):
@@ -128,7 +122,7 @@ def wrap(value: Any, switches: Switches) -> Json:
 
 
 def property_list(pairs: Iterable[tuple[str, Any]], switches: Switches) -> Json:
-    """The `Properties` of a generic entity; a null has no `Value`."""
+    """The `Properties` of a generic entity; a null property has no `Value`."""
     items: list[Json] = []
     for name, value in pairs:
         item: dict[str, Json] = {"$type": core("GenericPropertyData"), "Name": name}
@@ -139,7 +133,7 @@ def property_list(pairs: Iterable[tuple[str, Any]], switches: Switches) -> Json:
 
 
 def identity(entity: str, elements: Sequence[str]) -> Json:
-    """The identity of a record: its entity and its key, as text."""
+    """The identity of a record: its entity, and its key as text."""
     return {
         "$type": core("IdentityData"),
         "EntityTypeName": entity,
@@ -148,7 +142,7 @@ def identity(entity: str, elements: Sequence[str]) -> Json:
 
 
 def identity_elements(sent: Json) -> list[str]:
-    """The key in an identity as sent; empty when there is none."""
+    """The key in an identity that a client sent; empty when it has none."""
     return [str(unwrap(element)) for element in values_of(member(sent, "IdentityElements"))]
 
 
@@ -158,7 +152,7 @@ def split_identity(text: str, *, with_commas: bool) -> tuple[str, ...]:
 
     Args:
         text: As in the address, decoded.
-        with_commas: Whether `10042,3` counts too, as in 20.2.46.
+        with_commas: `10042,3` is two elements, as in 20.2.46.
     """
     if text.startswith("~"):
         return tuple(text[1:].split("|"))
@@ -172,10 +166,10 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.]\d{1,7})?)?)?(Z
 
 def read_date(text: str) -> datetime:
     """
-    A date as sent, with its offset if it has one; `T` or a space may stand in the middle.
+    A date that a client sent, with its offset if it has one; `T` or a space separates date and time.
 
     Raises:
-        ValueError: It is no date.
+        ValueError: It is not a date.
     """
     if not _DATE.fullmatch(text.strip()):
         raise ValueError(text)
@@ -183,9 +177,9 @@ def read_date(text: str) -> datetime:
 
 
 def as_plain(value: Any) -> Json:
-    """A stored value as JSON for the control addresses: dates as text, decimals as numbers."""
-    if isinstance(value, datetime | date):
-        return value.isoformat() if not isinstance(value, datetime) else date_text(value)
+    """A stored value as plain JSON: dates as text, decimals as numbers with the digits as stored."""
+    if isinstance(value, datetime):
+        return date_text(value)
     if isinstance(value, bytes):
         return b64encode(value).decode()
     return str(value) if isinstance(value, UUID) else value

@@ -138,7 +138,7 @@ def test_every_filter_and_tag_is_documented_and_no_other() -> None:
 
 def test_every_fault_of_the_sandbox_is_documented_and_no_other() -> None:
     """docs/reference/imis.md has a row for each fault that the sandbox knows by name."""
-    page = (REFERENCE / "imis.md").read_text(encoding="utf-8").partition("## What the sandbox does wrong")[2]
+    page = (REFERENCE / "imis.md").read_text(encoding="utf-8").partition("## Faults of the sandbox")[2]
 
     assert sorted(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == sorted(FAULTS)
 

@@ -1,4 +1,4 @@
-"""One sandbox for all tests of this folder, over real HTTP, put back to its seeds before each of them."""
+"""One sandbox for all tests of this folder, over real HTTP, reset to its seeds before each test."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ def client(sandbox: RunningSandbox) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def visitor(client: httpx.Client) -> httpx.Client:
-    """A client without a token, on a sandbox as it is after its start."""
+    """A client without a token, on a sandbox with its initial data."""
     client.headers.pop("Authorization", None)
     assert client.post("/_sandbox/reset").status_code == 204
     return client
@@ -40,21 +40,21 @@ def imis(visitor: httpx.Client) -> httpx.Client:
 
 @pytest.fixture
 def switch(visitor: httpx.Client) -> Any:
-    """A function that sets switches, named by keyword."""
+    """A function that sets switches, given as keyword arguments."""
 
     def change(**switches: Any) -> None:
-        answer = visitor.put("/_sandbox/switches", json=switches)
-        assert answer.status_code == 200, answer.text
+        response = visitor.put("/_sandbox/switches", json=switches)
+        assert response.status_code == 200, response.text
 
     return change
 
 
 @pytest.fixture
 def fault(visitor: httpx.Client) -> Any:
-    """A function that posts a fault, its members by keyword."""
+    """A function that posts a fault, with its members as keyword arguments."""
 
     def post(kind: str, **members: Any) -> None:
-        answer = visitor.post("/_sandbox/faults", json={"Fault": kind, **members})
-        assert answer.status_code == 201, answer.text
+        response = visitor.post("/_sandbox/faults", json={"Fault": kind, **members})
+        assert response.status_code == 201, response.text
 
     return post

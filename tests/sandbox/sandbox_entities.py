@@ -1,4 +1,4 @@
-"""Bodies to send to the sandbox and short ways to read what it answers; correct unless told otherwise."""
+"""Valid request bodies for the sandbox, and functions that read its responses."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def text_property(name: str, width: int) -> dict[str, Any]:
 
 
 def values_of(sent: dict[str, Any]) -> dict[str, Any]:
-    """The properties of a generic entity by name, unwrapped; those without a Value are None."""
+    """The properties of a generic entity by name, unwrapped; a property without a Value is None."""
     found = {}
     for item in sent["Properties"]["$values"]:
         value = item.get("Value")
@@ -57,15 +57,15 @@ def key_of(sent: dict[str, Any]) -> list[str]:
     return sent["Identity"]["IdentityElements"]["$values"]
 
 
-def items_of(answer: httpx.Response) -> list[dict[str, Any]]:
-    assert answer.status_code == 200, answer.text
-    return answer.json()["Items"]["$values"]
+def items_of(response: httpx.Response) -> list[dict[str, Any]]:
+    assert response.status_code == 200, response.text
+    return response.json()["Items"]["$values"]
 
 
-def bad_fields(answer: httpx.Response) -> list[str]:
-    """The fields that a validation error names."""
-    assert answer.status_code == 400, answer.text
-    return [item["FieldName"] for item in answer.json()["Errors"]["$values"]]
+def bad_fields(response: httpx.Response) -> list[str]:
+    """The fields in a validation error."""
+    assert response.status_code == 400, response.text
+    return [item["FieldName"] for item in response.json()["Errors"]["$values"]]
 
 
 def open_single_panel(imis: httpx.Client, name: str = "LH_Profile") -> None:
@@ -75,9 +75,9 @@ def open_single_panel(imis: httpx.Client, name: str = "LH_Profile") -> None:
 
 
 def sign_in(client: httpx.Client) -> str:
-    answer = client.post("/token", data=password_grant())
-    assert answer.status_code == 200
-    return answer.json()["access_token"]
+    response = client.post("/token", data=password_grant())
+    assert response.status_code == 200
+    return response.json()["access_token"]
 
 
 def password_grant(**changes: str) -> dict[str, str]:

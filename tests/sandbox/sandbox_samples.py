@@ -1,4 +1,4 @@
-"""Whole bodies of requests and the pieces of whole answers, type names included; `same` compares in order."""
+"""Complete request bodies, and parts of complete response bodies with type names; `same` compares members in order."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ CORE = "Asi.Soa.Core.DataContracts"
 MEMBERSHIP = "Asi.Soa.Membership.DataContracts"
 STRINGS = "System.Collections.ObjectModel.Collection`1[[System.String, mscorlib]], mscorlib"
 
-# For a value that differs from run to run; the test of its own says what it must be.
+# For a value that differs from run to run; another test checks it.
 ANY = "(any)"
 
 ACTIVITY = """{
@@ -80,8 +80,8 @@ def typed(name: str, **members: Any) -> dict[str, Any]:
 
 
 def identity(entity: str, *elements: str) -> dict[str, Any]:
-    held = {"$type": STRINGS, "$values": list(elements)}
-    return typed("IdentityData", EntityTypeName=entity, IdentityElements=held)
+    collection = {"$type": STRINGS, "$values": list(elements)}
+    return typed("IdentityData", EntityTypeName=entity, IdentityElements=collection)
 
 
 def properties(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -95,11 +95,11 @@ def wrapped(kind: str, value: Any) -> dict[str, Any]:
 
 def page(item_type: str | None, *items: Any) -> dict[str, Any]:
     kind = f"PagedResult`1[[{item_type}]]" if item_type else "PagedResult"
-    listed = item_type or "System.Object, mscorlib"
+    list_type = item_type or "System.Object, mscorlib"
     return {
         "$type": f"{CORE}.{kind}, Asi.Contracts",
         "Items": {
-            "$type": f"System.Collections.Generic.List`1[[{listed}]], mscorlib",
+            "$type": f"System.Collections.Generic.List`1[[{list_type}]], mscorlib",
             "$values": list(items),
         },
         "Offset": 0,
@@ -112,11 +112,11 @@ def page(item_type: str | None, *items: Any) -> dict[str, Any]:
     }
 
 
-def same(answer: httpx.Response, status: int, expected: Any) -> None:
-    """Hold *answer* against *expected*: every member in its order, where ANY stands for whatever is there."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/json; charset=utf-8"
-    assert json.dumps(_masked(answer.json(), expected), indent=1) == json.dumps(expected, indent=1)
+def same(response: httpx.Response, status: int, expected: Any) -> None:
+    """Compare *response* with *expected*, all members in order; ANY stands for any value."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    assert json.dumps(_masked(response.json(), expected), indent=1) == json.dumps(expected, indent=1)
 
 
 def _masked(actual: Any, expected: Any) -> Any:
@@ -126,7 +126,7 @@ def _masked(actual: Any, expected: Any) -> Any:
         return {name: _masked(value, expected.get(name)) for name, value in actual.items()}
     if isinstance(actual, list) and isinstance(expected, list):
         pairs = zip(actual, [*expected, *[None] * len(actual)], strict=False)
-        return [_masked(value, wanted) for value, wanted in pairs]
+        return [_masked(value, counterpart) for value, counterpart in pairs]
     return actual
 
 

@@ -19,8 +19,8 @@ def test_sequence_numbers(imis: httpx.Client) -> None:
     assert values_of(second.json())["SEQN"] == seeds.FIRST_SEQN + 1
 
 
-def test_the_whole_body(imis: httpx.Client) -> None:
-    """A body with everything in it is stored, and read back by its identity."""
+def test_complete_body(imis: httpx.Client) -> None:
+    """A body with all common members is stored and can be read by its identity."""
     values = {
         "ACTIVITY_TYPE": "TCLEARNING",
         "SOURCE_CODE": "TopClass",
@@ -54,7 +54,7 @@ def test_the_whole_body(imis: httpx.Client) -> None:
     ],
 )
 def test_lenient_bodies(imis: httpx.Client, body: dict[str, Any]) -> None:
-    """A body needs no entity name, parent or types of properties; names count in any case."""
+    """A body needs no entity name, parent or property types; property names may have any letter case."""
     stored = imis.post("/api/Activity", json={"$type": GENERIC, **body}).json()
 
     assert values_of(stored)["PartyId"] == "10042"
@@ -81,36 +81,36 @@ def test_lenient_bodies(imis: httpx.Client, body: dict[str, Any]) -> None:
         ({"RECURRING_REQUEST": "perhaps"}, ["RECURRING_REQUEST"]),
     ],
 )
-def test_what_breaks_a_rule(imis: httpx.Client, values: dict[str, Any], fields: list[str]) -> None:
+def test_invalid_values(imis: httpx.Client, values: dict[str, Any], fields: list[str]) -> None:
     """A missing, unknown, too long or unreadable value is a validation error on its field; nothing is stored."""
-    answer = imis.post("/api/Activity", json=activity(**values))
+    response = imis.post("/api/Activity", json=activity(**values))
 
-    assert bad_fields(answer) == fields
-    assert answer.reason_phrase == "Validation error"
+    assert bad_fields(response) == fields
+    assert response.reason_phrase == "Validation error"
     assert imis.get("/api/Activity").json()["TotalCount"] == 0
 
 
 def test_contradicting_contacts(imis: httpx.Client) -> None:
-    """A body whose parent and PartyId name different contacts is refused."""
+    """A body whose parent and PartyId name different contacts is a validation error."""
     body = activity() | {"PrimaryParentIdentity": identity("Party", "10043")}
 
     assert bad_fields(imis.post("/api/Activity", json=body)) == ["PartyId"]
 
 
-def test_refusals_are_a_switch(imis: httpx.Client, switch: Any) -> None:
-    """A bad payload can be answered as some sites do: 500 and the text about the administrator."""
+def test_validation_error_by_switch(imis: httpx.Client, switch: Any) -> None:
+    """A validation error can be answered as some sites do: 500 and the text about the administrator."""
     switch(ValidationAnswer="text-500")
 
-    answer = imis.post("/api/Activity", json=activity(ACTIVITY_TYPE="GOLF"))
+    response = imis.post("/api/Activity", json=activity(ACTIVITY_TYPE="GOLF"))
 
-    assert (answer.status_code, answer.text) == (
+    assert (response.status_code, response.text) == (
         500,
         "An error occurred. Please contact the administrator.",
     )
 
 
-def test_long_text_is_a_switch(imis: httpx.Client, switch: Any) -> None:
-    """Text wider than its column can be cut instead of refused."""
+def test_long_text_by_switch(imis: httpx.Client, switch: Any) -> None:
+    """Text longer than its column can be truncated instead of rejected."""
     switch(LongActivityText="cut")
 
     stored = imis.post("/api/Activity", json=activity(PRODUCT_CODE="x" * 40)).json()
@@ -119,15 +119,15 @@ def test_long_text_is_a_switch(imis: httpx.Client, switch: Any) -> None:
 
 
 def test_unknown_properties(imis: httpx.Client, switch: Any) -> None:
-    """A property that is no column is passed over, or refused by switch."""
+    """A property without a column is ignored, or rejected by switch."""
     body = activity(TITLE="Fire", LOCATION="Leeds")
     assert imis.post("/api/Activity", json=body).status_code == 201
     switch(UnknownActivityProperty="refuse")
     assert bad_fields(imis.post("/api/Activity", json=body)) == ["TITLE", "LOCATION"]
 
 
-def test_transaction_date_is_now(imis: httpx.Client, switch: Any) -> None:
-    """Without a transaction date the server's local time is taken."""
+def test_default_transaction_date(imis: httpx.Client, switch: Any) -> None:
+    """The default transaction date is the server's local time."""
     switch(TimeZone="Asia/Tokyo")
     stored = values_of(imis.post("/api/Activity", json=activity()).json())
 
@@ -136,18 +136,18 @@ def test_transaction_date_is_now(imis: httpx.Client, switch: Any) -> None:
 
 
 def test_update(imis: httpx.Client) -> None:
-    """A PUT changes what it names, clears what it names as null, and leaves the rest."""
+    """A PUT changes the properties it has, clears those that are null, and leaves the rest."""
     imis.post("/api/Activity", json=activity(UF_1="key", UNITS=1, NOTE="old", CATEGORY="CPD"))
-    answer = imis.put("/api/Activity/880123", json=activity(UNITS=2, NOTE=None, SEQN=5))
+    response = imis.put("/api/Activity/880123", json=activity(UNITS=2, NOTE=None, SEQN=5))
 
     stored = values_of(imis.get("/api/Activity/880123").json())
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert (stored["UF_1"], stored["UNITS"], stored["NOTE"], stored["SEQN"]) == ("key", 2, None, 880123)
 
 
 @pytest.mark.parametrize("values", [{"ACTIVITY_TYPE": "GOLF"}, {"PartyId": "99999"}, {"UNITS": "lots"}])
-def test_update_that_breaks_a_rule(imis: httpx.Client, values: dict[str, Any]) -> None:
-    """A PUT is held to the rules of a POST and changes nothing when it breaks one."""
+def test_invalid_update(imis: httpx.Client, values: dict[str, Any]) -> None:
+    """A PUT follows the same rules as a POST and changes nothing when it breaks one."""
     imis.post("/api/Activity", json=activity(UNITS=1))
 
     assert bad_fields(imis.put("/api/Activity/880123", json=activity(**values))) == list(values)
@@ -155,7 +155,7 @@ def test_update_that_breaks_a_rule(imis: httpx.Client, values: dict[str, Any]) -
 
 
 def test_absent_activity(imis: httpx.Client) -> None:
-    """Reading, changing and deleting what is not there is 404."""
+    """Reading, changing and deleting an activity that does not exist is 404."""
     assert imis.get("/api/Activity/1").status_code == 404
     assert imis.put("/api/Activity/1", json=activity()).status_code == 404
     assert imis.delete("/api/Activity/1").status_code == 404
@@ -163,7 +163,7 @@ def test_absent_activity(imis: httpx.Client) -> None:
 
 @pytest.mark.parametrize("name", ["PartyId", "ID", "partyid"])
 def test_filter_on_the_contact(imis: httpx.Client, switch: Any, name: str) -> None:
-    """Activities are found by their contact under either name, unless the switch forbids it."""
+    """Activities can be filtered by contact under both names, unless the switch forbids it."""
     imis.post("/api/Activity", json=activity())
     imis.post("/api/Activity", json=activity(PartyId="10043"))
 
@@ -174,7 +174,7 @@ def test_filter_on_the_contact(imis: httpx.Client, switch: Any, name: str) -> No
 
 @pytest.mark.parametrize("name", ["UF_1", "UF_2", "UF_3", "OTHER_ID", "OTHER_CODE", "BATCH_NUM", "NOTE"])
 def test_filter_on_a_text_column(imis: httpx.Client, name: str) -> None:
-    """Every text column can keep a client's key and be searched for it."""
+    """Every text column can store a client's key and be filtered by it."""
     imis.post("/api/Activity", json=activity(**{name: "K-1"}))
 
     assert len(items_of(imis.get(f"/api/Activity?{name}=eq:K-1"))) == 1
@@ -182,7 +182,7 @@ def test_filter_on_a_text_column(imis: httpx.Client, name: str) -> None:
 
 
 def test_validate(imis: httpx.Client) -> None:
-    """_validate says what a POST would say and stores nothing."""
+    """_validate reports the problems that a POST would find and stores nothing."""
     good = imis.post("/api/Activity/_validate", json=activity()).json()
     bad = imis.post("/api/Activity/_validate", json=activity(ACTIVITY_TYPE="GOLF")).json()
 
@@ -192,7 +192,7 @@ def test_validate(imis: httpx.Client) -> None:
 
 
 def test_activity_types(imis: httpx.Client) -> None:
-    """The seeded types are listed, one can be added and then used, and not added twice."""
+    """The seeded types are listed; a new type can be added and used, but not added twice."""
     names = [item["ActivityTypeId"] for item in items_of(imis.get("/api/LegacyActivityType"))]
     golf = {"ActivityTypeId": "GOLF", "Description": "A round of golf"}
     added = imis.post("/api/LegacyActivityType", json=golf)

@@ -13,7 +13,7 @@ from learning_hub.sandbox import RunningSandbox
 @pytest.mark.parametrize("name", ["Activity", "activity", "ACTIVITY"])
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_entity_names_in_any_case(imis: httpx.Client, name: str, slash: str) -> None:
-    """The case of an entity name and a slash at the end change nothing."""
+    """The letter case of an entity name and a trailing slash make no difference."""
     assert imis.post(f"/api/{name}{slash}", json=activity()).status_code == 201
     assert imis.get(f"/API/{name}{slash}").json()["Count"] == 1
 
@@ -30,7 +30,7 @@ def test_entity_names_in_any_case(imis: httpx.Client, name: str, slash: str) -> 
     ],
 )
 def test_composite_identities(imis: httpx.Client, address: str) -> None:
-    """A composite identity is found in the path, encoded or not, and as EntityId, for every method."""
+    """A composite identity works in the path, encoded or not, and as EntityId, for every method."""
     imis.post("/api/TopClass_Learning", json=completion())
 
     assert key_of(imis.get(address).json()) == ["10042", "1"]
@@ -40,7 +40,7 @@ def test_composite_identities(imis: httpx.Client, address: str) -> None:
     assert imis.get(address).status_code == 404
 
 
-def test_a_raw_bar_on_the_wire(imis: httpx.Client, sandbox: RunningSandbox) -> None:
+def test_unencoded_bar(imis: httpx.Client, sandbox: RunningSandbox) -> None:
     """An unencoded bar in the request line is understood."""
     imis.post("/api/TopClass_Learning", json=completion())
     host, port = sandbox.address.removeprefix("http://").split(":")
@@ -78,17 +78,17 @@ def test_a_raw_bar_on_the_wire(imis: httpx.Client, sandbox: RunningSandbox) -> N
         ("/somewhere", 404),
     ],
 )
-def test_silly_addresses(imis: httpx.Client, address: str, status: int) -> None:
-    """A wrong number of elements is an ArgumentFault, an absent record 404, a missing operation 501."""
-    answer = imis.get(address)
+def test_invalid_addresses(imis: httpx.Client, address: str, status: int) -> None:
+    """A wrong number of identity elements is an ArgumentFault, an absent record 404, a missing operation 501."""
+    response = imis.get(address)
 
-    assert answer.status_code == status
+    assert response.status_code == status
     if status == 400:
-        assert answer.text == "ArgumentFault: Incorrect number of identity element"
+        assert response.text == "ArgumentFault: Incorrect number of identity element"
 
 
-def test_wrong_identity_is_a_switch(imis: httpx.Client, switch: Any) -> None:
-    """The status for a wrong number of elements can be 500."""
+def test_wrong_identity_by_switch(imis: httpx.Client, switch: Any) -> None:
+    """The status for a wrong number of identity elements can be 500."""
     switch(WrongIdentity=500)
 
     assert imis.get("/api/Activity/~1|2").status_code == 500
@@ -105,33 +105,33 @@ def test_wrong_identity_is_a_switch(imis: httpx.Client, switch: Any) -> None:
         ("POST", "/api/metadata/Activity", "GET"),
     ],
 )
-def test_methods_that_are_not_there(imis: httpx.Client, method: str, address: str, allowed: str) -> None:
-    """A method that an address lacks is 405 with Allow and the error body of Web API."""
-    answer = imis.request(method, address, json=activity())
+def test_unsupported_methods(imis: httpx.Client, method: str, address: str, allowed: str) -> None:
+    """A method that an address does not support is 405 with Allow and the error body of Web API."""
+    response = imis.request(method, address, json=activity())
 
-    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
-    assert answer.json()["$type"] == "System.Web.Http.HttpError, System.Web.Http"
+    assert (response.status_code, response.headers["Allow"]) == (405, allowed)
+    assert response.json()["$type"] == "System.Web.Http.HttpError, System.Web.Http"
 
 
 @pytest.mark.parametrize("entity", ["PersonSummary", "Nothing", "%20"])
-def test_an_unknown_entity(imis: httpx.Client, switch: Any, entity: str) -> None:
-    """An entity without a service is 501 with the vendor's phrase, or 404 by switch."""
-    answer = imis.get(f"/api/{entity}")
-    assert (answer.status_code, answer.reason_phrase) == (501, "Service not implemented")
+def test_unknown_entity(imis: httpx.Client, switch: Any, entity: str) -> None:
+    """An entity without a service is 501 with the vendor's reason phrase, or 404 by switch."""
+    response = imis.get(f"/api/{entity}")
+    assert (response.status_code, response.reason_phrase) == (501, "Service not implemented")
     switch(UnknownEntity=404)
     assert imis.get(f"/api/{entity}").status_code == 404
 
 
-def test_an_operation_that_is_not_there(imis: httpx.Client) -> None:
-    """An operation that a known entity lacks is 501 with the vendor's phrase."""
-    answer = imis.delete("/api/Party/10042")
+def test_unsupported_operation(imis: httpx.Client) -> None:
+    """An operation that a known entity lacks is 501 with the vendor's reason phrase."""
+    response = imis.delete("/api/Party/10042")
 
-    assert (answer.status_code, answer.reason_phrase) == (501, "Operation not implemented")
+    assert (response.status_code, response.reason_phrase) == (501, "Operation not implemented")
 
 
 @pytest.mark.parametrize("base", ["/Asi.Scheduler_Sandbox", "/iMIS0"])
 def test_base_path(imis: httpx.Client, switch: Any, base: str) -> None:
-    """With a base path, token and API answer below it in any case, and no longer at the root."""
+    """With a base path, the token endpoint and the API are below it in any letter case, and no longer at the root."""
     switch(BasePath=base)
 
     assert imis.get(f"{base}/api/Party").status_code == 200
@@ -158,15 +158,15 @@ def test_version_20_2(imis: httpx.Client, switch: Any) -> None:
 
 
 def test_roles_of_the_account(imis: httpx.Client) -> None:
-    """GetUserRoles answers with the roles of the account in a service response."""
-    answer = imis.post("/api/UserSecurity/_execute", json={"OperationName": "GetUserRoles"}).json()
+    """GetUserRoles returns the roles of the account in a service response."""
+    response = imis.post("/api/UserSecurity/_execute", json={"OperationName": "GetUserRoles"}).json()
 
-    roles = [role["RoleName"] for role in answer["Result"]["$values"]]
-    assert (answer["IsSuccessStatusCode"], "SysAdmin" in roles) == (True, True)
+    roles = [role["RoleName"] for role in response["Result"]["$values"]]
+    assert (response["IsSuccessStatusCode"], "SysAdmin" in roles) == (True, True)
 
 
-def test_statuses_of_success_are_switches(imis: httpx.Client, switch: Any) -> None:
-    """POST, PUT and DELETE answer with the status and body that the switches say."""
+def test_success_statuses_by_switch(imis: httpx.Client, switch: Any) -> None:
+    """POST, PUT and DELETE answer with the status and body that the switches set."""
     switch(PostStatus=202, PutStatus=201, PutBody="empty", DeleteStatus=204)
 
     assert imis.post("/api/Activity", json=activity()).status_code == 202
@@ -176,14 +176,14 @@ def test_statuses_of_success_are_switches(imis: httpx.Client, switch: Any) -> No
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_the_account_may_do_all_there_is(imis: httpx.Client, method: str) -> None:
-    """Every action iMIS knows is permitted to it, by either method, and one that there is not is not."""
+def test_the_account_may_perform_every_known_action(imis: httpx.Client, method: str) -> None:
+    """_hasPermission is true for every known action and false for an unknown one, with GET and POST."""
     assert imis.request(method, "/api/Party/_haspermission/Update?Id=10042").json() is True
     assert imis.request(method, "/api/Party/_hasPermission/Fly?Id=10042").json() is False
 
 
-def test_the_change_log_of_a_record_is_an_empty_page(imis: httpx.Client) -> None:
-    """Contacts and rows have a change log that can be paged and holds nothing; it takes no writes."""
+def test_change_logs_are_empty_pages(imis: httpx.Client) -> None:
+    """Contacts and rows have a change log that is an empty page and is read-only."""
     imis.post("/api/TopClass_Learning", json=completion())
     for record in ("Party/10042", "TopClass_Learning/~10042%7C1"):
         log = imis.get(f"/api/{record}/changelog?offset=0&limit=10").json()

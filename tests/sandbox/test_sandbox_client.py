@@ -1,4 +1,4 @@
-"""The ways in which clients in use talk to iMIS, each made here anew: sign-in, search, upsert, paging."""
+"""The request patterns of public iMIS clients, written anew: sign-in, search, upsert, paging."""
 
 from typing import Any
 
@@ -16,27 +16,27 @@ PANEL = "/api/TopClass_Learning"
     ("password", "status"),
     [("s3cr3t", 200), ("s3 cr3t!@$(/)=?ü", 200), ("a&b", 400), ("a+b", 400), ("a%41", 400)],
 )
-def test_a_form_that_was_never_encoded_works_for_passwords_without_its_signs(
+def test_an_unencoded_form_works_for_passwords_without_special_characters(
     visitor: httpx.Client, password: str, status: int
 ) -> None:
-    """A client that joins the form by hand signs in, and fails only where the password has a sign of the form."""
+    """A client that does not encode the form can sign in, unless the password has a special character."""
     visitor.put("/_sandbox/account", json={"Password": password})
     body = f"grant_type=password&username={seeds.USERNAME}&password={password}".encode()
 
     assert visitor.post("/Token", content=body, headers=FORM).status_code == status
 
 
-def test_capital_form_keys_and_headers_of_their_own_do_no_harm(visitor: httpx.Client) -> None:
-    """A client that writes the keys of the sign-in in capitals, and sends headers iMIS does not know, gets on."""
+def test_capitalised_form_keys_and_unknown_headers_are_accepted(visitor: httpx.Client) -> None:
+    """A client can sign in with capitalised form keys and with headers that iMIS does not know."""
     form = {"Username": seeds.USERNAME, "Password": seeds.PASSWORD, "Grant_type": "password"}
-    answer = visitor.post("/token", data=form, headers={"X-AUTH-ATTEMPT": "Y"})
+    response = visitor.post("/token", data=form, headers={"X-AUTH-ATTEMPT": "Y"})
 
-    assert answer.status_code == 200
-    assert int(answer.json()["expires_in"]) - 10 > 0
+    assert response.status_code == 200
+    assert int(response.json()["expires_in"]) - 10 > 0
 
 
-def test_a_denied_request_sent_again_with_a_new_token_works(imis: httpx.Client) -> None:
-    """A client whose token was forgotten gets through by signing in once more."""
+def test_a_denied_request_succeeds_with_a_new_token(imis: httpx.Client) -> None:
+    """A client whose token was revoked succeeds after it signs in again."""
     imis.delete("/_sandbox/tokens")
     assert imis.post("/api/Activity", json=activity()).status_code == 401
     imis.headers["Authorization"] = f"Bearer {sign_in(imis)}"
@@ -44,14 +44,14 @@ def test_a_denied_request_sent_again_with_a_new_token_works(imis: httpx.Client) 
 
 
 @pytest.mark.parametrize("address", ["/api/Activity/", "/api//Activity", "/API/activity", "/api/Activity"])
-def test_slashes_too_many_and_letter_case_do_no_harm(imis: httpx.Client, address: str) -> None:
-    """An entity is found with a slash at its end or too many, and in any letter case."""
+def test_extra_slashes_and_letter_case_are_ignored(imis: httpx.Client, address: str) -> None:
+    """An address may have a trailing slash, double slashes, and any letter case."""
     assert imis.post(address, json=activity()).status_code == 201
     assert imis.get(address).json()["TotalCount"] == 1
 
 
-def test_an_activity_of_bare_lower_case_properties_is_stored(imis: httpx.Client) -> None:
-    """No entity name, no parent, no types inside, columns that are none, a record id of the client's own."""
+def test_a_minimal_activity_is_stored(imis: httpx.Client) -> None:
+    """An activity may lack entity name, parent and property types, and have unknown columns and a foreign record id."""
     sent = {
         "PartyId": "10042",
         "TRANSACTION_DATE": "2031-03-14T10:00:00",
@@ -75,47 +75,47 @@ def test_an_activity_of_bare_lower_case_properties_is_stored(imis: httpx.Client)
     "address",
     ["/api/Party?email=noor@example.org", "/api//Party?email=noor@example.org", "/api/Person?Email=noor@example.org"],
 )
-def test_a_contact_is_looked_up_by_a_raw_e_mail(imis: httpx.Client, address: str) -> None:
-    """An address that was not escaped in the query finds its contact."""
+def test_a_contact_is_found_by_an_unescaped_e_mail_address(imis: httpx.Client, address: str) -> None:
+    """An e-mail address that is not escaped in the query string finds its contact."""
     assert items_of(imis.get(address)) == []
     imis.post("/api/Party", json={"PersonName": {"LastName": "Haddad"}, "Email": "noor@example.org"})
     assert [row["PartyId"] for row in items_of(imis.get(address))] == ["10054"]
 
 
 def test_all_values_may_be_text(imis: httpx.Client) -> None:
-    """A row whose numbers and dates are all sent as text is stored with the types of its columns."""
+    """A row whose numbers and dates are sent as text is stored with the types of its columns."""
     row = completion(Units="1.5", CourseCompleted="2031-03-14T00:00:00", Ordinal="0")
 
     assert imis.post(PANEL, json=row).status_code == 201
     assert values_of(imis.get(f"{PANEL}/~10042|1").json())["Units"] == 1.5
 
 
-def test_raw_numbers_booleans_and_nulls_are_taken(imis: httpx.Client) -> None:
-    """Values that are not wrapped are taken, and an explicit null is no value."""
+def test_raw_numbers_booleans_and_nulls_are_accepted(imis: httpx.Client) -> None:
+    """Values may be sent unwrapped, and an explicit null is no value."""
     made = imis.post("/api/Activity", json=activity(UNITS=2, RECURRING_REQUEST=True, NOTE=None))
 
     stored = values_of(made.json())
     assert (made.status_code, stored["UNITS"], stored["RECURRING_REQUEST"], stored["NOTE"]) == (201, 2, True, None)
 
 
-def test_a_row_is_put_where_it_is_there_and_posted_where_it_is_not(imis: httpx.Client) -> None:
-    """Get by identity as `EntityId`: 404, so post; then found, so copy the values over and put."""
-    one = {"EntityId": "~10042|1"}
-    assert imis.get(PANEL, params=one).status_code == 404
-    assert imis.put(PANEL, params=one, json=completion()).status_code == 404
+def test_upsert_by_entity_id(imis: httpx.Client) -> None:
+    """A client gets a row by `EntityId` and posts it after a 404, or changes the values of the row and puts it."""
+    params = {"EntityId": "~10042|1"}
+    assert imis.get(PANEL, params=params).status_code == 404
+    assert imis.put(PANEL, params=params, json=completion()).status_code == 404
     assert imis.post(PANEL, json=completion()).status_code == 201
 
-    whole = imis.get(PANEL, params=one).json()
+    whole = imis.get(PANEL, params=params).json()
     for item in whole["Properties"]["$values"]:
         if item["Name"] == "CourseCode":
             item["Value"] = "AID-101"
-    assert imis.put(PANEL, params=one, json=whole).status_code == 200
-    assert values_of(imis.get(PANEL, params=one).json())["CourseCode"] == "AID-101"
-    assert imis.delete(PANEL, params=one).status_code == 200
+    assert imis.put(PANEL, params=params, json=whole).status_code == 200
+    assert values_of(imis.get(PANEL, params=params).json())["CourseCode"] == "AID-101"
+    assert imis.delete(PANEL, params=params).status_code == 200
 
 
-def test_rows_found_by_a_value_are_deleted_by_the_elements_of_their_identity(imis: httpx.Client) -> None:
-    """A client that searches, joins the elements of each identity and deletes leaves none of the rows."""
+def test_found_rows_are_deleted_by_identity(imis: httpx.Client) -> None:
+    """A client can search rows, join the elements of each identity, and delete the rows by it."""
     for code in ("A", "B", "A"):
         imis.post(PANEL, json=completion(CourseCode=code))
 
@@ -135,24 +135,24 @@ def test_rows_found_by_a_value_are_deleted_by_the_elements_of_their_identity(imi
         ("/api/activity?", 100),
     ],
 )
-def test_pages_are_followed_by_next_offset_until_it_is_0(imis: httpx.Client, address: str, limit: int) -> None:
-    """A client that goes by NextOffset sees each row once."""
+def test_next_offset_leads_through_all_pages(imis: httpx.Client, address: str, limit: int) -> None:
+    """A client that follows NextOffset until it is 0 gets each row once."""
     for _ in range(7):
         imis.post("/api/Activity", json=activity())
     seen, offset = 0, ""
     while True:
-        answer = imis.get(f"{address}&limit={limit}{offset}").json()
-        seen += len(answer["Items"]["$values"])
-        assert answer["Count"] > 0
-        if answer["NextOffset"] == 0:
+        response = imis.get(f"{address}&limit={limit}{offset}").json()
+        seen += len(response["Items"]["$values"])
+        assert response["Count"] > 0
+        if response["NextOffset"] == 0:
             break
-        offset = f"&offset={answer['NextOffset']}"
+        offset = f"&offset={response['NextOffset']}"
 
     assert seen == 7
 
 
-def test_a_page_of_more_than_500_is_cut_to_500(imis: httpx.Client) -> None:
-    """A limit beyond 500 is cut in silence, and the rest is on the next page."""
+def test_a_page_has_at_most_500_rows(imis: httpx.Client) -> None:
+    """A limit above 500 counts as 500 without an error, and the rest is on the next page."""
     for number in range(501):
         imis.post("/api/LegacyActivityType", json={"ActivityTypeId": f"T{number}"})
     first = imis.get("/api/LegacyActivityType?limit=1000").json()
@@ -176,8 +176,8 @@ def test_a_page_of_more_than_500_is_cut_to_500(imis: httpx.Client) -> None:
         ("UNITS=in%3A1%7C2", 2),
     ],
 )
-def test_operators_are_read_from_a_raw_query_string(imis: httpx.Client, query: str, found: int) -> None:
-    """Operators and their values work without being escaped."""
+def test_operators_in_a_raw_query_string(imis: httpx.Client, query: str, found: int) -> None:
+    """Operators and their values need no escaping."""
     for units in (1, 2, 3):
         imis.post("/api/Activity", json=activity(UNITS=units))
 
@@ -185,7 +185,7 @@ def test_operators_are_read_from_a_raw_query_string(imis: httpx.Client, query: s
 
 
 def variants(entity: str) -> dict[str, dict[str, Any]]:
-    """What five clients in use send beside the properties of a new row."""
+    """The members that five public clients send beside the properties of a new row."""
     parent = {"PrimaryParentEntityTypeName": "Party", "PrimaryParentIdentity": identity("Party", "10042")}
     return {
         "A": parent,
@@ -199,8 +199,8 @@ def variants(entity: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("variant", variants(""))
-def test_a_row_is_added_in_every_variant_in_use(imis: httpx.Client, variant: str) -> None:
-    """Each way in which clients name the contact of a new row makes the same row."""
+def test_every_variant_adds_the_same_row(imis: httpx.Client, variant: str) -> None:
+    """Every way in which clients name the contact of a new row adds the same row."""
     made = imis.post(f"{PANEL}/", json=completion() | variants("TopClass_Learning")[variant])
 
     assert (made.status_code, key_of(made.json())) == (201, ["10042", "0"])

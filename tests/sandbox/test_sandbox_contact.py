@@ -35,7 +35,7 @@ def execute(*parameters: Any, operation: str = "FindByAlternateId") -> dict[str,
 
 
 def test_the_seeds(imis: httpx.Client) -> None:
-    """There are a dozen contacts; two active ones share an e-mail, one is inactive, one is an organisation."""
+    """There are a dozen contacts; two active ones share an e-mail address, one is inactive, one is an organisation."""
     rows = items_of(imis.get("/api/PartySummary"))
     by_id = {row["PartyId"]: row for row in rows}
 
@@ -47,7 +47,7 @@ def test_the_seeds(imis: httpx.Client) -> None:
 
 
 def test_summary(imis: httpx.Client) -> None:
-    """A summary row has its members in the documented order; what is null is left out."""
+    """A summary row has its members in the documented order, without nulls."""
     (row,) = items_of(imis.get("/api/PartySummary?Email=eq:robin.vale@example.org&limit=2"))
 
     assert list(row) == [
@@ -70,7 +70,7 @@ def test_summary(imis: httpx.Client) -> None:
     ],
 )
 def test_search_by_email(imis: httpx.Client, entity: str, email: str, ids: list[str]) -> None:
-    """An e-mail finds none, one, or several contacts, in any case, inactive ones too."""
+    """An e-mail address in any letter case finds none, one or several contacts, including inactive ones."""
     rows = items_of(imis.get(f"/api/{entity}", params={"email": f"eq:{email}"}))
 
     assert [row["PartyId"] for row in rows] == ids
@@ -92,7 +92,7 @@ def test_search_by_other_fields(imis: httpx.Client, query: dict[str, str]) -> No
 
 
 def test_a_person(imis: httpx.Client) -> None:
-    """A person has names, e-mails and the ids of other systems; an organisation is none."""
+    """A person has names, e-mail addresses and alternate ids; an organisation is not a Person."""
     robin = imis.get("/api/Person/10042").json()
 
     assert robin["$type"] == PERSON
@@ -105,24 +105,24 @@ def test_a_person(imis: httpx.Client) -> None:
 
 @pytest.mark.parametrize("entity", ["Person", "Party"])
 def test_new_person(imis: httpx.Client, entity: str) -> None:
-    """A new person gets an id, is active, and is found by the primary e-mail."""
-    answer = imis.post(f"/api/{entity}", json=new_person())
+    """A new person gets an id, is active, and is found by the primary e-mail address."""
+    response = imis.post(f"/api/{entity}", json=new_person())
 
-    assert answer.status_code == 201
-    assert answer.json()["Id"] == answer.json()["PartyId"] == "10054"
+    assert response.status_code == 201
+    assert response.json()["Id"] == response.json()["PartyId"] == "10054"
     (row,) = items_of(imis.get("/api/PartySummary?Email=noor@example.org"))
     assert (row["PartyId"], row["Status"]["PartyStatusId"]) == ("10054", "A")
 
 
 def test_new_person_with_an_id(imis: httpx.Client) -> None:
-    """An id that is free is taken, one that is not is 409, and a nameless person is refused."""
+    """A free id is accepted, a used one is 409, and a person without a name is a validation error."""
     assert imis.post("/api/Person", json=new_person(Id="777")).json()["PartyId"] == "777"
     assert imis.post("/api/Person", json=new_person(PartyId="10042")).status_code == 409
     assert bad_fields(imis.post("/api/Person", json={"$type": PERSON, "Email": "x@example.org"})) == ["LastName"]
 
 
-def test_changed_person(imis: httpx.Client) -> None:
-    """A person can be given another e-mail or be made inactive; the rest stays."""
+def test_updated_person(imis: httpx.Client) -> None:
+    """A PUT changes e-mail address and status of a person and leaves the rest."""
     change = {"$type": PERSON, "Email": "new@example.org", "Status": {"PartyStatusId": "I"}}
     changed = imis.put("/api/Person/10042", json=change).json()
 
@@ -133,11 +133,11 @@ def test_changed_person(imis: httpx.Client) -> None:
 
 
 def test_find_by_alternate_id(imis: httpx.Client) -> None:
-    """A contact is found by the id of another system, wrapped or raw; nobody is 404."""
+    """A contact is found by an alternate id, wrapped or raw; an unknown id is 404."""
     wrapped = {"$type": "System.String", "$value": "LMS-7781"}
-    answer = imis.post("/api/Party/_execute", json=execute(wrapped)).json()
+    response = imis.post("/api/Party/_execute", json=execute(wrapped)).json()
 
-    assert answer["Result"]["PartyId"] == "10042"
+    assert response["Result"]["PartyId"] == "10042"
     assert imis.post("/api/Party/_execute", json=execute("LMS", "lms-7781")).status_code == 200
     assert imis.post("/api/Party/_execute", json=execute("LMS-1")).status_code == 404
     assert imis.post("/api/Party/_execute", json=execute(operation="Merge")).status_code == 501
@@ -145,7 +145,7 @@ def test_find_by_alternate_id(imis: httpx.Client) -> None:
 
 
 def test_bare_result_by_switch(imis: httpx.Client, switch: Any) -> None:
-    """An operation can answer with its result and nothing around it."""
+    """By switch, an operation answers with its bare result."""
     switch(BareExecuteResult=True)
 
     assert imis.post("/api/Party/_execute", json=execute("LMS-7781")).json()["PartyId"] == "10042"
@@ -159,8 +159,8 @@ ADDRESSES = {
 }
 
 
-def test_a_person_keeps_what_the_sandbox_has_no_use_for(imis: httpx.Client) -> None:
-    """Phones, addresses and the like come back as sent, with their types."""
+def test_extra_members_of_a_person_are_stored(imis: httpx.Client) -> None:
+    """Members that the sandbox does not use, such as phones and addresses, come back as sent, with their types."""
     sent = new_person(Phones=PHONES, Addresses=ADDRESSES, Gender="F")
     stored = imis.get(f"/api/Person/{imis.post('/api/Person', json=sent).json()['Id']}").json()
 
@@ -175,7 +175,7 @@ def test_a_person_keeps_what_the_sandbox_has_no_use_for(imis: httpx.Client) -> N
 
 
 def test_a_person_read_and_written_back_is_the_same(imis: httpx.Client) -> None:
-    """Read, change, write back: what was not changed stays, and an e-mail may be changed in either place."""
+    """Writing back a person changes nothing; a changed e-mail address counts in either place."""
     made = imis.post("/api/Party", json=new_person(Phones=PHONES, Addresses=ADDRESSES)).json()
     whole = imis.get(f"/api/Party/{made['Id']}").json()
 
@@ -191,8 +191,8 @@ def test_a_person_read_and_written_back_is_the_same(imis: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("odd", [5, {"$values": 5}, [[[]]], {"$values": [None, {"a": {"b": [1]}}]}])
-def test_odd_details_of_a_person_do_no_harm(imis: httpx.Client, odd: Any) -> None:
-    """Details of a person that have another shape than expected are no fault of the server."""
+def test_malformed_details_of_a_person_are_accepted(imis: httpx.Client, odd: Any) -> None:
+    """Malformed details of a person cause no server error."""
     made = imis.post("/api/Person", json=new_person(Phones=odd, PrimaryOrganization=odd, Salutations=odd))
 
     assert made.status_code == 201

@@ -1,4 +1,4 @@
-"""Journal, state, switches, reset, and the page."""
+"""The control addresses (request log, state, switches, reset) and the page."""
 
 import re
 from typing import Any
@@ -8,11 +8,11 @@ import pytest
 from sandbox_entities import activity, completion, password_grant
 
 from learning_hub.sandbox import RunningSandbox, seeds
-from learning_hub.sandbox.journal import KEPT_ENTRIES, Journal
+from learning_hub.sandbox.request_log import MAX_ENTRIES, RequestLog
 
 
-def test_journal(imis: httpx.Client) -> None:
-    """Each iMIS request is written down with method, path, query, headers, body, status and time."""
+def test_request_log(imis: httpx.Client) -> None:
+    """Each iMIS request is logged with method, path, query, headers, body, status and time."""
     imis.post("/api/Activity?x=1%7C2", json=activity(UNITS=1.5))
     entry = imis.get("/_sandbox/requests").json()["Items"][-1]
 
@@ -25,8 +25,8 @@ def test_journal(imis: httpx.Client) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*Z", entry["AtUtc"])
 
 
-def test_journal_keeps_no_secret(imis: httpx.Client) -> None:
-    """Neither token nor password is in the journal, whatever became of the request."""
+def test_request_log_has_no_secrets(imis: httpx.Client) -> None:
+    """Neither tokens nor passwords are in the request log, even if the request failed."""
     imis.post("/token", data=password_grant(Password="hush-hush", Client_Secret="hush-hush"))
     imis.post("/token", content=b"grant_type=password&username=x&password=hush-hush")
     imis.post("/token", content=b"grant_type=password&username=x&password=hu&hush-hush")
@@ -39,8 +39,8 @@ def test_journal_keeps_no_secret(imis: httpx.Client) -> None:
     assert '"authorization":"(removed)"' in text
 
 
-def test_journal_narrowed_and_emptied(imis: httpx.Client) -> None:
-    """The journal can be asked for a method and a path, and be emptied."""
+def test_request_log_is_filtered_and_cleared(imis: httpx.Client) -> None:
+    """The request log can be filtered by method and path, and cleared."""
     imis.get("/api/Party")
     imis.post("/api/Activity", content=b"no json")
     (entry,) = imis.get("/_sandbox/requests?Method=post&Path=/api").json()["Items"]
@@ -50,15 +50,15 @@ def test_journal_narrowed_and_emptied(imis: httpx.Client) -> None:
     assert imis.get("/_sandbox/requests").json()["Items"] == []
 
 
-def test_journal_is_bounded(sandbox: RunningSandbox) -> None:
-    """The journal keeps its newest entries and counts them all."""
-    journal = Journal()
-    for number in range(KEPT_ENTRIES + 5):
-        entry = journal.begin(method="GET", path=str(number), query="", headers={}, body=b"", at=sandbox.site.now())
-        journal.end(entry, 200)
+def test_request_log_is_bounded(sandbox: RunningSandbox) -> None:
+    """The request log keeps its newest entries and counts all requests."""
+    log = RequestLog()
+    for number in range(MAX_ENTRIES + 5):
+        entry = log.start(method="GET", path=str(number), query="", headers={}, body=b"", at=sandbox.site.now())
+        log.finish(entry, 200)
 
-    assert (len(journal.entries), journal.total) == (KEPT_ENTRIES, KEPT_ENTRIES + 5)
-    assert journal.entries[0].path == "5"
+    assert (len(log.entries), log.total) == (MAX_ENTRIES, MAX_ENTRIES + 5)
+    assert log.entries[0].path == "5"
 
 
 def test_state(imis: httpx.Client) -> None:
@@ -80,7 +80,7 @@ def test_state(imis: httpx.Client) -> None:
 
 
 def test_reset(imis: httpx.Client, fault: Any, switch: Any) -> None:
-    """A reset brings back the seeds, and with them no tokens, faults, changed switches or journal."""
+    """A reset restores the seeds and clears tokens, faults, switches and the request log."""
     imis.post("/api/Activity", json=activity())
     imis.put("/_sandbox/panels/TopClass_Learning", json={"AvailableViaRest": False})
     fault("503", Path="/api/Party")
@@ -96,7 +96,7 @@ def test_reset(imis: httpx.Client, fault: Any, switch: Any) -> None:
 
 
 def test_switches(visitor: httpx.Client) -> None:
-    """Switches are changed by name in any case, the others stay, and each says what it means."""
+    """Switches are changed by name in any letter case, the others stay, and each has a description."""
     before = visitor.get("/_sandbox/switches").json()
     after = visitor.put("/_sandbox/switches", json={"postordinal": "real"}).json()
     described = visitor.get("/_sandbox/switches?Describe=1").json()["Items"]
@@ -120,12 +120,12 @@ def test_switches(visitor: httpx.Client) -> None:
         [],
     ],
 )
-def test_switches_that_cannot_be(visitor: httpx.Client, sent: Any) -> None:
-    """A switch or value that is not there is refused with a reason and changes nothing."""
+def test_invalid_switches(visitor: httpx.Client, sent: Any) -> None:
+    """An unknown switch or value is rejected with a reason and changes nothing."""
     before = visitor.get("/_sandbox/switches").json()
-    answer = visitor.put("/_sandbox/switches", json=sent)
+    response = visitor.put("/_sandbox/switches", json=sent)
 
-    assert (answer.status_code, list(answer.json())) == (400, ["Error"])
+    assert (response.status_code, list(response.json())) == (400, ["Error"])
     assert visitor.get("/_sandbox/switches").json() == before
 
 
@@ -154,16 +154,16 @@ def test_switches_that_cannot_be(visitor: httpx.Client, sent: Any) -> None:
         ("PUT", "/_sandbox/switches", [], 400),
     ],
 )
-def test_control_addresses_refuse(visitor: httpx.Client, method: str, address: str, body: Any, status: int) -> None:
-    """A control address that is wrong, or used wrongly, says so."""
-    answer = visitor.request(method, address, json=body)
+def test_invalid_control_requests(visitor: httpx.Client, method: str, address: str, body: Any, status: int) -> None:
+    """An invalid request to a control address gets an error with a reason."""
+    response = visitor.request(method, address, json=body)
 
-    assert answer.status_code == status
-    assert answer.json()["Error"]
+    assert response.status_code == status
+    assert response.json()["Error"]
 
 
 def test_page(imis: httpx.Client) -> None:
-    """The page shows what arrived, escaped, with the control addresses, and fetches itself again."""
+    """The page shows activities and rows, escaped, shows the control addresses, and reloads itself."""
     imis.post("/api/Activity", json=activity(DESCRIPTION="<script>alert(1)</script> & more"))
     imis.post("/api/TopClass_Learning", json=completion(Course="Fire <b>safety</b>"))
     page = imis.get("/")
@@ -178,8 +178,8 @@ def test_page(imis: httpx.Client) -> None:
     assert all(word in page.text for word in ("PostOrdinal", "faults", "refresh-tokens"))
 
 
-def test_what_belongs_together_stays_together(imis: httpx.Client) -> None:
-    """On the page times are not broken, a column stays with its value, and each cell knows its heading."""
+def test_page_layout(imis: httpx.Client) -> None:
+    """Times on the page are not wrapped, a column stays with its value, and each cell has its heading."""
     imis.post("/api/Activity", json=activity(EFFECTIVE_DATE="2026-11-20 15:20:00.000", UF_3="key of the hub"))
     imis.post("/api/TopClass_Learning", json=completion(CourseCompleted="2026-11-20 15:20:00.000"))
     page = imis.get("/").text
@@ -191,7 +191,7 @@ def test_what_belongs_together_stays_together(imis: httpx.Client) -> None:
 
 
 def test_page_while_empty(visitor: httpx.Client) -> None:
-    """The page also shows a sandbox in which nothing has happened."""
+    """The page also works before any request."""
     page = visitor.get("/").text
 
     assert page.count("None yet.") == 2
@@ -200,7 +200,7 @@ def test_page_while_empty(visitor: httpx.Client) -> None:
 
 
 def test_page_of_many_rows_shows_the_newest_first(imis: httpx.Client) -> None:
-    """Of hundreds of rows the newest 50 are shown, with the names of their contacts, and all are counted."""
+    """The page shows the newest 50 rows of hundreds, with the names of their contacts, and counts all."""
     for number in range(120):
         imis.post("/api/Activity", json=activity(DESCRIPTION=f"number {number}."))
         imis.post("/api/TopClass_Learning", json=completion(Course=f"course {number}."))
@@ -214,8 +214,8 @@ def test_page_of_many_rows_shows_the_newest_first(imis: httpx.Client) -> None:
     assert page.count('10042 <span class="name">Robin Vale</span>') == 100
 
 
-def test_page_loads_nothing_from_elsewhere(imis: httpx.Client) -> None:
-    """The page has neither scripts nor files of others, and asks for no icon, which would be in the journal."""
+def test_page_loads_no_other_resources(imis: httpx.Client) -> None:
+    """The page has no scripts or external files, and causes no icon request, which would be in the request log."""
     page = imis.get("/").text
 
     assert re.findall(r'(?:src|href)="(?!#)([^"]*)"', page) == ["data:,"]
@@ -223,8 +223,8 @@ def test_page_loads_nothing_from_elsewhere(imis: httpx.Client) -> None:
     assert "@import" not in page
 
 
-def test_page_escapes_everything_that_comes_from_outside(imis: httpx.Client, fault: Any) -> None:
-    """Whatever is sent as a value, a name, a query or a fault shows as text."""
+def test_page_escapes_all_input(imis: httpx.Client, fault: Any) -> None:
+    """Any text sent as a value, a name, a query or a fault is escaped."""
     bad = "<img src=x onerror=alert(1)>"
     imis.post("/api/Person", json={"PersonName": {"LastName": bad}, "Email": bad})
     imis.post("/api/Activity", json=activity(PartyId="10054", DESCRIPTION=bad, NOTE=bad))

@@ -14,7 +14,7 @@ def names_in(sent: dict[str, Any]) -> list[str]:
 
 
 def test_definition_of_the_seed(imis: httpx.Client) -> None:
-    """A definition tells kind, parent, and every column with type and width; defaults are left out."""
+    """A definition has the kind, the parent, and every column with type and width; defaults are left out."""
     sent = imis.get("/api/boentitydefinition/topclass_learning").json()
     by_name = {item["Name"]: item for item in sent["Properties"]["$values"]}
 
@@ -33,7 +33,7 @@ def test_definition_of_the_seed(imis: httpx.Client) -> None:
     assert by_name["ID"]["IsIdentity"]
 
 
-def test_definition_that_is_not_there(imis: httpx.Client) -> None:
+def test_absent_definition(imis: httpx.Client) -> None:
     """A source that does not exist has no definition."""
     assert imis.get("/api/BOEntityDefinition/LH_Nothing").status_code == 404
     assert imis.put("/api/BOEntityDefinition/LH_Nothing", json=definition("LH_Nothing")).status_code == 404
@@ -41,20 +41,20 @@ def test_definition_that_is_not_there(imis: httpx.Client) -> None:
 
 @pytest.mark.parametrize(("kind", "keys"), [("Multi", ["ID", "Ordinal"]), ("Single", ["ID"])])
 def test_new_source(imis: httpx.Client, kind: str, keys: list[str]) -> None:
-    """A new source gets its key and audit columns, and answers rows only once its REST box is ticked."""
-    answer = imis.post("/api/BOEntityDefinition", json=definition("LH_New", kind))
+    """A new source gets key and audit columns, and accepts rows only after its REST box is ticked."""
+    response = imis.post("/api/BOEntityDefinition", json=definition("LH_New", kind))
     row = entity("LH_New", {"ID": "10042", "Note": "x"})
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     audit = ["CreatedOn", "UpdatedOn", "CreatedByUserKey", "UpdatedByUserKey"]
-    assert names_in(answer.json()) == [*keys, "Note", *audit]
+    assert names_in(response.json()) == [*keys, "Note", *audit]
     assert imis.post("/api/LH_New", json=row).status_code == 404
     imis.put("/_sandbox/panels/LH_New", json={"AvailableViaRest": True})
     assert imis.post("/api/LH_New", json=row).status_code == 201
 
 
 def test_every_kind_of_column(imis: httpx.Client) -> None:
-    """Text, whole numbers, decimals, money, booleans, bytes and dates can be defined, and hold their values."""
+    """Text, integer, decimal, money, boolean, binary and date columns can be defined and hold their values."""
     kinds = {
         "Words": ("String", "x"),
         "Whole": ("Integer", 7),
@@ -76,30 +76,30 @@ def test_every_kind_of_column(imis: httpx.Client) -> None:
     assert {name: stored[name] for name in kinds} == {name: value for name, (_, value) in kinds.items()}
 
 
-def test_definition_that_breaks_rules(imis: httpx.Client) -> None:
-    """All that is wrong with a definition is said at once."""
+def test_invalid_definition(imis: httpx.Client) -> None:
+    """All problems of a definition are reported at once."""
     body = definition("LH_Bad", "Several", text_property("Note", 5), text_property("note", 5), {"Name": "X"})
-    answer = imis.post("/api/BOEntityDefinition", json=body | {"PrimaryParentEntityTypeName": "Event"})
+    response = imis.post("/api/BOEntityDefinition", json=body | {"PrimaryParentEntityTypeName": "Event"})
 
-    assert bad_fields(answer) == ["Name", "X", "ObjectTypeName", "PrimaryParentEntityTypeName"]
+    assert bad_fields(response) == ["Name", "X", "ObjectTypeName", "PrimaryParentEntityTypeName"]
 
 
 @pytest.mark.parametrize("kind", [None, "Standard", 5, {}, []])
-def test_a_source_is_single_or_multi_and_nothing_else(imis: httpx.Client, kind: Any) -> None:
-    """A definition with any other ObjectTypeName is refused, whatever its type is."""
+def test_a_source_is_single_or_multi(imis: httpx.Client, kind: Any) -> None:
+    """Any other ObjectTypeName, of any JSON type, is a validation error."""
     body = definition("LH_Odd") | {"ObjectTypeName": kind}
 
     assert bad_fields(imis.post("/api/BOEntityDefinition", json=body)) == ["ObjectTypeName"]
 
 
 @pytest.mark.parametrize("name", ["topclass_learning", "Activity", "PARTY"])
-def test_name_that_is_taken(imis: httpx.Client, name: str) -> None:
-    """A name that a source or an entity of iMIS has, in any case, is 409."""
+def test_duplicate_name(imis: httpx.Client, name: str) -> None:
+    """The name of an existing source or iMIS entity, in any letter case, is 409."""
     assert imis.post("/api/BOEntityDefinition", json=definition(name)).status_code == 409
 
 
-def test_update_adds(imis: httpx.Client) -> None:
-    """A PUT adds columns and widens texts; rows keep what they have, and narrowing is dropped silently."""
+def test_definition_update(imis: httpx.Client) -> None:
+    """A PUT adds columns and widens texts; rows keep their values, and narrowing is ignored silently."""
     path = "/api/BOEntityDefinition/TopClass_Learning"
     row = {"ID": "10042", "CourseCode": "X"}
     imis.post("/api/TopClass_Learning", json=entity("TopClass_Learning", row))
@@ -114,7 +114,7 @@ def test_update_adds(imis: httpx.Client) -> None:
 
 
 def test_definition_switches(imis: httpx.Client, switch: Any) -> None:
-    """Missing keys can be refused, and a new source be open at once."""
+    """By switch, missing key columns are rejected, and a new source is available at once."""
     switch(DefinitionKeys="refuse", NewSourceAvailable=True)
     assert bad_fields(imis.post("/api/BOEntityDefinition", json=definition("LH_A"))) == ["ID", "Ordinal"]
     switch(DefinitionKeys="add")
@@ -123,7 +123,7 @@ def test_definition_switches(imis: httpx.Client, switch: Any) -> None:
 
 
 def test_metadata(imis: httpx.Client, switch: Any) -> None:
-    """Metadata tells the columns of Activity and of sources; elsewhere, or by switch, it is 501."""
+    """Metadata lists the columns of Activity and of sources; for other entities, or by switch, it is 501."""
     sent = imis.get("/api/metadata/topclass_learning").json()
 
     assert sent["$type"] == "Asi.Soa.Core.DataContracts.EntityDefinitionData, Asi.Contracts"
@@ -136,21 +136,21 @@ def test_metadata(imis: httpx.Client, switch: Any) -> None:
 
 
 def test_list_of_sources(imis: httpx.Client) -> None:
-    """Panel sources are told from other definitions by their ObjectTypeName, also in a filter."""
+    """A filter on ObjectTypeName separates panel sources from other definitions."""
     rows = items_of(imis.get("/api/BOEntityDefinition?ObjectTypeName=in:Single|Multi"))
 
     assert [row["EntityTypeName"] for row in rows] == ["TopClass_Learning"]
 
 
-def test_switches_for_what_becomes_of_a_definition(imis: httpx.Client, switch: Any) -> None:
-    """Where a switch says so, keys are refused as iMIS's own, and changes and flags dropped in silence."""
+def test_definition_storage_switches(imis: httpx.Client, switch: Any) -> None:
+    """By switch, key columns in a body are rejected, and changes and flags are dropped silently."""
     flagged = text_property("Note", 5) | {"IsReadOnly": True}
     imis.post("/api/BOEntityDefinition", json=definition("LH_A", "Multi", flagged))
     path = "/api/BOEntityDefinition/LH_A"
 
     def note() -> tuple[int, bool]:
-        found = imis.get(path).json()["Properties"]["$values"]
-        return next((one["MaxLength"], one.get("IsReadOnly", False)) for one in found if one["Name"] == "Note")
+        items = imis.get(path).json()["Properties"]["$values"]
+        return next((item["MaxLength"], item.get("IsReadOnly", False)) for item in items if item["Name"] == "Note")
 
     assert note() == (5, True)
     switch(DefinitionChanges="drop")
@@ -164,8 +164,8 @@ def test_switches_for_what_becomes_of_a_definition(imis: httpx.Client, switch: A
     assert bad_fields(imis.post("/api/BOEntityDefinition", json=with_key)) == ["ID"]
 
 
-def test_bytes_travel_as_base64(imis: httpx.Client) -> None:
-    """Bytes are wrapped in a property and bare in no other place; what is no Base64 is refused."""
+def test_binary_values_are_base64(imis: httpx.Client) -> None:
+    """Binary values are Base64, wrapped in properties and bare elsewhere; invalid Base64 is rejected."""
     picture = {"$type": f"{PREFIX}BinaryData, Asi.Contracts", "Name": "Picture"}
     imis.post("/api/BOEntityDefinition", json=definition("LH_Bytes", "Multi", picture))
     imis.put("/_sandbox/panels/LH_Bytes", json={"AvailableViaRest": True})
@@ -180,8 +180,8 @@ def test_bytes_travel_as_base64(imis: httpx.Client) -> None:
     assert bad_fields(bad) == ["Picture"]
 
 
-def test_members_for_screens_come_back_as_sent(imis: httpx.Client) -> None:
-    """What a definition says for screens and tools is told again; a column that is read-only there is written."""
+def test_screen_members_of_a_definition_are_stored(imis: httpx.Client) -> None:
+    """Members for screens and tools come back as sent, and IsReadOnly does not prevent writes."""
     rule = {
         "$type": "Asi.Soa.Core.DataContracts.PropertyRuleValueListData, Asi.Contracts",
         "ValueList": {"$type": "x", "$values": ["CPD", "CE"]},
@@ -190,17 +190,17 @@ def test_members_for_screens_come_back_as_sent(imis: httpx.Client) -> None:
     imis.post("/api/BOEntityDefinition", json=definition("LH_Rules", "Multi", note))
     imis.put("/_sandbox/panels/LH_Rules", json={"AvailableViaRest": True})
     sent = imis.get("/api/BOEntityDefinition/LH_Rules").json()
-    (told,) = [item for item in sent["Properties"]["$values"] if item["Name"] == "Note"]
+    (read,) = [item for item in sent["Properties"]["$values"] if item["Name"] == "Note"]
 
-    assert (told["AllowMultiSelect"], told["IsReadOnly"], told["Rule"]) == (True, True, rule)
-    assert "Logged" not in told
+    assert (read["AllowMultiSelect"], read["IsReadOnly"], read["Rule"]) == (True, True, rule)
+    assert "Logged" not in read
     stored = imis.post("/api/LH_Rules", json=entity("LH_Rules", {"ID": "10042", "Note": "CPD,CE"})).json()
     assert values_of(stored)["Note"] == "CPD,CE"
 
 
 @pytest.mark.parametrize("entity", ["Party", "Person", "partysummary"])
-def test_metadata_of_contacts_has_members_within_members(imis: httpx.Client, switch: Any, entity: str) -> None:
-    """The metadata of contacts describes nested members as such."""
+def test_metadata_of_contacts_is_nested(imis: httpx.Client, switch: Any, entity: str) -> None:
+    """The metadata of contacts describes nested members."""
     sent = imis.get(f"/api/metadata/{entity}").json()
     by_name = {item["Name"]: item for item in sent["Properties"]["$values"]}
 
@@ -214,7 +214,7 @@ def test_metadata_of_contacts_has_members_within_members(imis: httpx.Client, swi
 
 
 def test_a_definition_read_and_written_back_is_the_same(imis: httpx.Client) -> None:
-    """The vendor's tool reads a definition, adds what is new, and puts all of it back."""
+    """A client can read a definition, add a column, and put the whole definition back, as the vendor's tool does."""
     path = "/api/BOEntityDefinition?EntityId=TopClass_Learning"
     whole = imis.get(path).json()
     assert imis.put(path, json=whole).json() == whole

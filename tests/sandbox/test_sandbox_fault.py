@@ -1,4 +1,4 @@
-"""What the sandbox does wrong on request."""
+"""Faults: failures of the sandbox on request."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,20 +17,20 @@ def stored_activities(client: httpx.Client) -> int:
 
 @pytest.mark.parametrize("status", ["429", "500", "503", "408", "502"])
 def test_statuses(imis: httpx.Client, fault: Any, status: str) -> None:
-    """A status fault answers with text and stores nothing; after its times all is well."""
+    """A status fault answers with text and stores nothing; after *Times* requests it ends."""
     fault(status, Times=1)
 
-    answer = imis.post("/api/Activity", json=activity())
+    response = imis.post("/api/Activity", json=activity())
 
-    assert answer.status_code == int(status)
-    assert answer.headers["content-type"].startswith("text/plain")
-    assert "Retry-After" not in answer.headers
+    assert response.status_code == int(status)
+    assert response.headers["content-type"].startswith("text/plain")
+    assert "Retry-After" not in response.headers
     assert stored_activities(imis) == 0
     assert imis.post("/api/Activity", json=activity()).status_code == 201
 
 
 def test_text_of_500(imis: httpx.Client, fault: Any) -> None:
-    """The 500 is the one that iMIS also gives for some bad payloads."""
+    """The 500 has the same text as the one of iMIS for some invalid payloads."""
     fault("500")
 
     assert imis.get("/api/Party").text == ADMINISTRATOR
@@ -47,7 +47,7 @@ def test_retry_after(imis: httpx.Client, fault: Any, given: Any, sent: str) -> N
 
 
 def test_refuse(imis: httpx.Client, fault: Any) -> None:
-    """A refusal is a validation error, whatever was sent."""
+    """The fault answers a valid request with a validation error and stores nothing."""
     fault("refuse", Times=1)
 
     assert bad_fields(imis.post("/api/Activity", json=activity())) == ["Sandbox"]
@@ -55,18 +55,18 @@ def test_refuse(imis: httpx.Client, fault: Any) -> None:
 
 
 def test_rubbish(imis: httpx.Client, fault: Any) -> None:
-    """Rubbish is a page of HTML with status 200, and nothing is stored."""
+    """The fault answers with an HTML page and status 200, and stores nothing."""
     fault("rubbish", Times=1)
 
-    answer = imis.post("/api/Activity", json=activity())
+    response = imis.post("/api/Activity", json=activity())
 
-    assert (answer.status_code, answer.text[:6]) == (200, "<html>")
+    assert (response.status_code, response.text[:6]) == (200, "<html>")
     assert stored_activities(imis) == 0
 
 
 @pytest.mark.parametrize(("kind", "stored"), [("cut-before", 0), ("cut-after", 1)])
 def test_cut_connections(imis: httpx.Client, fault: Any, kind: str, stored: int) -> None:
-    """The connection is really closed without an answer, before or after the work."""
+    """The connection is closed without a response, before or after the request is carried out."""
     fault(kind, Times=1)
 
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
@@ -78,13 +78,13 @@ def test_cut_connections(imis: httpx.Client, fault: Any, kind: str, stored: int)
 
 
 def statuses_of_posts(client: httpx.Client) -> list[int | None]:
-    """Of the activities so far; None for one that is still being answered."""
+    """The statuses of the activity requests so far; None for a request in progress."""
     items = client.get("/_sandbox/requests?Method=POST&Path=/api/Activity").json()["Items"]
     return [item["Status"] for item in items]
 
 
 def wait_until_answered(client: httpx.Client) -> None:
-    """Until no answer is outstanding: one still in the works would be in the journal of the next test."""
+    """Wait until no request is in progress; otherwise it would appear in the request log of the next test."""
     deadline = time.monotonic() + 15
     while None in statuses_of_posts(client):
         assert time.monotonic() < deadline
@@ -92,7 +92,7 @@ def wait_until_answered(client: httpx.Client) -> None:
 
 
 def test_slow(imis: httpx.Client, fault: Any) -> None:
-    """A slow answer comes late, but the work is done at once."""
+    """The request is carried out at once, and the response is delayed."""
     fault("slow", Seconds=3, Times=1)
 
     with pytest.raises(httpx.ReadTimeout):
@@ -102,8 +102,8 @@ def test_slow(imis: httpx.Client, fault: Any) -> None:
     wait_until_answered(imis)
 
 
-def test_slow_answers_in_the_end(imis: httpx.Client, fault: Any) -> None:
-    """A caller that waits gets the answer."""
+def test_slow_sends_the_response(imis: httpx.Client, fault: Any) -> None:
+    """A client that waits gets the delayed response."""
     fault("slow", Seconds=0.1, Times=1)
     start = time.monotonic()
 
@@ -112,7 +112,7 @@ def test_slow_answers_in_the_end(imis: httpx.Client, fault: Any) -> None:
 
 
 def test_late(imis: httpx.Client, fault: Any) -> None:
-    """A late request is carried out after its caller has gone."""
+    """The request is carried out after the client has disconnected."""
     fault("late", Seconds=3, Times=1)
 
     with pytest.raises(httpx.ReadTimeout):
@@ -124,7 +124,7 @@ def test_late(imis: httpx.Client, fault: Any) -> None:
 
 
 def test_hold(imis: httpx.Client, fault: Any) -> None:
-    """A held request is carried out at once and answered when its fault is deleted, not when another one is."""
+    """The request is carried out at once and answered when its fault, and not another one, is deleted."""
     fault("hold", Method="POST", Times=1)
     fault("503", Method="GET")
     with ThreadPoolExecutor() as pool:
@@ -143,13 +143,13 @@ def test_hold(imis: httpx.Client, fault: Any) -> None:
     assert imis.get("/_sandbox/faults").json()["Items"] == []
 
 
-def test_how_late_unless_told(visitor: httpx.Client) -> None:
-    """Late is carried out after a caller of 2 seconds has gone and before its settling time of 2 is over."""
+def test_default_delay_of_late(visitor: httpx.Client) -> None:
+    """The default delay ends after the time-out of a client (2 seconds) and before its recheck 2 seconds later."""
     assert 2 < visitor.post("/_sandbox/faults", json={"Fault": "late"}).json()["Seconds"] < 4
 
 
-def test_forgotten_tokens(imis: httpx.Client, fault: Any) -> None:
-    """Forgetting tokens happens once unless told otherwise, at a call to the API, and a new token works."""
+def test_forget_tokens(imis: httpx.Client, fault: Any) -> None:
+    """By default the fault revokes tokens once, at a request to the API, and a new token works."""
     fault("forget-tokens")
     assert imis.post("/token", data=password_grant()).status_code == 200
     assert imis.get("/api/Party").status_code == 401
@@ -173,8 +173,8 @@ def test_forgotten_tokens(imis: httpx.Client, fault: Any) -> None:
         ({"Share": 0}, ""),
     ],
 )
-def test_which_calls_are_hit(imis: httpx.Client, fault: Any, members: dict[str, Any], hit: str) -> None:
-    """A fault hits the calls of its method and path: a prefix, or a pattern with stars, in any case."""
+def test_matching_requests(imis: httpx.Client, fault: Any, members: dict[str, Any], hit: str) -> None:
+    """A fault hits requests by method and path: a prefix, or a pattern with stars, in any letter case."""
     fault("503", **members)
     calls = [("POST", "/token"), ("GET", "/api/Party"), ("POST", "/api/Activity")]
 
@@ -184,7 +184,7 @@ def test_which_calls_are_hit(imis: httpx.Client, fault: Any, members: dict[str, 
 
 
 def test_share(imis: httpx.Client, fault: Any) -> None:
-    """A share hits about that part of the calls, the same ones at each posting."""
+    """A share hits about that part of the requests, in the same sequence at each posting."""
     runs = []
     for _ in range(2):
         imis.delete("/_sandbox/faults")
@@ -196,7 +196,7 @@ def test_share(imis: httpx.Client, fault: Any) -> None:
 
 
 def test_times_and_order(imis: httpx.Client, fault: Any) -> None:
-    """Faults fire in the order of posting, each as often as it says; they can be listed and taken back."""
+    """Faults fire in the order of posting, each as often as its *Times*; they can be listed and deleted."""
     fault("503", Times=2)
     fault("429", Times=1)
     fault("500")
@@ -209,8 +209,8 @@ def test_times_and_order(imis: httpx.Client, fault: Any) -> None:
     assert imis.get("/api/Party").status_code == 200
 
 
-def test_control_and_page_are_spared(visitor: httpx.Client, fault: Any) -> None:
-    """Faults concern iMIS and neither the control addresses nor the page."""
+def test_faults_spare_control_addresses_and_page(visitor: httpx.Client, fault: Any) -> None:
+    """Faults hit neither the control addresses nor the page."""
     fault("cut-before")
 
     assert visitor.get("/_sandbox/state").status_code == 200
@@ -218,7 +218,7 @@ def test_control_and_page_are_spared(visitor: httpx.Client, fault: Any) -> None:
 
 
 def test_faults_below_a_base_path(imis: httpx.Client, fault: Any, switch: Any) -> None:
-    """The path of a fault is the one below the base path."""
+    """The path of a fault is relative to the base path."""
     switch(BasePath="/iMIS0")
     fault("503", Path="/api/Party")
 
@@ -250,9 +250,9 @@ def test_faults_below_a_base_path(imis: httpx.Client, fault: Any, switch: Any) -
         {"Fault": "slow", "Seconds": "NaN"},
     ],
 )
-def test_a_fault_that_cannot_be(visitor: httpx.Client, sent: Any) -> None:
-    """A fault that makes no sense is refused with a sentence."""
-    answer = visitor.post("/_sandbox/faults", json=sent)
+def test_invalid_faults(visitor: httpx.Client, sent: Any) -> None:
+    """An invalid fault is rejected with a sentence."""
+    response = visitor.post("/_sandbox/faults", json=sent)
 
-    assert answer.status_code == 400
-    assert answer.json()["Error"].endswith(".")
+    assert response.status_code == 400
+    assert response.json()["Error"].endswith(".")

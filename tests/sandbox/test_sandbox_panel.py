@@ -22,19 +22,19 @@ from learning_hub.sandbox import RunningSandbox, seeds
 ROW = "/api/TopClass_Learning/~10042|1"
 
 
-def test_post_answers_ordinal_zero(imis: httpx.Client) -> None:
-    """The answer to a POST says Ordinal 0, in identity and property; the row has the next number of its contact."""
-    answers = [imis.post("/api/TopClass_Learning", json=completion()).json() for _ in range(2)]
+def test_post_returns_ordinal_zero(imis: httpx.Client) -> None:
+    """The response to a POST has Ordinal 0 in identity and property; the row has the next ordinal of its contact."""
+    responses = [imis.post("/api/TopClass_Learning", json=completion()).json() for _ in range(2)]
     imis.post("/api/TopClass_Learning", json=completion(ID="10043"))
 
-    assert [key_of(answer) for answer in answers] == [["10042", "0"]] * 2
-    assert [values_of(answer)["Ordinal"] for answer in answers] == [0, 0]
+    assert [key_of(response) for response in responses] == [["10042", "0"]] * 2
+    assert [values_of(response)["Ordinal"] for response in responses] == [0, 0]
     keys = [key_of(item) for item in items_of(imis.get("/api/TopClass_Learning"))]
     assert keys == [["10042", "1"], ["10042", "2"], ["10043", "1"]]
 
 
 def test_real_ordinal_by_switch(imis: httpx.Client, switch: Any) -> None:
-    """With the switch, the answer to a POST says the real ordinal."""
+    """By switch, the response to a POST has the real ordinal."""
     switch(PostOrdinal="real")
 
     assert key_of(imis.post("/api/TopClass_Learning", json=completion()).json()) == ["10042", "1"]
@@ -55,24 +55,24 @@ PARENT = {"PrimaryParentEntityTypeName": "Party", "PrimaryParentIdentity": ident
 )
 def test_variants_of_a_new_row(imis: httpx.Client, members: dict[str, Any]) -> None:
     """A new row may come with or without identity and parent."""
-    answer = imis.post("/api/TopClass_Learning", json=completion() | members)
+    response = imis.post("/api/TopClass_Learning", json=completion() | members)
 
-    assert answer.status_code == 201
-    assert answer.json()["PrimaryParentIdentity"]["IdentityElements"]["$values"] == ["10042"]
+    assert response.status_code == 201
+    assert response.json()["PrimaryParentIdentity"]["IdentityElements"]["$values"] == ["10042"]
 
 
 def test_variant_of_a_single_row(imis: httpx.Client) -> None:
     """A single-instance row may come with its identity, and has no ordinal (variant E)."""
     open_single_panel(imis)
     members = {"Identity": identity("LH_Profile", "10042"), **PARENT}
-    answer = imis.post("/api/LH_Profile", json=entity("LH_Profile", {"ID": "10042", "Note": "x"}, **members))
+    response = imis.post("/api/LH_Profile", json=entity("LH_Profile", {"ID": "10042", "Note": "x"}, **members))
 
-    assert (answer.status_code, key_of(answer.json())) == (201, ["10042"])
+    assert (response.status_code, key_of(response.json())) == (201, ["10042"])
     assert "Ordinal" not in values_of(imis.get("/api/LH_Profile/10042").json())
 
 
 def test_contact_from_the_parent(imis: httpx.Client) -> None:
-    """Without an ID property the parent names the contact."""
+    """Without an ID property the parent determines the contact."""
     row = entity("TopClass_Learning", {"CourseCode": "X"}, **PARENT)
 
     assert imis.post("/api/TopClass_Learning", json=row).status_code == 201
@@ -91,7 +91,7 @@ def test_second_single_row(imis: httpx.Client, switch: Any, second_status: int) 
 
 
 def test_audit_columns(imis: httpx.Client) -> None:
-    """Audit columns are filled by iMIS, whatever a client sends for them, and a PUT moves the update."""
+    """Audit columns are filled by iMIS, whatever a client sends for them; a PUT updates UpdatedOn."""
     imis.post("/api/TopClass_Learning", json=completion(CreatedOn="2001-01-01", CreatedByUserKey="me"))
     first = values_of(imis.get(ROW).json())
     imis.put(ROW, json=completion(UpdatedOn="2001-01-01"))
@@ -114,19 +114,19 @@ def test_audit_columns(imis: httpx.Client) -> None:
         ({"ID": None}, ["ID"]),
     ],
 )
-def test_what_breaks_a_rule(imis: httpx.Client, values: dict[str, Any], fields: list[str]) -> None:
-    """Wrong length, type or contact is a validation error that names every field."""
+def test_invalid_values(imis: httpx.Client, values: dict[str, Any], fields: list[str]) -> None:
+    """A wrong length, type or contact is a validation error that names every field."""
     assert bad_fields(imis.post("/api/TopClass_Learning", json=completion(**values))) == fields
 
 
 def test_body_of_a_validation_error(imis: httpx.Client) -> None:
-    """The error has field, value, source and a sentence, and an empty list of warnings."""
+    """The error has field, value, source and message, and an empty list of warnings."""
     long = "x" * 81
-    answer = imis.post("/api/TopClass_Learning", json=completion(CourseCode=long))
-    (error,) = answer.json()["Errors"]["$values"]
+    response = imis.post("/api/TopClass_Learning", json=completion(CourseCode=long))
+    (error,) = response.json()["Errors"]["$values"]
 
-    assert answer.json()["$type"] == "Asi.Soa.Core.DataContracts.ValidationResultsData, Asi.Contracts"
-    assert answer.json()["Warnings"]["$values"] == []
+    assert response.json()["$type"] == "Asi.Soa.Core.DataContracts.ValidationResultsData, Asi.Contracts"
+    assert response.json()["Warnings"]["$values"] == []
     assert error == {
         "$type": "Asi.Soa.Core.DataContracts.ValidationResultData, Asi.Contracts",
         "FieldName": "CourseCode",
@@ -137,28 +137,28 @@ def test_body_of_a_validation_error(imis: httpx.Client) -> None:
 
 
 def test_unknown_properties(imis: httpx.Client, switch: Any) -> None:
-    """A property that the source lacks is passed over, or refused by switch."""
+    """A property that the source lacks is ignored, or rejected by switch."""
     assert imis.post("/api/TopClass_Learning", json=completion(Colour="red")).status_code == 201
     switch(UnknownPanelProperty="refuse")
     assert bad_fields(imis.post("/api/TopClass_Learning", json=completion(Colour="red"))) == ["Colour"]
 
 
 def test_put(imis: httpx.Client) -> None:
-    """A PUT leaves what it omits, clears a null or missing Value, and stores an empty text as such."""
+    """A PUT leaves omitted properties, clears those with a null or missing Value, and stores an empty text."""
     full = {"Course": "Fire", "Units": 1.5, "CreditType": "CPD", "CEUType": "A", "CourseCompleted": "2031-03-14"}
     imis.post("/api/TopClass_Learning", json=completion(**full))
     change = completion(Course="Fire 2", Units=None, CEUType="")
     change["Properties"]["$values"].append({"Name": "CreditType"})
-    answer = imis.put(ROW, json=change)
+    response = imis.put(ROW, json=change)
 
     stored = values_of(imis.get(ROW).json())
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert (stored["Course"], stored["Units"], stored["CreditType"]) == ("Fire 2", None, None)
     assert (stored["CEUType"], stored["CourseCompleted"]) == ("", "2031-03-14T00:00:00")
 
 
-def test_put_of_what_was_read(imis: httpx.Client) -> None:
-    """A whole entity as read can be written back and changes nothing but the update."""
+def test_put_of_an_unchanged_row(imis: httpx.Client) -> None:
+    """Writing back a whole entity changes only UpdatedOn."""
     imis.post("/api/TopClass_Learning", json=completion(Units="1.50", CourseCompleted="2031-03-14T15:20:00.5"))
     before = imis.get(ROW).json()
 
@@ -168,7 +168,7 @@ def test_put_of_what_was_read(imis: httpx.Client) -> None:
 
 
 def test_put_by_switches(imis: httpx.Client, switch: Any) -> None:
-    """Omitted properties can be cleared, nulls left alone, and empty text taken as null."""
+    """By switch, omitted properties are cleared, nulls ignored, and empty texts stored as null."""
     imis.post("/api/TopClass_Learning", json=completion(Course="Fire", Units=1.5, CreditType="CPD"))
     switch(NullInPut="unchanged", EmptyText="null")
     imis.put(ROW, json=completion(Units=None, CreditType=""))
@@ -189,7 +189,7 @@ def test_put_to_another_contact(imis: httpx.Client) -> None:
 
 @pytest.mark.parametrize("status", [404, 501, 403])
 def test_closed_source(imis: httpx.Client, switch: Any, status: int) -> None:
-    """A source whose REST box is not ticked answers nothing, with the status of the switch."""
+    """A source whose REST box is not ticked answers with the status of the switch."""
     switch(ClosedPanel=status)
     closed = imis.put("/_sandbox/panels/topclass_learning", json={"AvailableViaRest": False})
 
@@ -203,7 +203,7 @@ def test_closed_source(imis: httpx.Client, switch: Any, status: int) -> None:
 
 
 def test_columns_of_the_seed(imis: httpx.Client, sandbox: RunningSandbox) -> None:
-    """The seeded source has the columns of the source document, the audit columns, and no other."""
+    """The seeded source has the columns that the TopClass document names, the audit columns, and no others."""
     names = list(values_of(imis.post("/api/TopClass_Learning", json=completion()).json()))
 
     assert names == [
@@ -214,13 +214,13 @@ def test_columns_of_the_seed(imis: httpx.Client, sandbox: RunningSandbox) -> Non
 
 
 def test_reserved_words(imis: httpx.Client) -> None:
-    """Names of sources and properties are plain words that SQL does not claim."""
+    """Names of sources and properties have only letters, digits and underscores, and are not reserved words of SQL."""
     for name in ("1st", "with space", "select", ""):
         assert bad_fields(imis.post("/api/BOEntityDefinition", json=definition(name))) == ["EntityTypeName"]
 
 
 def test_only_staff_writes_panels(imis: httpx.Client) -> None:
-    """An account that lost its role of staff reads rows and definitions, writes activities, and gets it back."""
+    """An account without a staff role can read rows and definitions and write activities, but not write panel data."""
     assert imis.post("/api/TopClass_Learning", json=completion()).status_code == 201
     lost = imis.put("/_sandbox/account", json={"roles": ["Everyone"]})
 
@@ -232,7 +232,7 @@ def test_only_staff_writes_panels(imis: httpx.Client) -> None:
         imis.post("/api/BOEntityDefinition", json=definition("LH_New")),
         imis.put("/api/BOEntityDefinition/TopClass_Learning", json=definition("TopClass_Learning")),
     ]
-    assert [answer.status_code for answer in refused] == [403] * 5
+    assert [response.status_code for response in refused] == [403] * 5
     assert "permission" in refused[0].text
     assert len(items_of(imis.get("/api/TopClass_Learning"))) == 1
     assert imis.get("/api/BOEntityDefinition/TopClass_Learning").status_code == 200

@@ -17,11 +17,11 @@ def activities(imis: httpx.Client) -> httpx.Client:
 
 
 def test_flat_rows(activities: httpx.Client) -> None:
-    """A row of query is flat, under display aliases, with bare values."""
-    answer = activities.get("/api/query", params={"QueryName": seeds.ACTIVITIES_QUERY})
-    first = items_of(answer)[0]
+    """A row of query is flat, with display aliases and bare values."""
+    response = activities.get("/api/query", params={"QueryName": seeds.ACTIVITIES_QUERY})
+    first = items_of(response)[0]
 
-    assert answer.json()["$type"] == "Asi.Soa.Core.DataContracts.PagedResult, Asi.Contracts"
+    assert response.json()["$type"] == "Asi.Soa.Core.DataContracts.PagedResult, Asi.Contracts"
     assert first["$type"] == "System.Dynamic.ExpandoObject, System.Core"
     assert (first["ID"], first["Seqn"], first["Units"]) == ("10042", 880123, 1.5)
     assert first["ActivityType"] == "TCLEARNING"
@@ -40,7 +40,7 @@ def test_generic_rows(activities: httpx.Client) -> None:
 
 
 def test_prompts_by_name(activities: httpx.Client) -> None:
-    """The prompts of query go by name, in any case, with operators; an empty one is skipped."""
+    """The prompts of query go by name in any letter case, with operators; an empty prompt is skipped."""
     query = {"QueryName": seeds.ACTIVITIES_QUERY, "activitytype": "ne:CALL", "ID": "", "limit": "5"}
 
     assert [row["ID"] for row in items_of(activities.get("/api/query", params=query))] == ["10042"]
@@ -48,8 +48,8 @@ def test_prompts_by_name(activities: httpx.Client) -> None:
     assert activities.get("/api/query", params=unknown).status_code == 400
 
 
-def test_prompts_in_order(activities: httpx.Client) -> None:
-    """The prompts of IQA go in the query's order; an empty one skips its prompt."""
+def test_positional_prompts(activities: httpx.Client) -> None:
+    """The prompts of IQA go by position; an empty prompt is skipped."""
     address = f"/api/IQA?QueryName={seeds.ACTIVITIES_QUERY}"
 
     assert len(items_of(activities.get(f"{address}&parameter=eq:10043&parameter="))) == 1
@@ -67,14 +67,14 @@ def test_prompts_in_order(activities: httpx.Client) -> None:
     ],
 )
 def test_contacts_by_email(imis: httpx.Client, email: str, ids: list[str]) -> None:
-    """The contact query finds active contacts by e-mail."""
+    """The contact query finds active contacts by e-mail address."""
     rows = items_of(imis.get("/api/query", params={"QueryName": seeds.CONTACT_QUERY, "Email": email}))
 
     assert [row["ID"] for row in rows] == ids
 
 
 def test_guid_in_a_generic_row(imis: httpx.Client) -> None:
-    """A GUID is wrapped in a row of IQA and bare in one of query."""
+    """A GUID is wrapped in a row of IQA and bare in a row of query."""
     params = {"QueryName": seeds.CONTACT_QUERY, "parameter": seeds.ROBIN.email}
     (row,) = items_of(imis.get("/api/IQA", params=params))
 
@@ -93,8 +93,8 @@ def test_completions(imis: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("entity", ["IQA", "query"])
-def test_queries_that_do_not_answer(imis: httpx.Client, switch: Any, entity: str) -> None:
-    """An unknown query is 404, or 403 by switch; a closed one 403; none at all 400."""
+def test_unavailable_queries(imis: httpx.Client, switch: Any, entity: str) -> None:
+    """An unknown query is 404, or 403 by switch; a query not available to REST is 403; a missing name is 400."""
     assert imis.get(f"/api/{entity}?QueryName=$/Nothing").status_code == 404
     assert imis.get(f"/api/{entity}?QueryName={seeds.CLOSED_QUERY}").status_code == 403
     assert imis.get(f"/api/{entity}").status_code == 400
@@ -103,7 +103,7 @@ def test_queries_that_do_not_answer(imis: httpx.Client, switch: Any, entity: str
 
 
 def test_cached_results(imis: httpx.Client, switch: Any) -> None:
-    """With the switch, a query does not see what was just written."""
+    """By switch, a query does not see new records until its cache expires."""
     switch(QueryCacheSeconds=60)
     query = {"QueryName": seeds.ACTIVITIES_QUERY}
     assert items_of(imis.get("/api/query", params=query)) == []
@@ -111,8 +111,8 @@ def test_cached_results(imis: httpx.Client, switch: Any) -> None:
     assert items_of(imis.get("/api/query", params=query)) == []
 
 
-def test_record_of_a_query(imis: httpx.Client) -> None:
-    """FindByPath tells whether a query is available to REST; an unknown path is 404."""
+def test_query_definition(imis: httpx.Client) -> None:
+    """FindByPath returns whether a query is available to REST; an unknown path is 404."""
 
     def find(path: str) -> httpx.Response:
         body = {"OperationName": "FindByPath", "Parameters": {"$values": [path]}}

@@ -1,4 +1,4 @@
-"""Whole requests and whole answers as they stand on the wire: every member, in order, type names included."""
+"""Complete requests and responses on the wire: every member, in order, with type names."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ from learning_hub.sandbox import seeds
 
 
 def the_row(ordinal: int) -> dict[str, Any]:
-    """The completion that `completion(Units=1.5)` makes, as it is answered."""
+    """The response entity for the row that `completion(Units=1.5)` adds."""
     values: list[tuple[str, Any]] = [
         ("ID", "10042"),
         ("Ordinal", wrapped("Int32", ordinal)),
@@ -73,8 +73,8 @@ def the_summary() -> dict[str, Any]:
     }
 
 
-def test_a_token_is_answered_with_its_lifetime_and_user(visitor: httpx.Client) -> None:
-    """The answer to a sign-in has all members of the reference's sample."""
+def test_token_response(visitor: httpx.Client) -> None:
+    """The response to a sign-in has all members of the reference's sample."""
     expected = {
         "access_token": ANY,
         "token_type": "bearer",
@@ -86,8 +86,8 @@ def test_a_token_is_answered_with_its_lifetime_and_user(visitor: httpx.Client) -
     same(visitor.post("/token", data=password_grant()), 200, expected)
 
 
-def test_an_unknown_token_is_denied_with_the_error_of_web_api(visitor: httpx.Client) -> None:
-    """A token that nobody gave is 401 with the body of the reference's sample."""
+def test_unknown_token(visitor: httpx.Client) -> None:
+    """A token that was never issued is 401 with the body of the reference's sample."""
     expected = {
         "$type": "System.Web.Http.HttpError, System.Web.Http",
         "Message": "Authorization has been denied for this request.",
@@ -111,24 +111,27 @@ def test_an_unknown_token_is_denied_with_the_error_of_web_api(visitor: httpx.Cli
     ],
 )
 @pytest.mark.parametrize("header", [None, "Bearer", "Basic c2FuZGJveA==", "kYw7"])
-def test_every_call_without_a_live_token_is_denied(
+def test_every_request_without_a_live_token_is_denied(
     visitor: httpx.Client, method: str, path: str, header: str | None
 ) -> None:
-    """Without a token, or with none that lives, each kind of call is 401 with the reference's body."""
-    answer = visitor.request(method, path, headers={"Authorization": header} if header else {})
+    """Without a live token, each kind of request is 401 with the reference's body."""
+    response = visitor.request(method, path, headers={"Authorization": header} if header else {})
 
-    assert (answer.status_code, answer.json()["Message"]) == (401, "Authorization has been denied for this request.")
+    assert (response.status_code, response.json()["Message"]) == (
+        401,
+        "Authorization has been denied for this request.",
+    )
 
 
-def test_a_generic_entity_has_all_members_in_their_order(imis: httpx.Client) -> None:
-    """A row is written as in the reference's sample, null values without a Value."""
+def test_generic_entity(imis: httpx.Client) -> None:
+    """A row has the members of the reference's sample in order; null properties have no Value."""
     imis.post("/api/TopClass_Learning", json=completion(Units=1.5, CEUType=""))
 
     same(imis.get("/api/TopClass_Learning/~10042|1"), 200, the_row(1))
 
 
-def test_a_page_has_its_eight_members_also_when_it_is_empty(imis: httpx.Client) -> None:
-    """All eight members are there, in their order, with nulls, zeros and false."""
+def test_page_has_eight_members_also_when_empty(imis: httpx.Client) -> None:
+    """A page has all eight members in order, including nulls, zeros and false."""
     imis.post("/api/TopClass_Learning", json=completion(Units=1.5, CEUType=""))
     item_type = f"{CORE}.GenericEntityData, Asi.Contracts"
 
@@ -136,20 +139,20 @@ def test_a_page_has_its_eight_members_also_when_it_is_empty(imis: httpx.Client) 
     same(imis.get("/api/TopClass_Learning?ID=10043"), 200, page(item_type))
 
 
-def test_a_new_row_is_answered_whole_with_ordinal_0(imis: httpx.Client) -> None:
-    """A POST of a row answers with the row, but not with its real ordinal."""
+def test_response_to_a_new_row_has_ordinal_0(imis: httpx.Client) -> None:
+    """A POST of a row returns the row, but not its real ordinal."""
     same(imis.post("/api/TopClass_Learning", json=completion(Units=1.5, CEUType="")), 201, the_row(0))
 
 
-def test_a_changed_row_is_answered_whole(imis: httpx.Client) -> None:
-    """A PUT answers with the row as it is stored then."""
+def test_response_to_an_updated_row(imis: httpx.Client) -> None:
+    """A PUT returns the complete updated row."""
     imis.post("/api/TopClass_Learning", json=completion(Units=2, CEUType=""))
 
     same(imis.put("/api/TopClass_Learning/~10042%7C1", json=completion(Units=1.5)), 200, the_row(1))
 
 
 def test_a_validation_error_has_errors_and_warnings(imis: httpx.Client) -> None:
-    """A value that is refused is 400 with both collections of the reference's sample."""
+    """A rejected value is 400 with both collections of the reference's sample."""
     error = typed(
         "ValidationResultData",
         FieldName="CourseCode",
@@ -163,14 +166,14 @@ def test_a_validation_error_has_errors_and_warnings(imis: httpx.Client) -> None:
         Errors={"$type": kind, "$values": [error]},
         Warnings={"$type": kind, "$values": []},
     )
-    answer = imis.post("/api/TopClass_Learning", json=completion(CourseCode="x" * 81))
+    response = imis.post("/api/TopClass_Learning", json=completion(CourseCode="x" * 81))
 
-    same(answer, 400, expected)
-    assert answer.reason_phrase == "Validation error"
+    same(response, 400, expected)
+    assert response.reason_phrase == "Validation error"
 
 
-def test_a_method_that_is_not_there_has_the_error_of_web_api(imis: httpx.Client) -> None:
-    """A method that an address does not take is 405 with an HttpError."""
+def test_unsupported_method(imis: httpx.Client) -> None:
+    """A method that an address does not support is 405 with an HttpError."""
     expected = {
         "$type": "System.Web.Http.HttpError, System.Web.Http",
         "Message": "The requested resource does not support http method 'PATCH'.",
@@ -189,20 +192,20 @@ def test_a_method_that_is_not_there_has_the_error_of_web_api(imis: httpx.Client)
     ],
 )
 def test_other_errors_are_plain_text(imis: httpx.Client, path: str, status: int, reason: str) -> None:
-    """What is neither a validation error nor one of Web API is answered in plain text."""
-    answer = imis.get(path)
+    """All errors other than validation errors and HttpErrors are plain text."""
+    response = imis.get(path)
 
-    assert (answer.status_code, answer.reason_phrase) == (status, reason)
-    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    assert not answer.text.startswith(("{", "<"))
+    assert (response.status_code, response.reason_phrase) == (status, reason)
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert not response.text.startswith(("{", "<"))
 
 
-def test_a_new_activity_is_answered_with_its_sequence_number(imis: httpx.Client) -> None:
+def test_response_to_a_new_activity_has_its_sequence_number(imis: httpx.Client) -> None:
     """The identity of a new activity is its sequence number, as text."""
-    answer = post(imis, "/api/Activity", ACTIVITY)
-    body = answer.json()
+    response = post(imis, "/api/Activity", ACTIVITY)
+    body = response.json()
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert json.dumps(body["Identity"]) == json.dumps(identity("Activity", str(seeds.FIRST_SEQN)))
     assert json.dumps(body["PrimaryParentIdentity"]) == json.dumps(identity("Party", "10042"))
     values = {item["Name"]: item.get("Value") for item in body["Properties"]["$values"]}
@@ -211,16 +214,20 @@ def test_a_new_activity_is_answered_with_its_sequence_number(imis: httpx.Client)
     assert imis.get(f"/api/Activity/{seeds.FIRST_SEQN}").json() == body
 
 
-def test_a_new_source_is_answered_as_it_is_read_afterwards(imis: httpx.Client) -> None:
-    """The answer to a new definition is the definition, its keys and audit columns included."""
+def test_response_to_a_new_source_is_its_definition(imis: httpx.Client) -> None:
+    """The response to a new definition is the definition with its key and audit columns, as a GET returns it."""
     made = post(imis, "/api/BOEntityDefinition", SOURCE)
-    told = {item["Name"]: item for item in made.json()["Properties"]["$values"]}
+    by_name = {item["Name"]: item for item in made.json()["Properties"]["$values"]}
 
     assert made.status_code == 201
-    assert list(told)[:5] == ["ID", "Ordinal", "ApplicationId", "SubmittedOn", "Score"]
-    assert (told["ID"]["IsPrimaryParentIdentity"], told["ID"]["Required"], told["ID"]["MaxLength"]) == (True, True, 10)
-    assert (told["Ordinal"]["PropertyTypeName"], told["Ordinal"]["Visible"]) == ("Integer", False)
-    assert (told["Score"]["Precision"], told["Score"]["Scale"]) == (18, 4)
+    assert list(by_name)[:5] == ["ID", "Ordinal", "ApplicationId", "SubmittedOn", "Score"]
+    assert (by_name["ID"]["IsPrimaryParentIdentity"], by_name["ID"]["Required"], by_name["ID"]["MaxLength"]) == (
+        True,
+        True,
+        10,
+    )
+    assert (by_name["Ordinal"]["PropertyTypeName"], by_name["Ordinal"]["Visible"]) == ("Integer", False)
+    assert (by_name["Score"]["Precision"], by_name["Score"]["Scale"]) == (18, 4)
     assert imis.get("/api/BOEntityDefinition/OW_Samples").json() == made.json()
 
 
@@ -246,7 +253,7 @@ PROPERTIES = [
 
 
 def test_a_definition_and_its_metadata_have_all_columns(imis: httpx.Client) -> None:
-    """Both describe the same columns with their types and lengths."""
+    """Definition and metadata describe the same columns with their types and lengths."""
     listed = {"$type": f"{CORE}.EntityPropertyDefinitionDataCollection, Asi.Contracts", "$values": PROPERTIES}
     members = {
         "Description": "TopClass learning",
@@ -260,17 +267,17 @@ def test_a_definition_and_its_metadata_have_all_columns(imis: httpx.Client) -> N
     same(imis.get("/api/metadata/TopClass_Learning"), 200, typed("EntityDefinitionData", **members))
 
 
-def test_a_contact_found_by_e_mail_is_a_summary_row(imis: httpx.Client) -> None:
-    """A search by e-mail address answers with the row of the reference's sample."""
+def test_summary_row(imis: httpx.Client) -> None:
+    """A search by e-mail address returns the row of the reference's sample."""
     item_type = f"{MEMBERSHIP}.PartySummaryData, Asi.Contracts"
 
-    answer = imis.get("/api/PartySummary?Email=eq:robin.vale%40example.org")
+    response = imis.get("/api/PartySummary?Email=eq:robin.vale%40example.org")
 
-    same(answer, 200, page(item_type, the_summary()))
+    same(response, 200, page(item_type, the_summary()))
 
 
-def test_a_person_is_read_whole_as_person_and_as_party(imis: httpx.Client) -> None:
-    """A contact has all its members under both names."""
+def test_complete_person(imis: httpx.Client) -> None:
+    """A contact has all its members as Person and as Party."""
     summary = the_summary()
     flat = {name: summary[name] for name in ("CityName", "CountryName", "Email", "IsOrganization")}
     email = {
@@ -302,8 +309,8 @@ def test_a_person_is_read_whole_as_person_and_as_party(imis: httpx.Client) -> No
     same(imis.get("/api/Party/10042"), 200, expected)
 
 
-def test_a_query_answers_flat_rows_with_bare_values(imis: httpx.Client) -> None:
-    """Rows of /api/query are objects of aliases, their values not wrapped."""
+def test_query_returns_flat_rows(imis: httpx.Client) -> None:
+    """Rows of /api/query are objects of aliases with unwrapped values."""
     imis.post("/api/TopClass_Learning", json=completion(Units=1.5, CourseCompleted="2031-03-14T15:20:00"))
     row = {
         "$type": "System.Dynamic.ExpandoObject, System.Core",
@@ -316,13 +323,13 @@ def test_a_query_answers_flat_rows_with_bare_values(imis: httpx.Client) -> None:
         "CreditType": None,
         "CEUType": None,
     }
-    answer = imis.get("/api/query?QueryName=$/LearningHub/Completions&CourseCode=FIRE-201&limit=100&offset=0")
+    response = imis.get("/api/query?QueryName=$/LearningHub/Completions&CourseCode=FIRE-201&limit=100&offset=0")
 
-    same(answer, 200, page(None, row))
+    same(response, 200, page(None, row))
 
 
-def test_an_iqa_answers_generic_rows_without_identity(imis: httpx.Client) -> None:
-    """Rows of /api/IQA are generic entities that begin with ResultRow."""
+def test_iqa_returns_generic_rows(imis: httpx.Client) -> None:
+    """Rows of /api/IQA are generic entities without identity that begin with ResultRow."""
     imis.post("/api/TopClass_Learning", json=completion(Units=1.5))
     values: list[tuple[str, Any]] = [
         ("ResultRow", "1"),
@@ -334,21 +341,21 @@ def test_an_iqa_answers_generic_rows_without_identity(imis: httpx.Client) -> Non
         *((name, None) for name in ("CreditType", "CEUType")),
     ]
     row = typed("GenericEntityData", EntityTypeName=ANY, Properties=properties(values))
-    answer = imis.get("/api/IQA?QueryName=%24%2FLearningHub%2FCompletions&parameter=eq:10042&parameter=&limit=100")
+    response = imis.get("/api/IQA?QueryName=%24%2FLearningHub%2FCompletions&parameter=eq:10042&parameter=&limit=100")
 
-    same(answer, 200, page(f"{CORE}.GenericEntityData, Asi.Contracts", row))
-
-
-def test_an_operation_answers_with_a_service_response(imis: httpx.Client) -> None:
-    """What _execute gives is wrapped in a response that says how it went."""
-    answer = post(imis, "/api/Party/_execute", EXECUTE)
-
-    assert list(answer.json()) == ["$type", "Result", "IsSuccessStatusCode", "StatusCode", "IsCachedResult"]
-    assert answer.json()["Result"] == imis.get("/api/Party/10042").json()
+    same(response, 200, page(f"{CORE}.GenericEntityData, Asi.Contracts", row))
 
 
-def test_a_dry_run_answers_with_the_entity_and_its_results(imis: httpx.Client) -> None:
-    """What _validate gives is the entity and what is wrong with it, and nothing is stored."""
+def test_execute_returns_a_service_response(imis: httpx.Client) -> None:
+    """The result of _execute is wrapped in a service response."""
+    response = post(imis, "/api/Party/_execute", EXECUTE)
+
+    assert list(response.json()) == ["$type", "Result", "IsSuccessStatusCode", "StatusCode", "IsCachedResult"]
+    assert response.json()["Result"] == imis.get("/api/Party/10042").json()
+
+
+def test_validate_returns_the_entity_and_its_problems(imis: httpx.Client) -> None:
+    """_validate returns the entity and its validation results."""
     kind = f"{CORE}.ValidationResultDataCollection, Asi.Contracts"
     nothing = {"$type": kind, "$values": []}
     expected = typed(

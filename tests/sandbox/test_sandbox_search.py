@@ -23,7 +23,7 @@ def activities(imis: httpx.Client) -> httpx.Client:
 
 
 def found(imis: httpx.Client, **query: Any) -> str:
-    """The letters in UF_1 of what a query finds, in its order."""
+    """The letters in UF_1 of the activities that a query finds, in its order."""
     return "".join(values_of(item)["UF_1"] for item in items_of(imis.get("/api/Activity", params=query)))
 
 
@@ -73,7 +73,7 @@ def found(imis: httpx.Client, **query: Any) -> str:
     ],
 )
 def test_operators(activities: httpx.Client, column: str, test: str, expected: str) -> None:
-    """Every operator and alias finds what it says; names and text ignore case."""
+    """Every operator and alias works; names and text ignore letter case."""
     assert found(activities, **{column: test}) == expected
 
 
@@ -81,7 +81,7 @@ def test_operators(activities: httpx.Client, column: str, test: str, expected: s
     ("test", "expected"), [("12:30 at the gate", "c"), ("eq:12:30 at the gate", "c"), ("at:12:30", "")]
 )
 def test_colons(activities: httpx.Client, test: str, expected: str) -> None:
-    """A colon belongs to the value unless the part before the first one is an operator."""
+    """A colon is part of the value unless the text before the first colon is an operator."""
     assert found(activities, DESCRIPTION=test) == expected
 
 
@@ -93,10 +93,10 @@ def test_less_or_equal_symbol(activities: httpx.Client, switch: Any) -> None:
 
 
 def test_filters_are_joined_with_and(activities: httpx.Client) -> None:
-    """All filters must hold, two on one property included."""
-    answer = activities.get("/api/Activity?UNITS=gt:1&UNITS=lt:10&DESCRIPTION=notEmpty")
+    """All filters must match, including several on one property."""
+    response = activities.get("/api/Activity?UNITS=gt:1&UNITS=lt:10&DESCRIPTION=notEmpty")
 
-    assert [values_of(item)["UF_1"] for item in items_of(answer)] == ["b"]
+    assert [values_of(item)["UF_1"] for item in items_of(response)] == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -110,20 +110,20 @@ def test_filters_are_joined_with_and(activities: httpx.Client) -> None:
     ],
 )
 def test_order(activities: httpx.Client, order: str, expected: str) -> None:
-    """Rows come in the order asked for, nulls lowest, ascending unless it says Descending."""
+    """Rows come in the given order, nulls first, ascending unless it says Descending."""
     assert found(activities, OrderBy=order) == expected
 
 
 @pytest.mark.parametrize("query", [{"COLOUR": "red"}, {"OrderBy": "COLOUR"}])
 def test_unknown_property(activities: httpx.Client, switch: Any, query: dict[str, str]) -> None:
-    """A filter or order on a property that is not there is 400, or passed over by switch."""
+    """A filter or order on a property that does not exist is 400, or ignored by switch."""
     assert activities.get("/api/Activity", params=query).status_code == 400
     switch(UnknownFilter="ignore")
     assert found(activities, **query) == "abcde"
 
 
-def test_comparison_is_a_switch(activities: httpx.Client, switch: Any) -> None:
-    """Text and operators can be made to count their case."""
+def test_comparison_by_switch(activities: httpx.Client, switch: Any) -> None:
+    """By switch, text and operators are case-sensitive."""
     switch(TextComparison="exact", OperatorCase="exact")
 
     assert found(activities, DESCRIPTION="first aid") == ""
@@ -132,7 +132,7 @@ def test_comparison_is_a_switch(activities: httpx.Client, switch: Any) -> None:
 
 
 def test_search_for_the_newest_row(imis: httpx.Client) -> None:
-    """The search that clients use after a POST finds the real ordinal."""
+    """The search that clients make after a POST finds the real ordinal."""
     for code in ("FIRE-201", "AID-101", "FIRE-201"):
         imis.post("/api/TopClass_Learning", json=completion(CourseCode=code))
     query = "ID=10042&CourseCode=eq:FIRE-201&OrderBy=Ordinal:Descending&limit=1"
@@ -142,8 +142,8 @@ def test_search_for_the_newest_row(imis: httpx.Client) -> None:
     assert [values_of(row)["Ordinal"] for row in rows] == [3]
 
 
-def test_a_changed_row_is_found_by_its_new_value(imis: httpx.Client) -> None:
-    """What an update changed is found under the new value and no longer under the old one."""
+def test_an_updated_row_is_found_by_its_new_value(imis: httpx.Client) -> None:
+    """An updated row is found by its new value and no longer by the old one; a deleted row is not found."""
     imis.post("/api/Activity", json=activity(UF_1="old"))
     assert found(imis, UF_1="old") == "old"
     imis.put("/api/Activity/880123", json=activity(UF_1="new"))

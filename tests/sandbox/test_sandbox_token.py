@@ -17,35 +17,35 @@ DENIED = {
 
 @pytest.mark.parametrize("path", ["/token", "/Token", "/TOKEN/"])
 @pytest.mark.parametrize("keys", [str.lower, str.upper, str.title])
-def test_path_and_form_keys_are_taken_in_any_case(visitor: httpx.Client, path: str, keys: Any) -> None:
-    """A token is given whatever the letter case of path and form keys."""
+def test_path_and_form_keys_in_any_case(visitor: httpx.Client, path: str, keys: Any) -> None:
+    """The letter case of path and form keys makes no difference."""
     form = {keys(name): value for name, value in password_grant().items()}
 
-    answer = visitor.post(path, data=form)
+    response = visitor.post(path, data=form)
 
-    assert answer.status_code == 200
-    assert answer.json()["token_type"] == "bearer"
+    assert response.status_code == 200
+    assert response.json()["token_type"] == "bearer"
 
 
-def test_token_answer(visitor: httpx.Client) -> None:
-    """The answer names the user, the lifetime in seconds and both ends of it, and has no refresh token."""
-    answer = visitor.post("/token", data=password_grant()).json()
+def test_token_response(visitor: httpx.Client) -> None:
+    """The response has the user, the lifetime in seconds with its start and end, and no refresh token."""
+    response = visitor.post("/token", data=password_grant()).json()
 
-    assert list(answer) == ["access_token", "token_type", "expires_in", "userName", ".issued", ".expires"]
-    assert answer["userName"] == seeds.USERNAME
-    lifetime = parsedate_to_datetime(answer[".expires"]) - parsedate_to_datetime(answer[".issued"])
-    assert answer["expires_in"] == lifetime.total_seconds() == 1209599
+    assert list(response) == ["access_token", "token_type", "expires_in", "userName", ".issued", ".expires"]
+    assert response["userName"] == seeds.USERNAME
+    lifetime = parsedate_to_datetime(response[".expires"]) - parsedate_to_datetime(response[".issued"])
+    assert response["expires_in"] == lifetime.total_seconds() == 1209599
 
 
 @pytest.mark.parametrize(
     "changes", [{"password": "wrong"}, {"username": "somebody"}, {"password": ""}, {"password": "SANDBOX"}]
 )
 def test_wrong_credentials(visitor: httpx.Client, changes: dict[str, str]) -> None:
-    """Wrong credentials are invalid_grant, and are counted in the journal."""
-    answer = visitor.post("/token", data=password_grant(**changes))
+    """Wrong credentials are invalid_grant and are counted."""
+    response = visitor.post("/token", data=password_grant(**changes))
 
-    assert answer.status_code == 400
-    assert answer.json() == {
+    assert response.status_code == 400
+    assert response.json() == {
         "error": "invalid_grant",
         "error_description": "The user name or password is incorrect.",
     }
@@ -54,22 +54,22 @@ def test_wrong_credentials(visitor: httpx.Client, changes: dict[str, str]) -> No
 
 @pytest.mark.parametrize("form", [{}, {"grant_type": "client_credentials"}, {"grant_type": ""}])
 def test_unknown_grant(visitor: httpx.Client, form: dict[str, str]) -> None:
-    """A grant that is missing or unknown is unsupported_grant_type."""
-    answer = visitor.post("/token", data=form)
+    """A missing or unknown grant type is unsupported_grant_type."""
+    response = visitor.post("/token", data=form)
 
-    assert (answer.status_code, answer.json()) == (400, {"error": "unsupported_grant_type"})
+    assert (response.status_code, response.json()) == (400, {"error": "unsupported_grant_type"})
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer nonsense", "Basic c2FuZGJveDpzYW5kYm94", "nonsense"])
 @pytest.mark.parametrize("path", ["/api/Party", "/api/Nothing", "/api", "/api/Activity/1"])
 def test_without_live_token(visitor: httpx.Client, path: str, header: str | None) -> None:
-    """Every address of the API answers 401 in the shape of Web API without a live token."""
+    """Without a live token every address of the API answers 401 with an HttpError."""
     headers = {} if header is None else {"Authorization": header}
 
-    answer = visitor.get(path, headers=headers)
+    response = visitor.get(path, headers=headers)
 
-    assert (answer.status_code, answer.json()) == (401, DENIED)
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert (response.status_code, response.json()) == (401, DENIED)
+    assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_revoked_token(imis: httpx.Client) -> None:
@@ -82,24 +82,24 @@ def test_revoked_token(imis: httpx.Client) -> None:
 
 
 def test_forced_expiry(imis: httpx.Client) -> None:
-    """Live tokens can be made to end before the time that was promised."""
+    """Live tokens can be made to expire before the end of their lifetime."""
     imis.put("/_sandbox/tokens", json={"ExpiresInSeconds": 0})
 
     assert imis.get("/api/Party").status_code == 401
 
 
-def test_lifetime_is_a_switch(visitor: httpx.Client, switch: Any) -> None:
-    """A token ends after the lifetime that the switch sets, and the answer says so."""
+def test_lifetime_by_switch(visitor: httpx.Client, switch: Any) -> None:
+    """A token expires after the lifetime that the switch sets, and the response has that lifetime."""
     switch(TokenLifetimeSeconds=0.000001)
-    answer = visitor.post("/token", data=password_grant()).json()
-    header = {"Authorization": f"Bearer {answer['access_token']}"}
+    response = visitor.post("/token", data=password_grant()).json()
+    header = {"Authorization": f"Bearer {response['access_token']}"}
 
-    assert answer["expires_in"] == 0
+    assert response["expires_in"] == 0
     assert visitor.get("/api/Party", headers=header).status_code == 401
 
 
 def test_refresh_token_works_once(visitor: httpx.Client) -> None:
-    """A refresh token is good for one exchange, which answers with the next one."""
+    """A refresh token works once; the response has the next one."""
     form = {
         "grant_type": "refresh_token",
         "client_id": seeds.CLIENT_ID,
@@ -117,8 +117,8 @@ def test_refresh_token_works_once(visitor: httpx.Client) -> None:
     assert visitor.get("/api/Party", headers=header).status_code == 200
 
 
-def test_refresh_token_may_be_used_again(visitor: httpx.Client, switch: Any) -> None:
-    """With the switch, a refresh token works for as long as one likes."""
+def test_reusable_refresh_token_by_switch(visitor: httpx.Client, switch: Any) -> None:
+    """By switch, a refresh token works any number of times."""
     switch(RefreshTokenSingleUse=False)
     form = {
         "grant_type": "refresh_token",
@@ -143,7 +143,7 @@ def test_unknown_client(visitor: httpx.Client) -> None:
 
 
 def test_lock_out(visitor: httpx.Client, switch: Any) -> None:
-    """With the switch, the right password no longer helps after some wrong ones in a row."""
+    """By switch, the right password is rejected after several wrong ones in a row."""
     switch(LockOutAfter=2)
     for _ in range(2):
         visitor.post("/token", data=password_grant(password="wrong"))
@@ -159,12 +159,12 @@ def test_changed_password(visitor: httpx.Client) -> None:
     assert visitor.post("/token", data=password_grant(password="new & ü+%")).status_code == 200
 
 
-def test_spellings_of_the_answer(visitor: httpx.Client, switch: Any) -> None:
-    """The unconfirmed parts of the token answer are switches."""
+def test_token_response_by_switches(visitor: httpx.Client, switch: Any) -> None:
+    """The unconfirmed parts of the token response are switches."""
     switch(ExpiresInAsText=True, TokenDates=False, RefreshTokenForPassword=True, WwwAuthenticate=False)
 
-    answer = visitor.post("/token", data=password_grant()).json()
+    response = visitor.post("/token", data=password_grant()).json()
 
-    assert list(answer) == ["access_token", "token_type", "expires_in", "userName", "refresh_token"]
-    assert answer["expires_in"] == "1209599"
+    assert list(response) == ["access_token", "token_type", "expires_in", "userName", "refresh_token"]
+    assert response["expires_in"] == "1209599"
     assert "WWW-Authenticate" not in visitor.get("/api/Party").headers

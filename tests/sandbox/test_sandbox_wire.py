@@ -54,20 +54,20 @@ def lists_outside_values(value: Any) -> bool:
         "/api/TopClass_Learning/1/2",
     ],
 )
-def test_every_object_says_its_type_first(imis: httpx.Client, path: str) -> None:
+def test_every_object_has_its_type_first(imis: httpx.Client, path: str) -> None:
     """Every object starts with its $type, and every collection is an object with $values."""
     imis.post("/api/Activity", json=activity(UNITS=1.5))
     imis.post("/api/TopClass_Learning", json=completion(Units=1.5))
 
-    answer = imis.get(path)
+    response = imis.get(path)
 
-    if answer.status_code == 200:
-        found = objects_in(answer.json())
+    if response.status_code == 200:
+        found = objects_in(response.json())
         assert found
         assert all(next(iter(item)) == "$type" for item in found)
-        assert not lists_outside_values(answer.json())
+        assert not lists_outside_values(response.json())
     else:
-        assert answer.headers["content-type"].startswith("text/plain")
+        assert response.headers["content-type"].startswith("text/plain")
 
 
 def test_members_of_a_generic_entity(imis: httpx.Client) -> None:
@@ -85,7 +85,7 @@ def test_members_of_a_generic_entity(imis: httpx.Client) -> None:
 
 
 def test_a_null_has_no_value(imis: httpx.Client) -> None:
-    """A null property comes without Value, an empty text with one."""
+    """A null property has no Value; an empty text has one."""
     stored = imis.post("/api/TopClass_Learning", json=completion(CreditType=None, CEUType="")).json()
     by_name = {item["Name"]: item for item in stored["Properties"]["$values"]}
 
@@ -94,7 +94,7 @@ def test_a_null_has_no_value(imis: httpx.Client) -> None:
 
 
 def test_primitives_are_wrapped_on_output(imis: httpx.Client) -> None:
-    """Numbers and booleans come with their type, text and dates bare."""
+    """Numbers and booleans are wrapped with their type; text and dates are bare."""
     sent = activity(UNITS="1.30", RECURRING_REQUEST="true", GRACE_PERIOD="7", EFFECTIVE_DATE="2031-03-14 15:20:00.000")
     stored = imis.post("/api/Activity", json=sent)
     by_name = {item["Name"]: item.get("Value") for item in stored.json()["Properties"]["$values"]}
@@ -110,7 +110,7 @@ def test_primitives_are_wrapped_on_output(imis: httpx.Client) -> None:
     "sent",
     [1.5, "1.5", {"$type": "System.Decimal", "$value": 1.5}, {"$type": "System.Decimal", "$value": "1.5"}],
 )
-def test_raw_and_wrapped_are_taken(imis: httpx.Client, sent: Any) -> None:
+def test_raw_and_wrapped_values_are_accepted(imis: httpx.Client, sent: Any) -> None:
     """A decimal may be sent raw, as text, or wrapped."""
     stored = imis.post("/api/Activity", json=activity(UNITS=sent)).json()
 
@@ -121,14 +121,14 @@ def test_raw_and_wrapped_are_taken(imis: httpx.Client, sent: Any) -> None:
     ("sent", "stored"),
     [("1.30", "1.30"), ("0.1", "0.1"), ("3", "3.0"), ("12345678901234.1234", "12345678901234.1234")],
 )
-def test_decimals_stay_exact(imis: httpx.Client, sent: str, stored: str) -> None:
-    """A decimal comes back digit by digit; a whole one with a fraction digit forced on it."""
+def test_decimals_are_exact(imis: httpx.Client, sent: str, stored: str) -> None:
+    """A decimal comes back with the same digits; a whole number gets one fraction digit."""
     body = b'{"$type":"%s","Properties":{"$values":[{"Name":"PartyId","Value":"10042"},{"Name":"ACTIVITY_TYPE",'
     body += b'"Value":"CALL"},{"Name":"UNITS","Value":%s}]}}'
 
-    answer = imis.post("/api/Activity", content=body % (GENERIC.encode(), sent.encode()))
+    response = imis.post("/api/Activity", content=body % (GENERIC.encode(), sent.encode()))
 
-    assert f'"$value":{stored}}}' in answer.text
+    assert f'"$value":{stored}}}' in response.text
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,14 @@ def test_decimals_stay_exact(imis: httpx.Client, sent: str, stored: str) -> None
     ],
 )
 def test_dates(imis: httpx.Client, sent: Any, stored: str | None) -> None:
-    """A date is kept in the server's local time, without an offset, with no more fraction than it needs."""
-    answer = imis.post("/api/Activity", json=activity(EFFECTIVE_DATE=sent)).json()
+    """A date is stored in the server's local time, without an offset, with only the fraction digits that it needs."""
+    response = imis.post("/api/Activity", json=activity(EFFECTIVE_DATE=sent)).json()
 
-    assert values_of(answer)["EFFECTIVE_DATE"] == stored
+    assert values_of(response)["EFFECTIVE_DATE"] == stored
 
 
-def test_spellings_are_switches(imis: httpx.Client, switch: Any) -> None:
-    """Wrapping, forced fractions and encoded HTML are as the switches say."""
+def test_output_format_by_switches(imis: httpx.Client, switch: Any) -> None:
+    """Wrapping, forced fractions and encoded HTML follow the switches."""
     switch(WrapPrimitives=False, WrapDates=True, ForcedFraction=False, HtmlInText="descriptions")
     sent = activity(UNITS=3, EFFECTIVE_DATE="2031-04-05", DESCRIPTION="Fire & 'water'", SOURCE_CODE="A&B")
     stored = imis.post("/api/Activity", json=sent)
@@ -164,12 +164,12 @@ def test_spellings_are_switches(imis: httpx.Client, switch: Any) -> None:
     assert by_name["SOURCE_CODE"] == "A&B"
 
 
-def test_an_empty_page(imis: httpx.Client) -> None:
-    """No match is 200 and a page with all its members."""
-    answer = imis.get("/api/TopClass_Learning?ID=10042")
+def test_empty_page(imis: httpx.Client) -> None:
+    """A search without matches is 200 and a page with all its members."""
+    response = imis.get("/api/TopClass_Learning?ID=10042")
 
-    assert list(answer.json()) == PAGE_MEMBERS
-    assert answer.json() | {"$type": "", "Items": ""} == {
+    assert list(response.json()) == PAGE_MEMBERS
+    assert response.json() | {"$type": "", "Items": ""} == {
         "$type": "",
         "Items": "",
         "Offset": 0,
@@ -183,7 +183,7 @@ def test_an_empty_page(imis: httpx.Client) -> None:
 
 
 def test_type_of_a_page(imis: httpx.Client) -> None:
-    """A page and its items name the type of what is in them."""
+    """The types of a page and of its items contain the type of an item."""
     page = imis.get("/api/Activity").json()
 
     assert page["$type"] == f"Asi.Soa.Core.DataContracts.PagedResult`1[[{GENERIC}]], Asi.Contracts"
@@ -205,11 +205,11 @@ def test_paging(imis: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "got"), [("", 100), ("0", 100), ("abc", 100), ("-5", 100), ("7", 7), ("500", 500), ("501", 500)]
+    ("sent", "limit"), [("", 100), ("0", 100), ("abc", 100), ("-5", 100), ("7", 7), ("500", 500), ("501", 500)]
 )
-def test_limit(imis: httpx.Client, asked: str, got: int) -> None:
-    """The limit is 100 unless said otherwise and is cut to 500 without a word."""
-    assert imis.get("/api/Activity", params={"limit": asked}).json()["Limit"] == got
+def test_limit(imis: httpx.Client, sent: str, limit: int) -> None:
+    """The default limit is 100, and a higher one than 500 counts as 500."""
+    assert imis.get("/api/Activity", params={"limit": sent}).json()["Limit"] == limit
 
 
 @pytest.mark.parametrize(
@@ -228,25 +228,25 @@ def test_limit(imis: httpx.Client, asked: str, got: int) -> None:
         b'{"$type":"%s","Properties":[{"Value":5}]}' % GENERIC.encode(),
     ],
 )
-def test_a_body_that_cannot_be_read(imis: httpx.Client, body: bytes) -> None:
-    """A malformed body, a missing or unknown $type, another entity's body: 400 and a sentence."""
-    answer = imis.post("/api/Activity", content=body)
+def test_unreadable_bodies(imis: httpx.Client, body: bytes) -> None:
+    """A malformed body, a missing or unknown $type, or the body of another entity is 400 with a sentence."""
+    response = imis.post("/api/Activity", content=body)
 
-    assert answer.status_code == 400
-    assert answer.headers["content-type"].startswith("text/plain")
-    assert "Traceback" not in answer.text
+    assert response.status_code == 400
+    assert response.headers["content-type"].startswith("text/plain")
+    assert "Traceback" not in response.text
 
 
-def test_a_byte_order_mark(imis: httpx.Client) -> None:
-    """A byte order mark before the JSON does no harm, in the journal either."""
+def test_byte_order_mark(imis: httpx.Client) -> None:
+    """A byte order mark before the JSON is ignored, also in the request log."""
     body = b"\xef\xbb\xbf" + json.dumps(activity()).encode()
 
     assert imis.post("/api/Activity", content=body).status_code == 201
     assert imis.get("/_sandbox/requests").json()["Items"][-1]["Body"] == activity()
 
 
-def test_type_is_a_switch(imis: httpx.Client, switch: Any) -> None:
-    """A missing $type may be accepted, a late one refused."""
+def test_type_by_switches(imis: httpx.Client, switch: Any) -> None:
+    """By switch, a missing $type is accepted, and one that is not the first member is rejected."""
     without = {name: value for name, value in activity().items() if name != "$type"}
     late = without | {"$type": GENERIC}
     assert imis.post("/api/Activity", json=late).status_code == 201
@@ -256,17 +256,17 @@ def test_type_is_a_switch(imis: httpx.Client, switch: Any) -> None:
     assert imis.post("/api/Activity", json=without).status_code == 201
 
 
-def test_values_that_are_no_values(imis: httpx.Client) -> None:
+def test_nested_values_are_invalid(imis: httpx.Client) -> None:
     """A list or an object in place of a value is a validation error."""
     body = entity("Activity", {"PartyId": {"a": [1]}, "ACTIVITY_TYPE": [], "UNITS": "1e999999999"})
 
-    answer = imis.post("/api/Activity", json=body)
+    response = imis.post("/api/Activity", json=body)
 
-    fields = [item["FieldName"] for item in answer.json()["Errors"]["$values"]]
+    fields = [item["FieldName"] for item in response.json()["Errors"]["$values"]]
     assert sorted(fields) == ["ACTIVITY_TYPE", "PartyId", "UNITS"]
 
 
-def test_definitions_are_pages_too(imis: httpx.Client) -> None:
+def test_definitions_are_paged(imis: httpx.Client) -> None:
     """The list of definitions is paged like any other."""
     imis.post("/api/BOEntityDefinition", json=definition("LH_One"))
 

@@ -1,1 +1,1 @@
-"""The services behind `/api/{Entity}`, one module for each kind of entity."""
+"""The services of `/api/{Entity}`, one module for each kind of entity."""

@@ -1,4 +1,4 @@
-"""Activity: what was done with or by a contact (section 7)."""
+"""Activity (section 7)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +12,12 @@ from learning_hub.sandbox.table import Key, Row
 
 
 class ActivityService(GenericService):
-    """Activities, keyed by the sequence number that the site gives out."""
+    """Activities, keyed by the sequence number that the site assigns."""
 
     def __init__(self, site: Site) -> None:
-        super().__init__("Activity", site.activities, activity.COLUMNS, site=site)
-        self.unknown_properties_are_refused = site.switches.unknown_activity_property == "refuse"
-        self.long_text_is_cut = site.switches.long_activity_text == "cut"
+        super().__init__(site, "Activity", site.activities, activity.COLUMNS)
+        self.rejects_unknown_properties = site.switches.unknown_activity_property == "refuse"
+        self.truncates_long_text = site.switches.long_activity_text == "cut"
 
     def check_filters(self, names: Sequence[str]) -> None:
         if self.site.switches.activity_party_filter:
@@ -26,30 +26,29 @@ class ActivityService(GenericService):
             raise BadRequest("Activity cannot be filtered on the contact.")
 
     def check_values(self, values: Row) -> list[Problem]:
-        problems = self.unknown_party(values)
-        accepts_any = self.site.switches.unknown_activity_type == "accept"
-        wanted = values["ACTIVITY_TYPE"]
-        if isinstance(wanted, str) and wanted:
-            known = {name.casefold(): name for (name,) in self.site.activity_types.rows}
-            if wanted.casefold() not in known and accepts_any:
-                return problems
-            if wanted.casefold() not in known:
-                problems.append(Problem("ACTIVITY_TYPE", f"Activity type {wanted} is not configured.", wanted))
-            else:
-                values["ACTIVITY_TYPE"] = known[wanted.casefold()]
+        problems = self.party_problems(values)
+        activity_type = values["ACTIVITY_TYPE"]
+        if not isinstance(activity_type, str) or not activity_type:
+            return problems
+        configured = {name.casefold(): name for (name,) in self.site.activity_types.rows}
+        if activity_type.casefold() in configured:
+            values["ACTIVITY_TYPE"] = configured[activity_type.casefold()]
+        elif self.site.switches.unknown_activity_type == "refuse":
+            message = f"Activity type {activity_type} is not configured."
+            problems.append(Problem("ACTIVITY_TYPE", message, activity_type))
         return problems
 
-    def change(self, identity: Identity, body: Any) -> Any:
-        self._refuse_changes("Update")
-        return super().change(identity, body)
+    def update(self, identity: Identity, body: Any) -> Any:
+        self._require_changeable("Update")
+        return super().update(identity, body)
 
-    def remove(self, identity: Identity) -> None:
-        self._refuse_changes("Delete")
-        super().remove(identity)
+    def delete(self, identity: Identity) -> None:
+        self._require_changeable("Delete")
+        super().delete(identity)
 
-    def _refuse_changes(self, operation: str) -> None:
+    def _require_changeable(self, operation: str) -> None:
         if self.site.switches.activity_changes == "refuse":
-            raise self._lacks(operation)
+            raise self._not_implemented(operation)
 
     def insert(self, values: Row) -> tuple[Key, Row]:
         self.site.last_seqn += 1

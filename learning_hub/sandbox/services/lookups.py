@@ -1,7 +1,7 @@
 """
-Entities that clients look things up in, read-only: User, CsContactBasic, GenTable, PanelDefinition, AddressPurpose.
+Read-only lookup entities: User, CsContactBasic, GenTable, PanelDefinition, AddressPurpose.
 
-The reference names them and some of their members; the type names of the first three, and what is in the lists,
+The reference names them and some of their members; the type names of the first three and the contents of the lists
 are the sandbox's own.
 """
 
@@ -12,13 +12,13 @@ from uuid import NAMESPACE_URL, uuid5
 from learning_hub.sandbox import seeds, wire
 from learning_hub.sandbox.column import Column
 from learning_hub.sandbox.errors import NotFound
-from learning_hub.sandbox.search import matching, page, read_search
+from learning_hub.sandbox.search import find_rows, paged_result, read_search
 from learning_hub.sandbox.services.service import Identity, Pairs, Service, one_element
 from learning_hub.sandbox.table import Row, Table
 
 
 class LookupService(Service):
-    """A list that is made anew for each request; its first column is its key."""
+    """A list that is built for each request; its first column is its key."""
 
     columns: Sequence[str]
     item_type: str
@@ -27,8 +27,8 @@ class LookupService(Service):
         """The rows, all columns in each."""
         raise NotImplementedError
 
-    def written(self, row: Row) -> Any:
-        """A row as JSON; what is null is left out."""
+    def to_json(self, row: Row) -> Any:
+        """A row as JSON, without its nulls."""
         return {"$type": self.item_type, **{name: value for name, value in row.items() if value is not None}}
 
     def find(self, pairs: Pairs) -> Any:
@@ -36,14 +36,14 @@ class LookupService(Service):
         table = Table(_column(name) for name in self.columns)
         for number, row in enumerate(self.rows()):
             table.put((str(number),), row)
-        found = [row for _, row in matching(table, search, self.site.switches)]
-        return page(found, search, self.item_type, self.site.switches, self.written)
+        rows = [row for _, row in find_rows(table, search, self.site.switches)]
+        return paged_result(rows, search, self.item_type, self.site.switches, self.to_json)
 
     def read(self, identity: Identity) -> Any:
-        wanted = one_element(identity).casefold()
+        key = one_element(identity).casefold()
         for row in self.rows():
-            if str(row[self.columns[0]]).casefold() == wanted:
-                return self.written(row)
+            if str(row[self.columns[0]]).casefold() == key:
+                return self.to_json(row)
         msg = f"{self.entity} {identity[0]} was not found."
         raise NotFound(msg)
 
@@ -53,7 +53,7 @@ def _column(name: str) -> Column:
 
 
 class UserService(LookupService):
-    """The logins of people: a user name, which is not their e-mail, and the contact behind it (10.1)."""
+    """User: the user name of a login, which is not an e-mail address, and its contact (10.1)."""
 
     columns = ("UserId", "UserName")
     item_type = wire.membership("UserData")
@@ -75,7 +75,7 @@ class BasicContactService(LookupService):
             names = {name: row[name] for name in ("FirstName", "LastName", "Email", "Status")}
             yield {"ID": row["PartyId"], "MajorKey": row["PartyId"], "FullName": row["Name"]} | names
 
-    def written(self, row: Row) -> Any:
+    def to_json(self, row: Row) -> Any:
         pairs = [(name, row[name]) for name in self.columns]
         return {
             "$type": self.item_type,
@@ -100,7 +100,7 @@ class GeneralTableService(LookupService):
 
 
 class PanelDefinitionService(LookupService):
-    """PanelDefinition: one screen for each panel source; the layout is not kept (9.1)."""
+    """PanelDefinition: one screen for each panel source; the layout is not stored (9.1)."""
 
     columns = ("PanelDefinitionId", "Name", "Description", "RelatedEntityName", "Caption", "IsMultipleInstance")
     item_type = wire.core("PanelDefinitionData")
@@ -119,7 +119,7 @@ class PanelDefinitionService(LookupService):
 
 
 class AddressPurposeService(LookupService):
-    """AddressPurpose: what an address may be for; a client in use asks before it writes one."""
+    """AddressPurpose: the purposes of addresses; one public client reads them before it writes an address."""
 
     columns = ("AddressPurposeId", "Name", "IsDefaultAddress")
     item_type = wire.membership("AddressPurposeData")

@@ -4,13 +4,13 @@ from typing import Any
 
 from learning_hub.sandbox import seeds, wire
 from learning_hub.sandbox.errors import (
+    ApiError,
     DuplicateKey,
-    Invalid,
     NotAllowed,
     NotFound,
     Problem,
-    Refusal,
     ServiceNotImplemented,
+    ValidationError,
 )
 from learning_hub.sandbox.panel import Panel
 from learning_hub.sandbox.services.generic import GenericService
@@ -21,24 +21,23 @@ from learning_hub.sandbox.table import Key, Row
 class PanelService(GenericService):
     """The rows of one panel source."""
 
-    is_written_by_staff = True
+    requires_staff_role = True
 
     def __init__(self, site: Site, panel: Panel) -> None:
-        super().__init__(panel.name, panel.table, panel.columns(), site=site)
+        super().__init__(site, panel.name, panel.table, panel.columns())
         self.panel = panel
-        self.unknown_properties_are_refused = site.switches.unknown_panel_property == "refuse"
+        self.rejects_unknown_properties = site.switches.unknown_panel_property == "refuse"
 
     def check_values(self, values: Row) -> list[Problem]:
-        return self.unknown_party(values)
+        return self.party_problems(values)
 
-    def check_change(self, key: Key, row: Row) -> list[Problem]:
+    def check_update(self, key: Key, row: Row) -> list[Problem]:
         if row["ID"] != key[0]:
             return [Problem("ID", "ID is part of the identity and cannot be changed.", row["ID"])]
         return []
 
-    def _named_parties(self, body: Any) -> list[str]:
-        parent = super()._named_parties(body)
-        return [*parent, *wire.identity_elements(wire.member(body, "Identity"))[:1]]
+    def _party_ids(self, body: Any) -> list[str]:
+        return [*super()._party_ids(body), *wire.identity_elements(wire.member(body, "Identity"))[:1]]
 
     def insert(self, values: Row) -> tuple[Key, Row]:
         now = self.site.local_now()
@@ -49,22 +48,22 @@ class PanelService(GenericService):
             "UpdatedByUserKey": seeds.USER_KEY,
         }
         if self.panel.cardinality == "Single":
-            return self._insert_only_row(values)
-        is_of_source = self.site.switches.ordinal_numbering == "source"
-        values["Ordinal"] = self.panel.next_ordinal(None if is_of_source else values["ID"])
+            return self._insert_single(values)
+        counts_per_contact = self.site.switches.ordinal_numbering == "contact"
+        values["Ordinal"] = self.panel.next_ordinal(values["ID"] if counts_per_contact else None)
         key = (values["ID"], str(values["Ordinal"]))
         self.table.put(key, values)
         if self.site.switches.post_ordinal == "zero":
-            # What iMIS answers is not what it stored: a client has to search for the real ordinal.
+            # iMIS does not answer with the stored ordinal: a client has to search for it.
             return (values["ID"], "0"), {**values, "Ordinal": 0}
         return key, values
 
-    def _insert_only_row(self, values: Row) -> tuple[Key, Row]:
+    def _insert_single(self, values: Row) -> tuple[Key, Row]:
         key = (values["ID"],)
         if self.table.get(key) is not None:
             message = f"{self.entity} already has a row for contact {values['ID']}."
             if self.site.switches.second_single_row == 400:
-                raise Invalid(self.entity, [Problem("ID", message, values["ID"])])
+                raise ValidationError(self.entity, [Problem("ID", message, values["ID"])])
             raise DuplicateKey(message)
         self.table.put(key, values)
         return key, values
@@ -74,8 +73,8 @@ class PanelService(GenericService):
         row["UpdatedByUserKey"] = seeds.USER_KEY
 
 
-def closed_panel(site: Site, panel: Panel) -> Refusal:
-    """What a source answers whose REST box is not ticked (switch ClosedPanel)."""
+def closed_panel_error(site: Site, panel: Panel) -> ApiError:
+    """The error for a panel source that is not available via REST (switch ClosedPanel)."""
     message = f"There is no service defined for {panel.name}."
-    kinds = {404: NotFound, 501: ServiceNotImplemented, 403: NotAllowed}
-    return kinds[site.switches.closed_panel](message)
+    errors = {404: NotFound, 501: ServiceNotImplemented, 403: NotAllowed}
+    return errors[site.switches.closed_panel](message)

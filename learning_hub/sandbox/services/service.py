@@ -1,11 +1,17 @@
-"""What every entity of the API may offer; what it does not offer is answered with 501."""
+"""The operations that an entity of the API may have; one that it lacks is answered with 501."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from learning_hub.sandbox import wire
-from learning_hub.sandbox.answer import validation_results
-from learning_hub.sandbox.errors import Invalid, NotAllowed, OperationNotImplemented, UnreadableBody, WrongIdentity
+from learning_hub.sandbox.errors import (
+    NotAllowed,
+    OperationNotImplemented,
+    UnreadableBody,
+    ValidationError,
+    WrongIdentity,
+)
+from learning_hub.sandbox.responses import validation_results
 from learning_hub.sandbox.site import Site
 
 Pairs = Sequence[tuple[str, str]]
@@ -14,80 +20,86 @@ Identity = tuple[str, ...]
 
 class Service:
     """
-    The operations of one entity; bodies come in decoded, answers go out as JSON values.
+    The operations of one entity; bodies are decoded JSON, results are JSON values.
 
-    *is_written_by_staff* says that an account without a role of staff only reads it (2.1): the sandbox has no
-    Security tab that would let others write.
+    Attributes:
+        requires_staff_role: An account without a staff role may read, but not write (2.1). The sandbox has no
+            Security tab that would let other accounts write.
     """
 
-    is_written_by_staff = False
+    requires_staff_role = False
 
     def __init__(self, site: Site, entity: str) -> None:
         self.site = site
         self.entity = entity
 
-    def need_right_to_write(self) -> None:
+    def require_write_permission(self) -> None:
         """
-        Returns if the account may write here.
+        Check that the account may write this entity.
 
         Raises:
             NotAllowed: It may not.
         """
-        if self.is_written_by_staff and not self.site.account.is_staff:
+        if self.requires_staff_role and not self.site.account.is_staff:
             msg = f"You do not have permission to write {self.entity}."
             raise NotAllowed(msg)
 
     def find(self, pairs: Pairs) -> Any:
         del pairs
-        raise self._lacks("Find")
+        raise self._not_implemented("Find")
 
     def read(self, identity: Identity) -> Any:
         del identity
-        raise self._lacks("FindByIdentity")
+        raise self._not_implemented("FindByIdentity")
 
     def add(self, body: Any) -> Any:
         del body
-        raise self._lacks("Add")
+        raise self._not_implemented("Add")
 
-    def change(self, identity: Identity, body: Any) -> Any:
+    def update(self, identity: Identity, body: Any) -> Any:
         del identity, body
-        raise self._lacks("Update")
+        raise self._not_implemented("Update")
 
-    def remove(self, identity: Identity) -> None:
+    def delete(self, identity: Identity) -> None:
         del identity
-        raise self._lacks("Delete")
+        raise self._not_implemented("Delete")
 
     def check(self, body: Any) -> None:
-        """Returns if *body* could be added; raises what adding it would raise."""
+        """Raise the error that adding *body* would raise; store nothing."""
         del body
-        raise self._lacks("Validate")
+        raise self._not_implemented("Validate")
 
     def validate(self, body: Any) -> Any:
-        """`ValidateResultsData`: what adding would say, nothing stored (4.2)."""
-        refusal: Invalid | None = None
+        """`ValidateResultsData`: the problems that adding *body* would find; stores nothing (4.2)."""
+        error: ValidationError | None = None
         try:
             self.check(body)
-        except Invalid as invalid:
-            refusal = invalid
+        except ValidationError as raised:
+            error = raised
         return {
             "$type": wire.core("ValidateResultsData"),
             "Entity": body,
-            "ValidationResults": validation_results(refusal, self.site.switches),
-            "IsValid": refusal is None,
+            "ValidationResults": validation_results(error, self.site.switches),
+            "IsValid": error is None,
             "HasWarnings": False,
         }
 
     def execute(self, operation: str, parameters: Sequence[Any]) -> Any:
         """The result of a named operation."""
         del parameters
-        raise self._lacks(operation)
+        raise self._not_implemented(operation)
 
-    def _lacks(self, operation: str) -> OperationNotImplemented:
+    def _not_implemented(self, operation: str) -> OperationNotImplemented:
         return OperationNotImplemented(f"Operation {operation} is not implemented for {self.entity}.")
 
 
 def one_element(identity: Identity) -> str:
-    """The only element of *identity*; any other number of elements is refused."""
+    """
+    The only element of *identity*.
+
+    Raises:
+        WrongIdentity: It has any other number of elements.
+    """
     if len(identity) != 1:
         raise WrongIdentity
     return identity[0]
@@ -95,10 +107,11 @@ def one_element(identity: Identity) -> str:
 
 def check_type(body: Any, type_name: str, site: Site) -> None:
     """
-    Returns if *body* is an object that says it is a *type_name*.
+    Check that *body* is an object whose `$type` is *type_name*.
 
     Raises:
-        UnreadableBody: It is no object, or `$type` is another, missing (switch MissingType) or late (LateType).
+        UnreadableBody: It is not an object, or its `$type` is another one, missing (switch MissingType), or not the
+            first member (switch LateType).
     """
     if not isinstance(body, dict) or not body:
         raise UnreadableBody("The request body must be a JSON object.")

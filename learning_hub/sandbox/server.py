@@ -1,4 +1,4 @@
-"""Starting the sandbox: as a program, and in a thread for tests."""
+"""The server of the sandbox: as a program, and in a thread for tests."""
 
 import contextlib
 import json
@@ -13,18 +13,18 @@ import uvicorn
 
 from learning_hub.sandbox import seeds
 from learning_hub.sandbox.app import Application, build_app
-from learning_hub.sandbox.connection import SandboxProtocol
+from learning_hub.sandbox.protocol import SandboxProtocol
 from learning_hub.sandbox.site import Site
 
-# Longer than clients keep an idle connection, so that none is closed under a request.
+# Longer than clients keep an idle connection; otherwise one could be closed while a client sends a request on it.
 _KEEP_ALIVE_SECONDS = 75
-# A late or slow request must not keep the program from ending.
+# The program ends on a signal even while a late or slow request is in progress.
 _GRACE_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class RunningSandbox:
-    """A sandbox that answers at *address*, which has no slash at its end; *site* is its state."""
+    """A running sandbox; *address* has no trailing slash, *site* is its state."""
 
     address: str
     username: str
@@ -33,7 +33,7 @@ class RunningSandbox:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that ends with status 0 on SIGINT and SIGTERM; by itself it raises the signal once more."""
+    """A uvicorn server that exits with status 0 on SIGINT and SIGTERM; uvicorn itself raises the signal again."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -60,14 +60,14 @@ def serve(
     Print address, user name and password, then serve until SIGINT or SIGTERM.
 
     Args:
-        host: To listen on.
-        port: To listen on; 0 for a free one.
-        username: Of the one account.
-        password: Of the one account.
+        host: The address to listen on.
+        port: The port to listen on; 0 for a free one.
+        username: Of the only account.
+        password: Of the only account.
         as_json: Print one JSON line instead of three readable ones.
 
     Raises:
-        OSError: The address cannot be listened on.
+        OSError: The socket cannot be bound to the address.
     """
     listener = _listen(host, port)
     address = _address(listener)
@@ -81,24 +81,22 @@ def serve(
 
 
 @contextlib.contextmanager
-def running_sandbox(
-    username: str = seeds.USERNAME, password: str = seeds.PASSWORD, *, site: Site | None = None
-) -> Iterator[RunningSandbox]:
-    """A sandbox on a free port of 127.0.0.1, in a thread of its own, stopped at the end of the block."""
-    site = site or Site(username, password)
+def running_sandbox() -> Iterator[RunningSandbox]:
+    """A sandbox on a free port of 127.0.0.1, in a thread of its own; it stops at the end of the block."""
+    site = Site(seeds.USERNAME, seeds.PASSWORD)
     listener = _listen("127.0.0.1", 0)
     server = _server(build_app(site))
     thread = threading.Thread(target=server.run, args=([listener],), name="sandbox-imis", daemon=True)
     thread.start()
     try:
-        yield RunningSandbox(_address(listener), username, password, site)
+        yield RunningSandbox(_address(listener), seeds.USERNAME, seeds.PASSWORD, site)
     finally:
         server.should_exit = True
         thread.join()
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket: callers may connect before the server runs, and wait for it."""
+    """A listening socket: clients can connect before the server runs; their requests wait for it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=256)
 

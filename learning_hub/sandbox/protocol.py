@@ -1,4 +1,4 @@
-"""A server protocol that lets the application close a connection unanswered and choose the reason phrase."""
+"""A uvicorn protocol with which the application can abort a connection and set the reason phrase of a response."""
 
 import asyncio
 from typing import Any, cast
@@ -6,15 +6,15 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
-class PhrasingTransport:
-    """A transport that puts a phrase of ours into the next status line; all else goes to the one it wraps."""
+class ReasonPhraseTransport:
+    """A transport that replaces the reason phrase in the next status line; it delegates everything else."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._phrase: bytes | None = None
 
-    def say(self, phrase: str) -> None:
-        """Use *phrase* in the next answer: HTTP/1.1 lets a server choose it, ASGI has no word for it."""
+    def set_reason(self, phrase: str) -> None:
+        """Use *phrase* in the next response. HTTP/1.1 lets a server choose it, but ASGI has no field for it."""
         self._phrase = phrase.encode("ascii", "replace")
 
     def write(self, data: bytes) -> None:
@@ -30,13 +30,13 @@ class PhrasingTransport:
 
 
 class SandboxProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with the extension `sandbox.connection`: `abort` and `say`."""
+    """HTTP/1.1 with the ASGI extension `sandbox.connection`, which has `abort` and `set_reason`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast("asyncio.Transport", PhrasingTransport(transport)))
+        super().connection_made(cast("asyncio.Transport", ReasonPhraseTransport(transport)))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        transport = cast("PhrasingTransport", self.transport)
-        extension: dict[object, object] = {"abort": transport.abort, "say": transport.say}
+        transport = cast("ReasonPhraseTransport", self.transport)
+        extension: dict[object, object] = {"abort": transport.abort, "set_reason": transport.set_reason}
         self.scope["extensions"] = {"sandbox.connection": extension}

@@ -1,4 +1,4 @@
-"""The queries (IQA) that somebody has saved in the sandbox, and the cache of their results."""
+"""The saved queries (IQA) of the sandbox, and the cache of their results."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -7,27 +7,26 @@ from typing import Any
 from learning_hub.sandbox import seeds
 from learning_hub.sandbox.search import Filter
 
-Source = str
 Results = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedQuery:
     """
-    A query.
+    A saved query.
 
     Attributes:
-        path: From `$/` on.
+        path: Its path, which begins with `$/`.
         source: `Activity`, `Party`, or the name of a panel source.
-        shown: What it shows: display alias and column.
-        prompts: What it asks for, in order: prompt name and column. A prompt left empty is skipped.
-        fixed: Filters that its author built in.
+        columns: The displayed columns: alias and column.
+        prompts: The prompts in order: name and column. An empty prompt is skipped.
+        fixed: Filters that apply to every run.
         is_available_to_rest: Ticked on its Security tab.
     """
 
     path: str
-    source: Source
-    shown: tuple[tuple[str, str], ...]
+    source: str
+    columns: tuple[tuple[str, str], ...]
     prompts: tuple[tuple[str, str], ...] = ()
     fixed: tuple[Filter, ...] = ()
     is_available_to_rest: bool = True
@@ -54,41 +53,41 @@ QUERIES = (
     SavedQuery(
         path=seeds.ACTIVITIES_QUERY,
         source="Activity",
-        shown=_ACTIVITY_ALIASES,
+        columns=_ACTIVITY_ALIASES,
         prompts=(("ID", "PartyId"), ("ActivityType", "ACTIVITY_TYPE"), ("ProductCode", "PRODUCT_CODE")),
     ),
     SavedQuery(
         path=seeds.COMPLETIONS_QUERY,
         source=seeds.PANEL,
-        shown=_PANEL_ALIASES,
+        columns=_PANEL_ALIASES,
         prompts=(("ID", "ID"), ("CourseCode", "CourseCode")),
     ),
     SavedQuery(
         path=seeds.CONTACT_QUERY,
         source="Party",
-        shown=(("ID", "PartyId"), ("FullName", "Name"), ("Email", "Email"), ("UniformId", "UniformId")),
+        columns=(("ID", "PartyId"), ("FullName", "Name"), ("Email", "Email"), ("UniformId", "UniformId")),
         prompts=(("Email", "Email"),),
         fixed=(Filter("Status", "eq", ("A",)),),
     ),
-    SavedQuery(path=seeds.CLOSED_QUERY, source="Activity", shown=_ACTIVITY_ALIASES, is_available_to_rest=False),
+    SavedQuery(path=seeds.CLOSED_QUERY, source="Activity", columns=_ACTIVITY_ALIASES, is_available_to_rest=False),
 )
 
 
 def query_at(path: str) -> SavedQuery | None:
-    """The query at *path*, in any case."""
+    """The query at *path*, in any letter case."""
     return next((query for query in QUERIES if query.path.casefold() == path.casefold()), None)
 
 
 @dataclass(slots=True)
 class QueryCache:
-    """Results that are given out again until their time is over (switch QueryCacheSeconds)."""
+    """Cached results with their expiry (switch QueryCacheSeconds)."""
 
-    kept: dict[Any, tuple[datetime, Results]] = field(default_factory=dict)
+    entries: dict[Any, tuple[datetime, Results]] = field(default_factory=dict)
 
     def get(self, key: Any, now: datetime) -> Results | None:
-        until, results = self.kept.get(key, (now, []))
-        return results if until > now else None
+        expiry, results = self.entries.get(key, (now, []))
+        return results if expiry > now else None
 
     def put(self, key: Any, results: Results, now: datetime, seconds: float) -> None:
         if seconds > 0:
-            self.kept[key] = (now + timedelta(seconds=seconds), results)
+            self.entries[key] = (now + timedelta(seconds=seconds), results)

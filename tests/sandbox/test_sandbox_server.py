@@ -29,46 +29,46 @@ def program(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_first_line(number: signal.Signals) -> None:
-    """The first line has address, user and password as JSON; the sandbox answers there until a signal ends it."""
+def test_json_output(number: signal.Signals) -> None:
+    """With --json the first line has address, user and password; the sandbox serves there until a signal ends it."""
     with program("--json", "--username", "hub", "--password", "p&ss") as process:
         assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
-        form = password_grant(username=told["Username"], password=told["Password"])
-        answer = httpx.post(f"{told['Address']}/token", data=form, timeout=60, trust_env=False)
+        printed = json.loads(process.stdout.readline())
+        form = password_grant(username=printed["Username"], password=printed["Password"])
+        response = httpx.post(f"{printed['Address']}/token", data=form, timeout=60, trust_env=False)
         process.send_signal(number)
-        ended = process.wait(timeout=30)
+        exit_status = process.wait(timeout=30)
         assert process.stderr is not None
-        complaints = process.stderr.read()
+        stderr = process.stderr.read()
 
-    assert told | {"Address": ""} == {"Address": "", "Username": "hub", "Password": "p&ss"}
-    assert (answer.status_code, ended, complaints) == (200, 0, "")
+    assert printed | {"Address": ""} == {"Address": "", "Username": "hub", "Password": "p&ss"}
+    assert (response.status_code, exit_status, stderr) == (200, 0, "")
 
 
-def test_readable_lines_and_a_taken_port() -> None:
-    """Without --json the same is told in words, and a port that is taken ends the program with a sentence."""
+def test_readable_output_and_a_used_port() -> None:
+    """Without --json the program prints readable lines; a port in use ends it with a sentence."""
     with program() as first:
         assert first.stdout is not None
         lines = [first.stdout.readline() for _ in range(3)]
         port = lines[0].strip().rpartition(":")[2]
         with program("--port", port) as second:
-            _, complaint = second.communicate(timeout=60)
+            _, stderr = second.communicate(timeout=60)
 
     assert re.fullmatch(r"Address: +http://127\.0\.0\.1:\d+\n", lines[0])
     assert [line.split(":")[1].strip() for line in lines[1:]] == ["sandbox", "sandbox"]
     assert second.returncode == 1
-    assert complaint.startswith(f"Cannot listen on 127.0.0.1:{port}: ")
+    assert stderr.startswith(f"Cannot listen on 127.0.0.1:{port}: ")
 
 
 async def test_in_process() -> None:
-    """The application also runs without a server; each one built has a state of its own."""
+    """The application also runs without a server; each one has a state of its own."""
     transport = httpx.ASGITransport(app=build_sandbox())  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
         assert (await client.post("/token", data=password_grant())).status_code == 200
 
 
 def test_it_imports_nothing_else_of_the_hub() -> None:
-    """No module of the sandbox imports another room of the hub."""
+    """No module of the sandbox imports another package of the hub."""
     folder = Path(learning_hub.sandbox.__file__).parent
     for source in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(source.read_text())):
