@@ -70,7 +70,7 @@ class RunningHub:
         """Until so many requests wait for events to come."""
 
         async def look() -> int:
-            return len(self._feed._woken._waiters)  # type: ignore[attr-defined]
+            return len(self._feed._woken._waiters)
 
         # The enqueuer waits beside them.
         await eventually(look, until=lambda waiting: waiting > count)

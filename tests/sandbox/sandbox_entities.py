@@ -54,12 +54,12 @@ def values_of(sent: dict[str, Any]) -> dict[str, Any]:
 
 
 def key_of(sent: dict[str, Any]) -> list[str]:
-    return sent["Identity"]["IdentityElements"]["$values"]
+    return list(sent["Identity"]["IdentityElements"]["$values"])
 
 
 def items_of(answer: httpx.Response) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
-    return answer.json()["Items"]["$values"]
+    return list(answer.json()["Items"]["$values"])
 
 
 def bad_fields(answer: httpx.Response) -> list[str]:
@@ -77,7 +77,7 @@ def open_single_panel(imis: httpx.Client, name: str = "LH_Profile") -> None:
 def sign_in(client: httpx.Client) -> str:
     answer = client.post("/token", data=password_grant())
     assert answer.status_code == 200
-    return answer.json()["access_token"]
+    return str(answer.json()["access_token"])
 
 
 def password_grant(**changes: str) -> dict[str, str]:

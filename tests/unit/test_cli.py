@@ -109,6 +109,10 @@ def test_every_path_of_a_command_is_an_operation() -> None:
     } == set()
 
 
+def _text_of(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
 def _asked() -> Iterator[tuple[str | None, tuple[str | None, ...]]]:
     """The method, where it stands beside it, and the path of each thing that a command asks for; None for an id."""
     methods = {"add_list": "GET", "add_show": "GET", "add_delete": "DELETE"}
@@ -116,7 +120,7 @@ def _asked() -> Iterator[tuple[str | None, tuple[str | None, ...]]]:
         paths: dict[ast.expr, str | None] = {}
         for call in [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]:
             name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
-            first = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
+            first = _text_of(call.args[0]) if call.args else None
             if name == "ask" and isinstance(first, str):
                 paths[call.args[1]] = first
             elif name == "run_to_the_end":
@@ -124,9 +128,9 @@ def _asked() -> Iterator[tuple[str | None, tuple[str | None, ...]]]:
             elif name == "lines":
                 paths[call.args[0]] = "GET"
             elif name in methods and isinstance(call.args[1], ast.Constant):
-                yield methods[name], (call.args[1].value, *([] if name == "add_list" else [None]))
+                yield methods[name], (_text_of(call.args[1]), *([] if name == "add_list" else [None]))
             if name == "path_of" and isinstance(first, str):
-                steps = (step.value if isinstance(step, ast.Constant) else None for step in call.args)
+                steps = (_text_of(step) for step in call.args)
                 yield paths.get(call), tuple(steps)
 
 
@@ -148,7 +152,7 @@ def test_a_table_that_is_too_wide_is_lines_of_fields(monkeypatch: pytest.MonkeyP
     """Nothing is folded in the midst of an id that somebody wants to copy; where there is room it is a table."""
     stream = io.StringIO()
     monkeypatch.setattr(printing, "_console", lambda: rich.console.Console(file=stream, width=width))
-    monkeypatch.setattr(printing.click, "echo", lambda text="": stream.write(f"{text}\n"))
+    monkeypatch.setattr("learning_hub.cli.printing.click.echo", lambda text="": stream.write(f"{text}\n"))
     ids = [f"NURSES-{letter * 36}" for letter in "ab"]
     printing.print_table(
         [{"DeliveryId": one, "EventId": one, "Code": "refused"} for one in ids], ["DeliveryId", "EventId", "Code"]
