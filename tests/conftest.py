@@ -13,11 +13,11 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -33,6 +33,8 @@ from learning_hub.settings import Settings
 from learning_hub.store import migrations
 from learning_hub.store.database import Database
 from learning_hub.store.embedded import EmbeddedServer
+
+T = TypeVar("T")
 
 # Inherited by the workers of pytest-xdist; the process that made it cleans up after all of them.
 RUN_FOLDER = "LEARNING_HUB_TEST_RUN_FOLDER"
@@ -223,7 +225,7 @@ def _prefix(folder: Path) -> str:
     return f"hub_{folder.name.removeprefix('learning-hub-tests-')}"
 
 
-def _run(work: Any) -> Any:
+def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on a loop of its own, whether or not this thread has one running."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         return pool.submit(asyncio.run, work).result()

@@ -188,7 +188,7 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     def seq_of(self, lease: Claimed) -> int:
         """The seq of the event that a delivery is of."""
-        return next(row["event_seq"] for row in self.rows() if row["delivery_uuid"] == lease.key.delivery_uuid)
+        return int(next(row["event_seq"] for row in self.rows() if row["delivery_uuid"] == lease.key.delivery_uuid))
 
     @where("sending")
     @rule(data=st.data(), fate=st.sampled_from(["carried out", "on its way"]))

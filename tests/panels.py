@@ -9,19 +9,18 @@ import httpx
 
 _CONTRACTS = "Asi.Soa.Core.DataContracts"
 
+Columns = Mapping[str, int | str | Mapping[str, Any]]
+
 # Those of the source document, and one for the record key.
-WITH_KEY = {
+WITH_KEY: Columns = {
     "CourseCode": 80, "Course": 150, "CourseCompleted": "DateTime", "Units": "Decimal", "CreditType": 80, "CEUType": 80,
     "RecordKey": 40,
 }  # fmt: skip
 # The hub's basic fields, as docs/reference/presets.md lists them.
-BASIC = {
+BASIC: Columns = {
     "RecordKey": 40, "EventId": 400, "SourceId": 400, "Participant": 400, "Category": 400, "EventType": 400,
     "EventStart": "DateTime", "EventEnd": "DateTime", "Title": 400, "Units": "Decimal",
 }  # fmt: skip
-
-
-Columns = Mapping[str, int | str | Mapping[str, Any]]
 
 
 def make_panel(address: str, name: str, columns: Columns, *, object_type: str = "Multi") -> None:

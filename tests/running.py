@@ -64,7 +64,7 @@ class RunningHub:
         """Until requests under way hold all the room there is for large bodies."""
 
         async def look() -> bool:
-            return self._batch_budget._left == 0
+            return bool(self._batch_budget._left == 0)
 
         await eventually(look)
 
@@ -72,7 +72,7 @@ class RunningHub:
         """Until so many requests wait for events to come."""
 
         async def look() -> int:
-            return len(self._feed._woken._waiters)  # type: ignore[attr-defined]
+            return len(self._feed._woken._waiters)
 
         # The enqueuer waits beside them.
         await eventually(look, until=lambda waiting: waiting > count)

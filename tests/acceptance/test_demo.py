@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -110,7 +111,7 @@ def test_nothing_breaks_in_60_columns(capsys: pytest.CaptureFixture[str], monkey
     """Ids and times stay whole, no line is longer, and none ends in blanks."""
     monkeypatch.setenv("COLUMNS", "60")
     screen = Screen()
-    event = {
+    event: dict[str, Any] = {
         "EventType": "AI_COMP_SUCCESS",
         "PublisherEventCategory": {"value": "Online"},
         "PublisherSystemId": "TopClass",

@@ -54,7 +54,7 @@ class Rehearsal:
         return self._hubs_items("/deliveries/groups")
 
     def imis_state(self) -> dict[str, Any]:
-        return _get(f"{self._imis}/state")
+        return dict(_get(f"{self._imis}/state"))
 
     def written(self) -> Counter[str]:
         """How often iMIS was asked to write an activity, by method."""

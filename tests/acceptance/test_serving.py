@@ -267,7 +267,7 @@ def _members(parent: int) -> list[psutil.Process]:
 def _is_alive(process: psutil.Process) -> bool:
     # A member may be replaced, and gone, between two questions.
     with contextlib.suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 

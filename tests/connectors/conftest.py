@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from imis_site import ImisSite, KeptJournal
+from connectors.imis_site import ImisSite, KeptJournal
 
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.imis import ImisConnector

@@ -60,7 +60,7 @@ class ImisSite:
 
     def requests(self, method: str = "", path: str = "") -> list[dict[str, Any]]:
         """The requests so far, the oldest first."""
-        return self._control("GET", f"requests?Method={method}&Path={path}")["Items"]
+        return list(self._control("GET", f"requests?Method={method}&Path={path}")["Items"])
 
     def activities(self) -> list[dict[str, Any]]:
         """The columns of each."""
@@ -68,7 +68,7 @@ class ImisSite:
 
     def rows(self, target: Mapping[str, Any] = PANEL) -> list[dict[str, Any]]:
         """The columns of each."""
-        return self._control("GET", "state")["Panels"][target["Name"]]
+        return list(self._control("GET", "state")["Panels"][target["Name"]])
 
     def open_panel(self, name: str, *, is_open: bool = True) -> None:
         """Tick or untick the box that makes it available via the REST API."""

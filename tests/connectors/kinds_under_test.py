@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
+from connectors.imis_site import ACTIVITY, COMPLETION, ROBIN, ImisSite
 from http_server import HttpServer, Received, Receiver, Says
-from imis_site import ACTIVITY, COMPLETION, ROBIN, ImisSite
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
 
 from learning_hub.connectors.base import (

@@ -15,9 +15,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from connectors.imis_site import KEY, ImisSite, KeptJournal
+from connectors.kinds_under_test import COMMON, UNDER_TEST, Expected, KindUnderTest
 from http_server import Fault, HttpServer, Receiver, Says, running
-from imis_site import KEY, ImisSite, KeptJournal
-from kinds_under_test import COMMON, UNDER_TEST, Expected, KindUnderTest
 from msgspec import UNSET
 from running import eventually
 
@@ -225,13 +225,14 @@ async def test_no_connection_in_time(bench: Bench) -> None:
 async def test_an_address_that_is_not_allowed(bench: Bench, host: str) -> None:
     """The address that a name leads to is judged when the hub connects: nothing is sent, and the setting is named."""
     address = f"{host}:{bench.site.port}{bench.under_test.path}"
-    outcome = await bench.send(guard=Guard(), **{bench.under_test.address: address})
+    setting: dict[str, Any] = {bench.under_test.address: address}
+    outcome = await bench.send(guard=Guard(), **setting)
 
     assert Expected.of(outcome) == Expected(Refused, "target_not_allowed")
     assert isinstance(outcome, Refused)
     assert SETTING in outcome.message
     assert bench.site.connections == 0
-    checked = await bench.connector(guard=Guard(), **{bench.under_test.address: address}).check()
+    checked = await bench.connector(guard=Guard(), **setting).check()
     assert (checked.works, bench.site.connections) == (False, 0)
     assert SETTING in str(checked.findings)
 
@@ -353,9 +354,9 @@ async def test_a_check_looks_after_what_subscriptions_need(bench: Bench) -> None
 async def test_a_check_does_not_wait_for_ever(bench: Bench) -> None:
     """Where nobody answers, it ends in the time of an exchange or two and says so."""
     with _deaf_port() as port:
-        address = f"http://127.0.0.1:{port}{bench.under_test.path}"
+        setting: dict[str, Any] = {bench.under_test.address: f"http://127.0.0.1:{port}{bench.under_test.path}"}
         began = time.monotonic()
-        checked = await bench.connector(timeout_seconds=0.5, **{bench.under_test.address: address}).check()
+        checked = await bench.connector(timeout_seconds=0.5, **setting).check()
 
     assert (checked.works, checked.is_open) == (False, False)
     assert time.monotonic() - began < 5

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from connectors.imis_site import KeptJournal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from imis_site import KeptJournal
 
 from learning_hub.connectors import http, network
 from learning_hub.connectors.addresses import SETTING, Guard

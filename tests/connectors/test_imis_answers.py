@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from connectors.imis_site import ROBIN, ROW, ImisSite, KeptJournal, a_shipment
+from connectors.kinds_under_test import PASSWORD, ImisBehindServer
 from http_server import HttpServer, Received, Says, running
-from imis_site import ROBIN, ROW, ImisSite, KeptJournal, a_shipment
-from kinds_under_test import PASSWORD, ImisBehindServer
 
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import (

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import time_machine
+from connectors.imis_site import ACTIVITY, COMPLETION, PANEL, PANEL_WITHOUT_KEY, ROW, ImisSite, KeptJournal, a_shipment
+from connectors.kinds_under_test import PASSWORD, ImisBehindServer
 from http_server import Received, running
-from imis_site import ACTIVITY, COMPLETION, PANEL, PANEL_WITHOUT_KEY, ROW, ImisSite, KeptJournal, a_shipment
-from kinds_under_test import PASSWORD, ImisBehindServer
 from msgspec import UNSET
 
 from learning_hub.connectors.base import CheckResult, Finding, Needs
@@ -178,7 +178,7 @@ async def test_activities_that_cannot_be_read_are_wrong_for_those_who_write_them
 
 async def test_an_activity_type_that_is_not_configured_is_told_with_what_to_click(connector: ImisConnector) -> None:
     """Types that the event says cannot be known before."""
-    wanted = [{"ActivityType": "LHUB"}, {"activity_type": "tclearning"}, {"ActivityType": UNSET}]
+    wanted: list[dict[str, Any]] = [{"ActivityType": "LHUB"}, {"activity_type": "tclearning"}, {"ActivityType": UNSET}]
     checked = await connector.check([Needs(subscription_id="completions", target=ACTIVITY, templates=wanted)])
     assert (checked.works, checked.is_open) == (False, True)
     types = {one.name: one for one in checked.details if one.subject == "activity-type"}

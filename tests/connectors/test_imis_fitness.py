@@ -68,7 +68,7 @@ def test_the_date_of_an_activity_need_not_be_mapped() -> None:
 
 def test_identities_and_defaults() -> None:
     """A column of the identity cannot be filled, and one with a default need not be."""
-    described = [
+    described: list[dict[str, Any]] = [
         {"$type": "X.PropertyTypeIntegerData, X", "Name": "Number", "IsIdentity": True, "Required": True},
         {"PropertyTypeName": "String", "Name": "Kind", "Required": True, "DefaultValue": "course"},
         {"PropertyTypeName": "String", "Name": "Level", "Required": {"$type": "System.Boolean", "$value": True}},

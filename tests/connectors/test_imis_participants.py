@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from connectors.imis_site import AMARA, ROBIN, ImisSite, KeptJournal, a_shipment
+from connectors.kinds_under_test import PASSWORD, ImisBehindServer
 from http_server import Received, Says, running
-from imis_site import AMARA, ROBIN, ImisSite, KeptJournal, a_shipment
-from kinds_under_test import PASSWORD, ImisBehindServer
 from running import served
 
 from learning_hub.connectors.base import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from imis_site import (
+from connectors.imis_site import (
     ACTIVITY,
     AMARA,
     COMPLETION,
@@ -144,6 +144,7 @@ async def test_a_put_has_the_whole_record(site: ImisSite, connector: ImisConnect
     """Where a site clears what a PUT leaves out, what others wrote into the record stays all the same."""
     site.switch(OmittedInPut="cleared")
     first = await connector.send(a_shipment(PANEL, payload={**ROW, "CEUType": "by hand"}), recorder)
+    assert isinstance(first, Accepted)
     update = a_shipment(PANEL, payload={**ROW, "Course": "Water"}, record_id=first.record_id)
     assert isinstance(await connector.send(update, recorder), Accepted)
     assert [(row["Course"], row["CEUType"]) for row in site.rows()] == [("Water", "by hand")]

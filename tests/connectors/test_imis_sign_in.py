@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from imis_site import ImisSite, KeptJournal, StoredCredentials, a_shipment
+from connectors.imis_site import ImisSite, KeptJournal, StoredCredentials, a_shipment
 from running import eventually, served
 
 from learning_hub.connectors.base import Accepted, Postponed, Refused

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from imis_site import ACTIVITY, PANEL_WITHOUT_KEY, ImisSite, KeptJournal, a_shipment
+from connectors.imis_site import ACTIVITY, PANEL_WITHOUT_KEY, ImisSite, KeptJournal, a_shipment
 from panels import make_panel, make_panels
 
 from learning_hub.connectors.base import Postponed, Refused

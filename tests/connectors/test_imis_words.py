@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from imis_site import ACTIVITY, COMPLETION, PANEL, ROW, ImisSite, KeptJournal
+from connectors.imis_site import ACTIVITY, COMPLETION, PANEL, ROW, ImisSite, KeptJournal
 
 from learning_hub.connectors.base import Needs, Postponed
 from learning_hub.connectors.imis import ImisConnector

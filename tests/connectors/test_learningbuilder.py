@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from connectors.imis_site import KeptJournal
 from http_server import Fault, Says, running
-from imis_site import KeptJournal
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
 
 from learning_hub.connectors.addresses import SETTING, Guard
@@ -29,7 +29,7 @@ from learning_hub.connectors.registry import KINDS
 from learning_hub.model.json_values import read_json
 
 TARGET = {"Kind": "import", "ImportProcessId": PROCESS}
-EMAILS = {"SuccessEmail": "imports+ok@example.org", "FailureEmail": "imports@example.org"}
+EMAILS: dict[str, Any] = {"SuccessEmail": "imports+ok@example.org", "FailureEmail": "imports@example.org"}
 
 
 def a_shipment(number: int = 1, **changed: Any) -> OutboundRecord:

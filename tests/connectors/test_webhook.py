@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import standardwebhooks
 import svix.webhooks
+from connectors.imis_site import KeptJournal
 from http_server import Receiver, running
-from imis_site import KeptJournal
 
 from learning_hub.connectors.addresses import SETTING, Guard
 from learning_hub.connectors.base import Accepted, OutboundRecord

@@ -200,12 +200,13 @@ def test_the_changelog_has_this_version() -> None:
 def _logged_in(file: Path) -> Iterator[tuple[str, str]]:
     """The names of the events that a module logs, with their weights."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WEIGHTS
-        if is_call and isinstance(node.func.value, ast.Name) and node.func.value.id == "log":
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr not in WEIGHTS:
+            continue
+        if isinstance(node.func.value, ast.Name) and node.func.value.id == "log":
             name = node.args[0]
             for one in (name.body, name.orelse) if isinstance(name, ast.IfExp) else (name,):
                 assert isinstance(one, ast.Constant), f"{file.name} logs under a name that is made"
-                yield one.value, node.func.attr.replace("exception", "error")
+                yield str(one.value), node.func.attr.replace("exception", "error")
 
 
 def _codes_of_problems() -> set[str]:

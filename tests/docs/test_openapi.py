@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from learning_hub.api.app import operations
@@ -132,7 +132,7 @@ def shown_by_code(media: dict[str, Any]) -> list[Any]:
 
 def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
     """Every example is valid by its schema, and there is one wherever JSON is taken or given."""
-    registry: Registry[Any] = Registry().with_resource("urn:hub", Resource(document, DRAFT202012))
+    registry: Registry[Any] = Registry().with_resource("urn:hub", DRAFT202012.create_resource(document))
     seen = 0
     for where, schema, example in examples(document):
         validator = jsonschema.Draft202012Validator(

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+from faults.story import Source
 from running import eventually
-from story import Source
 
 UNSETTLED = ("waiting", "sending", "retrying")
 

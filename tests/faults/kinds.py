@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import httpx
-from endings import confirm_all, deliveries_of, newest_first
+from faults.endings import confirm_all, deliveries_of, newest_first
+from faults.story import Source
 from http_server import Receiver, running
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
 from panels import WITH_KEY, make_panel
-from story import Source
 
 from learning_hub.sandbox import RunningSandbox, running_sandbox
 
@@ -31,7 +31,7 @@ class Kind(Protocol):
     """
 
     address: str
-    subscriptions: Sequence[str]
+    subscriptions: tuple[str, ...]
     takes_back: bool
     slow_seconds: float
 
@@ -57,7 +57,7 @@ async def _put_subscription(client: httpx.AsyncClient, subscription_id: str, **m
 class Imis:
     """Activities, of which withdrawn ones are taken back, and rows of a panel with a key, which are kept."""
 
-    subscriptions = ("activities", "rows")
+    subscriptions: tuple[str, ...] = ("activities", "rows")
     takes_back = True
     slow_seconds = 0.5
 
@@ -135,7 +135,7 @@ class Imis:
 class Webhook:
     """A receiver that is also told of what was withdrawn."""
 
-    subscriptions = ("all",)
+    subscriptions: tuple[str, ...] = ("all",)
     takes_back = True
     slow_seconds = 0.5
 
@@ -191,7 +191,7 @@ class Webhook:
 class Importer:
     """A LearningBuilder, which cannot be asked what became of a batch."""
 
-    subscriptions = ("all",)
+    subscriptions: tuple[str, ...] = ("all",)
     takes_back = False
     slow_seconds = 1.5
 

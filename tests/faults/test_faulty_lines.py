@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-import scale
-from endings import settled
-from faulty_line import FaultyLine, Misdeed
+from faults import scale
+from faults.endings import settled
+from faults.faulty_line import FaultyLine, Misdeed
+from faults.kinds import a_subscriber
+from faults.story import Publisher, a_story
 from http_server import running
-from kinds import a_subscriber
 from msgspec.structs import replace
 from running import ADMIN_KEY, RunningHub
-from story import Publisher, a_story
 
 from learning_hub.settings import Settings
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-import scale
 from cryptography.fernet import Fernet
-from endings import settled
-from faulty_line import FaultyLine
+from faults import scale
+from faults.endings import settled
+from faults.faulty_line import FaultyLine
+from faults.kinds import Kind, a_subscriber, put
+from faults.lives import Lives, killed_meanwhile, living
+from faults.story import Publisher, a_story
 from http_server import running
-from kinds import Kind, a_subscriber, put
-from lives import Lives, killed_meanwhile, living
 from running import ADMIN_KEY
-from story import Publisher, a_story
 
 pytestmark = pytest.mark.xdist_group("faults")
 

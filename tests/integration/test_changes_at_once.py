@@ -10,6 +10,7 @@ import pytest
 from factories import a_subscriber_body, a_subscription_body
 from running import RunningHub
 
+from learning_hub.model.subscriber import Subscriber
 from learning_hub.store import subscribers
 from learning_hub.store.database import Connection, Database
 
@@ -72,12 +73,12 @@ async def test_the_change_that_comes_last_is_the_newest(database: Database) -> N
     assert last.changed_utc > between.changed_utc
 
 
-async def _put(database: Database, name: str) -> subscribers.Subscriber:
+async def _put(database: Database, name: str) -> Subscriber:
     async with database.transaction() as connection:
         return await _put_within(connection, name)
 
 
-async def _put_within(connection: Connection, name: str) -> subscribers.Subscriber:
+async def _put_within(connection: Connection, name: str) -> Subscriber:
     return await subscribers.put(
         connection,
         "imis",

@@ -256,7 +256,8 @@ async def test_pages_that_did_not_change(hub_without_worker: RunningHub, reader:
             assert (answer.content, answer.headers["ETag"]) == (b"", tag)
         return answer.status_code
 
-    full, end = {"EventDateBucket": today, "Limit": 2}, {"EventDateBucket": today, "Limit": 10}
+    full: dict[str, Any] = {"EventDateBucket": today, "Limit": 2}
+    end: dict[str, Any] = {"EventDateBucket": today, "Limit": 10}
     tags = [(await reader.get("/events", params=query)).headers["ETag"] for query in (full, end)]
     assert [await ask(tags[0], **full), await ask(tags[1], **end)] == [304, 304]
     assert [await ask(tags[1], **full), await ask(tags[0], **end)] == [200, 200]
@@ -275,7 +276,7 @@ async def test_waiting_with_a_tag(hub_without_worker: RunningHub, reader: httpx.
     """Who waits at the end with the tag of an empty page is held until something comes, or told that nothing did."""
     await publish(reader, PublisherEventId="1")
     _, cursor = await page(reader)
-    query = {"Cursor": cursor, "Wait": 1}
+    query: dict[str, Any] = {"Cursor": cursor, "Wait": 1}
     tag = (await reader.get("/events", params=query)).headers["ETag"]
     # Something else is written on the server in between.
     await hub_without_worker.make_program("OTHER")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -67,7 +67,7 @@ async def test_parts_of_a_feed(database: Database, monkeypatch: pytest.MonkeyPat
     await fill(database, 100)
     everything = range(100)
 
-    for filters, found in [
+    cases: list[tuple[dict[str, Any], Sequence[int]]] = [
         ({}, everything),
         ({"category": "Rare"}, [n for n in everything if n % 7 == 0]),
         ({"category": "None"}, []),
@@ -77,7 +77,8 @@ async def test_parts_of_a_feed(database: Database, monkeypatch: pytest.MonkeyPat
         ({"category": "Rare", "event_date": DAY.date()}, [n for n in everything if n % 7 == 0]),
         ({"publisher_event_id": "35", "category": "Rare"}, [35]),
         ({"publisher_event_id": "36", "category": "Rare"}, []),
-    ]:
+    ]
+    for filters, found in cases:
         numbers, sizes = await follow(database, limit, **filters)
         assert numbers == list(found), filters
         assert max(sizes) <= limit
@@ -136,7 +137,9 @@ async def test_a_page_over_http_that_takes_long(
     monkeypatch.setattr("learning_hub.services.feed.READ_SECONDS", 0)
     await fill(database, 100)
     reader = await hub_without_worker.caller("read", programs=["NURSES"])
-    numbers, sizes, cursor = [], [], {}
+    numbers: list[int] = []
+    sizes: list[int] = []
+    cursor: dict[str, str] = {}
     while True:
         answer = await page(reader, Category="Rare", **cursor)
         cursor = {"Cursor": answer["NextCursor"]}

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from imis_hub import TEMPLATE, ImisHub
-from panels import make_panel
+from panels import Columns, make_panel
 from running import eventually
 
 from learning_hub.presets import PRESETS
 
-COLUMNS = {
+COLUMNS: Columns = {
     "Code": {"Type": "String", "MaxLength": 10, "Required": True},
     "Title": 40,
     "Notes": {"Type": "String"},
@@ -223,7 +223,7 @@ async def test_what_may_fail_is_a_warning(hub: ImisHub) -> None:
 
 async def test_templates_of_activities(hub: ImisHub) -> None:
     """Labels and column names are held against the columns of activities; the type is asked for once."""
-    activity = {"Target": {"Kind": "activity"}}
+    activity: dict[str, Any] = {"Target": {"Kind": "activity"}}
     good = TEMPLATE | {"note": "{{ data.Note }}", "EffectiveDate": "{{ event.EventEndUtc | imis_datetime }}"}
     assert "Warnings" not in await put(hub, 201, **activity, Templates={"_default": good})
 

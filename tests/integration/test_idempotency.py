@@ -23,7 +23,9 @@ async def publisher(hub_without_worker: RunningHub) -> httpx.AsyncClient:
 
 async def post(client: httpx.AsyncClient, key: str | bytes | None, **changes: Any) -> tuple[int, str]:
     """Publish with a key; returns the status and the Location, or the code of the problem."""
-    headers = {} if key is None else {"Idempotency-Key": key}
+    headers = httpx.Headers(
+        [] if key is None else [(b"Idempotency-Key", key if isinstance(key, bytes) else key.encode())]
+    )
     answer = await client.post("/events", json=an_event_body(**changes), headers=headers)
     return answer.status_code, answer.headers.get("Location") or answer.json()["code"]
 

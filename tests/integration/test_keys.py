@@ -136,9 +136,9 @@ async def test_a_remembered_key_is_looked_up_again_after_a_second(
     hub_without_worker: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key that another process revoked opens as long as it is remembered, and nothing when a second is over."""
+    moment = 1000.0
     moved = SimpleNamespace(monotonic=lambda: moment)
     monkeypatch.setattr("learning_hub.services.authentication.time", moved)
-    moment = 1000.0
     hub = hub_without_worker
     made = (await hub.client.post("/keys", json={"Name": "k", "Programs": ["*"], "Scopes": ["read"]})).json()
     elsewhere = Authenticator(hub.database, None)

@@ -187,7 +187,7 @@ async def test_the_list_goes_on_where_it_stopped(nurses: RunningHub) -> None:
     cursor: dict[str, Any] = {}
     while True:
         page = await nurses.client.get(
-            "/subscribers/imis/participants", params={"ProgramId": "NURSES", "Limit": 2} | cursor
+            "/subscribers/imis/participants", params={"ProgramId": "NURSES", "Limit": 2, **cursor}
         )
         assert page.status_code == 200, page.text
         found += [(one["PublisherParticipantId"], one["PublisherSystemId"]) for one in page.json()["Items"]]

@@ -24,7 +24,7 @@ def bucket() -> str:
 
 
 def adds_up(result: dict[str, Any]) -> bool:
-    return sum(result[name] for name in COUNTS) == result["Matched"]
+    return bool(sum(result[name] for name in COUNTS) == result["Matched"])
 
 
 async def test_a_bucket_is_processed_once(imis_hub: ImisHub) -> None:
@@ -144,7 +144,7 @@ async def test_a_template_added_later_serves_what_was_skipped(imis_hub: ImisHub)
     event = await imis_hub.publish()
     await imis_hub.settled(event, "skipped")
     await imis_hub.put_subscription(Templates={"_default": TEMPLATE})
-    named = {"EventIds": [event.removeprefix("/events/")]}
+    named: dict[str, Any] = {"EventIds": [event.removeprefix("/events/")]}
 
     foretold = await imis_hub.process(**named, DryRun=True)
     done = await imis_hub.process(**named)

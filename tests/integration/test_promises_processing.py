@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ async def test_runs_and_the_feed_come_to_the_same_events_at_once(imis_hub: ImisH
         begun = await asyncio.gather(*(client.post("/processEvents", json=request) for _ in range(4)))
         for answer in begun:
             run = await eventually(
-                lambda at=answer.headers["Location"]: client.get(at), until=lambda got: got.json()["State"] != "running"
+                partial(client.get, answer.headers["Location"]), until=lambda got: got.json()["State"] != "running"
             )
             assert run.json()["State"] == "finished", run.text
     count = await imis_hub.hub.database.fetchval("SELECT count(*) FROM delivery")

@@ -264,7 +264,7 @@ async def test_a_body_that_breaks_off(hub_without_worker: RunningHub, caplog: py
     await writer.wait_closed()
 
     async def methods() -> list[str]:
-        return [record.method for record in caplog.records if record.getMessage() == "request"]
+        return [getattr(record, "method", "") for record in caplog.records if record.getMessage() == "request"]
 
     # The hub tells of a request when it is over.
     await eventually(methods, until=lambda found: "POST" in found)

@@ -329,7 +329,9 @@ class TestInALittleTime:
         done = await delivered(imis_hub, 5)
         await at_imis(imis_hub, "DELETE", f"/api/Activity/{done[3][1]['SubscriberRecordId']}")
         await imis_hub.fault("slow", Method="GET", Path="/api/Activity/", Seconds=0.15)
-        there, missing, answers, more = 0, [], 0, {}
+        there = answers = 0
+        missing: list[str] = []
+        more: dict[str, Any] = {}
         while True:
             found = await reconcile(imis_hub, **more)
             answers += 1

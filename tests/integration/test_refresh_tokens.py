@@ -82,11 +82,8 @@ async def test_two_hubs_on_one_database_share_a_refresh_token(
                     *(hub.client.post("/subscribers/imis/check") for hub in (imis_hub.hub, other))
                 )
                 assert all(check.json()["Works"] for check in checks)
-                await eventually(
-                    lambda: _states(imis_hub),
-                    until=lambda states, wanted=(number + 1) * EVENTS: states == {"delivered": wanted},
-                    seconds=90,
-                )
+                delivered = {"delivered": (number + 1) * EVENTS}
+                await eventually(lambda: _states(imis_hub), until=delivered.__eq__, seconds=90)
                 await _revoke_tokens(imis_hub.imis)
             assert len(await imis_hub.activities()) == ROUNDS * EVENTS
     finally:

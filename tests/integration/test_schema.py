@@ -167,7 +167,9 @@ async def plan(database: Database, how: str, query: str, *values: Any, table: st
 
 def rows_read(nodes: list[dict[str, Any]]) -> int:
     """How many rows the scan that read most of them has read."""
-    return max((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in nodes)
+    return max(
+        int(node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * int(node["Actual Loops"]) for node in nodes
+    )
 
 
 async def analyzed(database: Database, table: str, *, is_analyzed: bool) -> None:

@@ -48,7 +48,7 @@ async def test_each_of_many_is_settled_as_its_own_outcome_says(database: Databas
     leases, settling = await claimed(database), Completions(database)
     outcomes = [delivered(str(number)) for number in range(19)]
     outcomes.append(Completion(state="parked", code="refused", failure_class="refused", message="No.", record_id="19"))
-    settled = await asyncio.gather(*map(settling.settle, leases, outcomes))
+    settled = await asyncio.gather(*map(settling.complete, leases, outcomes))
     assert [one.completion for one in settled] == outcomes
     assert all(one.is_ours for one in settled)
     kept = await record_ids(database)
@@ -62,7 +62,7 @@ async def test_one_that_cannot_be_stored_fails_alone(database: Database) -> None
     leases, settling = await claimed(database), Completions(database)
     outcomes = [delivered(str(number)) for number in range(20)]
     outcomes[7] = Completion(state="delivered", failure_class="none such", record_id="7")  # type: ignore[arg-type]
-    results = await asyncio.gather(*map(settling.settle, leases, outcomes), return_exceptions=True)
+    results = await asyncio.gather(*map(settling.complete, leases, outcomes), return_exceptions=True)
     assert [number for number, result in enumerate(results) if isinstance(result, DataRefused)] == [7]
     kept = await record_ids(database)
     assert list(kept.values()).count("delivered") == 19
@@ -76,8 +76,8 @@ async def test_a_late_outcome_among_others_changes_nothing(database: Database) -
     await database.execute("UPDATE delivery SET due_utc = now(), doubt_until_utc = NULL")
     again = {one.key: one for one in await queue.claim(database, queue.Room(most=5), lease_seconds=60)}
     late = [one for one in leases if one.key in again]
-    late_ones = [settling.settle(one, delivered("late")) for one in late]
-    own = [settling.settle(again[one.key], delivered("own")) for one in late]
+    late_ones = [settling.complete(one, delivered("late")) for one in late]
+    own = [settling.complete(again[one.key], delivered("own")) for one in late]
     results = await asyncio.gather(*late_ones, *own)
     assert [one.is_ours for one in results] == [False] * 5 + [True] * 5
     assert "late" not in await record_ids(database)
@@ -91,6 +91,6 @@ async def test_a_success_ends_the_pause_of_its_subscriber(database: Database, co
         "INSERT INTO subscriber_pause (subscriber_id, code, class, message, since_utc, probe_seconds, next_probe_utc)"
         " VALUES ('imis', 'timed_out', 'unavailable', '', now(), 5, now())"
     )
-    settled = await asyncio.gather(*(settling.settle(one, delivered("1")) for one in leases[:count]))
+    settled = await asyncio.gather(*(settling.complete(one, delivered("1")) for one in leases[:count]))
     assert any(one.lifted_pause for one in settled)
     assert not await database.fetchval("SELECT EXISTS (SELECT FROM subscriber_pause)")

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import sign_in
+from sandbox.sandbox_entities import sign_in
 
 from learning_hub.sandbox import RunningSandbox, running_sandbox
 

@@ -54,12 +54,12 @@ def values_of(sent: dict[str, Any]) -> dict[str, Any]:
 
 
 def key_of(sent: dict[str, Any]) -> list[str]:
-    return sent["Identity"]["IdentityElements"]["$values"]
+    return list(sent["Identity"]["IdentityElements"]["$values"])
 
 
 def items_of(response: httpx.Response) -> list[dict[str, Any]]:
     assert response.status_code == 200, response.text
-    return response.json()["Items"]["$values"]
+    return list(response.json()["Items"]["$values"])
 
 
 def bad_fields(response: httpx.Response) -> list[str]:
@@ -77,7 +77,7 @@ def open_single_panel(imis: httpx.Client, name: str = "LH_Profile") -> None:
 def sign_in(client: httpx.Client) -> str:
     response = client.post("/token", data=password_grant())
     assert response.status_code == 200
-    return response.json()["access_token"]
+    return str(response.json()["access_token"])
 
 
 def password_grant(**changes: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from sandbox_entities import GENERIC, activity, bad_fields, entity, identity, items_of, key_of, values_of
+from sandbox.sandbox_entities import GENERIC, activity, bad_fields, entity, identity, items_of, key_of, values_of
 
 from learning_hub.sandbox import seeds
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import activity, completion, key_of, values_of
+from sandbox.sandbox_entities import activity, completion, key_of, values_of
 
 from learning_hub.sandbox import RunningSandbox
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import bad_fields, items_of
+from sandbox.sandbox_entities import bad_fields, items_of
 
 from learning_hub.sandbox import seeds
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import activity, completion, password_grant
+from sandbox.sandbox_entities import activity, completion, password_grant
 
 from learning_hub.sandbox import RunningSandbox, seeds
 from learning_hub.sandbox.request_log import MAX_ENTRIES, RequestLog

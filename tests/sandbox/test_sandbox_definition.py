@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import DEFINITION, bad_fields, definition, entity, items_of, text_property, values_of
+from sandbox.sandbox_entities import DEFINITION, bad_fields, definition, entity, items_of, text_property, values_of
 
 PREFIX = "Asi.Soa.Core.DataContracts.PropertyType"
 

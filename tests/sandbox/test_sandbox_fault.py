@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import activity, bad_fields, password_grant, sign_in
+from sandbox.sandbox_entities import activity, bad_fields, password_grant, sign_in
 
 ADMINISTRATOR = "An error occurred. Please contact the administrator."
 

@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from sandbox_entities import activity, items_of, key_of, values_of
+from sandbox.sandbox_entities import activity, items_of, key_of, values_of
 
 from learning_hub.sandbox import seeds
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import (
+from sandbox.sandbox_entities import (
     activity,
     bad_fields,
     completion,

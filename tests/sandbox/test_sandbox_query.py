@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import activity, completion, items_of, values_of
+from sandbox.sandbox_entities import activity, completion, items_of, values_of
 
 from learning_hub.sandbox import seeds
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import activity, completion, password_grant
-from sandbox_samples import (
+from sandbox.sandbox_entities import activity, completion, password_grant
+from sandbox.sandbox_samples import (
     ACTIVITY,
     ANY,
     CORE,

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import activity, completion, items_of, values_of
+from sandbox.sandbox_entities import activity, completion, items_of, values_of
 
 ROWS = [
     {"UF_1": "a", "DESCRIPTION": "Fire Safety", "UNITS": 1, "EFFECTIVE_DATE": "2031-01-01T12:30:00"},

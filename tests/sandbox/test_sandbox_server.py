@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sandbox_entities import password_grant
+from sandbox.sandbox_entities import password_grant
 
 import learning_hub.sandbox
 from learning_hub.sandbox import build_sandbox

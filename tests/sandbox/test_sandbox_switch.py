@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import GENERIC, activity, bad_fields, completion, items_of, key_of, password_grant
+from sandbox.sandbox_entities import GENERIC, activity, bad_fields, completion, items_of, key_of, password_grant
 
 from learning_hub.sandbox import seeds
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import password_grant, sign_in
+from sandbox.sandbox_entities import password_grant, sign_in
 
 from learning_hub.sandbox import seeds
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sandbox_entities import GENERIC, activity, completion, definition, entity, items_of, values_of
+from sandbox.sandbox_entities import GENERIC, activity, completion, definition, entity, items_of, values_of
 
 PAGE_MEMBERS = [
     *("$type", "Items", "Offset", "Limit", "Count", "TotalCount", "NextPageLink", "HasNext", "NextOffset"),
@@ -194,7 +194,8 @@ def test_paging(imis: httpx.Client) -> None:
     """NextOffset leads through all rows once and is 0 at the end."""
     for number in range(5):
         imis.post("/api/Activity", json=activity(UF_1=str(number)))
-    seen, offset, pages = [], 0, 0
+    seen: list[str] = []
+    offset = pages = 0
     while offset or not seen:
         page = imis.get("/api/Activity", params={"LIMIT": 2, "Offset": offset}).json()
         seen += [values_of(item)["UF_1"] for item in page["Items"]["$values"]]

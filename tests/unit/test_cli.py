@@ -18,6 +18,7 @@ from learning_hub.cli.failures import report_failures
 from learning_hub.cli.root import PANELS, learning_hub
 from learning_hub.cli.subscriber import how_it_works
 from learning_hub.model.errors import FieldError, InvalidFields
+from learning_hub.model.json_values import read_json
 
 
 def _commands(group: click.Group = learning_hub, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -109,7 +110,7 @@ def test_a_table_that_is_too_wide_is_lines_of_fields(monkeypatch: pytest.MonkeyP
     """Nothing is folded in the midst of an id that somebody wants to copy; where there is room it is a table."""
     stream = io.StringIO()
     monkeypatch.setattr(printing, "_console", lambda: rich.console.Console(file=stream, width=width))
-    monkeypatch.setattr(printing.click, "echo", lambda text="": stream.write(f"{text}\n"))
+    monkeypatch.setattr("learning_hub.cli.printing.click.echo", lambda text="": stream.write(f"{text}\n"))
     ids = [f"NURSES-{letter * 36}" for letter in "ab"]
     printing.print_table(
         [{"DeliveryId": one, "EventId": one, "Code": "refused"} for one in ids], ["DeliveryId", "EventId", "Code"]
@@ -162,7 +163,7 @@ def test_a_port_in_use_is_told_once() -> None:
 
 def test_numbers_are_shown_as_they_are_spelled(capsys: pytest.CaptureFixture[str]) -> None:
     """1.30 stays 1.30."""
-    printing.print_json(b'{"Units":1.30}')
+    printing.print_json(read_json(b'{"Units":1.30}'))
     assert '"Units": 1.30' in capsys.readouterr().out
 
 

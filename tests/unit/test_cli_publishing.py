@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +104,8 @@ async def _publish(
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("learning_hub.cli.publishing.publishing.FIRST_WAIT_SECONDS", 0.01)
-    return
 
 
 async def test_a_change_back_is_a_change(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_the_basic_fields_are_documented_as_they_are() -> None:
 
 def test_the_basic_template_compiles_for_every_type() -> None:
     """Basic fields and others, each in every type, make a template that the hub takes."""
-    fields = [PanelField(name=f"A{kind}", type=kind) for kind in ("text", "integer", "decimal", "date", "boolean")]  # type: ignore[arg-type]
+    fields = [PanelField(name=f"A{kind}", type=kind) for kind in ("text", "integer", "decimal", "date", "boolean")]
     templates = {"_default": basic_template([*FIELDS[1:], *fields])}
     assert compile_templates(json.dumps(templates)).problems == []
 

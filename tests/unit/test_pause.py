@@ -18,7 +18,7 @@ def begun(reason: PauseReason = AWAY) -> Pause:
 
 
 def seconds_to_probe(pause: Pause, since: datetime = NOW) -> float | None:
-    return pause.next_probe_utc and (pause.next_probe_utc - since).total_seconds()
+    return (pause.next_probe_utc - since).total_seconds() if pause.next_probe_utc else None
 
 
 def test_probes_come_after_five_seconds_doubling_to_a_minute() -> None:

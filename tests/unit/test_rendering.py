@@ -102,7 +102,7 @@ def test_any_other_leaf_is_text(leaf: str, text: str) -> None:
 
 def test_what_is_no_string_and_every_key_is_literal() -> None:
     """Numbers, booleans, null and keys of a template stand in the payload as they are."""
-    template = {"{{ data.units }}": 1.5, "t": True, "n": None, "e": {}, "l": [1, "{{ data.units }}"]}
+    template: dict[str, Any] = {"{{ data.units }}": 1.5, "t": True, "n": None, "e": {}, "l": [1, "{{ data.units }}"]}
 
     assert render(template) == '{"{{ data.units }}":1.5,"t":true,"n":null,"e":{},"l":[1,1.30]}'
 

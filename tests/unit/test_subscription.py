@@ -40,7 +40,7 @@ def drafted(body: Any) -> SubscriptionDraft:
 
 
 def a_subscription(**changes: Any) -> Subscription:
-    plan = drafted(a_subscription_body()).plan(None)
+    plan = drafted(a_subscription_body()).spec(None)
     values = {name: value for name, value in msgspec.structs.asdict(plan).items() if name != "templates_text"}
     there = Subscription(subscription_id="s", created_utc=AT, changed_utc=AT, archived_utc=None, **values)
     return msgspec.structs.replace(there, **changes)
@@ -49,17 +49,17 @@ def a_subscription(**changes: Any) -> Subscription:
 def test_a_plan_describes_what_it_made() -> None:
     """The same body again describes the subscription it made; any other one does not."""
     there = a_subscription()
-    assert drafted(a_subscription_body()).plan(there).describes(there)
-    assert not drafted(a_subscription_body(Name="Other")).plan(there).describes(there)
+    assert drafted(a_subscription_body()).spec(there).describes(there)
+    assert not drafted(a_subscription_body(Name="Other")).spec(there).describes(there)
     respelled = a_subscription_body(Templates={"_default": {"ActivityType": "TCLEARNING"}})
-    assert not drafted(respelled).plan(there).describes(there)
+    assert not drafted(respelled).spec(there).describes(there)
 
 
 def test_state_and_start_stay_unless_they_are_sent() -> None:
     """A body without State and StartFrom keeps those of a subscription in use; an archived one begins anew."""
     there = a_subscription(state="stopped", start_from="beginning")
-    kept = drafted(a_subscription_body()).plan(there)
-    anew = drafted(a_subscription_body()).plan(msgspec.structs.replace(there, archived_utc=AT))
+    kept = drafted(a_subscription_body()).spec(there)
+    anew = drafted(a_subscription_body()).spec(msgspec.structs.replace(there, archived_utc=AT))
     assert (kept.state, kept.start_from) == ("stopped", "beginning")
     assert (anew.state, anew.start_from) == ("started", "now")
 
@@ -79,7 +79,7 @@ def test_any_body_is_judged(changes: dict[str, Any]) -> None:
     """Whatever stands in the fields, there is a plan or a list of errors, one of them for each field at fault."""
     draft = drafted(a_subscription_body() | changes)
     if not draft.errors:
-        draft.plan(None)
+        draft.spec(None)
     assert all(error.message for error in draft.errors)
 
 
@@ -87,7 +87,7 @@ def test_any_body_is_judged(changes: dict[str, Any]) -> None:
 def test_a_preset_needs_only_where_and_whose(preset_id: str) -> None:
     """With a preset, subscriber and Program are enough."""
     body = {"Preset": preset_id, "SubscriberId": "imis", "ProgramId": "NURSES"}
-    plan = drafted(body).plan(None)
+    plan = drafted(body).spec(None)
     assert plan.templates == PRESETS[preset_id].templates
     assert read_json(plan.templates_text) == PRESETS[preset_id].templates
 

@@ -381,7 +381,7 @@ def test_publishing_with_any_key_and_a_mark_before_the_document(settings: dict[s
     key = "schlüssel schlüssel 🔑 schlüssel"
     with served("--no-worker", settings=settings | {"ADMIN_KEY": key}, log=tmp_path / "log") as hub:
         made = httpx.put(
-            f"{hub.address}/programs/NURSES", json={"Name": "N"}, headers={"X-API-Key": key.encode()}, trust_env=False
+            f"{hub.address}/programs/NURSES", json={"Name": "N"}, headers={b"X-API-Key": key.encode()}, trust_env=False
         )
         assert made.status_code == 201
         for number, indent in ((1, 2), (2, None)):
