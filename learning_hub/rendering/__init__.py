@@ -12,27 +12,19 @@ From an event and a template to a payload.
     inspection  what is wrong with a leaf, told before any event comes
     forecast    what a leaf will give
     constant    what leaves give that depend on no event
-    literal     which leaves say the same for every event
     language    the Liquid of the leaves
     filters     its filters: typed, arithmetic, times; the standard ones mended
     values      what values are as text and as JSON
     limits      what all of it may use
 """
 
-from learning_hub.model.choice import DEFAULT, WHOLE, TemplateChoice, choose_template
 from learning_hub.rendering.job import Rendered, RenderJob, write_scope
-from learning_hub.rendering.literal import is_same_for_all
 from learning_hub.rendering.renderer import Inspection, Renderer
 
 __all__ = [
-    "DEFAULT",
-    "WHOLE",
     "Inspection",
     "RenderJob",
     "Rendered",
     "Renderer",
-    "TemplateChoice",
-    "choose_template",
-    "is_same_for_all",
     "write_scope",
 ]

@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from learning_hub.model.choice import WHOLE
 from learning_hub.model.errors import LearningHubError, TemplateError
 from learning_hub.model.json_values import read_json
+from learning_hub.model.template import ALL_TEMPLATES
 from learning_hub.rendering.bookmark import Bookmark
 from learning_hub.rendering.document import CompiledTemplates, compile_templates, explain
 from learning_hub.rendering.frames import (
@@ -97,10 +97,10 @@ def render(job: WireJob, templates: str, cache: TemplateCache, seconds: float, b
     except TemplateError as error:
         return Answer(problems=[_problem(error)])
     except LearningHubError as error:
-        return Answer(problems=[Problem(error.detail, WHOLE, TemplateError.code)])
+        return Answer(problems=[Problem(error.detail, ALL_TEMPLATES, TemplateError.code)])
     # Whatever else goes wrong, such as memory running out outside of a leaf, is this job's error alone.
     except Exception as error:  # noqa: BLE001
-        return Answer(problems=[Problem(explain(error), WHOLE, TemplateError.code)])
+        return Answer(problems=[Problem(explain(error), ALL_TEMPLATES, TemplateError.code)])
     return Answer(payload, name)
 
 
@@ -109,7 +109,7 @@ def check(templates: str, cache: TemplateCache) -> Answer:
     try:
         compiled = cache.compile(templates)
     except Exception as error:  # noqa: BLE001 (as above)
-        return Answer(problems=[Problem(explain(error), WHOLE, TemplateError.code)])
+        return Answer(problems=[Problem(explain(error), ALL_TEMPLATES, TemplateError.code)])
     return Answer(problems=[_problem(problem) for problem in compiled.problems], leaves=compiled.leaves)
 
 

@@ -22,7 +22,7 @@ from liquid.expression import Expression
 from liquid.template import BoundTemplate
 
 from learning_hub.model.json_values import write_json
-from learning_hub.model.leaf import Gives, Leaf
+from learning_hub.model.template import Gives, Leaf
 from learning_hub.rendering.language import Budget, Context, evaluate, write_text
 from learning_hub.rendering.limits import MOST_PAYLOAD_BYTES, MOST_ROUNDS
 from learning_hub.rendering.values import to_json_value

@@ -17,10 +17,10 @@ from liquid.builtin.output import OutputNode
 from liquid.exceptions import LiquidError, LiquidInterrupt
 from liquid.template import BoundTemplate
 
-from learning_hub.model.choice import WHOLE, choose_template
 from learning_hub.model.errors import FieldError, InvalidInput, TemplateError
 from learning_hub.model.json_values import check_json, place_in, read_json, write_json
-from learning_hub.model.leaf import Leaf as LeafForecast
+from learning_hub.model.template import ALL_TEMPLATES, OMIT, choose_template, has_liquid
+from learning_hub.model.template import Leaf as LeafForecast
 from learning_hub.rendering.bookmark import Bookmark
 from learning_hub.rendering.constant import is_constant, work_out
 from learning_hub.rendering.forecast import forecast
@@ -34,10 +34,7 @@ from learning_hub.rendering.limits import (
     MOST_TEMPLATE_BYTES,
     MOST_TEMPLATE_LEVELS,
 )
-from learning_hub.rendering.literal import is_plain
 from learning_hub.rendering.values import to_json_value
-
-OMIT = "$omit"
 
 _LONGEST_MESSAGE = 300
 _RESERVED = re.compile(r"expected an identifier, found ([a-z]+)")
@@ -197,7 +194,7 @@ def no_template(category: str | None, code: str) -> TemplateError:
     """The error for an event that no template serves."""
     shown = "an event without a category" if category is None else f"the category {category}"
     reason = "is switched off" if code == "category_off" else "has no template, and there is no _default"
-    error = TemplateError(f"{shown} {reason}", place=WHOLE)
+    error = TemplateError(f"{shown} {reason}", place=ALL_TEMPLATES)
     error.code = code
     return error
 
@@ -210,16 +207,18 @@ def compile_templates(templates: str | bytes, bookmark: Bookmark = _NOWHERE) -> 
     """
     raw = templates.encode(errors="surrogatepass") if isinstance(templates, str) else templates
     if len(raw) > MOST_TEMPLATE_BYTES:
-        return CompiledTemplates({}, [TemplateError(f"are larger than {MOST_TEMPLATE_BYTES // 1024} KiB", place=WHOLE)])
-    faults = check_json(raw, WHOLE, MOST_TEMPLATE_LEVELS)
+        return CompiledTemplates(
+            {}, [TemplateError(f"are larger than {MOST_TEMPLATE_BYTES // 1024} KiB", place=ALL_TEMPLATES)]
+        )
+    faults = check_json(raw, ALL_TEMPLATES, MOST_TEMPLATE_LEVELS)
     if faults:
         return CompiledTemplates({}, [_outside(fault) for fault in faults])
     try:
         document = read_json(raw)
     except InvalidInput as error:
-        return CompiledTemplates({}, [TemplateError(error.detail, place=WHOLE)])
+        return CompiledTemplates({}, [TemplateError(error.detail, place=ALL_TEMPLATES)])
     if not isinstance(document, dict):
-        return CompiledTemplates({}, [TemplateError("must be an object of templates", place=WHOLE)])
+        return CompiledTemplates({}, [TemplateError("must be an object of templates", place=ALL_TEMPLATES)])
     compiled = {
         name: None if value is None else _Compiler(bookmark).compile_template(value, _root_place(name))
         for name, value in document.items()
@@ -289,7 +288,7 @@ class _Compiler:
         return Object({key: self._compile(item, place_in(place, key)) for key, item in value.items()})
 
     def _compile_leaf(self, text: str, place: str) -> Part:
-        if is_plain(text):
+        if not has_liquid(text):
             return Constant(text)
         if len(self.problems) >= MOST_PROBLEMS:
             return Constant(None)
@@ -325,7 +324,7 @@ def _only_expression(text: str, template: BoundTemplate) -> OutputNode | None:
 
 
 def _outside(fault: FieldError) -> TemplateError:
-    return TemplateError(fault.message, place=fault.field.removeprefix(f"{WHOLE}."))
+    return TemplateError(fault.message, place=fault.field.removeprefix(f"{ALL_TEMPLATES}."))
 
 
 def _root_place(name: str) -> str:

@@ -13,7 +13,7 @@ from liquid.builtin.expressions.primitive import FalseLiteral, FloatLiteral, Int
 from liquid.builtin.output import OutputNode
 from liquid.expression import Expression
 
-from learning_hub.model.leaf import Gives, Leaf
+from learning_hub.model.template import Gives, Leaf
 from learning_hub.rendering.filters import TEXT_FILTERS
 
 _LITERALS: dict[type[Expression], Gives] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from learning_hub.model.leaf import Leaf
+from learning_hub.model.template import Leaf
 
 # Bytes of the length before each frame, big-endian.
 PREFIX_BYTES = 4

@@ -14,10 +14,9 @@ from typing import Any, Self
 
 import msgspec
 
-from learning_hub.model.choice import DEFAULT, WHOLE, choose_template
 from learning_hub.model.errors import InvalidInput, TemplateError
 from learning_hub.model.json_values import read_json, write_json
-from learning_hub.model.leaf import Leaf
+from learning_hub.model.template import ALL_TEMPLATES, DEFAULT_TEMPLATE, Leaf, choose_template
 from learning_hub.rendering.bookmark import Stage, Standing
 from learning_hub.rendering.frames import Answer, CheckRequest, Problem, RenderRequest, WireJob
 from learning_hub.rendering.job import Rendered, RenderJob
@@ -123,7 +122,7 @@ class Renderer:
                     async for answer in answers:
                         return Inspection([_error(problem) for problem in answer.problems], answer.leaves)
             except ProcessDiedError as death:
-                return Inspection([self._epitaph(death, Standing("compiling", WHOLE))], [])
+                return Inspection([self._epitaph(death, Standing("compiling", ALL_TEMPLATES))], [])
         return Inspection([], [])
 
     async def close(self) -> None:
@@ -192,6 +191,6 @@ def _place(job: RenderJob) -> str:
     try:
         templates = read_json(job.templates_json)
     except InvalidInput:
-        return WHOLE
+        return ALL_TEMPLATES
     choice = choose_template(templates, job.category) if isinstance(templates, dict) else None
-    return (choice.name if choice else None) or DEFAULT
+    return (choice.name if choice else None) or DEFAULT_TEMPLATE

@@ -10,8 +10,8 @@ import msgspec
 from learning_hub.deliver.preview import target_problems
 from learning_hub.model.errors import FieldError
 from learning_hub.model.json_values import write_json
-from learning_hub.model.leaf import Leaf
 from learning_hub.model.subscriber import Subscriber
+from learning_hub.model.template import Leaf
 from learning_hub.rendering import Renderer
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from learning_hub.model.leaf import Leaf
+from learning_hub.model.template import Leaf
 from learning_hub.rendering.document import compile_templates
 
 PLACE = "_default.X"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning_hub.model.choice import TemplateChoice, choose_template
 from learning_hub.model.errors import TemplateError
 from learning_hub.model.json_values import content_hash, read_json
+from learning_hub.model.template import TemplateChoice, choose_template
 from learning_hub.rendering.document import compile_templates
 from learning_hub.rendering.job import complete_scope, write_scope
 
