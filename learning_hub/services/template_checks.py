@@ -37,12 +37,12 @@ async def check_templates(
         target: Found valid by `Kind.check_target`; None where it was not.
         templates: By category, each an object, or null where it is switched off.
     """
-    inspected = await renderer.inspect(write_json(templates).decode())
-    problems = [*inspected.problems]
+    analysis = await renderer.analyze(write_json(templates).decode())
+    problems = [*analysis.errors]
     if subscriber is not None and target is not None:
         problems += target_problems(subscriber, target, templates)
     errors = [FieldError(template_field(problem.place), problem.message) for problem in problems]
-    return CheckedTemplates(errors, inspected.leaves)
+    return CheckedTemplates(errors, analysis.leaves)
 
 
 def template_field(place: str) -> str:

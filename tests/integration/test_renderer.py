@@ -1,4 +1,4 @@
-"""The renderer renders in processes of its own, stops what takes too long, and goes on."""
+"""The renderer renders in worker processes, stops templates that take too long, and goes on."""
 
 from __future__ import annotations
 
@@ -90,15 +90,16 @@ async def test_errors_keep_their_place_and_code(renderer: Renderer) -> None:
     assert off.value.code == "category_off"
 
 
-async def test_checking_lists_all_problems(renderer: Renderer) -> None:
-    """A check names each problem and its place, from text as from values."""
+async def test_analysis_lists_all_errors(renderer: Renderer) -> None:
+    """Analysis lists each error with its place, for templates as text and as values."""
     templates = {"_default": {"a": "{{ ", "b": ["{{ x | nope }}"]}}
 
-    problems = await renderer.check(templates)
+    errors = (await renderer.analyze(templates)).errors
 
-    assert [problem.place for problem in problems] == ["_default.a", "_default.b[0]", "_default.b[0]"]
-    assert [str(each) for each in await renderer.check(json.dumps(templates))] == [str(each) for each in problems]
-    assert await renderer.check({"_default": {"a": "{{ data.x }}"}, "Off": None}) == []
+    assert [error.place for error in errors] == ["_default.a", "_default.b[0]", "_default.b[0]"]
+    again = (await renderer.analyze(json.dumps(templates))).errors
+    assert [str(error) for error in again] == [str(error) for error in errors]
+    assert (await renderer.analyze({"_default": {"a": "{{ data.x }}"}, "Off": None})).errors == []
 
 
 @pytest.mark.parametrize("leaf", [ENDLESS_CALL, ENDLESS_LOOPS])
@@ -150,13 +151,13 @@ async def test_what_grows_without_bound_is_refused(renderer: Renderer, leaf: str
     "leaf",
     ["{{ " * 60_000, "{% if data.x %}" * 10_000, "{{ data" + "[data" * 20_000, "{{ data | " + "size | " * 30_000],
 )
-async def test_checking_hostile_templates_ends(renderer: Renderer, leaf: str) -> None:
+async def test_analysis_of_hostile_templates_ends(renderer: Renderer, leaf: str) -> None:
     """Templates made to be hard to read are refused within seconds."""
     started = time.monotonic()
 
-    problems = await renderer.check({"_default": {"x": leaf}})
+    errors = (await renderer.analyze({"_default": {"x": leaf}})).errors
 
-    assert len(problems) == 1
+    assert len(errors) == 1
     assert time.monotonic() - started < 60
 
 
@@ -178,13 +179,13 @@ async def test_a_stopped_template_has_the_place_of_its_leaf() -> None:
             await renderer.render(job_of({"a": "fine", "b": ["{{ data }}", ENDLESS_CALL], "c": "{{ data }}"}))
         with pytest.raises(TemplateError) as compiling:
             await renderer.render(job_of(long))
-        (checking,) = await renderer.check(templates)
+        (analyzing,) = (await renderer.analyze(templates)).errors
 
     assert (rendering.value.place, rendering.value.message) == (
         "_default.x.b[1]",
         "took longer than 0.5 s and was stopped",
     )
-    for error in (compiling.value, checking):
+    for error in (compiling.value, analyzing):
         assert (error.place, error.message) == (
             "_default.x.b[0]",
             "took longer than 0.1 s to compile and was stopped",
@@ -239,7 +240,7 @@ async def test_a_template_that_takes_long_holds_up_only_its_own_events() -> None
 
         rendered = [await renderer.render(job_of(f"{number}")) for number in range(3)]
 
-        # Each of the three waits for those under way and one turn of the others; in the order of arrival, for all.
+        # Each of the three waits for the jobs under way and one job of each other template, not for all before it.
         assert sum(task.done() for task in slow) <= 15
         assert [each.payload for each in rendered] == [{"x": "0"}, {"x": "1"}, {"x": "2"}]
         for task in slow:
@@ -280,7 +281,7 @@ async def test_all_templates_that_take_long_leave_a_process_for_the_others() -> 
         await asyncio.gather(*slow, return_exceptions=True)
 
 
-async def test_who_gives_up_waiting_takes_no_turn(renderer: Renderer) -> None:
+async def test_a_cancelled_waiter_takes_no_process(renderer: Renderer) -> None:
     """Callers that are cancelled while they wait leave the process to the others."""
     await renderer.render(job_of("warm"))
     slow = asyncio.create_task(renderer.render(job_of(ENDLESS_CALL)))

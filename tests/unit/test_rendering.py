@@ -1,4 +1,4 @@
-"""Templates become payloads: types, spelling, text, what is missing, what is left out, and every problem's place."""
+"""Templates become payloads: types, spelling, text, missing values, omitted keys, and the place of every error."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from learning_hub.model.errors import TemplateError
 from learning_hub.model.json_values import content_hash, read_json
 from learning_hub.model.template import TemplateChoice, choose_template
-from learning_hub.rendering.document import compile_templates
-from learning_hub.rendering.job import complete_scope, write_scope
+from learning_hub.rendering.compiler import compile_templates
+from learning_hub.rendering.scope import complete_scope, write_scope
 
 DATA = """{
   ":ActivityId": "A0099999", "Course Name": "Reduction of {{ pain }}", "Granted Units": "1.30", "a.b": 5,
@@ -59,8 +59,8 @@ def error_of(leaf: str, data: str = DATA) -> TemplateError:
     return caught.value
 
 
-def problems_of(templates: str) -> list[tuple[str, str]]:
-    return [(problem.place, problem.message) for problem in compile_templates(templates).problems]
+def errors_of(templates: str) -> list[tuple[str, str]]:
+    return [(error.place, error.message) for error in compile_templates(templates).errors]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_any_key_is_a_key_of_the_payload(template: dict[str, str]) -> None:
     """Whatever the keys and texts of a template are, it is refused or gives JSON with the same keys."""
     compiled = compile_templates(json.dumps({"_default": template}))
 
-    if not compiled.problems:
+    if not compiled.errors:
         try:
             _, payload = compiled.render(None, scope_of("{}"), None)
         except TemplateError:
@@ -284,7 +284,7 @@ def test_omit_leaves_out_what_is_null() -> None:
     assert render(template) == '{"kept":1.30,"deep":{"b":1},"list":[[1,2.50,"c"]],"null":null}'
 
 
-def test_all_problems_are_found_with_their_places() -> None:
+def test_all_errors_are_found_with_their_places() -> None:
     """Compiling lists every error of all templates, each at its place."""
     templates = {
         "ABC123": {"Outer": {"Inner": "{{ data.x "}},
@@ -299,19 +299,19 @@ def test_all_problems_are_found_with_their_places() -> None:
         "List": [],
     }
 
-    assert problems_of(json.dumps(templates)) == [
+    assert errors_of(json.dumps(templates)) == [
         ("ABC123.Outer.Inner", "expected '}}', found end of file"),
-        ("_default.Items[0]", "there is no filter nope"),
+        ("_default.Items[0]", "the filter nope does not exist"),
         ("_default.Tag", "unexpected tag 'include'"),
         (
             "_default.Name",
-            "dta is not in scope (is it data?); in scope are event, data, category, participant, subscription, program",
+            f"dta is not in scope (did you mean data?); {IN_SCOPE}",
         ),
         (
             "_default.Arguments",
-            "the filter text is given the wrong arguments: too many positional arguments",
+            "the filter text has wrong arguments: too many positional arguments",
         ),
-        ("_default.Omit", "an object with $omit has no other keys"),
+        ("_default.Omit", "an object with $omit must have no other keys"),
         ("List", "a template must be an object, or null to ignore the category"),
     ]
 
@@ -333,30 +333,30 @@ def test_all_problems_are_found_with_their_places() -> None:
     ],
 )
 def test_templates_that_cannot_be_are_refused_by_place(templates: str, place: str) -> None:
-    """What is no set of templates, too large, too deep or not storable is a problem and no other exception."""
-    assert [found for found, _ in problems_of(templates)] == [place]
+    """Templates that are no object, too large, too deep or not storable give an error and no other exception."""
+    assert [found for found, _ in errors_of(templates)] == [place]
 
 
 @pytest.mark.parametrize("tag", ["include 'x'", "render 'x'", "extends 'x'", "layout 'x'", "tablerow x in data.l"])
 def test_tags_that_reach_elsewhere_do_not_exist(tag: str) -> None:
     """No tag reads another template or a file."""
-    assert len(problems_of(json.dumps({"_default": {"x": f"{{% {tag} %}}"}}))) == 1
+    assert len(errors_of(json.dumps({"_default": {"x": f"{{% {tag} %}}"}}))) == 1
 
 
 @pytest.mark.parametrize(
     ("leaf", "message"),
     [
-        ("{{ forloop.index }}", "forloop is there only inside of a loop"),
-        ("{% for i in data.list %}{% else %}{{ forloop.index }}{% endfor %}", "forloop is there only inside of a loop"),
+        ("{{ forloop.index }}", "forloop exists only inside a loop"),
+        ("{% for i in data.list %}{% else %}{{ forloop.index }}{% endfor %}", "forloop exists only inside a loop"),
         ("{% for i in data.list %}{% endfor %}{{ i }}", f"i is not in scope; {IN_SCOPE}"),
         ("{{ foo }}", f"foo is not in scope; {IN_SCOPE}"),
-        ("{% for item in data.list %}{{ itme }}{% endfor %}", f"itme is not in scope (is it item?); {IN_SCOPE}"),
-        ("{% assign total = 1 %}{{ totl }}", f"totl is not in scope (is it total?); {IN_SCOPE}"),
+        ("{% for item in data.list %}{{ itme }}{% endfor %}", f"itme is not in scope (did you mean item?); {IN_SCOPE}"),
+        ("{% assign total = 1 %}{{ totl }}", f"totl is not in scope (did you mean total?); {IN_SCOPE}"),
     ],
 )
 def test_a_name_is_known_where_it_is_made(leaf: str, message: str) -> None:
     """Names of a loop are there inside of it only, and what is suggested for a wrong name is one that is there."""
-    assert problems_of(json.dumps({"_default": {"x": leaf}})) == [("_default.x", message)]
+    assert errors_of(json.dumps({"_default": {"x": leaf}})) == [("_default.x", message)]
 
 
 def test_the_other_tags_work() -> None:
@@ -371,15 +371,15 @@ def test_the_other_tags_work() -> None:
     assert json.loads(render(leaf)) == {"x": "1:c,2:2.50;3:1,five01{{ raw }}z"}
 
 
-def test_problems_are_listed_up_to_a_hundred() -> None:
-    """A template in which everything is wrong is answered with its first hundred problems."""
+def test_errors_are_listed_up_to_a_hundred() -> None:
+    """A template in which everything is wrong has its first hundred errors listed."""
     templates = {"_default": {str(number): "{{ data.x | nope }}" for number in range(5000)}}
 
-    assert len(problems_of(json.dumps(templates))) == 100
+    assert len(errors_of(json.dumps(templates))) == 100
 
 
 def test_a_broken_template_harms_no_other_category() -> None:
-    """Only events of the category whose template has a problem get its error."""
+    """Only events of the category whose template has an error get that error."""
     compiled = compile_templates('{"Bad": {"x": "{{ "}, "_default": {"x": 1}}')
 
     assert compiled.render("Good", scope_of("{}"), None) == ("_default", b'{"x":1}')
@@ -389,9 +389,9 @@ def test_a_broken_template_harms_no_other_category() -> None:
 
 def test_leaves_do_not_share_variables() -> None:
     """What one leaf assigns, another does not see."""
-    problems = problems_of('{"_default": {"a": "{% assign v = 1 %}{{ v }}", "b": "{{ v }}"}}')
+    errors = errors_of('{"_default": {"a": "{% assign v = 1 %}{{ v }}", "b": "{{ v }}"}}')
 
-    assert [place for place, _ in problems] == ["_default.b"]
+    assert [place for place, _ in errors] == ["_default.b"]
 
 
 @pytest.mark.parametrize(
@@ -427,19 +427,25 @@ def test_rendering_without_a_template_says_why(category: str, code: str) -> None
 @pytest.mark.parametrize(
     ("leaf", "reason"),
     [
-        ("{{ (1..1000000000) | join }}", "a range may have 100,000 numbers"),
-        ("{{ (1..999999999999999999999999999999) }}", "a range may have 100,000 numbers"),
-        ("{% for i in (1..1000000000) %}{% endfor %}", "the loops of the template"),
-        ("{% for i in (1..1000) %}{% for j in (1..1000) %}{% endfor %}{% endfor %}", "the loops of the template"),
+        ("{{ (1..1000000000) | join }}", "a range may have at most 100,000 numbers"),
+        ("{{ (1..999999999999999999999999999999) }}", "a range may have at most 100,000 numbers"),
+        ("{% for i in (1..1000000000) %}{% endfor %}", "the loops of the template have more than 100,000 iterations"),
+        (
+            "{% for i in (1..1000) %}{% for j in (1..1000) %}{% endfor %}{% endfor %}",
+            "the loops of the template have more than 100,000 iterations",
+        ),
         ("{% for i in (1..60000) %}{{ data.lines }}{% endfor %}", "the output is larger"),
         ("{% assign n = 9 %}{% for i in (1..40) %}{% assign n = n | times: n %}{% endfor %}", "grew beyond"),
         ("{% assign n = 1.5 %}{% for i in (1..40) %}{% assign n = n | times: n %}{% endfor %}", "too many digits"),
-        ("{% assign s = 'a' %}{% for i in (1..40) %}{% assign s = s | append: s %}{% endfor %}", "a text may have"),
+        (
+            "{% assign s = 'a' %}{% for i in (1..40) %}{% assign s = s | append: s %}{% endfor %}",
+            "a text may have at most",
+        ),
         (
             "{% assign l = data.list %}{% for i in (1..40) %}{% assign l = l | concat: l %}{% endfor %}",
-            "a list may have",
+            "a list may have at most",
         ),
-        ("{% break %}", "break stands outside of a loop"),
+        ("{% break %}", "break is used outside of a loop"),
         ("{{ '%00' | url_decode }}", "has a NUL character"),
         ("{{ '1e999' | decimal }}", "beyond the range of a double"),
         ("{{ '/w==' | base64_decode }}", 'base64_decode cannot work with "/w=="'),

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from learning_hub.model.errors import TemplateError
 from learning_hub.model.json_values import read_json
-from learning_hub.rendering.document import compile_templates
+from learning_hub.rendering.compiler import compile_templates
 
 NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,15})?", fullmatch=True)
+NO_TIME_ZONE = "is not an IANA time zone such as America/New_York"
 
 
 def value_of(leaf: str, data: str = "{}", time_zone: str | None = "America/New_York") -> str:
@@ -153,10 +154,13 @@ def test_blank_text_is_an_error_that_knows_a_way_out(name: str) -> None:
         ("{{ 'maybe' | boolean }}", 'boolean needs true or false and got "maybe"'),
         ("{{ 2 | boolean }}", "boolean needs true or false and got 2"),
         ("{{ true | decimal }}", "decimal needs a number and got true"),
-        ("{{ nil | must_have }}", "a value must be here (must_have), and there is null"),
-        ("{{ '  ' | must_have }}", 'a value must be here (must_have), and there is "  "'),
-        ("{{ 'x' | in_zone: 'Nope/City' }}", '"Nope/City" is no time zone; one is America/New_York'),
-        ("{{ 'x' | in_zone: '../../etc/passwd' }}", '"../../etc/passwd" is no time zone; one is America/New_York'),
+        ("{{ nil | must_have }}", "must_have needs a value and got null"),
+        ("{{ '  ' | must_have }}", 'must_have needs a value and got "  "'),
+        ("{{ 'x' | in_zone: 'Nope/City' }}", '"Nope/City" is not an IANA time zone such as America/New_York'),
+        (
+            "{{ 'x' | in_zone: '../../etc/passwd' }}",
+            '"../../etc/passwd" is not an IANA time zone such as America/New_York',
+        ),
         (
             "{{ '8/3/2024' | date }}",
             'date needs a date or time such as 2031-03-14T15:20:00Z and got "8/3/2024"',
@@ -165,7 +169,7 @@ def test_blank_text_is_an_error_that_knows_a_way_out(name: str) -> None:
             "{{ 20240803 | imis_datetime }}",
             "imis_datetime needs a date or time such as 2031-03-14T15:20:00Z and got 20240803",
         ),
-        ("{{ '2024-08-03' | date: '%Q' }}", "date does not know %Q"),
+        ("{{ '2024-08-03' | date: '%Q' }}", "date has no directive %Q"),
     ],
 )
 def test_typed_filters_refuse_what_they_cannot_read(leaf: str, message: str) -> None:
@@ -188,7 +192,7 @@ def test_typed_filters_refuse_what_they_cannot_read(leaf: str, message: str) -> 
         ("{% for i in data.l limit: data.x %}{% endfor %}", "expected an integer, found an object"),
         (
             "{% if data.x contains data.l %}{% endif %}",
-            "cannot be worked out: a filter or a comparison is given what it cannot work with",
+            "cannot be evaluated: a filter or a comparison got a value that it cannot work with",
         ),
     ],
 )
