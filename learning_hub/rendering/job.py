@@ -26,10 +26,9 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     """
     The payload for one event.
 
-    *payload* holds JSON values as `model.json_values.read_json` gives them; *payload_json* is the same as text.
-    *template_name* is the category value or `_default`.
+    *payload* holds JSON values as `model.json_values.read_json` gives them. *template_name* is the category value or
+    `_default`.
     """
 
     payload: dict[str, Any]
-    payload_json: bytes
     template_name: str

@@ -180,7 +180,7 @@ def _request(jobs: Sequence[RenderJob]) -> RenderRequest:
 def _result(result: RenderResult) -> Rendered | TemplateError:
     if result.error is not None:
         return _error(result.error)
-    return Rendered(payload=read_json(result.payload), payload_json=result.payload, template_name=result.template_name)
+    return Rendered(payload=read_json(result.payload), template_name=result.template_name)
 
 
 def _error(wire: WireError) -> TemplateError:
