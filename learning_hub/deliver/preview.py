@@ -18,7 +18,7 @@ from learning_hub.model.errors import NotFound, TemplateError
 from learning_hub.model.event import Classification, Event, bucket, judge
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import event_id, new_uuid
-from learning_hub.model.json_values import place_in
+from learning_hub.model.json_errors import place_in
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import Subscription

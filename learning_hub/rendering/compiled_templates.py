@@ -14,7 +14,8 @@ from liquid.builtin.output import OutputNode
 from liquid.template import BoundTemplate
 
 from learning_hub.model.errors import TemplateError
-from learning_hub.model.json_values import check_json, place_in, write_json
+from learning_hub.model.json_errors import place_in
+from learning_hub.model.json_values import check_json, write_json
 from learning_hub.model.template import ALL_TEMPLATES, Leaf, choose_template
 from learning_hub.rendering.error_messages import describe_error
 from learning_hub.rendering.language import Context, evaluate, write_text

@@ -15,7 +15,8 @@ from liquid.exceptions import LiquidError
 from liquid.template import BoundTemplate
 
 from learning_hub.model.errors import InvalidInput, TemplateError
-from learning_hub.model.json_values import check_json, place_in, read_json
+from learning_hub.model.json_errors import place_in
+from learning_hub.model.json_values import check_json, read_json
 from learning_hub.model.template import ALL_TEMPLATES, OMIT, Leaf, has_liquid
 from learning_hub.rendering.compiled_templates import (
     CompiledTemplate,

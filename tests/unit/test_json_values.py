@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learning_hub.model.errors import InvalidInput
+from learning_hub.model.json_errors import place_in
 from learning_hub.model.json_values import (
     SpelledDecimal,
     check_json,
     content_hash,
-    place_in,
     read_json,
     read_storable,
     write_json,
