@@ -126,7 +126,7 @@ def test_every_metric_is_documented_and_no_other() -> None:
 
 
 def test_every_filter_and_tag_is_documented_and_no_other() -> None:
-    """docs/reference/templates.md has all that a template may use."""
+    """docs/reference/templates.md lists every filter and tag that a template can use."""
     page = (REFERENCE / "templates.md").read_text(encoding="utf-8")
     filters, tags = page.partition("## Filters")[2].split("## Tags")
 
@@ -171,7 +171,7 @@ def test_templates_of_the_how_to_compile() -> None:
     templates |= {f"shown {number}": each for number, each in enumerate(shown)}
 
     assert len(leaves) > 10
-    assert [str(problem) for problem in compile_templates(json.dumps(templates)).errors] == []
+    assert [str(error) for error in compile_templates(json.dumps(templates)).errors] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

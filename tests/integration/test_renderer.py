@@ -69,7 +69,7 @@ async def test_a_payload_comes_with_its_template_and_spelling(renderer: Renderer
 
 
 async def test_many_jobs_give_their_results_in_order(renderer: Renderer) -> None:
-    """Errors stand as values among the payloads, each at the place of its job."""
+    """Errors are values among the payloads, each at the index of its job."""
     leaves = [f"{{{{ {number} }}}}" if number % 7 else "{{ data.nope }}" for number in range(200)]
 
     results = await renderer.render_many([job_of(leaf) for leaf in leaves])
@@ -80,7 +80,7 @@ async def test_many_jobs_give_their_results_in_order(renderer: Renderer) -> None
 
 
 async def test_errors_keep_their_place_and_code(renderer: Renderer) -> None:
-    """What goes wrong in the process is raised here as it was there."""
+    """An error in the worker process is raised in the hub with its message, place and code."""
     with pytest.raises(TemplateError) as missing:
         await renderer.render(job_of({"y": ["{{ data.nope }}"]}))
     with pytest.raises(TemplateError) as off:
@@ -136,7 +136,7 @@ async def test_what_takes_too_long_is_stopped_while_the_loop_answers(renderer: R
     ],
 )
 async def test_what_grows_without_bound_is_refused(renderer: Renderer, leaf: str, reason: str) -> None:
-    """A template that wants too much gets an error, and the same process goes on."""
+    """A template that exceeds a limit gets an error, and the same process goes on."""
     await renderer.render(job_of("warm"))
     pids = pids_of(renderer)
 
@@ -152,7 +152,7 @@ async def test_what_grows_without_bound_is_refused(renderer: Renderer, leaf: str
     ["{{ " * 60_000, "{% if data.x %}" * 10_000, "{{ data" + "[data" * 20_000, "{{ data | " + "size | " * 30_000],
 )
 async def test_analysis_of_hostile_templates_ends(renderer: Renderer, leaf: str) -> None:
-    """Templates made to be hard to read are refused within seconds."""
+    """Templates made to be hard to parse are rejected in time."""
     started = time.monotonic()
 
     errors = (await renderer.analyze({"_default": {"x": leaf}})).errors
@@ -171,7 +171,7 @@ async def test_a_template_of_ten_thousand_leaves_is_rendered(renderer: Renderer)
 
 
 async def test_a_stopped_template_has_the_place_of_its_leaf() -> None:
-    """What takes too long is told with the leaf it was stopped at, and with the limit that counted there."""
+    """The error of a stopped template has the place of the leaf and the limit that was exceeded there."""
     long = {"a": "fine", "b": ["{{ data.x | default: nil }}" * 8000]}
     templates = json.dumps({"_default": {"x": long}})
     async with Renderer(processes=1, time_limit_seconds=0.5, compile_limit_seconds=0.1) as renderer:
@@ -193,7 +193,7 @@ async def test_a_stopped_template_has_the_place_of_its_leaf() -> None:
 
 
 async def test_a_process_killed_from_outside_is_replaced(renderer: Renderer) -> None:
-    """When a process dies, at rest or at work, its jobs are rendered by another one."""
+    """When a process dies, idle or busy, a new process renders its jobs."""
     await renderer.render(job_of("a"))
     os.kill(pids_of(renderer)[0], signal.SIGKILL)
 
@@ -221,7 +221,7 @@ async def test_a_cancelled_caller_leaves_no_answer_behind(renderer: Renderer) ->
 
 
 async def test_callers_share_the_processes() -> None:
-    """Any number of callers at once get each their own payload from a few processes."""
+    """Each of many concurrent callers gets its own payload from a few processes."""
     async with Renderer(processes=2) as renderer:
         results = await asyncio.gather(*(renderer.render(job_of(f"{number}")) for number in range(300)))
         pids = pids_of(renderer)
@@ -249,7 +249,7 @@ async def test_a_template_that_takes_long_holds_up_only_its_own_events() -> None
 
 
 async def test_one_template_leaves_a_process_for_the_others() -> None:
-    """However many events of one template wait, another one need not wait for any of them."""
+    """However many events of one template wait, an event of another template waits for none of them."""
     async with Renderer(processes=2) as renderer:
         await asyncio.gather(*(renderer.render(job_of(f"warm {number}")) for number in range(20)))
         slow = [asyncio.create_task(renderer.render(job_of(ENDLESS_CALL))) for _ in range(8)]
@@ -264,7 +264,7 @@ async def test_one_template_leaves_a_process_for_the_others() -> None:
 
 
 async def test_all_templates_that_take_long_leave_a_process_for_the_others() -> None:
-    """However many different templates had to be stopped lately, together they never have every process."""
+    """All templates that were stopped lately together never use every process."""
     async with Renderer(processes=2) as renderer:
         endless = [{str(kind): ENDLESS_CALL} for kind in range(4)]
         await asyncio.gather(*(renderer.render(job_of(leaf)) for leaf in endless), return_exceptions=True)
@@ -315,7 +315,7 @@ async def test_a_closed_renderer_has_no_processes_and_says_so() -> None:
 
 @pytest.mark.parametrize("delay_seconds", [0, 0.01, 0.05, 0.1, 0.15, 0.3])
 async def test_a_renderer_can_be_closed_at_any_moment(delay_seconds: float) -> None:
-    """Whether its processes start, work or rest, closing ends them and tells whoever waits."""
+    """Closing ends processes that start, work or are idle, and every waiting caller gets an error."""
     renderer = Renderer(processes=2)
     working = asyncio.create_task(renderer.render_many([job_of(ENDLESS_CALL)] * 60))
     await asyncio.sleep(delay_seconds)
@@ -328,7 +328,7 @@ async def test_a_renderer_can_be_closed_at_any_moment(delay_seconds: float) -> N
 
 
 async def test_the_processes_do_not_see_the_hubs_secrets(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub's settings are not in the environment of what renders."""
+    """The hub's settings are not in the environment of worker processes."""
     monkeypatch.setenv("LEARNING_HUB_SECRET_KEYS", "very-secret")
 
     await renderer.render(job_of("a"))
@@ -337,7 +337,7 @@ async def test_the_processes_do_not_see_the_hubs_secrets(renderer: Renderer, mon
 
 
 def test_the_processes_end_with_the_hub(tmp_path: Path) -> None:
-    """When the hub is killed outright, what renders for it ends by itself."""
+    """When the hub is killed, its worker processes end by themselves."""
     script = tmp_path / "hub.py"
     script.write_text(
         "import asyncio\n"
@@ -359,7 +359,7 @@ def test_the_processes_end_with_the_hub(tmp_path: Path) -> None:
 
 
 def test_a_renderer_is_made_without_a_running_loop() -> None:
-    """A renderer can be made at any time and used once there is a loop."""
+    """A renderer can be made without a running loop and used in one later."""
     renderer = Renderer(processes=1)
 
     async def use() -> Rendered:

@@ -46,7 +46,7 @@ def scope_of(data: str, **event: Any) -> dict[str, Any]:
 
 
 def render(template: Any, data: str = DATA, **event: Any) -> Any:
-    """The payload as JSON text of a template, or of a leaf in the key x."""
+    """The payload of a template, or of a leaf under the key x, as JSON text."""
     document = template if isinstance(template, dict) else {"x": template}
     compiled = compile_templates(json.dumps({"_default": document}))
     _, payload = compiled.render(None, scope_of(data, **event), "America/New_York")
@@ -79,7 +79,7 @@ def errors_of(templates: str) -> list[tuple[str, str]]:
     ],
 )
 def test_a_leaf_that_is_one_expression_keeps_its_type(leaf: str, value: str) -> None:
-    """Numbers, booleans, null, objects and lists stay what they are, in their own spelling."""
+    """A leaf that is one expression keeps the type of its value, and numbers keep their spelling."""
     assert render(leaf) == f'{{"x":{value}}}'
 
 
@@ -101,14 +101,14 @@ def test_any_other_leaf_is_text(leaf: str, text: str) -> None:
 
 
 def test_what_is_no_string_and_every_key_is_literal() -> None:
-    """Numbers, booleans, null and keys of a template stand in the payload as they are."""
+    """Numbers, booleans, nulls and keys of a template appear in the payload unchanged."""
     template = {"{{ data.units }}": 1.5, "t": True, "n": None, "e": {}, "l": [1, "{{ data.units }}"]}
 
     assert render(template) == '{"{{ data.units }}":1.5,"t":true,"n":null,"e":{},"l":[1,1.30]}'
 
 
 def test_line_ends_survive() -> None:
-    """CR, LF and CRLF come through as they were, from data, template and capture."""
+    """CR, LF and CRLF from data, template and capture appear in the payload unchanged."""
     assert json.loads(render("{{ data.lines }}")) == {"x": "x\r\ny\rz\n"}
     assert json.loads(render("a\r\n{{ data.lines }}\r")) == {"x": "a\r\nx\r\ny\rz\n\r"}
     assert json.loads(render("{% capture c %}\r\n{{ data.lines }}{% endcapture %}{{ c }}")) == {"x": "\r\nx\r\ny\rz\n"}
@@ -116,7 +116,7 @@ def test_line_ends_survive() -> None:
 
 @given(TEXTS | st.sampled_from(["{{ data }}", "{% assign x = 1 %}", "}}", "{%", '"}']))
 def test_data_is_never_read_as_liquid(text: str) -> None:
-    """Braces and anything else in the data come out as they went in, alone and inside text."""
+    """Data with braces or any other text is not rendered again, alone or inside text."""
     data = json.dumps({"x": text})
 
     assert json.loads(render("{{ data.x }}", data)) == {"x": text}
@@ -134,7 +134,7 @@ def test_any_data_comes_through_whole(value: Any) -> None:
 
 @given(NUMBERS)
 def test_any_number_keeps_its_spelling(spelling: str) -> None:
-    """A number comes out to the character, as a value and inside text."""
+    """A number keeps its spelling to the character, as a value and inside text."""
     data = f'{{"x":{spelling}}}'
 
     assert render("{{ data.x }}", data) == data
@@ -143,7 +143,7 @@ def test_any_number_keeps_its_spelling(spelling: str) -> None:
 
 @given(st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=3))
 def test_any_key_is_a_key_of_the_payload(template: dict[str, str]) -> None:
-    """Whatever the keys and texts of a template are, it is refused or gives JSON with the same keys."""
+    """A template with any keys and texts has an error, or gives JSON with the same keys."""
     compiled = compile_templates(json.dumps({"_default": template}))
 
     if not compiled.errors:
@@ -217,7 +217,7 @@ def test_what_is_in_scope() -> None:
     ],
 )
 def test_a_missing_value_is_an_error_with_its_name_and_place(leaf: str, name: str) -> None:
-    """Using what is not there, at any depth and in any way, names it and where the template does so."""
+    """The use of a missing value, at any depth and in any way, is an error with its name and place."""
     error = error_of(leaf)
 
     assert (error.message, error.place) == (f"{name} is missing", "_default.x")
@@ -236,7 +236,7 @@ def test_a_missing_value_is_an_error_with_its_name_and_place(leaf: str, name: st
     ],
 )
 def test_default_speaks_for_what_is_missing(leaf: str, value: Any) -> None:
-    """With `default`, a missing value is replaced and no error."""
+    """`default` replaces a missing value."""
     assert json.loads(render(leaf)) == {"x": value}
 
 
@@ -245,7 +245,7 @@ def test_default_speaks_for_what_is_missing(leaf: str, value: Any) -> None:
     ["decimal", "integer", "boolean", "text: 80", "date", "in_zone: 'UTC'", "imis_datetime", "blank_to_null"],
 )
 def test_default_may_come_after_typed_filters(name: str) -> None:
-    """A typed filter passes on what is missing, and a later `default` takes it."""
+    """A typed filter passes on a missing value, and a later `default` replaces it."""
     assert json.loads(render(f"{{{{ data.nope | {name} | default: 0 }}}}")) == {"x": 0}
     assert json.loads(render(f"{{{{ data.nope | {name} | default: nil }}}}")) == {"x": None}
 
@@ -266,7 +266,7 @@ def test_default_may_come_after_typed_filters(name: str) -> None:
     ],
 )
 def test_a_condition_may_ask_for_what_is_missing(leaf: str, text: str) -> None:
-    """In a condition, something missing counts as not there; numbers are compared as decimals."""
+    """In a condition a missing value counts as false, and numbers are compared as decimals."""
     assert json.loads(render(leaf)) == {"x": text}
 
 
@@ -285,7 +285,7 @@ def test_omit_leaves_out_what_is_null() -> None:
 
 
 def test_all_errors_are_found_with_their_places() -> None:
-    """Compiling lists every error of all templates, each at its place."""
+    """The compiler lists every error of all templates, each with its place."""
     templates = {
         "ABC123": {"Outer": {"Inner": "{{ data.x "}},
         "_default": {
@@ -355,12 +355,12 @@ def test_tags_that_reach_elsewhere_do_not_exist(tag: str) -> None:
     ],
 )
 def test_a_name_is_known_where_it_is_made(leaf: str, message: str) -> None:
-    """Names of a loop are there inside of it only, and what is suggested for a wrong name is one that is there."""
+    """The names of a loop exist only inside it, and the suggestion for a wrong name is a name in scope."""
     assert errors_of(json.dumps({"_default": {"x": leaf}})) == [("_default.x", message)]
 
 
 def test_the_other_tags_work() -> None:
-    """Loops, cases, captures, counters, cycles, comments and raw text do what Liquid says."""
+    """Loops, cases, captures, counters, cycles, comments and raw text work as in Liquid."""
     leaf = (
         "{% for item in data.list reversed %}{{ forloop.index }}:{{ item }}{% cycle ',', ';' %}{% endfor %}"
         "{% case data['a.b'] %}{% when 4, 5 %}five{% else %}?{% endcase %}"
@@ -388,7 +388,7 @@ def test_a_broken_template_harms_no_other_category() -> None:
 
 
 def test_leaves_do_not_share_variables() -> None:
-    """What one leaf assigns, another does not see."""
+    """A variable that one leaf assigns does not exist in another."""
     errors = errors_of('{"_default": {"a": "{% assign v = 1 %}{{ v }}", "b": "{{ v }}"}}')
 
     assert [place for place, _ in errors] == ["_default.b"]
@@ -409,7 +409,7 @@ def test_the_category_chooses_the_template(category: str | None, choice: Templat
 
 
 def test_without_default_other_categories_have_no_template() -> None:
-    """An event of a category without a template, or of none, has none; `_default` itself may be off."""
+    """Without `_default`, other categories and events without one have no template; `_default` can be switched off."""
     assert choose_template({"ABC123": {}}, "Other").code == "no_template"
     assert choose_template({"ABC123": {}}, None).code == "no_template"
     assert choose_template({"_default": None}, None).code == "category_off"
@@ -452,12 +452,12 @@ def test_rendering_without_a_template_says_why(category: str, code: str) -> None
     ],
 )
 def test_growth_is_bounded(leaf: str, reason: str) -> None:
-    """A template that loops, grows or strays too far ends with an error that says so."""
+    """A template that exceeds a limit on loops, texts, lists or numbers ends with an error that names the limit."""
     assert reason in error_of(leaf).message
 
 
 def test_a_payload_may_not_be_too_large() -> None:
-    """Many leaves that are each small enough are refused when together they are not."""
+    """A payload over 256 KiB is an error, also when each of its leaves is small."""
     data = json.dumps({"x": "a" * 100_000})
 
     with pytest.raises(TemplateError, match="more than 256 KiB"):
@@ -465,7 +465,7 @@ def test_a_payload_may_not_be_too_large() -> None:
 
 
 def test_ten_thousand_leaves_are_rendered() -> None:
-    """A template with ten thousand leaves is within what is allowed."""
+    """A template with ten thousand leaves is within the limits."""
     payload = json.loads(render({str(number): "{{ data.yes }}" for number in range(10_000)}))
 
     assert payload == dict.fromkeys(map(str, range(10_000)), True)
