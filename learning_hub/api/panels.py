@@ -16,7 +16,7 @@ from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER
 from learning_hub.connectors.base import Postponed, Refused
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields
 from learning_hub.model.panel import BASIC, RECORD_KEY, as_added, basic_template
-from learning_hub.model.subscription import DEFAULT_TEMPLATE
+from learning_hub.model.template import DEFAULT_TEMPLATE
 from learning_hub.services.panel_spec import PanelBody
 from learning_hub.services.panel_subscriptions import EVENT_TYPES
 from learning_hub.services.panels import Panel, Panels, panel_not_made, panels_not_supported

@@ -18,7 +18,7 @@ import msgspec
 from learning_hub.connectors.addresses import Guard
 from learning_hub.model.cron import time_zone_fault
 from learning_hub.model.errors import FieldError
-from learning_hub.model.json_values import place_in
+from learning_hub.model.json_errors import place_in
 
 Json = Mapping[str, Any]
 T = TypeVar("T", bound=msgspec.Struct)

@@ -14,8 +14,8 @@ from msgspec import Meta
 
 from learning_hub.connectors.base import Postponed, Recorder, Refused, TemplateProblem, Unknown
 from learning_hub.model.errors import FieldError
-from learning_hub.model.leaf import Leaf
 from learning_hub.model.panel import PanelField
+from learning_hub.model.template import Leaf
 
 
 class Blueprint(msgspec.Struct, frozen=True, kw_only=True):

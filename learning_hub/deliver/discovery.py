@@ -13,8 +13,8 @@ from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.connections import Connections
 from learning_hub.model.errors import LearningHubError
-from learning_hub.model.leaf import Leaf
 from learning_hub.model.subscriber import Subscriber
+from learning_hub.model.template import Leaf
 from learning_hub.store import pauses
 from learning_hub.store.database import Database
 

@@ -11,7 +11,8 @@ from learning_hub.deliver.template_variables import template_scope
 from learning_hub.model.event import Event
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import Subscription
-from learning_hub.rendering import Rendered, Renderer, RenderJob, choose_template
+from learning_hub.model.template import choose_template
+from learning_hub.rendering import Rendered, Renderer, RenderJob
 from learning_hub.store import programs
 from learning_hub.store.database import Database
 

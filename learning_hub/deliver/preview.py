@@ -18,11 +18,12 @@ from learning_hub.model.errors import NotFound, TemplateError
 from learning_hub.model.event import Classification, Event, bucket, judge
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import event_id, new_uuid
-from learning_hub.model.json_values import place_in
+from learning_hub.model.json_errors import place_in
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import Subscription
-from learning_hub.rendering import DEFAULT, Rendered, choose_template
+from learning_hub.model.template import DEFAULT_TEMPLATE, choose_template
+from learning_hub.rendering import Rendered
 from learning_hub.store import events, subscribers
 from learning_hub.store.database import Database
 
@@ -61,7 +62,9 @@ class Previewer:
             shown = PreviewError(code=error.code, message=error.message, place=error.place)
             return Preview(template=name, payload=None, error=shown)
         if isinstance(rendered, NotSent):
-            why = PreviewError(code=rendered.code, message=CAUSES[rendered.code].meaning, place=category or DEFAULT)
+            why = PreviewError(
+                code=rendered.code, message=CAUSES[rendered.code].meaning, place=category or DEFAULT_TEMPLATE
+            )
             return Preview(template=None, payload=None, error=why)
         return Preview(template=name, payload=rendered.payload, error=None)
 

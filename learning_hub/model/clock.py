@@ -1,4 +1,4 @@
-"""The only reader of the clock, and the one way times are read and written."""
+"""The only reader of the clock, and the only format of times: RFC 3339."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-# What is finer than a microsecond is cut off, never rounded: .NET writes seven digits, the last instant of a day or of
-# its calendar (9999-12-31T23:59:59.9999999) as well, and rounding would carry it into the next day or out of range.
+# Digits beyond microseconds are cut, never rounded: .NET writes seven digits, also for the last instant of a day or of
+# its calendar (9999-12-31T23:59:59.9999999), and rounding would carry that into the next day or out of range.
 _FINER_THAN_MICROSECONDS = re.compile(r"(\.[0-9]{6})[0-9]+")
-# A leap second is RFC 3339; no datetime holds one, so it becomes the last instant before it is over.
+# RFC 3339 allows leap seconds. No datetime holds one, so it becomes the last instant before its end.
 _LEAP_SECOND = re.compile(r":59:60(\.[0-9]+)?")
-
-BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def now() -> datetime:
@@ -23,10 +21,10 @@ def now() -> datetime:
 
 def read_time(text: str) -> datetime:
     """
-    An RFC 3339 time in UTC, cut to microseconds; one without an offset is taken as UTC.
+    An RFC 3339 time, converted to UTC and cut to microseconds; a time without an offset is in UTC.
 
     Raises:
-        ValueError: It is none, or its offset leads out of the years 1 to 9999.
+        ValueError: *text* is not such a time, or its offset leads out of the years 1 to 9999.
     """
     if "." in text:
         text = _FINER_THAN_MICROSECONDS.sub(r"\1", text)
@@ -40,10 +38,10 @@ def read_time(text: str) -> datetime:
 
 def to_utc(moment: datetime) -> datetime:
     """
-    *moment* in UTC; one without an offset is taken as UTC.
+    *moment* in UTC; a time without an offset is in UTC.
 
     Raises:
-        ValueError: Its offset leads out of the years 1 to 9999.
+        ValueError: The offset leads out of the years 1 to 9999.
     """
     if moment.tzinfo is UTC:
         return moment
@@ -56,5 +54,5 @@ def to_utc(moment: datetime) -> datetime:
 
 
 def written(moment: datetime) -> str:
-    """RFC 3339 in UTC ending in `Z`, with microseconds where there are any."""
+    """*moment* in RFC 3339, in UTC with a final `Z`, with microseconds unless they are 0."""
     return to_utc(moment).replace(tzinfo=None).isoformat() + "Z"

@@ -1,4 +1,4 @@
-"""When a subscription runs by itself: `realtime`, `manual`, or the times of a cron expression in a time zone."""
+"""The Schedule of a subscription: `realtime`, `manual`, or a cron expression in a time zone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REALTIME = "realtime"
 MANUAL = "manual"
 
 _FIELDS = 5
-_WANTED = "must be realtime, manual, or a cron expression of five fields such as 0 6 * * 1-5"
+_EXPECTED = "must be realtime, manual, or a cron expression of five fields such as 0 6 * * 1-5"
 _NEVER = "is a cron expression that can never be due: no month that it names has such a day"
 _NICKNAMES = {
     "@hourly": "0 * * * *",
@@ -24,10 +24,12 @@ _NICKNAMES = {
     "@annually": "0 0 1 1 *",
 }
 
-# An expression of the fifth year from now is a slip of the pen (30 February), or close to one.
+# Where the search for a first tick begins: a fixed day, so that an expression is valid at all times or never. CronSim
+# searches fifty years and then gives up, as for 30 February.
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
-# An expression that has come in the last hour may have come every minute for years: these are not gone through.
+# The latest tick is searched in growing spans before *until*: an expression that is due every minute may have been due
+# every minute for years, and its ticks before the last hour are then not computed.
 _LOOK_BACK = tuple(timedelta(days=days) for days in (1 / 24, 1, 32, 366))
 
 
@@ -37,22 +39,22 @@ def is_cron(schedule: str) -> bool:
 
 
 def schedule_fault(schedule: str) -> str | None:
-    """What is wrong with a Schedule; None when nothing is."""
+    """Why a Schedule is not valid; None when it is."""
     if not is_cron(schedule):
         return None
     if instead := _NICKNAMES.get(schedule.strip().lower()):
         return f"must be written with five fields: {instead}"
     if not schedule.isascii() or len(schedule.split()) != _FIELDS:
-        return f"{_WANTED}: minute, hour, day of the month, month and day of the week"
+        return f"{_EXPECTED}: minute, hour, day of the month, month and day of the week"
     try:
         first = next(CronSim(schedule, _SOME_DAY), None)
     except (CronSimError, ValueError):
-        return _NEVER if _has_no_such_day(schedule) else _WANTED
+        return _NEVER if _has_no_such_day(schedule) else _EXPECTED
     return None if first else _NEVER
 
 
 def _has_no_such_day(schedule: str) -> bool:
-    """Whether an expression that is refused would be right if every month had all days."""
+    """Whether a rejected expression would be valid if every month had 31 days."""
     minute, hour, day, month, weekday = schedule.split()
     try:
         CronSim(f"{minute} {hour} {day} * {weekday}", _SOME_DAY)
@@ -63,31 +65,31 @@ def _has_no_such_day(schedule: str) -> bool:
 
 
 def time_zone_fault(name: str) -> str | None:
-    """What is wrong with a TimeZone; None when nothing is."""
+    """Why a TimeZone is not valid; None when it is."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        # The last two come from a name that is a folder or a file of another kind among the time zones.
+        # The last two come from a name of a folder, or of another file, among the time zones.
         return "must be an IANA time zone such as America/New_York"
     return None
 
 
 def ticks(schedule: str, time_zone: str, after: datetime) -> Iterator[datetime]:
     """
-    The times of a cron expression later than *after*, in UTC, as its time zone's clocks show them.
+    The times of a cron expression later than *after*, in UTC; the expression is in local time of *time_zone*.
 
-    As Debian's cron has it: a time that the clocks leave out comes right after the gap, and one that they show twice
-    comes once, unless the expression has a `*` for its minutes or its hours.
+    Changes of the clocks are handled as in Debian's cron: a local time that is skipped is due right after the gap, and
+    a local time that occurs twice is due once, unless the expression has a `*` for its minutes or its hours.
     """
     for tick in CronSim(schedule, after.astimezone(ZoneInfo(time_zone))):
         moment = tick.astimezone(UTC)
-        # In the hour that the clocks show twice CronSim begins with the first one.
+        # In an hour that occurs twice, CronSim begins with the first.
         if moment > after:
             yield moment
 
 
 def latest_tick(schedule: str, time_zone: str, after: datetime, until: datetime) -> datetime | None:
-    """The last time of a cron expression that is later than *after* and not later than *until*."""
+    """The last time of a cron expression after *after* and up to *until*; None without such a time."""
     for look_back in (*_LOOK_BACK, until - after):
         begin = max(after, until - look_back)
         last = None

@@ -20,8 +20,9 @@ from msgspec import Raw
 
 from learning_hub.model.clock import read_time
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, TooLarge
-from learning_hub.model.json_pieces import list_pieces, object_pieces
-from learning_hub.model.json_values import MOST_FAULTS, check_json, read_json
+from learning_hub.model.json_errors import MAX_ERRORS
+from learning_hub.model.json_pieces import split_array, split_object
+from learning_hub.model.json_values import check_json, read_json
 
 T = TypeVar("T", bound=msgspec.Struct)
 B = TypeVar("B")
@@ -69,7 +70,7 @@ def read_object(body: bytes) -> dict[str, Raw]:
     Raises:
         InvalidInput: It is not well-formed, not UTF-8, or no object.
     """
-    return _read_body(body, partial(msgspec.json.decode, type=dict[str, Raw]), object_pieces, "a JSON object")
+    return _read_body(body, partial(msgspec.json.decode, type=dict[str, Raw]), split_object, "a JSON object")
 
 
 def read_list(body: bytes, most: int) -> list[Raw]:
@@ -80,7 +81,7 @@ def read_list(body: bytes, most: int) -> list[Raw]:
         TooLarge: It has more than *most*, whatever comes after them.
         InvalidInput: It is not well-formed, not UTF-8, or no array.
     """
-    found = _read_body(body, partial(_first_items, most=most), partial(list_pieces, most=most + 1), "a JSON array")
+    found = _read_body(body, partial(_first_items, most=most), partial(split_array, most=most + 1), "a JSON array")
     if len(found) > most:
         raise TooLarge(f"The body has more than {most} items.")
     return found
@@ -160,7 +161,7 @@ def collect(
 
 def _unknown(names: list[str], prefix: str) -> list[FieldError]:
     """A hundred of them by name: what has more was not meant for here, and an answer must not outgrow its question."""
-    errors = [FieldError(prefix + _shown(name), "is not a known field") for name in names[:MOST_FAULTS]]
+    errors = [FieldError(prefix + _shown(name), "is not a known field") for name in names[:MAX_ERRORS]]
     if more := len(names) - len(errors):
         errors.append(FieldError(f"{prefix}…", f"{more} more are not known fields"))
     return errors
@@ -267,7 +268,7 @@ def _bad_items(content: bytes, kind: Any, place: str) -> list[FieldError]:
         except msgspec.MsgspecError:
             # No JSON that can be kept, which is told already.
             continue
-        if len(errors) == MOST_FAULTS:
+        if len(errors) == MAX_ERRORS:
             break
     return errors
 

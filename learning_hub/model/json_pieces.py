@@ -1,9 +1,9 @@
 """
-Taking a JSON text apart where the strict reader will not.
+Splitting a JSON object or array into its members when the strict reader rejects the whole text.
 
-One lone surrogate or one nest of a thousand brackets makes msgspec refuse the whole text. A publisher must still be
-told which field it stands in, and in a batch the other events must not suffer. So the outermost object or array is cut
-into its pieces here, without recursion, each of which can then be judged by itself. Slower, and only used when needed.
+A single lone surrogate or a nest of a thousand brackets makes msgspec reject the whole text. The publisher must still
+learn which field has the error, and in a batch the other events must not fail. So the outermost object or array is
+split here, without recursion, and each piece can be checked by itself. This is slower, and only used when needed.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from typing import Any
 
 from msgspec import Raw
 
-# A string as a whole, so that brackets and commas inside it are passed over. A quotation mark that begins none comes
-# as a token of its own, and ends the reading: going on after it would take time in proportion to the square.
+# A string is one token, so that brackets and commas inside it are skipped. A quotation mark that begins no string is a
+# token of its own and ends the reading: to go on after it would take quadratic time.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TOKEN = re.compile(_STRING + rb'|[\[\]{},"]', re.DOTALL)
 _MEMBER = re.compile(rb"[ \t\r\n]*(" + _STRING + rb")[ \t\r\n]*:(.*)", re.DOTALL)
 _WHITESPACE = b" \t\r\n"
 
 
-def object_pieces(text: bytes) -> dict[str, Raw]:
+def split_object(text: bytes) -> dict[str, Raw]:
     """
-    The members of a JSON object in UTF-8, each value as it stands; of a repeated key the last counts.
+    The members of a JSON object in UTF-8, each value as spelled. The last value of a repeated key counts.
 
     Raises:
-        ValueError: It is not well-formed, or no object.
+        ValueError: *text* is not well-formed, or not an object.
     """
     members = {}
     for piece in _pieces(text, b"{", b"}"):
@@ -41,18 +41,18 @@ def object_pieces(text: bytes) -> dict[str, Raw]:
     return members
 
 
-def list_pieces(text: bytes, most: int) -> list[Raw]:
+def split_array(text: bytes, most: int) -> list[Raw]:
     """
-    The first items of a JSON array in UTF-8, up to *most*, each as it stands; what comes after them is not looked at.
+    The first items of a JSON array in UTF-8, up to *most*, each as spelled; the text after them is not checked.
 
     Raises:
-        ValueError: It is not well-formed, or no array.
+        ValueError: The text up to there is not well-formed, or not an array.
     """
     return [_well_formed(piece) for piece in islice(_pieces(text, b"[", b"]"), most)]
 
 
 def _pieces(text: bytes, opening: bytes, closing: bytes) -> Iterator[bytes]:
-    """What stands between the commas of the first level."""
+    """The texts between the commas of the first level."""
     text = text.strip(_WHITESPACE)
     if not text.startswith(opening) or not text.endswith(closing):
         raise ValueError("another kind of value")
@@ -79,16 +79,16 @@ def _pieces(text: bytes, opening: bytes, closing: bytes) -> Iterator[bytes]:
 
 def _well_formed(piece: bytes) -> Raw:
     piece = piece.strip(_WHITESPACE)
-    # What is too deep to be read at all passes here; whoever judges the piece says so.
+    # A piece that is too deep to be read is accepted here; the check of the piece reports it.
     with contextlib.suppress(RecursionError):
         _read(piece)
     return Raw(piece)
 
 
 def _read(piece: bytes) -> Any:
-    """A value, lone surrogates and numbers of any length included."""
-    return json.loads(piece.decode(), parse_int=str, parse_float=str, parse_constant=_refuse)
+    """The value, which may have lone surrogates and numbers of any length."""
+    return json.loads(piece.decode(), parse_int=str, parse_float=str, parse_constant=_reject_constant)
 
 
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from learning_hub.model.choice import choose_template
 from learning_hub.model.event import REOPENED
 from learning_hub.model.subscription import Subscription
+from learning_hub.model.template import choose_template
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

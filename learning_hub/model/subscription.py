@@ -14,8 +14,6 @@ from learning_hub.model.event import EventType
 from learning_hub.model.ids import PROGRAM_ID_PATTERN
 from learning_hub.model.json_values import write_json
 
-DEFAULT_TEMPLATE = "_default"
-
 Id = Annotated[str, Meta(pattern=PROGRAM_ID_PATTERN)]
 OnWithdraw = Literal["keep", "remove"]
 OnReopened = Literal["ignore", "remove"]

@@ -13,8 +13,10 @@ from learning_hub.model.cron import schedule_fault, time_zone_fault
 from learning_hub.model.errors import FieldError, InvalidInput
 from learning_hub.model.event import EventType
 from learning_hub.model.fields import collect, sound_members
-from learning_hub.model.json_values import place_in, read_json, write_json
-from learning_hub.model.subscription import DEFAULT_TEMPLATE, Preset, Subscription, SubscriptionBody
+from learning_hub.model.json_errors import place_in
+from learning_hub.model.json_values import read_json, write_json
+from learning_hub.model.subscription import Preset, Subscription, SubscriptionBody
+from learning_hub.model.template import DEFAULT_TEMPLATE
 
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 LONGEST_CATEGORY = 200

@@ -1,8 +1,8 @@
 """
-Numbers in templates: decimals, never binary floats.
+Filters that calculate, with decimals and never with binary floats.
 
-Whole numbers stay `int` as long as everything in a calculation is whole; anything else is a Decimal. Sums and
-products are exact. A quotient that does not end is rounded to 28 digits, half to even.
+A result is an `int` when all numbers of a calculation are whole, else a Decimal. Sums and products are exact. A
+quotient with endless digits is rounded to 28 digits, half to even.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from decimal import (
 from typing import Any
 
 from learning_hub.model.json_values import SpelledDecimal
-from learning_hub.rendering.values import as_text, shown, spelled, unreadable
+from learning_hub.rendering.values import as_text, filter_error, shown, spelled
 
 Number = int | Decimal
 
-# Enough for the exact sum of the largest and the smallest double.
+# Enough digits for the exact sum of the largest and the smallest double.
 _EXACT = Context(prec=1100, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow])
 _ROUNDING = Context(prec=1100, Emax=999_999, Emin=-999_999, traps=[InvalidOperation, Overflow])
 _QUOTIENT = Context(prec=28, traps=[InvalidOperation, Overflow])
 
-# Digits before the point of the largest double; JSON readers refuse more.
-_MOST_DIGITS = 309
-_TOO_LARGE = 10**_MOST_DIGITS
-_MOST_PLACES = 100
+# Digits before the point of the largest double; JSON readers reject more.
+_MAX_DIGITS = 309
+_TOO_LARGE = 10**_MAX_DIGITS
+_MAX_PLACES = 100
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -43,10 +43,10 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
 
 def number_in(text: str) -> Number | None:
     """
-    The number that *text* is, None where it is none.
+    *text* as a number, None where it is not a number.
 
-    White space around it does not count. `12` is an int; `1.30` a decimal that keeps its spelling. Thousands
-    separators, currency signs and the like make it no number: guessing at them would change amounts.
+    White space around the number is ignored. `12` is an int, `1.30` a decimal that keeps its spelling. Text with
+    thousands separators or currency signs is not a number: guessing at them would change amounts.
     """
     text = text.strip()
     if _WHOLE.fullmatch(text):
@@ -58,16 +58,16 @@ def number_in(text: str) -> Number | None:
 
 def number_of(value: object, filter_name: str) -> Number:
     """
-    The number that *value* is or, being text, says.
+    *value*, a number or text, as a number.
 
     Raises:
-        FilterArgumentError: It is something else; true and false are no numbers.
+        FilterArgumentError: *value* is not a number; true and false are not numbers.
     """
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return value
     number = number_in(value) if isinstance(value, str) else None
     if number is None:
-        raise unreadable(f"{filter_name} needs a number and got {shown(value)}")
+        raise filter_error(f"{filter_name} needs a number and got {shown(value)}")
     return number
 
 
@@ -90,10 +90,10 @@ def times(left: object, right: object) -> Number:
 
 
 def divided_by(left: object, right: object) -> Number:
-    """The quotient: of two whole numbers the next whole number below, as in all of Liquid; else a decimal."""
+    """The quotient as a decimal, or for two whole numbers rounded down to a whole number, as everywhere in Liquid."""
     a, b = number_of(left, "divided_by"), number_of(right, "divided_by")
     if b == 0:
-        raise unreadable("divided_by cannot divide by 0")
+        raise filter_error("divided_by cannot divide by 0")
     return _bounded(a // b if isinstance(a, int) and isinstance(b, int) else _exactly(_QUOTIENT.divide, a, b))
 
 
@@ -101,7 +101,7 @@ def modulo(left: object, right: object) -> Number:
     """The remainder, with the sign of the divisor."""
     a, b = number_of(left, "modulo"), number_of(right, "modulo")
     if b == 0:
-        raise unreadable("modulo cannot divide by 0")
+        raise filter_error("modulo cannot divide by 0")
     if isinstance(a, int) and isinstance(b, int):
         return a % b
     rest = _exactly(_EXACT.remainder, a, b)
@@ -109,7 +109,7 @@ def modulo(left: object, right: object) -> Number:
 
 
 def absolute(left: object) -> Number:
-    """The number without its sign."""
+    """The absolute value."""
     number = number_of(left, "abs")
     if number >= 0:
         return number
@@ -127,12 +127,12 @@ def at_most(left: object, right: object) -> Number:
 
 
 def ceil(left: object) -> int:
-    """The next whole number, upwards."""
+    """The number rounded up to a whole number."""
     return _to_whole(number_of(left, "ceil"), ROUND_CEILING, "ceil")
 
 
 def floor(left: object) -> int:
-    """The next whole number, downwards."""
+    """The number rounded down to a whole number."""
     return _to_whole(number_of(left, "floor"), ROUND_FLOOR, "floor")
 
 
@@ -140,7 +140,7 @@ def round_(left: object, places: object = 0) -> Number:
     """
     The number rounded to *places* after the point, halves away from zero.
 
-    Without places, or with 0 or fewer, the result is a whole number. A whole number stays as it is.
+    With 0 places or fewer, the result is a whole number. A whole number does not change.
     """
     number = number_of(left, "round")
     digits = _places(places, "round")
@@ -153,7 +153,7 @@ def round_(left: object, places: object = 0) -> Number:
 
 
 def sum_(left: object, key: object = None) -> Number:
-    """The exact sum of a list, or of what its objects have under *key*; an item that is no number is an error."""
+    """The exact sum of a list, or of the values of *key* in its objects; an item that is not a number is an error."""
     total: Number = 0
     key = None if key is None else as_text(key)
     for item in left if isinstance(left, (list, tuple)) else [left]:
@@ -162,12 +162,12 @@ def sum_(left: object, key: object = None) -> Number:
         elif isinstance(item, dict) and key in item:
             total = plus(total, number_of(item[key], "sum"))
         else:
-            raise unreadable(f"sum finds no {shown(key)} in {shown(item)}")
+            raise filter_error(f"sum finds no {shown(key)} in {shown(item)}")
     return total
 
 
 def to_decimal(number: Number, places: object, filter_name: str) -> SpelledDecimal:
-    """*number* as a decimal, rounded to *places* after the point (halves away from zero) unless that is None."""
+    """*number* as a decimal, rounded to *places* after the point, halves away from zero; None does not round."""
     if places is not None:
         return round_to(Decimal(number), _places(places, filter_name), filter_name)
     return number if isinstance(number, SpelledDecimal) else spelled(Decimal(number))
@@ -178,11 +178,11 @@ def to_integer(number: Number, filter_name: str) -> int:
     *number* as a whole number.
 
     Raises:
-        FilterArgumentError: It has a fraction, or is too large.
+        FilterArgumentError: *number* has a fraction, or is too large.
     """
     whole = _to_whole(number, ROUND_HALF_UP, filter_name)
     if whole != number:
-        raise unreadable(f"{filter_name} needs a whole number and got {shown(number)}")
+        raise filter_error(f"{filter_name} needs a whole number and got {shown(number)}")
     return whole
 
 
@@ -191,13 +191,13 @@ def round_to(number: Decimal, places: int, filter_name: str) -> SpelledDecimal:
     try:
         return spelled(number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _ROUNDING))
     except (InvalidOperation, Overflow) as error:
-        raise unreadable(f"{filter_name} cannot round {shown(number)}") from error
+        raise filter_error(f"{filter_name} cannot round {shown(number)}") from error
 
 
 def _places(value: object, filter_name: str) -> int:
     places = number_of(value, filter_name)
-    if not -_MOST_PLACES <= places <= _MOST_PLACES or places != int(places):
-        raise unreadable(f"{filter_name} needs a number of places up to {_MOST_PLACES} and got {shown(value)}")
+    if not -_MAX_PLACES <= places <= _MAX_PLACES or places != int(places):
+        raise filter_error(f"{filter_name} needs a number of places up to {_MAX_PLACES} and got {shown(value)}")
     return int(places)
 
 
@@ -209,22 +209,22 @@ def _exactly(operation: Callable[[Any, Any], Decimal], a: Number, b: Number) -> 
     try:
         return operation(Decimal(a), Decimal(b))
     except (Inexact, InvalidOperation, Overflow) as error:
-        raise unreadable(f"the result of {shown(a)} and {shown(b)} has too many digits") from error
+        raise filter_error(f"the result of {shown(a)} and {shown(b)} has too many digits") from error
 
 
 def _bounded(number: Number) -> Number:
-    """*number*, unless it is beyond any double; repeated squaring would otherwise fill the memory."""
+    """*number*, or an error when it exceeds every double; repeated squaring would otherwise fill the memory."""
     if isinstance(number, int):
         if -_TOO_LARGE < number < _TOO_LARGE:
             return number
-    elif number.adjusted() < _MOST_DIGITS:
+    elif number.adjusted() < _MAX_DIGITS:
         return spelled(number)
-    raise unreadable("the number grew beyond the range of a double (about 1.8e308)")
+    raise filter_error("the number grew beyond the range of a double (about 1.8e308)")
 
 
 def _to_whole(number: Number, rounding: str, filter_name: str) -> int:
     if isinstance(number, int):
         return number
-    if number.adjusted() >= _MOST_DIGITS:
-        raise unreadable(f"{filter_name} cannot round {shown(number)}: it is too large")
+    if number.adjusted() >= _MAX_DIGITS:
+        raise filter_error(f"{filter_name} cannot round {shown(number)}: it is too large")
     return int(number.to_integral_value(rounding))

@@ -1,10 +1,10 @@
 """
-Liquid's standard filters, mended where python-liquid's would be wrong here.
+Every filter of templates, among them Liquid's standard filters, corrected where python-liquid's are wrong here.
 
-What is mended: numbers are decimals and a non-number is an error; null, true, lists and objects inside text are
-written as everywhere in a template, not as Python would; `truncate` and `truncatewords` leave text alone that just
-fits; ranges are bounded; errors speak of the filter and its input, not of Python. A missing value is an error in every
-filter but `default`, and the typed ones, which pass it on to it.
+Numbers are decimals, and a value that is not a number is an error. Null, booleans, lists and objects in text are
+written as everywhere in a template, not as Python writes them. `truncate` and `truncatewords` do not change text that
+just fits. Ranges are bounded. Errors name the filter and its input, not Python's types. A missing value is an error in
+every filter but `default` and the typed filters, which pass it on to a later `default`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from learning_hub.rendering import arithmetic, typed
-from learning_hub.rendering.limits import LONGEST_LIST, LONGEST_TEXT
+from learning_hub.rendering import arithmetic, typed_filters
+from learning_hub.rendering.limits import MAX_LIST_ITEMS, MAX_TEXT_CHARACTERS, LimitReachedError
 from learning_hub.rendering.values import (
-    LimitReachedError,
     as_text,
+    filter_error,
     is_missing,
     list_of,
     refuse_missing,
     shown,
-    unreadable,
 )
 
 Filter = Callable[..., Any]
@@ -37,16 +36,16 @@ _LIST_FILTERS = (
     "compact", "concat", "find", "find_index", "first", "has", "last", "reject", "reverse", "size", "sort",
     "sort_natural", "uniq", "where",
 )  # fmt: skip
-# A `default` that comes later speaks for what is missing; without one it is an error where it is used.
-_PASS_MISSING_ON = frozenset((
+# A later `default` replaces a missing value; without it, the missing value is an error where it is used.
+_PASS_ON_MISSING = frozenset((
     "blank_to_null", "boolean", "date", "decimal", "imis_datetime", "in_zone", "integer", "text",
 ))  # fmt: skip
 
 
 def all_filters(standard: Mapping[str, Filter]) -> dict[str, Filter]:
-    """Every filter a template may use, by name; *standard* are python-liquid's."""
-    borrowed = {name: _worded(name, standard[name]) for name in (*TEXT_FILTERS, *_LIST_FILTERS, "slice")}
-    filters = {name: _on_text(borrowed[name]) for name in TEXT_FILTERS}
+    """Every filter that a template can use, by name; *standard* are those of python-liquid."""
+    borrowed = {name: _with_clear_errors(name, standard[name]) for name in (*TEXT_FILTERS, *_LIST_FILTERS, "slice")}
+    filters = {name: _taking_text(borrowed[name]) for name in TEXT_FILTERS}
     filters |= {name: borrowed[name] for name in _LIST_FILTERS}
     filters |= {
         "abs": arithmetic.absolute,
@@ -66,49 +65,49 @@ def all_filters(standard: Mapping[str, Filter]) -> dict[str, Filter]:
         "slice": _slice(borrowed["slice"]),
         "truncate": truncate,
         "truncatewords": truncatewords,
-        "blank_to_null": typed.blank_to_null,
-        "boolean": typed.boolean,
-        "date": typed.date,
-        "decimal": typed.decimal,
-        "imis_datetime": typed.imis_datetime,
-        "in_zone": typed.in_zone,
-        "integer": typed.integer,
-        "json": typed.json,
-        "must_have": typed.must_have,
-        "text": typed.text,
+        "blank_to_null": typed_filters.blank_to_null,
+        "boolean": typed_filters.boolean,
+        "date": typed_filters.date,
+        "decimal": typed_filters.decimal,
+        "imis_datetime": typed_filters.imis_datetime,
+        "in_zone": typed_filters.in_zone,
+        "integer": typed_filters.integer,
+        "json": typed_filters.json,
+        "must_have": typed_filters.must_have,
+        "text": typed_filters.text,
     }
-    guarded = {name: _guarded(filter_, passes_missing_on=name in _PASS_MISSING_ON) for name, filter_ in filters.items()}
+    guarded = {name: _guarded(filter_, passes_on_missing=name in _PASS_ON_MISSING) for name, filter_ in filters.items()}
     return guarded | {"default": standard["default"]}
 
 
 def join(left: object, separator: object = " ") -> str:
-    """The items of a list as text, one after the other with *separator* between; anything else as text."""
+    """The items of a list as text, with *separator* between them; any other value as text."""
     items = [as_text(item) for item in _flat(left)] if isinstance(left, (list, tuple)) else [as_text(left)]
     between = as_text(separator)
-    if sum(map(len, items)) + len(between) * len(items) > LONGEST_TEXT:
+    if sum(map(len, items)) + len(between) * len(items) > MAX_TEXT_CHARACTERS:
         raise _text_too_long()
     return between.join(items)
 
 
 def map_(left: object, key: object) -> list[Any]:
-    """What the objects of a list have under *key*; null where one does not have it."""
-    found = []
+    """The values of *key* in a list of objects; null where an object does not have the key."""
+    values = []
     for item in _flat(left) if isinstance(left, (list, tuple)) else [left]:
         if not isinstance(item, dict):
-            raise unreadable(f"map needs objects and got {shown(item)}")
-        found.append(item.get(as_text(key)))
-    return found
+            raise filter_error(f"map needs objects and got {shown(item)}")
+        values.append(item.get(as_text(key)))
+    return values
 
 
 def truncate(left: object, length: object = 50, end: object = "...") -> str:
-    """Text of at most *length* characters, of which *end* is the last part where something was cut off."""
+    """Text of at most *length* characters; where it was cut, they include *end*."""
     text, mark = as_text(left), as_text(end)
     limit = _count(length, "truncate")
     return text if len(text) <= limit else text[: max(limit - len(mark), 0)] + mark
 
 
 def truncatewords(left: object, count: object = 15, end: object = "...") -> str:
-    """The first *count* words, and *end* where there are more."""
+    """The first *count* words, followed by *end* where the text has more."""
     text = as_text(left)
     limit = max(_count(count, "truncatewords"), 1)
     words = text.split()
@@ -129,31 +128,31 @@ def _flat(items: list[Any] | tuple[Any, ...]) -> list[Any]:
     return flat
 
 
-def _worded(name: str, filter_: Filter) -> Filter:
-    """*filter_* of python-liquid, whose errors are often Python's own, with one that names it and what it was given."""
+def _with_clear_errors(name: str, filter_: Filter) -> Filter:
+    """*filter_* of python-liquid with errors that name the filter, its input and its arguments."""
 
     @wraps(filter_)
-    def worded(left: object, *args: object, **kwargs: Any) -> Any:
+    def with_clear_errors(left: object, *args: object, **kwargs: Any) -> Any:
         try:
             return filter_(left, *args, **kwargs)
         except (MemoryError, RecursionError):
             raise
         except Exception as error:
             given = f": {', '.join(map(shown, args))}" if args else ""
-            raise unreadable(f"{name}{given} cannot work with {shown(left)}") from error
+            raise filter_error(f"{name}{given} cannot work with {shown(left)}") from error
 
-    return worded
+    return with_clear_errors
 
 
-def _on_text(filter_: Filter) -> Filter:
-    """*filter_* with everything but whole numbers turned into text first, the way templates write text."""
+def _taking_text(filter_: Filter) -> Filter:
+    """*filter_* whose input and arguments become text first, as templates write it; whole numbers stay numbers."""
 
     @wraps(filter_)
-    def on_text(left: object, *args: object, **kwargs: Any) -> Any:
+    def taking_text(left: object, *args: object, **kwargs: Any) -> Any:
         texts = [value if type(value) is int else as_text(value) for value in args]
         return filter_(as_text(left), *texts, **kwargs)
 
-    return on_text
+    return taking_text
 
 
 def _slice(filter_: Filter) -> Filter:
@@ -164,25 +163,25 @@ def _slice(filter_: Filter) -> Filter:
     return slice_
 
 
-def _guarded(filter_: Filter, *, passes_missing_on: bool) -> Filter:
-    """*filter_* refusing missing values or passing them on, with ranges as lists and a bound on what it makes."""
+def _guarded(filter_: Filter, *, passes_on_missing: bool) -> Filter:
+    """*filter_* that rejects missing values or passes them on, takes ranges as lists, and has a bounded result."""
 
     @wraps(filter_)
     def guarded(left: object, *args: object, **kwargs: Any) -> Any:
         for value in (*args, *kwargs.values()):
             refuse_missing(value)
-        if passes_missing_on and is_missing(left):
+        if passes_on_missing and is_missing(left):
             return left
         refuse_missing(left)
-        made = filter_(list_of(left) if isinstance(left, range) else left, *args, **kwargs)
-        if isinstance(made, str) and len(made) > LONGEST_TEXT:
+        result = filter_(list_of(left) if isinstance(left, range) else left, *args, **kwargs)
+        if isinstance(result, str) and len(result) > MAX_TEXT_CHARACTERS:
             raise _text_too_long()
-        if isinstance(made, list) and len(made) > LONGEST_LIST:
-            raise LimitReachedError(f"a list may have {LONGEST_LIST:,} items, not more")
-        return made
+        if isinstance(result, list) and len(result) > MAX_LIST_ITEMS:
+            raise LimitReachedError(f"a list may have at most {MAX_LIST_ITEMS:,} items")
+        return result
 
     return guarded
 
 
 def _text_too_long() -> LimitReachedError:
-    return LimitReachedError(f"a text may have {LONGEST_TEXT:,} characters, not more")
+    return LimitReachedError(f"a text may have at most {MAX_TEXT_CHARACTERS:,} characters")

@@ -1,9 +1,9 @@
 """
 The Liquid that templates are written in: python-liquid, made strict and bounded.
 
-Left out are the tags that read other templates and the ones for HTML. `if` may ask for something missing, which counts
-as not there, and so may comparisons with `nil`, `blank` and `empty`; everything else that touches a missing
-value is an error. Number literals are decimals. `now` and `today` are no names (`'now' | date: …` works).
+Tags that read other templates and tags for HTML are removed. Conditions and comparisons with `nil`, `blank` and `empty`
+accept a missing value, which then counts as false or blank; any other use of a missing value is an error. Number
+literals are decimals. `now` and `today` are not names; they are written as text (`'now' | date: …`).
 """
 
 from __future__ import annotations
@@ -25,74 +25,30 @@ from liquid.undefined import UNDEFINED, StrictDefaultUndefined, StrictUndefined,
 from liquid.utils import ReadOnlyChainMap
 
 from learning_hub.rendering.filters import all_filters
-from learning_hub.rendering.values import LimitReachedError, as_text, refuse_missing
+from learning_hub.rendering.limits import BoundedText, Budget
+from learning_hub.rendering.values import as_text, refuse_missing
 
-_TAGS = frozenset((
+TAGS = frozenset((
     "#", "assign", "break", "capture", "case", "comment", "continue", "cycle", "decrement", "echo", "for", "if",
     "increment", "unless",
 ))  # fmt: skip
-# python-liquid keeps the makers of its own nodes among the tags, under names that no template can write.
+# python-liquid registers its internal nodes as tags too, under names that no template can write.
 _INTERNAL_TAGS = frozenset(("content", "illegal", "output"))
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-class Budget:
-    """What one payload may still use: characters of text and rounds of loops."""
-
-    __slots__ = ("characters", "rounds")
-
-    def __init__(self, characters: int, rounds: int) -> None:
-        self.characters = characters
-        self.rounds = rounds
-
-    def spend_characters(self, count: int) -> None:
-        """
-        Take *count* characters.
-
-        Raises:
-            LimitReachedError: Fewer are left.
-        """
-        self.characters -= count
-        if self.characters < 0:
-            raise LimitReachedError("the output is larger than a payload may be")
-
-    def spend_rounds(self, count: int) -> None:
-        """
-        Take *count* rounds of a loop.
-
-        Raises:
-            LimitReachedError: Fewer are left.
-        """
-        self.rounds -= count
-        if self.rounds < 0:
-            raise LimitReachedError("the loops of the template have more rounds than they may")
-
-
-class BoundedText(StringIO):
-    """Collects text within a budget, every line end as it is."""
-
-    def __init__(self, budget: Budget) -> None:
-        # With newline="" nothing is translated; python-liquid's own bounded stream turns CR and CRLF into LF.
-        super().__init__(newline="")
-        self._budget = budget
-
-    def write(self, text: str, /) -> int:
-        self._budget.spend_characters(len(text))
-        return super().write(text)
-
-
 class Missing(StrictDefaultUndefined):
-    """Something that is not there: false in a condition, replaced by `default`, an error in all else."""
+    """A missing value: false in a condition, replaced by `default`, an error in any other use."""
 
     __slots__ = ()
 
-    # What python-liquid asks of a value in a condition. Anything else, such as its text or length, raises.
+    # The attributes that python-liquid reads in a condition. Any other, such as text or length, raises.
     allowed_properties = StrictUndefined.allowed_properties | {"__class__", "__liquid__"}
 
 
 class Context(RenderContext):
-    """What a leaf sees while it is rendered."""
+    """The state of a leaf while it is rendered."""
 
     __slots__ = ("budget", "time_zone")
 
@@ -105,10 +61,10 @@ class Context(RenderContext):
         self.time_zone = time_zone
 
     def get(self, path: list[object], *, token: Token | None, default: object = UNDEFINED) -> object:
-        """The value at the end of *path*, or a `Missing` that names the first step that is not there."""
+        """The value at the end of *path*, or a `Missing` that names the first step that is missing."""
         root = path[0]
         try:
-            value = self.scope[root]  # type: ignore[index]  # A name in brackets may be of any type.
+            value = self.scope[root]  # type: ignore[index]  # A name in brackets can have any type.
         except (KeyError, TypeError):
             return self._missing(path[:1], token) if default is UNDEFINED else default
         for index in range(1, len(path)):
@@ -121,12 +77,12 @@ class Context(RenderContext):
         return value
 
     def get_buffer(self, buf: TextIO | None = None) -> StringIO:  # noqa: ARG002 (named by the base class)
-        """Where `capture` collects; it counts like output."""
+        """The buffer of `capture`; it counts as output."""
         return BoundedText(self.budget)
 
     def raise_for_loop_limit(self, length: int = 1) -> None:
-        """Count the rounds of a loop that is about to begin."""
-        self.budget.spend_rounds(length)
+        """Count the iterations of a loop that is about to begin."""
+        self.budget.spend_iterations(length)
 
     def _missing(self, path: list[object], token: Token | None) -> Undefined:
         return Missing(str(path[0]), hint=f"{spell_path(path)} is missing", token=token)
@@ -134,13 +90,13 @@ class Context(RenderContext):
 
 def item_of(value: Any, step: Any) -> object:
     """
-    What *value* has at *step*.
+    The item of *value* at *step*.
 
-    An object has its keys and nothing else, so that a key named `size` that is absent is not mistaken for a count;
-    lists have indexes, `first`, `last` and `size`; text has `size`.
+    An object has only its keys, so that an absent key named `size` is not mistaken for a count. A list has indexes,
+    `first`, `last` and `size`; text has `size`.
 
     Raises:
-        LookupError: It is not there.
+        LookupError: *value* has no such item.
         UndefinedError: *step* itself is missing.
     """
     refuse_missing(step)
@@ -204,11 +160,11 @@ class CycleTag(cycle_tag.CycleTag):
 
 
 class Language(Environment):
-    """The environment all templates are parsed in."""
+    """The python-liquid environment in which all templates are parsed."""
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         super().setup_tags_and_filters(extra=extra)
-        self.tags = {name: tag for name, tag in self.tags.items() if name in _TAGS | _INTERNAL_TAGS}
+        self.tags = {name: tag for name, tag in self.tags.items() if name in TAGS | _INTERNAL_TAGS}
         for tag in (TextTag, EchoTag, CycleTag):
             self.add_tag(tag)
         self.filters = all_filters(self.filters)

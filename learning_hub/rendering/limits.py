@@ -1,21 +1,82 @@
-"""What templates may use. Computing time and memory for one payload are set where the renderer is made."""
+"""What templates may use, and the budget that a payload spends. The kernel watches computing time and memory."""
 
 from __future__ import annotations
 
+from io import StringIO
+
+from liquid.exceptions import LiquidError
+
 # A subscription's `Templates` as JSON.
-MOST_TEMPLATE_BYTES = 256 * 1024
-MOST_TEMPLATE_LEVELS = 100
-# Problems looked for in one template; after so many nobody reads on.
-MOST_PROBLEMS = 100
-# Computing time to compile or check them. Ten thousand leaves take about a third of a second.
+MAX_TEMPLATE_BYTES = 256 * 1024
+MAX_TEMPLATE_LEVELS = 100
+# Errors reported for one template; nobody reads more.
+MAX_TEMPLATE_ERRORS = 100
+# Computing time to compile the templates of a subscription. Ten thousand leaves take about a third of a second.
 COMPILE_SECONDS = 3.0
 
-# A payload as JSON. Data may be a hundred levels deep, and stand in a template as deep.
-MOST_PAYLOAD_BYTES = 256 * 1024
-MOST_PAYLOAD_LEVELS = 200
-# Rounds of all loops in one payload.
-MOST_ROUNDS = 100_000
+# Computing time for one payload, once its templates are compiled.
+RENDER_SECONDS = 1.0
+# A payload as JSON. Data may be a hundred levels deep, at any depth of a template.
+MAX_PAYLOAD_BYTES = 256 * 1024
+MAX_PAYLOAD_LEVELS = 200
+# Iterations of all loops in one payload.
+MAX_ITERATIONS = 100_000
 
-# One text or list made on the way; more than any payload holds.
-LONGEST_TEXT = 1_000_000
-LONGEST_LIST = 100_000
+# One intermediate text or list; more than any payload holds.
+MAX_TEXT_CHARACTERS = 1_000_000
+MAX_LIST_ITEMS = 100_000
+
+# Memory of a worker process. Its code takes about 60 MiB of it.
+WORKER_MEMORY_BYTES = 512 * 1024 * 1024
+
+
+class LimitReachedError(LiquidError):
+    """A template exceeded a limit on output, loops, texts or lists."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, token=None)
+
+
+class Budget:
+    """The characters of text and the loop iterations that one payload may still use."""
+
+    __slots__ = ("_characters", "_iterations")
+
+    def __init__(self) -> None:
+        self._characters = MAX_PAYLOAD_BYTES
+        self._iterations = MAX_ITERATIONS
+
+    def spend_characters(self, count: int) -> None:
+        """
+        Take *count* characters.
+
+        Raises:
+            LimitReachedError: Fewer are left.
+        """
+        self._characters -= count
+        if self._characters < 0:
+            raise LimitReachedError("the output is larger than a payload may be")
+
+    def spend_iterations(self, count: int) -> None:
+        """
+        Take *count* iterations of a loop.
+
+        Raises:
+            LimitReachedError: Fewer are left.
+        """
+        self._iterations -= count
+        if self._iterations < 0:
+            raise LimitReachedError(f"the loops of the template have more than {MAX_ITERATIONS:,} iterations")
+
+
+class BoundedText(StringIO):
+    """Collects text within a budget and keeps every line end as it is."""
+
+    def __init__(self, budget: Budget) -> None:
+        # With newline="" nothing is translated; python-liquid's own bounded stream turns CR and CRLF into LF.
+        super().__init__(newline="")
+        self._budget = budget
+
+    def write(self, text: str, /) -> int:
+        self._budget.spend_characters(len(text))
+        return super().write(text)

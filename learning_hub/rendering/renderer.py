@@ -1,8 +1,8 @@
 """
-The renderer: what the API and the worker ask for payloads.
+The renderer: renders events and analyzes templates for the API and the worker.
 
-Rendering is done in a few processes of its own, so that no template can hold up the event loop, and one that takes too
-long can be ended without harm to anything else.
+Both are done in a few worker processes, so that no template can block the event loop, and one that takes too long can
+be stopped without harm to anything else.
 """
 
 from __future__ import annotations
@@ -14,62 +14,68 @@ from typing import Any, Self
 
 import msgspec
 
-from learning_hub.model.choice import DEFAULT, WHOLE, choose_template
 from learning_hub.model.errors import InvalidInput, TemplateError
 from learning_hub.model.json_values import read_json, write_json
-from learning_hub.model.leaf import Leaf
-from learning_hub.rendering.bookmark import Stage, Standing
-from learning_hub.rendering.frames import Answer, CheckRequest, Problem, RenderRequest, WireJob
+from learning_hub.model.template import ALL_TEMPLATES, DEFAULT_TEMPLATE, Leaf, choose_template
 from learning_hub.rendering.job import Rendered, RenderJob
-from learning_hub.rendering.limits import COMPILE_SECONDS
-from learning_hub.rendering.process import ProcessDiedError, RenderingProcess
-from learning_hub.rendering.turns import Turns
+from learning_hub.rendering.limits import COMPILE_SECONDS, RENDER_SECONDS, WORKER_MEMORY_BYTES
+from learning_hub.rendering.messages import (
+    AnalysisRequest,
+    RenderRequest,
+    RenderResult,
+    WireError,
+    WireJob,
+    read_analysis_result,
+    read_render_result,
+)
+from learning_hub.rendering.progress import Progress, Stage
+from learning_hub.rendering.worker_pool import WorkerPool
+from learning_hub.rendering.worker_process import ProcessDiedError, WorkerProcess
 
 # Jobs that go to one process together; more are spread over the processes.
-BATCH = 50
+BATCH_SIZE = 50
 
 
-class Inspection(msgspec.Struct, frozen=True):
-    """All that is wrong with a subscription's `Templates`, in their order, and what is known of their leaves."""
+class TemplateAnalysis(msgspec.Struct, frozen=True):
+    """All errors of a subscription's `Templates`, in their order, and what is known of their leaves."""
 
-    problems: list[TemplateError]
+    errors: list[TemplateError]
     leaves: list[Leaf]
 
 
 class Renderer:
     """
-    Renders events through templates in child processes.
+    Renders events through templates in worker processes.
 
-    Callers wait for a free process in turn by their templates, so that some that take long hold up only their own
-    events. It needs no running loop to be made; the processes start when first needed and end with `close`, or by
-    themselves when the hub dies.
+    Callers wait for a free process under fair scheduling by their templates, so that slow templates delay only their
+    own events. A renderer can be made without a running loop. Its processes start when first needed, and end with
+    `close`, or by themselves when the hub dies.
 
     Args:
-        processes: How many to render in side by side, 1 or more; only with 2 or more is there always one left for
-            other templates than those that take long.
+        processes: Worker processes, 1 or more; only with 2 or more are slow templates kept from using all of them.
         time_limit_seconds: Computing time for one payload, once its templates are compiled.
-        compile_limit_seconds: Computing time to compile or check the templates of a subscription.
-        memory_limit_bytes: Memory of one process, its code included (about 60 MiB).
+        compile_limit_seconds: Computing time to compile or analyze the templates of a subscription.
+        memory_limit_bytes: Memory of one process, its code included.
     """
 
     def __init__(
         self,
         *,
         processes: int = 2,
-        time_limit_seconds: float = 1.0,
+        time_limit_seconds: float = RENDER_SECONDS,
         compile_limit_seconds: float = COMPILE_SECONDS,
-        memory_limit_bytes: int = 512 * 1024 * 1024,
+        memory_limit_bytes: int = WORKER_MEMORY_BYTES,
     ) -> None:
         self._limit_seconds: dict[Stage, float] = {"compiling": compile_limit_seconds, "rendering": time_limit_seconds}
         self._processes = [
-            RenderingProcess(
-                time_limit_seconds=time_limit_seconds,
-                compile_limit_seconds=compile_limit_seconds,
-                memory_limit_bytes=memory_limit_bytes,
+            WorkerProcess(
+                render_seconds=time_limit_seconds,
+                compile_seconds=compile_limit_seconds,
+                memory_bytes=memory_limit_bytes,
             )
             for _ in range(processes)
         ]
-        self._turns = Turns(self._processes)
+        self._pool = WorkerPool(self._processes)
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,8 +88,8 @@ class Renderer:
         The payload for one event.
 
         Raises:
-            TemplateError: No template serves the category (code `category_off` or `no_template`), or it cannot be
-                rendered for this event, within its limits (`template_error`).
+            TemplateError: No template serves the category (code `category_off` or `no_template`), or the template
+                cannot be rendered for this event within its limits (`template_error`).
             Unavailable: No process can be started, or the renderer is closed.
         """
         [result] = await self.render_many([job])
@@ -98,17 +104,13 @@ class Renderer:
         Raises:
             Unavailable: No process can be started, or the renderer is closed.
         """
-        batches = [jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH)]
+        batches = [jobs[start : start + BATCH_SIZE] for start in range(0, len(jobs), BATCH_SIZE)]
         results = await asyncio.gather(*(self._render_batch(batch) for batch in batches))
         return [result for batch in results for result in batch]
 
-    async def check(self, templates: Mapping[str, Any] | str) -> list[TemplateError]:
-        """All that is wrong with a subscription's `Templates`, in their order; empty when nothing is."""
-        return (await self.inspect(templates)).problems
-
-    async def inspect(self, templates: Mapping[str, Any] | str) -> Inspection:
+    async def analyze(self, templates: Mapping[str, Any] | str) -> TemplateAnalysis:
         """
-        What can be said of a subscription's `Templates` before any event comes.
+        The static analysis of a subscription's `Templates`.
 
         Args:
             templates: As JSON text, or as `read_json` gave them.
@@ -117,53 +119,53 @@ class Renderer:
             Unavailable: No process can be started, or the renderer is closed.
         """
         text = templates if isinstance(templates, str) else write_json(templates).decode()
-        async with self._turns.process(text) as process:
+        async with self._pool.worker(text) as process:
             try:
-                async with aclosing(process.ask(CheckRequest(text), 1)) as answers:
-                    async for answer in answers:
-                        return Inspection([_error(problem) for problem in answer.problems], answer.leaves)
+                async with aclosing(process.exchange(AnalysisRequest(text), 1, read_analysis_result)) as results:
+                    result = await anext(results)
             except ProcessDiedError as death:
-                return Inspection([self._epitaph(death, Standing("compiling", WHOLE))], [])
-        return Inspection([], [])
+                return TemplateAnalysis([self._death_error(death, Progress("compiling", ALL_TEMPLATES))], [])
+        return TemplateAnalysis([_error(error) for error in result.errors], result.leaves)
 
     async def close(self) -> None:
-        """End the processes; what they are rendering is given up with `Unavailable`."""
+        """End the processes; callers that wait for a payload get `Unavailable`."""
         await asyncio.gather(*(process.close() for process in self._processes))
 
     async def _render_batch(self, jobs: Sequence[RenderJob]) -> list[Rendered | TemplateError]:
-        async with self._turns.process(jobs[0].templates_json) as process:
+        async with self._pool.worker(jobs[0].templates_json) as process:
             return await self._render_in(process, jobs)
 
-    async def _render_in(self, process: RenderingProcess, jobs: Sequence[RenderJob]) -> list[Rendered | TemplateError]:
-        """The results of *jobs*; the one that the process dies over becomes an error, and a new one goes on."""
+    async def _render_in(self, process: WorkerProcess, jobs: Sequence[RenderJob]) -> list[Rendered | TemplateError]:
+        """The results of *jobs*; when the process dies over a job, that job gets an error and a new process goes on."""
         results: list[Rendered | TemplateError] = []
         died_at: int | None = None
         while len(results) < len(jobs):
             left = jobs[len(results) :]
             try:
-                async with aclosing(process.ask(_request(left), len(left))) as answers:
-                    # One by one: what was answered before a death stays.
-                    async for answer in answers:
-                        results.append(_result(answer))  # noqa: PERF401
+                async with aclosing(process.exchange(_request(left), len(left), read_render_result)) as responses:
+                    # One by one: results that came before a death stay.
+                    async for response in responses:
+                        results.append(_result(response))  # noqa: PERF401
             except ProcessDiedError as death:
-                # It may have been killed from outside, and be no fault of this job: a second try tells.
                 if death.took_too_long:
-                    self._turns.note_stopped(jobs[0].templates_json)
+                    self._pool.mark_slow(jobs[0].templates_json)
+                # A process may have been killed from outside, so only the second death over a job is the job's error.
                 if death.took_too_long or died_at == len(results):
-                    results.append(self._epitaph(death, Standing("rendering", _place(jobs[len(results)]))))
+                    progress = Progress("rendering", _template_name(jobs[len(results)]))
+                    results.append(self._death_error(death, progress))
                 else:
                     died_at = len(results)
         return results
 
-    def _epitaph(self, death: ProcessDiedError, otherwise: Standing) -> TemplateError:
-        """The error for what a process died over, where it was; *otherwise* where it did not tell."""
-        stage = death.standing.stage if death.standing else otherwise.stage
-        place = (death.standing.place if death.standing else "") or otherwise.place
+    def _death_error(self, death: ProcessDiedError, assumed: Progress) -> TemplateError:
+        """The error of what a process died over, at its last progress; *assumed* where that is not known."""
+        stage = death.progress.stage if death.progress else assumed.stage
+        place = (death.progress.place if death.progress else "") or assumed.place
         if not death.took_too_long:
-            return TemplateError("made the process that renders it die", place=place)
-        doing = " to compile" if stage == "compiling" else ""
+            return TemplateError("crashed the process that renders it", place=place)
+        action = " to compile" if stage == "compiling" else ""
         limit = f"{self._limit_seconds[stage]:g} s"
-        return TemplateError(f"took longer than {limit}{doing} and was stopped", place=place)
+        return TemplateError(f"took longer than {limit}{action} and was stopped", place=place)
 
 
 def _request(jobs: Sequence[RenderJob]) -> RenderRequest:
@@ -175,23 +177,23 @@ def _request(jobs: Sequence[RenderJob]) -> RenderRequest:
     return RenderRequest(list(indexes), wire_jobs)
 
 
-def _result(answer: Answer) -> Rendered | TemplateError:
-    if answer.problems:
-        return _error(answer.problems[0])
-    return Rendered(payload=read_json(answer.payload), payload_json=answer.payload, template_name=answer.template)
+def _result(result: RenderResult) -> Rendered | TemplateError:
+    if result.error is not None:
+        return _error(result.error)
+    return Rendered(payload=read_json(result.payload), template_name=result.template_name)
 
 
-def _error(problem: Problem) -> TemplateError:
-    error = TemplateError(problem.message, place=problem.place)
-    error.code = problem.code
+def _error(wire: WireError) -> TemplateError:
+    error = TemplateError(wire.message, place=wire.place)
+    error.code = wire.code
     return error
 
 
-def _place(job: RenderJob) -> str:
-    """The name of the template a job would have been rendered with; it could not be asked of the dead."""
+def _template_name(job: RenderJob) -> str:
+    """The name of the template for a job whose process died before it answered."""
     try:
         templates = read_json(job.templates_json)
     except InvalidInput:
-        return WHOLE
+        return ALL_TEMPLATES
     choice = choose_template(templates, job.category) if isinstance(templates, dict) else None
-    return (choice.name if choice else None) or DEFAULT
+    return (choice.name if choice else None) or DEFAULT_TEMPLATE

@@ -1,8 +1,8 @@
 """
-Values inside a template: what they are as text, as JSON, and in a message.
+Values in a template: as text, as JSON, and in a message.
 
-Values are JSON values as `model.json_values` reads them. Liquid adds ranges, pairs from looping over an object, and
-things that have no value of their own, such as `forloop`.
+Values are JSON values as `model.json_values` reads them. Liquid adds ranges, pairs from loops over an object, and
+objects without a JSON form, such as `forloop`.
 """
 
 from __future__ import annotations
@@ -15,34 +15,27 @@ from liquid.exceptions import FilterArgumentError, LiquidError, UndefinedError
 from liquid.undefined import Undefined
 
 from learning_hub.model.json_values import SpelledDecimal, write_json
-from learning_hub.rendering.limits import LONGEST_LIST
+from learning_hub.rendering.limits import MAX_LIST_ITEMS, LimitReachedError
 
-LONGEST_SHOWN = 40
-
-
-class LimitReachedError(LiquidError):
-    """A template took more than it may: more output, longer loops, longer lists."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, token=None)
+_MAX_SHOWN_CHARACTERS = 40
 
 
-def unreadable(reason: str) -> FilterArgumentError:
-    """The error for a filter that cannot do its work; *reason* is a sentence without its full stop."""
-    return FilterArgumentError(reason, token=None)
+def filter_error(message: str) -> FilterArgumentError:
+    """The error of a filter that cannot use its input or arguments; *message* has no full stop."""
+    return FilterArgumentError(message, token=None)
 
 
 def is_missing(value: object) -> bool:
-    """Whether *value* stands for something that is not there; null is there."""
+    """Whether *value* stands for a missing value; null is not missing."""
     return isinstance(value, Undefined)
 
 
 def refuse_missing(value: object) -> None:
     """
-    Let anything pass but a missing value.
+    Raise an error for a missing value.
 
     Raises:
-        UndefinedError: *value* stands for something that is not there; the message names it.
+        UndefinedError: *value* stands for a missing value; the message names it.
     """
     if isinstance(value, Undefined):
         raise UndefinedError(value.hint or f"{value.name} is missing", token=value.token)
@@ -50,13 +43,13 @@ def refuse_missing(value: object) -> None:
 
 def to_json_value(value: object) -> Any:
     """
-    The JSON value that *value* is.
+    *value* as a JSON value.
 
-    Ranges and pairs become lists, `empty` and `blank` the empty text; numbers keep their spelling.
+    Ranges and pairs become lists, `empty` and `blank` become the empty text; numbers keep their spelling.
 
     Raises:
-        UndefinedError: It is missing, or something within it is.
-        LiquidError: It has no JSON form.
+        UndefinedError: *value* or a value inside it is missing.
+        LiquidError: *value* has no JSON form.
     """
     if value is None or isinstance(value, (str, bool, int, SpelledDecimal)):
         return value
@@ -71,16 +64,16 @@ def to_json_value(value: object) -> Any:
         return spelled(value)
     if isinstance(value, (Empty, Blank)):
         return ""
-    raise LiquidError(f"a {type(value).__name__} has no value that could be sent", token=None)
+    raise LiquidError(f"a {type(value).__name__} cannot be sent as a value", token=None)
 
 
 def as_text(value: object) -> str:
     """
-    *value* inside text: null is empty, numbers as they are spelled, objects and lists as JSON.
+    *value* inside text: null is empty, numbers keep their spelling, objects and lists are JSON.
 
     Raises:
-        UndefinedError: It is missing.
-        LiquidError: It has no text.
+        UndefinedError: *value* is missing.
+        LiquidError: *value* has no JSON form.
     """
     if isinstance(value, str):
         return value
@@ -99,39 +92,39 @@ def list_of(values: range) -> list[int]:
     The numbers of a range as a list.
 
     Raises:
-        LimitReachedError: There are more than a hundred thousand.
+        LimitReachedError: It has more than a hundred thousand.
     """
-    # The length of a long range does not fit what len() can say, so the ends are compared.
-    if values.stop - values.start > LONGEST_LIST:
-        raise LimitReachedError(f"a range may have {LONGEST_LIST:,} numbers, not more")
+    # len() cannot return the length of a very long range, so the ends are compared.
+    if values.stop - values.start > MAX_LIST_ITEMS:
+        raise LimitReachedError(f"a range may have at most {MAX_LIST_ITEMS:,} numbers")
     return list(values)
 
 
 def spelled(number: Decimal) -> SpelledDecimal:
     """
-    *number* in its plain spelling (`0.3`, `100`); with an exponent where that would take over forty zeros.
+    *number* in its plain spelling (`0.3`, `100`), or with an exponent where that would take over forty zeros.
 
     Raises:
-        LiquidError: It is infinite or not a number.
+        LiquidError: *number* is infinite or NaN.
     """
     if isinstance(number, SpelledDecimal):
         return number
     if not number.is_finite():
-        raise LiquidError(f"{number} is no number that could be sent", token=None)
+        raise LiquidError(f"{number} is not a number that JSON can hold", token=None)
     exponent = int(number.as_tuple().exponent)
     plainly = exponent <= 40 and number.adjusted() >= -40
     return SpelledDecimal(f"{number:f}" if plainly else str(number))
 
 
 def shown(value: object) -> str:
-    """*value* for a message: as JSON, cut to forty characters."""
+    """*value* as a message shows it: JSON, cut to forty characters."""
     try:
         text = write_json(to_json_value(value)).decode()
     except (LiquidError, TypeError, ValueError):
         text = type(value).__name__
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]}…"
 
 
 def is_blank(value: object) -> bool:
-    """Whether *value* is null, text of nothing but white space, or an empty list or object."""
+    """Whether *value* is null, text of white space alone, or an empty list or object."""
     return value is None or value in ([], {}) or (isinstance(value, str) and not value.strip())

@@ -11,7 +11,8 @@ from learning_hub.connectors.discovery import Built
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.panel import KEY_LENGTH, RECORD_KEY, basic_template, is_basic, is_key
-from learning_hub.model.subscription import DEFAULT_TEMPLATE, Subscription
+from learning_hub.model.subscription import Subscription
+from learning_hub.model.template import DEFAULT_TEMPLATE
 from learning_hub.services.panel_spec import PanelSpec
 from learning_hub.services.subscriptions import Subscriptions
 from learning_hub.store import programs, subscriptions

@@ -13,7 +13,7 @@ from learning_hub.deliver.connections import Connections
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.subscription import Subscription
-from learning_hub.rendering import is_same_for_all
+from learning_hub.model.template import is_literal
 from learning_hub.services.subscribers import need_subscriber_in_use
 from learning_hub.store import pauses, subscribers, subscriptions
 from learning_hub.store.database import Database
@@ -100,4 +100,4 @@ def _needs(subscription: Subscription) -> Needs:
 
 
 def _literals(template: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value if is_same_for_all(value) else UNSET for name, value in template.items()}
+    return {name: value if is_literal(value) else UNSET for name, value in template.items()}

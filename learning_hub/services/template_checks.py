@@ -10,8 +10,8 @@ import msgspec
 from learning_hub.deliver.preview import target_problems
 from learning_hub.model.errors import FieldError
 from learning_hub.model.json_values import write_json
-from learning_hub.model.leaf import Leaf
 from learning_hub.model.subscriber import Subscriber
+from learning_hub.model.template import Leaf
 from learning_hub.rendering import Renderer
 
 
@@ -37,12 +37,12 @@ async def check_templates(
         target: Found valid by `Kind.check_target`; None where it was not.
         templates: By category, each an object, or null where it is switched off.
     """
-    inspected = await renderer.inspect(write_json(templates).decode())
-    problems = [*inspected.problems]
+    analysis = await renderer.analyze(write_json(templates).decode())
+    problems = [*analysis.errors]
     if subscriber is not None and target is not None:
         problems += target_problems(subscriber, target, templates)
     errors = [FieldError(template_field(problem.place), problem.message) for problem in problems]
-    return CheckedTemplates(errors, inspected.leaves)
+    return CheckedTemplates(errors, analysis.leaves)
 
 
 def template_field(place: str) -> str:

@@ -16,7 +16,7 @@ from learning_hub.connectors.learningbuilder import settings as learningbuilder
 from learning_hub.connectors.registry import KINDS
 from learning_hub.connectors.webhook import settings as webhook
 from learning_hub.connectors.webhook.signing import sign
-from learning_hub.rendering.document import compile_templates
+from learning_hub.rendering.compiler import compile_templates
 
 DOCS = Path(__file__).parents[2] / "docs"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -70,4 +70,4 @@ def test_bodies_of_the_pages_are_taken(page: str) -> None:
     for body in bodies:
         if "Target" in body:
             assert kind.check_target(body["Target"]) == []
-            assert compile_templates(json.dumps(body["Templates"])).problems == []
+            assert compile_templates(json.dumps(body["Templates"])).errors == []

@@ -22,8 +22,8 @@ from learning_hub.connectors.imis.activity import KEY_COLUMNS
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.failure import CAUSES
 from learning_hub.presets import PRESETS
-from learning_hub.rendering.document import compile_templates
-from learning_hub.rendering.language import _TAGS, LANGUAGE
+from learning_hub.rendering.compiler import compile_templates
+from learning_hub.rendering.language import LANGUAGE, TAGS
 from learning_hub.sandbox.faults import FAULTS
 from learning_hub.services.test_sends import NOT_SENT, WHY_NOT_SENT
 
@@ -126,14 +126,14 @@ def test_every_metric_is_documented_and_no_other() -> None:
 
 
 def test_every_filter_and_tag_is_documented_and_no_other() -> None:
-    """docs/reference/templates.md has all that a template may use."""
+    """docs/reference/templates.md lists every filter and tag that a template can use."""
     page = (REFERENCE / "templates.md").read_text(encoding="utf-8")
     filters, tags = page.partition("## Filters")[2].split("## Tags")
 
     names = [name for cell in re.findall(r"^\|(.+?)\|", filters, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)]
     assert sorted(names) == sorted(LANGUAGE.filters)
     told = re.findall(r"`([a-z#]+)`", tags.split("\n\n")[2])
-    assert sorted(told) == sorted(_TAGS)
+    assert sorted(told) == sorted(TAGS)
 
 
 def test_every_fault_of_the_sandbox_is_documented_and_no_other() -> None:
@@ -171,7 +171,7 @@ def test_templates_of_the_how_to_compile() -> None:
     templates |= {f"shown {number}": each for number, each in enumerate(shown)}
 
     assert len(leaves) > 10
-    assert [str(problem) for problem in compile_templates(json.dumps(templates)).problems] == []
+    assert [str(error) for error in compile_templates(json.dumps(templates)).errors] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -121,7 +121,7 @@ async def test_a_full_backlog(hubs: list[httpx.AsyncClient], monkeypatch: pytest
 
 async def test_one_that_the_database_refuses(hubs: list[httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch) -> None:
     """One bad row does not fail the others in the same commit."""
-    monkeypatch.setattr("learning_hub.model.json_values._walk_faults", lambda *_: iter(()))
+    monkeypatch.setattr("learning_hub.model.json_errors._walk_errors", lambda *_: iter(()))
     monkeypatch.setattr("learning_hub.model.fields.check_json", lambda *_: [])
     answers = await asyncio.gather(
         *[post(hubs[0], PublisherEventId=f"{number}" + "\0" * (number == 7)) for number in range(20)]

@@ -1,4 +1,4 @@
-"""The renderer renders in processes of its own, stops what takes too long, and goes on."""
+"""The renderer renders in worker processes, stops templates that take too long, and goes on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from learning_hub.model.errors import TemplateError, Unavailable
-from learning_hub.model.json_values import read_json
+from learning_hub.model.json_values import read_json, write_json
 from learning_hub.rendering import Rendered, Renderer, RenderJob, write_scope
 
 # Busy for minutes in one call that no loop limit sees.
@@ -61,15 +61,15 @@ async def renderer() -> AsyncIterator[Renderer]:
 
 
 async def test_a_payload_comes_with_its_template_and_spelling(renderer: Renderer) -> None:
-    """The payload has decimals in their own spelling, as values and as JSON text."""
+    """The payload has decimals, which keep their spelling as JSON text."""
     rendered = await renderer.render(job_of("{{ data.units }}", '{"units": 1.30}'))
 
-    assert rendered == Rendered(payload={"x": Decimal("1.30")}, payload_json=b'{"x":1.30}', template_name="_default")
-    assert str(rendered.payload["x"]) == "1.30"
+    assert rendered == Rendered(payload={"x": Decimal("1.30")}, template_name="_default")
+    assert write_json(rendered.payload) == b'{"x":1.30}'
 
 
 async def test_many_jobs_give_their_results_in_order(renderer: Renderer) -> None:
-    """Errors stand as values among the payloads, each at the place of its job."""
+    """Errors are values among the payloads, each at the index of its job."""
     leaves = [f"{{{{ {number} }}}}" if number % 7 else "{{ data.nope }}" for number in range(200)]
 
     results = await renderer.render_many([job_of(leaf) for leaf in leaves])
@@ -80,7 +80,7 @@ async def test_many_jobs_give_their_results_in_order(renderer: Renderer) -> None
 
 
 async def test_errors_keep_their_place_and_code(renderer: Renderer) -> None:
-    """What goes wrong in the process is raised here as it was there."""
+    """An error in the worker process is raised in the hub with its message, place and code."""
     with pytest.raises(TemplateError) as missing:
         await renderer.render(job_of({"y": ["{{ data.nope }}"]}))
     with pytest.raises(TemplateError) as off:
@@ -90,15 +90,16 @@ async def test_errors_keep_their_place_and_code(renderer: Renderer) -> None:
     assert off.value.code == "category_off"
 
 
-async def test_checking_lists_all_problems(renderer: Renderer) -> None:
-    """A check names each problem and its place, from text as from values."""
+async def test_analysis_lists_all_errors(renderer: Renderer) -> None:
+    """Analysis lists each error with its place, for templates as text and as values."""
     templates = {"_default": {"a": "{{ ", "b": ["{{ x | nope }}"]}}
 
-    problems = await renderer.check(templates)
+    errors = (await renderer.analyze(templates)).errors
 
-    assert [problem.place for problem in problems] == ["_default.a", "_default.b[0]", "_default.b[0]"]
-    assert [str(each) for each in await renderer.check(json.dumps(templates))] == [str(each) for each in problems]
-    assert await renderer.check({"_default": {"a": "{{ data.x }}"}, "Off": None}) == []
+    assert [error.place for error in errors] == ["_default.a", "_default.b[0]", "_default.b[0]"]
+    again = (await renderer.analyze(json.dumps(templates))).errors
+    assert [str(error) for error in again] == [str(error) for error in errors]
+    assert (await renderer.analyze({"_default": {"a": "{{ data.x }}"}, "Off": None})).errors == []
 
 
 @pytest.mark.parametrize("leaf", [ENDLESS_CALL, ENDLESS_LOOPS])
@@ -135,7 +136,7 @@ async def test_what_takes_too_long_is_stopped_while_the_loop_answers(renderer: R
     ],
 )
 async def test_what_grows_without_bound_is_refused(renderer: Renderer, leaf: str, reason: str) -> None:
-    """A template that wants too much gets an error, and the same process goes on."""
+    """A template that exceeds a limit gets an error, and the same process goes on."""
     await renderer.render(job_of("warm"))
     pids = pids_of(renderer)
 
@@ -150,13 +151,13 @@ async def test_what_grows_without_bound_is_refused(renderer: Renderer, leaf: str
     "leaf",
     ["{{ " * 60_000, "{% if data.x %}" * 10_000, "{{ data" + "[data" * 20_000, "{{ data | " + "size | " * 30_000],
 )
-async def test_checking_hostile_templates_ends(renderer: Renderer, leaf: str) -> None:
-    """Templates made to be hard to read are refused within seconds."""
+async def test_analysis_of_hostile_templates_ends(renderer: Renderer, leaf: str) -> None:
+    """Templates made to be hard to parse are rejected in time."""
     started = time.monotonic()
 
-    problems = await renderer.check({"_default": {"x": leaf}})
+    errors = (await renderer.analyze({"_default": {"x": leaf}})).errors
 
-    assert len(problems) == 1
+    assert len(errors) == 1
     assert time.monotonic() - started < 60
 
 
@@ -170,7 +171,7 @@ async def test_a_template_of_ten_thousand_leaves_is_rendered(renderer: Renderer)
 
 
 async def test_a_stopped_template_has_the_place_of_its_leaf() -> None:
-    """What takes too long is told with the leaf it was stopped at, and with the limit that counted there."""
+    """The error of a stopped template has the place of the leaf and the limit that was exceeded there."""
     long = {"a": "fine", "b": ["{{ data.x | default: nil }}" * 8000]}
     templates = json.dumps({"_default": {"x": long}})
     async with Renderer(processes=1, time_limit_seconds=0.5, compile_limit_seconds=0.1) as renderer:
@@ -178,13 +179,13 @@ async def test_a_stopped_template_has_the_place_of_its_leaf() -> None:
             await renderer.render(job_of({"a": "fine", "b": ["{{ data }}", ENDLESS_CALL], "c": "{{ data }}"}))
         with pytest.raises(TemplateError) as compiling:
             await renderer.render(job_of(long))
-        (checking,) = await renderer.check(templates)
+        (analyzing,) = (await renderer.analyze(templates)).errors
 
     assert (rendering.value.place, rendering.value.message) == (
         "_default.x.b[1]",
         "took longer than 0.5 s and was stopped",
     )
-    for error in (compiling.value, checking):
+    for error in (compiling.value, analyzing):
         assert (error.place, error.message) == (
             "_default.x.b[0]",
             "took longer than 0.1 s to compile and was stopped",
@@ -192,7 +193,7 @@ async def test_a_stopped_template_has_the_place_of_its_leaf() -> None:
 
 
 async def test_a_process_killed_from_outside_is_replaced(renderer: Renderer) -> None:
-    """When a process dies, at rest or at work, its jobs are rendered by another one."""
+    """When a process dies, idle or busy, a new process renders its jobs."""
     await renderer.render(job_of("a"))
     os.kill(pids_of(renderer)[0], signal.SIGKILL)
 
@@ -220,7 +221,7 @@ async def test_a_cancelled_caller_leaves_no_answer_behind(renderer: Renderer) ->
 
 
 async def test_callers_share_the_processes() -> None:
-    """Any number of callers at once get each their own payload from a few processes."""
+    """Each of many concurrent callers gets its own payload from a few processes."""
     async with Renderer(processes=2) as renderer:
         results = await asyncio.gather(*(renderer.render(job_of(f"{number}")) for number in range(300)))
         pids = pids_of(renderer)
@@ -239,7 +240,7 @@ async def test_a_template_that_takes_long_holds_up_only_its_own_events() -> None
 
         rendered = [await renderer.render(job_of(f"{number}")) for number in range(3)]
 
-        # Each of the three waits for those under way and one turn of the others; in the order of arrival, for all.
+        # Each of the three waits for the jobs under way and one job of each other template, not for all before it.
         assert sum(task.done() for task in slow) <= 15
         assert [each.payload for each in rendered] == [{"x": "0"}, {"x": "1"}, {"x": "2"}]
         for task in slow:
@@ -248,7 +249,7 @@ async def test_a_template_that_takes_long_holds_up_only_its_own_events() -> None
 
 
 async def test_one_template_leaves_a_process_for_the_others() -> None:
-    """However many events of one template wait, another one need not wait for any of them."""
+    """However many events of one template wait, an event of another template waits for none of them."""
     async with Renderer(processes=2) as renderer:
         await asyncio.gather(*(renderer.render(job_of(f"warm {number}")) for number in range(20)))
         slow = [asyncio.create_task(renderer.render(job_of(ENDLESS_CALL))) for _ in range(8)]
@@ -263,7 +264,7 @@ async def test_one_template_leaves_a_process_for_the_others() -> None:
 
 
 async def test_all_templates_that_take_long_leave_a_process_for_the_others() -> None:
-    """However many different templates had to be stopped lately, together they never have every process."""
+    """All templates that were stopped lately together never use every process."""
     async with Renderer(processes=2) as renderer:
         endless = [{str(kind): ENDLESS_CALL} for kind in range(4)]
         await asyncio.gather(*(renderer.render(job_of(leaf)) for leaf in endless), return_exceptions=True)
@@ -280,7 +281,7 @@ async def test_all_templates_that_take_long_leave_a_process_for_the_others() -> 
         await asyncio.gather(*slow, return_exceptions=True)
 
 
-async def test_who_gives_up_waiting_takes_no_turn(renderer: Renderer) -> None:
+async def test_a_cancelled_waiter_takes_no_process(renderer: Renderer) -> None:
     """Callers that are cancelled while they wait leave the process to the others."""
     await renderer.render(job_of("warm"))
     slow = asyncio.create_task(renderer.render(job_of(ENDLESS_CALL)))
@@ -314,7 +315,7 @@ async def test_a_closed_renderer_has_no_processes_and_says_so() -> None:
 
 @pytest.mark.parametrize("delay_seconds", [0, 0.01, 0.05, 0.1, 0.15, 0.3])
 async def test_a_renderer_can_be_closed_at_any_moment(delay_seconds: float) -> None:
-    """Whether its processes start, work or rest, closing ends them and tells whoever waits."""
+    """Closing ends processes that start, work or are idle, and every waiting caller gets an error."""
     renderer = Renderer(processes=2)
     working = asyncio.create_task(renderer.render_many([job_of(ENDLESS_CALL)] * 60))
     await asyncio.sleep(delay_seconds)
@@ -327,7 +328,7 @@ async def test_a_renderer_can_be_closed_at_any_moment(delay_seconds: float) -> N
 
 
 async def test_the_processes_do_not_see_the_hubs_secrets(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub's settings are not in the environment of what renders."""
+    """The hub's settings are not in the environment of worker processes."""
     monkeypatch.setenv("LEARNING_HUB_SECRET_KEYS", "very-secret")
 
     await renderer.render(job_of("a"))
@@ -336,7 +337,7 @@ async def test_the_processes_do_not_see_the_hubs_secrets(renderer: Renderer, mon
 
 
 def test_the_processes_end_with_the_hub(tmp_path: Path) -> None:
-    """When the hub is killed outright, what renders for it ends by itself."""
+    """When the hub is killed, its worker processes end by themselves."""
     script = tmp_path / "hub.py"
     script.write_text(
         "import asyncio\n"
@@ -358,7 +359,7 @@ def test_the_processes_end_with_the_hub(tmp_path: Path) -> None:
 
 
 def test_a_renderer_is_made_without_a_running_loop() -> None:
-    """A renderer can be made at any time and used once there is a loop."""
+    """A renderer can be made without a running loop and used in one later."""
     renderer = Renderer(processes=1)
 
     async def use() -> Rendered:

@@ -1,4 +1,4 @@
-"""A JSON text is cut into the same pieces that a strict reader finds."""
+"""A JSON text is split into the same pieces that a strict reader finds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from learning_hub.model.json_pieces import list_pieces, object_pieces
+from learning_hub.model.json_pieces import split_array, split_object
 
 TEXTS = st.text(st.sampled_from('a"\\,:[]{} ä\n\u2028😀'), max_size=6)
 VALUES = st.recursive(
@@ -34,7 +34,7 @@ def test_objects(value: dict[str, Any], style: tuple[bool, int | None]) -> None:
     expected = msgspec.json.decode(text, type=dict[str, Raw])
 
     assert {name: bytes(raw) for name, raw in expected.items()} == {
-        name: bytes(raw) for name, raw in object_pieces(text).items()
+        name: bytes(raw) for name, raw in split_object(text).items()
     }
 
 
@@ -44,20 +44,20 @@ def test_lists(value: list[Any], style: tuple[bool, int | None]) -> None:
     text = spelled(value, style)
 
     assert [bytes(raw) for raw in msgspec.json.decode(text, type=list[Raw])] == [
-        bytes(raw) for raw in list_pieces(text, 100)
+        bytes(raw) for raw in split_array(text, 100)
     ]
 
 
 @given(st.text(st.sampled_from('{}[],:"\\1 ad8utn'), max_size=14))
 def test_malformed_texts(text: str) -> None:
-    """What is not well-formed is refused, and what is well-formed is not."""
-    for cut, kind in ((object_pieces, dict), (partial(list_pieces, most=100), list)):
+    """A text is rejected exactly when it is not well-formed."""
+    for split, kind in ((split_object, dict), (partial(split_array, most=100), list)):
         try:
             is_one = isinstance(json.loads(text), kind)
         except ValueError:
             is_one = False
         try:
-            cut(text.encode())
+            split(text.encode())
         except ValueError:
             assert not is_one
         else:
@@ -65,18 +65,18 @@ def test_malformed_texts(text: str) -> None:
 
 
 def test_what_the_strict_reader_refuses() -> None:
-    """Lone surrogates and nests of any depth are cut out like anything else; of a repeated key the last counts."""
+    """Lone surrogates and nests of any depth are split off like any other value; the last of a repeated key counts."""
     deep = b"[" * 100_000 + b"]" * 100_000
 
     assert {"\ud800": b'"\\udfff"', "a": deep} == {
-        name: bytes(raw) for name, raw in object_pieces(b'{"a":1,"\\ud800":"\\udfff","a":' + deep + b"}").items()
+        name: bytes(raw) for name, raw in split_object(b'{"a":1,"\\ud800":"\\udfff","a":' + deep + b"}").items()
     }
 
 
 @pytest.mark.parametrize("text", [b'"' + b'\\"' * 300_000, b"{" + b'"' * 300_001, b'["' + b'\\"' * 300_000 + b"]"])
 def test_no_text_takes_long(text: bytes) -> None:
-    """A string without an end is noticed where it begins."""
+    """A string without an end is found where it begins."""
     with pytest.raises(ValueError, match=r"."):
-        object_pieces(text)
+        split_object(text)
     with pytest.raises(ValueError, match=r"."):
-        list_pieces(text, 100)
+        split_array(text, 100)

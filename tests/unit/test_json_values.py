@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learning_hub.model.errors import InvalidInput
+from learning_hub.model.json_errors import place_in
 from learning_hub.model.json_values import (
     SpelledDecimal,
     check_json,
     content_hash,
-    place_in,
     read_json,
     read_storable,
     write_json,
@@ -55,7 +55,7 @@ def are_equal(a: str, b: str) -> bool:
 
 @given(SPELLED)
 def test_numbers_come_back_as_they_were_spelled(text: str) -> None:
-    """What is read and written again differs in nothing but the escapes of its strings."""
+    """A text that is read and written again differs only in the escapes of its strings."""
     written = write_json(read_json(text)).decode()
 
     assert spell(json.loads(text, parse_int=lambda n: (n,), parse_float=lambda n: (n,))) == spell(
@@ -89,7 +89,7 @@ def test_integers_of_any_length_are_kept() -> None:
 
 
 def test_of_a_repeated_key_the_last_counts() -> None:
-    """The last of several equal keys is the one that is read."""
+    """The last value of a repeated key counts."""
     assert read_json('{"a": 1, "a": 2}') == {"a": 2}
 
 
@@ -97,7 +97,7 @@ def test_of_a_repeated_key_the_last_counts() -> None:
     "text", ["", "{", "[1,]", "NaN", '"\\ud800"', "9" * 5000, "[" * 5000, "\ud800", b"\xff", "1e" + "9" * 30]
 )
 def test_what_cannot_be_read_is_one_kind_of_error(text: str | bytes) -> None:
-    """Whatever is wrong with a text, reading it raises InvalidInput with the code invalid_json."""
+    """Reading a text with any error raises InvalidInput with the code invalid_json."""
     with pytest.raises(InvalidInput) as caught:
         read_json(text)
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_read_is_one_kind_of_error(text: str | bytes) -> None:
 
 
 def test_what_is_no_json_value_is_not_written() -> None:
-    """An object of another kind is refused instead of guessed at."""
+    """A Python value that is not a JSON value is rejected."""
     with pytest.raises(TypeError):
         write_json({"a": object()})
 
@@ -133,18 +133,18 @@ def test_what_is_no_json_value_is_not_written() -> None:
     ],
 )
 def test_what_must_not_be_stored_is_named(raw: bytes, field: str, message: str) -> None:
-    """Each fault comes with its path and a sentence that is true; reading what may be stored gives nothing."""
-    faults = check_json(raw, "D")
+    """Each error has its place and its message, and `read_storable` gives None."""
+    errors = check_json(raw, "D")
 
-    assert [(field, message)] == [(fault.field, fault.message) for fault in faults]
+    assert [(field, message)] == [(error.field, error.message) for error in errors]
     assert read_storable(raw) is None
 
 
 def test_all_faults_are_named_at_once() -> None:
-    """Faults of different kinds are listed together, in the order of the text."""
-    faults = check_json(b'{"a":1e400,"b":["\\u0000","\\ud800"],"c":{"\\u0000\\ud800":1}}', "D")
+    """Errors of different kinds are listed together, in the order of the text."""
+    errors = check_json(b'{"a":1e400,"b":["\\u0000","\\ud800"],"c":{"\\u0000\\ud800":1}}', "D")
 
-    assert [fault.field for fault in faults] == ["D.a", "D.b[0]", "D.b[1]", "D.c", "D.c"]
+    assert [error.field for error in errors] == ["D.a", "D.b[0]", "D.b[1]", "D.c", "D.c"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_all_faults_are_named_at_once() -> None:
     ],
 )
 def test_what_may_be_stored_passes(raw: bytes) -> None:
-    """A hundred levels, escaped backslashes, real pairs and the largest double are no faults."""
+    """A hundred levels, escaped backslashes, real pairs and the largest double are no errors."""
     assert check_json(raw, "D") == []
 
 
@@ -192,7 +192,7 @@ def test_a_mebibyte_is_checked_quickly(raw: bytes) -> None:
 
 @given(st.binary(max_size=60) | SPELLED.map(str.encode) | SPELLED.map(lambda text: f'{{"a": {text}}}'.encode()))
 def test_checked_and_read_at_once(raw: bytes) -> None:
-    """What may be stored is read as ever, spellings and all; of what checking objects to there is nothing."""
+    """`read_storable` gives the same value as `read_json`, or None when `check_json` finds an error."""
     value = read_storable(raw)
     if check_json(raw, "data"):
         assert value is None
@@ -202,7 +202,7 @@ def test_checked_and_read_at_once(raw: bytes) -> None:
 
 @given(st.binary(max_size=60) | SPELLED.map(str.encode))
 def test_checking_never_raises(raw: bytes) -> None:
-    """Any bytes give a list of faults, and what has none can be read."""
+    """Any bytes give a list of errors, and a text without errors can be read."""
     if not check_json(raw, "D"):
         read_json(raw)
 

@@ -13,7 +13,7 @@ from learning_hub.connectors.imis.names import check_panel
 from learning_hub.connectors.imis.settings import check_target
 from learning_hub.model.panel import BASIC, RECORD_KEY, PanelField, as_added, basic_fields, basic_template, read_fields
 from learning_hub.presets import PRESETS
-from learning_hub.rendering.document import compile_templates
+from learning_hub.rendering.compiler import compile_templates
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 FIELDS = [as_added(field) for field in (RECORD_KEY, *basic_fields())]
@@ -53,7 +53,7 @@ def test_the_basic_template_compiles_for_every_type() -> None:
     """Basic fields and others, each in every type, make a template that the hub takes."""
     fields = [PanelField(name=f"A{kind}", type=kind) for kind in ("text", "integer", "decimal", "date", "boolean")]
     templates = {"_default": basic_template([*FIELDS[1:], *fields])}
-    assert compile_templates(json.dumps(templates)).problems == []
+    assert compile_templates(json.dumps(templates)).errors == []
 
 
 def test_a_basic_name_with_another_type_is_filled_from_the_data() -> None:

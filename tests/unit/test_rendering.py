@@ -1,4 +1,4 @@
-"""Templates become payloads: types, spelling, text, what is missing, what is left out, and every problem's place."""
+"""Templates become payloads: types, spelling, text, missing values, omitted keys, and the place of every error."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning_hub.model.choice import TemplateChoice, choose_template
 from learning_hub.model.errors import TemplateError
 from learning_hub.model.json_values import content_hash, read_json
-from learning_hub.rendering.document import compile_templates
-from learning_hub.rendering.job import complete_scope, write_scope
+from learning_hub.model.template import TemplateChoice, choose_template
+from learning_hub.rendering.compiler import compile_templates
+from learning_hub.rendering.scope import complete_scope, write_scope
 
 DATA = """{
   ":ActivityId": "A0099999", "Course Name": "Reduction of {{ pain }}", "Granted Units": "1.30", "a.b": 5,
@@ -46,7 +46,7 @@ def scope_of(data: str, **event: Any) -> dict[str, Any]:
 
 
 def render(template: Any, data: str = DATA, **event: Any) -> Any:
-    """The payload as JSON text of a template, or of a leaf in the key x."""
+    """The payload of a template, or of a leaf under the key x, as JSON text."""
     document = template if isinstance(template, dict) else {"x": template}
     compiled = compile_templates(json.dumps({"_default": document}))
     _, payload = compiled.render(None, scope_of(data, **event), "America/New_York")
@@ -59,8 +59,8 @@ def error_of(leaf: str, data: str = DATA) -> TemplateError:
     return caught.value
 
 
-def problems_of(templates: str) -> list[tuple[str, str]]:
-    return [(problem.place, problem.message) for problem in compile_templates(templates).problems]
+def errors_of(templates: str) -> list[tuple[str, str]]:
+    return [(error.place, error.message) for error in compile_templates(templates).errors]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def problems_of(templates: str) -> list[tuple[str, str]]:
     ],
 )
 def test_a_leaf_that_is_one_expression_keeps_its_type(leaf: str, value: str) -> None:
-    """Numbers, booleans, null, objects and lists stay what they are, in their own spelling."""
+    """A leaf that is one expression keeps the type of its value, and numbers keep their spelling."""
     assert render(leaf) == f'{{"x":{value}}}'
 
 
@@ -101,14 +101,14 @@ def test_any_other_leaf_is_text(leaf: str, text: str) -> None:
 
 
 def test_what_is_no_string_and_every_key_is_literal() -> None:
-    """Numbers, booleans, null and keys of a template stand in the payload as they are."""
+    """Numbers, booleans, nulls and keys of a template appear in the payload unchanged."""
     template: dict[str, Any] = {"{{ data.units }}": 1.5, "t": True, "n": None, "e": {}, "l": [1, "{{ data.units }}"]}
 
     assert render(template) == '{"{{ data.units }}":1.5,"t":true,"n":null,"e":{},"l":[1,1.30]}'
 
 
 def test_line_ends_survive() -> None:
-    """CR, LF and CRLF come through as they were, from data, template and capture."""
+    """CR, LF and CRLF from data, template and capture appear in the payload unchanged."""
     assert json.loads(render("{{ data.lines }}")) == {"x": "x\r\ny\rz\n"}
     assert json.loads(render("a\r\n{{ data.lines }}\r")) == {"x": "a\r\nx\r\ny\rz\n\r"}
     assert json.loads(render("{% capture c %}\r\n{{ data.lines }}{% endcapture %}{{ c }}")) == {"x": "\r\nx\r\ny\rz\n"}
@@ -116,7 +116,7 @@ def test_line_ends_survive() -> None:
 
 @given(TEXTS | st.sampled_from(["{{ data }}", "{% assign x = 1 %}", "}}", "{%", '"}']))
 def test_data_is_never_read_as_liquid(text: str) -> None:
-    """Braces and anything else in the data come out as they went in, alone and inside text."""
+    """Data with braces or any other text is not rendered again, alone or inside text."""
     data = json.dumps({"x": text})
 
     assert json.loads(render("{{ data.x }}", data)) == {"x": text}
@@ -134,7 +134,7 @@ def test_any_data_comes_through_whole(value: Any) -> None:
 
 @given(NUMBERS)
 def test_any_number_keeps_its_spelling(spelling: str) -> None:
-    """A number comes out to the character, as a value and inside text."""
+    """A number keeps its spelling to the character, as a value and inside text."""
     data = f'{{"x":{spelling}}}'
 
     assert render("{{ data.x }}", data) == data
@@ -143,10 +143,10 @@ def test_any_number_keeps_its_spelling(spelling: str) -> None:
 
 @given(st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=3))
 def test_any_key_is_a_key_of_the_payload(template: dict[str, str]) -> None:
-    """Whatever the keys and texts of a template are, it is refused or gives JSON with the same keys."""
+    """A template with any keys and texts has an error, or gives JSON with the same keys."""
     compiled = compile_templates(json.dumps({"_default": template}))
 
-    if not compiled.problems:
+    if not compiled.errors:
         try:
             _, payload = compiled.render(None, scope_of("{}"), None)
         except TemplateError:
@@ -217,7 +217,7 @@ def test_what_is_in_scope() -> None:
     ],
 )
 def test_a_missing_value_is_an_error_with_its_name_and_place(leaf: str, name: str) -> None:
-    """Using what is not there, at any depth and in any way, names it and where the template does so."""
+    """The use of a missing value, at any depth and in any way, is an error with its name and place."""
     error = error_of(leaf)
 
     assert (error.message, error.place) == (f"{name} is missing", "_default.x")
@@ -236,7 +236,7 @@ def test_a_missing_value_is_an_error_with_its_name_and_place(leaf: str, name: st
     ],
 )
 def test_default_speaks_for_what_is_missing(leaf: str, value: Any) -> None:
-    """With `default`, a missing value is replaced and no error."""
+    """`default` replaces a missing value."""
     assert json.loads(render(leaf)) == {"x": value}
 
 
@@ -245,7 +245,7 @@ def test_default_speaks_for_what_is_missing(leaf: str, value: Any) -> None:
     ["decimal", "integer", "boolean", "text: 80", "date", "in_zone: 'UTC'", "imis_datetime", "blank_to_null"],
 )
 def test_default_may_come_after_typed_filters(name: str) -> None:
-    """A typed filter passes on what is missing, and a later `default` takes it."""
+    """A typed filter passes on a missing value, and a later `default` replaces it."""
     assert json.loads(render(f"{{{{ data.nope | {name} | default: 0 }}}}")) == {"x": 0}
     assert json.loads(render(f"{{{{ data.nope | {name} | default: nil }}}}")) == {"x": None}
 
@@ -266,7 +266,7 @@ def test_default_may_come_after_typed_filters(name: str) -> None:
     ],
 )
 def test_a_condition_may_ask_for_what_is_missing(leaf: str, text: str) -> None:
-    """In a condition, something missing counts as not there; numbers are compared as decimals."""
+    """In a condition a missing value counts as false, and numbers are compared as decimals."""
     assert json.loads(render(leaf)) == {"x": text}
 
 
@@ -284,8 +284,8 @@ def test_omit_leaves_out_what_is_null() -> None:
     assert render(template) == '{"kept":1.30,"deep":{"b":1},"list":[[1,2.50,"c"]],"null":null}'
 
 
-def test_all_problems_are_found_with_their_places() -> None:
-    """Compiling lists every error of all templates, each at its place."""
+def test_all_errors_are_found_with_their_places() -> None:
+    """The compiler lists every error of all templates, each with its place."""
     templates = {
         "ABC123": {"Outer": {"Inner": "{{ data.x "}},
         "_default": {
@@ -299,19 +299,19 @@ def test_all_problems_are_found_with_their_places() -> None:
         "List": [],
     }
 
-    assert problems_of(json.dumps(templates)) == [
+    assert errors_of(json.dumps(templates)) == [
         ("ABC123.Outer.Inner", "expected '}}', found end of file"),
-        ("_default.Items[0]", "there is no filter nope"),
+        ("_default.Items[0]", "the filter nope does not exist"),
         ("_default.Tag", "unexpected tag 'include'"),
         (
             "_default.Name",
-            "dta is not in scope (is it data?); in scope are event, data, category, participant, subscription, program",
+            f"dta is not in scope (did you mean data?); {IN_SCOPE}",
         ),
         (
             "_default.Arguments",
-            "the filter text is given the wrong arguments: too many positional arguments",
+            "the filter text has wrong arguments: too many positional arguments",
         ),
-        ("_default.Omit", "an object with $omit has no other keys"),
+        ("_default.Omit", "an object with $omit must have no other keys"),
         ("List", "a template must be an object, or null to ignore the category"),
     ]
 
@@ -333,34 +333,34 @@ def test_all_problems_are_found_with_their_places() -> None:
     ],
 )
 def test_templates_that_cannot_be_are_refused_by_place(templates: str, place: str) -> None:
-    """What is no set of templates, too large, too deep or not storable is a problem and no other exception."""
-    assert [found for found, _ in problems_of(templates)] == [place]
+    """Templates that are no object, too large, too deep or not storable give an error and no other exception."""
+    assert [found for found, _ in errors_of(templates)] == [place]
 
 
 @pytest.mark.parametrize("tag", ["include 'x'", "render 'x'", "extends 'x'", "layout 'x'", "tablerow x in data.l"])
 def test_tags_that_reach_elsewhere_do_not_exist(tag: str) -> None:
     """No tag reads another template or a file."""
-    assert len(problems_of(json.dumps({"_default": {"x": f"{{% {tag} %}}"}}))) == 1
+    assert len(errors_of(json.dumps({"_default": {"x": f"{{% {tag} %}}"}}))) == 1
 
 
 @pytest.mark.parametrize(
     ("leaf", "message"),
     [
-        ("{{ forloop.index }}", "forloop is there only inside of a loop"),
-        ("{% for i in data.list %}{% else %}{{ forloop.index }}{% endfor %}", "forloop is there only inside of a loop"),
+        ("{{ forloop.index }}", "forloop exists only inside a loop"),
+        ("{% for i in data.list %}{% else %}{{ forloop.index }}{% endfor %}", "forloop exists only inside a loop"),
         ("{% for i in data.list %}{% endfor %}{{ i }}", f"i is not in scope; {IN_SCOPE}"),
         ("{{ foo }}", f"foo is not in scope; {IN_SCOPE}"),
-        ("{% for item in data.list %}{{ itme }}{% endfor %}", f"itme is not in scope (is it item?); {IN_SCOPE}"),
-        ("{% assign total = 1 %}{{ totl }}", f"totl is not in scope (is it total?); {IN_SCOPE}"),
+        ("{% for item in data.list %}{{ itme }}{% endfor %}", f"itme is not in scope (did you mean item?); {IN_SCOPE}"),
+        ("{% assign total = 1 %}{{ totl }}", f"totl is not in scope (did you mean total?); {IN_SCOPE}"),
     ],
 )
 def test_a_name_is_known_where_it_is_made(leaf: str, message: str) -> None:
-    """Names of a loop are there inside of it only, and what is suggested for a wrong name is one that is there."""
-    assert problems_of(json.dumps({"_default": {"x": leaf}})) == [("_default.x", message)]
+    """The names of a loop exist only inside it, and the suggestion for a wrong name is a name in scope."""
+    assert errors_of(json.dumps({"_default": {"x": leaf}})) == [("_default.x", message)]
 
 
 def test_the_other_tags_work() -> None:
-    """Loops, cases, captures, counters, cycles, comments and raw text do what Liquid says."""
+    """Loops, cases, captures, counters, cycles, comments and raw text work as in Liquid."""
     leaf = (
         "{% for item in data.list reversed %}{{ forloop.index }}:{{ item }}{% cycle ',', ';' %}{% endfor %}"
         "{% case data['a.b'] %}{% when 4, 5 %}five{% else %}?{% endcase %}"
@@ -371,15 +371,15 @@ def test_the_other_tags_work() -> None:
     assert json.loads(render(leaf)) == {"x": "1:c,2:2.50;3:1,five01{{ raw }}z"}
 
 
-def test_problems_are_listed_up_to_a_hundred() -> None:
-    """A template in which everything is wrong is answered with its first hundred problems."""
+def test_errors_are_listed_up_to_a_hundred() -> None:
+    """A template in which everything is wrong has its first hundred errors listed."""
     templates = {"_default": {str(number): "{{ data.x | nope }}" for number in range(5000)}}
 
-    assert len(problems_of(json.dumps(templates))) == 100
+    assert len(errors_of(json.dumps(templates))) == 100
 
 
 def test_a_broken_template_harms_no_other_category() -> None:
-    """Only events of the category whose template has a problem get its error."""
+    """Only events of the category whose template has an error get that error."""
     compiled = compile_templates('{"Bad": {"x": "{{ "}, "_default": {"x": 1}}')
 
     assert compiled.render("Good", scope_of("{}"), None) == ("_default", b'{"x":1}')
@@ -388,10 +388,10 @@ def test_a_broken_template_harms_no_other_category() -> None:
 
 
 def test_leaves_do_not_share_variables() -> None:
-    """What one leaf assigns, another does not see."""
-    problems = problems_of('{"_default": {"a": "{% assign v = 1 %}{{ v }}", "b": "{{ v }}"}}')
+    """A variable that one leaf assigns does not exist in another."""
+    errors = errors_of('{"_default": {"a": "{% assign v = 1 %}{{ v }}", "b": "{{ v }}"}}')
 
-    assert [place for place, _ in problems] == ["_default.b"]
+    assert [place for place, _ in errors] == ["_default.b"]
 
 
 @pytest.mark.parametrize(
@@ -409,7 +409,7 @@ def test_the_category_chooses_the_template(category: str | None, choice: Templat
 
 
 def test_without_default_other_categories_have_no_template() -> None:
-    """An event of a category without a template, or of none, has none; `_default` itself may be off."""
+    """Without `_default`, other categories and events without one have no template; `_default` can be switched off."""
     assert choose_template({"ABC123": {}}, "Other").code == "no_template"
     assert choose_template({"ABC123": {}}, None).code == "no_template"
     assert choose_template({"_default": None}, None).code == "category_off"
@@ -427,31 +427,37 @@ def test_rendering_without_a_template_says_why(category: str, code: str) -> None
 @pytest.mark.parametrize(
     ("leaf", "reason"),
     [
-        ("{{ (1..1000000000) | join }}", "a range may have 100,000 numbers"),
-        ("{{ (1..999999999999999999999999999999) }}", "a range may have 100,000 numbers"),
-        ("{% for i in (1..1000000000) %}{% endfor %}", "the loops of the template"),
-        ("{% for i in (1..1000) %}{% for j in (1..1000) %}{% endfor %}{% endfor %}", "the loops of the template"),
+        ("{{ (1..1000000000) | join }}", "a range may have at most 100,000 numbers"),
+        ("{{ (1..999999999999999999999999999999) }}", "a range may have at most 100,000 numbers"),
+        ("{% for i in (1..1000000000) %}{% endfor %}", "the loops of the template have more than 100,000 iterations"),
+        (
+            "{% for i in (1..1000) %}{% for j in (1..1000) %}{% endfor %}{% endfor %}",
+            "the loops of the template have more than 100,000 iterations",
+        ),
         ("{% for i in (1..60000) %}{{ data.lines }}{% endfor %}", "the output is larger"),
         ("{% assign n = 9 %}{% for i in (1..40) %}{% assign n = n | times: n %}{% endfor %}", "grew beyond"),
         ("{% assign n = 1.5 %}{% for i in (1..40) %}{% assign n = n | times: n %}{% endfor %}", "too many digits"),
-        ("{% assign s = 'a' %}{% for i in (1..40) %}{% assign s = s | append: s %}{% endfor %}", "a text may have"),
+        (
+            "{% assign s = 'a' %}{% for i in (1..40) %}{% assign s = s | append: s %}{% endfor %}",
+            "a text may have at most",
+        ),
         (
             "{% assign l = data.list %}{% for i in (1..40) %}{% assign l = l | concat: l %}{% endfor %}",
-            "a list may have",
+            "a list may have at most",
         ),
-        ("{% break %}", "break stands outside of a loop"),
+        ("{% break %}", "break is used outside of a loop"),
         ("{{ '%00' | url_decode }}", "has a NUL character"),
         ("{{ '1e999' | decimal }}", "beyond the range of a double"),
         ("{{ '/w==' | base64_decode }}", 'base64_decode cannot work with "/w=="'),
     ],
 )
 def test_growth_is_bounded(leaf: str, reason: str) -> None:
-    """A template that loops, grows or strays too far ends with an error that says so."""
+    """A template that exceeds a limit on loops, texts, lists or numbers ends with an error that names the limit."""
     assert reason in error_of(leaf).message
 
 
 def test_a_payload_may_not_be_too_large() -> None:
-    """Many leaves that are each small enough are refused when together they are not."""
+    """A payload over 256 KiB is an error, also when each of its leaves is small."""
     data = json.dumps({"x": "a" * 100_000})
 
     with pytest.raises(TemplateError, match="more than 256 KiB"):
@@ -459,7 +465,7 @@ def test_a_payload_may_not_be_too_large() -> None:
 
 
 def test_ten_thousand_leaves_are_rendered() -> None:
-    """A template with ten thousand leaves is within what is allowed."""
+    """A template with ten thousand leaves is within the limits."""
     payload = json.loads(render({str(number): "{{ data.yes }}" for number in range(10_000)}))
 
     assert payload == dict.fromkeys(map(str, range(10_000)), True)

@@ -1,4 +1,4 @@
-"""The filters: decimals in all arithmetic, typed filters that read or refuse, times as written."""
+"""Filters calculate with decimals, convert values to a type or give an error, and read and write times."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from learning_hub.model.errors import TemplateError
 from learning_hub.model.json_values import read_json
-from learning_hub.rendering.document import compile_templates
+from learning_hub.rendering.compiler import compile_templates
 
 NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,15})?", fullmatch=True)
+NO_TIME_ZONE = "is not an IANA time zone such as America/New_York"
 
 
 def value_of(leaf: str, data: str = "{}", time_zone: str | None = "America/New_York") -> str:
-    """What a leaf becomes, as JSON text."""
+    """The value of a leaf, as JSON text."""
     compiled = compile_templates(json.dumps({"_default": {"x": leaf}}))
     _, payload = compiled.render(None, {"data": read_json(data)}, time_zone)
     return payload.decode().removeprefix('{"x":').removesuffix("}")
@@ -75,7 +76,7 @@ def test_arithmetic_is_decimal_and_exact(leaf: str, value: str) -> None:
 
 @given(NUMBERS, NUMBERS)
 def test_sums_differences_and_products_are_exact(a: str, b: str) -> None:
-    """Whatever two numbers, the result is the exact fraction."""
+    """The sum, difference and product of any two numbers is exact."""
     data = f'{{"a":{a},"b":{b}}}'
 
     assert Fraction(value_of("{{ data.a | plus: data.b }}", data)) == Fraction(a) + Fraction(b)
@@ -87,14 +88,14 @@ def test_sums_differences_and_products_are_exact(a: str, b: str) -> None:
                                   "floor", "round", "at_least: 1", "at_most: 1", "sum"])  # fmt: skip
 @pytest.mark.parametrize("value", ['"abc"', "null", "true", '""', '{"a":1}', '"1,000"', '"1_0"', '"NaN"', '"\u0661"'])
 def test_what_is_no_number_is_an_error_and_no_zero(name: str, value: str) -> None:
-    """Arithmetic on anything but a number names the filter and what it got."""
+    """A calculation with a value that is not a number is an error that names the filter and the value."""
     assert f"{name.split(':', maxsplit=1)[0]} needs a number and got" in message_of(
         f"{{{{ data.x | {name} }}}}", f'{{"x":{value}}}'
     )
 
 
 def test_division_by_zero_is_an_error() -> None:
-    """Nothing is divided by zero."""
+    """A division by zero is an error."""
     assert message_of("{{ 1.5 | divided_by: 0 }}") == "divided_by cannot divide by 0"
     assert message_of("{{ 1 | modulo: 0.0 }}") == "modulo cannot divide by 0"
 
@@ -135,13 +136,13 @@ def test_typed_filters_read(leaf: str, value: str) -> None:
     ["decimal", "integer", "boolean", "text: 80", "date", "in_zone: 'UTC'", "imis_datetime", "blank_to_null"],
 )
 def test_null_passes_through_typed_filters(name: str) -> None:
-    """Null stays null, to clear the field at the subscriber."""
+    """Typed filters return null for null, to clear the field at the subscriber."""
     assert value_of(f"{{{{ nil | {name} }}}}") == "null"
 
 
 @pytest.mark.parametrize("name", ["decimal", "integer", "boolean", "date", "in_zone: 'UTC'", "imis_datetime"])
 def test_blank_text_is_an_error_that_knows_a_way_out(name: str) -> None:
-    """A typed filter refuses blank text and says what to write for null."""
+    """A typed filter rejects blank text, and the error says what to write for null."""
     assert "put blank_to_null before it" in message_of(f"{{{{ ' ' | {name} }}}}")
 
 
@@ -153,10 +154,13 @@ def test_blank_text_is_an_error_that_knows_a_way_out(name: str) -> None:
         ("{{ 'maybe' | boolean }}", 'boolean needs true or false and got "maybe"'),
         ("{{ 2 | boolean }}", "boolean needs true or false and got 2"),
         ("{{ true | decimal }}", "decimal needs a number and got true"),
-        ("{{ nil | must_have }}", "a value must be here (must_have), and there is null"),
-        ("{{ '  ' | must_have }}", 'a value must be here (must_have), and there is "  "'),
-        ("{{ 'x' | in_zone: 'Nope/City' }}", '"Nope/City" is no time zone; one is America/New_York'),
-        ("{{ 'x' | in_zone: '../../etc/passwd' }}", '"../../etc/passwd" is no time zone; one is America/New_York'),
+        ("{{ nil | must_have }}", "must_have needs a value and got null"),
+        ("{{ '  ' | must_have }}", 'must_have needs a value and got "  "'),
+        ("{{ 'x' | in_zone: 'Nope/City' }}", '"Nope/City" is not an IANA time zone such as America/New_York'),
+        (
+            "{{ 'x' | in_zone: '../../etc/passwd' }}",
+            '"../../etc/passwd" is not an IANA time zone such as America/New_York',
+        ),
         (
             "{{ '8/3/2024' | date }}",
             'date needs a date or time such as 2031-03-14T15:20:00Z and got "8/3/2024"',
@@ -165,11 +169,11 @@ def test_blank_text_is_an_error_that_knows_a_way_out(name: str) -> None:
             "{{ 20240803 | imis_datetime }}",
             "imis_datetime needs a date or time such as 2031-03-14T15:20:00Z and got 20240803",
         ),
-        ("{{ '2024-08-03' | date: '%Q' }}", "date does not know %Q"),
+        ("{{ '2024-08-03' | date: '%Q' }}", "date has no directive %Q"),
     ],
 )
 def test_typed_filters_refuse_what_they_cannot_read(leaf: str, message: str) -> None:
-    """The error names the filter and what it was given."""
+    """The error of a filter names the filter and its input."""
     assert message_of(leaf) == message
 
 
@@ -188,12 +192,12 @@ def test_typed_filters_refuse_what_they_cannot_read(leaf: str, message: str) -> 
         ("{% for i in data.l limit: data.x %}{% endfor %}", "expected an integer, found an object"),
         (
             "{% if data.x contains data.l %}{% endif %}",
-            "cannot be worked out: a filter or a comparison is given what it cannot work with",
+            "cannot be evaluated: a filter or a comparison got a value that it cannot work with",
         ),
     ],
 )
 def test_errors_are_no_words_of_python(leaf: str, message: str) -> None:
-    """What a standard filter or a comparison cannot work with is told in the words of templates."""
+    """Errors of standard filters and comparisons use the words of templates, not of Python."""
     assert message_of(leaf, '{"l": [1, "a", null], "o": [{"k": 1}, {"k": null}], "x": {"a": 1}}') == message
 
 
@@ -224,7 +228,7 @@ def test_what_an_error_shows_is_short() -> None:
     ],
 )
 def test_imis_datetime_is_local_with_milliseconds(time: str, written: str) -> None:
-    """A time goes to the subscriber's clocks, cut at milliseconds; a date is that day's midnight, unshifted."""
+    """A time becomes local time of the subscriber, cut to milliseconds; a date is local midnight of that day."""
     assert value_of(f"{{{{ '{time}' | imis_datetime }}}}") == f'"{written}"'
 
 
@@ -237,7 +241,7 @@ def test_imis_datetime_without_a_zone_is_utc() -> None:
 
 @given(st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(9999, 12, 29)))  # noqa: DTZ001
 def test_every_time_has_its_23_characters(moment: datetime) -> None:
-    """Whatever the year, imis_datetime writes yyyy-MM-dd HH:mm:ss.fff."""
+    """imis_datetime writes yyyy-MM-dd HH:mm:ss.fff for every year."""
     written = value_of(f"{{{{ '{moment.isoformat()}' | imis_datetime }}}}", time_zone="UTC")
 
     assert written == f'"{moment.isoformat(" ", "milliseconds")}"'
@@ -259,13 +263,13 @@ def test_every_time_has_its_23_characters(moment: datetime) -> None:
     ],
 )
 def test_dates_and_zones(leaf: str, value: str) -> None:
-    """ISO times are read, formats are Ruby's, years have four digits, zones shift the clocks."""
+    """`date` and `in_zone` read ISO times, use Ruby's directives, write years with four digits and convert zones."""
     assert value_of(leaf) == json.dumps(value)
 
 
 @given(st.datetimes(), st.sampled_from("CmdjHIMSypAaBbuwUWV%"))
 def test_formats_agree_with_python(moment: datetime, directive: str) -> None:
-    """Where Python's strftime is right, ours gives the same."""
+    """`date` gives the same as Python's strftime where that is correct."""
     # Python leaves a century below ten unpadded.
     expected = f"{moment.year // 100:02}" if directive == "C" else moment.strftime(f"%{directive}")
 
@@ -274,7 +278,7 @@ def test_formats_agree_with_python(moment: datetime, directive: str) -> None:
 
 @pytest.mark.parametrize("text", ["March 2016", "14 March", "March 14, 2016 3:20 EST", "soon", "2024-13-01", "12:30"])
 def test_no_part_of_a_date_is_guessed(text: str) -> None:
-    """A date that leaves out day or year, or only names a zone, is refused."""
+    """A date without a day or a year, or with the abbreviation of a zone, is an error."""
     assert "date needs a date or time" in message_of(f"{{{{ '{text}' | date }}}}")
 
 
@@ -345,7 +349,7 @@ def any_value(leaf: str, data: Any) -> str | None:
     | st.from_regex(r"[0-9]{1,4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?Z?)?", fullmatch=True),
 )  # fmt: skip
 def test_typed_filters_never_fail_otherwise(name: str, value: Any) -> None:
-    """Any value is either read, and the result is JSON, or refused with a TemplateError."""
+    """A typed filter gives a JSON value or a TemplateError for any value."""
     result = any_value(f"{{{{ data.x | {name} }}}}", {"x": value})
 
     if result is not None:

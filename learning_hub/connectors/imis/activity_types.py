@@ -14,8 +14,9 @@ from learning_hub.connectors.imis.activity import column_of
 from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.wire import lookup, member, properties_of, unwrap
-from learning_hub.model.json_values import place_in, read_json
-from learning_hub.model.leaf import Leaf
+from learning_hub.model.json_errors import place_in
+from learning_hub.model.json_values import read_json
+from learning_hub.model.template import Leaf
 
 WHERE = "Settings > Contacts > Activity types"
 _OMIT = "$omit"

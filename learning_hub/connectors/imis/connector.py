@@ -53,7 +53,7 @@ from learning_hub.connectors.imis.settings import (
 from learning_hub.connectors.imis.sources import Sources
 from learning_hub.connectors.imis.token import Tokens
 from learning_hub.connectors.network import Client, TargetNotAllowed
-from learning_hub.model.leaf import Leaf
+from learning_hub.model.template import Leaf
 
 # Of a try that goes a long way: a sign-in, a participant looked up by a query the older way (4), a panel's definition,
 # a record read, searched for, deleted with its former contact, inserted and found again, and a token that was denied

@@ -17,8 +17,9 @@ from learning_hub.connectors.imis.record import is_held, is_single_value
 from learning_hub.connectors.imis.settings import PanelTarget, Target
 from learning_hub.connectors.imis.wire import is_date
 from learning_hub.model.errors import FieldError
-from learning_hub.model.json_values import place_in, read_json
-from learning_hub.model.leaf import Gives, Leaf
+from learning_hub.model.json_errors import place_in
+from learning_hub.model.json_values import read_json
+from learning_hub.model.template import Gives, Leaf
 
 KEY_LENGTH = 36
 _INT32 = 2**31

@@ -13,7 +13,7 @@ from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.declared import address_fault, check_fields, check_time_zone, read_fields
 from learning_hub.connectors.webhook.signing import secret_fault
 from learning_hub.model.errors import FieldError
-from learning_hub.model.json_values import place_in
+from learning_hub.model.json_errors import place_in
 
 MOST_HEADERS = 50
 # What the hub says in its own name, and what belongs to the connection.

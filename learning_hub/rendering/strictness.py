@@ -1,8 +1,8 @@
 """
-What can be said of a leaf's Liquid before any event comes, and the small changes that make it strict.
+Strict Liquid: mistakes that python-liquid would ignore are errors, before any event comes or when it is rendered.
 
-Found are filters that do not exist or are given the wrong arguments, and names that are not in scope. Changed in
-place are number literals, which become decimals, and the operands of comparisons.
+Unknown filters, wrong arguments of filters and names that are not in scope are errors of the template. A missing
+operand of a comparison becomes an error of the payload. Number literals become decimals.
 """
 
 from __future__ import annotations
@@ -35,17 +35,16 @@ from liquid.undefined import is_undefined
 
 from learning_hub.model.json_values import SpelledDecimal
 from learning_hub.rendering.language import LANGUAGE
+from learning_hub.rendering.scope import NAMES_IN_SCOPE
 from learning_hub.rendering.values import refuse_missing
-
-NAMES_IN_SCOPE = ("event", "data", "category", "participant", "subscription", "program")
 
 _COMPARISONS = (
     ContainsExpression, EqExpression, GeExpression, GtExpression, LeExpression, LtExpression, NeExpression,
 )  # fmt: skip
 
 
-class Present(Expression):
-    """A value that must be there: an operand of a comparison."""
+class RequiredOperand(Expression):
+    """An operand of a comparison: an error when it is missing."""
 
     __slots__ = ("inner",)
 
@@ -62,8 +61,8 @@ class Present(Expression):
         return [self.inner]
 
 
-class BlankWhenAbsent(Present):
-    """A value that is compared with `blank` or `empty`: null and missing count as blank text."""
+class BlankableOperand(RequiredOperand):
+    """An operand that is compared with `blank` or `empty`: null and missing count as blank text."""
 
     __slots__ = ()
 
@@ -72,29 +71,23 @@ class BlankWhenAbsent(Present):
         return "" if value is None or is_undefined(value) else value
 
 
-def inspect_template(template: BoundTemplate) -> list[str]:
+def make_strict(template: BoundTemplate) -> list[str]:
     """
     Make *template* strict, in place.
 
     Returns:
-        What is wrong with it, a sentence each without full stop; empty when nothing is.
+        The messages of its errors, without full stops.
     """
     nodes = list(_all_nodes(template))
     for node, _ in nodes:
         if isinstance(node, CaseNode):
             _make_case_strict(node)
     expressions = [(each, names) for node, names in nodes for top in node.expressions() for each in _all_within(top)]
-    defaulted = set[int]()
-    problems = []
     for expression, _ in expressions:
-        if isinstance(expression, FloatLiteral):
-            # Any Number may stand where python-liquid keeps its float; the token has the spelling.
-            expression.value = SpelledDecimal(str(Decimal(expression.token.value)))  # type: ignore[assignment]
-        elif isinstance(expression, _COMPARISONS):
-            expression.left, expression.right = _operands(expression.left, expression.right)
-        elif isinstance(expression, FilteredExpression):
-            problems += [problem for filter_ in expression.filters or () for problem in _check_filter(filter_)]
-            defaulted |= _may_be_missing(expression)
+        _make_expression_strict(expression)
+    filtered = [expression for expression, _ in expressions if isinstance(expression, FilteredExpression)]
+    messages = [message for each in filtered for filter_ in each.filters or () for message in _check_filter(filter_)]
+    defaulted = {path for each in filtered for path in _paths_with_default(each)}
     everywhere = {*NAMES_IN_SCOPE, *(name for node, _ in nodes for name in node.template_scope())}
     unknown: dict[str, set[str]] = {}
     for expression, names in expressions:
@@ -102,36 +95,44 @@ def inspect_template(template: BoundTemplate) -> list[str]:
             root = expression.path[0]
             if isinstance(root, str) and root not in everywhere and root not in names:
                 unknown.setdefault(root, everywhere | names)
-    return problems + [_unknown_name(name, known) for name, known in unknown.items()]
+    return messages + [_unknown_name(name, known) for name, known in unknown.items()]
 
 
 def _all_nodes(template: BoundTemplate) -> Iterator[tuple[Node, frozenset[str]]]:
-    """Each node, with the names that the loops around it give."""
+    """Each node, with the names that the loops around it define."""
     context = RenderContext(template)
-    waiting = [(node, frozenset[str]()) for node in template.nodes]
-    while waiting:
-        node, names = waiting.pop()
+    stack = [(node, frozenset[str]()) for node in template.nodes]
+    while stack:
+        node, names = stack.pop()
         yield node, names
         inside = names | frozenset(node.block_scope())
-        # What stands after `else` is rendered where there is no round.
+        # The `else` block of a loop is rendered when the loop has no iterations.
         outside = getattr(node, "default", None)
         children = node.children(context, include_partials=False)
-        waiting.extend((child, names if child is outside else inside) for child in children)
+        stack.extend((child, names if child is outside else inside) for child in children)
 
 
 def _all_within(expression: Expression) -> Iterator[Expression]:
-    waiting = [expression]
-    while waiting:
-        each = waiting.pop()
+    stack = [expression]
+    while stack:
+        each = stack.pop()
         yield each
-        waiting.extend(each.children())
+        stack.extend(each.children())
+
+
+def _make_expression_strict(expression: Expression) -> None:
+    if isinstance(expression, FloatLiteral):
+        # python-liquid stores a float here and accepts any Number; the token has the spelling.
+        expression.value = SpelledDecimal(str(Decimal(expression.token.value)))  # type: ignore[assignment]
+    elif isinstance(expression, _COMPARISONS):
+        expression.left, expression.right = _operands(expression.left, expression.right)
 
 
 def _operands(left: Expression, right: Expression) -> tuple[Expression, Expression]:
-    """The operands of a comparison, made strict unless the other one asks whether something is there."""
+    """The operands of a comparison, strict unless the other operand is `nil`, `blank` or `empty`."""
     if isinstance(left, Nil) or isinstance(right, Nil):
         return left, right
-    wrapper = BlankWhenAbsent if isinstance(left, _ABSENCE) or isinstance(right, _ABSENCE) else Present
+    wrapper = BlankableOperand if isinstance(left, _ABSENCE) or isinstance(right, _ABSENCE) else RequiredOperand
     return (
         wrapper(left) if isinstance(left, Path) else left,
         wrapper(right) if isinstance(right, Path) else right,
@@ -144,15 +145,15 @@ _ABSENCE = (Blank, Empty)
 def _make_case_strict(node: CaseNode) -> None:
     if not isinstance(node.expression, Path):
         return
-    node.expression = Present(node.expression)
+    node.expression = RequiredOperand(node.expression)
     for block in node.blocks:
         alternatives = getattr(block, "expression", None)
         if alternatives is not None:
             alternatives.left = node.expression
 
 
-def _may_be_missing(expression: FilteredExpression) -> set[int]:
-    """The paths that `default` speaks for: what it is applied to, and its own arguments."""
+def _paths_with_default(expression: FilteredExpression) -> set[int]:
+    """The ids of the paths that `default` covers: the value that it is applied to, and all arguments."""
     names = [filter_.name for filter_ in expression.filters or ()]
     if "default" not in names:
         return set()
@@ -163,7 +164,7 @@ def _may_be_missing(expression: FilteredExpression) -> set[int]:
 def _check_filter(filter_: Filter) -> Iterator[str]:
     function = LANGUAGE.filters.get(filter_.name)
     if function is None:
-        yield f"there is no filter {filter_.name}{_suggestion(filter_.name, LANGUAGE.filters)}"
+        yield f"the filter {filter_.name} does not exist{_suggestion(filter_.name, LANGUAGE.filters)}"
         return
     positional = [argument for argument in filter_.args if not isinstance(argument, KeywordArgument)]
     named: dict[str, Any] = {
@@ -175,16 +176,16 @@ def _check_filter(filter_: Filter) -> Iterator[str]:
     try:
         inspect.signature(function).bind(None, *positional, **named)
     except TypeError as error:
-        yield f"the filter {filter_.name} is given the wrong arguments: {error}"
+        yield f"the filter {filter_.name} has wrong arguments: {error}"
 
 
 def _unknown_name(name: str, known: Iterable[str]) -> str:
     if name == "forloop":
-        return "forloop is there only inside of a loop"
+        return "forloop exists only inside a loop"
     known = [each for each in known if each != "forloop"]
     return f"{name} is not in scope{_suggestion(name, known)}; in scope are {', '.join(NAMES_IN_SCOPE)}"
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (is it {near[0]}?)" if near else ""
+    return f" (did you mean {near[0]}?)" if near else ""

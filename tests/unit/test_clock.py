@@ -69,7 +69,7 @@ def test_instants_survive(moment: datetime, offset: timezone) -> None:
     ],
 )
 def test_times_are_written_in_utc(text: str, expected: str) -> None:
-    """Whatever the offset, and with UTC taken where there is none, a time is written in UTC, years with four digits."""
+    """A time with any offset, or none for UTC, is written in UTC, with years of four digits."""
     assert expected == written(read(text))
     assert expected == msgspec.json.decode(msgspec.json.encode(read(text)))
 
@@ -86,7 +86,7 @@ def test_times_are_written_in_utc(text: str, expected: str) -> None:
     ],
 )
 def test_finer_fractions_are_cut(text: str, expected: str) -> None:
-    """What is finer than a microsecond is cut off and never rounded: .NET's seven digits stay in their second."""
+    """Digits beyond microseconds are cut and never rounded: .NET's seven digits stay in their second."""
     assert expected == written(read(text))
 
 
@@ -94,7 +94,7 @@ def test_finer_fractions_are_cut(text: str, expected: str) -> None:
     "text", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59-23:59"]
 )
 def test_offsets_at_the_edges(text: str) -> None:
-    """An offset that leads out of the years 1 to 9999 is refused with this reason."""
+    """An offset that leads out of the years 1 to 9999 is rejected with that reason."""
     assert fault_of(text) == OUT_OF_RANGE
     with pytest.raises(ValueError, match=OUT_OF_RANGE):
         to_utc(datetime.fromisoformat(text))
@@ -126,7 +126,7 @@ def test_offsets_at_the_edges(text: str) -> None:
     ],
 )
 def test_no_times(text: str) -> None:
-    """What is no RFC 3339 time, or a day that does not exist, is refused with an example of one."""
+    """A text that is not an RFC 3339 time, or names a day that does not exist, is rejected with an example."""
     assert fault_of(text) == WRONG
 
 

@@ -1,4 +1,4 @@
-"""One rendering process as the hub sees it: started when needed, asked, and replaced when it dies."""
+"""A worker process as the hub sees it: started when needed, used by one caller at a time, and replaced when it dies."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from learning_hub.model.errors import Unavailable
-from learning_hub.rendering.bookmark import SharedPage, Standing
-from learning_hub.rendering.frames import PREFIX_BYTES, Answer, Request, read_answer, read_length, write_frame
+from learning_hub.rendering.messages import PREFIX_BYTES, Request, read_length, write_message
+from learning_hub.rendering.progress import Progress, ProgressPage
+
+Response = TypeVar("Response")
 
 START_SECONDS = 60.0
-# The limit is on computing time, which the kernel watches. On a machine with much else to do that takes longer by the
-# clock, so the hub itself is more patient; it matters only where the kernel cannot.
+# The kernel limits computing time, which on a busy machine takes longer by the clock. So the hub waits this many times
+# the limit; that matters only where the kernel knows no such limit.
 PATIENCE = 10
 
 
@@ -24,30 +27,31 @@ class ProcessDiedError(Exception):
     """
     The process ended before it answered.
 
-    *took_too_long* says that it was ended for its computing time, *standing* where it was; None where nothing tells.
+    *took_too_long* says that it was ended for its computing time. *progress* is what it did last, None where that is
+    not known.
     """
 
     def __init__(self, *, took_too_long: bool) -> None:
         super().__init__()
         self.took_too_long = took_too_long
-        self.standing: Standing | None = None
+        self.progress: Progress | None = None
 
 
-class RenderingProcess:
+class WorkerProcess:
     """
-    A child process that renders.
+    A process that compiles and renders templates, as `worker_main` does.
 
     Args:
-        time_limit_seconds: Computing time for one payload.
-        compile_limit_seconds: Computing time to compile a subscription's templates.
-        memory_limit_bytes: Memory of the process, its code included.
+        render_seconds: Computing time for one payload.
+        compile_seconds: Computing time to compile a subscription's templates.
+        memory_bytes: Memory of the process, its code included.
     """
 
-    def __init__(self, *, time_limit_seconds: float, compile_limit_seconds: float, memory_limit_bytes: int) -> None:
-        self._arguments = (str(time_limit_seconds), str(compile_limit_seconds), str(memory_limit_bytes))
+    def __init__(self, *, render_seconds: float, compile_seconds: float, memory_bytes: int) -> None:
+        self._arguments = (str(render_seconds), str(compile_seconds), str(memory_bytes))
         has_kernel_limit = hasattr(signal, "setitimer")
-        self._answer_seconds = compile_limit_seconds + time_limit_seconds * (PATIENCE if has_kernel_limit else 1)
-        self._page: SharedPage | None = None
+        self._response_seconds = compile_seconds + render_seconds * (PATIENCE if has_kernel_limit else 1)
+        self._progress: ProgressPage | None = None
         self._process: Process | None = None
         self._in_use = asyncio.Lock()
         self._is_closed = False
@@ -57,31 +61,35 @@ class RenderingProcess:
         """The process id, None while it is not running."""
         return self._process.pid if self._process else None
 
-    async def ask(self, request: Request, answers: int) -> AsyncGenerator[Answer]:
+    async def exchange(
+        self, request: Request, responses: int, read: Callable[[bytes], Response]
+    ) -> AsyncGenerator[Response]:
         """
-        The answers to *request*, as they come.
+        The responses to *request*, as they come.
 
-        When the caller stops early or is cancelled, the process is ended: answers that nobody took are in the pipe.
+        The process is ended when the caller stops early or is cancelled, because the pipe then holds responses that
+        nobody read.
 
         Args:
-            request: What to do.
-            answers: How many answers it has.
+            request: Sent to the process.
+            responses: How many there are.
+            read: Decodes one of them.
 
         Raises:
-            ProcessDiedError: The process ended, or was ended for not answering in time.
+            ProcessDiedError: The process ended, or was ended because it did not answer in time.
             Unavailable: It cannot be started, or the renderer is closed.
         """
         async with self._in_use:
             process = await self._start()
             is_done = False
             try:
-                await _send(process, write_frame(request))
-                for index in range(answers):
-                    answer = await _receive(process, self._answer_seconds)
-                    is_done = index == answers - 1
-                    yield answer
+                await _send(process, write_message(request))
+                for index in range(responses):
+                    response = read(await _receive(process, self._response_seconds))
+                    is_done = index == responses - 1
+                    yield response
             except ProcessDiedError as death:
-                death.standing = self._page.read() if self._page else None
+                death.progress = self._progress.read() if self._progress else None
                 raise
             finally:
                 if not is_done:
@@ -92,7 +100,7 @@ class RenderingProcess:
         self._is_closed = True
         if self._process is not None:
             _kill(self._process)
-        # Whoever waits for an answer learns of the death first; a pipe has one reader at a time.
+        # A caller that waits for a response learns of the death first: a pipe has one reader at a time.
         async with self._in_use:
             await self._end()
 
@@ -102,16 +110,17 @@ class RenderingProcess:
         if self._process is not None and self._process.returncode is None:
             return self._process
         await self._end()
-        # Templates cannot read the environment; that the hub's secrets are not in it is a second lock on that door.
+        # Templates cannot read the environment; keeping the hub's secrets out of it is a second line of defence.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("LEARNING_HUB_")}
-        command = (sys.executable, "-m", "learning_hub.rendering.child", *self._arguments)
+        command = (sys.executable, "-m", "learning_hub.rendering.worker_main", *self._arguments)
         try:
-            # On Windows a process gets no files but its pipes, and where it is remains untold.
-            self._page = SharedPage() if os.name == "posix" else None
-            files = [self._page.file] if self._page else []
+            # On Windows a process inherits no files but its pipes, so its progress is not known.
+            self._progress = ProgressPage() if os.name == "posix" else None
+            files = [self._progress.file] if self._progress else []
             self._process = await asyncio.create_subprocess_exec(
                 *command, *map(str, files), stdin=PIPE, stdout=PIPE, env=environment, pass_fds=files
             )
+            # The empty frame that says that it is ready.
             await _receive(self._process, START_SECONDS)
         except (OSError, ProcessDiedError) as error:
             await self._end()
@@ -126,11 +135,11 @@ class RenderingProcess:
         return self._process
 
     async def _end(self) -> None:
-        """Kill the process if it still runs, and let go of its pipes."""
+        """Kill the process if it still runs, and close its pipes."""
         process, self._process = self._process, None
-        if self._page is not None:
-            self._page.close()
-            self._page = None
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = None
         if process is None:
             return
         _kill(process)
@@ -138,7 +147,7 @@ class RenderingProcess:
         assert process.stdout is not None  # noqa: S101
         process.stdin.close()
         await process.wait()
-        # What is left in the pipe is read to its end, so that the loop closes it.
+        # The event loop closes the pipe only after it was read to its end.
         await process.stdout.read()
 
 
@@ -150,18 +159,19 @@ def _kill(process: Process) -> None:
 
 async def _send(process: Process, frame: bytes) -> None:
     assert process.stdin is not None  # noqa: S101
-    # A process that died is found out when its answer is read.
+    # When the process is dead, reading its response says so.
     with suppress(ConnectionError):
         process.stdin.write(frame)
         await process.stdin.drain()
 
 
-async def _receive(process: Process, seconds: float) -> Answer:
+async def _receive(process: Process, seconds: float) -> bytes:
+    """The body of the next frame."""
     assert process.stdout is not None  # noqa: S101
     try:
         async with asyncio.timeout(seconds):
             length = read_length(await process.stdout.readexactly(PREFIX_BYTES))
-            return read_answer(await process.stdout.readexactly(length))
+            return await process.stdout.readexactly(length)
     except TimeoutError:
         raise ProcessDiedError(took_too_long=True) from None
     except asyncio.IncompleteReadError:

@@ -1,9 +1,9 @@
 """
 Dates and times in templates.
 
-Read are ISO 8601 and RFC 3339 (`2024-08-03`, `2024-08-03T21:43:58Z`, `2024-08-03 21:43:58.5+02:00`), dates with the
-month in words (`March 14, 2016 3:20 pm`), Unix seconds as a whole number, and `now`. A date in figures and slashes is
-refused, since nobody can tell its month from its day. A time without an offset is UTC.
+Templates read ISO 8601 and RFC 3339 (`2024-08-03`, `2024-08-03T21:43:58Z`, `2024-08-03 21:43:58.5+02:00`), dates with
+the month in words (`March 14, 2016 3:20 pm`), Unix seconds as a whole number, and `now`. A date such as `8/3/2024` is
+an error, since its month and its day cannot be told apart. A time without an offset is in UTC.
 """
 
 from __future__ import annotations
@@ -14,76 +14,76 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dateutil import parser as words  # type: ignore[import-untyped]
+from dateutil import parser as dateutil_parser  # type: ignore[import-untyped]
 
 from learning_hub.model import clock
-from learning_hub.rendering.values import shown, unreadable
+from learning_hub.rendering.values import filter_error, shown
 
-# Whole numbers taken as Unix seconds: 1973 to 2286. What is smaller is more likely a day written as 20240803.
+# Whole numbers read as Unix seconds: 1973 to 2286. A smaller number is more likely a day written as 20240803.
 _UNIX_SECONDS = range(100_000_000, 10_000_000_000)
 _MONTH_NAME = re.compile(r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b", re.IGNORECASE)
-_LONGEST_TIME = 64
-_TWO_DEFAULTS = (datetime(2000, 1, 1, 0), datetime(2004, 2, 2, 1))  # noqa: DTZ001 (only figures to fill in)
+_MAX_TIME_CHARACTERS = 64
+_TWO_DEFAULTS = (datetime(2000, 1, 1, 0), datetime(2004, 2, 2, 1))  # noqa: DTZ001 (they only fill in digits)
 
 
 def read_time(value: object, filter_name: str) -> datetime | date:
     """
-    The time that *value* says, with its offset; a date where it says no time of day.
+    *value* as a time with its offset, or as a date where it has no time of day.
 
     Raises:
-        FilterArgumentError: It says neither.
+        FilterArgumentError: *value* is neither.
     """
     if isinstance(value, int) and not isinstance(value, bool) and value in _UNIX_SECONDS:
         return datetime.fromtimestamp(value, UTC)
-    read = _read_text(value.strip()) if isinstance(value, str) and len(value) <= _LONGEST_TIME else None
-    if read is None:
-        raise unreadable(f"{filter_name} needs a date or time such as 2031-03-14T15:20:00Z and got {shown(value)}")
-    return read
+    moment = _read_text(value.strip()) if isinstance(value, str) and len(value) <= _MAX_TIME_CHARACTERS else None
+    if moment is None:
+        raise filter_error(f"{filter_name} needs a date or time such as 2031-03-14T15:20:00Z and got {shown(value)}")
+    return moment
 
 
-def zone_named(name: object) -> ZoneInfo:
+def time_zone(name: object) -> ZoneInfo:
     """
-    The time zone of an IANA name, `America/New_York`.
+    The time zone with an IANA *name* such as `America/New_York`.
 
     Raises:
-        FilterArgumentError: There is none of that name.
+        FilterArgumentError: No time zone has that name.
     """
     try:
         return ZoneInfo(name if isinstance(name, str) else "")
     except (ValueError, OSError, KeyError) as error:
-        raise unreadable(f"{shown(name)} is no time zone; one is America/New_York") from error
+        raise filter_error(f"{shown(name)} is not an IANA time zone such as America/New_York") from error
 
 
 def in_zone(moment: datetime | date, zone: ZoneInfo) -> datetime:
-    """*moment* on the clocks of *zone*; a date is that day at midnight there, whatever the zone."""
+    """*moment* as local time of *zone*; a date is midnight of that day in the zone."""
     if not isinstance(moment, datetime):
         return datetime(moment.year, moment.month, moment.day, tzinfo=zone)
     try:
         return moment.astimezone(zone)
     except OverflowError as error:
-        raise unreadable(f"{moment.isoformat()} has no local time in {zone.key}") from error
+        raise filter_error(f"{moment.isoformat()} has no local time in {zone.key}") from error
 
 
 def imis_time(moment: datetime) -> str:
-    """`yyyy-MM-dd HH:mm:ss.fff` on a 24-hour clock; what is finer than a millisecond is cut off."""
+    """`yyyy-MM-dd HH:mm:ss.fff` on a 24-hour clock, cut to milliseconds."""
     return f"{moment.year:04}-{moment:%m-%d %H:%M:%S}.{moment.microsecond // 1000:03}"
 
 
 def format_time(moment: datetime, pattern: str) -> str:
     """
-    *moment* as *pattern* says, in English whatever the locale.
+    *moment* formatted by *pattern*, in English whatever the locale.
 
-    The pattern's directives are those of Ruby's and Python's `strftime`: `%Y-%m-%d %H:%M:%S.%L %p %z`. A `-` after
-    the percent sign leaves out padding, `_` pads with spaces, `^` makes capitals.
+    The directives are those of `strftime` in Ruby and Python: `%Y-%m-%d %H:%M:%S.%L %p %z`. A `-` after the percent
+    sign removes padding, `_` pads with spaces, `^` makes capitals.
 
     Raises:
-        FilterArgumentError: It has a directive that is not known.
+        FilterArgumentError: *pattern* has an unknown directive.
     """
 
     def replace(match: re.Match[str]) -> str:
         flag, letter = match.groups()
         if letter not in _DIRECTIVES:
-            raise unreadable(f"date does not know {match[0]}")
+            raise filter_error(f"date has no directive {match[0]}")
         text = _DIRECTIVES[letter](moment)
         if flag == "-":
             return text.lstrip(" 0") or "0"
@@ -110,15 +110,15 @@ def _read_text(text: str) -> datetime | date | None:
 
 
 def _read_words(text: str) -> datetime | date | None:
-    """A date with its month in words; none where day or year must be guessed, or a zone is only named."""
+    """A date with its month in words; None where day or year must be guessed, or a zone has only an abbreviation."""
     if not _MONTH_NAME.search(text):
         return None
     try:
         with warnings.catch_warnings():
-            # An abbreviation such as EST stands for several zones: dateutil warns and ignores it, we refuse.
+            # An abbreviation such as EST stands for several zones; dateutil warns and ignores it, here it is an error.
             warnings.simplefilter("error")
-            # What the text leaves out is taken from the default, so two defaults tell what that is.
-            readings: list[datetime] = [words.parse(text, default=default) for default in _TWO_DEFAULTS]
+            # dateutil takes absent parts from the default, so two defaults show which parts are absent.
+            readings: list[datetime] = [dateutil_parser.parse(text, default=default) for default in _TWO_DEFAULTS]
     except (ValueError, OverflowError, TypeError, Warning):
         return None
     first, second = readings

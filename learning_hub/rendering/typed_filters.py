@@ -1,8 +1,8 @@
 """
-The typed filters: from whatever a publisher sent to a value of a certain type, or an error.
+The typed filters: from any value that a publisher sent to a value of a certain type, or an error.
 
-Null passes through all of them but `must_have`, as null; what is missing does not come here (see `filters`). Blank text
-is no number, date or boolean: a template that wants null for it says `blank_to_null` first.
+All of them but `must_have` return null for null. A missing value never gets here (see `filters`). Blank text is not a
+number, date or boolean; `blank_to_null` before the filter makes it null.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 from liquid.filter import with_context
 
 from learning_hub.model.json_values import SpelledDecimal, write_json
-from learning_hub.rendering import arithmetic, times
+from learning_hub.rendering import arithmetic, datetimes
 from learning_hub.rendering.arithmetic import Number
-from learning_hub.rendering.values import as_text, is_blank, shown, to_json_value, unreadable
+from learning_hub.rendering.values import as_text, filter_error, is_blank, shown, to_json_value
 
 if TYPE_CHECKING:
     from learning_hub.rendering.language import Context
@@ -26,31 +26,32 @@ _FALSE = frozenset(("false", "no", "n", "off", "0"))
 
 
 def decimal(value: object, places: object = None) -> SpelledDecimal | None:
-    """A decimal number in its own spelling; with *places*, rounded to so many, halves away from zero."""
+    """A decimal number in its own spelling, or rounded to *places*, halves away from zero."""
     if value is None:
         return None
     return arithmetic.to_decimal(_number(value, "decimal"), places, "decimal")
 
 
 def integer(value: object) -> int | None:
-    """A whole number; `12.0` is 12, and `12.5` an error."""
+    """A whole number; `12.0` is 12, and `12.5` is an error."""
     if value is None:
         return None
     return arithmetic.to_integer(_number(value, "integer"), "integer")
 
 
 def boolean(value: object) -> bool | None:
-    """True for true, `true`, `yes`, `y`, `on`, `1` in any case and 1; false for their opposites."""
+    """True for true, 1, and `true`, `yes`, `y`, `on`, `1` in any case; false for their opposites."""
     if value is None or isinstance(value, bool):
         return value
     word = as_text(value).strip().lower() if isinstance(value, (str, int)) else ""
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
-    raise _unreadable(value, "boolean", "true or false")
+    _reject_blank(value, "boolean")
+    raise filter_error(f"boolean needs true or false and got {shown(value)}")
 
 
 def text(value: object, length: object = None) -> str | None:
-    """*value* as text; with *length*, its first so many characters."""
+    """*value* as text, or its first *length* characters."""
     if value is None:
         return None
     written = as_text(value)
@@ -58,44 +59,44 @@ def text(value: object, length: object = None) -> str | None:
         return written
     characters = arithmetic.to_integer(arithmetic.number_of(length, "text"), "text")
     if characters < 0:
-        raise unreadable(f"text needs a number of characters from 0 and got {shown(length)}")
+        raise filter_error(f"text needs a number of characters, 0 or more, and got {shown(length)}")
     return written[:characters]
 
 
 def date(value: object, pattern: object = "%Y-%m-%d") -> str | None:
-    """The date, or what *pattern* makes of the time, on the clocks that the value itself speaks of."""
+    """The date, or the time formatted by *pattern*, in the offset of the value itself."""
     if value is None:
         return None
     moment = _time(value, "date")
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    return times.format_time(moment, as_text(pattern))
+    return datetimes.format_time(moment, as_text(pattern))
 
 
 def in_zone(value: object, zone_name: object) -> str | None:
-    """The time in ISO 8601 with its offset, on the clocks of a zone."""
-    zone = times.zone_named(zone_name)
-    return None if value is None else times.in_zone(_time(value, "in_zone"), zone).isoformat()
+    """The local time of a time zone, in ISO 8601 with its offset."""
+    zone = datetimes.time_zone(zone_name)
+    return None if value is None else datetimes.in_zone(_time(value, "in_zone"), zone).isoformat()
 
 
 @with_context
 def imis_datetime(value: object, *, context: Context) -> str | None:
-    """The time as iMIS wants it, on the clocks of the subscriber's zone; in UTC where it has none."""
+    """The local time of the subscriber's time zone in the format of iMIS; UTC without a time zone."""
     if value is None:
         return None
-    zone = times.zone_named(context.time_zone) if context.time_zone else ZoneInfo("UTC")
-    return times.imis_time(times.in_zone(_time(value, "imis_datetime"), zone))
+    zone = datetimes.time_zone(context.time_zone) if context.time_zone else ZoneInfo("UTC")
+    return datetimes.imis_time(datetimes.in_zone(_time(value, "imis_datetime"), zone))
 
 
 def blank_to_null(value: object) -> object:
-    """Null for blank text and empty lists and objects; anything else as it is."""
+    """Null for blank text and empty lists and objects; any other value unchanged."""
     return None if is_blank(value) else value
 
 
 def must_have(value: object) -> object:
-    """Anything but null or blank."""
+    """*value*, which must not be null or blank."""
     if is_blank(value):
-        raise unreadable(f"a value must be here (must_have), and there is {shown(value)}")
+        raise filter_error(f"must_have needs a value and got {shown(value)}")
     return value
 
 
@@ -105,20 +106,15 @@ def json(value: object) -> str:
 
 
 def _number(value: object, filter_name: str) -> Number:
-    _refuse_blank(value, filter_name)
+    _reject_blank(value, filter_name)
     return arithmetic.number_of(value, filter_name)
 
 
 def _time(value: object, filter_name: str) -> Any:
-    _refuse_blank(value, filter_name)
-    return times.read_time(value, filter_name)
+    _reject_blank(value, filter_name)
+    return datetimes.read_time(value, filter_name)
 
 
-def _unreadable(value: object, filter_name: str, wanted: str) -> Exception:
-    _refuse_blank(value, filter_name)
-    return unreadable(f"{filter_name} needs {wanted} and got {shown(value)}")
-
-
-def _refuse_blank(value: object, filter_name: str) -> None:
+def _reject_blank(value: object, filter_name: str) -> None:
     if isinstance(value, str) and not value.strip():
-        raise unreadable(f"{filter_name} cannot read blank text; put blank_to_null before it to send null")
+        raise filter_error(f"{filter_name} cannot read blank text; put blank_to_null before it to send null")

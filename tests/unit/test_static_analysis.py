@@ -1,4 +1,4 @@
-"""What is known of a leaf's value before any event comes."""
+"""Static analysis tells the type, the length and the constant value of a leaf before any event comes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 
 import pytest
 
-from learning_hub.model.leaf import Leaf
-from learning_hub.rendering.document import compile_templates
+from learning_hub.model.template import Leaf
+from learning_hub.rendering.compiler import compile_templates
 
 PLACE = "_default.X"
 
 
 def known(leaf: str) -> Leaf | None:
     compiled = compile_templates(json.dumps({"_default": {"X": leaf}}))
-    assert compiled.problems == []
+    assert compiled.errors == []
     return compiled.leaves[0] if compiled.leaves else None
 
 
@@ -38,8 +38,8 @@ def known(leaf: str) -> Leaf | None:
         ("{{ 1.50 }}", "decimal"),
     ],
 )
-def test_the_last_filter_that_counts_tells(leaf: str, gives: str) -> None:
-    """A typed filter says what comes out, whatever stands before it and whatever passes it on after it."""
+def test_filters_tell_the_type(leaf: str, gives: str) -> None:
+    """The last filter that changes the type tells the type of the leaf, whatever filters come before it."""
     found = known(leaf)
     assert found is not None
     assert (found.place, found.gives) == (PLACE, gives)
@@ -58,7 +58,7 @@ def test_the_last_filter_that_counts_tells(leaf: str, gives: str) -> None:
     ],
 )
 def test_texts_have_bounds(leaf: str, shortest: int, longest: int | None) -> None:
-    """A text has at least the characters that stand in the leaf whatever happens, and at most what a filter leaves."""
+    """A text has at least the literal characters of the leaf, and at most the characters that a filter leaves."""
     assert known(leaf) == Leaf(PLACE, "text", shortest=shortest, longest=longest)
 
 
@@ -73,17 +73,17 @@ def test_texts_have_bounds(leaf: str, shortest: int, longest: int | None) -> Non
         "{{ data.a | split: ',' }}",
     ],
 )
-def test_nothing_is_said_of_what_depends_on_the_event(leaf: str) -> None:
-    """Where the value may be of any type nothing is known, so nothing can be refused."""
+def test_a_leaf_of_any_type_is_not_known(leaf: str) -> None:
+    """Nothing is known of a leaf whose value can have any type, so nothing is refused because of it."""
     assert known(leaf) is None
 
 
-def test_what_stands_there_as_it_is_and_what_is_wrong_are_left_out() -> None:
-    """Texts without Liquid and leaves with problems have no forecast; one that may be left out has its own place."""
+def test_only_valid_leaves_with_liquid_are_known() -> None:
+    """Texts without Liquid and leaves with errors are not listed; the leaf of an `$omit` has its own place."""
     templates = {"A": {"X": "plain", "Y": 5, "Z": {"$omit": "{{ data.a | decimal }}"}}, "B": {"X": "{{ nope }}"}}
     compiled = compile_templates(json.dumps(templates))
 
-    assert [str(problem.place) for problem in compiled.problems] == ["B.X"]
+    assert [str(error.place) for error in compiled.errors] == ["B.X"]
     assert [(leaf.place, leaf.gives) for leaf in compiled.leaves] == [("A.Z.$omit", "decimal")]
 
 
@@ -123,16 +123,16 @@ def test_a_long_constant_is_known_by_its_length() -> None:
         ("{{ 'abc' | decimal }}", "decimal needs a number"),
         ("{{ 1.5 | integer }}", "integer needs a whole number"),
         ("{{ 'soon' | imis_datetime }}", "imis_datetime needs a date or time"),
-        ("{{ '' | must_have }}", "a value must be here"),
+        ("{{ '' | must_have }}", "must_have needs a value"),
         ("a{{ 'abc' | decimal }}", "decimal needs a number"),
     ],
 )
-def test_a_constant_that_no_event_can_save_is_a_problem(leaf: str, message: str) -> None:
-    """It is told where it stands, in the words of the rendering."""
+def test_a_constant_that_cannot_be_rendered_is_an_error(leaf: str, message: str) -> None:
+    """The error has the place of the leaf and the message that rendering would give."""
     compiled = compile_templates(json.dumps({"_default": {"X": leaf}, "A": {}}))
-    (problem,) = compiled.problems
-    assert problem.place == PLACE
-    assert message in problem.detail
+    (error,) = compiled.errors
+    assert error.place == PLACE
+    assert message in error.detail
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,6 @@ def test_a_constant_that_no_event_can_save_is_a_problem(leaf: str, message: str)
         "{% if data.a %}{{ 'abc' | decimal }}{% endif %}",
     ],
 )
-def test_what_may_work_for_an_event_or_in_a_zone_is_no_problem(leaf: str) -> None:
-    """Only what is certain is refused."""
-    assert compile_templates(json.dumps({"_default": {"X": leaf}})).problems == []
+def test_a_leaf_that_can_be_rendered_for_some_event_or_zone_is_no_error(leaf: str) -> None:
+    """Only a leaf that no event and no time zone can save is an error."""
+    assert compile_templates(json.dumps({"_default": {"X": leaf}})).errors == []

@@ -1,0 +1,170 @@
+"""
+Static analysis: what is known of the value of a leaf before any event comes.
+
+The filters of a leaf that is one `{{ … }}` tell its type and, for text, its length. A leaf of literals and filters
+alone is constant: it is evaluated here, so that a mistake in it is found when the template is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from liquid.ast import Node
+from liquid.builtin.content import ContentNode
+from liquid.builtin.expressions import FilteredExpression, Nil
+from liquid.builtin.expressions.arguments import PositionalArgument
+from liquid.builtin.expressions.filtered import Filter
+from liquid.builtin.expressions.primitive import FalseLiteral, FloatLiteral, IntegerLiteral, StringLiteral, TrueLiteral
+from liquid.builtin.output import OutputNode
+from liquid.expression import Expression
+from liquid.template import BoundTemplate
+
+from learning_hub.model.json_values import write_json
+from learning_hub.model.template import Gives, Leaf
+from learning_hub.rendering.filters import TEXT_FILTERS
+from learning_hub.rendering.language import Context, evaluate, write_text
+from learning_hub.rendering.limits import Budget
+from learning_hub.rendering.values import to_json_value
+
+_LITERAL_TYPES: dict[type[Expression], Gives] = {
+    FalseLiteral: "boolean", FloatLiteral: "decimal", IntegerLiteral: "integer", TrueLiteral: "boolean",
+}  # fmt: skip
+_LITERALS: tuple[type[Expression], ...] = (*_LITERAL_TYPES, Nil, StringLiteral)
+
+_TYPED_FILTERS: dict[str, Gives] = {
+    "boolean": "boolean", "decimal": "decimal", "imis_datetime": "imis_datetime", "in_zone": "time",
+    "integer": "integer",
+}  # fmt: skip
+_FILTERS_THAT_KEEP_THE_TYPE = ("blank_to_null", "must_have")
+_FILTERS_TO_TEXT = (*(name for name in TEXT_FILTERS if name != "split"), "join", "json", "truncatewords")
+# Their result can depend on the time of rendering (`'now'`) or on the subscriber's time zone.
+_TIME_FILTERS = frozenset(("date", "imis_datetime", "in_zone"))
+
+# The value of a longer constant text is not kept, its length is.
+_MAX_CONSTANT_CHARACTERS = 200
+
+
+def analyze_leaf(
+    place: str, template: BoundTemplate, expression: OutputNode | None, *, evaluates_constants: bool
+) -> Leaf | None:
+    """
+    What is known of the leaf at *place*; None when its value depends on the event in every respect.
+
+    Args:
+        place: The leaf's place in the templates.
+        template: The compiled leaf.
+        expression: Set where the leaf is exactly one `{{ … }}`.
+        evaluates_constants: False for a leaf with errors, which cannot be evaluated.
+
+    Raises:
+        Exception: The leaf is constant and cannot be rendered, for this event or any other.
+    """
+    leaf = _infer(place, template.nodes, expression)
+    if evaluates_constants and _is_constant(template.nodes):
+        return _evaluate_constant(place, template, expression) or leaf
+    return leaf
+
+
+def _infer(place: str, nodes: Iterable[Node], expression: OutputNode | None) -> Leaf | None:
+    """What literals and filters tell of a leaf without evaluating it."""
+    if expression is None:
+        return Leaf(place, "text", shortest=sum(len(node.text) for node in nodes if isinstance(node, ContentNode)))
+    filtered = expression.expression
+    if not isinstance(filtered, FilteredExpression):
+        return None
+    leaf = _infer_literal(place, filtered.left)
+    for filter_ in filtered.filters or ():
+        leaf = _infer_after(filter_, leaf, place)
+    return leaf
+
+
+def _infer_literal(place: str, expression: Expression) -> Leaf | None:
+    if isinstance(expression, StringLiteral):
+        return Leaf(place, "text", shortest=len(expression.value), longest=len(expression.value))
+    gives = _LITERAL_TYPES.get(type(expression))
+    return Leaf(place, gives) if gives else None
+
+
+def _infer_after(filter_: Filter, leaf: Leaf | None, place: str) -> Leaf | None:
+    """What is known of the result of a filter, given what is known of its input."""
+    name, argument = filter_.name, _first_argument(filter_)
+    if name in _FILTERS_THAT_KEEP_THE_TYPE:
+        return leaf
+    if name == "default":
+        default = _infer_literal(place, argument) if argument is not None else None
+        has_same_type = leaf is not None and default is not None and leaf.gives == default.gives != "text"
+        return leaf if isinstance(argument, Nil) or has_same_type else None
+    if name in _TYPED_FILTERS:
+        return Leaf(place, _TYPED_FILTERS[name])
+    if name == "date":
+        return Leaf(place, "date") if argument is None else Leaf(place, "text")
+    if name in ("text", "truncate"):
+        is_bounded = isinstance(argument, IntegerLiteral) and argument.value >= 0
+        return Leaf(
+            place, "text", longest=argument.value if is_bounded and isinstance(argument, IntegerLiteral) else None
+        )
+    return Leaf(place, "text") if name in _FILTERS_TO_TEXT else None
+
+
+def _first_argument(filter_: Filter) -> Expression | None:
+    return next((argument.value for argument in filter_.args if isinstance(argument, PositionalArgument)), None)
+
+
+def _is_constant(nodes: Iterable[Node]) -> bool:
+    """Whether a leaf consists of text, literals and filters alone: names, ranges and tags depend on the event."""
+    return all(isinstance(node, ContentNode) or _is_constant_output(node) for node in nodes)
+
+
+def _is_constant_output(node: Node) -> bool:
+    filtered = node.expression if isinstance(node, OutputNode) else None
+    if not isinstance(filtered, FilteredExpression):
+        return False
+    arguments = [argument for filter_ in filtered.filters or () for argument in filter_.args]
+    return isinstance(filtered.left, _LITERALS) and all(
+        isinstance(argument, PositionalArgument) and isinstance(argument.value, _LITERALS) for argument in arguments
+    )
+
+
+def _evaluate_constant(place: str, template: BoundTemplate, expression: OutputNode | None) -> Leaf | None:
+    """The leaf with its value; None where the value can change with the time or the time zone."""
+    context = Context(template, {}, Budget(), None)
+    try:
+        if expression is not None:
+            value = to_json_value(evaluate(expression, context))
+        else:
+            value = write_text(template.nodes, context)
+    except Exception as error:
+        # At the ends of the calendar a time can exist in one time zone and not in another.
+        if isinstance(error.__cause__, OverflowError):
+            return None
+        raise
+    # A time filter is evaluated all the same: text that it cannot read is a mistake at any time.
+    return None if _uses_time(template.nodes) else _constant_leaf(place, value)
+
+
+def _constant_leaf(place: str, value: Any) -> Leaf:
+    leaf = Leaf(place, _type_of(value))
+    if isinstance(value, str):
+        leaf = Leaf(place, "text", shortest=len(value), longest=len(value))
+        if len(value) > _MAX_CONSTANT_CHARACTERS:
+            return leaf
+    return msgspec.structs.replace(leaf, constant=write_json(value).decode())
+
+
+def _type_of(value: Any) -> Gives:
+    if isinstance(value, bool):
+        return "boolean"
+    if value is None or isinstance(value, str | list | dict):
+        return "text"
+    return "integer" if isinstance(value, int) else "decimal"
+
+
+def _uses_time(nodes: Iterable[Node]) -> bool:
+    return any(filter_.name in _TIME_FILTERS for node in nodes for filter_ in _filters_of(node))
+
+
+def _filters_of(node: Node) -> Iterable[Filter]:
+    filtered = node.expression if isinstance(node, OutputNode) else None
+    return filtered.filters or () if isinstance(filtered, FilteredExpression) else ()

@@ -1,0 +1,100 @@
+"""
+The pool of worker processes, with fair scheduling between templates.
+
+A key stands for the templates of one subscription. Keys that wait are served in rotation and not in the order of
+arrival. Where there are several processes, one key never uses all of them, and neither do all slow keys together. So
+templates that take long delay only themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from learning_hub.rendering.worker_process import WorkerProcess
+
+# How long a key counts as slow after a process was stopped for it.
+SLOW_SECONDS = 600.0
+_MAX_SLOW_KEYS = 10_000
+
+
+class WorkerPool:
+    """Lends out *processes*, one caller at a time each."""
+
+    def __init__(self, processes: Sequence[WorkerProcess]) -> None:
+        # The process used last is used next: as long as one is enough, the others need not even start.
+        self._idle = list(reversed(processes))
+        self._max_per_key = max(1, len(processes) - 1)
+        # Until when a key counts as slow, on the monotonic clock.
+        self._slow_until: dict[str, float] = {}
+        self._in_use: Counter[str] = Counter()
+        # In the order of their next service: a dict keeps the order in which keys came into it.
+        self._waiting: dict[str, deque[asyncio.Future[WorkerProcess]]] = {}
+
+    @asynccontextmanager
+    async def worker(self, key: str) -> AsyncIterator[WorkerProcess]:
+        """A process for *key* alone, as soon as fair scheduling gives it one."""
+        process = await self._acquire(key)
+        try:
+            yield process
+        finally:
+            self._release(key, process)
+
+    def mark_slow(self, key: str) -> None:
+        """Count *key* as slow for a while, because a process had to be stopped for it."""
+        if len(self._slow_until) >= _MAX_SLOW_KEYS:
+            self._slow_until.clear()
+        self._slow_until[key] = time.monotonic() + SLOW_SECONDS
+
+    async def _acquire(self, key: str) -> WorkerProcess:
+        waiter: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, deque()).append(waiter)
+        self._schedule()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            # The waiter can get a process and be cancelled at the same moment.
+            if waiter.done() and not waiter.cancelled():
+                self._release(key, waiter.result())
+            raise
+
+    def _release(self, key: str, process: WorkerProcess) -> None:
+        self._in_use[key] -= 1
+        if not self._in_use[key]:
+            del self._in_use[key]
+        self._idle.append(process)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        while self._idle and (key := self._next_key()) is not None:
+            self._serve(key)
+
+    def _next_key(self) -> str | None:
+        """The key that has waited longest since its last service, of those that may use one more process."""
+        slow_in_use = sum(count for key, count in self._in_use.items() if self._is_slow(key))
+        return next(
+            (
+                key
+                for key in self._waiting
+                if self._in_use[key] < self._max_per_key and (slow_in_use < self._max_per_key or not self._is_slow(key))
+            ),
+            None,
+        )
+
+    def _is_slow(self, key: str) -> bool:
+        return self._slow_until.get(key, 0.0) > time.monotonic()
+
+    def _serve(self, key: str) -> None:
+        """Give an idle process to the first waiter of *key*, and move the key behind the others."""
+        waiters = self._waiting.pop(key)
+        while waiters:
+            waiter = waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(self._idle.pop())
+                self._in_use[key] += 1
+                break
+        if waiters:
+            self._waiting[key] = waiters
