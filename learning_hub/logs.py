@@ -64,7 +64,7 @@ def configure_logging(log_format: LogFormat, level: str, stream: TextIO | None =
     # It tells with a traceback each time it finds the database away, which the store tells already.
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     _filter("learning_hub.store.migrations", _name_migration)
-    _filter("learning_hub.store.database", _Seldom())
+    _filter("learning_hub.store.driver_errors", _Seldom())
     logging.captureWarnings(capture=True)
     tame_warnings()
 

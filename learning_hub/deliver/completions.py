@@ -6,7 +6,8 @@ import asyncio
 
 from learning_hub.model.delivery import Claimed, Completion
 from learning_hub.store import queue
-from learning_hub.store.database import Database, DataRefused
+from learning_hub.store.database import Database
+from learning_hub.store.driver_errors import DataRefused
 
 _MOST = 200
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 
 import asyncpg
 
-from learning_hub.store.database import AWAY, Connection, Database
+from learning_hub.store.database import Connection, Database
+from learning_hub.store.driver_errors import DATABASE_AWAY
 from learning_hub.store.queries import Queries
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class LivenessLock:
         while True:
             try:
                 await self._hold_once()
-            except (*AWAY, asyncpg.PostgresError):
+            except (*DATABASE_AWAY, asyncpg.PostgresError):
                 pass
             except Exception:
                 log.exception("presence_failed")

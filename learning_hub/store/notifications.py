@@ -12,7 +12,8 @@ import logging
 
 import asyncpg
 
-from learning_hub.store.database import AWAY, Connection, Database
+from learning_hub.store.database import Connection, Database
+from learning_hub.store.driver_errors import DATABASE_AWAY
 from learning_hub.store.queries import Queries
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class Notifications:
         while True:
             try:
                 await self._listen_once()
-            except (*AWAY, asyncpg.PostgresError) as error:
+            except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
                 log.debug("listener_lost", extra={"error": type(error).__name__})
             except Exception:
                 log.exception("listener_failed")

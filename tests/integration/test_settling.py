@@ -9,7 +9,8 @@ import pytest
 from learning_hub.deliver.completions import Completions
 from learning_hub.model.delivery import Claimed, Completion
 from learning_hub.store import queue
-from learning_hub.store.database import Database, DataRefused
+from learning_hub.store.database import Database
+from learning_hub.store.driver_errors import DataRefused
 
 WAITING = """
 INSERT INTO program (program_id, name) VALUES ('NURSES', 'Nurses');
