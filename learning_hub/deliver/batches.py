@@ -17,7 +17,7 @@ from learning_hub.connectors.base import (
 )
 from learning_hub.connectors.registry import BatchLimits
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
-from learning_hub.model.delivery import Claimed
+from learning_hub.model.claimed_delivery import ClaimedDelivery
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.json_values import write_json
 from learning_hub.store import queue
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class _Waiting(msgspec.Struct, kw_only=True):
     """An outbound record record that waits for its batch to be sent."""
 
-    claimed: Claimed
+    claimed: ClaimedDelivery
     outbound: OutboundRecord
     line: bytes
     recorder: AttemptRecorder
@@ -69,7 +69,7 @@ class Batches:
 
     async def send(
         self,
-        claimed: Claimed,
+        claimed: ClaimedDelivery,
         outbound: OutboundRecord,
         connector: Batching,
         batch: BatchLimits,

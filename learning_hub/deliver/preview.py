@@ -11,8 +11,8 @@ from msgspec import Meta, Raw
 
 from learning_hub.connectors.base import TemplateProblem
 from learning_hub.connectors.registry import KINDS
-from learning_hub.deliver.participant_lookup import Participants
-from learning_hub.deliver.payloads import NotSent, Payloads
+from learning_hub.deliver.participant_lookup import ParticipantLookup
+from learning_hub.deliver.payload_renderer import NoTemplate, PayloadRenderer
 from learning_hub.model.clock import now
 from learning_hub.model.errors import NotFound, TemplateError
 from learning_hub.model.event import Classification, Event, bucket, judge
@@ -46,7 +46,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 class Previewer:
     """Renders events for subscriptions as the worker does, without sending them."""
 
-    def __init__(self, database: Database, participants: Participants, payloads: Payloads) -> None:
+    def __init__(self, database: Database, participants: ParticipantLookup, payloads: PayloadRenderer) -> None:
         self._database = database
         self._participants = participants
         self._payloads = payloads
@@ -60,7 +60,7 @@ class Previewer:
         except TemplateError as error:
             shown = PreviewError(code=error.code, message=error.message, place=error.place)
             return Preview(template=name, payload=None, error=shown)
-        if isinstance(rendered, NotSent):
+        if isinstance(rendered, NoTemplate):
             why = PreviewError(code=rendered.code, message=CAUSES[rendered.code].meaning, place=category or DEFAULT)
             return Preview(template=None, payload=None, error=why)
         return Preview(template=name, payload=rendered.payload, error=None)
@@ -71,11 +71,11 @@ class Previewer:
             (latest,) = await events.latest_entries(connection, [new.source_key])
         return as_if_stored(new, judge(latest, new.content_hash), now())
 
-    async def _render(self, subscription: Subscription, event: Event) -> Rendered | NotSent:
+    async def _render(self, subscription: Subscription, event: Event) -> Rendered | NoTemplate:
         subscriber = await subscribers.find(self._database, subscription.subscriber_id)
         if subscriber is None:
             raise NotFound(f"There is no subscriber {subscription.subscriber_id}.")
-        known = await self._participants.remembered(subscriber.subscriber_id, event)
+        known = await self._participants.known_id(subscriber.subscriber_id, event)
         rendered = await self._payloads.render(subscription, subscriber, event, known)
         if isinstance(rendered, Rendered):
             made = {rendered.template_name: rendered.payload}

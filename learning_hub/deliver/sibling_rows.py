@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from learning_hub.model.delivery import Claimed
+from learning_hub.model.claimed_delivery import ClaimedDelivery
 from learning_hub.store import sibling_rows
 from learning_hub.store.database import Database
 
@@ -29,7 +29,7 @@ class SiblingRows:
 
     @asynccontextmanager
     async def of(
-        self, claimed: Claimed, target: Mapping[str, Any], participant_id: str
+        self, claimed: ClaimedDelivery, target: Mapping[str, Any], participant_id: str
     ) -> AsyncIterator[frozenset[str] | None]:
         """The identities of the contact's other rows, while no other delivery for it is sent; None where not needed."""
         if not is_keyless(target):

@@ -150,7 +150,7 @@ class Deliveries:
         while True:
             async with self._database.transaction() as connection:
                 changed = await deliveries.requeue(connection, wanted, after=after, limit=REQUEUED_AT_ONCE)
-                entries = [audit.Change(each.now.delivery_id, each.before, each.now.standing) for each in changed]
+                entries = [audit.Change(each.now.delivery_id, each.before, each.now.summary) for each in changed]
                 await audit.write_many(connection, caller, "requeue", "delivery", entries)
             requeued += sum(each.now.state == "waiting" for each in changed)
             self._notifications.notify(self._notifications.deliveries)

@@ -31,7 +31,7 @@ async def find(
     return _read(row) if row else None
 
 
-async def remember(
+async def save_look_up(
     database: Database | Connection,
     *,
     subscriber_id: str,
@@ -43,7 +43,7 @@ async def remember(
 ) -> None:
     """Keep for *seconds* what a look-up found; what was settled by hand stays."""
     await database.execute(
-        queries.remember,
+        queries.save_look_up,
         subscriber_id,
         program_id,
         publisher_system_id,
@@ -53,7 +53,7 @@ async def remember(
     )
 
 
-async def match(
+async def save_match(
     connection: Connection,
     *,
     subscriber_id: str,
@@ -65,7 +65,7 @@ async def match(
 ) -> Participant:
     """Keep what a person says, until changed; for every system where *publisher_system_id* is None."""
     row = await connection.fetchrow(
-        queries.match,
+        queries.save_match,
         subscriber_id,
         program_id,
         publisher_system_id or EVERY_SYSTEM,
@@ -77,7 +77,7 @@ async def match(
     return _read(row)
 
 
-async def all_of(
+async def find_all(
     database: Database | Connection,
     *,
     subscriber_id: str,
@@ -91,19 +91,21 @@ async def all_of(
     Where a system is named, what was settled for every system is there as well.
     """
     rows = await database.fetch(
-        queries.all_of, subscriber_id, program_id, publisher_system_id, publisher_participant_id
+        queries.find_all, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
     return [_read(row) for row in rows]
 
 
-async def page(
+async def page_of_matches(
     database: Database, subscriber_id: str, program_id: str, after: tuple[str, str], limit: int
 ) -> list[Participant]:
     """Up to *limit* participants settled by hand, after the participant and system *after*."""
-    return [_read(row) for row in await database.fetch(queries.page, subscriber_id, program_id, *after, limit)]
+    return [
+        _read(row) for row in await database.fetch(queries.page_of_matches, subscriber_id, program_id, *after, limit)
+    ]
 
 
-async def forget(
+async def delete(
     connection: Connection,
     *,
     subscriber_id: str,
@@ -113,23 +115,23 @@ async def forget(
 ) -> list[Participant]:
     """Forget what is remembered for the system, for any where it is None; what that was."""
     rows = await connection.fetch(
-        queries.forget, subscriber_id, program_id, publisher_system_id, publisher_participant_id
+        queries.delete, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
     return [_read(row) for row in rows]
 
 
-async def forget_found(
+async def delete_look_up(
     database: Database, *, subscriber_id: str, program_id: str, publisher_system_id: str, publisher_participant_id: str
 ) -> None:
     """Forget what was found for one participant; what was settled by hand stays."""
     await database.execute(
-        queries.forget_found, subscriber_id, program_id, publisher_system_id, publisher_participant_id
+        queries.delete_look_up, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
 
 
-async def forget_looked_up(connection: Connection, subscriber_id: str) -> None:
+async def delete_look_ups(connection: Connection, subscriber_id: str) -> None:
     """Forget all that was looked up at a subscriber."""
-    await connection.execute(queries.forget_looked_up, subscriber_id)
+    await connection.execute(queries.delete_look_ups, subscriber_id)
 
 
 def _read(row: Row) -> Participant:

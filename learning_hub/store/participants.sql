@@ -10,7 +10,7 @@ SELECT * FROM participant
  ORDER BY settled_by IS NULL, publisher_system_id = ''
  LIMIT 1
 
--- name: remember
+-- name: save_look_up
 -- Keep for $6 seconds what a look-up found: $5 for participant $4 of Program $2 and system $3 at subscriber $1. What
 -- was settled by hand stays.
 INSERT INTO participant (subscriber_id, program_id, publisher_system_id, publisher_participant_id,
@@ -21,7 +21,7 @@ ON CONFLICT (subscriber_id, program_id, publisher_system_id, publisher_participa
        expires_utc = excluded.expires_utc
  WHERE participant.settled_by IS NULL
 
--- name: match
+-- name: save_match
 -- Participant $4 of Program $2 and system $3 ('' for every system) is $5 at subscriber $1, says $6, until changed.
 INSERT INTO participant (subscriber_id, program_id, publisher_system_id, publisher_participant_id,
                          subscriber_participant_id, settled_by)
@@ -31,7 +31,7 @@ ON CONFLICT (subscriber_id, program_id, publisher_system_id, publisher_participa
        changed_utc = now(), expires_utc = NULL
 RETURNING *
 
--- name: all_of
+-- name: find_all
 -- What is remembered of participant $4 of Program $2 at subscriber $1, what counts first: for system $3 and for every
 -- system, or for any system where $3 is null.
 SELECT * FROM participant
@@ -40,7 +40,7 @@ SELECT * FROM participant
    AND (expires_utc IS NULL OR expires_utc > now())
  ORDER BY settled_by IS NULL, (publisher_system_id = '') = ($3::text IS NOT NULL), changed_utc DESC
 
--- name: page
+-- name: page_of_matches
 -- Up to $5 participants of Program $2 settled by hand at subscriber $1, after participant $3 of system $4.
 SELECT * FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND settled_by IS NOT NULL
@@ -48,7 +48,7 @@ SELECT * FROM participant
  ORDER BY publisher_participant_id, publisher_system_id
  LIMIT $5::int
 
--- name: forget
+-- name: delete
 -- Forget participant $4 of Program $2 at subscriber $1: for system $3 ('' for every system), or for any system where $3
 -- is null.
 DELETE FROM participant
@@ -56,12 +56,12 @@ DELETE FROM participant
    AND ($3::text IS NULL OR publisher_system_id = $3::text)
 RETURNING *
 
--- name: forget_found
+-- name: delete_look_up
 -- Forget what was found for participant $4 of Program $2 and system $3 at subscriber $1; what was settled by hand stays.
 DELETE FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_system_id = $3::text
    AND publisher_participant_id = $4::text AND settled_by IS NULL
 
--- name: forget_looked_up
+-- name: delete_look_ups
 -- Forget all that was looked up at subscriber $1: it may be another system, or be asked in another way, from now on.
 DELETE FROM participant WHERE subscriber_id = $1::text AND settled_by IS NULL

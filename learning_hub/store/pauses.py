@@ -1,4 +1,4 @@
-"""The pauses of subscribers, for all workers."""
+"""The subscriber_pause table: open circuit breakers (`model.circuit_breaker` decides), for all workers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from learning_hub.model.circuit_breaker import Pause, PauseReason, paused
+from learning_hub.model.circuit_breaker import BreakerChange, Pause, SubscriberFailure, after_failure
 from learning_hub.store.database import Connection, Database, Row, storable
 from learning_hub.store.queries import Queries
 
@@ -22,35 +22,28 @@ class LastingPause(msgspec.Struct, frozen=True, kw_only=True):
     since_utc: datetime
 
 
-class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What a failure meant for the subscriber.
-
-    *counts*: the try counts for the delivery, because it began the pause or was its probe; what else was under way when
-    the subscriber went away only waits. *began*: it is paused from now on, or for another reason.
-    """
-
-    counts: bool = False
-    began: bool = False
-
-
 async def note_failure(
-    connection: Connection, subscriber_id: str, reason: PauseReason, *, began_utc: datetime, is_probe: bool
-) -> Noted:
+    connection: Connection, subscriber_id: str, failure: SubscriberFailure, *, began_utc: datetime, is_probe: bool
+) -> BreakerChange:
     """
-    Pause the subscriber, or go on with its pause, because of a try that began at *began_utc*.
+    Store what the failure of an attempt that began at *began_utc* does to the subscriber's circuit breaker.
 
-    Runs in the transaction that settles the delivery. Refused credentials that were mended meanwhile pause nothing.
+    Runs in the transaction that completes the delivery.
     """
     await connection.execute(queries.lock, subscriber_id)
     row = await connection.fetchrow(queries.find, subscriber_id, began_utc)
     assert row is not None  # noqa: S101 - nothing deletes subscribers
-    are_probes_forbidden = reason.first_probe_seconds is None
-    if are_probes_forbidden and row["are_mended"]:
-        return Noted()
-    there = _read(row) if row["since_utc"] is not None else None
-    after = paused(subscriber_id, there, reason, at=row["at_utc"], is_probe=is_probe)
-    if after != there:
+    before = _read(row) if row["since_utc"] is not None else None
+    change = after_failure(
+        subscriber_id,
+        before,
+        failure,
+        at=row["at_utc"],
+        is_probe=is_probe,
+        are_credentials_fixed=row["are_mended"],
+    )
+    after = change.pause
+    if after is not None and after != before:
         await connection.execute(
             queries.put,
             subscriber_id,
@@ -61,10 +54,7 @@ async def note_failure(
             after.probe_seconds,
             after.next_probe_utc,
         )
-    return Noted(
-        counts=not are_probes_forbidden and (there is None or is_probe),
-        began=there is None or (there.next_probe_utc is not None and after.next_probe_utc is None),
-    )
+    return change
 
 
 async def of(database: Database | Connection, subscriber_ids: Collection[str]) -> dict[str, Pause]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from learning_hub.model.delivery import Claimed
+from learning_hub.model.claimed_delivery import ClaimedDelivery
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.queries import Queries
 
@@ -23,7 +23,9 @@ async def locked(database: Database, name: str) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def of_others(connection: Connection, claimed: Claimed, *, participant_id: str, panel: str) -> frozenset[str]:
+async def of_others(
+    connection: Connection, claimed: ClaimedDelivery, *, participant_id: str, panel: str
+) -> frozenset[str]:
     """Identities of the participant's rows in *panel* that belong to other source records than the claimed one."""
     rows = await connection.fetch(
         queries.of_others,
