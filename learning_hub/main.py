@@ -24,7 +24,7 @@ from learning_hub.model.errors import LearningHubError
 from learning_hub.model.retry import RetryPolicy
 from learning_hub.process.enqueuer import Enqueuer
 from learning_hub.process.runner import Runner
-from learning_hub.process.schedule import Scheduler
+from learning_hub.process.scheduler import Scheduler
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.writer import Writer
 from learning_hub.rendering import Renderer

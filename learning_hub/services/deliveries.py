@@ -28,7 +28,7 @@ D = TypeVar("D", bound=Delivery)
 
 LISTING = Listing("deliveries", ordered_by="delivery_id")
 LISTING_OF_EVENT = Listing("deliveries of an event", ordered_by="delivery_id")
-GROUPS = Listing("groups of deliveries", ordered_by="place")
+GROUPS = Listing("groups of deliveries", ordered_by="position")
 REQUEUED_AT_ONCE = 1000
 
 

@@ -23,7 +23,7 @@ from learning_hub.store.database import Connection, Database
 from learning_hub.store.deliveries import DeliveryFilter
 from learning_hub.store.notifications import Notifications
 
-LISTING = Listing("participants", ordered_by="place")
+LISTING = Listing("participants", ordered_by="position")
 LONGEST_ID = 200
 REQUEUED_AT_ONCE = 1000
 # For deliveries that failed for want of the id just before the match, and are parked just after it.

@@ -186,7 +186,7 @@ async def test_nothing_is_left_of_a_reader_who_goes_away(hub: RunningHub, monkey
     looks = 0
     really_look = store.page
 
-    async def look(*arguments: Any) -> list[store.Entry]:
+    async def look(*arguments: Any) -> list[store.LogEntry]:
         nonlocal looks
         looks += 1
         return await really_look(*arguments)
