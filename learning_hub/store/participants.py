@@ -1,4 +1,9 @@
-"""The participant table: who publishers' participants are at subscribers, as looked up or as settled by hand."""
+"""
+The participant table: the ids that publishers' participants have at subscribers.
+
+A row is a *match*, a person's decision that stays until it is changed, or a *look-up*, an answer of the subscriber that
+expires. A match goes before a look-up, and a row for one system before one for every system.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from learning_hub.store.queries import Queries
 
 queries = Queries("participants")
 
-# In the table; outside it is None.
+# How the table writes "every system"; elsewhere it is None.
 EVERY_SYSTEM = ""
 
 
@@ -20,11 +25,7 @@ async def find(
     publisher_system_id: str,
     publisher_participant_id: str,
 ) -> Participant | None:
-    """
-    Who it is, as far as is remembered.
-
-    What was settled by hand goes before what was looked up, and for this system before every system.
-    """
+    """The match or look-up that applies to a participant; None without one."""
     row = await database.fetchrow(
         queries.find, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
@@ -41,7 +42,7 @@ async def save_look_up(
     subscriber_participant_id: str,
     seconds: float,
 ) -> None:
-    """Keep for *seconds* what a look-up found; what was settled by hand stays."""
+    """Store for *seconds* what a look-up found; a match stays."""
     await database.execute(
         queries.save_look_up,
         subscriber_id,
@@ -63,7 +64,7 @@ async def save_match(
     subscriber_participant_id: str,
     settled_by: str,
 ) -> Participant:
-    """Keep what a person says, until changed; for every system where *publisher_system_id* is None."""
+    """Store a person's match; for every system where *publisher_system_id* is None."""
     row = await connection.fetchrow(
         queries.save_match,
         subscriber_id,
@@ -86,9 +87,9 @@ async def find_all(
     publisher_participant_id: str,
 ) -> list[Participant]:
     """
-    All that is remembered of a participant, what counts first; for any system where *publisher_system_id* is None.
+    All matches and look-ups of a participant, the one that applies first.
 
-    Where a system is named, what was settled for every system is there as well.
+    With *publisher_system_id* only those of that system and of every system.
     """
     rows = await database.fetch(
         queries.find_all, subscriber_id, program_id, publisher_system_id, publisher_participant_id
@@ -99,7 +100,7 @@ async def find_all(
 async def page_of_matches(
     database: Database, subscriber_id: str, program_id: str, after: tuple[str, str], limit: int
 ) -> list[Participant]:
-    """Up to *limit* participants settled by hand, after the participant and system *after*."""
+    """Up to *limit* matches, after the participant and system *after*."""
     return [
         _read(row) for row in await database.fetch(queries.page_of_matches, subscriber_id, program_id, *after, limit)
     ]
@@ -113,7 +114,7 @@ async def delete(
     publisher_system_id: str | None,
     publisher_participant_id: str,
 ) -> list[Participant]:
-    """Forget what is remembered for the system, for any where it is None; what that was."""
+    """Delete the match and look-up of a system, or of all systems where it is None; returns what was deleted."""
     rows = await connection.fetch(
         queries.delete, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
@@ -123,14 +124,14 @@ async def delete(
 async def delete_look_up(
     database: Database, *, subscriber_id: str, program_id: str, publisher_system_id: str, publisher_participant_id: str
 ) -> None:
-    """Forget what was found for one participant; what was settled by hand stays."""
+    """Delete the look-up of one participant; a match stays."""
     await database.execute(
         queries.delete_look_up, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
 
 
 async def delete_look_ups(connection: Connection, subscriber_id: str) -> None:
-    """Forget all that was looked up at a subscriber."""
+    """Delete all look-ups of a subscriber; matches stay."""
     await connection.execute(queries.delete_look_ups, subscriber_id)
 
 

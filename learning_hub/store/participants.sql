@@ -1,8 +1,9 @@
--- Who publishers' participants are at subscribers.
+-- The ids that publishers' participants have at subscribers: matches (settled_by is set) and look-ups (expires_utc is
+-- set).
 
 -- name: find
--- Who participant $4 of Program $2 and system $3 is at subscriber $1: as settled for this system, as settled for every
--- system, or as looked up and not expired.
+-- Participant $4 of Program $2 and system $3 at subscriber $1: the match for this system, the match for every system, or
+-- the look-up that has not expired.
 SELECT * FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_system_id IN ($3::text, '')
    AND publisher_participant_id = $4::text
@@ -11,8 +12,8 @@ SELECT * FROM participant
  LIMIT 1
 
 -- name: save_look_up
--- Keep for $6 seconds what a look-up found: $5 for participant $4 of Program $2 and system $3 at subscriber $1. What
--- was settled by hand stays.
+-- Store for $6 seconds the look-up that participant $4 of Program $2 and system $3 is $5 at subscriber $1. A match
+-- stays.
 INSERT INTO participant (subscriber_id, program_id, publisher_system_id, publisher_participant_id,
                          subscriber_participant_id, expires_utc)
 VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, now() + make_interval(secs => $6::float8))
@@ -22,7 +23,7 @@ ON CONFLICT (subscriber_id, program_id, publisher_system_id, publisher_participa
  WHERE participant.settled_by IS NULL
 
 -- name: save_match
--- Participant $4 of Program $2 and system $3 ('' for every system) is $5 at subscriber $1, says $6, until changed.
+-- Store the match by key $6 that participant $4 of Program $2 and system $3 ('' for every system) is $5 at subscriber $1.
 INSERT INTO participant (subscriber_id, program_id, publisher_system_id, publisher_participant_id,
                          subscriber_participant_id, settled_by)
 VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text)
@@ -32,8 +33,8 @@ ON CONFLICT (subscriber_id, program_id, publisher_system_id, publisher_participa
 RETURNING *
 
 -- name: find_all
--- What is remembered of participant $4 of Program $2 at subscriber $1, what counts first: for system $3 and for every
--- system, or for any system where $3 is null.
+-- The matches and look-ups of participant $4 of Program $2 at subscriber $1, the one that applies first: those of system
+-- $3 and of every system, or of all systems where $3 is null.
 SELECT * FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_participant_id = $4::text
    AND ($3::text IS NULL OR publisher_system_id IN ($3::text, ''))
@@ -41,7 +42,7 @@ SELECT * FROM participant
  ORDER BY settled_by IS NULL, (publisher_system_id = '') = ($3::text IS NOT NULL), changed_utc DESC
 
 -- name: page_of_matches
--- Up to $5 participants of Program $2 settled by hand at subscriber $1, after participant $3 of system $4.
+-- Up to $5 matches of Program $2 at subscriber $1, after participant $3 of system $4.
 SELECT * FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND settled_by IS NOT NULL
    AND (publisher_participant_id, publisher_system_id) > ($3::text, $4::text)
@@ -49,19 +50,19 @@ SELECT * FROM participant
  LIMIT $5::int
 
 -- name: delete
--- Forget participant $4 of Program $2 at subscriber $1: for system $3 ('' for every system), or for any system where $3
--- is null.
+-- Delete the match and look-up of participant $4 of Program $2 at subscriber $1: those of system $3 ('' for every system),
+-- or of all systems where $3 is null.
 DELETE FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_participant_id = $4::text
    AND ($3::text IS NULL OR publisher_system_id = $3::text)
 RETURNING *
 
 -- name: delete_look_up
--- Forget what was found for participant $4 of Program $2 and system $3 at subscriber $1; what was settled by hand stays.
+-- Delete the look-up of participant $4 of Program $2 and system $3 at subscriber $1; a match stays.
 DELETE FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_system_id = $3::text
    AND publisher_participant_id = $4::text AND settled_by IS NULL
 
 -- name: delete_look_ups
--- Forget all that was looked up at subscriber $1: it may be another system, or be asked in another way, from now on.
+-- Delete the look-ups of subscriber $1: its address may now lead to another system, or it is asked in another way.
 DELETE FROM participant WHERE subscriber_id = $1::text AND settled_by IS NULL
