@@ -1,4 +1,4 @@
-"""Outcomes of deliveries, written down together."""
+"""Completions of deliveries, stored together."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ async def record_ids(database: Database) -> dict[str | None, str]:
     return {row["subscriber_record_id"]: row["state"] for row in rows}
 
 
-async def test_each_of_many_is_settled_as_its_own_outcome_says(database: Database) -> None:
-    """Outcomes that come at once are told apart, and each hears of its own."""
+async def test_each_of_many_is_stored_as_its_own_completion_says(database: Database) -> None:
+    """Completions that come at once are stored apart, and each caller gets its own."""
     leases, completions = await claimed(database), Completions(database)
     outcomes = [delivered(str(number)) for number in range(19)]
     outcomes.append(Completion(state="parked", code="refused", failure_class="refused", message="No.", record_id="19"))
@@ -59,7 +59,7 @@ async def test_each_of_many_is_settled_as_its_own_outcome_says(database: Databas
 
 
 async def test_one_that_cannot_be_stored_fails_alone(database: Database) -> None:
-    """The others that came with it are settled all the same."""
+    """The others that came with it are stored all the same."""
     leases, completions = await claimed(database), Completions(database)
     outcomes = [delivered(str(number)) for number in range(20)]
     outcomes[7] = Completion(state="delivered", failure_class="none such", record_id="7")  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ async def test_one_that_cannot_be_stored_fails_alone(database: Database) -> None
 
 
 async def test_a_late_outcome_among_others_changes_nothing(database: Database) -> None:
-    """An outcome whose lease is another's by now is told so, also beside one of the same delivery that counts."""
+    """A completion whose lease has expired changes nothing, also beside one of the same delivery with a valid lease."""
     leases, completions = await claimed(database), Completions(database)
     await database.execute("UPDATE delivery SET lease_until_utc = now() - interval '1 s'")
     await queue.release_expired(database, 0, [0.0])
@@ -86,7 +86,7 @@ async def test_a_late_outcome_among_others_changes_nothing(database: Database) -
 
 @pytest.mark.parametrize("count", [1, 20])
 async def test_a_success_ends_the_pause_of_its_subscriber(database: Database, count: int) -> None:
-    """However many are settled with it."""
+    """A success ends the pause, however many are stored with it."""
     leases, completions = await claimed(database), Completions(database)
     await database.execute(
         "INSERT INTO subscriber_pause (subscriber_id, code, class, message, since_utc, probe_seconds, next_probe_utc)"
