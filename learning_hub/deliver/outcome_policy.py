@@ -128,7 +128,7 @@ def retried(
         attempts_used, at, policy.steps_seconds, chance=chance, asked_wait_seconds=asked_wait_seconds
     )
     if due_utc is None:
-        message = f"All {attempts_used} tries have failed. The last time: {message}"
+        message = f"All {attempts_used} attempts have failed. The last one: {message}"
         code = "outcome_unknown" if code == "outcome_unknown" else "retries_used_up"
     return Completion(
         state="parked" if due_utc is None else "retrying",

@@ -180,7 +180,7 @@ class _Conversation:
     def _reason_not_to_ask(self, sent: SentRecord) -> str | None:
         """Why the subscriber cannot be asked for this record; None where it can."""
         if sent.is_under_way:
-            return "Another delivery of this record is under way, or may have been carried out; look again later."
+            return "Another delivery of this record is under way, or may have been carried out; reconcile again later."
         if not sent.is_at_target:
             return "It was sent before the Target of the subscription was changed, and lies where that was."
         if sent.payload is None:

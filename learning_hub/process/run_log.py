@@ -155,12 +155,12 @@ def _left(entry: LogEntry) -> str:
         case None:
             return "Not sent by this run."
         case "held":
-            return "Waiting: held until its subscription is started, or told to run."
+            return "Waiting: held until its subscription is started or run."
         case "paused":
             return f"Waiting: nothing is sent to {entry.subscriber} for now."
         case "retrying":
             return _state_and_reason("retrying", entry.message)
-    return "Waiting: an earlier one of its record is tried again first."
+    return "Waiting: an earlier delivery of its record is retried first."
 
 
 def _finished(run: LoggedRun) -> str:
