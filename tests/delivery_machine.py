@@ -247,7 +247,7 @@ class DeliveryMachine(RuleBasedStateMachine):
 
         async def lift(connection: Connection) -> None:
             await connection.execute(subscribers.queries.note_check, "imis")
-            await pauses.lift(connection, "imis", credentials_mended=True)
+            await pauses.lift(connection, "imis", credentials_fixed=True)
 
         if not is_refused:
             self.transact(lift)

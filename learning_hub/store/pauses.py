@@ -15,7 +15,7 @@ queries = Queries("pauses")
 
 
 class LastingPause(msgspec.Struct, frozen=True, kw_only=True):
-    """A pause that the operator has to be told of."""
+    """A pause that has lasted long enough to be logged."""
 
     subscriber_id: str
     code: str
@@ -40,7 +40,7 @@ async def note_failure(
         failure,
         at=row["at_utc"],
         is_probe=is_probe,
-        are_credentials_fixed=row["are_mended"],
+        are_credentials_fixed=row["are_credentials_fixed"],
     )
     after = change.pause
     if after is not None and after != before:
@@ -64,17 +64,17 @@ async def of(database: Database | Connection, subscriber_ids: Collection[str]) -
 
 
 async def find(database: Database | Connection, subscriber_id: str) -> Pause | None:
-    """The subscriber's pause, if there is one."""
+    """The subscriber's pause; None where it is not paused."""
     return (await of(database, [subscriber_id])).get(subscriber_id)
 
 
-async def lift(database: Database | Connection, subscriber_id: str, *, credentials_mended: bool) -> bool:
+async def lift(database: Database | Connection, subscriber_id: str, *, credentials_fixed: bool) -> bool:
     """
-    Pause the subscriber no more, and let what failed meanwhile go out at once; False where it was not paused.
+    End the subscriber's pause, and make deliveries due that failed during it; False where it stays or did not exist.
 
-    One whose credentials were refused stays paused unless they were mended.
+    A pause for refused credentials stays unless they were fixed.
     """
-    since_utc = await database.fetchval(queries.lift, subscriber_id, credentials_mended)
+    since_utc = await database.fetchval(queries.lift, subscriber_id, credentials_fixed)
     if since_utc is None:
         return False
     await pull_forward(database, subscriber_id, since_utc)
@@ -82,23 +82,23 @@ async def lift(database: Database | Connection, subscriber_id: str, *, credentia
 
 
 async def probe_now(database: Database, subscriber_id: str) -> datetime | None:
-    """Let the next probe be due; since when it is. None where there is none: not paused, or refused credentials."""
+    """Make the next probe due; returns its time. None where no probe is sent: not paused, or refused credentials."""
     due_utc: datetime | None = await database.fetchval(queries.probe_now, subscriber_id)
     return due_utc
 
 
 async def pull_forward(database: Database | Connection, subscriber_id: str, since_utc: datetime) -> None:
-    """Let what failed since then because the subscriber was away go out at once."""
+    """Make deliveries due that failed since *since_utc* because the subscriber was away."""
     await database.execute(queries.pull_forward, subscriber_id, since_utc)
 
 
 async def end_idle(database: Database) -> None:
-    """End the pauses whose next probe is due and for which there is nothing to send."""
+    """End the pauses whose next probe is due and for which nothing is to be sent."""
     await database.execute(queries.end_idle)
 
 
 async def lasting(database: Database, seconds: float) -> list[LastingPause]:
-    """Pauses that have lasted for *seconds*, each one told once, over all processes."""
+    """Pauses that have lasted for *seconds*; each is returned once, over all processes."""
     return [
         LastingPause(subscriber_id=row["subscriber_id"], code=row["code"], since_utc=row["since_utc"])
         for row in await database.fetch(queries.alarm, seconds)
