@@ -1,9 +1,9 @@
 """
-Logging: one event a line on stderr, as text for people or as JSON for machines.
+Logging: one event per line on stderr, as text for people or as JSON for programs.
 
 The code logs constant event names through the standard library, with fields in `extra`. Everything else that logs in
-this process (the server, the driver, the libraries) goes the same way and is scrubbed of what may name a person or
-open a door.
+this process (the server, the driver, the libraries) goes the same way; keys, passwords and e-mail addresses are
+removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from structlog.typing import EventDict, Processor
 
 LogFormat = Literal["text", "json"]
 
-# Libraries that tell at `info` what is none of the log's business, as full addresses.
+# Libraries that log unwanted data at `info`, such as full addresses.
 QUIET = (
     "aiohttp",
     "httpx",
@@ -42,15 +42,15 @@ SCRUBBED = (
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=]+"), "[secret]"),
     (re.compile(r"\b(Bearer|Basic|apikey)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), r"\1 [secret]"),
     (re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"), "[address]"),
-    # What PostgreSQL adds to an error quotes the row.
+    # PostgreSQL quotes the row in these lines of an error.
     (re.compile(r"^(DETAIL|CONTEXT|HINT):.*$", re.MULTILINE), r"\1: [left out]"),
 )
-# What each of these has in it: most texts have none of it, and looking for that once is quicker than for each.
+# Every pattern above matches only text that contains one of these; most texts do not, and one search is faster.
 _SUSPECT = re.compile(r"@|lh_|whsec_|bearer|basic|apikey|^(?:DETAIL|CONTEXT|HINT):", re.IGNORECASE | re.MULTILINE)
 
 
 def configure_logging(log_format: LogFormat, level: str, stream: TextIO | None = None) -> None:
-    """From now on everything that is logged in this process goes to *stream* (stderr) in *log_format*."""
+    """Log everything of this process to *stream* (stderr) in *log_format* from now on."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_formatter(log_format, is_terminal=handler.stream.isatty()))
     root = logging.getLogger()
@@ -59,19 +59,19 @@ def configure_logging(log_format: LogFormat, level: str, stream: TextIO | None =
     for name in QUIET:
         library = logging.getLogger(name)
         library.setLevel(max(logging.WARNING, root.level))
-        # Some bring a handler of their own, which would tell everything a second time and in another form.
+        # Some have a handler of their own, which would log everything a second time in another form.
         library.handlers, library.propagate = [], True
-    # It tells with a traceback each time it finds the database away, which the store tells already.
+    # It logs a traceback each time the database is away, which the store logs already.
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     _filter("learning_hub.store.migrations", _name_migration)
-    _filter("learning_hub.store.database", _Seldom())
+    _filter("learning_hub.store.driver_errors", _RateLimit())
     logging.captureWarnings(capture=True)
     tame_warnings()
 
 
 def tame_warnings() -> None:
-    """Leave out warnings of libraries about what is no trouble here."""
-    # The embedded server's wheel asks for XDG_RUNTIME_DIR, which no service has, and then does without.
+    """Ignore warnings of libraries that do not matter here."""
+    # The embedded server's wheel warns where XDG_RUNTIME_DIR is not set, as for services, and works without it.
     warnings.filterwarnings("ignore", message=r".*XDG_RUNTIME_DIR.*")
 
 
@@ -114,12 +114,12 @@ def _write_json(fields: EventDict, **_: Any) -> str:
     try:
         return msgspec.json.encode(fields, enc_hook=str).decode()
     except (ValueError, OverflowError):
-        # Half of a character, or an endless number: nothing must keep a line from being written.
+        # A lone surrogate or an infinite number must not keep the line from being written.
         return json.dumps(fields, default=str)
 
 
 def _scrub_fields(_logger: Any, _method: str, fields: EventDict) -> EventDict:
-    # All together first: nearly always there is nothing.
+    # One search over all fields first: nearly always it finds nothing.
     if not _SUSPECT.search("\n".join(value for value in fields.values() if isinstance(value, str))):
         return fields
     for name, value in fields.items():
@@ -132,19 +132,19 @@ def _filter(name: str, added: logging.Filter | Callable[[logging.LogRecord], boo
     logging.getLogger(name).filters = [added]
 
 
-class _Seldom(logging.Filter):
-    """Of events that every request repeats while the database is away, one in five seconds."""
+class _RateLimit(logging.Filter):
+    """Logs an event that every request repeats while the database is away once in five seconds."""
 
     SECONDS = 5
 
     def __init__(self) -> None:
         super().__init__()
-        self._told: dict[object, float] = {}
+        self._logged: dict[object, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.created - self._told.get(record.msg, 0) < self.SECONDS:
+        if record.created - self._logged.get(record.msg, 0) < self.SECONDS:
             return False
-        self._told[record.msg] = record.created
+        self._logged[record.msg] = record.created
         return True
 
 

@@ -16,15 +16,15 @@ from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.registry import Registry
 from learning_hub.deliver.connections import Connections
 from learning_hub.deliver.discovery import TargetDiscovery
-from learning_hub.deliver.outcome_policy import Retries
-from learning_hub.deliver.participant_lookup import Participants
-from learning_hub.deliver.payloads import Payloads
+from learning_hub.deliver.participant_lookup import ParticipantLookup
+from learning_hub.deliver.payload_renderer import PayloadRenderer
 from learning_hub.deliver.preview import Previewer
 from learning_hub.deliver.worker import Worker, WorkerLimits
 from learning_hub.model.errors import LearningHubError
+from learning_hub.model.retry import RetryPolicy
 from learning_hub.process.enqueuer import Enqueuer
 from learning_hub.process.runner import Runner
-from learning_hub.process.schedule import Scheduler
+from learning_hub.process.scheduler import Scheduler
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.writer import Writer
 from learning_hub.rendering import Renderer
@@ -201,8 +201,8 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
     registry: Registry
     renderer: Renderer
     connections: Connections
-    participants: Participants
-    payloads: Payloads
+    participant_lookup: ParticipantLookup
+    payload_renderer: PayloadRenderer
     previewer: Previewer
     writer: Writer
     enqueuer: Enqueuer
@@ -215,10 +215,10 @@ async def _parts(settings: Settings, database: Database) -> AsyncIterator[_Parts
     vault = Vault.of(settings)
     registry = Registry(guard_of(settings), timeout_seconds=settings.send_timeout_seconds)
     enqueuer = Enqueuer(database, notifications)
-    participants = Participants(database, remembered_seconds=settings.participant_remembered_seconds)
+    participant_lookup = ParticipantLookup(database, remembered_seconds=settings.participant_remembered_seconds)
     async with AsyncExitStack() as stack:
         renderer = await stack.enter_async_context(Renderer(processes=settings.render_processes))
-        payloads = Payloads(database, renderer)
+        payload_renderer = PayloadRenderer(database, renderer)
         connections = Connections(database, vault, registry)
         stack.push_async_callback(connections.close)
         yield _Parts(
@@ -228,9 +228,9 @@ async def _parts(settings: Settings, database: Database) -> AsyncIterator[_Parts
             registry=registry,
             renderer=renderer,
             connections=connections,
-            participants=participants,
-            payloads=payloads,
-            previewer=Previewer(database, participants, payloads),
+            participant_lookup=participant_lookup,
+            payload_renderer=payload_renderer,
+            previewer=Previewer(database, participant_lookup, payload_renderer),
             writer=Writer(database, notifications),
             enqueuer=enqueuer,
             runner=Runner(database, notifications, enqueuer),
@@ -279,7 +279,7 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
 
 def build_worker(settings: Settings, parts: _Parts) -> Worker:
     """The worker of one process."""
-    retries = Retries(
+    retries = RetryPolicy(
         steps_seconds=settings.retry_seconds,
         settle_seconds=settings.settle_seconds,
         probe_seconds=settings.probe_seconds,
@@ -287,7 +287,9 @@ def build_worker(settings: Settings, parts: _Parts) -> Worker:
     limits = WorkerLimits(
         lease_seconds=settings.lease_seconds, retries=retries, pause_alarm_seconds=settings.pause_alarm_seconds
     )
-    return Worker(parts.database, parts.notifications, parts.connections, parts.participants, parts.payloads, limits)
+    return Worker(
+        parts.database, parts.notifications, parts.connections, parts.participant_lookup, parts.payload_renderer, limits
+    )
 
 
 def guard_of(settings: Settings) -> Guard:

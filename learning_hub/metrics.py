@@ -1,9 +1,9 @@
 """
-What a process counts, for Prometheus. docs/reference/events-and-metrics.md explains each.
+The metrics of a process, for Prometheus. docs/reference/events-and-metrics.md explains each.
 
-With several processes each counts for itself. Those of `serve --processes` share one port, so that a scrape gets one of
-them; where counters matter, each runs on a port of its own. The gauges come from the database and are the
-same everywhere.
+Each process counts for itself. The processes of `serve --processes` share one port, so that a scrape reaches one of
+them; where counters matter, run each process on its own port. The gauges come from the database and are the same in
+every process.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ REQUESTS = Histogram(
 )
 EVENTS_PUBLISHED = Counter(
     "learning_hub_events_published_total",
-    "Events that were published: stored, or the same as one that is there already.",
+    "Events that were published: stored, or equal to a stored one.",
     ["status"],
 )
 EVENTS_IN_COMMIT = Histogram(
     "learning_hub_events_in_commit",
-    "Events that were written together.",
+    "Events that were committed together.",
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
 )
 DELIVERIES_COMPLETED = Counter(
     "learning_hub_deliveries_settled_total",
-    "Tries that ended, by what became of the delivery and why.",
+    "Attempts that ended, by the delivery's next state and code.",
     ["subscriber", "state", "code"],
 )
 SUBSCRIBER_PAUSED = Gauge(
     "learning_hub_subscriber_paused_seconds",
-    "For how long nothing has been sent to a subscriber because it is away or refuses the credentials.",
+    "For how long a subscriber has been paused because it is away or refuses the credentials.",
     ["subscriber", "code"],
 )
 DELIVERIES_OPEN = Gauge(
     "learning_hub_deliveries_open",
-    "Deliveries that are not settled, over all processes.",
+    "Deliveries that are not final, over all processes.",
     ["state"],
 )

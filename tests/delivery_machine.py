@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from made_up_subscriber import SETTLE_SECONDS, End, Fate, MadeUpSubscriber
 
+from learning_hub.model.claimed_delivery import ClaimedDelivery, Completion
 from learning_hub.model.clock import now
-from learning_hub.model.delivery import Claimed, Completion
 from learning_hub.model.event import judge
 from learning_hub.model.ids import DeliveryKey, EventKey, new_uuid
+from learning_hub.process import gathering
 from learning_hub.process.enqueuer import Enqueuer
-from learning_hub.process.runner import Runner
 from learning_hub.store import checkpoints, deliveries, events, pauses, queue, subscribers, subscriptions
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.deliveries import DeliveryFilter
@@ -92,9 +92,9 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.do(prepare())
         self.enqueuer = Enqueuer(self.database, Notifications(self.database))
         self.subscriber = MadeUpSubscriber()
-        self.leases: list[Claimed] = []
+        self.leases: list[ClaimedDelivery] = []
         self.published: list[EventKey] = []
-        self.sent: list[Claimed] = []
+        self.sent: list[ClaimedDelivery] = []
         self.final: dict[str, str] = {}
         self.states: set[str] = set()
         self.open_count = 0
@@ -173,20 +173,20 @@ class DeliveryMachine(RuleBasedStateMachine):
         for lease, (end, fate) in zip(unsent, ends, strict=False):
             self.send_one(lease, end, fate, is_held=True)
 
-    def send_one(self, lease: Claimed, end: End, fate: Fate, *, is_held: bool) -> None:
+    def send_one(self, lease: ClaimedDelivery, end: End, fate: Fate, *, is_held: bool) -> None:
         was_paused = self.do(self.database.fetchval("SELECT EXISTS (SELECT FROM subscriber_pause)"))
         completion = Completion(state="delivered")
         if is_held:
             completion = self.subscriber.send(lease, self.seq_of(lease), end, fate)
         settled = self.do(queue.complete(self.database, lease, completion))
         assert settled.is_ours == is_held
-        code = completion.pause and completion.pause.code
+        code = completion.subscriber_failure and completion.subscriber_failure.code
         if is_held and code and (code == "credentials_refused" or was_paused):
             counts = lease.is_probe and not lease.is_early and code != "credentials_refused"
             assert (settled.completion.state == "waiting") == (not counts)
-            assert counts or settled.completion.tries_used == lease.tries_used
+            assert counts or settled.completion.attempts_used == lease.attempts_used
 
-    def seq_of(self, lease: Claimed) -> int:
+    def seq_of(self, lease: ClaimedDelivery) -> int:
         """The seq of the event that a delivery is of."""
         return int(next(row["event_seq"] for row in self.rows() if row["delivery_uuid"] == lease.key.delivery_uuid))
 
@@ -247,7 +247,7 @@ class DeliveryMachine(RuleBasedStateMachine):
 
         async def lift(connection: Connection) -> None:
             await connection.execute(subscribers.queries.note_check, "imis")
-            await pauses.lift(connection, "imis", credentials_mended=True)
+            await pauses.lift(connection, "imis", credentials_fixed=True)
 
         if not is_refused:
             self.transact(lift)
@@ -298,7 +298,7 @@ class DeliveryMachine(RuleBasedStateMachine):
             there = await subscriptions.find(connection, "all")
             assert there
             entries = await checkpoints.entries_of_events(connection, "NURSES", [key.event_uuid])
-            await Runner._make(connection, there, entries, replay=True)
+            await gathering._make_deliveries(connection, there, entries, replay=True)
 
         self.transact(make)
 
@@ -341,7 +341,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         await self.enqueuer.catch_up()
         assert not await self.database.fetchval(BEHIND)
 
-    def unsent_and_lost(self) -> tuple[list[Claimed], list[Claimed]]:
+    def unsent_and_lost(self) -> tuple[list[ClaimedDelivery], list[ClaimedDelivery]]:
         """The leases that are held and not sent with yet, and those that are over."""
         held = {(row["delivery_uuid"], row["lease_id"]) for row in self.rows()}
         lost = [one for one in self.leases if (one.key.delivery_uuid, one.lease_id) not in held]

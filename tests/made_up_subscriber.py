@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from learning_hub.model.circuit_breaker import PauseReason
+from learning_hub.model.circuit_breaker import SubscriberFailure
+from learning_hub.model.claimed_delivery import ClaimedDelivery, Completion
 from learning_hub.model.clock import now
-from learning_hub.model.delivery import Claimed, Completion
 
 # Longer than a walk takes: the time is over when the walk says so.
 SETTLE_SECONDS = 1000
@@ -50,7 +50,7 @@ class MadeUpSubscriber:
     def is_well(self) -> bool:
         return not self.is_away and not self.refuses_credentials
 
-    def send(self, lease: Claimed, seq: int, end: End, fate: Fate) -> Completion:
+    def send(self, lease: ClaimedDelivery, seq: int, end: End, fate: Fate) -> Completion:
         """
         How a try ends.
 
@@ -61,19 +61,19 @@ class MadeUpSubscriber:
             fate: What becomes of a request that is cut, or timed out, which also tells that the subscriber is away.
         """
         if self.is_away:
-            return _failed(lease, "retrying", "connection_failed", pause=_pause("connection_failed", 5.0))
+            return _failed(lease, "retrying", "connection_failed", failure=_away("connection_failed", 5.0))
         if self.refuses_credentials:
-            return _failed(lease, "parked", "credentials_refused", pause=_pause("credentials_refused", None))
+            return _failed(lease, "parked", "credentials_refused", failure=_away("credentials_refused", None))
         if end == "accepted":
             self.take(lease, seq, "carried out")
-            return Completion(state="delivered", tries_used=lease.tries_used)
+            return Completion(state="delivered", attempts_used=lease.attempts_used)
         if end in ("cut", "timed out"):
             self.take(lease, seq, fate)
-            pause = _pause("timed_out", 5.0) if end == "timed out" else None
-            return _failed(lease, "retrying", "outcome_unknown", pause=pause, doubt_seconds=SETTLE_SECONDS)
+            failure = _away("timed_out", 5.0) if end == "timed out" else None
+            return _failed(lease, "retrying", "outcome_unknown", failure=failure, doubt_seconds=SETTLE_SECONDS)
         return _failed(lease, "parked" if end == "refused" else "retrying", "refused")
 
-    def take(self, lease: Claimed, seq: int, fate: Fate) -> None:
+    def take(self, lease: ClaimedDelivery, seq: int, fate: Fate) -> None:
         """Take a request; as a connector does, the worker has asked first where there was a try before."""
         request = Request(
             source=lease.publisher_event_id,
@@ -101,16 +101,18 @@ class MadeUpSubscriber:
             held.append(request.seq)
 
 
-def _pause(code: str, first_probe_seconds: float | None) -> PauseReason:
-    return PauseReason(code=code, failure_class="unavailable", message="Away.", first_probe_seconds=first_probe_seconds)
+def _away(code: str, first_probe_seconds: float | None) -> SubscriberFailure:
+    return SubscriberFailure(
+        code=code, failure_class="unavailable", message="Away.", first_probe_seconds=first_probe_seconds
+    )
 
 
 def _failed(
-    lease: Claimed,
+    lease: ClaimedDelivery,
     state: Literal["retrying", "parked"],
     code: str,
     *,
-    pause: PauseReason | None = None,
+    failure: SubscriberFailure | None = None,
     doubt_seconds: float | None = None,
 ) -> Completion:
     return Completion(
@@ -119,8 +121,8 @@ def _failed(
         failure_class="refused" if code == "refused" else "unavailable",
         message="No.",
         due_utc=now() if state == "retrying" else None,
-        tries_used=lease.tries_used + 1,
+        attempts_used=lease.attempts_used + 1,
         in_doubt=doubt_seconds is not None,
         doubt_seconds=doubt_seconds,
-        pause=pause,
+        subscriber_failure=failure,
     )

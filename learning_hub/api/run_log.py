@@ -20,10 +20,10 @@ from learning_hub.api.http.routing import route
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.event import example_event_id
 from learning_hub.model.run import RunLine
-from learning_hub.process.run_log import read_place, write_place
+from learning_hub.process.run_log import read_position, write_position
 from learning_hub.services.run_logs import RunLogs
 from learning_hub.services.runs import no_such_run
-from learning_hub.store.run_log import Standing
+from learning_hub.store.run_log import LoggedRun
 
 KEEP_ALIVE_SECONDS = 15
 QUALITY = re.compile(r"q *= *([01](?:\.[0-9]{0,3})?)")
@@ -88,11 +88,11 @@ class RunLogController(ApiController):
     @route(GET_RUN_LOG)
     async def get_run_log(self, request: ApiRequest, run_logs: NamedDependency[RunLogs]) -> Stream:
         run_id = request.path_id("RunId")
-        standing = await run_logs.need(request.caller, run_id)
+        run = await run_logs.need(request.caller, run_id)
         if wants_event_stream(request.header("accept")):
-            events = _events(request, run_logs, run_id, standing)
+            events = _events(request, run_logs, run_id, run)
             return stream_response(request, events, headers=NOT_CACHED, media_type=EVENT_STREAM)
-        lines = _lines(run_logs, run_id, standing)
+        lines = _lines(run_logs, run_id, run)
         return stream_response(request, lines, headers=NOT_CACHED, media_type=JSON_LINES)
 
 
@@ -106,26 +106,26 @@ def wants_event_stream(accept: str | None) -> bool:
     return qualities.get(EVENT_STREAM, 0) > qualities.get(JSON_LINES, 0)
 
 
-async def _lines(run_logs: RunLogs, run_id: str, standing: Standing) -> AsyncIterator[bytes]:
-    async for lines in run_logs.read(run_id, standing):
+async def _lines(run_logs: RunLogs, run_id: str, run: LoggedRun) -> AsyncIterator[bytes]:
+    async for lines in run_logs.read(run_id, run):
         yield b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
 
 
-async def _events(request: ApiRequest, run_logs: RunLogs, run_id: str, standing: Standing) -> AsyncIterator[bytes]:
-    after = read_place(request.header("last-event-id"))
+async def _events(request: ApiRequest, run_logs: RunLogs, run_id: str, run: LoggedRun) -> AsyncIterator[bytes]:
+    after = read_position(request.header("last-event-id"))
     loop = asyncio.get_running_loop()
     sent_at = loop.time()
-    async with aclosing(run_logs.follow(run_id, standing, after)) as stretches:  # type: ignore[type-var]
+    async with aclosing(run_logs.follow(run_id, run, after)) as parts:  # type: ignore[type-var]
         try:
-            async for stretch in stretches:
-                if stretch.lines:
+            async for part in parts:
+                if part.lines:
                     sent_at = loop.time()
-                    yield b"".join(_event(write_place(place), line) for place, line in stretch.lines)
+                    yield b"".join(_event(write_position(position), line) for position, line in part.lines)
                 elif loop.time() - sent_at >= KEEP_ALIVE_SECONDS:
                     sent_at = loop.time()
                     yield b": nothing new\n\n"
-                if stretch.ended:
-                    yield b'event: end\ndata: {"State":"%s"}\n\n' % stretch.ended.encode()
+                if part.ended:
+                    yield b'event: end\ndata: {"State":"%s"}\n\n' % part.ended.encode()
                 await request.confirm_caller()
         except LearningHubError:
             # The key is not valid any more, or the database is away. What was sent is whole; a reader who comes back
@@ -133,5 +133,5 @@ async def _events(request: ApiRequest, run_logs: RunLogs, run_id: str, standing:
             return
 
 
-def _event(place: str, line: RunLine) -> bytes:
-    return b"id: %s\ndata: %s\n\n" % (place.encode(), msgspec.json.encode(line))
+def _event(position: str, line: RunLine) -> bytes:
+    return b"id: %s\ndata: %s\n\n" % (position.encode(), msgspec.json.encode(line))

@@ -46,20 +46,20 @@ def log(*, run_id: str, follow: bool, as_json: bool) -> None:
     """Show what happened in a run, line by line."""
 
     async def print_log(hub: Hub) -> None:
-        from learning_hub.store.run_log import BEFORE_ALL
+        from learning_hub.store.run_log import START
 
         def print_lines(lines: list[RunLine]) -> None:
             for line in lines:
                 print_line(line, ("AtUtc", "DeliveryId", "Message"), as_json=as_json)
 
         run_logs = hub.services.run_logs
-        standing = await run_logs.need(hub.caller, run_id)
+        logged_run = await run_logs.need(hub.caller, run_id)
         if not follow:
-            async for lines in run_logs.read(run_id, standing):
+            async for lines in run_logs.read(run_id, logged_run):
                 print_lines(lines)
             return
-        async for stretch in run_logs.follow(run_id, standing, BEFORE_ALL):
-            print_lines([line for _, line in stretch.lines])
+        async for part in run_logs.follow(run_id, logged_run, START):
+            print_lines([line for _, line in part.lines])
 
     call(print_log)
 

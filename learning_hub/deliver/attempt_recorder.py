@@ -1,4 +1,4 @@
-"""The exchanges of one try, and which of them is kept with the attempt."""
+"""The HTTP exchanges of one attempt, and which of them is stored with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from learning_hub.connectors.base import Exchange
 
 
 class AttemptRecorder:
-    """Keeps the last exchange that was meant to write, or else the last one."""
+    """Keeps the last exchange that was meant to write, or else the last exchange."""
 
     def __init__(self) -> None:
         self._last: Exchange | None = None
@@ -16,18 +16,18 @@ class AttemptRecorder:
         self._is_writing = False
 
     def about_to_write(self) -> None:
-        """From now on something may have been written, whether or not its exchange is taken down."""
+        """From now on something may have been written, whether or not its exchange is recorded."""
         self._is_writing = True
 
     def record(self, exchange: Exchange, *, wrote: bool) -> None:
-        """Take down one exchange."""
+        """Record one exchange; *wrote* is true for a request meant to change something at the subscriber."""
         if wrote or not self._last_is_write:
             self._last = exchange
             self._last_is_write = wrote
 
     @property
     def wrote(self) -> bool:
-        """Whether anything was sent that was meant to write."""
+        """Whether a request that was meant to write may have been sent."""
         return self._last_is_write or self._is_writing
 
     @property
@@ -44,7 +44,7 @@ class AttemptRecorder:
 
     @property
     def response(self) -> dict[str, Any] | None:
-        """`{"Status", "Headers", "Body"}`, None when no answer came."""
+        """`{"Status", "Headers", "Body"}`, None when no response came."""
         if self._last is None or self._last.status is None:
             return None
         return {

@@ -1,4 +1,4 @@
-"""The connectors in use: one for each subscriber as it is set up now, so that sign-ins are shared."""
+"""The connectors in use: one for each subscriber in its present version, so that sign-ins are shared."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from learning_hub.store import subscribers
 from learning_hub.store.database import Database
 from learning_hub.store.vault import Vault
 
-# When the subscriber was last changed, and when a check last found its credentials good.
-AsOf = tuple[datetime, datetime | None]
+# When the subscriber was last changed, and when a check last found its credentials valid.
+Version = tuple[datetime, datetime | None]
 
 
-class _Open:
-    """A connector, as of which changes it was made, and how many are using it."""
+class _OpenConnector:
+    """A connector, the version of the subscriber it was built for, and how many are using it."""
 
-    def __init__(self, made_as_of: AsOf, connector: Connector) -> None:
-        self.made_as_of = made_as_of
+    def __init__(self, version: Version, connector: Connector) -> None:
+        self.version = version
         self.connector = connector
         self.users = 0
 
 
 class Connections:
     """
-    Hands out connectors; one is replaced as soon as its subscriber was changed, or freed by a check after its
-    credentials had been refused, in whichever process.
+    Hands out connectors.
 
-    Credentials that a connector renews by itself are no such change: it reads them anew when it needs them.
+    A connector is replaced once its subscriber was changed, or a check found refused credentials valid, in whichever
+    process. Credentials that a connector renews by itself do not replace it: it reads them again when it needs them.
     """
 
     def __init__(self, database: Database, vault: Vault, registry: Registry) -> None:
         self._database = database
         self._vault = vault
         self._registry = registry
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _OpenConnector] = {}
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
@@ -48,20 +48,24 @@ class Connections:
         self, subscriber_id: str, known: Subscriber | None = None
     ) -> AsyncIterator[tuple[Subscriber, Connector]]:
         """
-        The subscriber and a connector with its settings and credentials of now; *known* where it was read just now.
+        The subscriber, and a connector with its present settings and credentials.
 
-        One that is replaced meanwhile is closed when its last user is done: what it is sending gets to its end.
+        A connector that is replaced meanwhile is closed when its last user is done.
+
+        Args:
+            subscriber_id: The subscriber.
+            known: The subscriber where the caller has just read it.
 
         Raises:
-            NotFound: There is no such subscriber.
-            LearningHubError: Its credentials cannot be decrypted with the keys the hub has.
+            NotFound: The subscriber does not exist.
+            LearningHubError: The credentials cannot be decrypted with the hub's keys.
         """
         subscriber = known or await subscribers.find(self._database, subscriber_id)
         if subscriber is None:
             raise NotFound(f"There is no subscriber {subscriber_id}.")
         async with self._lock:
             used = self._open.get(subscriber_id)
-            if used is None or used.made_as_of != _as_of(subscriber):
+            if used is None or used.version != _version(subscriber):
                 used = await self._replace(subscriber, used)
             used.users += 1
         try:
@@ -71,7 +75,7 @@ class Connections:
             if not used.users and self._open.get(subscriber_id) is not used:
                 await used.connector.close()
 
-    async def _replace(self, subscriber: Subscriber, before: _Open | None) -> _Open:
+    async def _replace(self, subscriber: Subscriber, before: _OpenConnector | None) -> _OpenConnector:
         subscriber_id = subscriber.subscriber_id
         connector = self._registry.connector(
             subscriber.connector,
@@ -79,10 +83,10 @@ class Connections:
             await subscribers.credentials(self._database, self._vault, subscriber_id),
             lock_credentials=lambda: subscribers.credentials_lock(self._database, self._vault, subscriber_id),
         )
-        fresh = self._open[subscriber_id] = _Open(_as_of(subscriber), connector)
+        new = self._open[subscriber_id] = _OpenConnector(_version(subscriber), connector)
         if before is not None and not before.users:
             await before.connector.close()
-        return fresh
+        return new
 
     async def close(self) -> None:
         """Close all connectors."""
@@ -91,5 +95,5 @@ class Connections:
         self._open.clear()
 
 
-def _as_of(subscriber: Subscriber) -> AsOf:
+def _version(subscriber: Subscriber) -> Version:
     return subscriber.changed_utc, subscriber.credentials_checked_utc

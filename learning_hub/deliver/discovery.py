@@ -1,4 +1,4 @@
-"""What a subscriber tells of itself: where records can land, and whether templates fit what is there."""
+"""Discovery: asking a subscriber for its targets and fields, and whether templates fit them."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from learning_hub.model.template import Leaf
 from learning_hub.store import pauses
 from learning_hub.store.database import Database
 
-# Whoever saves a subscription waits for it.
+# A person who saves a subscription waits so long.
 VALIDATION_SECONDS = 5.0
 
 T = TypeVar("T")
-Ended = Postponed | Refused | Unknown
+NoAnswer = Postponed | Refused | Unknown
 
 
 class TargetDiscovery:
-    """Asks subscribers of a kind that is `Discovering`."""
+    """Asks subscribers whose connector is `Discovering`."""
 
     def __init__(self, database: Database, connections: Connections) -> None:
         self._database = database
         self._connections = connections
 
     async def ask(
-        self, subscriber: Subscriber, question: Callable[[Discovering], Awaitable[T | Ended]], *, seconds: float
-    ) -> T | Ended:
+        self, subscriber: Subscriber, question: Callable[[Discovering], Awaitable[T | NoAnswer]], *, seconds: float
+    ) -> T | NoAnswer:
         """
         What the subscriber answers within *seconds*, or why it does not.
 
         Raises:
-            LearningHubError: Its credentials cannot be decrypted with the keys the hub has.
+            LearningHubError: The credentials cannot be decrypted with the hub's keys.
         """
         try:
             async with (
@@ -55,38 +55,38 @@ class TargetDiscovery:
         self, subscriber: Subscriber, target: Mapping[str, Any], templates: Mapping[str, Any], leaves: Sequence[Leaf]
     ) -> TemplateValidation:
         """
-        What is wrong with the *templates* of a subscription, held against what the subscriber has now.
+        What is wrong with the *templates* of a subscription, compared with the subscriber's present fields.
 
-        Where it cannot be asked just now a warning says so and nothing is judged; one that is paused is not asked.
+        A subscriber that is paused is not asked. Where it is not asked or does not answer, the result is a warning.
 
         Args:
-            subscriber: In use.
-            target: Found right by `Kind.check_target`.
+            subscriber: Not archived.
+            target: Valid by `Kind.check_target`.
             templates: By category.
-            leaves: What is known of those with Liquid.
+            leaves: What is known of the leaves with Liquid.
         """
         if not KINDS[subscriber.connector].can_describe:
             return TemplateValidation()
         pause = await pauses.find(self._database, subscriber.subscriber_id)
         if pause is not None:
-            return _unjudged(f"{subscriber.subscriber_id} is paused. {pause.message}")
-        documents = {category: one for category, one in templates.items() if isinstance(one, dict)}
-        # Of places that look alike, because long names are shortened, none is known.
+            return _not_validated(f"{subscriber.subscriber_id} is paused. {pause.message}")
+        documents = {category: template for category, template in templates.items() if isinstance(template, dict)}
+        # Long names are shortened, so that several leaves may have the same path; then none of them is known.
         times = Counter(leaf.place for leaf in leaves)
         known = {leaf.place: leaf for leaf in leaves if times[leaf.place] == 1}
 
-        async def question(connector: Discovering) -> TemplateValidation | Ended:
+        async def question(connector: Discovering) -> TemplateValidation | NoAnswer:
             return await connector.judge(target, documents, known, AttemptRecorder())
 
         try:
             answer = await self.ask(subscriber, question, seconds=VALIDATION_SECONDS)
         except LearningHubError as error:
-            return _unjudged(error.detail)
+            return _not_validated(error.detail)
         if isinstance(answer, TemplateValidation):
             return answer
-        return _unjudged(answer.message_with_wait if isinstance(answer, Postponed) else answer.message)
+        return _not_validated(answer.message_with_wait if isinstance(answer, Postponed) else answer.message)
 
 
-def _unjudged(why: str) -> TemplateValidation:
+def _not_validated(why: str) -> TemplateValidation:
     message = f"The subscriber could not be asked whether the templates fit: save the subscription again later. {why}"
     return TemplateValidation(warnings=[message])

@@ -1,4 +1,4 @@
-"""A dry run: what a run would do, with nothing stored and nothing sent."""
+"""A dry run: what a run would do, without storing or sending anything."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from learning_hub.deliver.preview import Preview, Previewer
 from learning_hub.model.event import Event
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import EventKey
-from learning_hub.model.matching import Entry, match
+from learning_hub.model.matching import FeedEntry, match
 from learning_hub.model.run import Counts
 from learning_hub.model.subscription import Subscription
 from learning_hub.store import enqueue, events
 from learning_hub.store.database import Database
 
 MOST_PREVIEWS = 100
-# Rendered side by side; each needs a database connection now and then.
+# Rendered side by side; each rendering needs a database connection now and then.
 AT_ONCE = 8
 
 
 class DryRun:
-    """Goes through a run's events and renders each for each subscription."""
+    """Renders each event of a run for each subscription."""
 
     def __init__(self, database: Database, previewer: Previewer) -> None:
         self._database = database
@@ -32,31 +32,33 @@ class DryRun:
         self.previews: list[dict[str, Any]] = []
 
     async def perform(
-        self, entries: AsyncIterator[list[Entry]], subscriptions: list[Subscription], *, replay: bool
+        self, entries: AsyncIterator[list[FeedEntry]], subscriptions: list[Subscription], *, replay: bool
     ) -> Counts:
-        """What would become of *entries*: `waiting` would be sent, `parked` has a template error or is parked."""
-        async for some in entries:
+        """What would become of *entries*: `waiting` would be sent, `parked` is parked or has a template error."""
+        async for batch in entries:
             for subscription in subscriptions:
                 matched = [
                     entry
-                    for entry in some
+                    for entry in batch
                     if (found := match(subscription, entry)) and found.effect in ("send", "skip")
                 ]
-                fresh = await self._fresh(subscription, matched, replay=replay)
-                for at in range(0, len(fresh), AT_ONCE):
-                    await self._rehearse(subscription, fresh[at : at + AT_ONCE])
+                to_render = await self._to_render(subscription, matched, replay=replay)
+                for at in range(0, len(to_render), AT_ONCE):
+                    await self._render(subscription, to_render[at : at + AT_ONCE])
         return Counts(matched=self._states.total(), **self._states)
 
-    async def _fresh(self, subscription: Subscription, matched: list[Entry], *, replay: bool) -> list[Entry]:
-        """Those that would be rendered; the others are counted as a run would leave them."""
+    async def _to_render(
+        self, subscription: Subscription, matched: list[FeedEntry], *, replay: bool
+    ) -> list[FeedEntry]:
+        """The entries that a run would render; the others are counted as a run would leave them."""
         uuids = [entry.event_uuid for entry in matched]
         async with self._database.connection() as connection:
             before = await enqueue.delivered_before(connection, subscription, subscription.program_id, uuids)
-            standing = await enqueue.standing(connection, subscription, subscription.program_id, uuids)
+            existing = await enqueue.standing(connection, subscription, subscription.program_id, uuids)
         newest = {_source(entry): entry.event_uuid for entry in matched}
-        fresh = []
+        to_render = []
         for entry in matched:
-            state, code = standing.get(entry.event_uuid, (None, None))
+            state, code = existing.get(entry.event_uuid, (None, None))
             if entry.event_uuid in before and not replay:
                 self._states["unchanged"] += 1
             elif entry.event_uuid not in before and _stays(state, code):
@@ -64,15 +66,15 @@ class DryRun:
             elif newest[_source(entry)] != entry.event_uuid:
                 self._states["superseded"] += 1
             else:
-                fresh.append(entry)
-        return fresh
+                to_render.append(entry)
+        return to_render
 
-    async def _rehearse(self, subscription: Subscription, entries: list[Entry]) -> None:
-        """Renders some side by side, as the worker does, and counts them in their order."""
+    async def _render(self, subscription: Subscription, entries: list[FeedEntry]) -> None:
+        """Render *entries* side by side, as the worker does, and count them in their order."""
         for event, preview in await asyncio.gather(*(self._preview(subscription, entry) for entry in entries)):
             self._count(subscription, event, preview)
 
-    async def _preview(self, subscription: Subscription, entry: Entry) -> tuple[Event | None, Preview | None]:
+    async def _preview(self, subscription: Subscription, entry: FeedEntry) -> tuple[Event | None, Preview | None]:
         event = await events.find_event(self._database, EventKey(entry.program_id, entry.event_uuid))
         if event is None or event.withdrawn_utc:
             return event, None
@@ -101,12 +103,12 @@ class DryRun:
             )
 
 
-def _source(entry: Entry) -> tuple[str, str, str]:
+def _source(entry: FeedEntry) -> tuple[str, str, str]:
     return entry.publisher_system_id, entry.publisher_event_id, entry.event_type
 
 
 def _stays(state: str | None, code: str | None) -> bool:
-    """Whether a run leaves a delivery where it is; one that was skipped for want of a template is looked at again."""
+    """Whether a run leaves a delivery in its state; one that was skipped without a template is rendered again."""
     if state == "skipped":
         return code not in ("no_template", "category_off")
     return state in ("retrying", "parked", "superseded", "discarded")

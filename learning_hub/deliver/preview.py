@@ -1,4 +1,4 @@
-"""What a subscription would send for an event; nothing is sent, and nobody is connected to."""
+"""What a subscription would send for an event; nothing is sent, and no subscriber is asked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from msgspec import Meta, Raw
 
 from learning_hub.connectors.base import TemplateProblem
 from learning_hub.connectors.registry import KINDS
-from learning_hub.deliver.participant_lookup import Participants
-from learning_hub.deliver.payloads import NotSent, Payloads
+from learning_hub.deliver.participant_lookup import ParticipantLookup
+from learning_hub.deliver.payload_renderer import NoTemplate, PayloadRenderer
 from learning_hub.model.clock import now
 from learning_hub.model.errors import NotFound, TemplateError
 from learning_hub.model.event import Classification, Event, bucket, judge
@@ -33,7 +33,7 @@ class PreviewError(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
     code: Annotated[str, Meta(description="`template_error`, `category_off` or `no_template`.")]
     message: str
-    place: Annotated[str, Meta(description="In the templates: category and keys, joined with dots.")]
+    place: Annotated[str, Meta(description="The path in the templates: category and keys, joined with dots.")]
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -47,42 +47,44 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 class Previewer:
     """Renders events for subscriptions as the worker does, without sending them."""
 
-    def __init__(self, database: Database, participants: Participants, payloads: Payloads) -> None:
+    def __init__(
+        self, database: Database, participant_lookup: ParticipantLookup, payload_renderer: PayloadRenderer
+    ) -> None:
         self._database = database
-        self._participants = participants
-        self._payloads = payloads
+        self._participant_lookup = participant_lookup
+        self._payload_renderer = payload_renderer
 
     async def preview(self, subscription: Subscription, event: Event) -> Preview:
-        """What *subscription*, which need not be saved as it is, would send for *event*."""
+        """What *subscription*, saved or not, would send for *event*."""
         category = event.publisher_event_category.value if event.publisher_event_category else None
         name = choose_template(subscription.templates, category).name
         try:
             rendered = await self._render(subscription, event)
         except TemplateError as error:
-            shown = PreviewError(code=error.code, message=error.message, place=error.place)
-            return Preview(template=name, payload=None, error=shown)
-        if isinstance(rendered, NotSent):
-            why = PreviewError(
+            problem = PreviewError(code=error.code, message=error.message, place=error.place)
+            return Preview(template=name, payload=None, error=problem)
+        if isinstance(rendered, NoTemplate):
+            problem = PreviewError(
                 code=rendered.code, message=CAUSES[rendered.code].meaning, place=category or DEFAULT_TEMPLATE
             )
-            return Preview(template=None, payload=None, error=why)
+            return Preview(template=None, payload=None, error=problem)
         return Preview(template=name, payload=rendered.payload, error=None)
 
     async def as_if_published(self, new: ReceivedEvent) -> Event:
-        """*new* as it would read if it were published now."""
+        """The event that *new* would become if it were published now."""
         async with self._database.connection() as connection:
             (latest,) = await events.latest_entries(connection, [new.source_key])
         return as_if_stored(new, judge(latest, new.content_hash), now())
 
-    async def _render(self, subscription: Subscription, event: Event) -> Rendered | NotSent:
+    async def _render(self, subscription: Subscription, event: Event) -> Rendered | NoTemplate:
         subscriber = await subscribers.find(self._database, subscription.subscriber_id)
         if subscriber is None:
             raise NotFound(f"There is no subscriber {subscription.subscriber_id}.")
-        known = await self._participants.remembered(subscriber.subscriber_id, event)
-        rendered = await self._payloads.render(subscription, subscriber, event, known)
+        known = await self._participant_lookup.known_id(subscriber.subscriber_id, event)
+        rendered = await self._payload_renderer.render(subscription, subscriber, event, known)
         if isinstance(rendered, Rendered):
-            made = {rendered.template_name: rendered.payload}
-            for problem in target_problems(subscriber, subscription.target, made):
+            payloads = {rendered.template_name: rendered.payload}
+            for problem in target_problems(subscriber, subscription.target, payloads):
                 raise problem
         return rendered
 
@@ -90,7 +92,7 @@ class Previewer:
 def target_problems(
     subscriber: Subscriber, target: Mapping[str, Any], templates: Mapping[str, Any]
 ) -> list[TemplateError]:
-    """What in templates, or in what they gave, the target cannot take; the places begin with the category."""
+    """What the target does not accept in *templates*, or in payloads by category; paths begin with the category."""
     check = KINDS[subscriber.connector].check_template
     return [
         _error(problem, category)

@@ -1,4 +1,4 @@
-"""Reconciliation: what was sent beside what the subscriber holds, record by record."""
+"""Reconciliation: comparing what was sent with what the subscriber holds, record by record."""
 
 from __future__ import annotations
 
@@ -24,51 +24,51 @@ from learning_hub.deliver.sibling_rows import is_keyless
 from learning_hub.model.ids import delivery_id, event_id
 from learning_hub.model.record_key import record_key
 from learning_hub.model.subscription import Subscription
-from learning_hub.model.time_range import Place, TimeRange
+from learning_hub.model.time_range import RangePosition, TimeRange
 from learning_hub.store import reconciliation
 from learning_hub.store.database import Database
-from learning_hub.store.reconciliation import Sent
+from learning_hub.store.reconciliation import SentRecord
 
 EVENTS_AT_ONCE = 500
-# In one answer, so that it stays readable for programs; the next one goes on.
+# In one answer, so that it stays readable for programs; the caller asks for the rest.
 MOST_RECORDS = 10_000
-# So many in a row that cannot be asked for, and nothing more is asked.
+# After so many failures in a row the subscriber is not asked any more.
 MOST_FAILURES = 3
-# Nothing of these says anything about the next record.
+# Failures that say nothing about the next record.
 OF_ONE_RECORD = ("template_error",)
 AT_ONCE = 8
 
-Ended = Postponed | Refused | Unknown
+NoAnswer = Postponed | Refused | Unknown
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """A source record by what was last sent of it."""
+    """A source record, named by the delivery that last sent it."""
 
     event_id: str
     delivery_id: str
-    subscriber_record_id: Annotated[str, Meta(description="Where it was when it was sent.")] | None
+    subscriber_record_id: Annotated[str, Meta(description="Its id at the subscriber when it was sent.")] | None
 
 
 class DifferentRecord(Record, frozen=True, kw_only=True, rename="pascal"):
-    """A record that the subscriber holds otherwise than it was sent."""
+    """A record that differs at the subscriber from what was sent."""
 
     fields: list[Difference]
 
 
 class UnknownRecord(Record, frozen=True, kw_only=True, rename="pascal"):
-    """A record of which it is not known whether it is there, and why."""
+    """A record that the subscriber could not be asked for, and why."""
 
     message: str
 
 
 class Reconciliation(msgspec.Struct, kw_only=True, rename="pascal"):
-    """What the subscriber holds of what was sent; *after* is where to go on, None at the end."""
+    """How the subscriber's records compare with what was sent; *after* is where to continue, None at the end."""
 
     there: int = 0
     missing: list[Record] = []
     different: list[DifferentRecord] = []
     unknown: list[UnknownRecord] = []
-    after: Place | None = None
+    after: RangePosition | None = None
 
     @property
     def records(self) -> int:
@@ -83,81 +83,81 @@ class Reconciler:
         self._connections = connections
 
     async def reconcile(
-        self, subscription: Subscription, span: TimeRange, after: Place | None, *, seconds: float
+        self, subscription: Subscription, time_range: TimeRange, after: RangePosition | None, *, seconds: float
     ) -> Reconciliation:
         """
-        Ask the subscriber for each source record that was last sent with an event of *span*.
+        Ask the subscriber for each source record that was last sent with an event of *time_range*.
 
-        Those that are there as they were sent are confirmed. A subscriber that cannot be asked three times in a row is
-        left alone, and what remains is unknown.
+        Records that the subscriber holds as they were sent are confirmed. After three failures in a row the subscriber
+        is not asked any more, and the remaining records are unknown.
 
         Args:
-            subscription: Whose deliveries are meant; of a kind that can compare.
-            span: By the time when events were created.
-            after: Where an earlier one stopped.
-            seconds: After which it stops, to be gone on with; one record is asked for at least.
+            subscription: Of a subscriber whose kind can compare.
+            time_range: Of the times when events were created.
+            after: The position where an earlier call stopped.
+            seconds: After that time it stops and returns a position to continue from; at least one record is compared.
         """
         deadline = asyncio.get_running_loop().time() + seconds
-        found = Reconciliation()
+        result = Reconciliation()
         async with self._connections.of(subscription.subscriber_id) as (subscriber, connector):
-            talk = _Talk(cast("Comparing", connector), subscription, seconds)
+            conversation = _Conversation(cast("Comparing", connector), subscription, seconds)
             at_once = min(subscriber.max_concurrency, AT_ONCE)
             while True:
-                looked = await reconciliation.page(self._database, subscription, span, after, EVENTS_AT_ONCE)
-                sent = [(one.place, one.sent) for one in looked if one.sent is not None]
+                page = await reconciliation.page(self._database, subscription, time_range, after, EVENTS_AT_ONCE)
+                sent = [(event.position, event.sent) for event in page if event.sent is not None]
                 for at in range(0, len(sent), at_once):
-                    is_late = asyncio.get_running_loop().time() > deadline and not talk.is_over
-                    if found.records and (is_late or found.records >= MOST_RECORDS):
-                        found.after = after
-                        return found
-                    some = sent[at : at + at_once]
-                    confirmed = await talk.ask([one for _, one in some], found)
+                    is_late = asyncio.get_running_loop().time() > deadline and not conversation.is_over
+                    if result.records and (is_late or result.records >= MOST_RECORDS):
+                        result.after = after
+                        return result
+                    batch = sent[at : at + at_once]
+                    confirmed = await conversation.ask([record for _, record in batch], result)
                     await reconciliation.confirm(self._database, subscription.program_id, confirmed)
-                    after = some[-1][0]
-                if len(looked) < EVENTS_AT_ONCE:
-                    return found
-                after = looked[-1].place
-                if asyncio.get_running_loop().time() > deadline and not talk.is_over:
-                    found.after = after
-                    return found
+                    after = batch[-1][0]
+                if len(page) < EVENTS_AT_ONCE:
+                    return result
+                after = page[-1].position
+                if asyncio.get_running_loop().time() > deadline and not conversation.is_over:
+                    result.after = after
+                    return result
 
 
-class _Talk:
-    """Asks one subscriber, until it does not answer."""
+class _Conversation:
+    """Asks one subscriber, until it fails three times in a row."""
 
     def __init__(self, connector: Comparing, subscription: Subscription, seconds: float) -> None:
         self._connector = connector
         self._subscription = subscription
         self._seconds = seconds
         self._failures = 0
-        self._last_words = ""
+        self._last_message = ""
 
     @property
     def is_over(self) -> bool:
         return self._failures >= MOST_FAILURES
 
-    async def ask(self, some: list[Sent], found: Reconciliation) -> list[UUID]:
-        """Ask for *some* side by side, add what came of it to *found*; which are there as they were sent."""
+    async def ask(self, records: list[SentRecord], result: Reconciliation) -> list[UUID]:
+        """Ask for *records* side by side, and add them to *result*; the deliveries whose records are as sent."""
         confirmed = []
-        for one, answer in zip(some, await asyncio.gather(*map(self._answer, some)), strict=True):
-            record = self._record(one)
+        for sent, answer in zip(records, await asyncio.gather(*map(self._answer, records)), strict=True):
+            record = self._record(sent)
             if isinstance(answer, str):
-                found.unknown.append(UnknownRecord(**record, message=answer))
+                result.unknown.append(UnknownRecord(**record, message=answer))
             elif answer.record_id is None:
-                found.missing.append(Record(**record))
+                result.missing.append(Record(**record))
             elif answer.differences:
-                found.different.append(DifferentRecord(**record, fields=answer.differences))
+                result.different.append(DifferentRecord(**record, fields=answer.differences))
             else:
-                found.there += 1
-                confirmed.append(one.delivery_uuid)
+                result.there += 1
+                confirmed.append(sent.delivery_uuid)
         return confirmed
 
-    async def _answer(self, sent: Sent) -> Comparison | str:
-        """How the record stands there, or why that is not known."""
-        if objection := self._objection(sent):
-            return objection
+    async def _answer(self, sent: SentRecord) -> Comparison | str:
+        """How the subscriber's record compares, or why that is not known."""
+        if reason := self._reason_not_to_ask(sent):
+            return reason
         if self.is_over:
-            return f"The subscriber was not asked any more. {self._last_words}"
+            return f"The subscriber was not asked any more. {self._last_message}"
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._connector.compare(self._outbound(sent), AttemptRecorder())
@@ -169,18 +169,18 @@ class _Talk:
         self._fail(answer)
         return answer.message
 
-    def _fail(self, answer: Ended) -> None:
-        self._last_words = answer.message
+    def _fail(self, answer: NoAnswer) -> None:
+        self._last_message = answer.message
         if answer.code == "credentials_refused":
-            # Signing in again and again with what is refused locks accounts out.
+            # Repeated sign-ins with refused credentials lock accounts out.
             self._failures = MOST_FAILURES
         elif answer.code not in OF_ONE_RECORD:
             self._failures += 1
 
-    def _objection(self, sent: Sent) -> str | None:
-        """Why the subscriber cannot be asked for this one."""
+    def _reason_not_to_ask(self, sent: SentRecord) -> str | None:
+        """Why the subscriber cannot be asked for this record; None where it can."""
         if sent.is_under_way:
-            return "Another delivery of this record is under way, or may have been carried out; look again later."
+            return "Another delivery of this record is under way, or may have been carried out; reconcile again later."
         if not sent.is_at_target:
             return "It was sent before the Target of the subscription was changed, and lies where that was."
         if sent.payload is None:
@@ -189,14 +189,14 @@ class _Talk:
             return "Which row is its own is not known: the panel has no KeyProperty."
         return None
 
-    def _outbound(self, sent: Sent) -> OutboundRecord:
+    def _outbound(self, sent: SentRecord) -> OutboundRecord:
         subscription = self._subscription
         return OutboundRecord(
             delivery_id=delivery_id(subscription.program_id, sent.delivery_uuid),
             action="send",
             target=subscription.target,
             payload=sent.payload or {},
-            # A record is found by its identity or its key, whoever's it is.
+            # The record is found by its id or its record key, not by the participant.
             participant_id="",
             record_key=record_key(
                 subscription.program_id,
@@ -207,7 +207,7 @@ class _Talk:
             record_id=sent.record_id,
         )
 
-    def _record(self, sent: Sent) -> dict[str, Any]:
+    def _record(self, sent: SentRecord) -> dict[str, Any]:
         program_id = self._subscription.program_id
         return {
             "event_id": event_id(program_id, sent.event_uuid),

@@ -1,8 +1,22 @@
 """
-Pauses: nothing is sent to a subscriber that is away, asks to wait, or refuses the credentials.
+The circuit breaker of a subscriber: when it opens, how probes back off, and what closes it.
 
-A pause holds for the whole subscriber and for every worker. While it lasts one delivery at a time is sent as a probe;
-a pause for refused credentials has no probes, so that no account is locked out.
+A subscriber is *paused* while its circuit breaker is open: no worker sends it anything but probes. Every decision
+stands here; `store.pauses` keeps the state in the table subscriber_pause, so that all workers obey it.
+
+Opens: an attempt fails in a way that concerns the subscriber as a whole (`subscriber_failure`): the subscriber cannot
+be reached or does not answer, asks to wait, or refuses the credentials.
+
+Half-open: one delivery at a time is sent as a probe (`claim` in queue.sql picks it). The first probe is due after a
+configured wait, or later where the subscriber asks for it; each failed probe doubles the wait, up to a minute
+(`after_failure`). A breaker that refused credentials opened sends no probes, so that no account is locked out.
+
+Closes:
+    - with the first delivery that succeeds (`complete` in queue.sql), unless credentials were refused;
+    - with changed settings, unless credentials were refused, and with changed credentials or a successful check in any
+      case (`store.pauses.lift`);
+    - when a probe is due and nothing is left to send (`store.pauses.end_idle`): the next delivery finds out.
+What failed while it was open is then due at once (`store.pauses.pull_forward`).
 """
 
 from __future__ import annotations
@@ -13,18 +27,18 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from learning_hub.model.failure import FailureClass
+from learning_hub.model.failure import FailureClass, class_of
 from learning_hub.model.retry import LONGEST_ASKED_WAIT_SECONDS
 
 LONGEST_PROBE_SECONDS = 60.0
 
 
-class PauseReason(msgspec.Struct, frozen=True, kw_only=True):
+class SubscriberFailure(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A failure that concerns the subscriber as a whole.
+    A failure that concerns the subscriber as a whole, and so opens its circuit breaker.
 
-    *first_probe_seconds* is the wait before the first probe, None where none may be sent; *asked_wait_seconds* the wait
-    that the subscriber asked for.
+    *first_probe_seconds* is the wait before the first probe, None where no probe may be sent; *asked_wait_seconds* the
+    wait that the subscriber asked for.
     """
 
     code: str
@@ -35,7 +49,11 @@ class PauseReason(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
-    """A pause as it stands. *probe_seconds* is the wait before the next probe; its time is None where none is sent."""
+    """
+    An open circuit breaker.
+
+    *probe_seconds* is the wait before the next probe; *next_probe_utc* is None where no probe is sent.
+    """
 
     subscriber_id: str
     code: str
@@ -45,14 +63,35 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     probe_seconds: float
     next_probe_utc: datetime | None
 
+    @property
+    def sends_probes(self) -> bool:
+        return self.next_probe_utc is not None
+
+
+class BreakerChange(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a failure did to the circuit breaker.
+
+    *pause* is the breaker afterwards, None where it stays closed. *is_opened*: the failure opened it, or changed its
+    reason to refused credentials. *uses_attempt*: the failed attempt counts for its delivery, because it opened the
+    breaker or was its probe; deliveries that were under way beside it only wait.
+    """
+
+    pause: Pause | None
+    is_opened: bool = False
+    uses_attempt: bool = False
+
 
 class ShownPause(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Why nothing is sent to a subscriber for now; what is due for it waits and uses up no try."""
+    """Why nothing is sent to a subscriber for now; what is due for it waits and uses up no attempt."""
 
     since_utc: datetime
     code: Annotated[str, Meta(description="Why; docs/reference/errors.md lists all.")]
-    message: Annotated[str, Meta(description="In words for staff.")]
-    next_probe_utc: Annotated[datetime, Meta(description="When one is tried; null: not before it is mended.")] | None
+    message: Annotated[str, Meta(description="The reason as a sentence for staff.")]
+    next_probe_utc: (
+        Annotated[datetime, Meta(description="When the next probe is sent; null: none until the cause is fixed.")]
+        | None
+    )
 
 
 def shown(pause: Pause) -> ShownPause:
@@ -62,43 +101,104 @@ def shown(pause: Pause) -> ShownPause:
     )
 
 
-def paused(subscriber_id: str, there: Pause | None, reason: PauseReason, *, at: datetime, is_probe: bool) -> Pause:
+def subscriber_failure(
+    code: str,
+    message: str,
+    *,
+    is_away: bool,
+    first_probe_seconds: float,
+    asked_wait_seconds: float | None = None,
+) -> SubscriberFailure | None:
     """
-    The pause after a failure.
+    The failure that opens the circuit breaker; None where it concerns its own delivery alone.
 
     Args:
-        subscriber_id: Of the subscriber that failed.
-        there: The pause until then; None for none.
-        reason: What the failure says.
-        at: When it came, UTC.
-        is_probe: Whether the delivery was sent as a probe of that pause: each doubles the wait before the next one, up
-            to a minute. What else was under way when the pause began tells nothing new, but that the subscriber asks
-            for a longer wait, or refuses the credentials.
+        code: Of the failed attempt. `credentials_refused` and `rate_limited` always concern the whole subscriber.
+        message: A sentence about the subscriber.
+        is_away: Whether the attempt showed that the subscriber is down or cannot be reached.
+        first_probe_seconds: The configured wait before the first probe.
+        asked_wait_seconds: The wait that the subscriber asked for (`Retry-After`), None for none.
     """
-    first = reason.first_probe_seconds
-    if there is not None and there.next_probe_utc is None and first is not None:
-        return there
-    since = there.since_utc if there else at
-    if first is None:
-        return _of(subscriber_id, reason, since, there.probe_seconds if there else 0.0, None)
-    asked = min(reason.asked_wait_seconds or 0.0, LONGEST_ASKED_WAIT_SECONDS)
-    if there is None or there.next_probe_utc is None:
-        return _of(subscriber_id, reason, since, first, at + timedelta(seconds=max(first, asked)))
+    are_credentials_refused = code == "credentials_refused"
+    if not (is_away or are_credentials_refused or code == "rate_limited"):
+        return None
+    return SubscriberFailure(
+        code=code,
+        failure_class=class_of(code),
+        message=message,
+        first_probe_seconds=None if are_credentials_refused else first_probe_seconds,
+        asked_wait_seconds=asked_wait_seconds,
+    )
+
+
+def after_failure(
+    subscriber_id: str,
+    pause: Pause | None,
+    failure: SubscriberFailure,
+    *,
+    at: datetime,
+    is_probe: bool,
+    are_credentials_fixed: bool = False,
+) -> BreakerChange:
+    """
+    The circuit breaker after an attempt failed.
+
+    Args:
+        subscriber_id: The subscriber that failed.
+        pause: The breaker until then; None while it is closed.
+        failure: Why it failed.
+        at: When it failed, UTC.
+        is_probe: Whether the delivery was sent as a probe.
+        are_credentials_fixed: Whether the credentials were changed, or found valid, after the attempt began: then their
+            refusal means nothing any more.
+    """
+    if failure.first_probe_seconds is None:
+        if are_credentials_fixed:
+            return BreakerChange(pause=pause)
+        after = _opened(
+            subscriber_id, failure, pause.since_utc if pause else at, pause.probe_seconds if pause else 0.0, None
+        )
+        return BreakerChange(pause=after, is_opened=pause is None or pause.sends_probes)
+    after = _with_probes(subscriber_id, pause, failure, failure.first_probe_seconds, at=at, is_probe=is_probe)
+    return BreakerChange(pause=after, is_opened=pause is None, uses_attempt=pause is None or is_probe)
+
+
+def _with_probes(
+    subscriber_id: str,
+    pause: Pause | None,
+    failure: SubscriberFailure,
+    first_probe_seconds: float,
+    *,
+    at: datetime,
+    is_probe: bool,
+) -> Pause:
+    asked = min(failure.asked_wait_seconds or 0.0, LONGEST_ASKED_WAIT_SECONDS)
+    if pause is None:
+        next_probe_utc = at + timedelta(seconds=max(first_probe_seconds, asked))
+        return _opened(subscriber_id, failure, at, first_probe_seconds, next_probe_utc)
+    if pause.next_probe_utc is None:
+        return pause
     if is_probe:
-        wait = min(2 * there.probe_seconds, max(LONGEST_PROBE_SECONDS, first))
-        return _of(subscriber_id, reason, since, wait, at + timedelta(seconds=max(wait, asked)))
-    return msgspec.structs.replace(there, next_probe_utc=max(there.next_probe_utc, at + timedelta(seconds=asked)))
+        wait = min(2 * pause.probe_seconds, max(LONGEST_PROBE_SECONDS, first_probe_seconds))
+        return _opened(subscriber_id, failure, pause.since_utc, wait, at + timedelta(seconds=max(wait, asked)))
+    # A delivery that was under way when the breaker opened says nothing new, except how long the subscriber asks to
+    # wait.
+    return msgspec.structs.replace(pause, next_probe_utc=max(pause.next_probe_utc, at + timedelta(seconds=asked)))
 
 
-def _of(
-    subscriber_id: str, reason: PauseReason, since: datetime, probe_seconds: float, next_probe_utc: datetime | None
+def _opened(
+    subscriber_id: str,
+    failure: SubscriberFailure,
+    since_utc: datetime,
+    probe_seconds: float,
+    next_probe_utc: datetime | None,
 ) -> Pause:
     return Pause(
         subscriber_id=subscriber_id,
-        code=reason.code,
-        failure_class=reason.failure_class,
-        message=reason.message,
-        since_utc=since,
+        code=failure.code,
+        failure_class=failure.failure_class,
+        message=failure.message,
+        since_utc=since_utc,
         probe_seconds=probe_seconds,
         next_probe_utc=next_probe_utc,
     )

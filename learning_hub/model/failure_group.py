@@ -1,4 +1,4 @@
-"""Failures by like cause."""
+"""Groups of failures with the same cause."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from learning_hub.model.failure import FailureClass
 
 
 class Example(msgspec.Struct, frozen=True, rename="pascal"):
-    """One of the deliveries of a group, the newest."""
+    """The newest delivery of a group."""
 
     delivery_id: str
     event_id: str
@@ -20,7 +20,7 @@ class Example(msgspec.Struct, frozen=True, rename="pascal"):
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """
-    Deliveries of one subscription that failed from a like cause, or a pause of a subscriber that lasts.
+    Deliveries of one subscription that failed with the same cause, or a long pause of a subscriber.
 
     A group of failures has a *subscription_id*, a *signature* and an *example*; a pause has none of them.
     """
@@ -30,8 +30,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     subscriber_id: str
     subscription_id: str | None
     code: str
-    class_: Annotated[FailureClass, Meta(description="Whose move it is.")] = msgspec.field(name="Class")
-    message: Annotated[str, Meta(description="In words for staff; of the example.")]
+    class_: Annotated[FailureClass, Meta(description="Who is responsible.")] = msgspec.field(name="Class")
+    message: Annotated[str, Meta(description="The reason as a sentence for staff, of the example.")]
     advice: Annotated[str, Meta(description="What a person can do.")] | None
     signature: (
         Annotated[
@@ -42,17 +42,17 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     count: Annotated[
         int,
         Meta(
-            description="Deliveries retrying or parked for it; at a pause those that wait, and those retrying that "
-            "found the subscriber away."
+            description="Deliveries that are retrying or parked for it; of a pause, those that wait and those "
+            "retrying that found the subscriber away."
         ),
     ]
-    first_utc: Annotated[datetime, Meta(description="Since when it fails, or is paused.")]
-    last_utc: Annotated[datetime, Meta(description="When it last failed.")]
+    first_utc: Annotated[datetime, Meta(description="Since when they fail, or the subscriber is paused.")]
+    last_utc: Annotated[datetime, Meta(description="When a delivery last failed.")]
     example: Example | None
 
     @property
-    def place(self) -> GroupPosition:
-        """Where it stands in the list."""
+    def position(self) -> GroupPosition:
+        """Its position in the list."""
         is_hub = self.class_ == "hub" and self.kind == "failures"
         return GroupPosition(
             rank=0 if is_hub else 1 if self.kind == "pause" else 2,
@@ -66,7 +66,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class GroupPosition(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What groups are ordered by: the hub's own faults, then pauses, then the rest, each the largest first."""
+    """The order of groups: the hub's own failures, then pauses, then the rest, each the largest first."""
 
     rank: Annotated[int, Meta(ge=0, le=2)]
     count: Annotated[int, Meta(ge=0, lt=2**62)]

@@ -1,4 +1,4 @@
-"""Which duties a feed entry means for a subscription."""
+"""What a feed entry means for a subscription."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from learning_hub.model.subscription import Subscription
 from learning_hub.model.template import choose_template
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A feed entry without its data: an event, or its withdrawal."""
 
     program_id: str
@@ -25,25 +25,26 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     category: str | None
 
 
-DeliveryContext = Literal["send", "skip", "withdraw", "take_back", "keep"]
+Effect = Literal["send", "skip", "withdraw", "take_back", "keep"]
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
     """
     What an entry means for a subscription.
 
-    `send`: bring the event there. `skip`: remember that it is not sent, with *code* why. `withdraw`: what was not
-    sent yet is not sent, and what was is taken back where OnWithdraw says so. `take_back`: the record of the source
-    is taken back, because it was reopened. `keep`: that reopening was withdrawn, so what was not taken back yet stays.
+    `send`: the event is delivered. `skip`: it is not sent, and *code* says why. `withdraw`: an event that was not sent
+    yet is not sent, and the record of one that was sent is removed where OnWithdraw says so. `take_back`: the source
+    was reopened, so its record is removed. `keep`: that reopening was withdrawn, so a record that was not removed yet
+    stays.
     """
 
-    effect: DeliveryContext
-    entry: Entry
+    effect: Effect
+    entry: FeedEntry
     code: str | None = None
 
 
-def match(subscription: Subscription, entry: Entry) -> Match | None:
-    """What *entry* means for *subscription*; None when it is none of its business."""
+def match(subscription: Subscription, entry: FeedEntry) -> Match | None:
+    """What *entry* means for *subscription*; None when the subscription does not select it."""
     if subscription.publisher_system_id not in (None, entry.publisher_system_id):
         return None
     if entry.event_type not in subscription.event_types:

@@ -1,4 +1,4 @@
-"""Who a publisher's participant is at a subscriber."""
+"""A publisher's participant and its id at a subscriber, by a person's match or by a look-up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Meta
 
 
 class Participant(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """A publisher's participant and its id at the subscriber, as settled by hand or as looked up."""
+    """A publisher's participant and its id at the subscriber, as a person matched it or the hub looked it up."""
 
     subscriber_id: str
     program_id: str
@@ -18,12 +18,14 @@ class Participant(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     publisher_participant_id: str
     subscriber_participant_id: str
     settled_by: (
-        Annotated[str, Meta(description="KeyId of who settled it by hand; null where the hub looked it up.")] | None
+        Annotated[str, Meta(description="KeyId of the person who matched it; null where the hub looked it up.")] | None
     )
-    changed_utc: Annotated[datetime, Meta(description="When it was settled or looked up.")]
-    expires_utc: Annotated[datetime, Meta(description="When it is looked up again; null: until changed.")] | None
+    changed_utc: Annotated[datetime, Meta(description="When it was matched or looked up.")]
+    expires_utc: (
+        Annotated[datetime, Meta(description="When it is looked up again; null: a match stays until changed.")] | None
+    )
 
     @property
-    def place(self) -> str:
-        """Where it stands in a list: the participant and its system, as one text."""
+    def position(self) -> str:
+        """Its position in a list: the participant and its system as one text."""
         return msgspec.json.encode((self.publisher_participant_id, self.publisher_system_id or "")).decode()

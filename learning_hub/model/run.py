@@ -1,4 +1,4 @@
-"""A run: one pass of the process stage over a set of events."""
+"""A run: making and sending the deliveries of a selection of events."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ Trigger = Literal["processEvents", "run", "cron"]
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What became of the deliveries of a run; they add up to `Matched`."""
+    """The deliveries of a run by what became of them; they add up to `Matched`."""
 
-    matched: Annotated[int, Meta(description="Deliveries: events by the subscriptions that get them.")] = 0
+    matched: Annotated[
+        int, Meta(description="Deliveries of the run: one for each event and subscription that gets it.")
+    ] = 0
     delivered: Annotated[int, Meta(description="Delivered by this run.")] = 0
     unchanged: Annotated[int, Meta(description="Delivered before; not sent again.")] = 0
     waiting: int = 0
@@ -27,13 +29,13 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """One pass of the process stage, with its counts as they are now."""
+    """A run with its present counts."""
 
     run_id: str
     program_id: str
     trigger: Trigger
     requested_by: str
-    request: Annotated[Raw, Meta(description="What was asked for.", extra_json_schema={"type": "object"})]
+    request: Annotated[Raw, Meta(description="The request that began the run.", extra_json_schema={"type": "object"})]
     state: RunState
     message: str | None
     started_utc: datetime
@@ -42,19 +44,21 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class RunLine(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """A line of a run's log; of the run itself where it names no delivery."""
+    """A line of a run's log; about the run itself where it names no delivery."""
 
     at_utc: datetime
     event_id: str | None
     delivery_id: str | None
-    message: Annotated[str, Meta(description="What happened, in words for staff.")]
+    message: Annotated[str, Meta(description="What happened, as a sentence for staff.")]
 
 
 class RunResult(Counts, frozen=True, kw_only=True, rename="pascal", omit_defaults=False):
-    """What `POST /processEvents` answers."""
+    """The response of `POST /processEvents`."""
 
     run_id: str
     previews: (
-        Annotated[list[dict[str, Any]], Meta(description="With DryRun: what would be sent, for the first hundred.")]
+        Annotated[
+            list[dict[str, Any]], Meta(description="With DryRun: what would be sent, for the first hundred deliveries.")
+        ]
         | msgspec.UnsetType
     ) = msgspec.UNSET

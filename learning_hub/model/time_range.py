@@ -1,4 +1,4 @@
-"""A span of time over a Program's events, and a place within it."""
+"""A time range over a Program's events, and a position within it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class TimeRange(NamedTuple):
     end_utc: datetime
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
-    """The place of an event among those of a span, which go by day and, within it, as the feed."""
+class RangePosition(msgspec.Struct, frozen=True, array_like=True):
+    """The position of an event within a time range; events are ordered by day and, within a day, as in the feed."""
 
     day: date
     epoch: Annotated[int, Meta(ge=0, lt=2**31)]
@@ -35,12 +35,12 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
         return msgspec.json.encode(self).decode()
 
 
-def span_of_bucket(bucket: str, program_id: str) -> TimeRange:
+def range_of_bucket(bucket: str, program_id: str) -> TimeRange:
     """
-    The span of an EventDateBucket, a day in UTC.
+    The time range of an EventDateBucket, a day in UTC.
 
     Raises:
-        InvalidFields: It is none, or of another Program than *program_id*.
+        InvalidFields: *bucket* is malformed, or belongs to another Program than *program_id*.
     """
     found = read_bucket(bucket)
     if found is None:
@@ -53,12 +53,12 @@ def span_of_bucket(bucket: str, program_id: str) -> TimeRange:
     return TimeRange(begin_utc, begin_utc + timedelta(days=1))
 
 
-def span_between(from_utc: datetime | None, to_utc: datetime | None) -> TimeRange:
+def range_between(from_utc: datetime | None, to_utc: datetime | None) -> TimeRange:
     """
-    The span from one time on and before another.
+    The time range from *from_utc* on and before *to_utc*.
 
     Raises:
-        InvalidFields: One is missing, the second is not after the first, or the span is too long.
+        InvalidFields: A time is missing, the second is not after the first, or the range is over 366 days.
     """
     if from_utc is None or to_utc is None:
         missing = "FromUtc" if from_utc is None else "ToUtc"

@@ -1,4 +1,4 @@
-"""What may be asked of the process stage."""
+"""Which events a run processes: the request, and the selection it means."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from msgspec import Meta
 from learning_hub.model.errors import FieldError, InvalidFields, gathered
 from learning_hub.model.ids import read_bucket, read_event_id
 
-# Of thousands of events that are named the first bad ones tell enough.
+# A request may name thousands of events; the first bad ones are enough for an answer.
 MOST_ERRORS = 100
 
 Id = Annotated[str, Meta(min_length=1, max_length=25)]
 
 
 class ProcessBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which events to process, for whom, and how. One of the first four is needed."""
+    """Which events to process, for which subscription, and how. One of the first four fields is needed."""
 
     event_date_bucket: Annotated[str, Meta(max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None = None
     subscription_id: (
@@ -28,9 +28,7 @@ class ProcessBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     ) = None
     event_ids: Annotated[list[str], Meta(min_length=1, max_length=10_000)] | None = None
     program_id: (
-        Annotated[
-            Id, Meta(description="With nothing else: everything since each subscription's place, and what waits.")
-        ]
+        Annotated[Id, Meta(description="Alone: all events after each subscription's checkpoint, and what waits.")]
         | None
     ) = None
     replay: Annotated[
@@ -40,25 +38,32 @@ class ProcessBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     wait: Annotated[bool, Meta(description="Wait up to 25 seconds for the end; false answers 202 at once.")] = True
 
 
-class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events of one Program are meant; with neither *day* nor *event_uuids*, all that is not settled."""
+class EventSelection(msgspec.Struct, frozen=True, kw_only=True):
+    """The selected events of one Program: of a day, by uuid, or both; with neither, all with unfinished deliveries."""
 
     program_id: str
     day: date | None = None
     event_uuids: list[UUID] | None = None
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether all events with unfinished deliveries are selected."""
+        return self.day is None and self.event_uuids is None
 
-def read_scope(body: ProcessBody, program_of_subscription: str | None, *, unread: Collection[str] = ()) -> Scope | None:
+
+def read_selection(
+    body: ProcessBody, program_of_subscription: str | None, *, unread: Collection[str] = ()
+) -> EventSelection | None:
     """
-    The events that *body* means; None where only what could not be read would say.
+    The events that *body* selects; None where all fields that select events could not be read.
 
     Args:
-        body: What was asked for, as far as it could be read.
-        program_of_subscription: The Program of the subscription that is named, None when none is.
+        body: The request, as far as it could be read.
+        program_of_subscription: The Program of the named subscription, None when the request names none.
         unread: Fields that were sent and could not be read.
 
     Raises:
-        InvalidFields: Nothing is named, something cannot be read, or two parts name different Programs.
+        InvalidFields: No field selects events, a value is malformed, or two fields name different Programs.
     """
     programs: dict[str, str] = {}
     errors: list[FieldError] = []
@@ -84,7 +89,7 @@ def read_scope(body: ProcessBody, program_of_subscription: str | None, *, unread
         raise InvalidFields(errors)
     if first is None:
         return None
-    return Scope(program_id=first, day=day, event_uuids=event_uuids)
+    return EventSelection(program_id=first, day=day, event_uuids=event_uuids)
 
 
 def _bucket(text: str) -> tuple[str, date]:
@@ -104,5 +109,5 @@ def _events(texts: list[str]) -> tuple[str, list[UUID]]:
     ]
     if errors:
         raise InvalidFields(errors[:MOST_ERRORS])
-    found = [key for key in keys if key]
-    return found[0].program_id, [key.event_uuid for key in found]
+    valid = [key for key in keys if key]
+    return valid[0].program_id, [key.event_uuid for key in valid]

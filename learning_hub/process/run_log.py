@@ -1,4 +1,4 @@
-"""The log of a run in words, as a whole or while it goes on."""
+"""The log of a run as human-readable lines, read once or followed live."""
 
 from __future__ import annotations
 
@@ -15,120 +15,121 @@ from learning_hub.model.run import Counts, RunLine, RunState
 from learning_hub.store import run_log
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
-from learning_hub.store.run_log import BEFORE_ALL, Entry, Place, Standing
+from learning_hub.store.run_log import START, LogEntry, LoggedRun, LogPosition
 
 LINES_AT_ONCE = 10_000
-LOOK_EVERY_SECONDS = 0.5
-# A look into a run with many deliveries takes long; looking takes this part of the time at most.
-LOOKING_SHARE = 5
+POLL_SECONDS = 0.5
+# Reading the log of a run with many deliveries takes long; the wait between two reads is so many times as long.
+WAIT_PER_READING_SECOND = 5
 LONGEST_WAIT_SECONDS = 10
-# Tries end a moment before it is committed that they did, so a line may appear behind a later one.
+# An attempt's end time is a moment before its commit, so a line may appear behind a later one.
 LATE = timedelta(seconds=5)
-# Of a line, for a reader who comes back: microseconds since 1970, delivery, number.
-_PLACE = re.compile(r"([0-9]{1,18})-([0-9a-f]{32})-([0-9]{1,9})")
+# A position as text: microseconds since 1970, delivery, number.
+_POSITION = re.compile(r"([0-9]{1,18})-([0-9a-f]{32})-([0-9]{1,9})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Stretch(msgspec.Struct, frozen=True):
-    """Lines of a log in order, each with its place; with *ended* the run is over in that state, and no more come."""
+class LogPart(msgspec.Struct, frozen=True):
+    """Lines of a log in order, each with its position; *ended* is the state of a run that is over, at the last part."""
 
-    lines: list[tuple[Place, RunLine]]
+    lines: list[tuple[LogPosition, RunLine]]
     ended: RunState | None
 
 
-def write_place(place: Place) -> str:
-    """A place in a log, for a reader who comes back."""
-    return f"{(place.at_utc - _EPOCH) // timedelta(microseconds=1)}-{place.delivery_uuid.hex}-{place.number}"
+def write_position(position: LogPosition) -> str:
+    """A position in a log as text, for a reader who reconnects."""
+    return f"{(position.at_utc - _EPOCH) // timedelta(microseconds=1)}-{position.delivery_uuid.hex}-{position.number}"
 
 
-def read_place(text: str | None) -> Place:
-    """The place that was written so; the beginning for what was not."""
-    match = _PLACE.fullmatch(text or "")
+def read_position(text: str | None) -> LogPosition:
+    """The position that `write_position` wrote; the start of the log for any other text."""
+    match = _POSITION.fullmatch(text or "")
     try:
         if match:
-            return Place(_EPOCH + timedelta(microseconds=int(match[1])), UUID(match[2]), int(match[3]))
+            return LogPosition(_EPOCH + timedelta(microseconds=int(match[1])), UUID(match[2]), int(match[3]))
     except OverflowError:
         pass
-    return BEFORE_ALL
+    return START
 
 
-async def read(database: Database, run_id: str, standing: Standing) -> AsyncIterator[list[RunLine]]:
-    """All lines of the log as it is now, in order, some thousand at a time."""
-    place = BEFORE_ALL
+async def read(database: Database, run_id: str, run: LoggedRun) -> AsyncIterator[list[RunLine]]:
+    """All lines of the log as it is now, in order, up to 10,000 at a time."""
+    position = START
     while True:
-        entries = await run_log.page(database, run_id, standing.program_id, place, LINES_AT_ONCE)
-        yield [_line(entry, standing) for entry in entries]
+        entries = await run_log.page(database, run_id, run.program_id, position, LINES_AT_ONCE)
+        yield [_line(entry, run) for entry in entries]
         if len(entries) < LINES_AT_ONCE:
             return
-        place = entries[-1].place
+        position = entries[-1].position
 
 
 async def follow(
-    database: Database, notifications: Notifications, run_id: str, standing: Standing, after: Place
-) -> AsyncIterator[Stretch]:
+    database: Database, notifications: Notifications, run_id: str, run: LoggedRun, after: LogPosition
+) -> AsyncIterator[LogPart]:
     """
-    The lines after *after*, and those that come, until the run is over or the hub stops.
+    The lines after *after*, and new lines until the run is over or the hub stops.
 
-    A stretch without lines says that nothing came for some time.
+    A part without lines says that nothing was logged for some time.
     """
     loop = asyncio.get_running_loop()
     last = after
-    seen: set[Place] = set()
+    seen: set[LogPosition] = set()
     while True:
         began = loop.time()
-        now = await run_log.standing(database, run_id) or standing
-        # Read after that: of a run that is over then all lines are there.
-        place = _before(last, after)
+        # Read before the lines: once this says that the run is over, the lines are complete.
+        now = await run_log.find_run(database, run_id) or run
+        position = _read_from(last, after)
         is_full = True
         while is_full:
-            entries = await run_log.page(database, run_id, now.program_id, place, LINES_AT_ONCE)
+            entries = await run_log.page(database, run_id, now.program_id, position, LINES_AT_ONCE)
             is_full = len(entries) == LINES_AT_ONCE
-            fresh = [entry for entry in entries if entry.place not in seen]
+            new = [entry for entry in entries if entry.position not in seen]
             ended = None if now.state == "running" or is_full else now.state
-            yield Stretch([(entry.place, _line(entry, now)) for entry in fresh], ended)
+            yield LogPart([(entry.position, _line(entry, now)) for entry in new], ended)
             if entries:
-                place = entries[-1].place
-                last = max(last, place)
-                seen = {each for each in seen | {entry.place for entry in fresh} if each > _before(last, after)}
+                position = entries[-1].position
+                last = max(last, position)
+                oldest = _read_from(last, after)
+                seen = {each for each in seen | {entry.position for entry in new} if each > oldest}
         if now.state != "running":
             return
-        wait = min(max(LOOK_EVERY_SECONDS, LOOKING_SHARE * (loop.time() - began)), LONGEST_WAIT_SECONDS)
+        wait = min(max(POLL_SECONDS, WAIT_PER_READING_SECOND * (loop.time() - began)), LONGEST_WAIT_SECONDS)
         until = loop.time() + wait
         while loop.time() < until:
-            await asyncio.sleep(min(LOOK_EVERY_SECONDS, until - loop.time()))
+            await asyncio.sleep(min(POLL_SECONDS, until - loop.time()))
             if notifications.is_closed:
                 return
 
 
-def _before(last: Place, after: Place) -> Place:
-    """From where to look again, so that a line that appears late is seen."""
-    if last == BEFORE_ALL:
+def _read_from(last: LogPosition, after: LogPosition) -> LogPosition:
+    """The position to read from again, so that a line that appears late is found."""
+    if last == START:
         return last
-    return max(after, Place(last.at_utc - LATE, UUID(int=0), 0))
+    return max(after, LogPosition(last.at_utc - LATE, UUID(int=0), 0))
 
 
-def _line(entry: Entry, standing: Standing) -> RunLine:
+def _line(entry: LogEntry, run: LoggedRun) -> RunLine:
     is_of_delivery = entry.event_uuid is not None
     return RunLine(
-        at_utc=entry.place.at_utc,
-        event_id=event_id(standing.program_id, entry.event_uuid) if entry.event_uuid else None,
-        delivery_id=delivery_id(standing.program_id, entry.place.delivery_uuid) if is_of_delivery else None,
-        message=_words(entry, standing),
+        at_utc=entry.position.at_utc,
+        event_id=event_id(run.program_id, entry.event_uuid) if entry.event_uuid else None,
+        delivery_id=delivery_id(run.program_id, entry.position.delivery_uuid) if is_of_delivery else None,
+        message=_message(entry, run),
     )
 
 
-def _words(entry: Entry, standing: Standing) -> str:
+def _message(entry: LogEntry, run: LoggedRun) -> str:
     match entry.kind:
         case "begun":
-            return _begun(standing)
+            return _begun(run)
         case "gathered":
             return f"Gathered: {entry.message} {'delivery' if entry.message == '1' else 'deliveries'}."
         case "finished":
-            return _finished(standing)
-    return _words_of_delivery(entry)
+            return _finished(run)
+    return _message_of_delivery(entry)
 
 
-def _words_of_delivery(entry: Entry) -> str:
+def _message_of_delivery(entry: LogEntry) -> str:
     match entry.kind:
         case "before":
             return "Already delivered before."
@@ -137,39 +138,39 @@ def _words_of_delivery(entry: Entry) -> str:
             return _sentences(f"Sent: delivered{name}.", entry.message)
         case "left":
             return _left(entry)
-    # One that is tried again says so when the run finishes.
-    return _after("failed" if entry.state in ("retrying", "waiting") else entry.state, entry.message)
+    # A delivery that is retried is reported as such by the line at the end of the run.
+    return _state_and_reason("failed" if entry.state in ("retrying", "waiting") else entry.state, entry.message)
 
 
-def _begun(standing: Standing) -> str:
-    if standing.trigger == "cron":
-        return f"Begun by the schedule, for {standing.request.get('DueUtc')}."
-    what = "run once" if standing.trigger == "run" else standing.trigger
-    dry = " A dry run: nothing is sent." if standing.request.get("DryRun") else ""
-    return f"Begun: {what}, asked for by {standing.requested_by}.{dry}"
+def _begun(run: LoggedRun) -> str:
+    if run.trigger == "cron":
+        return f"Begun by the schedule, for {run.request.get('DueUtc')}."
+    what = "run once" if run.trigger == "run" else run.trigger
+    dry = " A dry run: nothing is sent." if run.request.get("DryRun") else ""
+    return f"Begun: {what}, asked for by {run.requested_by}.{dry}"
 
 
-def _left(entry: Entry) -> str:
+def _left(entry: LogEntry) -> str:
     match entry.state:
         case None:
             return "Not sent by this run."
         case "held":
-            return "Waiting: held until its subscription is started, or told to run."
+            return "Waiting: held until its subscription is started or run."
         case "paused":
             return f"Waiting: nothing is sent to {entry.subscriber} for now."
         case "retrying":
-            return _after("retrying", entry.message)
-    return "Waiting: an earlier one of its record is tried again first."
+            return _state_and_reason("retrying", entry.message)
+    return "Waiting: an earlier delivery of its record is retried first."
 
 
-def _finished(standing: Standing) -> str:
-    if standing.state == "failed":
-        return _after("failed", standing.message)
-    counts = msgspec.structs.asdict(standing.counts or Counts())
+def _finished(run: LoggedRun) -> str:
+    if run.state == "failed":
+        return _state_and_reason("failed", run.message)
+    counts = msgspec.structs.asdict(run.counts or Counts())
     return f"Finished: {', '.join(f'{n} {name}' for name, n in counts.items() if n or name == 'matched')}."
 
 
-def _after(state: str | None, message: str | None) -> str:
+def _state_and_reason(state: str | None, message: str | None) -> str:
     word = (state or "failed").capitalize()
     return f"{word}: {message}" if message else f"{word}."
 

@@ -84,7 +84,7 @@ class Batch:
         behind = self._go_round(fresh, second_uses)
         return [submission for submission in fresh if submission not in behind]
 
-    def _answer_as_kept(self, submission: Submission, kept: idempotency_keys.KeptAnswer) -> None:
+    def _answer_as_kept(self, submission: Submission, kept: idempotency_keys.StoredResponse) -> None:
         if kept.request_hash == submission.request_hash():
             self._answer(submission, "stored" if kept.status == 201 else "same", kept.event_uuid)
             return
@@ -132,13 +132,13 @@ class Batch:
         answers = [
             (
                 *decision.submission.kept_under,
-                idempotency_keys.KeptAnswer(
+                idempotency_keys.StoredResponse(
                     decision.submission.request_hash(), 201 if decision.new else 200, decision.event_uuid
                 ),
             )
             for decision in keyed
         ]
-        self._kept = await idempotency_keys.keep(self._connection, answers)
+        self._kept = await idempotency_keys.insert(self._connection, answers)
         lost = [decision.submission for decision in keyed if decision.submission.kept_under not in self._kept]
         await self._take_back(lost)
 
@@ -168,7 +168,7 @@ class Batch:
         behind = self._go_round([decision.submission for decision in self._decisions], lost)
         # Only what this transaction kept: a key that was lost is another's.
         if keys := self._kept & {submission.kept_under for submission in behind}:
-            await idempotency_keys.forget(self._connection, list(keys))
+            await idempotency_keys.delete(self._connection, list(keys))
         gone = {decision.event_uuid for decision in self._decisions if decision.new and decision.submission in behind}
         self._decisions = [decision for decision in self._decisions if decision.submission not in behind]
         return gone

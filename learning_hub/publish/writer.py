@@ -31,7 +31,8 @@ from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.classification import Batch
 from learning_hub.publish.submission import Published, Submission
 from learning_hub.store import events
-from learning_hub.store.database import Database, DataRefused, InTheWay
+from learning_hub.store.database import Database
+from learning_hub.store.driver_errors import DataRefused, InTheWay
 from learning_hub.store.notifications import Notifications
 
 log = logging.getLogger(__name__)

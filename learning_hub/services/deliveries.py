@@ -28,7 +28,7 @@ D = TypeVar("D", bound=Delivery)
 
 LISTING = Listing("deliveries", ordered_by="delivery_id")
 LISTING_OF_EVENT = Listing("deliveries of an event", ordered_by="delivery_id")
-GROUPS = Listing("groups of deliveries", ordered_by="place")
+GROUPS = Listing("groups of deliveries", ordered_by="position")
 REQUEUED_AT_ONCE = 1000
 
 
@@ -150,7 +150,7 @@ class Deliveries:
         while True:
             async with self._database.transaction() as connection:
                 changed = await deliveries.requeue(connection, wanted, after=after, limit=REQUEUED_AT_ONCE)
-                entries = [audit.Change(each.now.delivery_id, each.before, each.now.standing) for each in changed]
+                entries = [audit.Change(each.now.delivery_id, each.before, each.now.summary) for each in changed]
                 await audit.write_many(connection, caller, "requeue", "delivery", entries)
             requeued += sum(each.now.state == "waiting" for each in changed)
             self._notifications.notify(self._notifications.deliveries)

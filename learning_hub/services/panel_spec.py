@@ -167,7 +167,7 @@ async def _prefix_error(database: Database, subscriber: Subscriber, name: str, p
     """Why the hub makes no panel of this name; a panel that it made itself may have an earlier prefix."""
     if name == prefix:
         return FieldError("Name", f"must go on after {prefix}, as in {prefix}completions")
-    if name.startswith(prefix) or await audit.was_made(database, "panel", audit_id(subscriber.subscriber_id, name)):
+    if name.startswith(prefix) or await audit.was_created(database, "panel", audit_id(subscriber.subscriber_id, name)):
         return None
     return FieldError("Name", f"must begin with {prefix}, as the operator's setting {PREFIX}PANEL_PREFIX has it")
 

@@ -23,7 +23,7 @@ from learning_hub.store.database import Connection, Database
 from learning_hub.store.deliveries import DeliveryFilter
 from learning_hub.store.notifications import Notifications
 
-LISTING = Listing("participants", ordered_by="place")
+LISTING = Listing("participants", ordered_by="position")
 LONGEST_ID = 200
 REQUEUED_AT_ONCE = 1000
 # For deliveries that failed for want of the id just before the match, and are parked just after it.
@@ -123,7 +123,9 @@ class ParticipantMatches:
         subscriber = await need_subscriber(self._database, caller, subscriber_id)
         await need_program(self._database, caller, program_id)
         after = _read_cursor(query.cursor)
-        found = await participants.page(self._database, subscriber.subscriber_id, program_id, after, query.limit + 1)
+        found = await participants.page_of_matches(
+            self._database, subscriber.subscriber_id, program_id, after, query.limit + 1
+        )
         return LISTING.page(found, query.limit)
 
     async def get(
@@ -149,7 +151,7 @@ class ParticipantMatches:
         """Forget who a participant is, so that it is looked up again; without a system for every system."""
         who = await self._read(caller, subscriber_id, participant_id, query)
         async with self._database.transaction() as connection:
-            forgotten = await participants.forget(
+            forgotten = await participants.delete(
                 connection,
                 subscriber_id=who.subscriber_id,
                 program_id=who.program_id,
@@ -163,7 +165,7 @@ class ParticipantMatches:
         """The match as stored, how many deliveries were requeued with it, and whether others are under way."""
         async with self._database.transaction() as connection:
             before = await who.remembered(connection)
-            matched = await participants.match(
+            matched = await participants.save_match(
                 connection,
                 subscriber_id=who.subscriber_id,
                 program_id=who.program_id,
@@ -228,7 +230,7 @@ class _Who(msgspec.Struct, frozen=True, kw_only=True):
 
     async def remembered(self, connection: Connection) -> list[Participant]:
         """All that is remembered of it, in order of precedence."""
-        return await participants.all_of(
+        return await participants.find_all(
             connection,
             subscriber_id=self.subscriber_id,
             program_id=self.program_id,
@@ -286,7 +288,7 @@ async def _requeue(connection: Connection, caller: Caller, who: _Who) -> tuple[i
     for start in range(0, len(found.parked), REQUEUED_AT_ONCE):
         some = found.parked[start : start + REQUEUED_AT_ONCE]
         changed = await deliveries.requeue(connection, parked, only=some, limit=len(some))
-        entries = [audit.Change(each.now.delivery_id, each.before, each.now.standing) for each in changed]
+        entries = [audit.Change(each.now.delivery_id, each.before, each.now.summary) for each in changed]
         await audit.write_many(connection, caller, "requeue", "delivery", entries)
         requeued += sum(each.now.state == "waiting" for each in changed)
     return requeued, found.are_under_way

@@ -18,8 +18,8 @@ from learning_hub.model.fields import collect
 from learning_hub.model.ids import read_event_id
 from learning_hub.model.pagination import Listing
 from learning_hub.model.subscription import Subscription
-from learning_hub.model.time_range import LONGEST_DAYS, Place, TimeRange, span_between, span_of_bucket
-from learning_hub.process.event_selection import ProcessBody, Scope
+from learning_hub.model.time_range import LONGEST_DAYS, RangePosition, TimeRange, range_between, range_of_bucket
+from learning_hub.process.event_selection import EventSelection, ProcessBody
 from learning_hub.process.runner import Runner
 from learning_hub.services.subscriber_availability import need_not_paused
 from learning_hub.services.subscribers import no_such_subscriber
@@ -32,7 +32,7 @@ ONE_TIME_RANGE = FieldError("EventDateBucket", "or FromUtc and ToUtc are needed,
 
 
 class ReconcileBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which events are meant, by the time when the hub stored them: a bucket, or a span of time."""
+    """Which events are meant, by the time when the hub stored them: a bucket, or a time range."""
 
     event_date_bucket: Annotated[str, Meta(max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None = None
     from_utc: Annotated[datetime, Meta(description="Events stored from then on.")] | None = None
@@ -110,7 +110,7 @@ class Reconciliations:
         event_ids = [record.event_id for record in found.missing]
         keys = [key for key in map(read_event_id, event_ids) if key is not None]
         return await self._runner.begin(
-            Scope(program_id=subscription.program_id, event_uuids=[key.event_uuid for key in keys]),
+            EventSelection(program_id=subscription.program_id, event_uuids=[key.event_uuid for key in keys]),
             [subscription],
             ProcessBody(subscription_id=subscription.subscription_id, event_ids=event_ids, replay=True),
             trigger="processEvents",
@@ -125,7 +125,9 @@ def comparing_not_supported(kind: str) -> InvalidInput:
     )
 
 
-def _read(fields: Mapping[str, Raw], subscription: Subscription) -> tuple[ReconcileBody, TimeRange, Place | None]:
+def _read(
+    fields: Mapping[str, Raw], subscription: Subscription
+) -> tuple[ReconcileBody, TimeRange, RangePosition | None]:
     """What is asked for, the time range of the events, and where to go on."""
     values, errors = collect(fields, ReconcileBody)
     body, time_range, after = ReconcileBody(**values), None, None
@@ -144,15 +146,15 @@ def _time_range(body: ReconcileBody, program_id: str) -> TimeRange:
     if has_times == (body.event_date_bucket is not None):
         raise InvalidFields([ONE_TIME_RANGE])
     if body.event_date_bucket is not None:
-        return span_of_bucket(body.event_date_bucket, program_id)
-    return span_between(body.from_utc, body.to_utc)
+        return range_of_bucket(body.event_date_bucket, program_id)
+    return range_between(body.from_utc, body.to_utc)
 
 
-def _read_cursor(cursor: str | None) -> Place | None:
+def _read_cursor(cursor: str | None) -> RangePosition | None:
     text = LISTING.after(cursor)
     if not text:
         return None
     try:
-        return msgspec.json.decode(text, type=Place)
+        return msgspec.json.decode(text, type=RangePosition)
     except (msgspec.DecodeError, UnicodeEncodeError):
         raise LISTING.foreign() from None

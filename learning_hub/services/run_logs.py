@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 from learning_hub.model.caller import Caller
 from learning_hub.model.run import RunLine
-from learning_hub.process.run_log import Stretch, follow, read
+from learning_hub.process.run_log import LogPart, follow, read
 from learning_hub.services.runs import no_such_run
 from learning_hub.store import run_log
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
-from learning_hub.store.run_log import Place, Standing
+from learning_hub.store.run_log import LoggedRun, LogPosition
 
 
 class RunLogs:
@@ -21,17 +21,17 @@ class RunLogs:
         self._database = database
         self._notifications = notifications
 
-    async def need(self, caller: Caller, run_id: str) -> Standing:
-        """The run as its log begins; NotFound where there is none in the caller's Programs."""
-        standing = await run_log.standing(self._database, run_id)
-        if standing is None or not caller.may_use(standing.program_id):
+    async def need(self, caller: Caller, run_id: str) -> LoggedRun:
+        """The run as its log reports it; NotFound where it does not exist in the caller's Programs."""
+        run = await run_log.find_run(self._database, run_id)
+        if run is None or not caller.may_use(run.program_id):
             raise no_such_run()
-        return standing
+        return run
 
-    def read(self, run_id: str, standing: Standing) -> AsyncIterator[list[RunLine]]:
-        """All lines as they are now, in order, some thousand at a time."""
-        return read(self._database, run_id, standing)
+    def read(self, run_id: str, run: LoggedRun) -> AsyncIterator[list[RunLine]]:
+        """All lines as they are now, in order, up to 10,000 at a time."""
+        return read(self._database, run_id, run)
 
-    def follow(self, run_id: str, standing: Standing, after: Place) -> AsyncIterator[Stretch]:
-        """The lines after a position, and those that come, until the run ends or the hub stops."""
-        return follow(self._database, self._notifications, run_id, standing, after)
+    def follow(self, run_id: str, run: LoggedRun, after: LogPosition) -> AsyncIterator[LogPart]:
+        """The lines after a position, and new lines until the run ends or the hub stops."""
+        return follow(self._database, self._notifications, run_id, run, after)

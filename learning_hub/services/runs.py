@@ -17,7 +17,7 @@ from learning_hub.model.fields import collect
 from learning_hub.model.pagination import Listing, Page, PageQuery
 from learning_hub.model.run import Counts, Run, RunResult, Trigger
 from learning_hub.model.subscription import Subscription
-from learning_hub.process.event_selection import MOST_ERRORS, ProcessBody, Scope, read_scope
+from learning_hub.process.event_selection import MOST_ERRORS, EventSelection, ProcessBody, read_selection
 from learning_hub.process.runner import Runner
 from learning_hub.services.programs import need_program
 from learning_hub.services.subscriptions import need_subscription_in_use
@@ -75,11 +75,11 @@ class Runs:
             NotAllowed: The key is not for the Program, or not for the subscription.
             Unavailable: The run failed.
         """
-        body, named, scope = await self._read(caller, fields, query)
-        chosen = [named] if named else await subscriptions.of_program(self._database, scope.program_id)
+        body, named, selection = await self._read(caller, fields, query)
+        chosen = [named] if named else await subscriptions.of_program(self._database, selection.program_id)
         if body.dry_run:
-            return await self._dry_run(caller, scope, chosen, body)
-        return await self._run(caller, scope, chosen, body, "processEvents")
+            return await self._dry_run(caller, selection, chosen, body)
+        return await self._run(caller, selection, chosen, body, "processEvents")
 
     async def run_subscription(self, caller: Caller, subscription_id: str) -> RunResult | Unfinished:
         """
@@ -91,7 +91,7 @@ class Runs:
         """
         subscription = await need_subscription_in_use(self._database, caller, subscription_id)
         body = ProcessBody(subscription_id=subscription.subscription_id)
-        return await self._run(caller, Scope(program_id=subscription.program_id), [subscription], body, "run")
+        return await self._run(caller, EventSelection(program_id=subscription.program_id), [subscription], body, "run")
 
     async def page(self, caller: Caller, query: PageQuery) -> Page[Run]:
         """Runs of the caller's Programs, newest first."""
@@ -106,69 +106,70 @@ class Runs:
         return run
 
     async def _run(
-        self, caller: Caller, scope: Scope, chosen: list[Subscription], body: ProcessBody, trigger: Trigger
+        self, caller: Caller, selection: EventSelection, chosen: list[Subscription], body: ProcessBody, trigger: Trigger
     ) -> RunResult | Unfinished:
         # Whoever asks for a run wants to know now whether a subscriber that was away is back.
         for subscriber_id in {subscription.subscriber_id for subscription in chosen}:
             await pauses.probe_now(self._database, subscriber_id)
-        run_id = await self._runner.begin(scope, chosen, body, trigger=trigger, requested_by=caller.key_id)
-        counts = await self._runner.wait(run_id, scope.program_id, self._wait_seconds) if body.wait else None
+        run_id = await self._runner.begin(selection, chosen, body, trigger=trigger, requested_by=caller.key_id)
+        counts = await self._runner.wait(run_id, selection.program_id, self._wait_seconds) if body.wait else None
         return Unfinished(run_id) if counts is None else RunResult(run_id=run_id, **msgspec.structs.asdict(counts))
 
     async def _dry_run(
-        self, caller: Caller, scope: Scope, chosen: list[Subscription], body: ProcessBody
+        self, caller: Caller, selection: EventSelection, chosen: list[Subscription], body: ProcessBody
     ) -> RunResult | Unfinished:
         dry_run = DryRun(self._database, self._previewer)
 
         async def perform() -> Counts:
-            is_pending = scope.day is None and scope.event_uuids is None
-            selected = await self._runner.pending_scope(scope, chosen) if is_pending else scope
-            return await dry_run.perform(self._runner.entries(selected), chosen, replay=body.replay)
+            gathering, selected = self._runner.gathering, selection
+            if selection.is_pending:
+                selected = await gathering.pending_selection(selection.program_id, chosen)
+            return await dry_run.perform(gathering.entries(selected), chosen, replay=body.replay)
 
-        run_id, task = await self._runner.begin_dry_run(scope, body, perform, requested_by=caller.key_id)
+        run_id, task = await self._runner.begin_dry_run(selection, body, perform, requested_by=caller.key_id)
         if body.wait:
             await asyncio.wait([task], timeout=self._wait_seconds)
         if not task.done():
             return Unfinished(run_id)
-        counts = await self._runner.wait(run_id, scope.program_id, 0) or Counts()
+        counts = await self._runner.wait(run_id, selection.program_id, 0) or Counts()
         return RunResult(run_id=run_id, previews=dry_run.previews, **msgspec.structs.asdict(counts))
 
     async def _read(
         self, caller: Caller, fields: Mapping[str, Raw], query: ProcessQuery
-    ) -> tuple[ProcessBody, Subscription | None, Scope]:
+    ) -> tuple[ProcessBody, Subscription | None, EventSelection]:
         """What is asked for, the subscription that is named, and which events are meant."""
         body, errors = _read_body(fields, query)
         unread = {error.field.partition("[")[0] for error in errors} & SELECTING
-        named, scope = None, None
+        named, selection = None, None
         with gathered(errors):
             named = await self._named_subscription(caller, body)
         if body.subscription_id is not None and named is None:
             unread |= {"SubscriptionId"}
         with gathered(errors):
-            scope = read_scope(body, named.program_id if named else None, unread=unread)
-        program_id = scope.program_id if scope else body.program_id
+            selection = read_selection(body, named.program_id if named else None, unread=unread)
+        program_id = selection.program_id if selection else body.program_id
         if program_id is not None:
             with gathered(errors):
                 await need_program(self._database, caller, program_id, field=_program_field(body))
-                if scope is not None:
-                    await self._need_events(scope)
-        if errors or scope is None:
+                if selection is not None:
+                    await self._need_events(selection)
+        if errors or selection is None:
             raise InvalidFields(errors)
-        return body, named, scope
+        return body, named, selection
 
-    async def _need_events(self, scope: Scope) -> None:
+    async def _need_events(self, selection: EventSelection) -> None:
         """
         Go on only if every event that is named exists.
 
         Raises:
             InvalidFields: Those that do not; a mistyped id must not look as if there were nothing to do.
         """
-        if scope.event_uuids is None:
+        if selection.event_uuids is None:
             return
-        existing = await events.there(self._database, scope.program_id, scope.event_uuids)
+        existing = await events.there(self._database, selection.program_id, selection.event_uuids)
         unknown = [
             FieldError(f"EventIds[{index}]", "is not a known event")
-            for index, event_uuid in enumerate(scope.event_uuids)
+            for index, event_uuid in enumerate(selection.event_uuids)
             if event_uuid not in existing
         ]
         if unknown:

@@ -64,7 +64,7 @@ class SubscriberChecks:
 
     async def _end_pause(self, subscriber_id: str) -> None:
         async with self._database.transaction() as connection:
-            await pauses.lift(connection, subscriber_id, credentials_mended=True)
+            await pauses.lift(connection, subscriber_id, credentials_fixed=True)
             # Also without a pause: a connector that only asked the subscriber may remember a refusal, in any process.
             await subscribers.note_check(connection, subscriber_id)
         self._notifications.notify(self._notifications.deliveries)

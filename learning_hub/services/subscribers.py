@@ -120,10 +120,10 @@ class Subscribers:
         """End the pause where what is saved may have ended its cause."""
         has_other_settings = existing is not None and saved.settings != existing.settings
         if has_other_settings:
-            await participants.forget_looked_up(connection, saved.subscriber_id)
+            await participants.delete_look_ups(connection, saved.subscriber_id)
         if has_other_settings or has_new_credentials:
             # The same credentials again are as refused as before, and each sign-in may bring a lock-out nearer.
-            await pauses.lift(connection, saved.subscriber_id, credentials_mended=has_new_credentials)
+            await pauses.lift(connection, saved.subscriber_id, credentials_fixed=has_new_credentials)
 
     def _shown(self, subscriber: Subscriber, pause: Pause | None = None) -> ShownSubscriber:
         return ShownSubscriber(

@@ -12,7 +12,7 @@ from learning_hub.connectors.base import Postponed, Refused, Unknown
 from learning_hub.connectors.discovery import Discovering, Field, Fields, NoTarget, Target, Targets
 from learning_hub.connectors.registry import KINDS
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
-from learning_hub.deliver.discovery import Ended, TargetDiscovery
+from learning_hub.deliver.discovery import NoAnswer, TargetDiscovery
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound
 from learning_hub.model.ids import is_target_name
@@ -76,7 +76,7 @@ class TargetLists:
         after = TARGETS.after(query.cursor).casefold()
         subscriber = await self._need_askable(caller, subscriber_id)
 
-        async def question(connector: Discovering) -> Targets | Ended:
+        async def question(connector: Discovering) -> Targets | NoAnswer:
             return await connector.targets(AttemptRecorder())
 
         targets: Targets = await self._ask(subscriber, question)
@@ -96,7 +96,7 @@ class TargetLists:
         if not is_target_name(name):
             raise InvalidFields([FieldError("Name", NAME_RULE)])
 
-        async def question(connector: Discovering) -> Fields | NoTarget | Ended:
+        async def question(connector: Discovering) -> Fields | NoTarget | NoAnswer:
             return await connector.fields(name, AttemptRecorder())
 
         fields: Fields | NoTarget = await self._ask(subscriber, question)
@@ -118,7 +118,7 @@ class TargetLists:
         await need_not_paused(self._database, subscriber_id, then="ask again")
         return subscriber
 
-    async def _ask(self, subscriber: Subscriber, question: Callable[[Discovering], Awaitable[T | Ended]]) -> T:
+    async def _ask(self, subscriber: Subscriber, question: Callable[[Discovering], Awaitable[T | NoAnswer]]) -> T:
         answer = await self._discovery.ask(subscriber, question, seconds=self._answer_seconds)
         if isinstance(answer, Postponed | Refused | Unknown):
             raise no_answer(answer)

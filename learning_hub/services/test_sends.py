@@ -16,7 +16,7 @@ from learning_hub.model.errors import Conflict
 from learning_hub.model.fields import read_struct
 from learning_hub.model.ids import DeliveryKey, EventKey, read_delivery_id
 from learning_hub.model.subscription import Subscription
-from learning_hub.process.event_selection import ProcessBody, Scope
+from learning_hub.process.event_selection import EventSelection, ProcessBody
 from learning_hub.process.runner import Runner
 from learning_hub.services.previews import need_event_of
 from learning_hub.services.runs import Unfinished
@@ -85,7 +85,7 @@ class TestSends:
         await self._probe(subscription.subscriber_id, deadline)
         await self._requeue(subscription, key)
         run_id = await self._runner.begin(
-            Scope(program_id=key.program_id, event_uuids=[key.event_uuid]),
+            EventSelection(program_id=key.program_id, event_uuids=[key.event_uuid]),
             [subscription],
             ProcessBody(subscription_id=subscription_id, event_ids=[body.event_id], replay=was_delivered),
             trigger="run",

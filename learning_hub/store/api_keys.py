@@ -14,7 +14,7 @@ queries = Queries("api_keys")
 
 
 async def insert(connection: Connection, key_id: str, body: KeyBody, key_hash: bytes) -> Key:
-    """Keep a new key; only its hash is stored."""
+    """Store a new key, without the key itself but its hash."""
     row = await connection.fetchrow(
         queries.insert, key_id, body.name, key_hash, body.programs, list(dict.fromkeys(body.scopes)), body.expires_utc
     )
@@ -23,24 +23,24 @@ async def insert(connection: Connection, key_id: str, body: KeyBody, key_hash: b
 
 
 async def find_with_hash(database: Database | Connection, key_id: str) -> tuple[Key, bytes] | None:
-    """A key, revoked and expired ones as well, with the hash of its secret."""
+    """A key, revoked or expired or not, with the hash of its secret."""
     row = await database.fetchrow(queries.find, key_id)
     return (_read(row), row["key_hash"]) if row else None
 
 
 async def page(database: Database, after: str, limit: int) -> list[Key]:
-    """Up to *limit* keys made after *after*, the oldest first."""
+    """Up to *limit* keys after the id *after*, the oldest first."""
     return [_read(row) for row in await database.fetch(queries.page, after, limit)]
 
 
 async def revoke(connection: Connection, key_id: str) -> Key | None:
-    """Revoke a key; None where there is none."""
+    """Revoke a key; None when it does not exist."""
     row = await connection.fetchrow(queries.revoke, key_id)
     return _read(row) if row else None
 
 
 async def note_use(database: Database, used: Mapping[str, datetime]) -> None:
-    """Write down when keys were last used, by key id."""
+    """Store when keys were last used, by key id."""
     await database.execute(queries.note_use, list(used), list(used.values()))
 
 

@@ -1,7 +1,7 @@
--- API keys, without the keys themselves.
+-- API keys; only their hashes are stored.
 
 -- name: insert
--- Keep a new key's hash.
+-- Store a new key's hash.
 INSERT INTO api_key (key_id, name, key_hash, programs, scopes, expires_utc)
 VALUES ($1::text, $2::text, $3::bytea, $4::text[], $5::text[], $6::timestamptz)
 RETURNING *
@@ -11,15 +11,15 @@ RETURNING *
 SELECT * FROM api_key WHERE key_id = $1::text
 
 -- name: page
--- Up to $2 keys after $1, the oldest first.
+-- Up to $2 keys after the id $1, the oldest first.
 SELECT * FROM api_key WHERE key_id > $1::text ORDER BY key_id LIMIT $2::int
 
 -- name: revoke
--- Let a key open nothing any more.
+-- Revoke a key.
 UPDATE api_key SET revoked_utc = coalesce(revoked_utc, now()) WHERE key_id = $1::text RETURNING *
 
 -- name: note_use
--- Keys $1 were used at $2.
+-- Store that the keys $1 were used at the times $2 (arrays).
 UPDATE api_key SET last_used_utc = greatest(last_used_utc, used.at)
   FROM unnest($1::text[], $2::timestamptz[]) AS used (key_id, at)
  WHERE api_key.key_id = used.key_id

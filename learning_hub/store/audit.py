@@ -26,14 +26,14 @@ async def write(
     before: msgspec.Struct | None,
     after: msgspec.Struct | None,
 ) -> None:
-    """Take down a change, in the transaction that makes it. The Structs must hold no secrets."""
+    """Record a change, in the transaction that makes it. The Structs must hold no secrets."""
     await connection.execute(
         queries.write, caller.key_id, caller.name, action, object_type, object_id, _text(before), _text(after)
     )
 
 
 class Change(NamedTuple):
-    """What one of many things was before and what it is after; the Structs must hold no secrets."""
+    """An object of many that changed: *before* and *after* must hold no secrets."""
 
     object_id: str
     before: msgspec.Struct
@@ -43,7 +43,7 @@ class Change(NamedTuple):
 async def write_many(
     connection: Connection, caller: Caller, action: Action, object_type: ObjectType, changes: Sequence[Change]
 ) -> None:
-    """Take down the same change of many things, in the transaction that makes it."""
+    """Record the same change of many objects, in the transaction that makes it."""
     await connection.execute(
         queries.write_many,
         caller.key_id,
@@ -77,9 +77,9 @@ async def page(
     ]
 
 
-async def was_made(database: Database, object_type: ObjectType, object_id: str) -> bool:
-    """Whether the hub itself made the thing at some time; *object_id* is in any case."""
-    return bool(await database.fetch(queries.was_made, object_type, object_id))
+async def was_created(database: Database, object_type: ObjectType, object_id: str) -> bool:
+    """Whether the hub created the object at some time; *object_id* is compared without regard to case."""
+    return bool(await database.fetch(queries.was_created, object_type, object_id))
 
 
 def _text(value: msgspec.Struct | None) -> str | None:

@@ -1,12 +1,12 @@
--- What was changed by people and programs.
+-- The audit log: changes by people and programs.
 
 -- name: write
--- Take down a change, in the transaction that makes it.
+-- Record a change, in the transaction that makes it.
 INSERT INTO audit (key_id, key_name, action, object_type, object_id, before, after)
 VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::json, $7::json)
 
 -- name: write_many
--- Take down one kind of change of the things with the ids $5: what each was before, $6, and what it is after, $7.
+-- Record one kind of change of the objects with the ids $5: what each was before, $6, and what it is after, $7.
 INSERT INTO audit (key_id, key_name, action, object_type, object_id, before, after)
 SELECT $1::text, $2::text, $3::text, $4::text, changed.object_id, changed.before, changed.after
   FROM unnest($5::text[], $6::json[], $7::json[]) AS changed (object_id, before, after)
@@ -20,8 +20,8 @@ SELECT * FROM audit
  ORDER BY audit_id DESC
  LIMIT $4::int
 
--- name: was_made
--- A row if the thing of type $1 and id $2, in any case, was made at some time.
+-- name: was_created
+-- A row if the object of type $1 and id $2, without regard to case, was created at some time.
 SELECT 1 FROM audit
  WHERE object_type = $1::text AND lower(object_id) = lower($2::text) AND action = 'create'
  LIMIT 1

@@ -1,7 +1,7 @@
--- How far subscriptions have read, and taking the next entries for them.
+-- Checkpoints: how far subscriptions have read the feed, and reading the entries that follow.
 
 -- name: behind
--- Subscriptions whose Program has entries after their place, all of them before the horizon.
+-- Subscriptions whose Program has entries after their checkpoint and before the horizon.
 SELECT subscription.subscription_id
   FROM subscription
   JOIN subscription_place AS place USING (subscription_id)
@@ -13,17 +13,17 @@ SELECT subscription.subscription_id
                                                   pg_snapshot_xmin(pg_current_snapshot())))
 
 -- name: lock_checkpoint
--- The place of subscription $1, for this transaction alone; nothing when another process is at it.
+-- Lock and read the checkpoint of subscription $1; no row while another process holds the lock.
 SELECT epoch, xid, seq FROM subscription_place WHERE subscription_id = $1::text FOR UPDATE SKIP LOCKED
 
 -- name: wait_for_checkpoint
--- The same, waiting for the other process.
+-- The same, waiting for the lock.
 SELECT epoch, xid, seq FROM subscription_place WHERE subscription_id = $1::text FOR UPDATE
 
 -- name: next_entries
--- Up to $7 entries for subscription $1 after ($2, $3, $4) and before the horizon ($5, $6), in feed order. Those from
--- before its StartFrom come marked, so that the place moves past them. The limit stands inside: after a join the planner
--- would sort all that is left of the feed for each page.
+-- Up to $7 entries for subscription $1 after ($2, $3, $4) and before the horizon ($5, $6), in feed order. Entries
+-- from before its StartFrom are marked, so that the checkpoint moves past them. The limit stands in the subquery: after a
+-- join the planner would sort the whole rest of the feed for each page.
 SELECT event.program_id, event.event_uuid, event.is_withdrawal, event.epoch, event.xid, event.seq,
        event.publisher_system_id, event.publisher_event_id, event.event_type, event.category_value,
        (event.epoch = subscription.start_epoch AND pg_visible_in_snapshot(event.xid, subscription.start_snapshot))
@@ -46,8 +46,8 @@ SELECT event.program_id, event.event_uuid, event.is_withdrawal, event.epoch, eve
 UPDATE subscription_place SET epoch = $2::int, xid = $3::xid8, seq = $4::bigint WHERE subscription_id = $1::text
 
 -- name: entries_of_bucket
--- Up to $6 entries of Program $1 on day $2 after ($3, $4, $5), in feed order, with what is
--- still hidden in the feed: who was answered 201 and has the bucket processed at once must find the event.
+-- Up to $6 entries of Program $1 on day $2 after ($3, $4, $5), in feed order, those still
+-- hidden in the feed included: a publisher that was answered 201 and processes the bucket at once must find the event.
 SELECT program_id, event_uuid, is_withdrawal, epoch, xid, seq, publisher_system_id, publisher_event_id, event_type,
        category_value
   FROM event

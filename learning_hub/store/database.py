@@ -1,70 +1,27 @@
 """
-The connection pool, and the border where the driver's errors become ours.
+The connection pool.
 
-Everything in `store` gets its connections here; nothing outside `store` sees asyncpg.
+Everything in `store` gets its connections here. Errors of the driver leave as the hub's own (`driver_errors`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
 
-from learning_hub.model.errors import InvalidInput, Unavailable
-
-log = logging.getLogger(__name__)
+from learning_hub.model.errors import Unavailable
+from learning_hub.store.driver_errors import DATABASE_AWAY, translate_errors
 
 # In quotes: the classes are generic to the type checker alone.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
 
-# The connection broke; the server is starting, stopping, a standby for now, or out of connections, memory or disk;
-# an operator ended the query. All of it passes, and none of it is what the caller sent.
-AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # of a connection that was lost between two commands
-    asyncpg.PostgresConnectionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.IdleSessionTimeoutError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.PostgresSystemError,
-    asyncpg.InvalidCatalogNameError,
-)
-
-# Another transaction was in the way, or a migration changed what a prepared statement was made for; the driver then
-# forgets its statements.
-IN_THE_WAY = (
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.UniqueViolationError,
-    asyncpg.InvalidCachedStatementError,
-)
-
-# After so long a statement or a bulk load is given up.
+# The time limit of a statement, and of a bulk load.
 COMMAND_SECONDS = 60.0
-
-
-class InTheWay(Unavailable):
-    """Another transaction was in the way; the same work done again succeeds."""
-
-    code = "in_the_way"
-
-
-class DataRefused(InvalidInput):
-    """
-    The database does not take these data.
-
-    A last resort: what cannot be stored should have been found, and named, before.
-    """
-
-    code = "data_refused"
 
 
 class Database:
@@ -78,13 +35,13 @@ class Database:
 
     async def open(self) -> None:
         """Make the pool; Unavailable when the server does not answer."""
-        async with self._border():
+        with translate_errors():
             self._pool = await asyncpg.create_pool(
                 self.address,
                 min_size=1,
                 max_size=self._max_connections,
                 command_timeout=COMMAND_SECONDS,
-                reset=_leave_as_it_is,
+                reset=_reset_nothing,
                 server_settings={"application_name": "learning-hub", "jit": "off", "timezone": "UTC"},
             )
 
@@ -95,40 +52,27 @@ class Database:
         try:
             async with asyncio.timeout(10):
                 await self._pool.close()
-        except (TimeoutError, *AWAY):
+        except (TimeoutError, *DATABASE_AWAY):
             self._pool.terminate()
         self._pool = None
-
-    @asynccontextmanager
-    async def _border(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except AWAY as error:
-            log.warning("database_away", extra={"error": type(error).__name__})
-            raise Unavailable("The database is away.", retry_after_seconds=2) from error
-        except IN_THE_WAY as error:
-            raise InTheWay from error
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-            # Never the error itself: its text has the data.
-            log.warning("data_refused", extra={"error": type(error).__name__})
-            raise DataRefused("The database does not take these data.") from error
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection from the pool, waiting for a free one; Unavailable when there is none in time."""
         if self._pool is None:
             raise Unavailable("The database is not open.")
-        async with self._border(), self._pool.acquire(timeout=self._acquire_seconds) as connection:
-            yield connection
+        with translate_errors():
+            async with self._pool.acquire(timeout=self._acquire_seconds) as connection:
+                yield connection
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
-        """A connection for locks that outlive a statement or a transaction; none of them outlives this."""
+        """A connection for session locks (advisory locks); all of them are released at the end."""
         async with self.connection() as connection:
             try:
                 yield connection
             finally:
-                await _let_go_of_locks(connection)
+                await _release_locks(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -162,26 +106,26 @@ class Database:
             await connection.executemany(query, rows)
 
 
-async def _let_go_of_locks(connection: Connection) -> None:
+async def _release_locks(connection: Connection) -> None:
     try:
         await connection.reset(timeout=10)
-    except AWAY:
-        # A connection that broke has let go of them already.
+    except DATABASE_AWAY:
+        # A broken connection holds no locks.
         connection.terminate()
     except BaseException:
         connection.terminate()
         raise
 
 
-async def _leave_as_it_is(_: Connection) -> None:
-    """Nothing to tidy up after a statement or a transaction: asking the server to do so each time takes as long."""
+async def _reset_nothing(_: Connection) -> None:
+    """A statement or a transaction leaves nothing to reset, and the driver's own reset costs a round trip."""
 
 
 async def copy_rows(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """
     Load *rows* into *table* in bulk (COPY), all of them or none.
 
-    Ended after COMMAND_SECONDS: where the server takes no more, or is gone, the driver itself waits without end.
+    Ended after COMMAND_SECONDS: the driver itself waits without limit for a server that hangs or is gone.
     """
     limit = asyncio.timeout(COMMAND_SECONDS)
     try:
@@ -192,7 +136,7 @@ async def copy_rows(connection: Connection, table: str, columns: Sequence[str], 
             connection.terminate()
             raise TimeoutError from error
         if isinstance(error, (TypeError, ValueError, OverflowError)):
-            # Of the arguments of a statement the driver says so by itself.
+            # For the arguments of a statement the driver raises this by itself.
             raise asyncpg.DataError from error
         raise
 
@@ -204,5 +148,5 @@ def changed(status: str) -> int:
 
 
 def storable(text: str) -> str:
-    """*text* as PostgreSQL takes it: subscribers may say anything, and must not keep a delivery from being settled."""
+    """*text* as PostgreSQL accepts it, so that no response of a subscriber keeps a delivery from being completed."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw
 
-from learning_hub.model.delivery import Attempt, Delivery, Requeued, Standing
+from learning_hub.model.delivery import Attempt, Delivery, DeliverySummary, Requeued
 from learning_hub.model.failure import CAUSES, advice_for
 from learning_hub.model.ids import DeliveryKey, EventKey, delivery_id, event_id
 from learning_hub.store import feed
@@ -113,7 +113,9 @@ async def requeue(
         wanted.signature,
     )
     return [
-        Requeued(before=Standing(row["subscription_id"], row["state_before"], row["code_before"]), now=read_row(row))
+        Requeued(
+            before=DeliverySummary(row["subscription_id"], row["state_before"], row["code_before"]), now=read_row(row)
+        )
         for row in sorted(rows, key=lambda row: row["delivery_uuid"])
     ]
 

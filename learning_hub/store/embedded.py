@@ -1,8 +1,8 @@
 """
-The embedded PostgreSQL server: a real one from a wheel, reached over a unix socket, started where none is given.
+The embedded PostgreSQL server: installed from a wheel, reached over a unix socket, started where no database is set.
 
-Several hub processes may share one home. The server outlives a hub that was killed; the next start finds it again.
-A clean stop ends it only when no other hub is connected to it.
+Several hub processes may share one home. The server outlives a hub that was killed, and the next start finds it again.
+A clean stop ends the server only when no other hub is connected to it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 120
 START_AGAIN_SECONDS = 30
-INIT_TRIES = 3
-LOOK_EVERY_SECONDS = 1
+INIT_ATTEMPTS = 3
+CHECK_SECONDS = 1
 HOME = f"{PREFIX}HOME"
 VERSION_FILE = "PG_VERSION"
-# What the wheel raises when it reads a postmaster.pid that is being written, or is that of a single-user server.
+# The wheel raises these when it reads a postmaster.pid that is being written, or that of a single-user server.
 HALF_WRITTEN = (AssertionError, ValueError, IndexError)
 COUNT_OTHERS = Path(__file__).with_name("embedded.sql")
 
@@ -48,29 +48,29 @@ class EmbeddedServer:
 
     async def start(self) -> str:
         """
-        Start the server, or find the running one, and wait until it answers.
+        Start the server, or find the running one, and wait until it responds.
 
         Returns:
             Its address for asyncpg (database `postgres`).
 
         Raises:
             SettingsError: The home cannot hold its data.
-            Unavailable: It does not answer within 120 seconds; the log under the data folder says why.
+            Unavailable: It does not respond within 120 seconds; the log under the data folder says why.
         """
-        _make_ready(self.data_folder)
+        _make_folders(self.data_folder)
         deadline = asyncio.get_running_loop().time() + START_SECONDS
-        for tries in itertools.count(1):
+        for attempts in itertools.count(1):
             try:
                 # Blocking: it runs initdb and pg_ctl.
                 self._server = await asyncio.to_thread(self._get_server)
-                await self._wait_until_it_answers(deadline)
+                await self._wait_until_it_responds(deadline)
             except (subprocess.SubprocessError, OSError, *HALF_WRITTEN) as error:
-                if tries == INIT_TRIES and not (self.data_folder / VERSION_FILE).exists():
+                if attempts == INIT_ATTEMPTS and not (self.data_folder / VERSION_FILE).exists():
                     raise SettingsError(
                         f"{HOME}: no database can be made in {self.data_folder}. It must be empty, and every folder "
                         "above it readable."
                     ) from error
-                # Its pg_ctl gives up after 10 s; a recovery after a crash may take longer and goes on meanwhile.
+                # pg_ctl gives up after 10 s; a recovery after a crash may take longer and continues.
                 if asyncio.get_running_loop().time() > deadline:
                     raise Unavailable(
                         f"The embedded PostgreSQL does not start; see {self.data_folder / 'log'}."
@@ -90,12 +90,12 @@ class EmbeddedServer:
                 "set it, or install learning-hub[embedded]."
             ) from error
         _check_version(self.data_folder, TARGET_POSTGRES_VERSION)
-        # It keeps one object for each folder and would hand out the one whose server has died.
+        # The wheel caches an object for each folder, and would return that of a server that has died.
         PostgresServer._instances.pop(self.data_folder, None)  # noqa: SLF001
-        # cleanup_mode None: a pid left behind by a killed hub would keep it from ever stopping the server.
+        # cleanup_mode None: the pid of a killed hub would keep the wheel from ever stopping the server.
         return get_server(self.data_folder, cleanup_mode=None)
 
-    async def _wait_until_it_answers(self, deadline: float) -> None:
+    async def _wait_until_it_responds(self, deadline: float) -> None:
         while True:
             try:
                 connection = await asyncpg.connect(self.address(), timeout=5)
@@ -108,19 +108,19 @@ class EmbeddedServer:
                 return
 
     def address(self, database: str = "postgres") -> str:
-        """The server's address with *database*, once it is started."""
+        """The address of *database* on the started server."""
         return str(self._server.get_uri(database))
 
     async def keep_running(self) -> None:
-        """Look every second whether the server takes connections, and start it again when it does not."""
+        """Check every second whether the server accepts connections, and start it again when it does not."""
         folder = Path(parse_qs(urlsplit(self.address()).query)["host"][0])
         while True:
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             try:
                 _, writer = await asyncio.open_unix_connection(folder / ".s.PGSQL.5432")
                 writer.close()
             except OSError:
-                log.error("embedded_server_died")  # noqa: TRY400 - where it was noticed tells nothing
+                log.error("embedded_server_died")  # noqa: TRY400 - a traceback would say nothing
                 await self._start_again()
 
     async def _start_again(self) -> None:
@@ -153,12 +153,12 @@ class EmbeddedServer:
             return False
 
 
-def _make_ready(data_folder: Path) -> None:
+def _make_folders(data_folder: Path) -> None:
     """
-    The folder is there, and the hub may write to it.
+    Make the data folder, writable for the hub.
 
     Raises:
-        SettingsError: It cannot be.
+        SettingsError: The folder cannot be made, or is not writable.
     """
     for folder in (data_folder.parent, data_folder):
         try:
@@ -182,12 +182,12 @@ def _check_version(data_folder: Path, version: int) -> None:
 
 
 async def _wait_until_gone(pid_file: Path) -> None:
-    """A dead process that nobody has waited for still seems to be running, and would be taken for the server."""
-    while _is_there(pid_file):  # noqa: ASYNC110 - the kernel tells nobody but a parent
+    """Wait until the process is gone: until its parent has waited for it, a dead process still seems to run."""
+    while _is_running(pid_file):  # noqa: ASYNC110 - the kernel notifies only the parent of a process
         await asyncio.sleep(0.1)
 
 
-def _is_there(pid_file: Path) -> bool:
+def _is_running(pid_file: Path) -> bool:
     try:
         pid = int(pid_file.read_text(encoding="utf-8").split()[0])
         # Where the hub is process 1 of a container, the dead server is its child.

@@ -1,2 +1,2 @@
--- Connections of other clients to this server, whatever database they use.
+-- The number of connections of other clients to this server, to any database.
 SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()

@@ -16,7 +16,8 @@ from learning_hub.model.clock import to_utc
 from learning_hub.model.event import Category, Classification, Event, LatestEntry, SourceKey, bucket
 from learning_hub.model.ids import EventKey, event_id, new_uuid_bytes
 from learning_hub.model.received_event import ReceivedEvent
-from learning_hub.store.database import Connection, Database, InTheWay, Row, copy_rows
+from learning_hub.store.database import Connection, Database, Row, copy_rows
+from learning_hub.store.driver_errors import InTheWay
 from learning_hub.store.queries import Queries
 
 queries = Queries("events")

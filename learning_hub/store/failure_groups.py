@@ -1,4 +1,4 @@
-"""Deliveries that fail, by like cause, and pauses that last."""
+"""Groups of deliveries that failed with the same cause, and long pauses."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ queries = Queries("failure_groups")
 
 
 async def page(
-    database: Database, wanted: DeliveryFilter, after: GroupPosition | None, limit: int, *, pause_seconds: float
+    database: Database,
+    filters: DeliveryFilter,
+    after: GroupPosition | None,
+    limit: int,
+    *,
+    pause_seconds: float,
 ) -> list[Group]:
     """
-    Up to *limit* groups after a place: the hub's own faults, then pauses, then the rest, each the largest first.
+    Up to *limit* groups after a position: the hub's own failures, then pauses, then the rest, each the largest first.
 
     Args:
-        database: Where to look.
-        wanted: Which deliveries are counted.
-        after: Only groups after this place.
+        database: The hub's.
+        filters: Which deliveries are counted.
+        after: Only groups after this position.
         limit: How many at most.
         pause_seconds: How long a pause must have lasted to stand among the groups.
     """
-    place = (None,) * 7 if after is None else (
+    position = (None,) * 7 if after is None else (
         after.rank, after.count, after.program_id, after.subscriber_id, after.subscription_id, after.code,
         after.signature,
     )  # fmt: skip
@@ -34,19 +39,19 @@ async def page(
         await connection.execute(feed.queries.plan_for_these_values)
         rows = await connection.fetch(
             queries.page,
-            wanted.programs,
-            wanted.state,
-            wanted.class_,
-            wanted.code,
-            wanted.event.program_id if wanted.event else None,
-            wanted.event.event_uuid if wanted.event else None,
-            wanted.subscription_id,
-            wanted.subscriber_id,
+            filters.programs,
+            filters.state,
+            filters.class_,
+            filters.code,
+            filters.event.program_id if filters.event else None,
+            filters.event.event_uuid if filters.event else None,
+            filters.subscription_id,
+            filters.subscriber_id,
             pause_seconds,
-            wanted.signature,
-            *place[:6],
+            filters.signature,
+            *position[:6],
             limit,
-            place[6],
+            position[6],
         )
     return [_read(row) for row in rows]
 

@@ -1,4 +1,4 @@
-"""The idempotency_key table: what a publisher's Idempotency-Key was answered with."""
+"""The idempotency_key table: the response to each Idempotency-Key of a publisher."""
 
 from __future__ import annotations
 
@@ -13,33 +13,35 @@ from learning_hub.store.queries import Queries
 queries = Queries("idempotency_keys")
 
 
-class KeptAnswer(msgspec.Struct, frozen=True):
-    """What an Idempotency-Key was answered with: *status* 201 or 200."""
+class StoredResponse(msgspec.Struct, frozen=True):
+    """The response to an Idempotency-Key; *status* is 201 or 200."""
 
     request_hash: bytes
     status: int
     event_uuid: UUID
 
 
-async def find(connection: Connection, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KeptAnswer]:
-    """What (Program, Idempotency-Key) pairs were answered with before."""
-    rows = await connection.fetch(queries.find, [program for program, _ in asked], [key for _, key in asked])
-    return {asked[row["asked"] - 1]: KeptAnswer(row["request_hash"], row["status"], row["event_uuid"]) for row in rows}
+async def find(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredResponse]:
+    """The stored responses to these (Program, Idempotency-Key) pairs; pairs without one are left out."""
+    rows = await connection.fetch(queries.find, [program for program, _ in keys], [key for _, key in keys])
+    return {
+        keys[row["position"] - 1]: StoredResponse(row["request_hash"], row["status"], row["event_uuid"]) for row in rows
+    }
 
 
-async def keep(connection: Connection, answers: Sequence[tuple[str, str, KeptAnswer]]) -> set[tuple[str, str]]:
-    """Remember answers by (Program, Idempotency-Key); returns the pairs kept, without those just taken by others."""
+async def insert(connection: Connection, responses: Sequence[tuple[str, str, StoredResponse]]) -> set[tuple[str, str]]:
+    """Store responses by (Program, Idempotency-Key); returns the stored pairs, without those another writer stored."""
     rows = await connection.fetch(
-        queries.keep,
-        [program for program, _, _ in answers],
-        [key for _, key, _ in answers],
-        [answer.request_hash for _, _, answer in answers],
-        [answer.status for _, _, answer in answers],
-        [answer.event_uuid for _, _, answer in answers],
+        queries.insert,
+        [program for program, _, _ in responses],
+        [key for _, key, _ in responses],
+        [response.request_hash for _, _, response in responses],
+        [response.status for _, _, response in responses],
+        [response.event_uuid for _, _, response in responses],
     )
-    return {answers[row["position"] - 1][:2] for row in rows}
+    return {responses[row["position"] - 1][:2] for row in rows}
 
 
-async def forget(connection: Connection, lost: Sequence[tuple[str, str]]) -> None:
-    """Take back (Program, Idempotency-Key) pairs kept earlier in the same transaction."""
-    await connection.execute(queries.forget, [program for program, _ in lost], [key for _, key in lost])
+async def delete(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """Delete (Program, Idempotency-Key) pairs that were stored earlier in the same transaction."""
+    await connection.execute(queries.delete, [program for program, _ in keys], [key for _, key in keys])

@@ -1,8 +1,8 @@
 """
-Whether a worker is there: a lock in the database that lives exactly as long as the worker's connection.
+The liveness lock: an advisory lock that a process holds for as long as its connection to the database lives.
 
-When a worker is killed, PostgreSQL drops its lock at once, and what it held need not wait for its lease to run out.
-A worker that loses its own lock is told, because the others take it for gone from then on.
+When a worker is killed, PostgreSQL releases its lock at once, so that other workers need not wait until its leases run
+out. A worker is informed when it loses its lock, because the others take over its deliveries from then on.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from collections.abc import Callable
 
 import asyncpg
 
-from learning_hub.store.database import AWAY, Connection, Database
+from learning_hub.store.database import Connection, Database
+from learning_hub.store.driver_errors import DATABASE_AWAY
 from learning_hub.store.queries import Queries
 
 log = logging.getLogger(__name__)
 queries = Queries("liveness")
 
-LOOK_EVERY_SECONDS = 2
-ANSWER_SECONDS = 5
-COME_BACK_SECONDS = 0.5
+CHECK_SECONDS = 2
+RESPONSE_SECONDS = 5
+RECONNECT_SECONDS = 0.5
 
 
 class LivenessLock:
     """
-    One worker's lock.
+    The liveness lock of one process.
 
-    *number* is what its leases carry; None while it has no lock, and then it must not take any.
+    *number* identifies the lock, and is stored with the leases and runs of the process; it is None while the process
+    has no lock, and must claim nothing.
     """
 
     def __init__(self, database: Database) -> None:
@@ -42,32 +44,32 @@ class LivenessLock:
         while True:
             try:
                 await self._hold_once()
-            except (*AWAY, asyncpg.PostgresError):
+            except (*DATABASE_AWAY, asyncpg.PostgresError):
                 pass
             except Exception:
                 log.exception("presence_failed")
             finally:
-                was_there, self.number = self.number is not None, None
-            if was_there:
+                was_held, self.number = self.number is not None, None
+            if was_held:
                 log.warning("presence_lost")
                 on_lost()
-            await asyncio.sleep(COME_BACK_SECONDS)
+            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _hold_once(self) -> None:
         connection: Connection = await asyncpg.connect(
             self._database.address, timeout=10, server_settings={"application_name": "learning-hub"}
         )
         try:
-            gone = asyncio.Event()
-            connection.add_termination_listener(lambda *_: gone.set())
+            is_closed = asyncio.Event()
+            connection.add_termination_listener(lambda *_: is_closed.set())
             number = secrets.randbelow(2**62)
             await connection.execute(queries.lock, number)
             self.number = number
-            while not gone.is_set():
+            while not is_closed.is_set():
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_EVERY_SECONDS):
-                        await gone.wait()
-                # A connection through a dead network does not end by itself.
-                await connection.fetchval(queries.look, timeout=ANSWER_SECONDS)
+                    async with asyncio.timeout(CHECK_SECONDS):
+                        await is_closed.wait()
+                # A connection over a dead network is not closed by itself.
+                await connection.fetchval(queries.check, timeout=RESPONSE_SECONDS)
         finally:
             connection.terminate()

@@ -1,7 +1,7 @@
 -- name: lock
--- Be there as number $1, for as long as this connection lives.
+-- Hold the liveness lock $1 for as long as this connection lives.
 SELECT pg_advisory_lock($1::bigint)
 
--- name: look
--- Whether the connection still answers.
+-- name: check
+-- Whether the connection still responds.
 SELECT 1

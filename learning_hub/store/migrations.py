@@ -1,4 +1,4 @@
-"""Bringing a database up to date, and telling whether it is."""
+"""Applying migrations, and listing those that a database is missing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ queries = Queries("migrations")
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 
-# In a checkout the files stand at the top level; in the wheel they lie beside this module.
+# In a checkout the files are at the top level; in the wheel they are beside this module.
 FOLDER = CHECKOUT / "migrations" if (CHECKOUT / "schema.sql").exists() else HERE / "migrations"
 SCHEMA_FILE = CHECKOUT / "schema.sql" if (CHECKOUT / "schema.sql").exists() else HERE / "schema.sql"
 
 
 async def migrate(address: str) -> None:
-    """Apply what is missing; processes that start at the same moment wait for each other."""
+    """Apply the missing migrations; processes that start at the same moment wait for each other."""
     connection = await asyncpg.connect(address, timeout=30)
     try:
         await connection.execute(queries.lock)
@@ -37,8 +37,8 @@ async def missing(address: str) -> list[str]:
     """Names of migrations this database does not have yet, in order; all of them for an empty database."""
     connection = await asyncpg.connect(address, timeout=30)
     try:
-        there = await connection.fetchval(queries.has_migration_table)
-        applied = await pogo_sql.get_applied_migrations(connection, schema_name="public") if there else set[str]()
+        has_table = await connection.fetchval(queries.has_migration_table)
+        applied = await pogo_sql.get_applied_migrations(connection, schema_name="public") if has_table else set[str]()
     finally:
         await connection.close()
     return sorted(path.stem for path in FOLDER.glob("*.sql") if path.stem not in applied)

@@ -1,14 +1,14 @@
 -- name: lock
--- One process at a time brings the database up to date; the lock goes with the connection.
+-- Let one process at a time migrate; the lock ends with the connection.
 SELECT pg_advisory_lock(hashtext('learning-hub migrate'))
 
 -- name: has_migration_table
--- Whether migrations were ever applied here.
+-- Whether migrations were ever applied to this database.
 SELECT to_regclass('public._pogo_migration') IS NOT NULL
 
 -- name: begin_epoch
--- Begin an epoch of the feed where the cluster is another one than that of the last epoch: the first start, or the
--- first after a restore elsewhere.
+-- Begin an epoch of the feed where the database cluster differs from that of the last epoch: at the first start, and at
+-- the first start after a restore into another cluster.
 INSERT INTO feed_epoch (epoch, system_identifier)
 SELECT coalesce(max(epoch), 0) + 1, here.system_identifier
   FROM (SELECT system_identifier::text FROM pg_control_system()) AS here

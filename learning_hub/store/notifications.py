@@ -1,8 +1,8 @@
 """
-Notifications: how one part of the hub tells another that there is something to do.
+Notifications: how one part of the hub wakes another, in its own process and in others (LISTEN and NOTIFY).
 
-A topic only saves waiting. Whoever waits on one also looks by itself from time to time, so a ring that gets lost (a
-listener that was reconnecting, a hub that died before ringing) delays the work and loses nothing.
+A notification only shortens a wait. Every waiter also polls, so that a lost notification (while the listener was
+reconnecting, or because a hub died before it published) delays work and loses nothing.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ import logging
 
 import asyncpg
 
-from learning_hub.store.database import AWAY, Connection, Database
+from learning_hub.store.database import Connection, Database
+from learning_hub.store.driver_errors import DATABASE_AWAY
 from learning_hub.store.queries import Queries
 
 log = logging.getLogger(__name__)
 queries = Queries("notifications")
 
 CHANNEL = "learning_hub"
-QUIET_SECONDS = 0.05  # NOTIFY takes a lock of the whole server at commit, so rings are gathered
+# NOTIFY takes a lock of the whole server at commit, so notifications are collected for so long.
+COLLECT_SECONDS = 0.05
 
 
 class Topic:
-    """Wakes everyone who waits on it; a ring between two waits is not missed by a waiter that remembers `count`."""
+    """Wakes all its waiters; a waiter that remembers `count` also notices a wake-up between two waits."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -31,17 +33,17 @@ class Topic:
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Wake all who wait."""
+        """Wake all waiters in this process."""
         self.count += 1
         self._woken.set()
         self._woken = asyncio.Event()
 
     async def wait(self, seconds: float, seen: int | None = None) -> None:
-        """Until the topic is woken or *seconds* are over; at once when it rang since its count was *seen*."""
+        """Return when the topic wakes, or after *seconds*; at once when it woke since its count was *seen*."""
         if seen is not None and seen != self.count:
             return
         try:
-            # Not wait_for, which forgets that it was cancelled when the topic is woken at that moment.
+            # Not wait_for, which loses a cancellation that comes at the same moment as the wake-up.
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
         except TimeoutError:
@@ -50,11 +52,10 @@ class Topic:
 
 class Notifications:
     """
-    The hub's notifications, heard in every process on the same database.
+    The topics of the hub, shared by all processes on one database.
 
-    *feed* rings when an entry was committed; *deliveries* when one fell due; *schedules* when a time of a schedule may
-    have to be run that was not known of. *is_closed* says that the hub stops: nobody should wait for them any
-    longer.
+    *feed* wakes when an entry was committed; *deliveries* when a delivery may be due; *schedules* when a schedule may
+    have a new next time. *is_closed* says that the hub stops, and that waiters should return.
     """
 
     def __init__(self, database: Database) -> None:
@@ -64,39 +65,39 @@ class Notifications:
         self.schedules = Topic("schedules")
         self._by_name = {topic.name: topic for topic in (self.feed, self.deliveries, self.schedules)}
         self._to_publish: set[str] = set()
-        self._something = asyncio.Event()
+        self._pending = asyncio.Event()
         self.is_closed = False
 
     def close(self) -> None:
-        """Wake all who wait in this process, for good."""
+        """Wake all waiters in this process, because the hub stops."""
         self.is_closed = True
         for topic in self._by_name.values():
             topic.wake()
 
     def notify(self, topic: Topic) -> None:
-        """Ring here at once and, a moment later, in the other processes."""
+        """Wake the waiters of *topic* here at once and, a moment later, in the other processes."""
         topic.wake()
         self._to_publish.add(topic.name)
-        self._something.set()
+        self._pending.set()
 
     async def publish(self) -> None:
-        """Carry rings to the other processes, until cancelled."""
+        """Publish notifications to the other processes, until cancelled."""
         while True:
-            await self._something.wait()
-            self._something.clear()
+            await self._pending.wait()
+            self._pending.clear()
             names, self._to_publish = self._to_publish, set()
             try:
-                await self._database.fetch(queries.ring, CHANNEL, sorted(names))
-            except Exception as error:  # noqa: BLE001 - a lost ring only delays
+                await self._database.fetch(queries.notify, CHANNEL, sorted(names))
+            except Exception as error:  # noqa: BLE001 - a lost notification only delays
                 log.debug("ring_lost", extra={"error": type(error).__name__})
-            await asyncio.sleep(QUIET_SECONDS)
+            await asyncio.sleep(COLLECT_SECONDS)
 
     async def listen(self) -> None:
-        """Hear rings from other processes, reconnecting as needed, until cancelled."""
+        """Receive notifications of other processes, reconnecting as needed, until cancelled."""
         while True:
             try:
                 await self._listen_once()
-            except (*AWAY, asyncpg.PostgresError) as error:
+            except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
                 log.debug("listener_lost", extra={"error": type(error).__name__})
             except Exception:
                 log.exception("listener_failed")
@@ -109,12 +110,12 @@ class Notifications:
         gone = asyncio.Event()
         try:
             connection.add_termination_listener(lambda *_: gone.set())
-            await connection.add_listener(CHANNEL, self._heard)
+            await connection.add_listener(CHANNEL, self._receive)
             await gone.wait()
         finally:
             connection.terminate()
 
-    def _heard(self, _connection: object, _pid: int, _channel: str, name: object) -> None:
+    def _receive(self, _connection: object, _pid: int, _channel: str, name: object) -> None:
         topic = self._by_name.get(str(name))
         if topic:
             topic.wake()

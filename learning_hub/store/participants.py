@@ -1,4 +1,9 @@
-"""The participant table: who publishers' participants are at subscribers, as looked up or as settled by hand."""
+"""
+The participant table: the ids that publishers' participants have at subscribers.
+
+A row is a *match*, a person's decision that stays until it is changed, or a *look-up*, an answer of the subscriber that
+expires. A match goes before a look-up, and a row for one system before one for every system.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from learning_hub.store.queries import Queries
 
 queries = Queries("participants")
 
-# In the table; outside it is None.
+# How the table writes "every system"; elsewhere it is None.
 EVERY_SYSTEM = ""
 
 
@@ -20,18 +25,14 @@ async def find(
     publisher_system_id: str,
     publisher_participant_id: str,
 ) -> Participant | None:
-    """
-    Who it is, as far as is remembered.
-
-    What was settled by hand goes before what was looked up, and for this system before every system.
-    """
+    """The match or look-up that applies to a participant; None without one."""
     row = await database.fetchrow(
         queries.find, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
     return _read(row) if row else None
 
 
-async def remember(
+async def save_look_up(
     database: Database | Connection,
     *,
     subscriber_id: str,
@@ -41,9 +42,9 @@ async def remember(
     subscriber_participant_id: str,
     seconds: float,
 ) -> None:
-    """Keep for *seconds* what a look-up found; what was settled by hand stays."""
+    """Store for *seconds* what a look-up found; a match stays."""
     await database.execute(
-        queries.remember,
+        queries.save_look_up,
         subscriber_id,
         program_id,
         publisher_system_id,
@@ -53,7 +54,7 @@ async def remember(
     )
 
 
-async def match(
+async def save_match(
     connection: Connection,
     *,
     subscriber_id: str,
@@ -63,9 +64,9 @@ async def match(
     subscriber_participant_id: str,
     settled_by: str,
 ) -> Participant:
-    """Keep what a person says, until changed; for every system where *publisher_system_id* is None."""
+    """Store a person's match; for every system where *publisher_system_id* is None."""
     row = await connection.fetchrow(
-        queries.match,
+        queries.save_match,
         subscriber_id,
         program_id,
         publisher_system_id or EVERY_SYSTEM,
@@ -77,7 +78,7 @@ async def match(
     return _read(row)
 
 
-async def all_of(
+async def find_all(
     database: Database | Connection,
     *,
     subscriber_id: str,
@@ -86,24 +87,26 @@ async def all_of(
     publisher_participant_id: str,
 ) -> list[Participant]:
     """
-    All that is remembered of a participant, what counts first; for any system where *publisher_system_id* is None.
+    All matches and look-ups of a participant, the one that applies first.
 
-    Where a system is named, what was settled for every system is there as well.
+    With *publisher_system_id* only those of that system and of every system.
     """
     rows = await database.fetch(
-        queries.all_of, subscriber_id, program_id, publisher_system_id, publisher_participant_id
+        queries.find_all, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
     return [_read(row) for row in rows]
 
 
-async def page(
+async def page_of_matches(
     database: Database, subscriber_id: str, program_id: str, after: tuple[str, str], limit: int
 ) -> list[Participant]:
-    """Up to *limit* participants settled by hand, after the participant and system *after*."""
-    return [_read(row) for row in await database.fetch(queries.page, subscriber_id, program_id, *after, limit)]
+    """Up to *limit* matches, after the participant and system *after*."""
+    return [
+        _read(row) for row in await database.fetch(queries.page_of_matches, subscriber_id, program_id, *after, limit)
+    ]
 
 
-async def forget(
+async def delete(
     connection: Connection,
     *,
     subscriber_id: str,
@@ -111,25 +114,25 @@ async def forget(
     publisher_system_id: str | None,
     publisher_participant_id: str,
 ) -> list[Participant]:
-    """Forget what is remembered for the system, for any where it is None; what that was."""
+    """Delete the match and look-up of a system, or of all systems where it is None; returns what was deleted."""
     rows = await connection.fetch(
-        queries.forget, subscriber_id, program_id, publisher_system_id, publisher_participant_id
+        queries.delete, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
     return [_read(row) for row in rows]
 
 
-async def forget_found(
+async def delete_look_up(
     database: Database, *, subscriber_id: str, program_id: str, publisher_system_id: str, publisher_participant_id: str
 ) -> None:
-    """Forget what was found for one participant; what was settled by hand stays."""
+    """Delete the look-up of one participant; a match stays."""
     await database.execute(
-        queries.forget_found, subscriber_id, program_id, publisher_system_id, publisher_participant_id
+        queries.delete_look_up, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
 
 
-async def forget_looked_up(connection: Connection, subscriber_id: str) -> None:
-    """Forget all that was looked up at a subscriber."""
-    await connection.execute(queries.forget_looked_up, subscriber_id)
+async def delete_look_ups(connection: Connection, subscriber_id: str) -> None:
+    """Delete all look-ups of a subscriber; matches stay."""
+    await connection.execute(queries.delete_look_ups, subscriber_id)
 
 
 def _read(row: Row) -> Participant:

@@ -1,4 +1,4 @@
-"""The pauses of subscribers, for all workers."""
+"""The subscriber_pause table: open circuit breakers (`model.circuit_breaker` decides), for all workers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from learning_hub.model.circuit_breaker import Pause, PauseReason, paused
+from learning_hub.model.circuit_breaker import BreakerChange, Pause, SubscriberFailure, after_failure
 from learning_hub.store.database import Connection, Database, Row, storable
 from learning_hub.store.queries import Queries
 
@@ -15,42 +15,35 @@ queries = Queries("pauses")
 
 
 class LastingPause(msgspec.Struct, frozen=True, kw_only=True):
-    """A pause that the operator has to be told of."""
+    """A pause that has lasted long enough to be logged."""
 
     subscriber_id: str
     code: str
     since_utc: datetime
 
 
-class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What a failure meant for the subscriber.
-
-    *counts*: the try counts for the delivery, because it began the pause or was its probe; what else was under way when
-    the subscriber went away only waits. *began*: it is paused from now on, or for another reason.
-    """
-
-    counts: bool = False
-    began: bool = False
-
-
 async def note_failure(
-    connection: Connection, subscriber_id: str, reason: PauseReason, *, began_utc: datetime, is_probe: bool
-) -> Noted:
+    connection: Connection, subscriber_id: str, failure: SubscriberFailure, *, began_utc: datetime, is_probe: bool
+) -> BreakerChange:
     """
-    Pause the subscriber, or go on with its pause, because of a try that began at *began_utc*.
+    Store what the failure of an attempt that began at *began_utc* does to the subscriber's circuit breaker.
 
-    Runs in the transaction that settles the delivery. Refused credentials that were mended meanwhile pause nothing.
+    Runs in the transaction that completes the delivery.
     """
     await connection.execute(queries.lock, subscriber_id)
     row = await connection.fetchrow(queries.find, subscriber_id, began_utc)
     assert row is not None  # noqa: S101 - nothing deletes subscribers
-    are_probes_forbidden = reason.first_probe_seconds is None
-    if are_probes_forbidden and row["are_mended"]:
-        return Noted()
-    there = _read(row) if row["since_utc"] is not None else None
-    after = paused(subscriber_id, there, reason, at=row["at_utc"], is_probe=is_probe)
-    if after != there:
+    before = _read(row) if row["since_utc"] is not None else None
+    change = after_failure(
+        subscriber_id,
+        before,
+        failure,
+        at=row["at_utc"],
+        is_probe=is_probe,
+        are_credentials_fixed=row["are_credentials_fixed"],
+    )
+    after = change.pause
+    if after is not None and after != before:
         await connection.execute(
             queries.put,
             subscriber_id,
@@ -61,10 +54,7 @@ async def note_failure(
             after.probe_seconds,
             after.next_probe_utc,
         )
-    return Noted(
-        counts=not are_probes_forbidden and (there is None or is_probe),
-        began=there is None or (there.next_probe_utc is not None and after.next_probe_utc is None),
-    )
+    return change
 
 
 async def of(database: Database | Connection, subscriber_ids: Collection[str]) -> dict[str, Pause]:
@@ -74,17 +64,17 @@ async def of(database: Database | Connection, subscriber_ids: Collection[str]) -
 
 
 async def find(database: Database | Connection, subscriber_id: str) -> Pause | None:
-    """The subscriber's pause, if there is one."""
+    """The subscriber's pause; None where it is not paused."""
     return (await of(database, [subscriber_id])).get(subscriber_id)
 
 
-async def lift(database: Database | Connection, subscriber_id: str, *, credentials_mended: bool) -> bool:
+async def lift(database: Database | Connection, subscriber_id: str, *, credentials_fixed: bool) -> bool:
     """
-    Pause the subscriber no more, and let what failed meanwhile go out at once; False where it was not paused.
+    End the subscriber's pause, and make deliveries due that failed during it; False where it stays or did not exist.
 
-    One whose credentials were refused stays paused unless they were mended.
+    A pause for refused credentials stays unless they were fixed.
     """
-    since_utc = await database.fetchval(queries.lift, subscriber_id, credentials_mended)
+    since_utc = await database.fetchval(queries.lift, subscriber_id, credentials_fixed)
     if since_utc is None:
         return False
     await pull_forward(database, subscriber_id, since_utc)
@@ -92,23 +82,23 @@ async def lift(database: Database | Connection, subscriber_id: str, *, credentia
 
 
 async def probe_now(database: Database, subscriber_id: str) -> datetime | None:
-    """Let the next probe be due; since when it is. None where there is none: not paused, or refused credentials."""
+    """Make the next probe due; returns its time. None where no probe is sent: not paused, or refused credentials."""
     due_utc: datetime | None = await database.fetchval(queries.probe_now, subscriber_id)
     return due_utc
 
 
 async def pull_forward(database: Database | Connection, subscriber_id: str, since_utc: datetime) -> None:
-    """Let what failed since then because the subscriber was away go out at once."""
+    """Make deliveries due that failed since *since_utc* because the subscriber was away."""
     await database.execute(queries.pull_forward, subscriber_id, since_utc)
 
 
 async def end_idle(database: Database) -> None:
-    """End the pauses whose next probe is due and for which there is nothing to send."""
+    """End the pauses whose next probe is due and for which nothing is to be sent."""
     await database.execute(queries.end_idle)
 
 
 async def lasting(database: Database, seconds: float) -> list[LastingPause]:
-    """Pauses that have lasted for *seconds*, each one told once, over all processes."""
+    """Pauses that have lasted for *seconds*; each is returned once, over all processes."""
     return [
         LastingPause(subscriber_id=row["subscriber_id"], code=row["code"], since_utc=row["since_utc"])
         for row in await database.fetch(queries.alarm, seconds)

@@ -10,30 +10,30 @@ queries = Queries("programs")
 
 
 async def lock(connection: Connection, program_id: str) -> None:
-    """Wait until nobody else changes this Program, until the transaction ends."""
+    """Lock the Program against other changes until the transaction ends; it need not exist yet."""
     await connection.execute(queries.lock, program_id)
 
 
 async def put(connection: Connection, program_id: str, name: str) -> Program:
-    """Make or rename a Program; an archived one is in use again."""
+    """Create or rename a Program; an archived Program becomes active again."""
     row = await connection.fetchrow(queries.put, program_id, name)
     assert row is not None  # noqa: S101 - an upsert returns its row
     return _read(row)
 
 
 async def find(database: Database | Connection, program_id: str) -> Program | None:
-    """One Program, archived ones as well."""
+    """One Program, archived or not."""
     row = await database.fetchrow(queries.find, program_id)
     return _read(row) if row else None
 
 
 async def page(database: Database, within: list[str] | None, after: str, limit: int) -> list[Program]:
-    """Up to *limit* Programs by id after *after*; only those in *within*, None for all."""
+    """Up to *limit* Programs by id after *after*; only those in *within*, or all for None."""
     return [_read(row) for row in await database.fetch(queries.page, within, after, limit)]
 
 
 async def archive(connection: Connection, program_id: str) -> Program | None:
-    """Let it take no more events; None where there is none."""
+    """Archive a Program, so that it accepts no more events; None when it does not exist."""
     row = await connection.fetchrow(queries.archive, program_id)
     return _read(row) if row else None
 

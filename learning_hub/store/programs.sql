@@ -1,11 +1,11 @@
 -- Programs: the organisations whose learning is recorded.
 
 -- name: lock
--- Let changes of Program $1 come one after the other, those that make it included.
+-- Lock Program $1, which need not exist yet, against other changes until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended('program ' || $1::text, 0))
 
 -- name: put
--- Make Program $1, or rename it to $2; a PUT brings an archived one back.
+-- Create Program $1, or rename it to $2; an archived Program becomes active again.
 INSERT INTO program (program_id, name) VALUES ($1::text, $2::text)
 ON CONFLICT (program_id) DO UPDATE SET name = excluded.name, archived_utc = NULL
 RETURNING *
@@ -22,5 +22,5 @@ SELECT * FROM program
  LIMIT $3::int
 
 -- name: archive
--- Let a Program take no more events. Its history stays.
+-- Archive a Program, so that it accepts no more events. Its history stays.
 UPDATE program SET archived_utc = coalesce(archived_utc, now()) WHERE program_id = $1::text RETURNING *

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from learning_hub.model.circuit_breaker import PauseReason
+from learning_hub.model.circuit_breaker import SubscriberFailure
+from learning_hub.model.claimed_delivery import ClaimedDelivery, ClaimSnapshot, Completion
 from learning_hub.model.clock import now
-from learning_hub.model.delivery import Claimed, ClaimSnapshot, Completion
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import DeliveryKey, new_uuid
 from learning_hub.model.json_values import write_json
@@ -33,7 +33,9 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     most_batched: int = 0
 
 
-async def claim(database: Database, room: Room, lease_seconds: float, *, worker: int | None = None) -> list[Claimed]:
+async def claim(
+    database: Database, room: Room, lease_seconds: float, *, worker: int | None = None
+) -> list[ClaimedDelivery]:
     """
     Lease due deliveries for *lease_seconds*, as many as there is room for, and begin an attempt for each.
 
@@ -79,23 +81,25 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True):
     lifted_pause: bool = False
 
 
-async def complete(database: Database, claimed: Claimed, completion: Completion) -> Completed:
+async def complete(database: Database, claimed: ClaimedDelivery, completion: Completion) -> Completed:
     """
     Write down how a try ended, and what it says of the subscriber as a whole.
 
     A failed one is not tried again when its event was withdrawn or replaced, or its subscription archived, while it
     was being sent.
     """
-    if completion.pause is None:
+    if completion.subscriber_failure is None:
         (settled,) = await complete_together(database, [(claimed, completion)])
         return settled
     async with database.transaction() as connection:
-        settled = await _complete_and_pause(connection, claimed, completion, completion.pause)
+        settled = await _complete_and_pause(connection, claimed, completion, completion.subscriber_failure)
     await _recheck_all_failed(database, [(claimed, settled)])
     return settled
 
 
-async def complete_together(database: Database, outcomes: Sequence[tuple[Claimed, Completion]]) -> list[Completed]:
+async def complete_together(
+    database: Database, outcomes: Sequence[tuple[ClaimedDelivery, Completion]]
+) -> list[Completed]:
     """The same for many, in their order; of none of them the completion may tell of a pause."""
     async with database.connection() as connection:
         settled = await _complete(connection, outcomes)
@@ -103,7 +107,7 @@ async def complete_together(database: Database, outcomes: Sequence[tuple[Claimed
     return settled
 
 
-async def _recheck_all_failed(database: Database, outcomes: Sequence[tuple[Claimed, Completed]]) -> None:
+async def _recheck_all_failed(database: Database, outcomes: Sequence[tuple[ClaimedDelivery, Completed]]) -> None:
     failed = [
         claimed.key
         for claimed, settled in outcomes
@@ -116,21 +120,20 @@ async def _recheck_all_failed(database: Database, outcomes: Sequence[tuple[Claim
 
 
 async def _complete_and_pause(
-    connection: Connection, claimed: Claimed, completion: Completion, reason: PauseReason
+    connection: Connection, claimed: ClaimedDelivery, completion: Completion, failure: SubscriberFailure
 ) -> Completed:
     # The delivery first, as everywhere: two settle at the same time without waiting for each other in a ring.
     key = claimed.key
     if await connection.fetchrow(queries.lock_lease, key.program_id, key.delivery_uuid, claimed.lease_id) is None:
         return Completed(is_ours=False, completion=completion)
-    noted = await pauses.note_failure(
-        connection, claimed.subscriber_id, reason, began_utc=claimed.started_utc, is_probe=claimed.is_probe
+    change = await pauses.note_failure(
+        connection, claimed.subscriber_id, failure, began_utc=claimed.started_utc, is_probe=claimed.is_probe
     )
-    waits = not completion.is_final and (not noted.counts or claimed.is_early)
-    (settled,) = await _complete(connection, [(claimed, completion.held_back(claimed) if waits else completion)])
-    return msgspec.structs.replace(settled, began_pause=noted.began)
+    (settled,) = await _complete(connection, [(claimed, completion.after_breaker(change, claimed))])
+    return msgspec.structs.replace(settled, began_pause=change.is_opened)
 
 
-async def _complete(connection: Connection, outcomes: Sequence[tuple[Claimed, Completion]]) -> list[Completed]:
+async def _complete(connection: Connection, outcomes: Sequence[tuple[ClaimedDelivery, Completion]]) -> list[Completed]:
     columns = zip(*(_written(claimed, completion) for claimed, completion in outcomes), strict=True)
     rows = await connection.fetch(queries.complete, *columns)
     paused_since = {row["place"] - 1: row["paused_since_utc"] for row in rows}
@@ -147,7 +150,7 @@ async def _complete(connection: Connection, outcomes: Sequence[tuple[Claimed, Co
     ]
 
 
-def _written(claimed: Claimed, completion: Completion) -> tuple[object, ...]:
+def _written(claimed: ClaimedDelivery, completion: Completion) -> tuple[object, ...]:
     """The values of one outcome, in the order of the query's."""
     return (
         claimed.key.program_id,
@@ -158,7 +161,7 @@ def _written(claimed: Claimed, completion: Completion) -> tuple[object, ...]:
         completion.failure_class,
         storable(completion.message) if completion.message else None,
         _seconds_until_due(completion),
-        completion.tries_used,
+        completion.attempts_used,
         storable(completion.record_id) if completion.record_id else None,
         claimed.attempt_number,
         _text(completion.payload),
@@ -177,7 +180,7 @@ def _seconds_until_due(completion: Completion) -> float | None:
     return None if completion.due_utc is None else max(0.0, (completion.due_utc - now()).total_seconds())
 
 
-async def mark_sent(database: Database, batch: Sequence[Claimed]) -> None:
+async def mark_sent(database: Database, batch: Sequence[ClaimedDelivery]) -> None:
     """Write down that these are being sent where nobody can be asked afterwards what became of them."""
     await database.execute(
         queries.mark_sent,
@@ -226,14 +229,14 @@ def _text(value: object) -> str | None:
     return None if value is None else write_json(value).decode()
 
 
-def _claimed(row: Row) -> Claimed:
+def _claimed(row: Row) -> ClaimedDelivery:
     uuid: UUID = row["delivery_uuid"]
-    return Claimed(
+    return ClaimedDelivery(
         key=DeliveryKey(row["program_id"], uuid),
         lease_id=row["lease_id"],
         attempt_number=row["attempts"],
         started_utc=row["started_utc"],
-        tries_used=row["tries_used"],
+        attempts_used=row["tries_used"],
         action=row["action"],
         subscription_id=row["subscription_id"],
         subscriber_id=row["subscriber_id"],
@@ -245,7 +248,7 @@ def _claimed(row: Row) -> Claimed:
         event_uuid=row["event_uuid"],
         record_id=row["record_id"],
         tried_before=row["tried_before"],
-        about=None if row["revision"] is None else _snapshot(row),
+        snapshot=None if row["revision"] is None else _snapshot(row),
     )
 
 

@@ -1,4 +1,4 @@
-"""What was last sent of each source record, for comparing it with what the subscriber holds."""
+"""The record that was last sent for each source record, to compare it with what the subscriber holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from learning_hub.model.json_values import read_json
 from learning_hub.model.subscription import Subscription
-from learning_hub.model.time_range import Place, TimeRange
+from learning_hub.model.time_range import RangePosition, TimeRange
 from learning_hub.store import feed
 from learning_hub.store.database import Database, Row
 from learning_hub.store.queries import Queries
@@ -19,12 +19,13 @@ from learning_hub.store.queries import Queries
 queries = Queries("reconciliation")
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
+class SentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What was last sent of a source record.
+    The record that was last sent for a source record.
 
-    *payload* is None where it is not known any more; *is_at_target* is false where it was sent before the Target was
-    changed; *is_under_way* says that another delivery of the record is being sent, or may have been carried out.
+    *payload* is None where it is not stored any more; *is_at_target* is false where the record was sent before the
+    Target was changed; *is_under_way* says that another delivery of the source record is being sent, or may have been
+    carried out.
     """
 
     event_uuid: UUID
@@ -37,33 +38,33 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     is_under_way: bool
 
 
-class Looked(NamedTuple):
-    """An event that was looked at: its place, and what was sent where its source record was last sent with it."""
+class RangeEvent(NamedTuple):
+    """An event of a time range; *sent* is None unless its source record was last sent with this event."""
 
-    place: Place
-    sent: Sent | None
+    position: RangePosition
+    sent: SentRecord | None
 
 
 async def page(
-    database: Database, subscription: Subscription, span: TimeRange, after: Place | None, limit: int
-) -> list[Looked]:
-    """Up to *limit* events of the subscription's Program in *span*, after a place; fewer are the end."""
-    last = span.end_utc - timedelta(microseconds=1)
-    # Before any event of the first day.
-    place = after or Place(span.begin_utc.date(), 0, 0, 0)
+    database: Database, subscription: Subscription, time_range: TimeRange, after: RangePosition | None, limit: int
+) -> list[RangeEvent]:
+    """Up to *limit* events of the subscription's Program in *time_range*, after *after*; fewer at the end."""
+    last = time_range.end_utc - timedelta(microseconds=1)
+    # Without *after*: before every event of the first day.
+    position = after or RangePosition(time_range.begin_utc.date(), 0, 0, 0)
     async with database.transaction() as connection:
         await connection.execute(feed.queries.plan_in_index_order)
         rows = await connection.fetch(
             queries.page,
             subscription.program_id,
-            span.begin_utc.date(),
+            time_range.begin_utc.date(),
             last.date(),
-            span.begin_utc,
-            span.end_utc,
-            place.day,
-            place.epoch,
-            place.xid,
-            place.seq,
+            time_range.begin_utc,
+            time_range.end_utc,
+            position.day,
+            position.epoch,
+            position.xid,
+            position.seq,
             limit,
             subscription.subscription_id,
         )
@@ -71,15 +72,15 @@ async def page(
 
 
 async def confirm(database: Database, program_id: str, delivery_uuids: Sequence[UUID]) -> None:
-    """Take down that the subscriber holds these as they were sent."""
+    """Store that the subscriber holds the records of these deliveries as they were sent."""
     await database.execute(queries.confirm, program_id, list(delivery_uuids))
 
 
-def _read(row: Row) -> Looked:
-    place = Place(row["event_date"], row["epoch"], row["xid"], row["seq"])
+def _read(row: Row) -> RangeEvent:
+    position = RangePosition(row["event_date"], row["epoch"], row["xid"], row["seq"])
     if row["delivery_uuid"] is None:
-        return Looked(place, None)
-    sent = Sent(
+        return RangeEvent(position, None)
+    sent = SentRecord(
         event_uuid=row["event_uuid"],
         delivery_uuid=row["delivery_uuid"],
         publisher_system_id=row["publisher_system_id"],
@@ -89,4 +90,4 @@ def _read(row: Row) -> Looked:
         is_at_target=row["is_at_target"],
         is_under_way=row["are_under_way"],
     )
-    return Looked(place, sent)
+    return RangeEvent(position, sent)

@@ -1,13 +1,12 @@
--- What was last sent of each source record, to be compared with what the subscriber holds.
+-- The record that was last sent for each source record, to compare it with what the subscriber holds.
 
 -- name: page
--- Up to $10 events of Program $1 on the days $2 to $3 after the place $6 to $9, in the order of their days and the feed.
--- Beside those created from $4 on and before $5 of which subscription $11 last sent its source record: that delivery
--- and its payload, whether it lies where the subscription's Target points to now, and whether something of the record is
--- under way. Where a removal was the last, or an event of another time, there is nothing beside it. OFFSET
--- keeps the planner to the deliveries of the event, and ORDER BY to those of the record: those of the subscription are
--- many.
-WITH looked_at AS (
+-- Up to $10 events of Program $1 on the days $2 to $3 after the position $6 to $9, ordered by day and, within a day, as in
+-- the feed. An event created from $4 on and before $5 comes with the delivery by which subscription $11 last sent its
+-- source record: the delivery and its payload, whether it was sent to the present Target, and whether another delivery
+-- of the record is under way. These columns are null where a removal or another event was sent last. OFFSET makes the
+-- planner read the deliveries of the event, and ORDER BY those of the record: a subscription has too many.
+WITH event_in_range AS (
     SELECT event_uuid, event_date, epoch, xid, seq, created_utc, is_withdrawal
       FROM event
      WHERE program_id = $1::text AND event_date BETWEEN $2::date AND $3::date
@@ -15,8 +14,8 @@ WITH looked_at AS (
      ORDER BY event_date, epoch, xid, seq
      LIMIT $10::int
 )
-SELECT looked_at.event_uuid, looked_at.event_date, looked_at.epoch, looked_at.xid, looked_at.seq, sent.*
-  FROM looked_at
+SELECT event_in_range.event_uuid, event_in_range.event_date, event_in_range.epoch, event_in_range.xid, event_in_range.seq, sent.*
+  FROM event_in_range
   LEFT JOIN LATERAL (
        SELECT delivery.delivery_uuid, delivery.publisher_system_id, delivery.publisher_event_id,
               delivery.subscriber_record_id,
@@ -28,7 +27,7 @@ SELECT looked_at.event_uuid, looked_at.event_date, looked_at.epoch, looked_at.xi
                 ORDER BY number DESC LIMIT 1) AS payload,
               others.are_under_way
          FROM (SELECT * FROM delivery
-                WHERE program_id = $1::text AND event_uuid = looked_at.event_uuid
+                WHERE program_id = $1::text AND event_uuid = event_in_range.event_uuid
                OFFSET 0) AS delivery
         CROSS JOIN LATERAL (
               SELECT coalesce(bool_or(state = 'sending' OR in_doubt), false) AS are_under_way,
@@ -46,11 +45,11 @@ SELECT looked_at.event_uuid, looked_at.event_date, looked_at.epoch, looked_at.xi
         WHERE delivery.subscription_id = $11::text AND delivery.state = 'delivered' AND delivery.action = 'send'
           AND NOT others.is_one_newer
         LIMIT 1) AS sent
-       ON NOT looked_at.is_withdrawal AND looked_at.created_utc >= $4::timestamptz
-          AND looked_at.created_utc < $5::timestamptz
- ORDER BY looked_at.event_date, looked_at.epoch, looked_at.xid, looked_at.seq
+       ON NOT event_in_range.is_withdrawal AND event_in_range.created_utc >= $4::timestamptz
+          AND event_in_range.created_utc < $5::timestamptz
+ ORDER BY event_in_range.event_date, event_in_range.epoch, event_in_range.xid, event_in_range.seq
 
 -- name: confirm
--- The deliveries $2 of Program $1 were read back at the subscriber as they were sent.
+-- The subscriber holds the records of the deliveries $2 of Program $1 as they were sent.
 UPDATE delivery SET confirmed_utc = now()
  WHERE program_id = $1::text AND delivery_uuid = ANY ($2::uuid[]) AND state = 'delivered'

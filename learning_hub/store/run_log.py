@@ -1,4 +1,4 @@
-"""What is stored of a run, as the entries of its log."""
+"""The entries of a run's log, made from the stored run, its deliveries and their attempts."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ queries = Queries("run_log")
 Kind = Literal["begun", "gathered", "before", "delivered", "failed", "settled", "left", "finished"]
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How a run stands; *counts* once it is over."""
+class LoggedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as its log reports it; *counts* is None until the run is over."""
 
     program_id: str
     trigger: Trigger
@@ -29,27 +29,28 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None
 
 
-class Place(msgspec.Struct, frozen=True, order=True):
-    """Where an entry stands in the log of its run: by time, then by delivery, then by number."""
+class LogPosition(msgspec.Struct, frozen=True, order=True):
+    """The position of an entry in the log of its run: ordered by time, then by delivery, then by number."""
 
     at_utc: datetime
     delivery_uuid: UUID
     number: int
 
 
-BEFORE_ALL = Place(datetime(1, 1, 2, tzinfo=UTC), UUID(int=0), 0)
+# Before every entry.
+START = LogPosition(datetime(1, 1, 2, tzinfo=UTC), UUID(int=0), 0)
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One thing that happened in a run.
+    Something that happened in a run.
 
-    *kind* is `begun`, `gathered` or `finished` of the run itself. Of a delivery it is `before` when it was delivered
-    before; `delivered` or `failed` for a try; `settled` when it came to its *state* without a try of this run; and
-    `left` when it was not settled when the run finished.
+    *kind* is `begun`, `gathered` or `finished` for the run itself. For a delivery it is `before` when it was delivered
+    before the run; `delivered` or `failed` for an attempt; `settled` when it reached its final *state* without an
+    attempt of this run; and `left` when it was not final when the run finished.
     """
 
-    place: Place
+    position: LogPosition
     kind: Kind
     event_uuid: UUID | None
     state: str | None
@@ -58,23 +59,23 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     record_id: str | None
 
 
-async def standing(database: Database, run_id: str) -> Standing | None:
-    """How a run stands; None when there is no such run."""
-    row = await database.fetchrow(queries.standing, run_id)
+async def find_run(database: Database, run_id: str) -> LoggedRun | None:
+    """The run as its log reports it; None when it does not exist."""
+    row = await database.fetchrow(queries.find_run, run_id)
     if row is None:
         return None
     counts = msgspec.json.decode(row["counts"], type=Counts) if row["counts"] else None
-    return Standing(**dict(row) | {"request": msgspec.json.decode(row["request"]), "counts": counts})
+    return LoggedRun(**dict(row) | {"request": msgspec.json.decode(row["request"]), "counts": counts})
 
 
-async def page(database: Database, run_id: str, program_id: str, after: Place, limit: int) -> list[Entry]:
+async def page(database: Database, run_id: str, program_id: str, after: LogPosition, limit: int) -> list[LogEntry]:
     """Up to *limit* entries after *after*, in order."""
     rows = await database.fetch(
         queries.page, run_id, program_id, after.at_utc, after.delivery_uuid, after.number, limit
     )
     return [
-        Entry(
-            place=Place(row["at_utc"], row["delivery_uuid"], row["number"]),
+        LogEntry(
+            position=LogPosition(row["at_utc"], row["delivery_uuid"], row["number"]),
             kind=row["kind"],
             event_uuid=row["event_uuid"],
             state=row["state"],

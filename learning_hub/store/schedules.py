@@ -14,8 +14,8 @@ from learning_hub.store.queries import Queries
 queries = Queries("schedules")
 
 
-class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
-    """A subscription with a cron expression; times of it after *after_utc* have not run. *now_utc* by the database."""
+class ScheduledSubscription(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscription with a cron expression; its times after *after_utc* have not run. *now_utc* is the database's."""
 
     subscription_id: str
     schedule: str
@@ -24,7 +24,7 @@ class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
     now_utc: datetime
 
 
-class Due(msgspec.Struct, frozen=True, kw_only=True):
+class DueTime(msgspec.Struct, frozen=True, kw_only=True):
     """A time of a subscription's schedule that has come."""
 
     subscription_id: str
@@ -33,18 +33,18 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     due_utc: datetime
 
 
-async def scheduled(database: Database) -> list[Scheduled]:
+async def scheduled(database: Database) -> list[ScheduledSubscription]:
     """Started subscriptions with a cron expression."""
-    return [Scheduled(**dict(row)) for row in await database.fetch(queries.scheduled)]
+    return [ScheduledSubscription(**dict(row)) for row in await database.fetch(queries.scheduled)]
 
 
-async def lock(connection: Connection, due: Due, *, again_seconds: float) -> Subscription | None:
+async def lock(connection: Connection, due: DueTime, *, again_seconds: float) -> Subscription | None:
     """
-    The subscription of *due*, which no other process begins a run for until the transaction ends.
+    Lock and return the subscription of *due*: no other process begins a run for it until the transaction ends.
 
     Returns:
-        None when that time has run, is being run, or is not to run any more; and for *again_seconds* after a run for
-        it began that failed.
+        None when that time has run, is being run, or is not scheduled any more; also for *again_seconds* after a failed
+        run for it began.
     """
     await connection.execute(queries.insert, due.subscription_id)
     if not await connection.fetchval(queries.lock, due.subscription_id):
@@ -56,20 +56,20 @@ async def lock(connection: Connection, due: Due, *, again_seconds: float) -> Sub
 
 
 async def begin(connection: Connection, subscription_id: str, run_id: str) -> None:
-    """The run gathers for the subscription."""
+    """Note that the run gathers for the subscription."""
     await connection.execute(queries.begin, subscription_id, run_id)
 
 
-async def move(connection: Connection, due: Due, run_id: str) -> bool:
-    """The subscription has run up to the time of *due*; false when that is not the business of the run any more."""
+async def move(connection: Connection, due: DueTime, run_id: str) -> bool:
+    """The subscription has run up to the time of *due*; False when the run does not gather for it any more."""
     return changed(await connection.execute(queries.move, due.subscription_id, run_id, due.due_utc)) > 0
 
 
 async def give_up(connection: Connection, run_id: str) -> None:
-    """The run gathers no more: its process is gone."""
+    """The run does not gather any more, because its process is gone."""
     await connection.execute(queries.give_up, run_id)
 
 
 async def is_started(connection: Connection, subscription_id: str) -> bool:
-    """Whether the subscription is started; nobody stops it until the transaction ends."""
+    """Whether the subscription is started; it stays so until the transaction ends."""
     return bool(await connection.fetchval(queries.still_started, subscription_id))

@@ -1,7 +1,8 @@
 -- Cron schedules: which subscriptions have one, and up to which time each has run. The database's clock decides.
 
 -- name: scheduled
--- Started subscriptions with a cron expression: since when times of it count that have not run, and the time now.
+-- Started subscriptions with a cron expression, the time after which their scheduled times have not run, and the time
+-- now.
 SELECT subscription_id, schedule, time_zone, clock_timestamp() AS now_utc,
        greatest(scheduled_utc, (SELECT done_utc FROM subscription_tick AS tick
                                  WHERE tick.subscription_id = subscription.subscription_id)) AS after_utc
@@ -10,19 +11,19 @@ SELECT subscription_id, schedule, time_zone, clock_timestamp() AS now_utc,
  ORDER BY subscription_id
 
 -- name: insert
--- Let subscription $1 have a row to lock.
+-- Make the row of subscription $1 that `lock` locks.
 INSERT INTO subscription_tick (subscription_id, done_utc)
 SELECT subscription_id, scheduled_utc FROM subscription WHERE subscription_id = $1::text
 ON CONFLICT DO NOTHING
 
 -- name: lock
--- Only one process looks at subscription $1 at once; nothing when another one does. Apart from `is_due`, which must see
--- what the one before committed.
+-- Lock the schedule of subscription $1; no row while another process holds the lock. A statement of its own, because
+-- `is_due` must see what the process before committed.
 SELECT true FROM subscription_tick WHERE subscription_id = $1::text FOR UPDATE SKIP LOCKED
 
 -- name: is_due
--- Subscription $1, if its time $2 of the schedule $3 in the time zone $4 has not run, it is still to run then, and no
--- run gathers for it. After one that failed the next may begin $5 seconds after that began.
+-- Subscription $1, if its time $2 of the schedule $3 in the time zone $4 has not run, it still has that schedule, and no
+-- run gathers for it. After a failed run the next may begin $5 seconds after the failed run began.
 SELECT subscription.*
   FROM subscription
   JOIN subscription_tick AS tick USING (subscription_id)
@@ -39,15 +40,15 @@ SELECT subscription.*
 UPDATE subscription_tick SET run_id = $2::text WHERE subscription_id = $1::text
 
 -- name: move
--- Subscription $1 has run up to $3, if that is still the business of run $2.
+-- Subscription $1 has run up to $3, if run $2 still gathers for it.
 UPDATE subscription_tick SET done_utc = $3::timestamptz WHERE subscription_id = $1::text AND run_id = $2::text
 
 -- name: give_up
--- Run $1 gathers no more, because its process is gone: the next may begin at once.
+-- Run $1 does not gather any more, because its process is gone: the next run may begin at once.
 UPDATE subscription_tick SET run_id = NULL WHERE run_id = $1::text
 
 -- name: still_started
--- Whether subscription $1 is still started. Kept like that until the transaction ends.
+-- Whether subscription $1 is still started; locked so until the transaction ends.
 SELECT true FROM subscription
  WHERE subscription_id = $1::text AND state = 'started' AND archived_utc IS NULL
    FOR SHARE

@@ -1,11 +1,11 @@
-"""Which records at a subscriber belong to whom, as far as deliveries know."""
+"""Which rows at a subscriber belong to which source records, as the delivery table has them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from learning_hub.model.delivery import Claimed
+from learning_hub.model.claimed_delivery import ClaimedDelivery
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.queries import Queries
 
@@ -16,15 +16,17 @@ MOST_SECONDS = 3600
 
 @asynccontextmanager
 async def locked(database: Database, name: str) -> AsyncIterator[Connection]:
-    """A connection, while no other process has *name* locked."""
+    """A connection that holds the lock *name*, which no other process has at the same time."""
     async with database.session() as connection:
-        # However long the others take: whoever waits here has a time-out of its own.
+        # The caller has a time-out of its own, so this one only has to be longer.
         await connection.execute(queries.lock, name, timeout=MOST_SECONDS)
         yield connection
 
 
-async def of_others(connection: Connection, claimed: Claimed, *, participant_id: str, panel: str) -> frozenset[str]:
-    """Identities of the participant's rows in *panel* that belong to other source records than the claimed one."""
+async def of_others(
+    connection: Connection, claimed: ClaimedDelivery, *, participant_id: str, panel: str
+) -> frozenset[str]:
+    """Ids of the participant's rows in *panel* that belong to other source records than the claimed delivery's."""
     rows = await connection.fetch(
         queries.of_others,
         claimed.subscriber_id,

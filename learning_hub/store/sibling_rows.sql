@@ -1,8 +1,8 @@
--- Records at subscribers, as far as deliveries know them.
+-- Rows at subscribers, as the delivery table has them.
 
 -- name: of_others
--- Identities between $2 and $3 that deliveries of other source records have at subscriber $1, in the panel $8. The one
--- asking: $4 Program, $5 subscription, $6 system, $7 publisher's event id.
+-- Record ids between $2 and $3 that deliveries of other source records have at subscriber $1 in the panel $8. $4 to $7
+-- are the source record to leave out: Program, subscription, system, publisher's event id.
 SELECT DISTINCT delivery.subscriber_record_id
   FROM delivery
   JOIN subscription USING (subscription_id)
@@ -14,5 +14,5 @@ SELECT DISTINCT delivery.subscriber_record_id
    AND lower(subscription.target ->> 'Name') = lower($8::text)
 
 -- name: lock
--- For this session alone, until it ends.
+-- Take the lock $1 until the session ends.
 SELECT pg_advisory_lock(hashtextextended($1::text, 1))

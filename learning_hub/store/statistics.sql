@@ -1,7 +1,7 @@
--- What the planner knows of tables.
+-- Planner statistics.
 
 -- name: unknown_tables
--- The tables of more than $1 bytes that the planner knows nothing about, as they are written in a command.
+-- The names, quoted for a command, of tables of more than $1 bytes without statistics.
 SELECT oid::regclass::text AS name
   FROM pg_class
  WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind = 'r' AND reltuples < 0

@@ -1,9 +1,9 @@
 """
-The vault: credentials of subscribers, encrypted before they are stored.
+The vault: encrypts credentials of subscribers before they are stored.
 
-The keys are those of LEARNING_HUB_SECRET_KEYS; the first encrypts, all decrypt, so that keys can be changed one by one.
-Where none are set, one is made once and kept in `secret.key` under LEARNING_HUB_HOME, readable by its owner alone, for
-all processes that share this home. Hubs on several machines need the setting.
+LEARNING_HUB_SECRET_KEYS has the keys; the first encrypts, all decrypt, so that keys can be rotated. Without the setting
+the vault makes one key and stores it in `secret.key` under LEARNING_HUB_HOME, readable by its owner alone, for all
+processes that share this home. Hubs on several machines need the setting.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class CredentialsUnreadable(Unavailable):
 
 
 class Vault:
-    """Encrypts and decrypts credentials; it looks for its keys when they are first needed."""
+    """Encrypts and decrypts credentials; it reads its keys when they are first needed."""
 
     def __init__(self, keys: Sequence[str], key_file: Path) -> None:
-        self._given = tuple(keys)
+        self._configured_keys = tuple(keys)
         self._key_file = key_file
 
     @classmethod
@@ -63,7 +63,7 @@ class Vault:
         The credentials inside *encrypted*.
 
         Raises:
-            CredentialsUnreadable: They were encrypted with none of the keys.
+            CredentialsUnreadable: They were encrypted with a key that the vault does not have.
             KeysMissing: No keys are set, and no key file can be made or read.
         """
         try:
@@ -76,19 +76,19 @@ class Vault:
 
     @property
     def _source(self) -> str:
-        return "those of LEARNING_HUB_SECRET_KEYS" if self._given else f"the one in {self._key_file}"
+        return "those of LEARNING_HUB_SECRET_KEYS" if self._configured_keys else f"the one in {self._key_file}"
 
     @cached_property
     def _fernet(self) -> MultiFernet:
-        keys = self._given or (_kept_key(self._key_file),)
+        keys = self._configured_keys or (_stored_key(self._key_file),)
         try:
             return MultiFernet([Fernet(key) for key in keys])
         except ValueError:
             raise KeysMissing(f"There is no Fernet key in {self._key_file}.") from None
 
 
-def _kept_key(file: Path) -> str:
-    """The key in *file*, which is made where it is not there; processes that start at once agree on one."""
+def _stored_key(file: Path) -> str:
+    """The key in *file*, which is made if it does not exist; processes that start at once agree on one key."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists():
@@ -108,7 +108,7 @@ def _make_key(file: Path) -> None:
             stream.write(Fernet.generate_key() + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
-        # A link appears whole and never replaces the file of a process that was faster.
+        # A link is atomic, and never replaces the file of a process that was faster.
         with contextlib.suppress(FileExistsError):
             os.link(draft, file)
     finally:

@@ -37,7 +37,7 @@ def settings(database_address_for_a_loop_of_its_own: str, tmp_path: Path) -> dic
 
 
 def test_a_run_that_is_killed_while_it_gathers_is_made_up_once(settings: dict[str, str], tmp_path: Path) -> None:
-    """Killed in the midst of a scheduled run, a process leaves it failed, in words, and another process does it."""
+    """The run of a process that is killed while it gathers fails with a sentence, and another process runs the time."""
 
     async def kill_in_the_midst(one: Served, stack: ExitStack) -> Served:
         holding = await asyncpg.connect(settings["DATABASE_URL"])
@@ -107,7 +107,7 @@ def _set_up(hub: Served) -> None:
 
 
 async def _released(settings: dict[str, str]) -> int:
-    """How many deliveries may go out now."""
+    """How many deliveries may be sent now."""
     connection = await asyncpg.connect(settings["DATABASE_URL"])
     try:
         return int(await connection.fetchval("SELECT count(*) FROM delivery WHERE released"))

@@ -23,7 +23,8 @@ from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.writer import COPIED_FROM
 from learning_hub.store import database as database_module
 from learning_hub.store import events
-from learning_hub.store.database import Database, DataRefused, copy_rows
+from learning_hub.store.database import Database, copy_rows
+from learning_hub.store.driver_errors import DataRefused
 from learning_hub.store.feed import FeedFilter, read_feed
 
 MANY = COPIED_FROM + 50

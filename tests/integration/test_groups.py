@@ -34,8 +34,8 @@ SAME = [
     ("refused", "At 2026-11-22T08:00:00Z it failed", "At 11/22/2026 8:00 it failed"),
     ("refused", "Several rows (~101|3, ~101|4), and", "Several rows (~7|1, ~7|2, ~7|31), and"),
     ("refused", "1.30 is over 2", "12 is over 2,000.5"),
-    ("retries_used_up", "All 8 tries have failed. The request was sent, but no answer came within 30 seconds.",
-     "All 3 tries have failed. The request was sent, but no answer came within 5 seconds."),
+    ("retries_used_up", "All 8 attempts have failed. The request was sent, but no answer came within 30 seconds.",
+     "All 3 attempts have failed. The request was sent, but no answer came within 5 seconds."),
 ]  # fmt: skip
 DIFFERENT = [
     ("template_error", "x is missing (at Online.Units)", "x is missing (at Online.Description)"),

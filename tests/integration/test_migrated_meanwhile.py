@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from learning_hub.store.database import Database, InTheWay
+from learning_hub.store.database import Database
+from learning_hub.store.driver_errors import InTheWay
 
 
 async def test_a_statement_from_before_is_made_anew(database: Database) -> None:

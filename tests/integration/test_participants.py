@@ -1,4 +1,4 @@
-"""Participants settled by hand, over real HTTP and the sandbox iMIS."""
+"""Participants matched by a person, over real HTTP and the sandbox iMIS."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ async def contact_of(imis_hub: ImisHub) -> str:
     return str(next(one["PartyId"] for one in contacts if one.get("StatusId", "Active") == "Active"))
 
 
-async def test_settling_puts_all_of_a_person_back(imis_hub: ImisHub) -> None:
-    """A person's parked deliveries, and nobody else's, arrive under the id that was settled."""
+async def test_a_match_requeues_all_of_a_person(imis_hub: ImisHub) -> None:
+    """A person's parked deliveries, and nobody else's, arrive under the matched id."""
     await imis_hub.set_up()
     mine = [
         await imis_hub.publish(PublisherEventId=f"AI:{number}", PublisherParticipantId=NOBODY) for number in range(3)
@@ -54,7 +54,7 @@ async def test_settling_puts_all_of_a_person_back(imis_hub: ImisHub) -> None:
 
 
 async def test_what_imis_refused_the_contact_of_is_put_back(imis_hub: ImisHub) -> None:
-    """Completed to a contact that is not there it is parked again, and put back once that is mended."""
+    """Matched to a contact that does not exist, a delivery is parked again, and requeued by the right match."""
     await imis_hub.set_up()
     await imis_hub.client.put(place(NOBODY, ProgramId="NURSES"), json={"SubscriberParticipantId": "999999"})
     location = await imis_hub.publish(PublisherParticipantId=NOBODY)
@@ -69,7 +69,7 @@ async def test_what_imis_refused_the_contact_of_is_put_back(imis_hub: ImisHub) -
 
 
 async def test_what_is_parked_for_another_reason_stays(imis_hub: ImisHub) -> None:
-    """A person's deliveries that somebody else has to mend are not put back."""
+    """A person's deliveries that are parked for another reason are not requeued."""
     await imis_hub.set_up()
     data = {"Activity Code": "FIRE-201", "Activity Title": "Fire safety", "Credits": "ten"}
     location = await imis_hub.publish(PublisherEventData=data)
@@ -81,7 +81,7 @@ async def test_what_is_parked_for_another_reason_stays(imis_hub: ImisHub) -> Non
 
 
 async def test_a_system_counts_before_all_systems(imis_hub: ImisHub) -> None:
-    """What is settled for one system goes before what is settled for all, and puts back that system's alone."""
+    """A match for one system goes before a match for all, and requeues that system's deliveries alone."""
     await imis_hub.set_up()
     here = await imis_hub.publish(PublisherSystemId="TopClass", PublisherParticipantId=NOBODY)
     there = await imis_hub.publish(PublisherSystemId="Other", PublisherParticipantId=NOBODY)
@@ -140,7 +140,7 @@ async def nurses(hub_without_worker: RunningHub) -> RunningHub:
 @pytest.mark.parametrize("participant", [NASTY, "%2F", "/", "//x//", "😀" * 200, "list", "a%00b"[:1] + "'"])
 @pytest.mark.parametrize("prefix", ["", "/api"])
 async def test_any_id_is_one_step_of_the_address(nurses: RunningHub, participant: str, prefix: str) -> None:
-    """Whatever characters an id has, percent-encoded it is settled, read, listed and forgotten."""
+    """Whatever characters an id has, percent-encoded it is matched, read, listed and forgotten."""
     where = prefix + place(participant, ProgramId="NURSES")
     assert (await nurses.client.put(where, json={"SubscriberParticipantId": "12345"})).status_code == 200
     shown = await nurses.client.get(where)
@@ -154,7 +154,7 @@ async def test_any_id_is_one_step_of_the_address(nurses: RunningHub, participant
 @pytest.mark.parametrize("broken", ["%FF", "robin%C3", "a%2F%ED%A0%80"])
 @pytest.mark.parametrize("prefix", ["", "/api"])
 async def test_an_id_that_is_no_utf_8_is_refused(nurses: RunningHub, broken: str, prefix: str) -> None:
-    """It is not taken for another id with a mark in its place; that mark itself is a character as any other."""
+    """It is not taken for an id with a replacement character, which is a character like any other."""
     where = f"{prefix}/subscribers/imis/participants/{broken}?ProgramId=NURSES"
     for method in ("PUT", "GET", "DELETE"):
         body = {"SubscriberParticipantId": "12345"} if method == "PUT" else None
@@ -168,7 +168,7 @@ async def test_an_id_that_is_no_utf_8_is_refused(nurses: RunningHub, broken: str
 
 
 async def test_slashes_lead_nowhere_else(nurses: RunningHub) -> None:
-    """An encoded slash makes no other address of one: it is part of the id."""
+    """An encoded slash is part of the id, not of the path."""
     for path, status in (("/programs/NURSES%2Fx", 400), ("/programs%2FNURSES", 404), ("/api/events/a%2Fb", 400)):
         answer = await nurses.client.get(path)
         assert answer.status_code == status, (path, answer.text)
@@ -176,7 +176,7 @@ async def test_slashes_lead_nowhere_else(nurses: RunningHub) -> None:
 
 
 async def test_the_list_goes_on_where_it_stopped(nurses: RunningHub) -> None:
-    """Page by page each participant settled by hand comes once, the same id of several systems included."""
+    """Page by page each match is listed once, the same id of several systems included."""
     wanted = []
     for participant in ("b", "a/1", "ü" * 200):
         for system in (None, "LB", "TC"):
@@ -243,7 +243,7 @@ async def test_ids_that_no_event_can_have_are_refused(nurses: RunningHub) -> Non
 
 
 async def test_every_bad_field_of_a_settlement_is_named(nurses: RunningHub) -> None:
-    """What is wrong with the Program, the id in the address and the body is told together."""
+    """Every fault of the Program, the id in the path and the body is reported together."""
     for query, program in (({}, "ProgramId"), ({"ProgramId": "NOBODY"}, "ProgramId")):
         answer = await nurses.client.put(
             f"/subscribers/imis/participants/{'x' * 201}",
@@ -256,7 +256,7 @@ async def test_every_bad_field_of_a_settlement_is_named(nurses: RunningHub) -> N
 
 
 async def test_mending_is_in_the_audit_log(imis_hub: ImisHub) -> None:
-    """Who settled, put back and forgot is taken down, with what was before and after."""
+    """Matches, requeues and deletions are recorded with their caller, and with before and after."""
     await imis_hub.set_up()
     location = await imis_hub.publish(PublisherParticipantId=NOBODY)
     await imis_hub.settled(location, "parked")
@@ -276,7 +276,7 @@ async def test_mending_is_in_the_audit_log(imis_hub: ImisHub) -> None:
 
 
 async def test_what_is_under_way_is_put_back_as_well(imis_hub: ImisHub) -> None:
-    """A delivery whose look-up had begun before the person was settled is not left behind, parked."""
+    """A delivery whose look-up had begun before the match is not left parked."""
     await imis_hub.set_up()
     await imis_hub.fault("slow", Method="GET", Path="/api/PartySummary", Times=1)
     location = await imis_hub.publish(PublisherParticipantId=NOBODY)

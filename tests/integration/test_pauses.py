@@ -1,4 +1,4 @@
-"""A subscriber that is away or refuses the credentials is left alone; once it is back everything arrives."""
+"""A subscriber that is away or refuses the credentials is paused; once it is back every delivery arrives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACTIVITY = "/api/Activity"
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Probes that a test can wait for, and few tries, so that it shows when they are used up."""
+    """Probes that a test can wait for, and few attempts, so that it shows when they are used up."""
     return replace(settings, retry_seconds=(1, 1, 1), settle_seconds=0.3, probe_seconds=0.5, pause_alarm_seconds=0.5)
 
 
@@ -57,8 +57,8 @@ async def sign_ins(hub: ImisHub) -> int:
     return len(await hub.requests("/token"))
 
 
-async def test_while_a_subscriber_is_away_nothing_burns_its_tries(imis_hub: ImisHub) -> None:
-    """Of many that are due only probes are sent, one at a time; the first success lets all go, each once."""
+async def test_while_a_subscriber_is_away_no_attempts_are_used_up(imis_hub: ImisHub) -> None:
+    """Of many deliveries only probes are sent, one at a time; the first success lets all be sent, each once."""
     await imis_hub.set_up()
     await imis_hub.put_subscriber(MaxConcurrency=4)
     await imis_hub.fault("503")
@@ -88,7 +88,7 @@ async def test_while_a_subscriber_is_away_nothing_burns_its_tries(imis_hub: Imis
 
 
 async def test_what_found_the_subscriber_away_belongs_to_its_pause(imis_hub: ImisHub) -> None:
-    """It is not tried before the next probe, says so, and stands in one group with those that wait."""
+    """It is not attempted before the next probe, says so, and is in one group with the deliveries that wait."""
     await imis_hub.set_up()
     await imis_hub.fault("503")
     events = await publish_many(imis_hub, 5)
@@ -106,7 +106,7 @@ async def test_what_found_the_subscriber_away_belongs_to_its_pause(imis_hub: Imi
 
 
 async def _standing_still(hub: ImisHub) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
-    """A pause some time before its next probe, after several, and all deliveries as they stand meanwhile."""
+    """A pause some time before its next probe, after several, and the states of all deliveries meanwhile."""
     before, found, after = await pause_of(hub), await deliveries(hub), await pause_of(hub)
     if before is None or before != after or sum(one["Attempts"] for one in found) < 3:
         return None
@@ -116,7 +116,7 @@ async def _standing_still(hub: ImisHub) -> tuple[dict[str, Any], list[dict[str, 
 
 
 async def test_each_probe_is_another_record(imis_hub: ImisHub) -> None:
-    """One record that iMIS cannot stomach does not keep the others from showing that it is back."""
+    """A record that always fails at iMIS does not keep the others from showing that iMIS is back."""
     await imis_hub.set_up()
     await imis_hub.fault("503")
     events = await publish_many(imis_hub, 6)
@@ -130,7 +130,7 @@ async def test_each_probe_is_another_record(imis_hub: ImisHub) -> None:
 
 
 async def test_a_lone_failure_pauses_nobody(imis_hub: ImisHub) -> None:
-    """A 500 for one record is that record's own: the others go on."""
+    """A 500 for a record concerns that record only: the others are sent."""
     await imis_hub.set_up()
     await imis_hub.fault("500", Method="POST", Path=ACTIVITY, Times=1)
     first = await imis_hub.publish(PublisherEventId="AI:first")
@@ -140,7 +140,7 @@ async def test_a_lone_failure_pauses_nobody(imis_hub: ImisHub) -> None:
 
 
 async def test_a_subscriber_that_asks_to_wait_is_left_alone_until_then(imis_hub: ImisHub) -> None:
-    """A 429 with `Retry-After` holds every delivery, not only the one that was told."""
+    """A 429 with `Retry-After` holds every delivery, not only the one that received it."""
     await imis_hub.set_up()
     await imis_hub.fault("429", Method="POST", Path=ACTIVITY, Times=1, RetryAfter="3")
     events = await publish_many(imis_hub, 5)
@@ -177,7 +177,7 @@ async def test_refused_credentials_lock_no_account_and_everything_arrives_once_t
 
 
 async def test_the_same_refused_credentials_again_sign_in_no_more(imis_hub: ImisHub) -> None:
-    """A PUT that repeats them, alone or with other settings, leaves the pause; a check that succeeds lifts it."""
+    """A PUT that repeats them, alone or with other settings, leaves the pause; a successful check ends it."""
     await imis_hub.set_up()
     await imis_hub.change_password("changed")
     event = await imis_hub.publish()
@@ -198,7 +198,7 @@ async def test_the_same_refused_credentials_again_sign_in_no_more(imis_hub: Imis
 
 
 async def test_a_check_that_succeeds_lets_everything_go(imis_hub: ImisHub, settings: Settings) -> None:
-    """Credentials that were mended at iMIS: a check finds that they work, also for the other hub processes."""
+    """Credentials that were fixed at iMIS: a check finds them valid, also for the other hub processes."""
     await imis_hub.set_up()
     async with running_hub(settings, imis_hub.hub.database):
         await imis_hub.change_password("changed")
@@ -215,7 +215,7 @@ async def test_a_check_that_succeeds_lets_everything_go(imis_hub: ImisHub, setti
 
 
 async def test_other_settings_are_tried_at_once(imis_hub: ImisHub) -> None:
-    """A wrong address is mended: nothing waits for the next probe, or for its next try."""
+    """A wrong address is corrected: no delivery waits for the next probe or attempt."""
     await imis_hub.set_up()
     good, bad = imis_hub.imis.address, "http://127.0.0.1:9"
     await imis_hub.put_subscriber(BaseUrl=bad)
@@ -226,7 +226,7 @@ async def test_other_settings_are_tried_at_once(imis_hub: ImisHub) -> None:
 
 
 async def test_a_test_of_a_paused_subscriber_says_why(imis_hub: ImisHub) -> None:
-    """It tries at once whether the subscriber is back; refused credentials are not tried at all."""
+    """A run probes the subscriber at once; refused credentials are not tried at all."""
     await imis_hub.set_up()
     await imis_hub.change_password("changed")
     event = await imis_hub.publish()
@@ -275,7 +275,7 @@ async def test_a_test_of_the_event_that_is_the_probe_sends_it_once(imis_hub: Imi
 
 
 async def test_a_lasting_pause_is_an_alarm(imis_hub: ImisHub, caplog: pytest.LogCaptureFixture) -> None:
-    """Told once in the log as an error, and for as long as it lasts in the metrics."""
+    """A long pause is logged once as an error, and shown in the metrics for as long as it lasts."""
     caplog.set_level(logging.INFO)
     await imis_hub.set_up()
     await imis_hub.fault("503")
@@ -292,7 +292,7 @@ async def test_a_lasting_pause_is_an_alarm(imis_hub: ImisHub, caplog: pytest.Log
 
 
 async def test_a_refusal_of_credentials_that_were_mended_meanwhile_pauses_nobody(imis_hub: ImisHub) -> None:
-    """A try that began with the old password ends after the new one was given: it is sent again with the new one."""
+    """An attempt with the old password ends after the new one was saved: the delivery is sent with the new one."""
     await imis_hub.set_up()
     await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:before"))
     await imis_hub.change_password("changed")
@@ -310,11 +310,11 @@ class TestOneAlone:
 
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
-        """Its next try is long after the subscriber is back."""
+        """Its next attempt is long after the subscriber is back."""
         return replace(settings, retry_seconds=(600, 600))
 
     async def test_a_lone_delivery_is_the_probe_before_its_time(self, imis_hub: ImisHub) -> None:
-        """What had failed does not wait for its own next try, and as a probe uses up none."""
+        """A delivery that had failed does not wait for its next attempt, and uses up none as a probe."""
         await imis_hub.set_up()
         await imis_hub.fault("503")
         event = await imis_hub.publish()
@@ -329,7 +329,7 @@ class TestOneAlone:
         assert await pause_of(imis_hub) is None
 
     async def test_a_pause_with_nothing_to_send_ends(self, imis_hub: ImisHub) -> None:
-        """The delivery that found the subscriber away was discarded: nobody is alarmed for nothing."""
+        """The delivery that found the subscriber away was discarded: the pause ends, and no alarm is logged."""
         await imis_hub.set_up()
         await imis_hub.fault("503")
         event = await imis_hub.publish()

@@ -92,7 +92,7 @@ async def test_a_stored_event_is_previewed(hub: RunningHub) -> None:
 async def test_a_remembered_participant_is_in_the_preview(hub: RunningHub) -> None:
     """participant.Id is there once it is remembered, without asking the subscriber."""
     async with hub.database.transaction() as connection:
-        await participants.match(
+        await participants.save_match(
             connection,
             subscriber_id="imis",
             program_id="NURSES",

@@ -50,7 +50,7 @@ async def events_of(client: httpx.AsyncClient, run_id: str, **headers: str) -> l
 
 
 async def a_run_of_every_kind(imis_hub: ImisHub) -> tuple[dict[str, Any], dict[str, str]]:
-    """A run in which deliveries come to every end, and the ids of its events by name."""
+    """A run whose deliveries reach every final state, and the ids of its events by name."""
     await imis_hub.set_up(Schedule="manual", Templates={"_default": TEMPLATE, "External Training": None})
     events = {
         "before": await imis_hub.publish(PublisherEventId="before"),
@@ -94,14 +94,14 @@ async def test_a_log_tells_what_became_of_each(imis_hub: ImisHub) -> None:
 
 
 async def test_what_happens_later_is_not_of_the_run(imis_hub: ImisHub) -> None:
-    """The log of a run that is over ends with its end, whatever becomes of its deliveries."""
+    """The log of a run that is over ends with the run, whatever happens to its deliveries later."""
     await imis_hub.set_up(State="stopped")
     await imis_hub.publish()
     run = await imis_hub.process(ProgramId="NURSES")
     log = await log_of(imis_hub.client, run["RunId"])
     assert [line["Message"] for line in log][1:] == [
         "Gathered: 1 delivery.",
-        "Waiting: held until its subscription is started, or told to run.",
+        "Waiting: held until its subscription is started or run.",
         "Finished: 1 matched, 1 waiting.",
     ]
     later = await imis_hub.process(SubscriptionId="completions")
@@ -110,7 +110,7 @@ async def test_what_happens_later_is_not_of_the_run(imis_hub: ImisHub) -> None:
 
 
 async def test_how_a_log_is_answered(imis_hub: ImisHub) -> None:
-    """JSON lines unless events are asked for; never kept, never collected by a proxy; HEAD has no body."""
+    """JSON Lines unless events are requested; never cached, never buffered by a proxy; HEAD has no body."""
     await imis_hub.set_up(Schedule="manual")
     run = await imis_hub.process(ProgramId="NURSES")
     address = f"/runs/{run['RunId']}/log"
@@ -140,7 +140,7 @@ async def test_runs_of_others_are_not_there(imis_hub: ImisHub) -> None:
 
 
 async def test_events_are_the_same_lines(imis_hub: ImisHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a run that is over come all lines as events and then the end; a reader who comes back gets the rest."""
+    """A run that is over sends all lines as events and then the end; a reader who reconnects gets the rest."""
     run, _ = await a_run_of_every_kind(imis_hub)
     lines = await log_of(imis_hub.client, run["RunId"])
     # However they are cut into pages.
@@ -158,7 +158,7 @@ async def test_events_are_the_same_lines(imis_hub: ImisHub, monkeypatch: pytest.
 
 
 async def test_a_log_is_followed_while_it_grows(imis_hub: ImisHub) -> None:
-    """Lines come while the run goes on, each once, and in the end they are those of the whole log."""
+    """Lines are sent while the run goes on, each once, and in the end they are the whole log."""
     await imis_hub.set_up(Schedule="manual")
     await imis_hub.fault("slow", Path="/api/Activity", Seconds=0.4)
     for number in range(6):
@@ -181,12 +181,12 @@ async def test_a_log_is_followed_while_it_grows(imis_hub: ImisHub) -> None:
 
 
 async def test_nothing_is_left_of_a_reader_who_goes_away(hub: RunningHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A live log is kept alive by comments; when its reader hangs up, or loses the key, nobody looks any more."""
+    """A live log is kept alive by comments; when its reader hangs up, or the key is revoked, the hub stops polling."""
     monkeypatch.setattr(api, "KEEP_ALIVE_SECONDS", 0.2)
     looks = 0
     really_look = store.page
 
-    async def look(*arguments: Any) -> list[store.Entry]:
+    async def look(*arguments: Any) -> list[store.LogEntry]:
         nonlocal looks
         looks += 1
         return await really_look(*arguments)
@@ -244,7 +244,7 @@ async def test_a_dry_run_says_so(imis_hub: ImisHub) -> None:
 async def test_a_run_does_not_wait_for_a_paused_subscriber(
     hub_without_worker: RunningHub, imis: RunningSandbox
 ) -> None:
-    """A run is over though its deliveries wait: they are for a subscriber that nothing is sent to just now."""
+    """A run is over although its deliveries wait for a paused subscriber."""
     imis_hub = ImisHub(hub_without_worker, imis)
     await imis_hub.set_up(Schedule="manual")
     await imis_hub.publish()

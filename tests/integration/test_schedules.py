@@ -23,7 +23,7 @@ SELDOM = "0 0 29 2 *"
 
 
 async def miss(hub: RunningHub, interval: str, subscription_id: str = "completions") -> None:
-    """Let it seem as if the hub had been away for an *interval* of PostgreSQL, and has just come back."""
+    """Pretend that the hub was down for an *interval* of PostgreSQL, and has just started."""
     await hub.database.execute(
         "UPDATE subscription SET scheduled_utc = scheduled_utc - $1::text::interval WHERE subscription_id = $2::text",
         interval,
@@ -38,7 +38,7 @@ async def miss(hub: RunningHub, interval: str, subscription_id: str = "completio
 
 
 async def look(hub: RunningHub) -> None:
-    """Let every process look at the schedules now."""
+    """Let every process check the schedules now."""
     await hub.database.fetch("SELECT pg_notify('learning_hub', 'schedules')")
 
 
@@ -57,7 +57,7 @@ async def finished(hub: RunningHub, count: int = 1) -> list[dict[str, Any]]:
 
 
 async def test_a_time_that_comes_sends_what_waits(imis_hub: ImisHub) -> None:
-    """What is published waits for the schedule's time; then a run of the hub's own sends it."""
+    """An event waits for the scheduled time; then a run that the hub begins sends it."""
     await imis_hub.set_up(Schedule=SELDOM)
     event = await imis_hub.publish()
     assert (await imis_hub.settled(event, "waiting"))["NextTryUtc"] is None
@@ -84,7 +84,7 @@ async def test_times_that_were_missed_are_made_up_once(imis_hub: ImisHub) -> Non
 
 
 async def test_many_processes_run_each_time_once(imis_hub: ImisHub, settings: Settings) -> None:
-    """Three hub processes on one database that see the same times come begin one run for each."""
+    """Three hub processes on one database begin one run for each time."""
     await imis_hub.set_up(State="stopped")
     event = await imis_hub.publish()
     ids = [f"s{number}" for number in range(6)]
@@ -127,7 +127,7 @@ async def test_many_processes_run_each_time_once(imis_hub: ImisHub, settings: Se
     ids=str,
 )
 async def test_a_change_does_not_run_what_is_past(imis_hub: ImisHub, change: dict[str, Any]) -> None:
-    """A subscription that is made, changed to other times, or started again runs at the times to come alone."""
+    """A subscription that is made, changed to other times, or started again runs only at later times."""
     await imis_hub.set_up(Schedule=SELDOM)
     await imis_hub.put_subscription(Schedule=SELDOM, State="stopped")
     await miss(imis_hub.hub, "5 years")
@@ -141,7 +141,7 @@ async def test_a_change_does_not_run_what_is_past(imis_hub: ImisHub, change: dic
 
 
 async def test_another_change_keeps_what_was_missed(imis_hub: ImisHub) -> None:
-    """A change of something else leaves a time that was missed to be made up."""
+    """After a change of another field a missed time is still made up."""
     await imis_hub.set_up(Schedule=SELDOM)
     await imis_hub.hub.database.execute("UPDATE subscription SET scheduled_utc = scheduled_utc - interval '5 years'")
     await imis_hub.put_subscription(Schedule=SELDOM, Name="Another name")
@@ -149,7 +149,7 @@ async def test_another_change_keeps_what_was_missed(imis_hub: ImisHub) -> None:
 
 
 async def test_a_subscription_stopped_meanwhile_sends_nothing(imis_hub: ImisHub) -> None:
-    """Stopped while its run gathers, or while what the run let out is being sent, a subscription holds the rest."""
+    """A subscription that is stopped while its run gathers or sends holds the rest of its deliveries."""
     await imis_hub.set_up(Schedule=SELDOM)
     event = await imis_hub.publish()
     await imis_hub.settled(event, "waiting")
@@ -172,7 +172,7 @@ async def test_a_subscription_stopped_meanwhile_sends_nothing(imis_hub: ImisHub)
 
 
 async def test_a_run_that_fails_is_made_up_later(imis_hub: ImisHub) -> None:
-    """A time whose run failed has not run: it is taken up again, but not before a minute has passed."""
+    """A time whose run failed is run again, but not before a minute has passed."""
     hub = imis_hub.hub
     await imis_hub.set_up(Schedule=SELDOM)
     await hub.database.execute("ALTER TABLE run_delivery RENAME TO gone")
@@ -192,7 +192,7 @@ async def test_a_run_that_fails_is_made_up_later(imis_hub: ImisHub) -> None:
 
 
 async def test_the_run_of_a_process_that_is_gone_fails(imis_hub: ImisHub) -> None:
-    """A run that its process can gather no longer is failed in words, with counts that add up."""
+    """A run whose process cannot gather any more fails with a sentence, and its counts add up."""
     hub = imis_hub.hub
     await imis_hub.set_up()
     await hub.database.execute(

@@ -294,10 +294,10 @@ async def test_new_settings_forget_who_was_looked_up(hub_without_worker: Running
     who = {"subscriber_id": "imis", "program_id": "NURSES", "publisher_system_id": "LB"}
     async with hub.database.transaction() as connection:
         for name in ("robin", "kim"):
-            await participants.remember(
+            await participants.save_look_up(
                 connection, **who, publisher_participant_id=name, subscriber_participant_id="1", seconds=60
             )
-        await participants.match(
+        await participants.save_match(
             connection, **who, publisher_participant_id="kim", subscriber_participant_id="2", settled_by="me"
         )
 

@@ -32,7 +32,7 @@ def configured() -> Iterator[Callable[..., Told]]:
     logging.captureWarnings(capture=False)
     root.handlers = handlers
     root.setLevel(level)
-    for name in ("learning_hub.store.migrations", "learning_hub.store.database"):
+    for name in ("learning_hub.store.migrations", "learning_hub.store.driver_errors"):
         logging.getLogger(name).filters = []
 
 
@@ -109,7 +109,7 @@ def test_what_every_request_repeats_is_told_seldom(configured: Callable[..., Tol
     """A database that is away is told once in a while, not for each caller."""
     told = configured()
     for _ in range(100):
-        logging.getLogger("learning_hub.store.database").warning("database_away", extra={"error": "OSError"})
+        logging.getLogger("learning_hub.store.driver_errors").warning("database_away", extra={"error": "OSError"})
     assert _line(told)["event"] == "database_away"
 
 

@@ -1,4 +1,4 @@
-"""Notifications wake who waits for them, and let go whoever is told to stop."""
+"""Notifications wake their waiters, and a waiter can be cancelled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from learning_hub.store.notifications import Notifications
 
 
 async def test_who_is_told_to_stop_at_the_moment_of_a_ring_stops() -> None:
-    """A cancellation is not forgotten because the topic is woken at the same time."""
+    """A cancellation is not lost when the topic is woken at the same moment."""
     topic = Notifications(Database("postgresql://nowhere.example.org/none")).deliveries
 
     async def wait_for_ever() -> None:
@@ -31,7 +31,7 @@ async def test_who_is_told_to_stop_at_the_moment_of_a_ring_stops() -> None:
 
 
 async def test_a_bell_wakes_at_once_and_time_does_it_too() -> None:
-    """A ring since the count was seen is not missed, and without one the time is over some time."""
+    """A wake-up since the count was seen is not missed, and without one the wait ends after its time."""
     topic = Notifications(Database("postgresql://nowhere.example.org/none")).feed
     seen = topic.count
     topic.wake()

@@ -1,4 +1,4 @@
-"""Outcomes of deliveries, written down together."""
+"""Completions of deliveries, stored together."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from learning_hub.deliver.completions import Completions
-from learning_hub.model.delivery import Claimed, Completion
+from learning_hub.model.claimed_delivery import ClaimedDelivery, Completion
 from learning_hub.store import queue
-from learning_hub.store.database import Database, DataRefused
+from learning_hub.store.database import Database
+from learning_hub.store.driver_errors import DataRefused
 
 WAITING = """
 INSERT INTO program (program_id, name) VALUES ('NURSES', 'Nurses');
@@ -26,7 +27,7 @@ SELECT 'NURSES', gen_random_uuid(), 'completions', 'imis', gen_random_uuid(), nu
 """
 
 
-async def claimed(database: Database) -> list[Claimed]:
+async def claimed(database: Database) -> list[ClaimedDelivery]:
     """Twenty deliveries that are being sent."""
     async with database.connection() as connection:
         await connection.execute(WAITING)
@@ -43,12 +44,12 @@ async def record_ids(database: Database) -> dict[str | None, str]:
     return {row["subscriber_record_id"]: row["state"] for row in rows}
 
 
-async def test_each_of_many_is_settled_as_its_own_outcome_says(database: Database) -> None:
-    """Outcomes that come at once are told apart, and each hears of its own."""
-    leases, settling = await claimed(database), Completions(database)
+async def test_each_of_many_is_stored_as_its_own_completion_says(database: Database) -> None:
+    """Completions that come at once are stored apart, and each caller gets its own."""
+    leases, completions = await claimed(database), Completions(database)
     outcomes = [delivered(str(number)) for number in range(19)]
     outcomes.append(Completion(state="parked", code="refused", failure_class="refused", message="No.", record_id="19"))
-    settled = await asyncio.gather(*map(settling.complete, leases, outcomes))
+    settled = await asyncio.gather(*map(completions.complete, leases, outcomes))
     assert [one.completion for one in settled] == outcomes
     assert all(one.is_ours for one in settled)
     kept = await record_ids(database)
@@ -58,26 +59,26 @@ async def test_each_of_many_is_settled_as_its_own_outcome_says(database: Databas
 
 
 async def test_one_that_cannot_be_stored_fails_alone(database: Database) -> None:
-    """The others that came with it are settled all the same."""
-    leases, settling = await claimed(database), Completions(database)
+    """The others that came with it are stored all the same."""
+    leases, completions = await claimed(database), Completions(database)
     outcomes = [delivered(str(number)) for number in range(20)]
     outcomes[7] = Completion(state="delivered", failure_class="none such", record_id="7")  # type: ignore[arg-type]
-    results = await asyncio.gather(*map(settling.complete, leases, outcomes), return_exceptions=True)
+    results = await asyncio.gather(*map(completions.complete, leases, outcomes), return_exceptions=True)
     assert [number for number, result in enumerate(results) if isinstance(result, DataRefused)] == [7]
     kept = await record_ids(database)
     assert list(kept.values()).count("delivered") == 19
 
 
 async def test_a_late_outcome_among_others_changes_nothing(database: Database) -> None:
-    """An outcome whose lease is another's by now is told so, also beside one of the same delivery that counts."""
-    leases, settling = await claimed(database), Completions(database)
+    """A completion whose lease has expired changes nothing, also beside one of the same delivery with a valid lease."""
+    leases, completions = await claimed(database), Completions(database)
     await database.execute("UPDATE delivery SET lease_until_utc = now() - interval '1 s'")
     await queue.release_expired(database, 0, [0.0])
     await database.execute("UPDATE delivery SET due_utc = now(), doubt_until_utc = NULL")
     again = {one.key: one for one in await queue.claim(database, queue.Room(most=5), lease_seconds=60)}
     late = [one for one in leases if one.key in again]
-    late_ones = [settling.complete(one, delivered("late")) for one in late]
-    own = [settling.complete(again[one.key], delivered("own")) for one in late]
+    late_ones = [completions.complete(one, delivered("late")) for one in late]
+    own = [completions.complete(again[one.key], delivered("own")) for one in late]
     results = await asyncio.gather(*late_ones, *own)
     assert [one.is_ours for one in results] == [False] * 5 + [True] * 5
     assert "late" not in await record_ids(database)
@@ -85,12 +86,12 @@ async def test_a_late_outcome_among_others_changes_nothing(database: Database) -
 
 @pytest.mark.parametrize("count", [1, 20])
 async def test_a_success_ends_the_pause_of_its_subscriber(database: Database, count: int) -> None:
-    """However many are settled with it."""
-    leases, settling = await claimed(database), Completions(database)
+    """A success ends the pause, however many are stored with it."""
+    leases, completions = await claimed(database), Completions(database)
     await database.execute(
         "INSERT INTO subscriber_pause (subscriber_id, code, class, message, since_utc, probe_seconds, next_probe_utc)"
         " VALUES ('imis', 'timed_out', 'unavailable', '', now(), 5, now())"
     )
-    settled = await asyncio.gather(*(settling.complete(one, delivered("1")) for one in leases[:count]))
+    settled = await asyncio.gather(*(completions.complete(one, delivered("1")) for one in leases[:count]))
     assert any(one.lifted_pause for one in settled)
     assert not await database.fetchval("SELECT EXISTS (SELECT FROM subscriber_pause)")

@@ -1,4 +1,4 @@
-"""From an event to the payload a subscription's template gives for it, with today's template."""
+"""From an event to the payload that a subscription's present template gives for it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from learning_hub.store import programs
 from learning_hub.store.database import Database
 
 
-class NotSent(msgspec.Struct, frozen=True):
-    """The subscription has no template for the event's category."""
+class NoTemplate(msgspec.Struct, frozen=True):
+    """The subscription has no template for the event's category, or switches the category off."""
 
     code: Literal["category_off", "no_template"]
 
 
-class Payloads:
-    """Renders; the worker, previews and dry runs all come here, so that they never differ."""
+class PayloadRenderer:
+    """Renders payloads for the worker, previews and dry runs alike, so that they never differ."""
 
     def __init__(self, database: Database, renderer: Renderer) -> None:
         self._database = database
@@ -38,24 +38,24 @@ class Payloads:
         participant_id: str | None,
         *,
         program_name: str | None = None,
-    ) -> Rendered | NotSent:
+    ) -> Rendered | NoTemplate:
         """
-        What would be sent of *event*, and by which template.
+        The payload for *event*, and the template that gave it.
 
         Args:
-            subscription: Whose templates to use, saved or not.
-            subscriber: For its time zone.
-            event: The event, stored or not.
+            subscription: Has the templates; saved or not.
+            subscriber: Has the time zone.
+            event: Stored or not.
             participant_id: The participant's id at the subscriber, None where it is not known.
-            program_name: Of the event's Program, where it was read just now.
+            program_name: Of the event's Program; read from the database where it is None.
 
         Raises:
-            TemplateError: The template gives no payload for this event; with the place.
+            TemplateError: The template gives no payload for this event; names the path in the template.
         """
         category = event.publisher_event_category.value if event.publisher_event_category else None
         choice = choose_template(subscription.templates, category)
         if choice.code is not None:
-            return NotSent(choice.code)
+            return NoTemplate(choice.code)
         if program_name is None:
             program = await programs.find(self._database, event.publisher_program_id)
             program_name = program.name if program else event.publisher_program_id
@@ -75,7 +75,7 @@ class Payloads:
         participant_id: str | None,
         *,
         program_name: str,
-    ) -> dict[str, Any] | NotSent:
-        """The payload alone; the same errors as `render`."""
+    ) -> dict[str, Any] | NoTemplate:
+        """The payload alone; raises what `render` raises."""
         rendered = await self.render(subscription, subscriber, event, participant_id, program_name=program_name)
-        return rendered if isinstance(rendered, NotSent) else rendered.payload
+        return rendered if isinstance(rendered, NoTemplate) else rendered.payload

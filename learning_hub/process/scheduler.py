@@ -1,4 +1,4 @@
-"""The schedule: running started subscriptions at the times of their cron expressions."""
+"""The scheduler: begins a run for each time of a subscription's cron expression."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from learning_hub.process.runner import Runner
 from learning_hub.store import schedules
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
-from learning_hub.store.schedules import Due, Scheduled
+from learning_hub.store.schedules import DueTime, ScheduledSubscription
 
 log = logging.getLogger(__name__)
 
-# A change of a subscription rings; this is for a ring that got lost, and for clocks that do not run alike.
-LOOK_EVERY_SECONDS = 30.0
-# The database is away, or this process cannot be seen by the others yet.
-LOOK_AGAIN_SECONDS = 0.5
+# A change of a subscription notifies; this covers lost notifications, and clocks that differ.
+POLL_SECONDS = 30.0
+# The database is away, or this process does not hold its liveness lock yet.
+POLL_AGAIN_SECONDS = 0.5
 SHORTEST_SECONDS = 0.05
 GATHERING_AT_ONCE = 4
 
 
 class Scheduler:
     """
-    Begins a run for each time of a schedule that comes; any number of them may run on one database.
+    Begins a run for each scheduled time; any number of schedulers may run on one database.
 
-    Which time has come is by the database's clock, and which has run stands in the database. A time that was missed is
-    made up once, however many were missed.
+    The database's clock decides which time has come, and the database stores which time has run. Several missed times
+    of a subscription are made up by one run.
     """
 
     def __init__(self, database: Database, notifications: Notifications, runner: Runner) -> None:
@@ -41,7 +41,7 @@ class Scheduler:
         """Begin what is due, and sleep until the next time, until cancelled."""
         while True:
             seen = self._notifications.schedules.count
-            wait = LOOK_AGAIN_SECONDS
+            wait = POLL_AGAIN_SECONDS
             try:
                 if self._runner.is_live:
                     wait = await self.begin_due()
@@ -52,34 +52,39 @@ class Scheduler:
             await self._notifications.schedules.wait(wait, seen)
 
     async def begin_due(self) -> float:
-        """Begin a run for each subscription whose time has come; seconds until the next one comes."""
+        """Begin a run for each subscription whose time has come; seconds until the next time."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        wait = LOOK_EVERY_SECONDS
-        for one in await schedules.scheduled(self._database):
+        wait = POLL_SECONDS
+        for scheduled in await schedules.scheduled(self._database):
             try:
-                await self._begin_if_due(one)
-                wait = min(wait, _seconds_to_next(one))
+                await self._begin_if_due(scheduled)
+                wait = min(wait, _seconds_to_next(scheduled))
             except LearningHubError:
                 raise
             except Exception:
-                # Of one that cannot be read any more (a time zone that is gone) the others must not wait.
-                log.exception("schedule_failed", extra={"subscription_id": one.subscription_id})
+                # A schedule that cannot be read any more (its time zone was removed) must not stop the others.
+                log.exception("schedule_failed", extra={"subscription_id": scheduled.subscription_id})
         return max(SHORTEST_SECONDS, wait - (loop.time() - began))
 
-    async def _begin_if_due(self, one: Scheduled) -> None:
-        due_utc = latest_tick(one.schedule, one.time_zone, one.after_utc, one.now_utc)
+    async def _begin_if_due(self, scheduled: ScheduledSubscription) -> None:
+        due_utc = latest_tick(scheduled.schedule, scheduled.time_zone, scheduled.after_utc, scheduled.now_utc)
         if due_utc is None:
             return
         while len(self._gathering) >= GATHERING_AT_ONCE:
             await asyncio.wait(self._gathering, return_when=asyncio.FIRST_COMPLETED)
-        due = Due(subscription_id=one.subscription_id, schedule=one.schedule, time_zone=one.time_zone, due_utc=due_utc)
+        due = DueTime(
+            subscription_id=scheduled.subscription_id,
+            schedule=scheduled.schedule,
+            time_zone=scheduled.time_zone,
+            due_utc=due_utc,
+        )
         task = await self._runner.begin_due(due)
         if task is not None:
             self._gathering.add(task)
             task.add_done_callback(self._gathering.discard)
 
 
-def _seconds_to_next(one: Scheduled) -> float:
-    following = next(ticks(one.schedule, one.time_zone, one.now_utc), None)
-    return LOOK_EVERY_SECONDS if following is None else (following - one.now_utc).total_seconds()
+def _seconds_to_next(scheduled: ScheduledSubscription) -> float:
+    following = next(ticks(scheduled.schedule, scheduled.time_zone, scheduled.now_utc), None)
+    return POLL_SECONDS if following is None else (following - scheduled.now_utc).total_seconds()

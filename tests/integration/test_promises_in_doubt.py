@@ -1,4 +1,4 @@
-"""While a request may still be carried out at iMIS, nothing else is done about its source record there."""
+"""While a request may still be carried out at iMIS, the hub sends nothing else for its source record."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CHANGED = {"Activity Code": "FIRE-201", "Activity Title": "Mended"}
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """A late request arrives after the hub has given it up, and well before the hub may go on."""
+    """A late request arrives after the hub's time-out, and well before the hub may send again."""
     return replace(settings, retry_seconds=(0.1,) * 8, settle_seconds=6, send_timeout_seconds=2, probe_seconds=0.1)
 
 
 async def in_doubt(hub: ImisHub, **changes: Any) -> tuple[str, dict[str, Any]]:
-    """An event whose record arrives late at iMIS, after the try was given up."""
+    """An event whose record arrives late at iMIS, after the attempt timed out."""
     await hub.fault("late", Method="POST", Path=ACTIVITY, Times=1, Seconds=LATE_SECONDS)
     event = await hub.publish(**changes)
     return event, await hub.settled(event, "retrying", "parked")
@@ -44,7 +44,7 @@ async def test_a_newer_revision_waits_for_the_end_of_the_doubt(imis_hub: ImisHub
 
 @pytest.mark.parametrize("way", ["requeue", "test"])
 async def test_a_person_who_is_quick_doubles_nothing(imis_hub: ImisHub, way: str) -> None:
-    """Putting back or testing one whose outcome is unknown sends it only once the doubt is over."""
+    """A requeue or a test send of a delivery with unknown outcome sends it only once the doubt is over."""
     await imis_hub.set_up()
     event, delivery = await in_doubt(imis_hub)
 
@@ -60,7 +60,7 @@ async def test_a_person_who_is_quick_doubles_nothing(imis_hub: ImisHub, way: str
 
 
 async def test_a_removal_waits_for_what_is_to_be_removed(imis_hub: ImisHub) -> None:
-    """A withdrawal while the record may still arrive takes it back once it has."""
+    """A withdrawal while the record may still arrive removes it after it has."""
     await imis_hub.set_up(OnWithdraw="remove")
     event, _ = await in_doubt(imis_hub)
 
@@ -97,7 +97,7 @@ async def test_a_late_update_does_not_win_over_a_newer_one(imis_hub: ImisHub) ->
 
 
 async def test_what_surely_was_not_carried_out_keeps_its_schedule(imis_hub: ImisHub) -> None:
-    """Tries that were answered with "not now" follow the schedule, however often, and leave nothing to take back."""
+    """Attempts that were answered with "not now" follow the schedule, however many, and leave nothing to remove."""
     await imis_hub.set_up(OnWithdraw="remove")
     await imis_hub.fault("429", Method="POST", Path=ACTIVITY)
     event = await imis_hub.publish()
