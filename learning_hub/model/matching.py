@@ -1,4 +1,4 @@
-"""Which duties a feed entry means for a subscription."""
+"""What a feed entry means for the deliveries of a subscription."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     category: str | None
 
 
-DeliveryContext = Literal["send", "skip", "withdraw", "take_back", "keep"]
+Effect = Literal["send", "skip", "withdraw", "remove", "keep"]
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
     """
     What an entry means for a subscription.
 
-    `send`: bring the event there. `skip`: remember that it is not sent, with *code* why. `withdraw`: what was not
-    sent yet is not sent, and what was is taken back where OnWithdraw says so. `take_back`: the record of the source
-    is taken back, because it was reopened. `keep`: that reopening was withdrawn, so what was not taken back yet stays.
+    `send`: the event is to be sent. `skip`: it is not sent, with *code* why. `withdraw`: what was not sent yet is not
+    sent, and what was is removed where OnWithdraw says so. `remove`: the record of the source is removed, because it
+    was reopened. `keep`: that reopening was withdrawn, so what was not removed yet stays.
     """
 
-    effect: DeliveryContext
+    effect: Effect
     entry: Entry
     code: str | None = None
 
 
 def match(subscription: Subscription, entry: Entry) -> Match | None:
-    """What *entry* means for *subscription*; None when it is none of its business."""
+    """What *entry* means for *subscription*; None when it does not concern it."""
     if subscription.publisher_system_id not in (None, entry.publisher_system_id):
         return None
     if entry.event_type not in subscription.event_types:
         if entry.event_type not in REOPENED or subscription.on_reopened != "remove":
             return None
-        return Match(effect="keep" if entry.is_withdrawal else "take_back", entry=entry)
+        return Match(effect="keep" if entry.is_withdrawal else "remove", entry=entry)
     if entry.is_withdrawal:
         return Match(effect="withdraw", entry=entry)
     code = choose_template(subscription.templates, entry.category).code

@@ -1,4 +1,4 @@
-"""The subscription_place table: taking the next feed entries for a subscription."""
+"""The subscription_checkpoint table: taking the next feed entries for a subscription."""
 
 from __future__ import annotations
 
