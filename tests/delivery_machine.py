@@ -82,6 +82,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     loop: ClassVar[asyncio.AbstractEventLoop]
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """What *work* gives."""
         return self.loop.run_until_complete(work)
 
     @initialize(records=RECORDS)
