@@ -13,7 +13,7 @@ import msgspec
 from learning_hub.api.app import build_app
 from learning_hub.api.http.middleware import ApiMiddleware
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.registry import Registry
+from learning_hub.connectors.registry import KINDS, Registry
 from learning_hub.deliver.connections import Connections
 from learning_hub.deliver.discovery import TargetDiscovery
 from learning_hub.deliver.participant_lookup import ParticipantLookup
@@ -51,7 +51,7 @@ from learning_hub.services.subscriptions import Subscriptions
 from learning_hub.services.targets import TargetLists
 from learning_hub.services.test_sends import TestSends
 from learning_hub.settings import Settings, SettingsError
-from learning_hub.store import migrations
+from learning_hub.store import connectors, migrations
 from learning_hub.store.checkpoints import open_transactions
 from learning_hub.store.database import Database
 from learning_hub.store.embedded import EmbeddedServer
@@ -163,6 +163,7 @@ async def run_services(
             the database, and other processes hear of it.
         with_schedules: Run subscriptions at the times of their schedules, if there are jobs at all.
     """
+    await synchronise_connectors(database)
     async with AsyncExitStack() as stack:
         running = Jobs()
         parts = await stack.enter_async_context(_parts(settings, database))
@@ -207,6 +208,17 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
     writer: Writer
     enqueuer: Enqueuer
     runner: Runner
+
+
+async def synchronise_connectors(database: Database) -> None:
+    """The database holds what each kind of subscriber declares of itself."""
+    await connectors.synchronise(
+        database,
+        [
+            connectors.Capabilities(name=name, one_record_for=kind.one_record_for, sends_batches=kind.batch is not None)
+            for name, kind in KINDS.items()
+        ],
+    )
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from cryptography.fernet import Fernet
+from delivery_arrows import REFUSE_UNLISTED
 from hypothesis import settings as hypothesis_settings
 from imis_hub import ImisHub
 from running import ADMIN_KEY, RunningHub, running_hub
@@ -81,6 +82,7 @@ def template_database(server_address: str) -> str:
         if not (folder / "template").exists():
             _run(_execute(server_address, f'CREATE DATABASE "{name}"'))
             _run(migrations.migrate(address_of(server_address, name)))
+            _run(_execute(address_of(server_address, name), REFUSE_UNLISTED))
             (folder / "template").touch()
     return name
 

@@ -45,16 +45,17 @@ VALUES ('imis', 'iMIS', 'imis', '{}', 3) ON CONFLICT DO NOTHING;
 UPDATE subscriber SET credentials_checked_utc = NULL;
 INSERT INTO subscription (subscription_id, name, subscriber_id, program_id, event_types, target, templates,
                           on_withdraw, start_epoch, start_snapshot)
-VALUES ('all', 'All', 'imis', 'NURSES', '{AI_STARTED,AI_COMP_SUCCESS}', '{}', '{"_default": {}}', 'remove', 0, '1:1:')
+VALUES ('all', 'All', 'imis', 'NURSES', '{AI_STARTED,AI_COMP_SUCCESS}', '{"Kind": "activity"}',
+        '{"_default": {}}', 'remove', 0, '1:1:')
 ON CONFLICT (subscription_id) DO UPDATE SET state = 'started';
-DELETE FROM subscription_place;
-INSERT INTO subscription_place VALUES ('all', 0, '0', 0);
+DELETE FROM subscription_checkpoint;
+INSERT INTO subscription_checkpoint VALUES ('all', 0, '0', 0);
 TRUNCATE event, delivery, attempt, subscriber_pause;
 """
 
 BEHIND = """
-SELECT EXISTS (SELECT FROM event, subscription_place AS place
-                WHERE (event.epoch, event.xid, event.seq) > (place.epoch, place.xid, place.seq))
+SELECT EXISTS (SELECT FROM event, subscription_checkpoint AS checkpoint
+                WHERE (event.epoch, event.xid, event.seq) > (checkpoint.epoch, checkpoint.xid, checkpoint.seq))
 """
 ROWS = "SELECT *, due_utc <= now() AS is_due, coalesce(doubt_until_utc > now(), false) AS may_go_on FROM delivery"
 PAUSE = "SELECT coalesce(next_probe_utc <= now(), false) AS is_probe_due FROM subscriber_pause"
@@ -81,6 +82,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     loop: ClassVar[asyncio.AbstractEventLoop]
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """What *work* gives."""
         return self.loop.run_until_complete(work)
 
     @initialize(records=RECORDS)

@@ -128,7 +128,6 @@ class Worker:
         batched = sum(claimed.connector in BATCHED for claimed in self._under_way.values())
         return queue.Room(
             most=max(0, self._limits.concurrency - (len(self._under_way) - batched)),
-            batched=BATCHED,
             most_batched=max(0, self._limits.batched - batched),
         )
 

@@ -1,4 +1,4 @@
-"""What a feed entry means for a subscription."""
+"""What a feed entry means for the deliveries of a subscription."""
 
 from __future__ import annotations
 
@@ -25,17 +25,16 @@ class FeedEntry(msgspec.Struct, frozen=True, kw_only=True):
     category: str | None
 
 
-Effect = Literal["send", "skip", "withdraw", "take_back", "keep"]
+Effect = Literal["send", "skip", "withdraw", "remove", "keep"]
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
     """
     What an entry means for a subscription.
 
-    `send`: the event is delivered. `skip`: it is not sent, and *code* says why. `withdraw`: an event that was not sent
-    yet is not sent, and the record of one that was sent is removed where OnWithdraw says so. `take_back`: the source
-    was reopened, so its record is removed. `keep`: that reopening was withdrawn, so a record that was not removed yet
-    stays.
+    `send`: the event is to be sent. `skip`: it is not sent, with *code* why. `withdraw`: what was not sent yet is not
+    sent, and what was is removed where OnWithdraw says so. `remove`: the record of the source is removed, because it
+    was reopened. `keep`: that reopening was withdrawn, so what was not removed yet stays.
     """
 
     effect: Effect
@@ -44,13 +43,13 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def match(subscription: Subscription, entry: FeedEntry) -> Match | None:
-    """What *entry* means for *subscription*; None when the subscription does not select it."""
+    """What *entry* means for *subscription*; None when it does not concern it."""
     if subscription.publisher_system_id not in (None, entry.publisher_system_id):
         return None
     if entry.event_type not in subscription.event_types:
         if entry.event_type not in REOPENED or subscription.on_reopened != "remove":
             return None
-        return Match(effect="keep" if entry.is_withdrawal else "take_back", entry=entry)
+        return Match(effect="keep" if entry.is_withdrawal else "remove", entry=entry)
     if entry.is_withdrawal:
         return Match(effect="withdraw", entry=entry)
     code = choose_template(subscription.templates, entry.category).code

@@ -1,4 +1,4 @@
-"""The subscription_place table: the checkpoint of each subscription, and reading the feed from it."""
+"""The subscription_checkpoint table: the checkpoint of each subscription, and reading the feed from it."""
 
 from __future__ import annotations
 

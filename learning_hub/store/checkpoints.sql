@@ -4,21 +4,21 @@
 -- Subscriptions whose Program has entries after their checkpoint and before the horizon.
 SELECT subscription.subscription_id
   FROM subscription
-  JOIN subscription_place AS place USING (subscription_id)
+  JOIN subscription_checkpoint AS checkpoint USING (subscription_id)
  WHERE subscription.archived_utc IS NULL
    AND EXISTS (SELECT FROM event
                 WHERE event.program_id = subscription.program_id
-                  AND (event.epoch, event.xid, event.seq) > (place.epoch, place.xid, place.seq)
+                  AND (event.epoch, event.xid, event.seq) > (checkpoint.epoch, checkpoint.xid, checkpoint.seq)
                   AND (event.epoch, event.xid) < ((SELECT max(epoch) FROM feed_epoch),
                                                   pg_snapshot_xmin(pg_current_snapshot())))
 
 -- name: lock_checkpoint
 -- Lock and read the checkpoint of subscription $1; no row while another process holds the lock.
-SELECT epoch, xid, seq FROM subscription_place WHERE subscription_id = $1::text FOR UPDATE SKIP LOCKED
+SELECT epoch, xid, seq FROM subscription_checkpoint WHERE subscription_id = $1::text FOR UPDATE SKIP LOCKED
 
 -- name: wait_for_checkpoint
 -- The same, waiting for the lock.
-SELECT epoch, xid, seq FROM subscription_place WHERE subscription_id = $1::text FOR UPDATE
+SELECT epoch, xid, seq FROM subscription_checkpoint WHERE subscription_id = $1::text FOR UPDATE
 
 -- name: next_entries
 -- Up to $7 entries for subscription $1 after ($2, $3, $4) and before the horizon ($5, $6), in feed order. Entries
@@ -43,7 +43,7 @@ SELECT event.program_id, event.event_uuid, event.is_withdrawal, event.epoch, eve
 
 -- name: move_checkpoint
 -- Subscription $1 has read up to ($2, $3, $4).
-UPDATE subscription_place SET epoch = $2::int, xid = $3::xid8, seq = $4::bigint WHERE subscription_id = $1::text
+UPDATE subscription_checkpoint SET epoch = $2::int, xid = $3::xid8, seq = $4::bigint WHERE subscription_id = $1::text
 
 -- name: entries_of_bucket
 -- Up to $6 entries of Program $1 on day $2 after ($3, $4, $5), in feed order, those still

@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Raw
 
 from learning_hub.model.delivery import Attempt, Delivery, DeliverySummary, Requeued
-from learning_hub.model.failure import CAUSES, advice_for
+from learning_hub.model.failure import advice_for
 from learning_hub.model.ids import DeliveryKey, EventKey, delivery_id, event_id
-from learning_hub.store import feed
+from learning_hub.store import delivery_transitions, feed
 from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
 
@@ -95,23 +95,7 @@ async def requeue(
         Where each stood, and the delivery as it is now, by uuid: `waiting`, or `superseded` where a newer one
         overtook it.
     """
-    rows = await connection.fetch(
-        queries.requeue,
-        wanted.programs,
-        wanted.state,
-        wanted.subscription_id,
-        wanted.subscriber_id,
-        wanted.class_,
-        wanted.code,
-        only[0].program_id if only else None,
-        [key.delivery_uuid for key in only] if only else None,
-        limit,
-        wanted.event.program_id if wanted.event else None,
-        wanted.event.event_uuid if wanted.event else None,
-        CAUSES["superseded"].meaning,
-        after,
-        wanted.signature,
-    )
+    rows = await delivery_transitions.requeue(connection, wanted, only=only, after=after, limit=limit)
     return [
         Requeued(
             before=DeliverySummary(row["subscription_id"], row["state_before"], row["code_before"]), now=read_row(row)
@@ -147,7 +131,7 @@ async def of_participant(
 
 async def discard(connection: Connection, key: DeliveryKey, reason: str) -> Delivery | None:
     """Decide that a delivery is not to be sent; None when it is under way or settled."""
-    row = await connection.fetchrow(queries.discard, key.program_id, key.delivery_uuid, reason)
+    row = await delivery_transitions.discard(connection, key, reason)
     return read_row(row) if row else None
 
 

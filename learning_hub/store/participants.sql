@@ -8,7 +8,7 @@ SELECT * FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_system_id IN ($3::text, '')
    AND publisher_participant_id = $4::text
    AND (expires_utc IS NULL OR expires_utc > now())
- ORDER BY settled_by IS NULL, publisher_system_id = ''
+ ORDER BY participant_precedence(settled_by, publisher_system_id)
  LIMIT 1
 
 -- name: save_look_up

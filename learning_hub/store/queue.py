@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -10,10 +10,9 @@ import msgspec
 from learning_hub.model.circuit_breaker import SubscriberFailure
 from learning_hub.model.claimed_delivery import ClaimedDelivery, ClaimSnapshot, Completion
 from learning_hub.model.clock import now
-from learning_hub.model.failure import CAUSES
-from learning_hub.model.ids import DeliveryKey, new_uuid
+from learning_hub.model.ids import DeliveryKey
 from learning_hub.model.json_values import write_json
-from learning_hub.store import events, pauses
+from learning_hub.store import delivery_transitions, events, pauses
 from learning_hub.store.database import Connection, Database, Row, storable
 from learning_hub.store.queries import Queries
 
@@ -24,12 +23,10 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """
     How many deliveries a worker may take on.
 
-    *batched* are the kinds of subscribers that take many at once; of those it takes *most_batched*, and *most* of all
-    others.
+    *most* of subscribers that are sent one at a time, and *most_batched* of those that are sent batches.
     """
 
     most: int
-    batched: Collection[str] = ()
     most_batched: int = 0
 
 
@@ -39,28 +36,23 @@ async def claim(
     """
     Lease due deliveries for *lease_seconds*, as many as there is room for, and begin an attempt for each.
 
-    At most one of a source record at a subscription, the oldest first, and none while an earlier try of the record may
-    still be carried out; at most as many at a subscriber as it takes at once, over all processes, and of a paused one
-    none but its probe. What was withdrawn, reopened or overtaken meanwhile is given up instead. *worker* is the number
-    of the caller's presence: when that ends, the leases end with it; None leaves it to time alone.
+    At most one of a source record at a subscription, the oldest first, and none while an earlier attempt of the record
+    may still be carried out; at most as many at a subscriber as it takes at once, over all processes, and of a paused
+    one only its probe. What was withdrawn, reopened or superseded meanwhile is given up instead. *worker* is the number
+    of the caller's liveness lock: when that ends, the leases end with it; None leaves it to time alone.
     """
     while room.most > 0 or room.most_batched > 0:
         async with database.transaction() as connection:
             await connection.execute(queries.lock_claims)
-            rows = await connection.fetch(
-                queries.claim,
-                new_uuid(),
-                room.most,
-                lease_seconds,
-                CAUSES["superseded"].meaning,
-                worker,
-                CAUSES["withdrawn"].meaning,
-                CAUSES["reopened"].meaning,
-                list(room.batched),
-                room.most_batched,
+            rows = await delivery_transitions.claim(
+                connection,
+                most=room.most,
+                most_batched=room.most_batched,
+                lease_seconds=lease_seconds,
+                worker=worker,
             )
         claimed = [_claimed(row) for row in rows if row["delivery_uuid"] is not None]
-        # Those given up took places that others are waiting for.
+        # Those that were given up took the room of others that are due as well.
         if claimed or not rows[0]["given_up"]:
             return claimed
     return []
@@ -68,7 +60,7 @@ async def claim(
 
 class Completed(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What became of a try.
+    What became of an attempt.
 
     *is_ours* is False when the lease was not the delivery's any more, and nothing changed. *completion* is as it was
     written: a delivery whose subscriber is paused waits. *began_pause*: it showed that the subscriber is away, or
@@ -83,10 +75,10 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True):
 
 async def complete(database: Database, claimed: ClaimedDelivery, completion: Completion) -> Completed:
     """
-    Write down how a try ended, and what it says of the subscriber as a whole.
+    Write down how an attempt ended, and what it says of the subscriber as a whole.
 
-    A failed one is not tried again when its event was withdrawn or replaced, or its subscription archived, while it
-    was being sent.
+    A failed one is not repeated when its event was withdrawn or superseded, or its subscription archived, while it was
+    being sent.
     """
     if completion.subscriber_failure is None:
         (settled,) = await complete_together(database, [(claimed, completion)])
@@ -100,7 +92,7 @@ async def complete(database: Database, claimed: ClaimedDelivery, completion: Com
 async def complete_together(
     database: Database, outcomes: Sequence[tuple[ClaimedDelivery, Completion]]
 ) -> list[Completed]:
-    """The same for many, in their order; of none of them the completion may tell of a pause."""
+    """The same for many, in their order; none of the completions may begin a pause."""
     async with database.connection() as connection:
         settled = await _complete(connection, outcomes)
     await _recheck_all_failed(database, [(claimed, one) for (claimed, _), one in zip(outcomes, settled, strict=True)])
@@ -114,15 +106,15 @@ async def _recheck_all_failed(database: Database, outcomes: Sequence[tuple[Claim
         if settled.is_ours and settled.completion.state in ("waiting", "retrying", "parked")
     ]
     if failed:
-        # A transaction of its own: what it does not see yet comes after the settling, and sees that itself.
+        # A transaction of its own: what it does not see yet is committed after the completion, and sees that itself.
         async with database.connection() as connection:
-            await _recheck_failed(connection, failed)
+            await delivery_transitions.recheck_failed(connection, failed)
 
 
 async def _complete_and_pause(
     connection: Connection, claimed: ClaimedDelivery, completion: Completion, failure: SubscriberFailure
 ) -> Completed:
-    # The delivery first, as everywhere: two settle at the same time without waiting for each other in a ring.
+    # The delivery is locked first, as everywhere: two completions at the same time never wait for each other.
     key = claimed.key
     if await connection.fetchrow(queries.lock_lease, key.program_id, key.delivery_uuid, claimed.lease_id) is None:
         return Completed(is_ours=False, completion=completion)
@@ -134,24 +126,24 @@ async def _complete_and_pause(
 
 
 async def _complete(connection: Connection, outcomes: Sequence[tuple[ClaimedDelivery, Completion]]) -> list[Completed]:
-    columns = zip(*(_written(claimed, completion) for claimed, completion in outcomes), strict=True)
-    rows = await connection.fetch(queries.complete, *columns)
-    paused_since = {row["place"] - 1: row["paused_since_utc"] for row in rows}
-    lifted = {outcomes[place][0].subscriber_id: since_utc for place, since_utc in paused_since.items() if since_utc}
+    written = [_written(claimed, completion) for claimed, completion in outcomes]
+    rows = await delivery_transitions.complete(connection, written)
+    paused_since = {row["position"] - 1: row["paused_since_utc"] for row in rows}
+    lifted = {outcomes[position][0].subscriber_id: since for position, since in paused_since.items() if since}
     for subscriber_id, since_utc in lifted.items():
         await pauses.pull_forward(connection, subscriber_id, since_utc)
     return [
         Completed(
-            is_ours=place in paused_since,
+            is_ours=position in paused_since,
             completion=completion,
-            lifted_pause=paused_since.get(place) is not None,
+            lifted_pause=paused_since.get(position) is not None,
         )
-        for place, (_, completion) in enumerate(outcomes)
+        for position, (_, completion) in enumerate(outcomes)
     ]
 
 
 def _written(claimed: ClaimedDelivery, completion: Completion) -> tuple[object, ...]:
-    """The values of one outcome, in the order of the query's."""
+    """The values of one completion, in the order of the statement's."""
     return (
         claimed.key.program_id,
         claimed.key.delivery_uuid,
@@ -174,14 +166,14 @@ def _written(claimed: ClaimedDelivery, completion: Completion) -> tuple[object, 
 
 
 def _seconds_until_due(completion: Completion) -> float | None:
-    """As seconds: whose clock is how late does not matter then."""
+    """In seconds, so that the clocks of workers and database need not agree."""
     if completion.state == "waiting":
         return 0.0
     return None if completion.due_utc is None else max(0.0, (completion.due_utc - now()).total_seconds())
 
 
 async def mark_sent(database: Database, batch: Sequence[ClaimedDelivery]) -> None:
-    """Write down that these are being sent where nobody can be asked afterwards what became of them."""
+    """Write down that these are being sent to a subscriber that cannot be asked afterwards what became of them."""
     await database.execute(
         queries.mark_sent,
         [claimed.key.program_id for claimed in batch],
@@ -192,37 +184,23 @@ async def mark_sent(database: Database, batch: Sequence[ClaimedDelivery]) -> Non
 
 async def release_expired(database: Database, settle_seconds: float, steps_seconds: Sequence[float]) -> int:
     """
-    Take back what a worker held that is gone, or beyond its lease; returns how many deliveries.
+    Release what a worker holds that is gone, or beyond its lease; returns how many deliveries.
 
-    Each is tried again by the schedule *steps_seconds*, and not before *settle_seconds* from now; parked when the
-    schedule is used up, so that one that kills its worker each time comes to an end, and where it was sent to a
+    Each is retried by the schedule *steps_seconds*, and not before *settle_seconds* from now. It is parked when the
+    schedule is used up, so that one that kills its worker each time comes to an end, and when it was sent to a
     subscriber that cannot be asked.
     """
     async with database.connection() as connection:
-        rows = await connection.fetch(
-            queries.release_expired, settle_seconds, CAUSES["outcome_unknown"].meaning, list(steps_seconds)
-        )
-        if rows:
-            await _recheck_failed(connection, [DeliveryKey(row["program_id"], row["delivery_uuid"]) for row in rows])
-    return len(rows)
+        released = await delivery_transitions.release_expired(connection, settle_seconds, steps_seconds)
+        if released:
+            await delivery_transitions.recheck_failed(connection, released)
+    return len(released)
 
 
 async def seconds_to_next(database: Database) -> float | None:
     """Seconds until the next delivery falls due; None when none is waiting for its time."""
     seconds: float | None = await database.fetchval(queries.next_due)
     return seconds
-
-
-async def _recheck_failed(connection: Connection, failed: Sequence[DeliveryKey]) -> None:
-    await connection.execute(
-        queries.recheck_failed,
-        [key.program_id for key in failed],
-        [key.delivery_uuid for key in failed],
-        CAUSES["withdrawn"].meaning,
-        CAUSES["superseded"].meaning,
-        CAUSES["archived"].meaning,
-        CAUSES["reopened"].meaning,
-    )
 
 
 def _text(value: object) -> str | None:

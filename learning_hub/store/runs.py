@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from learning_hub.model.run import Counts, Run, RunState, Trigger
+from learning_hub.store import delivery_transitions
 from learning_hub.store.database import Connection, Database, Row, changed
 from learning_hub.store.queries import Queries
 
@@ -82,7 +83,7 @@ async def pending_events(
 
 async def release(connection: Connection, run_id: str, program_id: str, subscription_ids: Sequence[str]) -> bool:
     """What waits for the run at these subscriptions may go out; all its deliveries are known now. False: it is over."""
-    await connection.execute(queries.release, run_id, program_id, list(subscription_ids))
+    await delivery_transitions.release_for_run(connection, run_id, program_id, subscription_ids)
     return changed(await connection.execute(queries.gathered, run_id)) > 0
 
 

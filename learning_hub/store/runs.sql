@@ -41,22 +41,6 @@ SELECT DISTINCT event_uuid FROM delivery
  WHERE program_id = $1::text AND subscription_id = ANY ($2::text[]) AND state IN ('waiting', 'retrying')
  LIMIT $3::int
 
--- name: release
--- What waits for run $1 of Program $2 at the subscriptions $3 may go out. In one order, so that two of them never wait
--- for each other in a ring.
-WITH waiting AS (
-    SELECT delivery.program_id, delivery.delivery_uuid
-      FROM run_delivery
-      JOIN delivery USING (program_id, delivery_uuid)
-     WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text
-       AND delivery.state = 'waiting' AND delivery.held AND delivery.subscription_id = ANY ($3::text[])
-     ORDER BY delivery.program_id, delivery.delivery_uuid
-       FOR UPDATE OF delivery
-)
-UPDATE delivery SET held = false, released = true, due_utc = now()
-  FROM waiting
- WHERE delivery.program_id = waiting.program_id AND delivery.delivery_uuid = waiting.delivery_uuid
-
 -- name: gathered
 -- All deliveries of run $1 are known, if it goes on.
 UPDATE run SET gathered_utc = clock_timestamp() WHERE run_id = $1::text AND state = 'running'

@@ -5,14 +5,14 @@ from __future__ import annotations
 from learning_hub.model.json_values import read_json, write_json
 from learning_hub.model.subscription import Subscription
 from learning_hub.model.subscription_draft import SubscriptionSpec
-from learning_hub.store.database import Connection, Database, Row, changed
+from learning_hub.store import delivery_transitions
+from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
 
 queries = Queries("subscriptions")
 
 # A snapshot in which nothing is visible, in an epoch before the first: whatever there is, is new.
 NOTHING_SEEN = (0, (1, 1, ()))
-ARCHIVED_MESSAGE = "The subscription was archived before this was sent."
 
 
 async def lock(connection: Connection, subscription_id: str) -> None:
@@ -94,9 +94,7 @@ async def archive(connection: Connection, there: Subscription) -> Subscription:
     """Let it get nothing more: what was not sent yet is discarded."""
     row = await connection.fetchrow(queries.archive, there.subscription_id)
     assert row is not None  # noqa: S101 - nothing deletes subscriptions
-    await connection.execute(
-        queries.discard_deliveries, there.program_id, there.subscription_id, "archived", ARCHIVED_MESSAGE
-    )
+    await delivery_transitions.discard_all(connection, there)
     return read_row(row)
 
 
@@ -112,17 +110,17 @@ async def stop(connection: Connection, subscription_id: str) -> Subscription | N
 
 async def hold(connection: Connection, there: Subscription) -> None:
     """Hold what was not sent yet for a run."""
-    await connection.execute(queries.hold_deliveries, there.program_id, there.subscription_id)
+    await delivery_transitions.hold(connection, there)
 
 
 async def hold_stragglers(database: Database, there: Subscription) -> None:
     """Hold also what failed at the moment of the change, once that is committed."""
-    await database.execute(queries.hold_stragglers, there.program_id, there.subscription_id)
+    await delivery_transitions.hold_stragglers(database, there)
 
 
 async def release(connection: Connection, there: Subscription) -> int:
     """Let go out what was held; returns how many deliveries."""
-    return changed(await connection.execute(queries.release_deliveries, there.program_id, there.subscription_id))
+    return await delivery_transitions.release_all(connection, there)
 
 
 def read_row(row: Row) -> Subscription:

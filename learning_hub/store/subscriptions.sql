@@ -1,4 +1,4 @@
--- Subscriptions, their places in the feed, and what a change of one does to its deliveries.
+-- Subscriptions and their checkpoints. What a change does to their deliveries stands in delivery_transitions.sql.
 
 -- name: lock
 -- Let changes of subscription $1 come one after the other, those that make it included.
@@ -7,7 +7,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('subscription ' || $1::text, 0))
 -- name: lock_checkpoint
 -- Keep the process stage from reading on for subscription $1, so that it and an administrator's change come one after
 -- the other.
-SELECT FROM subscription_place WHERE subscription_id = $1::text FOR UPDATE
+SELECT FROM subscription_checkpoint WHERE subscription_id = $1::text FOR UPDATE
 
 -- name: put
 -- Make subscription $1, or change it; a PUT brings an archived one back. Where it starts is what $15 and $16 say for
@@ -42,7 +42,7 @@ RETURNING *
 -- name: put_checkpoint
 -- Let subscription $1 read the feed from where it starts: from its snapshot's oldest open transaction, as nothing
 -- before that can be new to it, or from the beginning.
-INSERT INTO subscription_place (subscription_id, epoch, xid, seq)
+INSERT INTO subscription_checkpoint (subscription_id, epoch, xid, seq)
 SELECT subscription_id, start_epoch, CASE start_epoch WHEN 0 THEN '0'::xid8 ELSE pg_snapshot_xmin(start_snapshot) END, 0
   FROM subscription WHERE subscription_id = $1::text
 ON CONFLICT (subscription_id) DO UPDATE SET epoch = excluded.epoch, xid = excluded.xid, seq = excluded.seq
@@ -80,35 +80,3 @@ UPDATE subscription SET archived_utc = coalesce(archived_utc, now()) WHERE subsc
 UPDATE subscription SET state = 'stopped', changed_utc = clock_timestamp()
  WHERE subscription_id = $1::text AND state = 'started'
 RETURNING *
-
--- name: hold_deliveries
--- Hold what subscription $1/$2 has not sent yet: it waits from then on, also for its next try. What is under way and
--- was let out before is not let out any more, should it fail.
-UPDATE delivery
-   SET released = false, held = state <> 'sending',
-       state = CASE state WHEN 'sending' THEN state ELSE 'waiting' END,
-       code = CASE state WHEN 'sending' THEN code END,
-       class = CASE state WHEN 'sending' THEN class END,
-       message = CASE state WHEN 'sending' THEN message END
- WHERE program_id = $1::text AND subscription_id = $2::text
-   AND (state IN ('waiting', 'retrying') AND NOT held OR state = 'sending' AND released)
-
--- name: hold_stragglers
--- Hold what failed while subscription $1/$2 was being stopped, before anybody could see that; what a run has let out
--- since goes on.
-UPDATE delivery SET held = true, state = 'waiting', code = NULL, class = NULL, message = NULL
- WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND NOT held
-   AND NOT released
-   AND EXISTS (SELECT FROM subscription
-                WHERE subscription_id = $2::text AND (state <> 'started' OR schedule <> 'realtime'))
-
--- name: release_deliveries
--- Let what was held for subscription $1/$2 go out now.
-UPDATE delivery SET held = false, due_utc = now()
- WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND held
-
--- name: discard_deliveries
--- Give up what subscription $1/$2 has not sent yet, because of code $3, which message $4 explains.
-UPDATE delivery
-   SET state = 'discarded', code = $3::text, class = NULL, message = $4::text, due_utc = NULL, held = false
- WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying')

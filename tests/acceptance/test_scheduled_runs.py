@@ -44,7 +44,7 @@ def test_a_run_that_is_killed_while_it_gathers_is_made_up_once(settings: dict[st
         looking = await asyncpg.connect(settings["DATABASE_URL"])
         async with holding.transaction():
             # Nobody comes further than to the subscription's place.
-            await holding.execute("SELECT FROM subscription_place FOR UPDATE")
+            await holding.execute("SELECT FROM subscription_checkpoint FOR UPDATE")
             await looking.execute(MISSED)
             await looking.execute("SELECT pg_notify('learning_hub', 'schedules')")
             _eventually(lambda: _runs(one), until=bool)

@@ -232,7 +232,7 @@ async def test_not_waiting_does_not_wait_for_a_dry_run(imis_hub: ImisHub) -> Non
     await imis_hub.set_up(Schedule="manual")
     await imis_hub.publish()
     async with imis_hub.hub.database.transaction() as connection:
-        await connection.execute("SELECT FROM subscription_place FOR UPDATE")
+        await connection.execute("SELECT FROM subscription_checkpoint FOR UPDATE")
         body = {"ProgramId": "NURSES", "DryRun": True, "Wait": False}
         answer = await asyncio.wait_for(imis_hub.client.post("/processEvents", json=body), 5)
         assert (answer.status_code, answer.content) == (202, b"")
@@ -251,7 +251,7 @@ async def test_a_run_goes_on_without_who_asked_for_it(imis_hub: ImisHub) -> None
     await imis_hub.set_up(Schedule="manual")
     await imis_hub.publish()
     async with imis_hub.hub.database.transaction() as connection:
-        await connection.execute("SELECT FROM subscription_place FOR UPDATE")
+        await connection.execute("SELECT FROM subscription_checkpoint FOR UPDATE")
         with pytest.raises(httpx.ReadTimeout):
             await imis_hub.client.post("/processEvents", json={"ProgramId": "NURSES"}, timeout=1)
 

@@ -93,8 +93,12 @@ async def test_withdrawn_at_the_moment_of_the_claim(imis_hub: ImisHub) -> None:
         assert (await imis_hub.client.delete(event)).status_code == 204
         await asyncio.sleep(1)
         await connection.execute(
-            "UPDATE delivery SET state = 'delivered', due_utc = NULL, held = false, delivered_utc = now(),"
-            " subscriber_record_id = '1', attempts = 1"
+            "UPDATE delivery SET state = 'sending', due_utc = NULL, held = false, attempts = 1,"
+            " lease_id = gen_random_uuid(), lease_until_utc = now()"
+        )
+        await connection.execute(
+            "UPDATE delivery SET state = 'delivered', delivered_utc = now(), subscriber_record_id = '1',"
+            " lease_id = NULL, lease_until_utc = NULL"
         )
     await imis_hub.put_subscription(OnWithdraw="remove")
 

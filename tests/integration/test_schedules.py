@@ -154,7 +154,7 @@ async def test_a_subscription_stopped_meanwhile_sends_nothing(imis_hub: ImisHub)
     event = await imis_hub.publish()
     await imis_hub.settled(event, "waiting")
     async with imis_hub.hub.database.transaction() as connection:
-        await connection.execute("SELECT FROM subscription_place FOR UPDATE")
+        await connection.execute("SELECT FROM subscription_checkpoint FOR UPDATE")
         await miss(imis_hub.hub, "5 years")
         await eventually(lambda: runs(imis_hub.hub), until=lambda found: len(found) == 1)
         await imis_hub.hub.database.execute("UPDATE subscription SET state = 'stopped'")

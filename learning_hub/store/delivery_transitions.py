@@ -1,0 +1,204 @@
+"""The calls of delivery_transitions.sql: one function for each statement that moves deliveries, with its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from learning_hub.model.failure import CAUSES
+from learning_hub.model.ids import DeliveryKey, new_uuid
+from learning_hub.model.matching import FeedEntry, Match
+from learning_hub.model.subscription import Subscription
+from learning_hub.store.database import Connection, Database, Row, changed
+from learning_hub.store.queries import Queries
+
+if TYPE_CHECKING:
+    from learning_hub.store.deliveries import DeliveryFilter
+
+queries = Queries("delivery_transitions")
+
+ARCHIVED_BEFORE_SENT = "The subscription was archived before this was sent."
+
+
+async def insert(
+    connection: Connection, subscription: Subscription, matches: Sequence[Match], action: str, *, as_replays: bool
+) -> int:
+    """Make the deliveries of *matches* that do not exist yet; returns how many are new or taken up again."""
+    entries = [match.entry for match in matches]
+    rows = await connection.fetch(
+        queries.insert_deliveries,
+        subscription.subscription_id,
+        subscription.subscriber_id,
+        [entry.program_id for entry in entries],
+        [new_uuid() for _ in entries],
+        [entry.event_uuid for entry in entries],
+        [entry.seq for entry in entries],
+        [entry.publisher_system_id for entry in entries],
+        [entry.publisher_event_id for entry in entries],
+        [entry.event_type for entry in entries],
+        [action] * len(entries),
+        ["skipped" if match.effect == "skip" else "waiting" for match in matches],
+        [match.code for match in matches],
+        [CAUSES[match.code].meaning if match.code else None for match in matches],
+        not subscription.is_realtime,
+        as_replays,
+    )
+    return len(rows)
+
+
+async def supersede(connection: Connection, subscription_id: str, entries: Sequence[FeedEntry]) -> None:
+    """Supersede what is not sent yet of the source records of *entries* and has a newer revision."""
+    records = {(entry.program_id, entry.publisher_event_id, entry.publisher_system_id) for entry in entries}
+    programs, event_ids, systems = zip(*sorted(records), strict=True)
+    await connection.execute(
+        queries.supersede,
+        subscription_id,
+        list(programs),
+        list(event_ids),
+        list(systems),
+        CAUSES["superseded"].meaning,
+    )
+
+
+async def skip_withdrawn(
+    connection: Connection, subscription_id: str, entries: Sequence[FeedEntry], action: str
+) -> None:
+    """Skip deliveries with this action of the withdrawn events that *entries* name."""
+    await connection.execute(
+        queries.skip_withdrawn,
+        subscription_id,
+        [entry.program_id for entry in entries],
+        [entry.event_uuid for entry in entries],
+        CAUSES["withdrawn"].meaning,
+        action,
+    )
+
+
+async def skip_already_withdrawn(
+    connection: Connection, subscription_id: str, program_id: str, event_uuids: Sequence[UUID]
+) -> None:
+    """Skip deliveries of those of these events that are withdrawn."""
+    await connection.execute(
+        queries.skip_already_withdrawn, subscription_id, program_id, list(event_uuids), CAUSES["withdrawn"].meaning
+    )
+
+
+async def skip_reopened(connection: Connection, subscription_id: str, reopenings: Sequence[FeedEntry]) -> None:
+    """Skip what is not sent yet of the source records that *reopenings* reopen."""
+    await connection.execute(
+        queries.skip_reopened,
+        subscription_id,
+        [entry.program_id for entry in reopenings],
+        [entry.publisher_event_id for entry in reopenings],
+        [entry.publisher_system_id for entry in reopenings],
+        [entry.seq for entry in reopenings],
+        CAUSES["reopened"].meaning,
+    )
+
+
+async def hold(connection: Connection, subscription: Subscription) -> None:
+    """Hold what is not sent yet for a run."""
+    await connection.execute(queries.hold, subscription.program_id, subscription.subscription_id)
+
+
+async def hold_stragglers(database: Database, subscription: Subscription) -> None:
+    """Hold what failed at the moment of the change, once that is committed."""
+    await database.execute(queries.hold_stragglers, subscription.program_id, subscription.subscription_id)
+
+
+async def release_all(connection: Connection, subscription: Subscription) -> int:
+    """Release everything that is held for a subscription; returns how many deliveries."""
+    return changed(await connection.execute(queries.release_all, subscription.program_id, subscription.subscription_id))
+
+
+async def release_for_run(
+    connection: Connection, run_id: str, program_id: str, subscription_ids: Sequence[str]
+) -> None:
+    """Release what waits for a run at these subscriptions."""
+    await connection.execute(queries.release_for_run, run_id, program_id, list(subscription_ids))
+
+
+async def claim(
+    connection: Connection, *, most: int, most_batched: int, lease_seconds: float, worker: int | None
+) -> list[Row]:
+    """Lease due deliveries; the first row also tells how many were given up, and has no delivery if none is leased."""
+    return await connection.fetch(
+        queries.claim,
+        new_uuid(),
+        lease_seconds,
+        worker,
+        most,
+        most_batched,
+        CAUSES["withdrawn"].meaning,
+        CAUSES["reopened"].meaning,
+        CAUSES["superseded"].meaning,
+    )
+
+
+async def complete(connection: Connection, completions: Sequence[tuple[object, ...]]) -> list[Row]:
+    """Complete deliveries whose leases still are what *completions* say, each one the values of the statement."""
+    return await connection.fetch(queries.complete, *zip(*completions, strict=True))
+
+
+async def release_expired(
+    connection: Connection, settle_seconds: float, steps_seconds: Sequence[float]
+) -> list[DeliveryKey]:
+    """Release the deliveries of workers that are gone; returns which."""
+    rows = await connection.fetch(
+        queries.release_expired, settle_seconds, CAUSES["outcome_unknown"].meaning, list(steps_seconds)
+    )
+    return [DeliveryKey(row["program_id"], row["delivery_uuid"]) for row in rows]
+
+
+async def recheck_failed(connection: Connection, failed: Sequence[DeliveryKey]) -> None:
+    """Apply to these deliveries, whose attempts failed, what happened while they were being sent."""
+    await connection.execute(
+        queries.recheck_failed,
+        [key.program_id for key in failed],
+        [key.delivery_uuid for key in failed],
+        CAUSES["withdrawn"].meaning,
+        CAUSES["reopened"].meaning,
+        CAUSES["archived"].meaning,
+        CAUSES["superseded"].meaning,
+    )
+
+
+async def requeue(
+    connection: Connection,
+    filters: DeliveryFilter,
+    *,
+    only: Sequence[DeliveryKey] | None,
+    after: UUID | None,
+    limit: int,
+) -> list[Row]:
+    """Put deliveries back into the queue; returns them with the state and code they had."""
+    return await connection.fetch(
+        queries.requeue,
+        filters.programs,
+        filters.state,
+        filters.subscription_id,
+        filters.subscriber_id,
+        filters.class_,
+        filters.code,
+        only[0].program_id if only else None,
+        [key.delivery_uuid for key in only] if only else None,
+        limit,
+        filters.event.program_id if filters.event else None,
+        filters.event.event_uuid if filters.event else None,
+        CAUSES["superseded"].meaning,
+        after,
+        filters.signature,
+    )
+
+
+async def discard(connection: Connection, key: DeliveryKey, reason: str) -> Row | None:
+    """Discard a delivery; None if it is being sent, or finished in another way."""
+    return await connection.fetchrow(queries.discard, key.program_id, key.delivery_uuid, reason)
+
+
+async def discard_all(connection: Connection, subscription: Subscription) -> None:
+    """Discard what is not sent yet for a subscription that was archived."""
+    await connection.execute(
+        queries.discard_all, subscription.program_id, subscription.subscription_id, ARCHIVED_BEFORE_SENT
+    )

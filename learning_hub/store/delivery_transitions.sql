@@ -1,0 +1,504 @@
+-- The life of a delivery: every statement that writes its state or its hold, in the order in which a delivery meets
+-- them.
+--
+-- A line `transition: old -> new` names the arrows that a statement can take, `none` that it leaves the state as it is,
+-- and `[*]` is a delivery that is made. learning_hub/model/delivery_transitions.py lists them with their causes; a test
+-- compares the two, and another one with the arrows that deliveries really take. The predicates are functions of
+-- schema.sql.
+--
+-- Whatever leaves `waiting` and `retrying` for a state that is not sent loses its due time, its class and its hold.
+
+-- 1. It is made, and replaces what it makes out of date.
+
+-- name: insert_deliveries
+-- transition: [*] -> waiting, skipped
+-- transition: discarded -> waiting, skipped
+-- transition: skipped -> waiting
+-- Make the deliveries of subscription $1 (subscriber $2) that do not exist yet. Arrays, one position a delivery: $3
+-- program ids, $4 delivery uuids, $5 event uuids, $6 event seqs, $7 system ids, $8 publisher event ids, $9 event
+-- types, $10 actions, $11 states, $12 codes, $13 messages. $14: they are held; $15: they are replays. An existing
+-- one is taken up again if it was discarded because its subscription was archived, as that is in use once more; or
+-- if it was skipped because it had no template and has one now, or because its record was reopened: the claim
+-- decides whether that still holds.
+INSERT INTO delivery (program_id, delivery_uuid, subscription_id, subscriber_id, event_uuid, event_seq,
+                      publisher_system_id, publisher_event_id, event_type, action, state, code, message, held,
+                      due_utc, is_replay)
+SELECT program_id, delivery_uuid, $1::text, $2::text, event_uuid, event_seq, publisher_system_id, publisher_event_id,
+       event_type, action, state, code, message, $14::boolean AND state = 'waiting',
+       CASE WHEN state = 'waiting' THEN now() END, $15::boolean
+  FROM unnest($3::text[], $4::uuid[], $5::uuid[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[],
+              $11::text[], $12::text[], $13::text[])
+       AS new (program_id, delivery_uuid, event_uuid, event_seq, publisher_system_id, publisher_event_id, event_type,
+               action, state, code, message)
+ON CONFLICT (program_id, subscription_id, event_uuid, action) WHERE NOT is_replay DO UPDATE
+   SET state = excluded.state, code = excluded.code, message = excluded.message, due_utc = excluded.due_utc,
+       held = excluded.held, released = false, tries_used = 0
+ WHERE delivery.state = 'discarded' AND delivery.code = 'archived'
+    OR delivery.state = 'skipped' AND delivery.code IN ('no_template', 'category_off', 'reopened')
+       AND excluded.state = 'waiting'
+RETURNING delivery_uuid
+
+-- name: supersede
+-- transition: waiting, retrying -> superseded
+-- What subscription $1 has not sent yet is superseded by a newer revision of its source key; $2 program ids, $3
+-- publisher event ids, $4 system ids of the source records to look at, $5 the message. What is being sent goes on.
+UPDATE delivery
+   SET state = 'superseded', code = 'superseded', class = NULL, message = $5::text, due_utc = NULL, held = false
+  FROM unnest($2::text[], $3::text[], $4::text[]) AS record (program_id, publisher_event_id, publisher_system_id)
+  JOIN subscription ON subscription.subscription_id = $1::text
+ WHERE delivery.program_id = record.program_id AND delivery.subscription_id = $1::text
+   AND delivery.publisher_event_id = record.publisher_event_id
+   AND delivery.publisher_system_id = record.publisher_system_id
+   AND delivery.action = 'send' AND delivery.state IN ('waiting', 'retrying')
+   AND NOT may_have_left_keyless_row(delivery.in_doubt, subscription.target)
+   AND EXISTS (SELECT FROM newer_revisions(delivery.program_id, delivery.subscription_id, delivery.publisher_event_id,
+                                           delivery.publisher_system_id, delivery.event_seq, delivery.event_type))
+
+-- 2. Its event is withdrawn, or its source record reopened, before it is sent.
+
+-- name: skip_withdrawn
+-- transition: waiting, retrying, parked -> skipped
+-- What was withdrawn before it was sent is skipped; $1 subscription, $2 program ids, $3 event uuids, $4 message, $5
+-- action: `remove` where reopenings were withdrawn, so that what they would have removed stays.
+UPDATE delivery
+   SET state = 'skipped', code = 'withdrawn', class = NULL, message = $4::text, due_utc = NULL, held = false
+  FROM unnest($2::text[], $3::uuid[]) AS withdrawn (program_id, event_uuid)
+ WHERE delivery.program_id = withdrawn.program_id AND delivery.event_uuid = withdrawn.event_uuid
+   AND delivery.subscription_id = $1::text AND delivery.action = $5::text
+   AND delivery.state IN ('waiting', 'retrying', 'parked')
+
+-- name: skip_already_withdrawn
+-- transition: waiting, retrying -> skipped
+-- Of deliveries that were made because somebody named their events, those of withdrawn events are skipped; $1
+-- subscription, $2 program id, $3 event uuids, $4 message.
+UPDATE delivery
+   SET state = 'skipped', code = 'withdrawn', class = NULL, message = $4::text, due_utc = NULL, held = false
+ WHERE delivery.program_id = $2::text AND delivery.event_uuid = ANY ($3::uuid[])
+   AND delivery.subscription_id = $1::text AND delivery.action = 'send' AND delivery.state IN ('waiting', 'retrying')
+   AND EXISTS (SELECT FROM withdrawal_of(delivery.program_id, delivery.event_uuid))
+
+-- name: skip_reopened
+-- transition: waiting, retrying, parked -> skipped
+-- What subscription $1 has not sent when its source record is reopened is skipped; $2 program ids, $3 publisher event
+-- ids, $4 system ids of the source records, $5 seqs of the reopenings, $6 message.
+UPDATE delivery
+   SET state = 'skipped', code = 'reopened', class = NULL, message = $6::text, due_utc = NULL, held = false
+  FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[])
+       AS reopened (program_id, publisher_event_id, publisher_system_id, seq)
+ WHERE delivery.program_id = reopened.program_id AND delivery.subscription_id = $1::text
+   AND delivery.publisher_event_id = reopened.publisher_event_id
+   AND delivery.publisher_system_id = reopened.publisher_system_id
+   AND delivery.event_seq < reopened.seq AND delivery.action = 'send'
+   AND delivery.state IN ('waiting', 'retrying', 'parked')
+
+-- 3. It is held while its subscription does not send by itself, and released for a run.
+
+-- name: hold
+-- transition: retrying -> waiting
+-- Hold what subscription $1/$2 has not sent yet, also what waits for its next attempt. What is being sent loses its
+-- release, so that it is held as well if it fails.
+UPDATE delivery
+   SET released = false, held = state <> 'sending',
+       state = CASE state WHEN 'sending' THEN state ELSE 'waiting' END,
+       code = CASE state WHEN 'sending' THEN code END,
+       class = CASE state WHEN 'sending' THEN class END,
+       message = CASE state WHEN 'sending' THEN message END
+ WHERE program_id = $1::text AND subscription_id = $2::text
+   AND (state IN ('waiting', 'retrying') AND NOT held OR state = 'sending' AND released)
+
+-- name: hold_stragglers
+-- transition: retrying -> waiting
+-- Hold what failed while subscription $1/$2 was being stopped, before its worker could see that. What a run has
+-- released since then goes on.
+UPDATE delivery SET held = true, state = 'waiting', code = NULL, class = NULL, message = NULL
+ WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND NOT held
+   AND NOT released
+   AND EXISTS (SELECT FROM subscription
+                WHERE subscription.subscription_id = $2::text
+                  AND NOT sends_by_itself(subscription.state, subscription.schedule))
+
+-- name: release_all
+-- transition: none
+-- Let everything that is held for subscription $1/$2 be sent now.
+UPDATE delivery SET held = false, due_utc = now()
+ WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND held
+
+-- name: release_for_run
+-- transition: none
+-- Let what waits for run $1 of Program $2 at the subscriptions $3 be sent now. Rows are locked in one order, so that
+-- two runs never wait for each other.
+WITH waiting AS (
+    SELECT delivery.program_id, delivery.delivery_uuid
+      FROM run_delivery
+      JOIN delivery USING (program_id, delivery_uuid)
+     WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text
+       AND delivery.state = 'waiting' AND delivery.held AND delivery.subscription_id = ANY ($3::text[])
+     ORDER BY delivery.program_id, delivery.delivery_uuid
+       FOR UPDATE OF delivery
+)
+UPDATE delivery SET held = false, released = true, due_utc = now()
+  FROM waiting
+ WHERE delivery.program_id = waiting.program_id AND delivery.delivery_uuid = waiting.delivery_uuid
+
+-- 4. A worker takes it.
+
+-- name: claim
+-- transition: waiting, retrying -> sending, skipped, superseded
+-- Lease due deliveries to lease $1 for $2 seconds, and begin an attempt for each; $3 is the number of the worker's
+-- liveness lock. The worker takes up to $4 deliveries of subscribers that are sent one at a time, and up to $5 of
+-- those that are sent batches. What is out of date is given up instead and counted in the first column, with the
+-- message $6 if it was withdrawn, $7 if it was reopened, $8 if it is superseded.
+WITH
+-- How many more deliveries each subscriber takes. A paused subscriber takes a single one, its probe, when that is
+-- due and nothing else is being sent to it.
+subscriber_room AS (
+    SELECT subscriber.subscriber_id, pause.subscriber_id IS NOT NULL AS is_paused,
+           connector.name AS connector, connector.one_record_for, connector.sends_batches,
+           CASE WHEN connector.sends_batches THEN $5::int ELSE $4::int END AS room_at_worker,
+           CASE WHEN pause.subscriber_id IS NULL THEN max_concurrency - under_way.deliveries
+                WHEN pause.next_probe_utc <= now() AND under_way.deliveries = 0 THEN 1
+                ELSE 0 END AS room_at_subscriber
+      FROM subscriber
+      JOIN connector ON connector.name = subscriber.connector
+      LEFT JOIN subscriber_pause AS pause ON pause.subscriber_id = subscriber.subscriber_id
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS deliveries
+             FROM delivery
+            WHERE delivery.subscriber_id = subscriber.subscriber_id AND delivery.state = 'sending') AS under_way
+     WHERE subscriber.archived_utc IS NULL
+),
+-- The deliveries that each subscriber could get, the longest due first, locked so that nobody else changes them: due,
+-- released or of a subscription that sends by itself, and with nothing of their source record before them. A probe may
+-- be a delivery that is not due yet.
+candidate AS (
+    SELECT next.*, room.connector, room.one_record_for, room.is_paused, room.room_at_worker,
+           row_number() OVER (PARTITION BY room.sends_batches ORDER BY next.due_utc) AS position
+      FROM subscriber_room AS room
+     CROSS JOIN LATERAL (
+           SELECT delivery.*
+             FROM delivery
+            WHERE delivery.subscriber_id = room.subscriber_id
+              AND delivery.state IN ('waiting', 'retrying') AND NOT delivery.held
+              AND delivery.due_utc <= CASE WHEN room.is_paused THEN 'infinity'::timestamptz ELSE now() END
+              AND (delivery.released
+                   OR EXISTS (SELECT FROM subscription
+                               WHERE subscription.subscription_id = delivery.subscription_id
+                                 AND sends_by_itself(subscription.state, subscription.schedule)))
+              AND NOT EXISTS (SELECT FROM deliveries_before(
+                                  delivery.program_id, delivery.subscription_id, delivery.publisher_event_id,
+                                  delivery.publisher_system_id, delivery.event_seq, delivery.delivery_uuid))
+            ORDER BY delivery.due_utc
+            LIMIT greatest(0, least(room.room_at_subscriber, room.room_at_worker))
+              FOR UPDATE SKIP LOCKED) AS next
+),
+-- As many of them as the worker has room for, each with the reason to give it up, null for none.
+chosen AS (
+    SELECT program_id, delivery_uuid, connector, is_paused, due_utc > now() AS is_early,
+           CASE WHEN action = 'send' AND EXISTS (SELECT FROM withdrawal_of(program_id, event_uuid))
+                THEN 'withdrawn'
+                WHEN action = 'send'
+                     AND EXISTS (SELECT FROM reopenings_after(program_id, subscription_id, publisher_event_id,
+                                                              publisher_system_id, event_seq))
+                THEN 'reopened'
+                WHEN EXISTS (SELECT FROM newer_delivered(program_id, subscription_id, publisher_event_id,
+                                                         publisher_system_id, event_seq, event_type, action,
+                                                         one_record_for))
+                THEN 'superseded' END AS out_of_date
+      FROM candidate
+     WHERE position <= room_at_worker
+),
+given_up AS (
+    UPDATE delivery
+       SET state = CASE chosen.out_of_date WHEN 'superseded' THEN 'superseded' ELSE 'skipped' END,
+           code = chosen.out_of_date, class = NULL, due_utc = NULL, held = false,
+           message = CASE chosen.out_of_date WHEN 'withdrawn' THEN $6::text WHEN 'reopened' THEN $7::text
+                                             ELSE $8::text END
+      FROM chosen
+     WHERE chosen.out_of_date IS NOT NULL
+       AND delivery.program_id = chosen.program_id AND delivery.delivery_uuid = chosen.delivery_uuid
+    RETURNING 1
+),
+claimed AS (
+    UPDATE delivery
+       SET state = 'sending', lease_id = $1::uuid, lease_worker = $3::bigint, due_utc = NULL, attempts = attempts + 1,
+           lease_until_utc = clock_timestamp() + make_interval(secs => $2::float8)
+      FROM chosen
+     WHERE chosen.out_of_date IS NULL
+       AND delivery.program_id = chosen.program_id AND delivery.delivery_uuid = chosen.delivery_uuid
+    RETURNING delivery.program_id, delivery.delivery_uuid, delivery.subscription_id, delivery.subscriber_id,
+              delivery.event_uuid, delivery.publisher_system_id, delivery.publisher_event_id, delivery.action,
+              delivery.attempts, delivery.tries_used, delivery.lease_id,
+              chosen.connector, chosen.is_paused AS is_probe, chosen.is_early
+),
+begun AS (
+    INSERT INTO attempt (program_id, delivery_uuid, number, started_utc)
+    SELECT program_id, delivery_uuid, attempts, clock_timestamp() FROM claimed
+    RETURNING program_id, delivery_uuid, number, started_utc
+)
+-- Beside each claimed delivery stands what sending it needs: its event and the event's withdrawal, when its
+-- subscription and subscriber were changed, the Program's name, the participant as far as it is remembered, and the
+-- record that an earlier delivery has at the same target.
+SELECT counted.given_up, event.*, claimed.*, begun.started_utc,
+       withdrawal.withdrawn_utc AS withdrawal_utc, subscription.changed_utc AS subscription_changed_utc,
+       subscription.archived_utc AS subscription_archived_utc, subscriber.changed_utc AS subscriber_changed_utc,
+       subscriber.credentials_checked_utc, program.name AS program_name, known.subscriber_participant_id,
+       record.subscriber_record_id AS record_id,
+       claimed.attempts > 1
+       OR EXISTS (SELECT FROM delivery AS tried
+                   WHERE tried.program_id = claimed.program_id
+                     AND tried.subscription_id = claimed.subscription_id
+                     AND tried.publisher_event_id = claimed.publisher_event_id
+                     AND tried.publisher_system_id = claimed.publisher_system_id
+                     AND tried.delivery_uuid <> claimed.delivery_uuid AND tried.attempts > 0) AS tried_before
+  FROM (SELECT count(*) AS given_up FROM given_up) AS counted
+  LEFT JOIN claimed ON true
+  LEFT JOIN begun ON begun.program_id = claimed.program_id AND begun.delivery_uuid = claimed.delivery_uuid
+  LEFT JOIN LATERAL (
+       SELECT CASE WHEN action = 'send' THEN subscriber_record_id END AS subscriber_record_id
+         FROM delivery AS earlier
+        WHERE earlier.program_id = claimed.program_id AND earlier.subscription_id = claimed.subscription_id
+          AND earlier.publisher_event_id = claimed.publisher_event_id
+          AND earlier.publisher_system_id = claimed.publisher_system_id
+          AND earlier.state = 'delivered'
+          AND earlier.delivered_utc >= (SELECT target_changed_utc FROM subscription
+                                         WHERE subscription.subscription_id = claimed.subscription_id)
+        ORDER BY earlier.event_seq DESC, earlier.delivered_utc DESC
+        LIMIT 1) AS record ON true
+  LEFT JOIN event
+    ON event.program_id = claimed.program_id AND event.event_uuid = claimed.event_uuid AND NOT event.is_withdrawal
+  LEFT JOIN event AS withdrawal
+    ON withdrawal.program_id = claimed.program_id AND withdrawal.event_uuid = claimed.event_uuid
+   AND withdrawal.is_withdrawal
+  LEFT JOIN subscription ON subscription.subscription_id = claimed.subscription_id
+  LEFT JOIN subscriber ON subscriber.subscriber_id = claimed.subscriber_id
+  LEFT JOIN program ON program.program_id = claimed.program_id
+  LEFT JOIN LATERAL (
+       SELECT subscriber_participant_id
+         FROM participant
+        WHERE participant.subscriber_id = claimed.subscriber_id AND participant.program_id = event.program_id
+          AND participant.publisher_system_id IN (event.publisher_system_id, '')
+          AND participant.publisher_participant_id = event.publisher_participant_id
+          AND (expires_utc IS NULL OR expires_utc > now())
+        ORDER BY participant_precedence(participant.settled_by, participant.publisher_system_id)
+        LIMIT 1) AS known ON true
+
+-- 5. Its attempt ends.
+
+-- name: complete
+-- transition: sending -> delivered, waiting, retrying, parked, skipped, discarded
+-- Complete the deliveries $1/$2 (arrays, as are all others) if their leases are still $3; of any other nothing
+-- changes. $4 state, $5 code, $6 class, $7 message, $8 seconds until it is due, null for never, $9 tries used, $10
+-- record id at the subscriber, $11 number of the attempt, $12 payload, $13 request, $14 response, $15 whether the
+-- attempt may have been carried out although it failed, $16 for how many seconds it may still be, null for none, $17
+-- whether the record was read back. Returns the positions, from 1, of those that were completed. A waiting delivery
+-- has no reason of its own; its attempt keeps why it failed. A success ends the pause of the subscriber, and is
+-- returned with the pause's beginning.
+WITH completion AS (
+    SELECT *
+      FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::float8[],
+                  $9::int[], $10::text[], $11::int[], $12::text[], $13::text[], $14::text[], $15::boolean[],
+                  $16::float8[], $17::boolean[]) WITH ORDINALITY
+           AS completion (program_id, delivery_uuid, lease_id, state, code, class, message, due_seconds, tries_used,
+                          record_id, number, payload, request, response, in_doubt, doubt_seconds, is_confirmed,
+                          position)
+), completed AS (
+    UPDATE delivery
+       SET state = completion.state,
+           code = CASE WHEN completion.state <> 'waiting' THEN completion.code END,
+           class = CASE WHEN completion.state <> 'waiting' THEN completion.class END,
+           message = CASE WHEN completion.state <> 'waiting' THEN completion.message END,
+           due_utc = CASE WHEN completion.due_seconds IS NOT NULL
+                          THEN clock_timestamp()
+                               + make_interval(secs => greatest(completion.due_seconds, completion.doubt_seconds)) END,
+           tries_used = completion.tries_used, lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL,
+           in_doubt = completion.state <> 'delivered' AND (delivery.in_doubt OR completion.in_doubt),
+           doubt_until_utc = clock_timestamp() + make_interval(secs => completion.doubt_seconds),
+           failing_since_utc = CASE WHEN completion.state IN ('retrying', 'parked')
+                                    THEN coalesce(failing_since_utc, clock_timestamp())
+                                    WHEN completion.state = 'waiting' THEN failing_since_utc END,
+           failed_utc = CASE WHEN completion.state IN ('retrying', 'parked') THEN clock_timestamp()
+                             WHEN completion.state = 'waiting' THEN failed_utc END,
+           delivered_utc = CASE WHEN completion.state = 'delivered' THEN now() END,
+           confirmed_utc = CASE WHEN completion.is_confirmed THEN clock_timestamp() END,
+           subscriber_record_id = coalesce(completion.record_id, subscriber_record_id)
+      FROM completion
+     WHERE delivery.program_id = completion.program_id AND delivery.delivery_uuid = completion.delivery_uuid
+       AND delivery.lease_id = completion.lease_id AND delivery.state = 'sending'
+    RETURNING completion.*, delivery.subscriber_id
+), ended AS (
+    UPDATE attempt
+       SET ended_utc = clock_timestamp(), code = completed.code, message = completed.message,
+           payload = completed.payload::json, request = completed.request::json, response = completed.response::json
+      FROM completed
+     WHERE attempt.program_id = completed.program_id AND attempt.delivery_uuid = completed.delivery_uuid
+       AND attempt.number = completed.number
+), lifted AS (
+    DELETE FROM subscriber_pause
+     WHERE next_probe_utc IS NOT NULL
+       AND subscriber_id IN (SELECT subscriber_id FROM completed WHERE state = 'delivered')
+    RETURNING subscriber_id, since_utc
+)
+SELECT position, CASE WHEN state = 'delivered' THEN since_utc END AS paused_since_utc
+  FROM completed
+  LEFT JOIN lifted USING (subscriber_id)
+
+-- name: release_expired
+-- transition: sending -> retrying, parked
+-- Release what a worker holds that is gone, as its lease or, sooner, its liveness lock shows: the outcome is
+-- unknown. The attempt may still be carried out for $1 seconds, and is repeated by the schedule $3, an array of
+-- seconds. The delivery is parked if the schedule is used up, or if it was sent to a subscriber that cannot be asked
+-- what became of it; $2 message.
+WITH living AS (
+    SELECT (classid::bigint << 32) | objid::bigint AS worker
+      FROM pg_locks
+     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), expired AS (
+    SELECT program_id, delivery_uuid,
+           tries_used >= cardinality($3::float8[])
+           OR EXISTS (SELECT FROM attempt
+                       WHERE attempt.program_id = delivery.program_id
+                         AND attempt.delivery_uuid = delivery.delivery_uuid
+                         AND attempt.number = delivery.attempts AND attempt.sent_utc IS NOT NULL) AS is_last,
+           greatest($1::float8, ($3::float8[])[tries_used + 1]) AS seconds
+      FROM delivery
+     WHERE state = 'sending'
+       AND (lease_until_utc < now()
+            OR lease_worker IS NOT NULL AND lease_worker NOT IN (SELECT worker FROM living))
+       FOR UPDATE SKIP LOCKED
+), released AS (
+    UPDATE delivery
+       SET state = CASE WHEN expired.is_last THEN 'parked' ELSE 'retrying' END,
+           code = 'outcome_unknown', class = 'unavailable', message = $2::text,
+           due_utc = CASE WHEN NOT expired.is_last
+                          THEN clock_timestamp() + make_interval(secs => expired.seconds) END,
+           tries_used = tries_used + 1, in_doubt = true,
+           doubt_until_utc = clock_timestamp() + make_interval(secs => $1::float8),
+           failing_since_utc = coalesce(failing_since_utc, clock_timestamp()), failed_utc = clock_timestamp(),
+           lease_id = NULL, lease_until_utc = NULL, lease_worker = NULL
+      FROM expired
+     WHERE delivery.program_id = expired.program_id AND delivery.delivery_uuid = expired.delivery_uuid
+    RETURNING delivery.program_id, delivery.delivery_uuid, delivery.attempts
+)
+UPDATE attempt
+   SET ended_utc = now(), code = 'outcome_unknown', message = $2::text
+  FROM released
+ WHERE attempt.program_id = released.program_id AND attempt.delivery_uuid = released.delivery_uuid
+   AND attempt.number = released.attempts
+RETURNING attempt.program_id, attempt.delivery_uuid
+
+-- name: recheck_failed
+-- transition: waiting, retrying, parked -> skipped
+-- transition: waiting, retrying -> discarded, superseded
+-- transition: retrying -> waiting
+-- Apply to the deliveries $1/$2 (arrays), whose attempts failed, what happened while they were being sent and could
+-- not be changed: their event was withdrawn ($3 message), their record reopened ($4), their subscription archived
+-- ($5), or a newer revision came ($6). What is not released is held if its subscription does not send by itself any
+-- more. A parked one is not repeated, so that only the first two concern it.
+UPDATE delivery
+   SET state = CASE failed.out_of_date WHEN 'archived' THEN 'discarded' WHEN 'superseded' THEN 'superseded'
+                                       WHEN 'held' THEN 'waiting' ELSE 'skipped' END,
+       code = nullif(failed.out_of_date, 'held'),
+       class = NULL,
+       message = CASE failed.out_of_date WHEN 'withdrawn' THEN $3::text WHEN 'reopened' THEN $4::text
+                                         WHEN 'archived' THEN $5::text WHEN 'superseded' THEN $6::text END,
+       due_utc = CASE failed.out_of_date WHEN 'held' THEN due_utc END,
+       held = failed.out_of_date = 'held'
+  FROM (SELECT tried.program_id, tried.delivery_uuid, tried.state,
+               CASE WHEN tried.action = 'send'
+                         AND EXISTS (SELECT FROM withdrawal_of(tried.program_id, tried.event_uuid))
+                    THEN 'withdrawn'
+                    WHEN tried.action = 'send'
+                         AND EXISTS (SELECT FROM reopenings_after(
+                                         tried.program_id, tried.subscription_id, tried.publisher_event_id,
+                                         tried.publisher_system_id, tried.event_seq))
+                    THEN 'reopened'
+                    WHEN tried.state = 'parked' THEN NULL
+                    WHEN subscription.archived_utc IS NOT NULL THEN 'archived'
+                    WHEN tried.action = 'send' AND NOT may_have_left_keyless_row(tried.in_doubt, subscription.target)
+                         AND EXISTS (SELECT FROM newer_revisions(
+                                         tried.program_id, tried.subscription_id, tried.publisher_event_id,
+                                         tried.publisher_system_id, tried.event_seq, tried.event_type))
+                    THEN 'superseded'
+                    WHEN NOT tried.released AND NOT sends_by_itself(subscription.state, subscription.schedule)
+                    THEN 'held' END AS out_of_date
+          FROM unnest($1::text[], $2::uuid[]) AS key (program_id, delivery_uuid)
+          JOIN delivery AS tried ON tried.program_id = key.program_id AND tried.delivery_uuid = key.delivery_uuid
+          JOIN subscription ON subscription.subscription_id = tried.subscription_id
+         WHERE tried.state IN ('waiting', 'retrying', 'parked')) AS failed
+ WHERE delivery.program_id = failed.program_id AND delivery.delivery_uuid = failed.delivery_uuid
+   AND delivery.state = failed.state AND failed.out_of_date IS NOT NULL
+
+-- 6. A person decides.
+
+-- name: requeue
+-- transition: parked, retrying, skipped -> waiting, superseded
+-- Put up to $9 deliveries back into the queue. Filters, null for none: $1 Programs, $2 state, $3 subscription,
+-- $4 subscriber, $5 class, $6 code, $7 Program and $8 uuids of deliveries, $10 and $11 Program and uuid of an event,
+-- $14 signature. Only those after uuid $13, null for all, so that a delivery that is parked again meanwhile is not put
+-- back twice. A skipped one is put back only if a template may have been added since, or its reopening withdrawn. It is
+-- superseded instead ($12 message) if something newer was delivered, or a newer revision is to be sent. For a stopped
+-- subscription it is held.
+WITH chosen AS (
+    SELECT delivery.program_id, delivery.delivery_uuid,
+           delivery.state AS state_before, delivery.code AS code_before,
+           subscription.state = 'stopped' AS is_held,
+           EXISTS (SELECT FROM newer_delivered(delivery.program_id, delivery.subscription_id,
+                                               delivery.publisher_event_id, delivery.publisher_system_id,
+                                               delivery.event_seq, delivery.event_type, delivery.action,
+                                               connector.one_record_for))
+           OR NOT may_have_left_keyless_row(delivery.in_doubt, subscription.target)
+              AND EXISTS (SELECT FROM newer_revisions(delivery.program_id, delivery.subscription_id,
+                                                      delivery.publisher_event_id, delivery.publisher_system_id,
+                                                      delivery.event_seq, delivery.event_type)) AS is_superseded
+      FROM delivery
+      JOIN subscription USING (subscription_id)
+      JOIN subscriber ON subscriber.subscriber_id = delivery.subscriber_id
+      JOIN connector ON connector.name = subscriber.connector
+     WHERE subscription.archived_utc IS NULL
+       AND (delivery.state IN ('parked', 'retrying')
+            OR delivery.state = 'skipped' AND delivery.code IN ('no_template', 'category_off', 'reopened'))
+       AND ($1::text[] IS NULL OR delivery.program_id = ANY ($1::text[]))
+       AND ($2::text IS NULL OR delivery.state = $2::text)
+       AND ($3::text IS NULL OR delivery.subscription_id = $3::text)
+       AND ($4::text IS NULL OR delivery.subscriber_id = $4::text)
+       AND ($5::text IS NULL OR delivery.class = $5::text)
+       AND ($6::text IS NULL OR delivery.code = $6::text)
+       AND ($7::text IS NULL OR delivery.program_id = $7::text)
+       AND ($8::uuid[] IS NULL OR delivery.delivery_uuid = ANY ($8::uuid[]))
+       AND ($10::text IS NULL OR delivery.program_id = $10::text)
+       AND ($11::uuid IS NULL OR delivery.event_uuid = $11::uuid)
+       AND ($13::uuid IS NULL OR delivery.delivery_uuid > $13::uuid)
+       AND ($14::text IS NULL OR delivery.signature = $14::text)
+     ORDER BY delivery.delivery_uuid
+     LIMIT $9::int
+       FOR UPDATE OF delivery SKIP LOCKED
+)
+UPDATE delivery
+   SET state = CASE WHEN chosen.is_superseded THEN 'superseded' ELSE 'waiting' END,
+       code = CASE WHEN chosen.is_superseded THEN 'superseded' END,
+       class = NULL,
+       message = CASE WHEN chosen.is_superseded THEN $12::text END,
+       due_utc = CASE WHEN NOT chosen.is_superseded THEN greatest(now(), doubt_until_utc) END,
+       held = chosen.is_held AND NOT chosen.is_superseded,
+       released = NOT chosen.is_held,
+       tries_used = 0, failing_since_utc = NULL
+  FROM chosen
+ WHERE delivery.program_id = chosen.program_id AND delivery.delivery_uuid = chosen.delivery_uuid
+RETURNING delivery.*, chosen.state_before, chosen.code_before
+
+-- name: discard
+-- transition: waiting, retrying, parked, skipped -> discarded
+-- Discard delivery $1/$2 for the reason $3. What is being sent or finished in another way stays as it is.
+UPDATE delivery
+   SET state = 'discarded', code = 'discarded', class = NULL, message = $3::text, due_utc = NULL, held = false
+ WHERE program_id = $1::text AND delivery_uuid = $2::uuid
+   AND state IN ('waiting', 'retrying', 'parked', 'skipped')
+RETURNING *
+
+-- name: discard_all
+-- transition: waiting, retrying -> discarded
+-- Discard what subscription $1/$2 has not sent yet, as the subscription was archived; $3 message.
+UPDATE delivery
+   SET state = 'discarded', code = 'archived', class = NULL, message = $3::text, due_utc = NULL, held = false
+ WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying')

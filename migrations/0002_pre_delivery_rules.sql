@@ -1,0 +1,176 @@
+-- The rules of deliveries as functions, the kinds of subscribers as rows, and the checkpoint under that name.
+-- depends: 0001_pre_first_release
+
+-- migrate: apply
+
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '60s';
+
+-- Kinds of subscribers, with what statements have to know of each. A row is what the connector declares in KINDS of
+-- learning_hub/connectors/registry.py; each hub process writes it when it starts (learning_hub/store/connectors.py).
+CREATE TABLE connector (
+    name           text    PRIMARY KEY,
+    one_record_for text    NOT NULL,   -- source_record: all event types of a source record share one record there;
+                                       -- source_key: each event type of a source record has a record of its own
+    sends_batches  boolean NOT NULL,   -- many deliveries go into one request
+
+    CONSTRAINT connector_one_record_for_known CHECK (one_record_for IN ('source_record', 'source_key'))
+);
+
+INSERT INTO connector (name, one_record_for, sends_batches)
+VALUES ('imis', 'source_record', false), ('learningbuilder', 'source_record', true), ('webhook', 'source_key', false);
+
+-- There are few subscribers: checking them takes no time.
+ALTER TABLE subscriber DROP CONSTRAINT subscriber_connector_known;
+ALTER TABLE subscriber ADD CONSTRAINT subscriber_connector_fkey FOREIGN KEY (connector) REFERENCES connector;
+
+ALTER TABLE subscription_place RENAME TO subscription_checkpoint;
+
+-- Which names there are depends on the server: PostgreSQL 18 names the NOT NULL constraints as well.
+DO $$
+DECLARE
+    old text;
+BEGIN
+    FOR old IN SELECT conname FROM pg_constraint
+                WHERE conrelid = 'subscription_checkpoint'::regclass AND starts_with(conname, 'subscription_place') LOOP
+        EXECUTE format('ALTER TABLE subscription_checkpoint RENAME CONSTRAINT %I TO %I', old,
+                       replace(old, 'subscription_place', 'subscription_checkpoint'));
+    END LOOP;
+END
+$$;
+
+-- Processes of the first release read on through it, and write.
+CREATE VIEW subscription_place AS SELECT subscription_id, epoch, xid, seq FROM subscription_checkpoint;
+
+-- The rules of deliveries
+--
+-- Each rule that statements need stands here once, under its name. The planner puts the text of such a function into
+-- the statement that names it, so that a rule costs what its text costs: a scalar one because it is only an expression,
+-- one over other rows because it is a single SELECT that returns a set, stands in FROM, and is STABLE and not STRICT.
+-- tests/integration/test_claim_plan.py reads the plans. Bodies are strings and arguments are single values, so that no
+-- function is bound to a table that an operator replaces (bench/partitions.sql).
+
+-- Whether an event of this type says that its source record was reopened; REOPENED of learning_hub/model/event.py.
+CREATE FUNCTION is_reopening(event_type text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN event_type IN ('AI_REOPENED', 'LPI_REOPENED');
+
+-- Whether a subscription sends without a run; in any other, only released deliveries are sent.
+CREATE FUNCTION sends_by_itself(subscription_state text, schedule text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN subscription_state = 'started' AND schedule = 'realtime';
+
+-- Whether a delivery may have left a row in a panel that has no column for the record key. Only the delivery's own
+-- values find that row again, so nothing that is not delivered yet may take its place.
+CREATE FUNCTION may_have_left_keyless_row(in_doubt boolean, target json) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN in_doubt AND target ->> 'Kind' IS NOT DISTINCT FROM 'panel' AND target ->> 'KeyProperty' IS NULL;
+
+-- The order in which rows of `participant` count: matched by hand before looked up, of one system before of every one.
+CREATE FUNCTION participant_precedence(settled_by text, publisher_system_id text) RETURNS int
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN settled_by IS NULL THEN 2 ELSE 0 END + CASE WHEN publisher_system_id = '' THEN 1 ELSE 0 END;
+
+-- The withdrawal of an event, if there is one.
+CREATE FUNCTION withdrawal_of(program_id text, event_uuid uuid) RETURNS SETOF uuid
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    AS $$
+        SELECT event.event_uuid FROM event
+         WHERE event.program_id = withdrawal_of.program_id AND event.event_uuid = withdrawal_of.event_uuid
+           AND event.is_withdrawal
+    $$;
+
+-- Reopenings of a source record after an event, where they remove what the subscription sent of it: it says so and does
+-- not send them itself. A withdrawn one does not count.
+CREATE FUNCTION reopenings_after(program_id text, subscription_id text, publisher_event_id text,
+                                 publisher_system_id text, event_seq bigint) RETURNS SETOF uuid
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    AS $$
+        SELECT event.event_uuid
+          FROM subscription
+          JOIN event ON event.program_id = reopenings_after.program_id
+         WHERE subscription.subscription_id = reopenings_after.subscription_id AND subscription.on_reopened = 'remove'
+           AND event.publisher_event_id = reopenings_after.publisher_event_id
+           AND event.publisher_system_id = reopenings_after.publisher_system_id
+           AND is_reopening(event.event_type) AND event.event_type <> ALL (subscription.event_types)
+           AND event.seq > reopenings_after.event_seq
+           AND NOT EXISTS (SELECT FROM withdrawal_of(event.program_id, event.event_uuid))
+    $$;
+
+-- What a delivery has to wait for: another of its source record that is being sent or may still be carried out, or that
+-- is older and neither finished, parked nor held.
+CREATE FUNCTION deliveries_before(program_id text, subscription_id text, publisher_event_id text,
+                                  publisher_system_id text, event_seq bigint, delivery_uuid uuid) RETURNS SETOF uuid
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    AS $$
+        SELECT other.delivery_uuid FROM delivery AS other
+         WHERE other.program_id = deliveries_before.program_id
+           AND other.subscription_id = deliveries_before.subscription_id
+           AND other.publisher_event_id = deliveries_before.publisher_event_id
+           AND other.publisher_system_id = deliveries_before.publisher_system_id
+           AND (other.state = 'sending' OR other.doubt_until_utc > now()
+                OR (other.state IN ('waiting', 'retrying') AND NOT other.held
+                    AND (other.event_seq, other.delivery_uuid)
+                        < (deliveries_before.event_seq, deliveries_before.delivery_uuid)))
+    $$;
+
+-- Newer deliveries that were delivered into the record of this one, so that sending this one would bring back something
+-- old: of the same source key, or, where all event types share a record, of the same source record. Against a delivery
+-- that sends, a removal of another event type counts only if a reopening asked for it, not if that event was withdrawn.
+CREATE FUNCTION newer_delivered(program_id text, subscription_id text, publisher_event_id text,
+                                publisher_system_id text, event_seq bigint, event_type text, action text,
+                                one_record_for text) RETURNS SETOF uuid
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    AS $$
+        SELECT newer.delivery_uuid FROM delivery AS newer
+         WHERE newer.program_id = newer_delivered.program_id
+           AND newer.subscription_id = newer_delivered.subscription_id
+           AND newer.publisher_event_id = newer_delivered.publisher_event_id
+           AND newer.publisher_system_id = newer_delivered.publisher_system_id
+           AND newer.event_seq > newer_delivered.event_seq AND newer.state = 'delivered'
+           AND (newer.event_type = newer_delivered.event_type
+                OR newer_delivered.one_record_for = 'source_record'
+                   AND (newer.action = 'send' OR newer_delivered.action = 'remove' OR is_reopening(newer.event_type)))
+    $$;
+
+-- Newer revisions of a delivery's source key that were sent, are being sent or will be. They supersede what is not sent
+-- yet, except where it may have left a keyless row.
+CREATE FUNCTION newer_revisions(program_id text, subscription_id text, publisher_event_id text,
+                                publisher_system_id text, event_seq bigint, event_type text) RETURNS SETOF uuid
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    AS $$
+        SELECT newer.delivery_uuid FROM delivery AS newer
+         WHERE newer.program_id = newer_revisions.program_id
+           AND newer.subscription_id = newer_revisions.subscription_id
+           AND newer.publisher_event_id = newer_revisions.publisher_event_id
+           AND newer.publisher_system_id = newer_revisions.publisher_system_id
+           AND newer.event_seq > newer_revisions.event_seq AND newer.event_type = newer_revisions.event_type
+           AND newer.action = 'send' AND newer.state IN ('waiting', 'retrying', 'sending', 'delivered')
+    $$;
+
+-- migrate: rollback
+
+DROP FUNCTION is_reopening, sends_by_itself, may_have_left_keyless_row, participant_precedence, withdrawal_of,
+              reopenings_after, deliveries_before, newer_delivered, newer_revisions;
+
+DROP VIEW subscription_place;
+
+DO $$
+DECLARE
+    new text;
+BEGIN
+    FOR new IN SELECT conname FROM pg_constraint
+                WHERE conrelid = 'subscription_checkpoint'::regclass LOOP
+        EXECUTE format('ALTER TABLE subscription_checkpoint RENAME CONSTRAINT %I TO %I', new,
+                       replace(new, 'subscription_checkpoint', 'subscription_place'));
+    END LOOP;
+END
+$$;
+
+ALTER TABLE subscription_checkpoint RENAME TO subscription_place;
+
+ALTER TABLE subscriber DROP CONSTRAINT subscriber_connector_fkey;
+ALTER TABLE subscriber ADD CONSTRAINT subscriber_connector_known
+    CHECK (connector IN ('imis', 'learningbuilder', 'webhook'));
+
+DROP TABLE connector;

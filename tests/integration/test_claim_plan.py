@@ -1,0 +1,136 @@
+"""The rules of deliveries cost what their text costs, and a claim reads a few rows of whatever there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from bench.claims import queries as filling
+from learning_hub.model.event import REOPENED, EventType
+from learning_hub.model.ids import new_uuid
+from learning_hub.store import migrations, queue
+from learning_hub.store.database import Connection, Database
+from learning_hub.store.delivery_transitions import queries
+from learning_hub.store.queries import Queries
+
+RULES = (
+    "is_reopening",
+    "sends_by_itself",
+    "may_have_left_keyless_row",
+    "participant_precedence",
+    "withdrawal_of",
+    "reopenings_after",
+    "deliveries_before",
+    "newer_delivered",
+    "newer_revisions",
+)
+CALL = re.compile(rf"\b({'|'.join(RULES)})\(")
+
+
+async def functions(database: Database) -> dict[str, str]:
+    """The SQL functions of the database by their names, with their text."""
+    rows = await database.fetch(
+        """
+        SELECT proname, pg_get_functiondef(pg_proc.oid) AS text FROM pg_proc
+          JOIN pg_language ON pg_language.oid = prolang
+         WHERE pronamespace = 'public'::regnamespace AND lanname = 'sql'
+        """
+    )
+    return {row["proname"]: row["text"] for row in rows}
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    """The statements that name a rule."""
+    for file in sorted(migrations.HERE.glob("*.sql")):
+        if file.stem != "schema":
+            for name, sql in Queries(file.stem).by_name.items():
+                if CALL.search(sql):
+                    yield f"{file.stem}.{name}", sql
+
+
+def nodes(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan's node, and those below."""
+    yield tree
+    for below in tree.get("Plans", []):
+        yield from nodes(below)
+
+
+async def generic_plan(connection: Connection, sql: str) -> dict[str, Any]:
+    """The plan of a statement for any values of its parameters."""
+    numbers = {int(number) for number in re.findall(r"\$(\d+)", re.sub(r"--.*", "", sql))}
+    await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    await connection.execute(f"PREPARE planned AS {sql}")
+    values = f"({', '.join(['NULL'] * len(numbers))})" if numbers else ""
+    (tree,) = json.loads(await connection.fetchval(f"EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE planned{values}"))
+    await connection.execute("DEALLOCATE planned")
+    plan: dict[str, Any] = tree["Plan"]
+    return plan
+
+
+async def test_every_rule_is_used(database: Database) -> None:
+    """Each rule is a function of the database, and some statement or another rule names it."""
+    there = await functions(database)
+    told = "".join(sql for _, sql in statements())
+
+    assert there.keys() - {"failure_signature"} == set(RULES)
+    for rule in RULES:
+        assert re.search(rf"\b{rule}\(", told + there["reopenings_after"].partition("AS")[2]), rule
+
+
+async def test_rules_are_planned_as_part_of_the_statement(database: Database) -> None:
+    """In no plan a rule is called: its text has been put into every statement that names it."""
+    assert len(list(statements())) >= 6
+    for name, sql in statements():
+        async with database.transaction() as connection:
+            plan = await generic_plan(connection, sql)
+        assert not CALL.search(json.dumps(plan)), name
+        assert "Function Scan" not in {
+            node["Node Type"] for node in nodes(plan) if node.get("Function Name") in RULES
+        }, name
+
+
+async def test_reopened_types_are_those_of_the_model(database: Database) -> None:
+    """The database calls the same event types reopened as the model."""
+    types = list(get_args(EventType))
+    found = await database.fetch("SELECT type FROM unnest($1::text[]) AS type WHERE is_reopening(type)", types)
+
+    assert {row["type"] for row in found} == REOPENED
+
+
+INDEXES = {"delivery_due", "delivery_sending", "delivery_record", "delivery_one_at_a_time", "delivery_pkey"}
+
+
+async def test_a_claim_reads_what_it_takes(database: Database) -> None:
+    """A claim goes through the indexes that are made for it, and reads no more rows than a few for each delivery."""
+    async with database.connection() as connection:
+        await connection.execute(filling.set_up)
+        for state, count in (("delivered", 20_000), ("waiting", 2_000)):
+            await connection.execute(filling.fill, count, state)
+        await connection.execute("ANALYZE delivery")
+    values = [new_uuid(), 600.0, None, 16, 0, "withdrawn", "reopened", "superseded"]
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        async with database.transaction() as connection:
+            await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+            (tree,) = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {queries.claim}", *values))
+        scans = [
+            node
+            for node in nodes(tree["Plan"])
+            if node.get("Relation Name") == "delivery" and "Scan" in node["Node Type"]
+        ]
+        assert {node.get("Index Name") for node in scans} <= INDEXES
+        for node in scans:
+            assert (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] <= 16, node
+    assert await database.fetchval("SELECT count(*) FROM delivery WHERE state = 'sending'") == 32
+
+
+async def test_a_claim_takes_batches_beside_the_others(database: Database) -> None:
+    """Subscribers that are sent batches, and those that are not, have room of their own at a worker."""
+    async with database.connection() as connection:
+        await connection.execute(filling.set_up)
+        await connection.execute(filling.fill, 5, "waiting")
+    assert await queue.claim(database, queue.Room(most=0, most_batched=3), lease_seconds=60) == []
+    await database.execute("UPDATE subscriber SET connector = 'learningbuilder'")
+    assert await queue.claim(database, queue.Room(most=2), lease_seconds=60) == []
+    assert len(await queue.claim(database, queue.Room(most=2, most_batched=3), lease_seconds=60)) == 3

@@ -1,0 +1,138 @@
+"""A database of the first release, with rows, goes through the migrations that came after."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from database_catalog import catalog
+from pogo_core.util import migrate as pogo
+
+from learning_hub.store import migrations
+
+FIRST = "0001_pre_first_release"
+
+# Something in every table of the first release.
+ROWS_OF_FIRST = """
+INSERT INTO program (program_id, name) VALUES ('NURSES', 'Nurses');
+INSERT INTO api_key VALUES ('reader', 'Reader', sha256('key'), '{*}', '{read}');
+INSERT INTO feed_epoch VALUES (7, 'cluster');
+INSERT INTO event (program_id, event_uuid, epoch, publisher_system_id, publisher_event_id, event_type, version,
+                   revision, publisher_participant_id, data, event_start_utc, content_hash, created_utc, event_date)
+SELECT 'NURSES', ('0190000000000000000000000000000' || number)::uuid, 7, 'TopClass', 'AI:' || number, 'AI_COMP_SUCCESS',
+       1, 1, 'robin', '{}', now(), '', now(), (now() AT TIME ZONE 'UTC')::date FROM generate_series(1, 8) AS number;
+INSERT INTO idempotency_key SELECT program_id, 'once', '', 201, event_uuid FROM event LIMIT 1;
+INSERT INTO subscriber (subscriber_id, name, connector, settings)
+SELECT connector, connector, connector, '{}' FROM unnest(ARRAY['imis', 'learningbuilder', 'webhook']) AS connector;
+INSERT INTO subscriber_pause VALUES ('imis', 'timed_out', 'unavailable', 'Away.', now(), 5);
+INSERT INTO subscription (subscription_id, name, subscriber_id, program_id, event_types, target, templates, start_epoch,
+                          start_snapshot)
+SELECT subscriber_id, name, subscriber_id, 'NURSES', '{}', '{}', '{}', 1, '1:1:' FROM subscriber;
+INSERT INTO subscription_place SELECT subscription_id, 7, '100', 5 FROM subscription;
+INSERT INTO subscription_tick SELECT subscription_id, now() FROM subscription;
+INSERT INTO delivery (program_id, delivery_uuid, subscription_id, subscriber_id, event_uuid, event_seq,
+                      publisher_system_id, publisher_event_id, event_type, state, code, class, message, due_utc,
+                      delivered_utc, lease_id, lease_until_utc)
+SELECT program_id, event_uuid, 'imis', 'imis', event_uuid, seq, publisher_system_id, publisher_event_id, event_type,
+       state, 'refused', 'refused', 'No.', CASE WHEN state IN ('waiting', 'retrying') THEN now() END,
+       CASE state WHEN 'delivered' THEN now() END, CASE state WHEN 'sending' THEN event_uuid END,
+       CASE state WHEN 'sending' THEN now() END
+  FROM event
+  JOIN unnest(ARRAY['waiting', 'sending', 'delivered', 'retrying', 'parked', 'skipped', 'superseded', 'discarded'])
+       WITH ORDINALITY AS states (state, number) ON publisher_event_id = 'AI:' || number;
+INSERT INTO attempt (program_id, delivery_uuid, number, started_utc)
+SELECT program_id, delivery_uuid, 1, now() FROM delivery;
+INSERT INTO run (run_id, program_id, trigger, request, requested_by) VALUES ('R1', 'NURSES', 'run', '{}', 'admin');
+INSERT INTO run_delivery SELECT program_id, 'R1', delivery_uuid, false FROM delivery;
+INSERT INTO participant VALUES ('imis', 'NURSES', '', 'robin', '10042', 'staff');
+INSERT INTO audit (key_id, key_name, action, object_type, object_id) VALUES ('cli', 'cli', 'create', 'program', 'N');
+"""
+
+# The statements of the first release on what has another name since.
+STATEMENTS_OF_FIRST = (
+    "SELECT FROM subscription_place WHERE subscription_id = 'imis' FOR UPDATE",
+    "SELECT epoch, xid, seq FROM subscription_place WHERE subscription_id = 'imis' FOR UPDATE SKIP LOCKED",
+    "UPDATE subscription_place SET epoch = 7, xid = '101', seq = 6 WHERE subscription_id = 'imis'",
+    """
+    INSERT INTO subscription_place (subscription_id, epoch, xid, seq)
+    SELECT subscription_id, start_epoch, pg_snapshot_xmin(start_snapshot), 0 FROM subscription
+     WHERE subscription_id = 'imis'
+    ON CONFLICT (subscription_id) DO UPDATE SET epoch = excluded.epoch, xid = excluded.xid, seq = excluded.seq
+    """,
+    """
+    INSERT INTO subscriber (subscriber_id, name, connector, settings) VALUES ('hook', 'Hook', 'webhook', '{}')
+    ON CONFLICT (subscriber_id) DO UPDATE SET connector = excluded.connector
+    """,
+)
+
+
+async def rows_of(connection: asyncpg.Connection[Any], tables: list[str]) -> dict[str, list[str]]:
+    """Every row of these tables."""
+    return {
+        table: sorted(row[0] for row in await connection.fetch(f"SELECT to_jsonb(one)::text FROM {table} AS one"))
+        for table in tables
+    }
+
+
+async def tables_of(connection: asyncpg.Connection[Any]) -> list[str]:
+    """The names of the hub's tables."""
+    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    return [row[0] for row in rows if "pogo" not in row[0]]
+
+
+@pytest.fixture
+async def first_release(
+    empty_database_address: str, tmp_path: Path
+) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection to a database of the first release that has rows in every table."""
+    (tmp_path / f"{FIRST}.sql").write_bytes((migrations.FOLDER / f"{FIRST}.sql").read_bytes())
+    connection = await asyncpg.connect(empty_database_address)
+    await pogo.apply(connection, tmp_path, schema_name="public")
+    await connection.execute(ROWS_OF_FIRST)
+    yield connection
+    await connection.close()
+
+
+async def test_a_database_of_the_first_release_is_upgraded(
+    first_release: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    """All rows of a database of the first release are there after the upgrade, under the old names as well."""
+    tables = await tables_of(first_release)
+    before = await rows_of(first_release, tables)
+    assert len(tables) == 16
+    assert all(before.values())
+
+    await pogo.apply(first_release, migrations.FOLDER, schema_name="public")
+
+    assert await rows_of(first_release, tables) == before
+    renamed = await rows_of(first_release, ["subscription_checkpoint"])
+    assert renamed["subscription_checkpoint"] == before["subscription_place"]
+
+
+async def test_processes_of_the_first_release_go_on(first_release: asyncpg.Connection[asyncpg.Record]) -> None:
+    """A process of the first release reads and writes as before, also with statements prepared before the upgrade."""
+    prepared = [await first_release.prepare(sql) for sql in STATEMENTS_OF_FIRST]
+    await pogo.apply(first_release, migrations.FOLDER, schema_name="public")
+    for statement, sql in zip(prepared, STATEMENTS_OF_FIRST, strict=True):
+        await statement.fetch()
+        await first_release.execute(sql)
+
+    row = await first_release.fetchrow("SELECT * FROM subscription_checkpoint WHERE subscription_id = 'imis'")
+    assert row
+    assert tuple(row) == ("imis", 1, 1, 0)
+
+
+async def test_the_upgrade_can_be_rolled_back(
+    first_release: asyncpg.Connection[asyncpg.Record], empty_database_address: str
+) -> None:
+    """Rolled back, the migrations after the first one leave its database as it was, rows and names."""
+    tables = await tables_of(first_release)
+    before = await catalog(empty_database_address), await rows_of(first_release, tables)
+    await pogo.apply(first_release, migrations.FOLDER, schema_name="public")
+    later = len(list(migrations.FOLDER.glob("*.sql"))) - 1
+    await pogo.rollback(first_release, migrations.FOLDER, schema_name="public", count=later)
+
+    assert (await catalog(empty_database_address), await rows_of(first_release, tables)) == before
