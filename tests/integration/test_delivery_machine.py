@@ -191,6 +191,7 @@ class Walk:
 def test_every_arrow_is_taken(loop: asyncio.AbstractEventLoop) -> None:
     """Every arrow of the list is one that deliveries take, and they take no other."""
     walk = Walk()
+    state: Ending
     for state in ("delivered", "retrying", "parked", "skipped", "discarded", "waiting"):
         walk.delivery()
         walk.complete(state)
