@@ -168,7 +168,7 @@ async def test_refused_credentials_lock_no_account_and_everything_arrives_once_t
     waiting = await deliveries(imis_hub, State="waiting")
     assert len(waiting) == 50
     assert {one["NextTryUtc"] for one in waiting} == {None}
-    assert "Put valid credentials" in waiting[0]["Advice"]
+    assert "valid credentials" in waiting[0]["Advice"]
 
     await imis_hub.put_subscriber(password="changed")
 
