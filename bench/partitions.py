@@ -57,7 +57,7 @@ async def partitions_read(database: Database, table: str, query: str, *values: A
     async with database.transaction() as connection:
         await connection.execute(feed.queries.plan_in_index_order)
         (plan,) = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *values))
-    found, nodes = set(), [plan["SubscriptionSpec"]]
+    found, nodes = set(), [plan["Plan"]]
     while nodes:
         node = nodes.pop()
         nodes += node.get("Plans", [])

@@ -1,8 +1,9 @@
 -- Kinds of subscribers.
 
 -- name: synchronise
--- Write kinds that are new or declare something else than before; arrays: $1 names, $2 one_record_for, $3 sends_batches.
--- Rows are written in one order, so that processes that start at once never wait for each other in a circle.
+-- Write kinds that are new or declare something else than before; arrays: $1 names, $2 one_record_for, $3
+-- sends_batches. Rows are written in one order, so that processes that start at once never wait for each other in a
+-- circle.
 INSERT INTO connector (name, one_record_for, sends_batches)
 SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[]) AS kind (name, one_record_for, sends_batches)
  WHERE NOT EXISTS (SELECT FROM connector

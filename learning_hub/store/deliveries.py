@@ -92,8 +92,7 @@ async def requeue(
         limit: How many at most.
 
     Returns:
-        Where each stood, and the delivery as it is now, by uuid: `waiting`, or `superseded` where a newer one
-        overtook it.
+        The state of each before, and the delivery as it is now, by uuid: `waiting`, or `superseded` by a newer one.
     """
     rows = await delivery_transitions.requeue(connection, wanted, only=only, after=after, limit=limit)
     return [
@@ -119,7 +118,7 @@ async def of_participant(
     publisher_system_id: str | None,
     publisher_participant_id: str,
 ) -> OfParticipant:
-    """What is parked, and what goes on, for a participant at a subscriber; of any system where it is None."""
+    """What is parked, and what is being sent, for a participant at a subscriber; of any system where it is None."""
     rows = await connection.fetch(
         queries.of_participant, program_id, publisher_participant_id, publisher_system_id, subscriber_id
     )
@@ -130,7 +129,7 @@ async def of_participant(
 
 
 async def discard(connection: Connection, key: DeliveryKey, reason: str) -> Delivery | None:
-    """Decide that a delivery is not to be sent; None when it is under way or settled."""
+    """Decide that a delivery is not to be sent; None when it is being sent or finished."""
     row = await delivery_transitions.discard(connection, key, reason)
     return read_row(row) if row else None
 

@@ -1,8 +1,9 @@
--- Deliveries as people look at them, and what people do with them.
+-- Deliveries as people look at them.
 
 -- name: page
 -- Up to $8 deliveries before uuid $7, newest first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code,
--- $5 and $6 Program and uuid of an event, $9 signature. Each Program is asked for its newest, as its indexes have them in order.
+-- $5 and $6 Program and uuid of an event, $9 signature. The newest of each Program are read, as its indexes are in that
+-- order.
 SELECT delivery.*
   FROM program
  CROSS JOIN LATERAL (
@@ -22,7 +23,7 @@ SELECT delivery.*
  LIMIT $8::int
 
 -- name: page_of_subscriptions
--- The same of subscription $10, or of the subscriptions of subscriber $11; null is not asked for.
+-- The same for subscription $10, or for the subscriptions of subscriber $11; null is no filter.
 SELECT delivery.*
   FROM subscription
  CROSS JOIN LATERAL (
@@ -53,25 +54,25 @@ SELECT * FROM delivery WHERE program_id = $1::text AND delivery_uuid = $2::uuid
 SELECT * FROM attempt WHERE program_id = $1::text AND delivery_uuid = $2::uuid ORDER BY number
 
 -- name: of_participant
--- What waits for somebody to say who participant $2 of Program $1 is at subscriber $4, and what is under way to there;
--- $3 the system, null for any. By the person's events, which are
--- few, however many deliveries are parked; OFFSET keeps the planner from turning that round.
-WITH his AS MATERIALIZED (
+-- Deliveries at subscriber $4 that are parked until participant $2 of Program $1 is matched, and those that are being
+-- sent; $3 the system, null for any. They are found by the person's events, which are few, however many deliveries are
+-- parked; OFFSET keeps the planner from doing it the other way round.
+WITH their_event AS MATERIALIZED (
     SELECT event_uuid FROM event
      WHERE program_id = $1::text AND publisher_participant_id = $2::text AND NOT is_withdrawal
        AND ($3::text IS NULL OR publisher_system_id = $3::text)
 )
 SELECT delivery.delivery_uuid, delivery.state = 'sending' AS is_under_way
-  FROM his
+  FROM their_event
  CROSS JOIN LATERAL (
        SELECT delivery_uuid, state, class, subscriber_id FROM delivery
-        WHERE delivery.program_id = $1::text AND delivery.event_uuid = his.event_uuid
+        WHERE delivery.program_id = $1::text AND delivery.event_uuid = their_event.event_uuid
        OFFSET 0) AS delivery
  WHERE delivery.subscriber_id = $4::text
    AND (delivery.state = 'parked' AND delivery.class = 'identity' OR delivery.state = 'sending')
 
 -- name: count_open
--- How many deliveries are not settled, by state.
+-- How many deliveries are not finished, by state.
 SELECT state, count(*) AS deliveries FROM delivery
  WHERE state IN ('waiting', 'sending', 'retrying', 'parked')
  GROUP BY state

@@ -1,10 +1,10 @@
 -- Failures by like cause.
 
 -- name: page
--- Up to $17 groups, the hub's own faults first, then pauses that have lasted $9 seconds, then the rest, each the largest
--- first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code, $5 and $6 Program and uuid of an event,
--- $7 subscription, $8 subscriber, $10 signature. What is retrying because its subscriber went away stands with those that
--- wait for the same, where the pause is shown. After the place $11 to $16 and $18, null $11 for the beginning.
+-- Up to $17 groups, the hub's own faults first, then pauses that have lasted $9 seconds, then the rest, each the
+-- largest first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code, $5 and $6 Program and uuid of an
+-- event, $7 subscription, $8 subscriber, $10 signature. What is retrying because its subscriber went away is counted
+-- with the pause, if that is shown. After the position $11 to $16 and $18, null $11 for the beginning.
 WITH paused AS (
     SELECT served.program_id, pause.*,
            (SELECT count(*) FROM delivery
@@ -57,7 +57,7 @@ WITH paused AS (
            greatest(since_utc, least(clock_timestamp(), next_probe_utc - make_interval(secs => probe_seconds))),
            NULL, message
       FROM paused
-), wanted AS (
+), chosen AS (
     SELECT * FROM grouped
      WHERE $11::int IS NULL
         OR (rank, -count, program_id, subscriber_id, subscription_id, code, signature)
@@ -65,10 +65,11 @@ WITH paused AS (
      ORDER BY rank, count DESC, program_id, subscriber_id, subscription_id, code, signature
      LIMIT $17::int
 )
-SELECT wanted.rank, wanted.program_id, wanted.subscriber_id, wanted.subscription_id, wanted.code, wanted.signature,
-       wanted.class, wanted.count, wanted.first_utc, wanted.last_utc, wanted.example_uuid,
-       coalesce(wanted.message, example.message, '') AS message, example.event_uuid
-  FROM wanted
-  LEFT JOIN delivery AS example ON example.program_id = wanted.program_id AND example.delivery_uuid = wanted.example_uuid
- ORDER BY wanted.rank, wanted.count DESC, wanted.program_id, wanted.subscriber_id, wanted.subscription_id, wanted.code,
-          wanted.signature
+SELECT chosen.rank, chosen.program_id, chosen.subscriber_id, chosen.subscription_id, chosen.code, chosen.signature,
+       chosen.class, chosen.count, chosen.first_utc, chosen.last_utc, chosen.example_uuid,
+       coalesce(chosen.message, example.message, '') AS message, example.event_uuid
+  FROM chosen
+  LEFT JOIN delivery AS example
+    ON example.program_id = chosen.program_id AND example.delivery_uuid = chosen.example_uuid
+ ORDER BY chosen.rank, chosen.count DESC, chosen.program_id, chosen.subscriber_id, chosen.subscription_id, chosen.code,
+          chosen.signature

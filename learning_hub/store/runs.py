@@ -35,7 +35,7 @@ async def insert(
     requested_by: str,
     gatherer: int | None,
 ) -> None:
-    """Begin a run; *gatherer* is the number of the presence of the process that gathers for it."""
+    """Begin a run; *gatherer* is the number of the liveness lock of the process that gathers for it."""
     await database.execute(queries.insert, run_id, program_id, trigger, request.decode(), requested_by, gatherer)
 
 
@@ -69,26 +69,26 @@ async def add_deliveries_of_events(
 
 
 async def add_pending(connection: Connection, run_id: str, program_id: str, subscription_id: str) -> None:
-    """The run is about everything of the subscription that is not settled."""
+    """The run is about everything of the subscription that is to be sent or being sent."""
     await connection.execute(queries.add_pending, run_id, program_id, subscription_id)
 
 
 async def pending_events(
     database: Database, program_id: str, subscription_ids: Sequence[str], limit: int
 ) -> list[UUID]:
-    """Up to *limit* events that are not settled at these subscriptions."""
+    """Up to *limit* events that are to be sent for these subscriptions."""
     rows = await database.fetch(queries.pending_events, program_id, list(subscription_ids), limit)
     return [row["event_uuid"] for row in rows]
 
 
 async def release(connection: Connection, run_id: str, program_id: str, subscription_ids: Sequence[str]) -> bool:
-    """What waits for the run at these subscriptions may go out; all its deliveries are known now. False: it is over."""
+    """What waits for the run at these subscriptions is sent; all its deliveries are known now. False: it is over."""
     await delivery_transitions.release_for_run(connection, run_id, program_id, subscription_ids)
     return changed(await connection.execute(queries.gathered, run_id)) > 0
 
 
 async def counts(database: Database, run_id: str, program_id: str) -> tuple[Counts, int]:
-    """What became of the run's deliveries, and how many of them go on by themselves right now."""
+    """What became of the run's deliveries, and how many of them still go on without anybody's doing."""
     rows = await database.fetch(queries.counts, run_id, program_id)
     by_state = {row["state"]: row["deliveries"] for row in rows}
     return Counts(matched=sum(by_state.values()), **by_state), sum(row["open"] for row in rows)
@@ -100,7 +100,7 @@ async def is_gathered(database: Database, run_id: str) -> bool:
 
 
 async def running(database: Database, old_seconds: float) -> list[Running]:
-    """Runs under way; what gathers without a presence counts as gone after *old_seconds*."""
+    """Runs under way; what gathers without a liveness lock counts as gone after *old_seconds*."""
     return [Running(**dict(row)) for row in await database.fetch(queries.running, old_seconds)]
 
 

@@ -1,7 +1,8 @@
 -- Runs of the process stage, and the deliveries they are about.
 
 -- name: insert
--- Begin run $1 of Program $2; $3 trigger, $4 what was asked for, $5 who asked, $6 the number of its process's presence.
+-- Begin run $1 of Program $2; $3 trigger, $4 request, $5 who requested it, $6 the number of its process's liveness
+-- lock.
 INSERT INTO run (run_id, program_id, trigger, request, requested_by, gatherer)
 VALUES ($1::text, $2::text, $3::text, $4::json, $5::text, $6::bigint)
 
@@ -17,8 +18,8 @@ SELECT * FROM run
  LIMIT $3::int
 
 -- name: add_deliveries_of_events
--- Run $1 is about the deliveries of these events ($4) of Program $2 at subscription $3; $5: of an event that was
--- delivered before its replays made by this transaction stand instead of what was delivered.
+-- Run $1 is about the deliveries of these events ($4) of Program $2 at subscription $3; with $5, about the replays that
+-- this transaction made instead of what was delivered before.
 INSERT INTO run_delivery (program_id, run_id, delivery_uuid, was_delivered)
 SELECT program_id, $1::text, delivery_uuid, state = 'delivered'
   FROM delivery
@@ -28,7 +29,7 @@ SELECT program_id, $1::text, delivery_uuid, state = 'delivered'
 ON CONFLICT DO NOTHING
 
 -- name: add_pending
--- Run $1 is about everything of Program $2 at subscription $3 that is not settled.
+-- Run $1 is about everything of Program $2 at subscription $3 that is to be sent or being sent.
 INSERT INTO run_delivery (program_id, run_id, delivery_uuid, was_delivered)
 SELECT program_id, $1::text, delivery_uuid, false
   FROM delivery
@@ -36,19 +37,19 @@ SELECT program_id, $1::text, delivery_uuid, false
 ON CONFLICT DO NOTHING
 
 -- name: pending_events
--- Up to $3 events of Program $1 that are not settled at the subscriptions $2.
+-- Up to $3 events of Program $1 that are to be sent for the subscriptions $2.
 SELECT DISTINCT event_uuid FROM delivery
  WHERE program_id = $1::text AND subscription_id = ANY ($2::text[]) AND state IN ('waiting', 'retrying')
  LIMIT $3::int
 
 -- name: gathered
--- All deliveries of run $1 are known, if it goes on.
+-- All deliveries of run $1 are known, if it is still running.
 UPDATE run SET gathered_utc = clock_timestamp() WHERE run_id = $1::text AND state = 'running'
 
 -- name: counts
 -- The deliveries of run $1 of Program $2 by state; what was delivered before counts as unchanged. `open` are those
--- that go on by themselves right now: not held, not for a subscriber that is paused and not being probed, and not behind
--- an earlier one of their source record that waits for its next try.
+-- that go on without anybody's doing: not held, not for a paused subscriber unless its probe is due, and not behind
+-- an earlier one of their source record that waits for its next attempt.
 SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
             WHEN delivery.state = 'sending' THEN 'waiting'
             ELSE delivery.state END AS state,
@@ -70,13 +71,13 @@ SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
  GROUP BY 1
 
 -- name: is_gathered
--- Whether run $1 is under way with all its deliveries known.
+-- Whether run $1 is running and all its deliveries are known.
 SELECT gathered_utc IS NOT NULL FROM run WHERE run_id = $1::text AND state = 'running'
 
 -- name: running
--- Runs that are under way, and whether the process that gathers is gone, which its presence tells; of one that had none
--- after $1 seconds.
-WITH present AS (
+-- Runs that are running, and whether the process that gathers is gone: its liveness lock is free, or, if it had none,
+-- $1 seconds are over.
+WITH living AS (
     SELECT (classid::bigint << 32) | objid::bigint AS process
       FROM pg_locks
      WHERE locktype = 'advisory' AND objsubid = 1 AND granted
@@ -85,7 +86,7 @@ WITH present AS (
 SELECT run_id, program_id, trigger, gathered_utc IS NOT NULL AS is_gathered,
        CASE WHEN gathered_utc IS NOT NULL THEN false
             WHEN gatherer IS NULL THEN started_utc < now() - make_interval(secs => $1::float8)
-            ELSE gatherer NOT IN (SELECT process FROM present) END AS is_gone
+            ELSE gatherer NOT IN (SELECT process FROM living) END AS is_gone
   FROM run WHERE state = 'running'
 
 -- name: finish

@@ -1,4 +1,4 @@
-"""The subscription table, the places in the feed, and what a change of a subscription does to its deliveries."""
+"""The subscription table, the checkpoints, and what a change of a subscription does to its deliveries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def lock(connection: Connection, subscription_id: str) -> None:
     """
     Wait until nobody else changes this subscription or reads on for it, until the transaction ends.
 
-    The process stage takes the place's row too, and must look at the subscription after that: what it enqueues is
+    The process stage locks the checkpoint too, and must read the subscription after that: what it enqueues is
     then held, released or discarded together with the rest.
     """
     await connection.execute(queries.lock, subscription_id)
@@ -91,7 +91,7 @@ async def in_use(
 
 
 async def archive(connection: Connection, there: Subscription) -> Subscription:
-    """Let it get nothing more: what was not sent yet is discarded."""
+    """Archive it: it gets nothing more, and what was not sent yet is discarded."""
     row = await connection.fetchrow(queries.archive, there.subscription_id)
     assert row is not None  # noqa: S101 - nothing deletes subscriptions
     await delivery_transitions.discard_all(connection, there)
@@ -119,7 +119,7 @@ async def hold_stragglers(database: Database, there: Subscription) -> None:
 
 
 async def release(connection: Connection, there: Subscription) -> int:
-    """Let go out what was held; returns how many deliveries."""
+    """Send what was held; returns how many deliveries."""
     return await delivery_transitions.release_all(connection, there)
 
 

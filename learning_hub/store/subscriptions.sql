@@ -1,12 +1,11 @@
 -- Subscriptions and their checkpoints. What a change does to their deliveries stands in delivery_transitions.sql.
 
 -- name: lock
--- Let changes of subscription $1 come one after the other, those that make it included.
+-- Let changes of subscription $1 be made one after the other, its creation included.
 SELECT pg_advisory_xact_lock(hashtextextended('subscription ' || $1::text, 0))
 
 -- name: lock_checkpoint
--- Keep the process stage from reading on for subscription $1, so that it and an administrator's change come one after
--- the other.
+-- Keep the process stage from reading on for subscription $1, so that an administrator's change comes before or after.
 SELECT FROM subscription_checkpoint WHERE subscription_id = $1::text FOR UPDATE
 
 -- name: put

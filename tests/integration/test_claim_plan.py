@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from bench.claims import queries as filling
+from learning_hub.deliver.sibling_rows import is_keyless
 from learning_hub.model.event import REOPENED, EventType
 from learning_hub.model.ids import new_uuid
 from learning_hub.store import migrations, queue
@@ -97,6 +98,22 @@ async def test_reopened_types_are_those_of_the_model(database: Database) -> None
     found = await database.fetch("SELECT type FROM unnest($1::text[]) AS type WHERE is_reopening(type)", types)
 
     assert {row["type"] for row in found} == REOPENED
+
+
+async def test_keyless_targets_are_those_of_the_connector(database: Database) -> None:
+    """The database and the worker agree on which targets have no column for the record key."""
+    panel = {"Kind": "panel", "Name": "lh_completions"}
+    targets: list[dict[str, Any]] = [
+        {},
+        {"Kind": "activity"},
+        panel,
+        panel | {"KeyProperty": None},
+        panel | {"KeyProperty": "RecordKey"},
+    ]
+    for target in targets:
+        found = await database.fetchval("SELECT may_have_left_keyless_row(true, $1::json)", json.dumps(target))
+        assert found == is_keyless(target), target
+    assert not await database.fetchval("SELECT may_have_left_keyless_row(false, $1::json)", json.dumps(panel))
 
 
 INDEXES = {"delivery_due", "delivery_sending", "delivery_record", "delivery_one_at_a_time", "delivery_pkey"}
