@@ -14,7 +14,7 @@ import msgspec
 
 from learning_hub.model.clock import now
 from learning_hub.model.errors import FieldError, InvalidFields
-from learning_hub.model.event import LatestEntry, SourceKey, judge
+from learning_hub.model.event import LatestEntry, SourceKey, classify
 from learning_hub.model.ids import EventKey, new_uuid
 from learning_hub.publish.submission import Published, Submission, idempotency_key_reused
 from learning_hub.store import events, idempotency_keys
@@ -108,7 +108,7 @@ class Batch:
         """Decide by the latest entry of the source; what is new becomes the latest for those that come after."""
         source = submission.event.source_key
         before = latest[source]
-        classification = judge(before, submission.event.content_hash)
+        classification = classify(before, submission.event.content_hash)
         if classification.would_be == "same" and before is not None:
             return Decision(submission, before.event_uuid, None)
         new = events.Appended(
@@ -152,7 +152,7 @@ class Batch:
         ]
         gone = await self._take_back(lost)
         if stored & gone:
-            await events.take_back(self._connection, [item for item in new if item.event_uuid in stored & gone])
+            await events.delete_appended(self._connection, [item for item in new if item.event_uuid in stored & gone])
         self.stored = len(stored - gone)
 
     async def _take_back(self, lost: list[Submission]) -> set[UUID]:

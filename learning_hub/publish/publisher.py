@@ -8,7 +8,7 @@ from typing import Literal
 from learning_hub.model.caller import Caller
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
-from learning_hub.model.event import Event, SourceKey, judge
+from learning_hub.model.event import Event, SourceKey, classify
 from learning_hub.model.ids import EventKey
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.submission import Published, idempotency_key_reused, request_hash
@@ -101,7 +101,7 @@ class Publisher:
             if closed := await events.closed_programs(connection, [program_id]):
                 raise InvalidFields([FieldError("PublisherProgramId", closed[program_id])])
             (latest,) = await events.latest_entries(connection, [event.source_key])
-        return judge(latest, event.content_hash).would_be
+        return classify(latest, event.content_hash).would_be
 
     async def need_event(self, key: EventKey, caller: Caller) -> Event:
         """

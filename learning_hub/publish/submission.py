@@ -48,7 +48,7 @@ class Submission:
         self.event = event
         self.idempotency_key = idempotency_key
         self.record = SourceRecord(event.publisher_program_id, event.publisher_system_id, event.publisher_event_id)
-        self.size = len(event.data)
+        self.size = len(event.publisher_event_data)
         self.future = future
         self.rounds = 0
 

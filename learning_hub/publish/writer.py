@@ -97,7 +97,8 @@ class Writer:
     def _has_room_for(self, event: ReceivedEvent) -> bool:
         """Whether the bounds hold with *event* as well; one that is larger than the bound may come alone."""
         return self._unsettled == 0 or (
-            self._unsettled < MAX_BACKLOG and self._unsettled_bytes + len(event.data) <= MAX_BACKLOG_BYTES
+            self._unsettled < MAX_BACKLOG
+            and self._unsettled_bytes + len(event.publisher_event_data) <= MAX_BACKLOG_BYTES
         )
 
     async def run(self) -> None:
@@ -245,7 +246,7 @@ class Writer:
 
         Partitions of Programs would be written to one after the other, and not in the order of the source keys.
         """
-        if len(new) < COPIED_FROM or sum(len(event.data) for event in new.values()) > COPIED_BYTES:
+        if len(new) < COPIED_FROM or sum(len(event.publisher_event_data) for event in new.values()) > COPIED_BYTES:
             return None
         program_ids = {event.publisher_program_id for event in new.values()}
         return program_ids.pop() if len(program_ids) == 1 else None
