@@ -1,7 +1,7 @@
 """
-The hub without its group commit: `python -m bench.insert_each serve …` writes each event by a statement of its own.
+The hub without its group commit: `python -m bench.insert_each serve …` writes each event with its own statement.
 
-All else is the same: the server, the checks, the statement, and as many connections to PostgreSQL as the settings say.
+Everything else is the same: the server, the checks, the statement, and the number of connections to PostgreSQL.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class InsertEach(Writer):
     async def _insert(self, submission: Submission) -> None:
         (event_uuid,) = new_uuids(1)
         if await append_first(self._database, {event_uuid: submission.event}, now()):
-            raise ValueError("it is not new")
+            raise ValueError("The source of the event has an entry already.")
         submission.answer(Published("stored", EventKey(submission.record.program_id, event_uuid)))
         self._notifications.notify(self._notifications.feed)
 

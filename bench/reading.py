@@ -17,7 +17,8 @@ from bench.load import ask
 from bench.results import Results
 from bench.setting_up import make_key
 from bench.turns import in_turn
-from learning_hub.store.feed import queries
+from learning_hub.model.feed import BEGINNING, Position
+from learning_hub.store.feed import FeedFilter, parameters, queries
 
 EVENTS = 20_000
 PAGE = 1_000
@@ -53,12 +54,12 @@ class Reading:
         connection = await asyncpg.connect(self._database_url)
         try:
             began = time.perf_counter()
-            found, after = 0, (0, 0, 0)
-            while found < EVENTS:
-                nothing_else = [None] * 7
-                rows = await connection.fetch(queries.read_feed, "BENCH", *after, 2, 0, PAGE, *nothing_else, PAGE)
-                found += len(rows)
-                after = (rows[-1]["epoch"], rows[-1]["xid"], rows[-1]["seq"])
+            count, after, horizon = 0, BEGINNING, Position(2, 0, 0)
+            everything = FeedFilter(program_id="BENCH")
+            while count < EVENTS:
+                rows = await connection.fetch(queries.read_feed, *parameters(everything, after, horizon, PAGE, PAGE))
+                count += len(rows)
+                after = Position(rows[-1]["epoch"], rows[-1]["xid"], rows[-1]["seq"])
             return EVENTS / (time.perf_counter() - began)
         finally:
             await connection.close()

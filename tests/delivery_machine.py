@@ -20,7 +20,7 @@ from made_up_subscriber import SETTLE_SECONDS, End, Fate, MadeUpSubscriber
 
 from learning_hub.model.claimed_delivery import ClaimedDelivery, Completion
 from learning_hub.model.clock import now
-from learning_hub.model.event import judge
+from learning_hub.model.event import classify
 from learning_hub.model.ids import DeliveryKey, EventKey, new_uuid
 from learning_hub.process import gathering
 from learning_hub.process.enqueuer import Enqueuer
@@ -120,7 +120,7 @@ class DeliveryMachine(RuleBasedStateMachine):
                 appended = events.Appended(
                     event=event,
                     event_uuid=new_uuid(),
-                    classification=judge(latest, event.content_hash),
+                    classification=classify(latest, event.content_hash),
                     created_utc=now(),
                 )
                 await events.append_events(connection, [appended])

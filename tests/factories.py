@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw
 
-from learning_hub.model.event import Event, bucket
+from learning_hub.model.event import EVENT_FIELDS, Event, bucket
 from learning_hub.model.ids import event_id
 from learning_hub.model.received_event import ReceivedEvent, read_event
 
@@ -53,15 +53,7 @@ def a_stored_event(**changes: Any) -> Event:
         created_utc=created,
         revision=1,
         supersedes=None,
-        publisher_program_id=new.publisher_program_id,
-        publisher_system_id=new.publisher_system_id,
-        event_type=new.event_type,
-        publisher_event_id=new.publisher_event_id,
-        publisher_participant_id=new.publisher_participant_id,
-        publisher_event_category=new.publisher_event_category,
-        publisher_event_data=Raw(new.data),
-        event_start_utc=new.event_start_utc,
-        event_end_utc=new.event_end_utc,
+        **{field.attribute: getattr(new, field.attribute) for field in EVENT_FIELDS},
     )
     return msgspec.structs.replace(event, **changes)
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from learning_hub.connectors.registry import KINDS
-from learning_hub.deliver.template_variables import template_scope
+from learning_hub.deliver.template_variables import template_variables
 from learning_hub.model.event import Event
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import Subscription
@@ -62,7 +62,7 @@ class PayloadRenderer:
         job = RenderJob(
             templates_json=subscription.templates_json,
             category=category,
-            scope_json=template_scope(event, subscription, program_name, participant_id),
+            scope_json=template_variables(event, subscription, program_name, participant_id),
             time_zone=KINDS[subscriber.connector].time_zone(subscriber.settings),
         )
         return await self._renderer.render(job)

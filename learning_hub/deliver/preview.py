@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta
 
 from learning_hub.connectors.base import TemplateProblem
 from learning_hub.connectors.registry import KINDS
@@ -15,7 +15,7 @@ from learning_hub.deliver.participant_lookup import ParticipantLookup
 from learning_hub.deliver.payload_renderer import NoTemplate, PayloadRenderer
 from learning_hub.model.clock import now
 from learning_hub.model.errors import NotFound, TemplateError
-from learning_hub.model.event import Classification, Event, bucket, judge
+from learning_hub.model.event import EVENT_FIELDS, Classification, Event, bucket, classify
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import event_id, new_uuid
 from learning_hub.model.json_errors import place_in
@@ -74,7 +74,7 @@ class Previewer:
         """The event that *new* would become if it were published now."""
         async with self._database.connection() as connection:
             (latest,) = await events.latest_entries(connection, [new.source_key])
-        return as_if_stored(new, judge(latest, new.content_hash), now())
+        return as_if_stored(new, classify(latest, new.content_hash), now())
 
     async def _render(self, subscription: Subscription, event: Event) -> Rendered | NoTemplate:
         subscriber = await subscribers.find(self._database, subscription.subscriber_id)
@@ -103,7 +103,7 @@ def target_problems(
 
 
 def as_if_stored(new: ReceivedEvent, classification: Classification, at: datetime) -> Event:
-    """*new* as it would read if it were stored at *at* as *classification* says."""
+    """*new* as the event that storing it at *at* would make, as *classification* says."""
     program_id, supersedes = new.publisher_program_id, classification.supersedes
     return Event(
         event_id=event_id(program_id, new_uuid()),
@@ -111,15 +111,7 @@ def as_if_stored(new: ReceivedEvent, classification: Classification, at: datetim
         created_utc=at,
         revision=classification.revision,
         supersedes=event_id(program_id, supersedes) if supersedes else None,
-        publisher_program_id=program_id,
-        publisher_system_id=new.publisher_system_id,
-        event_type=new.event_type,
-        publisher_event_id=new.publisher_event_id,
-        publisher_participant_id=new.publisher_participant_id,
-        publisher_event_category=new.publisher_event_category,
-        publisher_event_data=Raw(new.data),
-        event_start_utc=new.event_start_utc,
-        event_end_utc=new.event_end_utc,
+        **{field.attribute: getattr(new, field.attribute) for field in EVENT_FIELDS},
     )
 
 

@@ -1,4 +1,4 @@
-"""What a template sees of an event: one way for previews, forecasts and deliveries."""
+"""The variables of a template: made here for previews, validation and deliveries alike."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from learning_hub.model.event import Event
 from learning_hub.model.subscription import Subscription
 from learning_hub.rendering import write_scope
 
-EVENT_FIELDS = [(field.name, field.encode_name) for field in msgspec.structs.fields(Event)]
+_EVENT_FIELDS = [(field.name, field.encode_name) for field in msgspec.structs.fields(Event)]
 
 
-def template_scope(event: Event, subscription: Subscription, program_name: str, participant_id: str | None) -> bytes:
+def template_variables(
+    event: Event, subscription: Subscription, program_name: str, participant_id: str | None
+) -> bytes:
     """
-    The scope of a template, as JSON for the renderer.
+    The variables of a template, as JSON for the renderer.
 
     Args:
-        event: Every field is there under its own name, the data as the publisher spelled them.
-        subscription: Whose template it is.
+        event: Every field is a member of the variable `event` under its name in JSON, the data as the publisher spelled
+            them.
+        subscription: The subscription of the template.
         program_name: Of the event's Program.
         participant_id: The participant's id at the subscriber; None where it is not known.
     """
-    fields = {encoded: value for name, encoded in EVENT_FIELDS if (value := getattr(event, name)) is not msgspec.UNSET}
+    fields = {name: value for field, name in _EVENT_FIELDS if (value := getattr(event, field)) is not msgspec.UNSET}
     return write_scope(
         fields,
         participant_id=participant_id,

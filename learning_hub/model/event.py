@@ -1,17 +1,21 @@
-"""An event: as it is received, as it is stored, and what makes two of them the same."""
+"""
+An event: its fields, as a publisher sends them and as the hub stores them, and what makes two events the same.
+
+EVENT_FIELDS declares once where each field is stored and what it decides. The columns and INSERT lists of the store,
+the content hash, the feed's filters and what a template sees follow from it. How to add a field: CONTRIBUTING.md.
+"""
 
 from __future__ import annotations
 
 import functools
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Raw
 
 from learning_hub.model.ids import event_id
-from learning_hub.model.json_values import read_json
 
 EventType = Literal[
     "AI_COMP_SUCCESS",
@@ -23,7 +27,8 @@ EventType = Literal[
     "AI_COMP_UNSUCCESS",
     "AI_REOPENED",
 ]
-REOPENED = frozenset({"AI_REOPENED", "LPI_REOPENED"})
+# The types that say that an earlier success no longer holds.
+REOPENED: frozenset[EventType] = frozenset({"AI_REOPENED", "LPI_REOPENED"})
 
 ShortText = Annotated[str, Meta(min_length=1, max_length=25)]
 LongText = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -36,6 +41,8 @@ class Category(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False
     label: Annotated[str, Meta(max_length=400, description="What people call it; may change.")] | None = None
 
 
+# The docstrings of NewEvent and Event are read in the OpenAPI document.
+# Each field of NewEvent is declared in EVENT_FIELDS as well, and is a field of Event.
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=False):
     """An event as a publisher sends it."""
 
@@ -61,15 +68,6 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=Fa
     event_end_utc: Annotated[datetime, Meta(description="When it ended; not before the start.")] | None = None
 
 
-class SourceKey(msgspec.Struct, frozen=True, gc=False):
-    """What makes two events the same one: an event that arrives again, or a revision of it."""
-
-    program_id: str
-    publisher_system_id: str
-    publisher_event_id: str
-    event_type: str
-
-
 class Event(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=False):
     """An event as it is stored and read."""
 
@@ -92,15 +90,100 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=False
     )
 
 
+class FieldFilters(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The filters of the feed by a field of the event: the exact value, or None for no restriction."""
+
+    publisher_system_id: LongText | None = None
+    event_type: EventType | None = None
+    category: Annotated[LongText, Meta(description="The category's value.")] | None = None
+    publisher_participant_id: LongText | None = None
+    publisher_event_id: LongText | None = None
+
+
+class EventField(NamedTuple):
+    """
+    One field of NewEvent: where it is stored, and what it decides.
+
+    *attribute* is its name in NewEvent, ReceivedEvent and Event.
+
+    *columns* are its columns in the table `event`, each with its PostgreSQL type. A field that is a Struct has one
+    column for each field of the Struct, in their order, the first of which is NOT NULL where the Struct is present.
+
+    *role*: a `source key` field decides which event this is, and can never change. A `content` field is part of the
+    content hash, so that another value is a revision. An `added content` field is the same for a field that was added
+    after events had been stored: it must be optional, and an event without it keeps the hash it had before.
+
+    *filter* is its filter in FieldFilters; None for a field that is no filter. A filter compares the first column.
+    *has_walk* tells that feed.sql names this filter itself, since an index serves it; every other filter is compared
+    entry by entry.
+    """
+
+    attribute: str
+    columns: dict[str, str]
+    role: Literal["source key", "content", "added content"]
+    filter: str | None = None
+    has_walk: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in JSON."""
+        return _JSON_NAMES[self.attribute]
+
+
+EVENT_FIELDS = (
+    # Every query of the feed is for one Program, so this is no filter among others.
+    EventField("publisher_program_id", {"program_id": "text"}, "source key"),
+    EventField("publisher_system_id", {"publisher_system_id": "text"}, "source key", filter="publisher_system_id"),
+    EventField("event_type", {"event_type": "text"}, "source key", filter="event_type"),
+    EventField(
+        "publisher_event_id",
+        {"publisher_event_id": "text"},
+        "source key",
+        filter="publisher_event_id",
+        has_walk=True,
+    ),
+    EventField(
+        "publisher_participant_id",
+        {"publisher_participant_id": "text"},
+        "content",
+        filter="publisher_participant_id",
+        has_walk=True,
+    ),
+    EventField(
+        "publisher_event_category",
+        {"category_value": "text", "category_label": "text"},
+        "content",
+        filter="category",
+    ),
+    EventField("publisher_event_data", {"data": "json"}, "content"),
+    EventField("event_start_utc", {"event_start_utc": "timestamptz"}, "content"),
+    EventField("event_end_utc", {"event_end_utc": "timestamptz"}, "content"),
+)
+FILTERS = {field.filter: field for field in EVENT_FIELDS if field.filter}
+SCANNED_FILTERS = {name: field for name, field in FILTERS.items() if not field.has_walk}
+
+
+_JSON_NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(NewEvent)}
+# The fields of an event by their names in JSON, those that the hub assigns first.
+EVENT_NAMES = (
+    *(field.encode_name for field in msgspec.structs.fields(Event) if field.name not in _JSON_NAMES),
+    *_JSON_NAMES.values(),
+)
+
+
+class SourceKey(msgspec.Struct, frozen=True, gc=False):
+    """The fields that an event shares with its revisions, and with itself sent again."""
+
+    program_id: str
+    publisher_system_id: str
+    publisher_event_id: str
+    event_type: str
+
+
 @functools.lru_cache(maxsize=1_000)
 def bucket(program_id: str, day: date) -> str:
     """The EventDateBucket of a Program's day (UTC). The `LB` is a literal of the format, whatever the system."""
     return f"{program_id}-LB-{day.year:04d}{day.month:02d}{day.day:02d}"
-
-
-def template_scope(event: Event) -> dict[str, Any]:
-    """The event as templates see it: every field under its own name, times as text, data as JSON values."""
-    return dict(read_json(msgspec.json.encode(event)))
 
 
 class LatestEntry(msgspec.Struct, frozen=True):
@@ -114,7 +197,12 @@ class LatestEntry(msgspec.Struct, frozen=True):
 
 
 class Classification(msgspec.Struct, frozen=True):
-    """What becomes of an event that arrives: *would_be* and, for a stored one, its numbers."""
+    """
+    What publishing an event comes to.
+
+    *version*, *revision* and *supersedes* are those of the entry to store; they mean nothing where *would_be* is
+    `same`, since nothing is stored.
+    """
 
     would_be: Literal["new", "same", "revision"]
     version: int = 1
@@ -122,12 +210,16 @@ class Classification(msgspec.Struct, frozen=True):
     supersedes: UUID | None = None
 
 
-def judge(latest: LatestEntry | None, content_hash: bytes) -> Classification:
+def classify(latest: LatestEntry | None, content_hash: bytes) -> Classification:
     """
-    Whether an event is new, the same as the latest revision, or a revision of it.
+    Classify an event by the newest entry of its source key.
 
-    Content that equals the latest is the same event, unless that was withdrawn: then it is a revision, which revives
-    it.
+    An event with the content of the latest revision is the same event. After a withdrawal it is a revision, which
+    revives the event.
+
+    Args:
+        latest: The newest entry of the event's source key; None where there is none.
+        content_hash: Of the event.
     """
     if latest is None:
         return Classification("new")

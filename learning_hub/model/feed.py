@@ -1,4 +1,4 @@
-"""Places in the feed, and the cursors that carry them through the API."""
+"""Positions in the feed, and the cursors that carry them through the API."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _FORMAT = 1
 
 class Position(msgspec.Struct, frozen=True, order=True):
     """
-    A place between two entries of the feed: after the entry with these numbers.
+    A position between two entries of the feed: directly after the entry with these numbers.
 
-    *epoch* counts the clusters the store has lived in; *xid* is the transaction that wrote the entry, *seq* its
-    number within the store. Positions are ordered as the feed is.
+    *epoch* counts the clusters the store has lived in; *xid* is the transaction that wrote the entry, *seq* the
+    entry's number within the store. Positions are ordered as the feed is.
     """
 
     epoch: int
@@ -33,8 +33,8 @@ END = Position(2**31 - 1, 2**63 - 1, 2**63 - 1)
 
 def write_cursor(position: Position) -> str:
     """The opaque form of a position, for NextCursor."""
-    prepared = _LAYOUT.pack(_FORMAT, position.epoch, position.xid, position.seq)
-    return base64.urlsafe_b64encode(prepared).decode().rstrip("=")
+    packed = _LAYOUT.pack(_FORMAT, position.epoch, position.xid, position.seq)
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def read_cursor(text: str) -> Position:
@@ -42,11 +42,11 @@ def read_cursor(text: str) -> Position:
     The position in a cursor.
 
     Raises:
-        InvalidFields: It is none that the hub gave out.
+        InvalidFields: The hub gave out no such cursor.
     """
     try:
-        prepared = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        form, epoch, xid, seq = _LAYOUT.unpack(prepared)
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        form, epoch, xid, seq = _LAYOUT.unpack(packed)
     except (binascii.Error, ValueError, struct.error):
         form, epoch, xid, seq = 0, 0, 0, 0
     if form != _FORMAT or epoch >= 2**31 or xid >= 2**63 or seq >= 2**63:

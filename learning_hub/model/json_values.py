@@ -19,7 +19,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import Any, Self, TypeVar
 
@@ -171,7 +171,7 @@ def content_hash(*parts: Any) -> bytes:
     Args:
         parts: Values as `read_json` gives them (no floats), or datetimes.
     """
-    instants = [to_utc(part) if isinstance(part, datetime) else part for part in parts]
+    instants = [to_utc(part) if isinstance(part, datetime) and part.tzinfo is not UTC else part for part in parts]
     return hashlib.sha256(_CANONICAL_ENCODER.encode(instants)).digest()
 
 

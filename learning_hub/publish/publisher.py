@@ -1,4 +1,4 @@
-"""What a publisher may do with its events: publish, replace, withdraw, and ask what would happen."""
+"""What a publisher does with its events: publish, replace, withdraw, and validate without storing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from learning_hub.model.caller import Caller
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
-from learning_hub.model.event import Event, SourceKey, judge
+from learning_hub.model.event import Event, SourceKey, classify
 from learning_hub.model.ids import EventKey
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.submission import Published, idempotency_key_reused, request_hash
@@ -30,12 +30,12 @@ class Publisher:
         self, event: ReceivedEvent, caller: Caller, idempotency_key: str | None = None
     ) -> asyncio.Future[Published]:
         """
-        Have *event* stored unless the latest revision of its source has equal content.
+        Store *event* unless the latest revision of its source has equal content.
 
         Returns:
-            What becomes of it, once that is durably committed; or one of these errors: InvalidFields, where a key for
-            all Programs named one that does not exist or takes no events any more; Conflict, where the Idempotency-Key
-            was used with other content; Unavailable, where the database is away.
+            A future that is done once the outcome is durably committed. It may raise InvalidFields, where a key for all
+            Programs named one that does not exist or takes no events any more; Conflict, where the Idempotency-Key was
+            used with other content; Unavailable, where the database is away.
 
         Raises:
             NotAllowed: The key is not for the event's Program.
@@ -53,8 +53,8 @@ class Publisher:
             Conflict: A part of the source key differs from that of the event in the address.
             InvalidFields: Its Program takes no events any more.
         """
-        there = await self.need_event(key, caller)
-        if event.source_key != source_key_of(there):
+        existing = await self.need_event(key, caller)
+        if event.source_key != source_key_of(existing):
             raise Conflict(
                 "PublisherProgramId, PublisherSystemId, PublisherEventId and EventType must be those of the event in "
                 "the address.",
@@ -64,27 +64,27 @@ class Publisher:
 
     async def withdraw(self, key: EventKey, caller: Caller) -> None:
         """
-        Withdraw an event; once more changes nothing.
+        Withdraw an event; withdrawing it again changes nothing.
 
         Raises:
             NotFound: There is no such event.
             Conflict: It is not the latest revision of its source.
         """
         while True:
-            there = await self.need_event(key, caller)
-            await self._need_latest(key, there)
-            if there.withdrawn_utc:
+            existing = await self.need_event(key, caller)
+            await self._need_latest(key, existing)
+            if existing.withdrawn_utc:
                 return
             if await events.append_withdrawal(self._database, key, now()):
                 self._notifications.notify(self._notifications.feed)
                 return
-            # Somebody was first, with the withdrawal itself or with a newer revision: look again.
+            # Another writer was first, with the withdrawal itself or with a newer revision: check again.
 
     async def would_be(
         self, event: ReceivedEvent, caller: Caller, idempotency_key: str | None = None
     ) -> Literal["new", "same", "revision"]:
         """
-        What publishing *event* would make of it now; `same` also where its Idempotency-Key was answered before.
+        Classify *event* without storing it; `same` also where its Idempotency-Key was answered before.
 
         Raises:
             NotAllowed, InvalidFields, Conflict: As for `submit`.
@@ -101,7 +101,7 @@ class Publisher:
             if closed := await events.closed_programs(connection, [program_id]):
                 raise InvalidFields([FieldError("PublisherProgramId", closed[program_id])])
             (latest,) = await events.latest_entries(connection, [event.source_key])
-        return judge(latest, event.content_hash).would_be
+        return classify(latest, event.content_hash).would_be
 
     async def need_event(self, key: EventKey, caller: Caller) -> Event:
         """
@@ -112,13 +112,13 @@ class Publisher:
             NotFound: There is no such event.
         """
         caller.need_program(key.program_id)
-        there = await events.find_event(self._database, key)
-        if there is None:
+        existing = await events.find_event(self._database, key)
+        if existing is None:
             raise NotFound(f"There is no event {key}.")
-        return there
+        return existing
 
     async def program_faults(self, program_id: str, caller: Caller) -> list[FieldError]:
-        """Why the Program takes no events, for a caller who may know it."""
+        """The bad field where the Program takes no events; none for a caller who may not use the Program."""
         if not caller.may_use(program_id):
             return []
         async with self._database.connection() as connection:
@@ -127,11 +127,11 @@ class Publisher:
 
     async def need_known_program(self, program_id: str, caller: Caller, *, field: str) -> None:
         """
-        Go on only if the key is for the Program; a key for all of them is told, under *field*, when there is none.
+        Check that the caller's key is for the Program, and that the Program exists.
 
         Raises:
-            NotAllowed: The key is not for it.
-            InvalidFields: There is no such Program.
+            NotAllowed: The key is not for the Program.
+            InvalidFields: The key is for all Programs, and there is no such Program; *field* is the bad field.
         """
         caller.need_program(program_id)
         if caller.has_every_program and await programs.find(self._database, program_id) is None:

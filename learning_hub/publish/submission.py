@@ -1,4 +1,4 @@
-"""An event on its way to the writer, and what its publisher is answered."""
+"""A submission: an event for the writer, with the future of its publisher's answer."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from learning_hub.model.received_event import ReceivedEvent
 
 
 class Published(msgspec.Struct, frozen=True, gc=False):
-    """What became of an event: *status* `stored` (a new feed entry) or `same`, and the event it is now."""
+    """The outcome of a submission: *status* `stored` (a new feed entry) or `same`, and the key of that event."""
 
     status: Literal["stored", "same"]
     key: EventKey
 
 
 def request_hash(source_key: SourceKey, content_hash: bytes) -> bytes:
-    """What an Idempotency-Key stands for, of 32 bytes: the source key and the content."""
+    """The hash of a source key and a content, of 32 bytes, that is stored with an Idempotency-Key."""
     return hashlib.sha256(msgspec.json.encode(source_key) + content_hash).digest()
 
 
 def idempotency_key_reused() -> Conflict:
-    """The refusal of an Idempotency-Key that stands for something else."""
+    """The error for an Idempotency-Key that was used with another event."""
     return Conflict("This Idempotency-Key was used with other content.", code="idempotency_key_reused")
 
 
 class SourceRecord(msgspec.Struct, frozen=True, gc=False):
-    """What order goes by: the entries of one source event, whatever their types."""
+    """The entries of one source event, whatever their types, are stored in the order of their arrival."""
 
     program_id: str
     publisher_system_id: str
@@ -40,17 +40,21 @@ class SourceRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class Submission:
-    """One event waiting to be written, and the future its publisher waits on."""
+    """
+    One event waiting to be written, and the future that its publisher waits on.
 
-    __slots__ = ("event", "future", "idempotency_key", "record", "rounds", "size")
+    *size* is that of its data in bytes; *lost_races* counts how often another process wrote its source first.
+    """
+
+    __slots__ = ("event", "future", "idempotency_key", "lost_races", "record", "size")
 
     def __init__(self, event: ReceivedEvent, idempotency_key: str | None, future: asyncio.Future[Published]) -> None:
         self.event = event
         self.idempotency_key = idempotency_key
         self.record = SourceRecord(event.publisher_program_id, event.publisher_system_id, event.publisher_event_id)
-        self.size = len(event.data)
+        self.size = len(event.publisher_event_data)
         self.future = future
-        self.rounds = 0
+        self.lost_races = 0
 
     @property
     def kept_under(self) -> tuple[str, str]:

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from learning_hub.model.event import EVENT_NAMES
 from learning_hub.model.json_values import write_json
 
 NAMES_IN_SCOPE = ("event", "data", "category", "participant", "subscription", "program")
-
-# Every field of the contract's section 3; those that an event does not have are null in a template.
-EVENT_FIELDS = (
-    "EventId", "EventDateBucket", "CreatedUtc", "Revision", "Supersedes", "WithdrawnUtc",
-    "PublisherProgramId", "PublisherSystemId", "EventType", "PublisherEventId", "PublisherParticipantId",
-    "PublisherEventCategory", "PublisherEventData", "EventStartUtc", "EventEndUtc",
-)  # fmt: skip
 
 
 def write_scope(
@@ -42,7 +36,7 @@ def write_scope(
     """
     return write_json(
         {
-            "event": {name: event.get(name) for name in EVENT_FIELDS} | dict(event),
+            "event": {name: event.get(name) for name in EVENT_NAMES} | dict(event),
             "participant": {"Id": participant_id},
             "subscription": {"Id": subscription_id, "Name": subscription_name},
             "program": {"Id": program_id, "Name": program_name},
@@ -52,7 +46,7 @@ def write_scope(
 
 def complete_scope(scope: dict[str, Any]) -> dict[str, Any]:
     """*scope* with `data` and `category`, and null for the event's absent fields and the category's label."""
-    event = dict.fromkeys(EVENT_FIELDS) | scope.get("event", {})
+    event = dict.fromkeys(EVENT_NAMES) | scope.get("event", {})
     category = event["PublisherEventCategory"]
     if isinstance(category, dict):
         category = {"value": None, "label": None} | category

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.fields import read_object
-from learning_hub.model.received_event import ReceivedEvent, program_named, read_event, read_ordinary
+from learning_hub.model.received_event import ReceivedEvent, program_named, read_event, read_event_fast
 
 # Says why a Program takes no events.
 ProgramErrors = Callable[[str], Awaitable[list[FieldError]]]
@@ -26,7 +26,7 @@ async def read_event_body(body: bytes, *, max_data_bytes: int, program_errors: P
         InvalidFields: With every bad field.
         TooLarge: The data alone are over the limit.
     """
-    event = read_ordinary(body, max_data_bytes=max_data_bytes)
+    event = read_event_fast(body, max_data_bytes=max_data_bytes)
     if event is not None:
         return event
     return await read_any_event_body(body, max_data_bytes=max_data_bytes, program_errors=program_errors)

@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
-import msgspec
 from msgspec import Meta
 
 from learning_hub.model import feed
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import FieldError, InvalidFields, Unavailable, gathered
-from learning_hub.model.event import Event, EventType
+from learning_hub.model.event import FILTERS, Event, FieldFilters
 from learning_hub.model.ids import read_bucket
 from learning_hub.model.pagination import Limit
 from learning_hub.publish.publisher import Publisher
@@ -30,10 +29,8 @@ PROGRAM_NEEDED = FieldError("ProgramId", "or EventDateBucket is needed with a ke
 # Confirms that a caller who has been waiting may still read.
 Confirm = Callable[[], Awaitable[None]]
 
-Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
-
-class FeedQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+class FeedQuery(FieldFilters, frozen=True, kw_only=True, rename="pascal"):
     """Which entries of the feed, and from where."""
 
     event_date_bucket: (
@@ -50,11 +47,6 @@ class FeedQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         ]
         | None
     ) = None
-    publisher_system_id: Text | None = None
-    event_type: EventType | None = None
-    category: Annotated[Text, Meta(description="The category's value.")] | None = None
-    publisher_participant_id: Text | None = None
-    publisher_event_id: Text | None = None
     created_since: (
         Annotated[datetime, Meta(description="CreatedUtc at or after this.", extra_json_schema={"format": "date-time"})]
         | None
@@ -146,7 +138,7 @@ class Feed:
         delays = (0.005 * 2**step for step in range(7))
         while True:
             part = await read_feed(self._database, wanted, position, limit - len(items))
-            items += part.found
+            items += part.events
             position, last = part.position, part.last or last
             if part.is_end:
                 end = end or part.held_back
@@ -182,10 +174,6 @@ class Feed:
         return FeedFilter(
             program_id=program_id,
             event_date=day,
-            publisher_system_id=query.publisher_system_id,
-            event_type=query.event_type,
-            category=query.category,
-            publisher_participant_id=query.publisher_participant_id,
-            publisher_event_id=query.publisher_event_id,
             created_since=query.created_since,
+            **{name: getattr(query, name) for name in FILTERS},
         )

@@ -166,7 +166,7 @@ class Runs:
         """
         if selection.event_uuids is None:
             return
-        existing = await events.there(self._database, selection.program_id, selection.event_uuids)
+        existing = await events.existing(self._database, selection.program_id, selection.event_uuids)
         unknown = [
             FieldError(f"EventIds[{index}]", "is not a known event")
             for index, event_uuid in enumerate(selection.event_uuids)

@@ -18,15 +18,21 @@ from learning_hub.model.ids import EventKey, event_id, new_uuid_bytes
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.store.database import Connection, Database, Row, copy_rows
 from learning_hub.store.driver_errors import InTheWay
+from learning_hub.store.event_columns import COLUMNS
 from learning_hub.store.queries import Queries
 
 queries = Queries("events")
 
 FIRST = Classification("new")
+_COPIED = (
+    "event_uuid", "content_hash", *COLUMNS, "seq", "epoch", "version", "revision", "created_utc", "event_date",
+)  # fmt: skip
+# In code points, which is the order of the collation "C" as well.
+_KEY_ORDER = itemgetter(*map(_COPIED.index, ("program_id", "publisher_event_id", "publisher_system_id", "event_type")))
 
 
 class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A new event on its way into the feed."""
+    """An event to append to the feed, as classified."""
 
     event: ReceivedEvent
     event_uuid: UUID
@@ -35,7 +41,7 @@ class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 async def closed_programs(connection: Connection, program_ids: Collection[str]) -> dict[str, str]:
-    """Those of *program_ids* that take no events, and why not, in words that follow the field's name."""
+    """Those of *program_ids* that take no events, each with a reason that continues the name of the field."""
     rows = await connection.fetch(queries.closed_programs, list(program_ids))
     return {
         row["program_id"]: "is not a known Program" if row["is_unknown"] else "is archived and takes no events"
@@ -52,30 +58,32 @@ async def latest_entries(connection: Connection, keys: Sequence[SourceKey]) -> l
         [key.publisher_system_id for key in keys],
         [key.event_type for key in keys],
     )
-    found: list[LatestEntry | None] = [None] * len(keys)
+    latest: list[LatestEntry | None] = [None] * len(keys)
     for row in rows:
-        found[row["asked"] - 1] = LatestEntry(
+        latest[row["key_number"] - 1] = LatestEntry(
             row["event_uuid"], row["version"], row["revision"], row["content_hash"], row["is_withdrawal"]
         )
-    return found
+    return latest
 
 
 def new_uuids(count: int) -> list[UUID]:
-    """New ids of events; of the driver's own class of UUID, which is made, sent and written out ten times as fast."""
+    """New uuids of events, of the driver's own class, which is made, sent and written as text ten times as fast."""
     return [pgproto.UUID(sixteen) for sixteen in new_uuid_bytes(count)]
 
 
 async def append_first(database: Database, new: Mapping[UUID, ReceivedEvent], created_utc: datetime) -> set[UUID]:
     """
-    Append first events of sources to the feed, by their new uuids; committed at once.
+    Append first events of sources to the feed, by their new uuids, in the order given; committed at once.
 
-    They come in the order of the feed, and no two of one source record.
+    No two of them may be of one source record.
 
     Returns:
         The uuids of those not stored: their source has an entry already, or their Program takes no events.
     """
-    ids, content = _columns(list(new), list(new.values()))
-    return {row["event_uuid"] for row in await database.fetch(queries.append_first, *ids, *content, created_utc)}
+    received = list(new.values())
+    hashes = [event.content_hash for event in received]
+    rows = await database.fetch(queries.append_first, list(new), created_utc, hashes, *_column_values(received))
+    return {row["event_uuid"] for row in rows}
 
 
 async def copy_first(
@@ -89,14 +97,16 @@ async def copy_first(
     Returns:
         Whether they are stored; they are not where a source has an entry already, or the Program takes no events.
     """
-    ids, content = _columns(list(new), list(new.values()))
+    received = list(new.values())
+    hashes = [event.content_hash for event in received]
     try:
         async with database.transaction() as connection:
-            places = await connection.fetchrow(queries.reserve_positions, program_id, len(new))
-            if places is None:
+            reserved = await connection.fetchrow(queries.reserve_positions, program_id, len(new))
+            if reserved is None:
                 return False
-            same = (places["epoch"], FIRST.version, FIRST.revision, created_utc, created_utc.date())
-            columns = (*ids, *content, places["seqs"], *([value] * len(new) for value in same))
+            same = (reserved["epoch"], FIRST.version, FIRST.revision, created_utc, created_utc.date())
+            repeated = ([value] * len(new) for value in same)
+            columns = (list(new), hashes, *_column_values(received), reserved["seqs"], *repeated)
             rows = sorted(zip(*columns, strict=True), key=_KEY_ORDER)
             await copy_rows(connection, "event", _COPIED, rows)
     except InTheWay:
@@ -109,70 +119,33 @@ async def append_events(connection: Connection, new: Sequence[Appended]) -> set[
     Append to the feed, in the order given; of one source the earlier version comes first.
 
     Returns:
-        The uuids of those stored; the others lost a race for their version and must be judged again.
+        The uuids of those stored; the others lost a race for their version and must be classified again.
     """
-    ids, content = _columns([item.event_uuid for item in new], [item.event for item in new])
     classifications = [item.classification for item in new]
     rows = await connection.fetch(
         queries.append_events,
-        *ids,
+        [item.event_uuid for item in new],
+        [item.created_utc for item in new],
         [classification.version for classification in classifications],
         [classification.revision for classification in classifications],
         [classification.supersedes for classification in classifications],
-        *content,
-        [item.created_utc for item in new],
+        [item.event.content_hash for item in new],
+        *_column_values([item.event for item in new]),
     )
     return {row["event_uuid"] for row in rows}
 
 
-_IDS = ("program_id", "event_uuid", "publisher_system_id", "publisher_event_id", "event_type")
-_CONTENT = (
-    "publisher_participant_id",
-    "category_value",
-    "category_label",
-    "data",
-    "event_start_utc",
-    "event_end_utc",
-    "content_hash",
-)
-_COPIED = (*_IDS, *_CONTENT, "seq", "epoch", "version", "revision", "created_utc", "event_date")
-# In code points, which is the order of the collation "C" as well.
-_KEY_ORDER = itemgetter(*map(_COPIED.index, ("program_id", "publisher_event_id", "publisher_system_id", "event_type")))
-
-
-def _columns(event_uuids: list[UUID], events: list[ReceivedEvent]) -> tuple[list[list[Any]], list[list[Any]]]:
-    """Column by column what names the events (_IDS), and what they hold (_CONTENT)."""
-    categories = [event.publisher_event_category for event in events]
-    ids: list[list[Any]] = [
-        [event.publisher_program_id for event in events],
-        event_uuids,
-        [event.publisher_system_id for event in events],
-        [event.publisher_event_id for event in events],
-        [event.event_type for event in events],
-    ]
-    content: list[list[Any]] = [
-        [event.publisher_participant_id for event in events],
-        [category.value if category else None for category in categories],
-        [category.label if category else None for category in categories],
-        [event.data.decode() for event in events],
-        [event.event_start_utc for event in events],
-        [event.event_end_utc for event in events],
-        [event.content_hash for event in events],
-    ]
-    return ids, content
-
-
-async def take_back(connection: Connection, appended: Sequence[Appended]) -> None:
-    """Remove events that were appended earlier in the same transaction, before anybody saw them."""
+async def delete_appended(connection: Connection, appended: Sequence[Appended]) -> None:
+    """Delete events that were appended earlier in the same transaction, before anybody saw them."""
     await connection.execute(
-        queries.take_back,
+        queries.delete_appended,
         [item.event.publisher_program_id for item in appended],
         [item.event_uuid for item in appended],
     )
 
 
 async def append_withdrawal(database: Database, key: EventKey, at_utc: datetime) -> bool:
-    """Withdraw an event; False when it is not the latest entry of its source key, or another writer was first."""
+    """Withdraw an event; False where it is not the latest entry of its source key, or another writer was first."""
     try:
         async with database.transaction() as connection:
             row = await connection.fetchrow(queries.append_withdrawal, key.program_id, key.event_uuid, at_utc)
@@ -182,14 +155,33 @@ async def append_withdrawal(database: Database, key: EventKey, at_utc: datetime)
 
 
 async def find_event(database: Database, key: EventKey) -> Event | None:
-    """One event as it reads now, with WithdrawnUtc where it was withdrawn."""
+    """One event, with WithdrawnUtc where it was withdrawn since."""
     row = await database.fetchrow(queries.find_event, key.program_id, key.event_uuid)
     return read_row(row) if row else None
 
 
-async def there(database: Database, program_id: str, event_uuids: Sequence[UUID]) -> set[UUID]:
-    """Which of these events of a Program there are, withdrawn ones as well."""
-    return {row["event_uuid"] for row in await database.fetch(queries.there, program_id, list(event_uuids))}
+async def existing(database: Database, program_id: str, event_uuids: Sequence[UUID]) -> set[UUID]:
+    """Those of *event_uuids* that are events of the Program, withdrawn ones included."""
+    return {row["event_uuid"] for row in await database.fetch(queries.existing, program_id, list(event_uuids))}
+
+
+def _column_values(events: list[ReceivedEvent]) -> list[list[Any]]:
+    """Column by column, in the order of COLUMNS, what the events store."""
+    categories = [event.publisher_event_category for event in events]
+    # Each column by its name: a loop over the declared fields takes twice as long.
+    values: dict[str, list[Any]] = {
+        "program_id": [event.publisher_program_id for event in events],
+        "publisher_system_id": [event.publisher_system_id for event in events],
+        "event_type": [event.event_type for event in events],
+        "publisher_event_id": [event.publisher_event_id for event in events],
+        "publisher_participant_id": [event.publisher_participant_id for event in events],
+        "category_value": [category.value if category else None for category in categories],
+        "category_label": [category.label if category else None for category in categories],
+        "data": [str(event.publisher_event_data, "utf-8") for event in events],
+        "event_start_utc": [event.event_start_utc for event in events],
+        "event_end_utc": [event.event_end_utc for event in events],
+    }
+    return [values[column] for column in COLUMNS]
 
 
 def read_row(row: Row) -> Event:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from learning_hub.model.event import Event
+from learning_hub.model.event import SCANNED_FILTERS, Event, FieldFilters
 from learning_hub.model.feed import BEGINNING, Position
 from learning_hub.store import events
 from learning_hub.store.database import Connection, Database, Row
@@ -17,87 +17,86 @@ from learning_hub.store.queries import Queries
 queries = Queries("feed")
 
 # Some ten milliseconds of work for one statement.
-LOOKED_AT = 20_000
+MOST_EXAMINED = 20_000
 
 
 class FeedPart(msgspec.Struct, frozen=True):
     """
-    Some entries of the feed, and the place to read on from.
+    Some entries of the feed, and the position to read on from.
 
-    With *is_end* that is the end of what is visible, so that a reader with a narrow filter does not look at the same
-    entries again; without, more may follow, even where nothing was found. *last* is the place of the last one found.
-    *held_back* is the newest entry of the Program that is committed but not visible yet, as an older transaction is
-    still open.
+    With *is_end* the position is the end of what is visible, so that a reader with a narrow filter does not examine the
+    same entries again; without, more entries may follow, even where *events* is empty. *last* is the position of the
+    last of *events*. *held_back* is the position of the Program's newest entry that is committed but not visible yet,
+    as an older transaction is still open.
     """
 
-    found: list[Event]
+    events: list[Event]
     position: Position
     is_end: bool
     last: Position | None = None
     held_back: Position | None = None
 
 
-class FeedFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which entries of a Program's feed are wanted; None is no restriction."""
+class FeedFilter(FieldFilters, frozen=True, kw_only=True):
+    """Which entries of a Program's feed to read; None is no restriction."""
 
     program_id: str
     event_date: date | None = None
-    publisher_system_id: str | None = None
-    event_type: str | None = None
-    category: str | None = None
-    publisher_participant_id: str | None = None
-    publisher_event_id: str | None = None
     created_since: datetime | None = None
 
     @property
+    def scanned(self) -> list[Any]:
+        """The values of the filters that are compared entry by entry, in the order of `{event_filters}`."""
+        return [getattr(self, name) for name in SCANNED_FILTERS]
+
+    @property
     def leaves_out_entries(self) -> bool:
-        """Whether a reading that goes along an index meets entries that are not wanted."""
-        in_no_index = (self.publisher_system_id, self.event_type, self.category, self.created_since)
-        is_of_two_indexes = self.publisher_participant_id is not None and self.event_date is not None
-        return is_of_two_indexes or any(value is not None for value in in_no_index)
+        """Whether a walk along an index meets entries that do not pass."""
+        uses_two_indexes = self.publisher_participant_id is not None and self.event_date is not None
+        return uses_two_indexes or any(value is not None for value in (*self.scanned, self.created_since))
 
 
-async def read_feed(database: Database, wanted: FeedFilter, after: Position, limit: int) -> FeedPart:
+async def read_feed(database: Database, spec: FeedFilter, after: Position, limit: int) -> FeedPart:
     """
-    Up to *limit* entries after *after*, in feed order, none of which can still be overtaken.
+    Up to *limit* entries after *after*, in feed order; no entry can appear between them later.
 
-    Looks at no more than LOOKED_AT entries, so that no filter makes one statement read a whole feed. A source's are
-    all looked at.
+    Examines at most MOST_EXAMINED entries, so that no filter makes one statement read a whole feed. The entries of one
+    PublisherEventId are all examined.
     """
-    if full_page := await _full_page(database, wanted, after, limit):
+    if full_page := await _full_page(database, spec, after, limit):
         return full_page
     async with database.transaction() as connection:
         # The horizon first: what is finished before it is visible to every later statement.
-        of_one_source = wanted.publisher_event_id is not None
+        of_one_source = spec.publisher_event_id is not None
         row = await connection.fetchrow(queries.horizon if of_one_source else queries.horizon_for_a_walk)
         assert row is not None  # noqa: S101 - a SELECT without FROM has one row
         horizon = Position(row["epoch"], row["xid"], 0)
         if of_one_source:
             await connection.execute(queries.plan_for_these_values)
-            rows = await connection.fetch(queries.read_source, *_asked(wanted, after, horizon, limit))
+            rows = await connection.fetch(queries.read_source, *parameters(spec, after, horizon, limit))
             reaches_end = len(rows) < limit
         else:
-            if wanted.created_since and after == BEGINNING:
-                after = await _start_of_days(connection, wanted.program_id, wanted.created_since.date(), horizon)
-            looked_at = LOOKED_AT if wanted.leaves_out_entries else limit
-            rows = await connection.fetch(_walk(wanted), *_asked(wanted, after, horizon, limit), looked_at)
+            if spec.created_since and after == BEGINNING:
+                after = await _start_of_days(connection, spec.program_id, spec.created_since.date(), horizon)
+            most = MOST_EXAMINED if spec.leaves_out_entries else limit
+            rows = await connection.fetch(_walk(spec), *parameters(spec, after, horizon, limit, most))
             reaches_end = len(rows) < limit and not (rows and rows[-1]["is_last"])
         part = _part(rows, after, horizon, reaches_end=reaches_end)
-        return await _with_held_back(connection, wanted.program_id, part)
+        return await _with_held_back(connection, spec.program_id, part)
 
 
-async def _full_page(database: Database, wanted: FeedFilter, after: Position, limit: int) -> FeedPart | None:
+async def _full_page(database: Database, spec: FeedFilter, after: Position, limit: int) -> FeedPart | None:
     """The next page of a feed or a bucket without other filters, by one statement; None where it would not be full."""
-    if wanted != FeedFilter(program_id=wanted.program_id, event_date=wanted.event_date):
+    if spec != FeedFilter(program_id=spec.program_id, event_date=spec.event_date):
         return None
-    asked = (wanted.program_id, after.epoch, after.xid, after.seq, limit)
-    if wanted.event_date is None:
-        rows = await database.fetch(queries.full_page_of_feed, *asked)
+    parameters = (spec.program_id, after.epoch, after.xid, after.seq, limit)
+    if spec.event_date is None:
+        rows = await database.fetch(queries.full_page_of_feed, *parameters)
     else:
-        rows = await database.fetch(queries.full_page_of_bucket, *asked, wanted.event_date)
+        rows = await database.fetch(queries.full_page_of_bucket, *parameters, spec.event_date)
     if len(rows) < limit:
         return None
-    last = _place(rows[-1])
+    last = _position(rows[-1])
     return FeedPart([events.read_row(row) for row in rows], last, is_end=False, last=last)
 
 
@@ -107,51 +106,52 @@ async def _with_held_back(connection: Connection, program_id: str, part: FeedPar
     row = await connection.fetchrow(queries.held_back, program_id, part.position.epoch, part.position.xid)
     if row is None:
         return part
-    return msgspec.structs.replace(part, held_back=_place(row))
+    return msgspec.structs.replace(part, held_back=_position(row))
 
 
-def _walk(wanted: FeedFilter) -> str:
-    """The query that goes along the narrowest index."""
-    if wanted.publisher_participant_id is not None:
+def _walk(spec: FeedFilter) -> str:
+    """The query that walks along the narrowest index."""
+    if spec.publisher_participant_id is not None:
         return queries.read_participant
-    return queries.read_feed if wanted.event_date is None else queries.read_bucket
+    return queries.read_feed if spec.event_date is None else queries.read_bucket
 
 
-def _asked(wanted: FeedFilter, after: Position, horizon: Position, limit: int) -> list[Any]:
-    """What all queries of the feed are asked with."""
+def parameters(
+    spec: FeedFilter, after: Position, horizon: Position, limit: int, most_examined: int | None = None
+) -> list[Any]:
+    """The parameters of a walk, or of `read_source` without *most_examined*."""
     return [
-        wanted.program_id,
+        spec.program_id,
         after.epoch,
         after.xid,
         after.seq,
         horizon.epoch,
         horizon.xid,
         limit,
-        wanted.event_date,
-        wanted.publisher_system_id,
-        wanted.event_type,
-        wanted.category,
-        wanted.publisher_participant_id,
-        wanted.publisher_event_id,
-        wanted.created_since,
+        spec.event_date,
+        spec.created_since,
+        spec.publisher_participant_id,
+        spec.publisher_event_id,
+        *([] if most_examined is None else [most_examined]),
+        *spec.scanned,
     ]
 
 
 def _part(rows: Sequence[Row], after: Position, horizon: Position, *, reaches_end: bool) -> FeedPart:
-    wanted = [row for row in rows if row.get("is_wanted", True)]
+    passing = [row for row in rows if row.get("passes", True)]
     return FeedPart(
-        found=[events.read_row(row) for row in wanted],
-        position=max(after, horizon) if reaches_end else _place(rows[-1]),
+        events=[events.read_row(row) for row in passing],
+        position=max(after, horizon) if reaches_end else _position(rows[-1]),
         is_end=reaches_end,
-        last=_place(wanted[-1]) if wanted else None,
+        last=_position(passing[-1]) if passing else None,
     )
 
 
-def _place(row: Row) -> Position:
+def _position(row: Row) -> Position:
     return Position(row["epoch"], row["xid"], row["seq"])
 
 
 async def _start_of_days(connection: Connection, program_id: str, day: date, horizon: Position) -> Position:
-    """The place before which nothing was created on *day* or later."""
+    """The position before which no entry was created on *day* or later."""
     row = await connection.fetchrow(queries.start_of_days, program_id, day)
     return min(horizon, Position(row["epoch"], row["xid"], row["seq"] - 1)) if row else horizon

@@ -1,11 +1,19 @@
-"""Named queries from .sql files: a query begins at its `-- name:` line and lives under that name."""
+"""
+Named queries from .sql files: a query begins at its `-- name:` line and lives under that name.
+
+A placeholder such as `{event_columns}` or `{event_arrays:4}` stands for a list that store/event_columns.py makes of the
+declaration of an event's fields.
+"""
 
 from __future__ import annotations
 
 import re
 from importlib import resources
 
+from learning_hub.store.event_columns import LISTS
+
 NAME_LINE = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+PLACEHOLDER = re.compile(r"\{(\w+)(?::(\d+))?\}")
 
 
 class Queries:
@@ -18,7 +26,7 @@ class Queries:
     """
 
     def __init__(self, file: str, *, package: str = __package__) -> None:
-        text = (resources.files(package) / f"{file}.sql").read_text(encoding="utf-8")
+        text = PLACEHOLDER.sub(_filled, (resources.files(package) / f"{file}.sql").read_text(encoding="utf-8"))
         pieces = NAME_LINE.split(text)[1:]
         self.by_name = {name: sql.strip() for name, sql in zip(pieces[::2], pieces[1::2], strict=True)}
         if len(self.by_name) * 2 != len(pieces):
@@ -29,3 +37,9 @@ class Queries:
             return self.by_name[name]
         except KeyError:
             raise AttributeError(name) from None
+
+
+def _filled(placeholder: re.Match[str]) -> str:
+    """The list that a placeholder stands for; its parameters begin with the number behind the colon."""
+    name, first = placeholder.groups()
+    return LISTS[name](int(first)) if first else LISTS[name]()

@@ -18,7 +18,7 @@ from learning_hub.store.notifications import Notifications
 
 async def test_the_backlog_is_bounded_in_bytes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past so many bytes the answer is to come again; what waits is stored, and then there is room again."""
-    monkeypatch.setattr(writer, "MAX_BACKLOG_BYTES", 3 * len(a_valid_event().data))
+    monkeypatch.setattr(writer, "MAX_BACKLOG_BYTES", 3 * len(a_valid_event().publisher_event_data))
     async with database.connection() as connection:
         await connection.execute("INSERT INTO program (program_id, name) VALUES ('NURSES', 'Nurses')")
     stopped = Writer(database, Notifications(database))
@@ -38,7 +38,7 @@ async def test_the_backlog_is_bounded_in_bytes(database: Database, monkeypatch: 
 
 async def test_hanging_up_makes_no_room(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event whose publisher has hung up still waits to be written: it counts until it is."""
-    monkeypatch.setattr(writer, "MAX_BACKLOG_BYTES", 3 * len(a_valid_event().data))
+    monkeypatch.setattr(writer, "MAX_BACKLOG_BYTES", 3 * len(a_valid_event().publisher_event_data))
     await database.execute("INSERT INTO program (program_id, name) VALUES ('NURSES', 'Nurses')")
     stopped = Writer(database, Notifications(database))
     for number in range(3):
@@ -64,7 +64,7 @@ async def test_hanging_up_makes_no_room(database: Database, monkeypatch: pytest.
 
 async def test_the_backlog_holds_no_more_than_its_bound(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """An event that would pass the bound is refused; one that is larger than the bound is taken when it comes alone."""
-    size = len(a_valid_event().data)
+    size = len(a_valid_event().publisher_event_data)
     monkeypatch.setattr(writer, "MAX_BACKLOG_BYTES", size + size // 2)
     stopped = Writer(database, Notifications(database))
     large = a_valid_event(PublisherEventData={"text": "x" * 3 * size})

@@ -66,7 +66,7 @@ async def sources(database: Database) -> list[str]:
     """The PublisherEventIds of the feed, in its order."""
     await caught_up(database)
     part = await read_feed(database, FeedFilter(program_id="NURSES"), BEGINNING, 5000)
-    return [event.publisher_event_id for event in part.found]
+    return [event.publisher_event_id for event in part.events]
 
 
 @pytest.mark.parametrize(("count", "tried"), [(MANY, [True]), (COPIED_FROM - 1, [])])

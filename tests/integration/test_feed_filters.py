@@ -53,17 +53,19 @@ async def follow(database: Database, limit: int, **filters: Any) -> tuple[list[i
         part = await read_feed(database, FeedFilter(program_id="NURSES", **filters), position, limit)
         assert part.position > position or part.is_end
         position = part.position
-        numbers += [int(event.publisher_event_id) for event in part.found]
-        sizes.append(len(part.found))
+        numbers += [int(event.publisher_event_id) for event in part.events]
+        sizes.append(len(part.events))
         if part.is_end:
             return numbers, sizes
 
 
-@pytest.mark.parametrize("looked_at", [1, 2, 7, 10, 100, 101])
+@pytest.mark.parametrize("most_examined", [1, 2, 7, 10, 100, 101])
 @pytest.mark.parametrize("limit", [1, 3, 100, 1000])
-async def test_parts_of_a_feed(database: Database, monkeypatch: pytest.MonkeyPatch, looked_at: int, limit: int) -> None:
+async def test_parts_of_a_feed(
+    database: Database, monkeypatch: pytest.MonkeyPatch, most_examined: int, limit: int
+) -> None:
     """However few entries are looked at in one statement, following the places gives each that passes exactly once."""
-    monkeypatch.setattr(feed, "LOOKED_AT", looked_at)
+    monkeypatch.setattr(feed, "MOST_EXAMINED", most_examined)
     await fill(database, 100)
     everything = range(100)
 
@@ -86,7 +88,7 @@ async def test_parts_of_a_feed(database: Database, monkeypatch: pytest.MonkeyPat
 
 async def test_parts_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that finds nothing among the entries looked at gives an empty part, and the place where it stopped."""
-    monkeypatch.setattr(feed, "LOOKED_AT", 10)
+    monkeypatch.setattr(feed, "MOST_EXAMINED", 10)
     await fill(database, 100)
     _, sizes = await follow(database, 100, category="None")
     part = await read_feed(database, FeedFilter(program_id="NURSES", category="None"), BEGINNING, 100)
@@ -100,12 +102,12 @@ async def test_parts_are_bounded(database: Database, monkeypatch: pytest.MonkeyP
 
 async def test_created_since_starts_where_that_day_does(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """CreatedSince does not look at earlier days, and leaves nothing out where clocks went backwards."""
-    monkeypatch.setattr(feed, "LOOKED_AT", 30)
+    monkeypatch.setattr(feed, "MOST_EXAMINED", 30)
     # Ten a day; entry 12 comes from a clock that is five days ahead.
     await fill(database, 100, lambda number: DAY + timedelta(number // 10 + (5 if number == 12 else 0)))
 
     late = await read_feed(database, FeedFilter(program_id="NURSES", created_since=DAY + timedelta(8)), BEGINNING, 100)
-    assert [int(event.publisher_event_id) for event in late.found] == list(range(80, 100))
+    assert [int(event.publisher_event_id) for event in late.events] == list(range(80, 100))
     assert late.is_end
     assert await follow(database, 100, created_since=DAY + timedelta(6)) == ([12, *range(60, 100)], [1, 12, 28])
     assert await follow(database, 100, created_since=DAY + timedelta(30)) == ([], [0])
@@ -118,7 +120,7 @@ async def test_a_page_over_http_is_filled(
     hub_without_worker: RunningHub, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of a narrow filter is full, or reaches the end, however many statements that takes."""
-    monkeypatch.setattr(feed, "LOOKED_AT", 10)
+    monkeypatch.setattr(feed, "MOST_EXAMINED", 10)
     await fill(database, 100)
     reader = await hub_without_worker.caller("read", programs=["NURSES"])
 
@@ -133,7 +135,7 @@ async def test_a_page_over_http_that_takes_long(
     hub_without_worker: RunningHub, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where looking takes too long a page may be short, and never empty before the end."""
-    monkeypatch.setattr(feed, "LOOKED_AT", 10)
+    monkeypatch.setattr(feed, "MOST_EXAMINED", 10)
     monkeypatch.setattr("learning_hub.services.feed.READ_SECONDS", 0)
     await fill(database, 100)
     reader = await hub_without_worker.caller("read", programs=["NURSES"])

@@ -66,8 +66,8 @@ class Follower:
         while True:
             part = await read_feed(self._database, NURSES, read_cursor(self._cursor), self._limit)
             self._cursor = write_cursor(part.position)
-            self.seen += part.found
-            names += [event.publisher_event_id for event in part.found]
+            self.seen += part.events
+            names += [event.publisher_event_id for event in part.events]
             if part.is_end:
                 return names
 

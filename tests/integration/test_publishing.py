@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from dirty_equals import IsPartialDict, IsStr
+from event_values import with_every_field
 from factories import an_event_body
 from horizon import reads_all
 from running import RunningHub
@@ -52,7 +53,7 @@ def bad_fields(answer: httpx.Response) -> list[str]:
 
 async def test_a_new_event(publisher: httpx.AsyncClient) -> None:
     """A new event is answered 201 without a body, and its Location is where it can be read, whole."""
-    answer = await publisher.post("/events", json=an_event_body())
+    answer = await publisher.post("/events", json=with_every_field())
 
     assert (answer.status_code, answer.content) == (201, b"")
     assert "Content-Type" not in answer.headers
@@ -65,7 +66,7 @@ async def test_a_new_event(publisher: httpx.AsyncClient) -> None:
         "CreatedUtc": IsStr(regex=r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"),
         "Revision": 1,
         "Supersedes": None,
-        **an_event_body(),
+        **with_every_field(),
     } == stored
 
 

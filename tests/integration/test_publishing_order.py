@@ -48,7 +48,7 @@ async def stored(database: Database) -> list[tuple[str, str, dict[str, Any], int
     part = await read_feed(database, FeedFilter(program_id="NURSES"), BEGINNING, 5000)
     return [
         (item.event_type, item.publisher_event_id, json.loads(bytes(item.publisher_event_data)), item.revision)
-        for item in part.found
+        for item in part.events
     ]
 
 
@@ -197,7 +197,11 @@ async def test_two_batches_side_by_side(nurses: Database) -> None:
     assert {answer.status for answer in answers} == {"stored"}
     assert await nurses.fetchval("SELECT count(DISTINCT xid::text) > 3 FROM event")
     for source in {event.publisher_event_id for event in arrivals}:
-        asked = [json.loads(event.data)["n"] for event in arrivals if event.publisher_event_id == source]
+        asked = [
+            json.loads(bytes(event.publisher_event_data))["n"]
+            for event in arrivals
+            if event.publisher_event_id == source
+        ]
         assert [data["n"] for _, of_source, data, _ in entries if of_source == source] == asked
 
 

@@ -16,7 +16,7 @@ from factories import a_valid_event
 from horizon import caught_up
 
 from learning_hub.model.event import Classification, SourceKey
-from learning_hub.model.feed import BEGINNING
+from learning_hub.model.feed import BEGINNING, Position
 from learning_hub.model.ids import new_uuid
 from learning_hub.store import checkpoints, deliveries, events, feed, migrations, reconciliation
 from learning_hub.store.database import Database
@@ -219,20 +219,21 @@ async def test_plans_of_the_feed(database: Database, is_analyzed: bool) -> None:
     after = await database.fetchrow("SELECT epoch, xid, seq FROM event ORDER BY epoch, xid, seq OFFSET 2500 LIMIT 1")
     assert horizon
     assert after
-    middle = (after["epoch"], after["xid"], after["seq"])
+    middle = Position(after["epoch"], after["xid"], after["seq"])
     queries = feed.queries
 
     async def scan(
-        query: str, start: tuple[int, int, int], limit: int, looked_at: int | None, **filters: Any
+        query: str, start: Position, limit: int, most_examined: int | None, **filters: Any
     ) -> tuple[set[str], int]:
-        names = ("day", "system", "type", "category", "participant", "event", "since")
-        how = queries.plan_for_these_values if looked_at is None else queries.plan_in_index_order
-        values = ["NURSES", *start, horizon["epoch"], horizon["xid"] + 1, limit, *map(filters.get, names)]
-        nodes = await plan(database, how, query, *values, *([] if looked_at is None else [looked_at]))
+        how = queries.plan_for_these_values if most_examined is None else queries.plan_in_index_order
+        spec = feed.FeedFilter(program_id="NURSES", **filters)
+        until = Position(horizon["epoch"], horizon["xid"] + 1, 0)
+        values = feed.parameters(spec, start, until, limit, most_examined)
+        nodes = await plan(database, how, query, *values)
         return {node["Index Name"] for node in nodes}, rows_read(nodes)
 
-    beginning = (BEGINNING.epoch, BEGINNING.xid, BEGINNING.seq)
-    end = (horizon["epoch"], horizon["xid"], 2**62)
+    beginning = BEGINNING
+    end = Position(horizon["epoch"], horizon["xid"], 2**62)
     day = datetime(2026, 11, 3, tzinfo=UTC).date()
     robin = "robin.vale@example.org"
     since = datetime(2026, 11, 10, tzinfo=UTC)
@@ -240,18 +241,28 @@ async def test_plans_of_the_feed(database: Database, is_analyzed: bool) -> None:
     for start in (beginning, middle):
         assert await scan(whole, start, 100, 100) == ({"event_feed"}, 100)
         assert await scan(whole, start, 1000, 1000) == ({"event_feed"}, 1000)
-        for filters in ({"category": "None"}, {"type": "AI_STARTED"}, {"system": "LB"}, {"since": since}):
+        for filters in (
+            {"category": "None"},
+            {"event_type": "AI_STARTED"},
+            {"publisher_system_id": "LB"},
+            {"created_since": since},
+        ):
             assert await scan(whole, start, 1000, 700, **filters) == ({"event_feed"}, 700), filters
-        assert await scan(bucket, beginning, 100, 200, day=day, category="None") == ({"event_bucket"}, 200)
-        assert await scan(participant, start, 10, 10, participant=robin) == ({"event_participant"}, 10)
-        assert await scan(participant, start, 10, 200, participant=robin, day=day, category="None") == (
+        assert await scan(bucket, beginning, 100, 200, event_date=day, category="None") == ({"event_bucket"}, 200)
+        assert await scan(participant, start, 10, 10, publisher_participant_id=robin) == ({"event_participant"}, 10)
+        assert await scan(
+            participant, start, 10, 200, publisher_participant_id=robin, event_date=day, category="None"
+        ) == (
             {"event_participant"},
             200,
         )
     assert await scan(whole, end, 100, 100) == ({"event_feed"}, 0)
-    assert await scan(bucket, beginning, 1000, 1000, day=day) == ({"event_bucket"}, 500)
+    assert await scan(bucket, beginning, 1000, 1000, event_date=day) == ({"event_bucket"}, 500)
     for start, event in ((beginning, "AI:7"), (middle, "AI:4000")):
-        assert await scan(queries.read_source, start, 100, None, event=event) == ({"event_source_version"}, 1)
+        assert await scan(queries.read_source, start, 100, None, publisher_event_id=event) == (
+            {"event_source_version"},
+            1,
+        )
     nodes = await plan(database, queries.plan_in_index_order, queries.start_of_days, "NURSES", since.date())
     assert {node["Index Name"] for node in nodes} == {"event_bucket"}
     assert rows_read(nodes) <= 2

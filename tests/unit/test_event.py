@@ -10,13 +10,12 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from factories import a_stored_event, a_valid_event, an_event_body
+from factories import a_valid_event, an_event_body
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Raw
 
 from learning_hub.model.errors import InvalidFields, TooLarge
-from learning_hub.model.event import Classification, EventType, LatestEntry, bucket, judge, template_scope
+from learning_hub.model.event import Classification, EventType, LatestEntry, bucket, classify
 from learning_hub.model.fields import read_object
 from learning_hub.model.received_event import ReceivedEvent, program_named, read_event
 
@@ -123,7 +122,7 @@ def test_the_limit_of_data() -> None:
     data = '{"a":"' + "ä" * 5 + '"}'
     body = json.dumps(an_event_body(PublisherEventData="@")).replace('"@"', data)
 
-    assert len(read(body, limit=18).data) == 18
+    assert len(read(body, limit=18).publisher_event_data) == 18
     with pytest.raises(TooLarge):
         read(body, limit=17)
 
@@ -131,7 +130,7 @@ def test_the_limit_of_data() -> None:
 @pytest.mark.parametrize("data", ["{}", '{ "b" : 1.30,\n\t"a":1e2, "a": -0.0, "\\u00e4\\/": "ä\\u2028" }'])
 def test_data_are_kept_to_the_character(data: str) -> None:
     """Key order, spelling of numbers, repeated keys, escapes and spaces of the data stay as they were sent."""
-    assert data.encode() == with_data(data).data
+    assert data.encode() == bytes(with_data(data).publisher_event_data)
 
 
 def test_the_depth_of_data() -> None:
@@ -249,25 +248,15 @@ WITHDRAWN = msgspec.structs.replace(LATEST, is_withdrawal=True)
         (WITHDRAWN, b"other", Classification("revision", 6, 4, UUID(int=7))),
     ],
 )
-def test_verdicts(latest: LatestEntry | None, arrived: bytes, expected: Classification) -> None:
+def test_classifications(latest: LatestEntry | None, arrived: bytes, expected: Classification) -> None:
     """An event is new, the same as the latest revision, or the next one, which it always is after a withdrawal."""
-    assert expected == judge(latest, arrived)
+    assert expected == classify(latest, arrived)
 
 
 def test_buckets() -> None:
     """A bucket's day has eight digits, in the year 212 as well, and LB in the middle whatever the system."""
     assert bucket("NURSES", date(2026, 11, 22)) == "NURSES-LB-20261122"
     assert bucket("A", date(212, 3, 4)) == "A-LB-02120304"
-
-
-def test_what_templates_see() -> None:
-    """Templates see each field under its own name, numbers as they were spelled, and no withdrawal where none is."""
-    event = a_stored_event(publisher_event_data=Raw(b'{"Credits": 1.30}'), event_end_utc=None)
-    scope = template_scope(event)
-
-    assert str(scope["PublisherEventData"]["Credits"]) == "1.30"
-    assert (scope["EventStartUtc"], scope["EventEndUtc"], scope["Revision"]) == ("2026-11-20T14:00:00Z", None, 1)
-    assert "WithdrawnUtc" not in scope
 
 
 def test_the_program_of_a_bad_body() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from learning_hub.deliver.preview import as_if_stored
-from learning_hub.deliver.template_variables import template_scope
+from learning_hub.deliver.template_variables import template_variables
 from learning_hub.model.cron import latest_tick, schedule_fault, ticks, time_zone_fault
 from learning_hub.model.event import Classification
 from learning_hub.model.json_values import read_json
@@ -230,7 +230,7 @@ def test_a_template_sees_every_field_of_an_event() -> None:
     """The scope has the event under the names of the API, its data as spelled, and who is concerned."""
     event = a_stored_event(publisher_event_data=Raw(b'{"Credits":1.30}'))
 
-    raw = template_scope(event, a_subscription(), "Nurses", "10042")
+    raw = template_variables(event, a_subscription(), "Nurses", "10042")
 
     assert b'"Credits":1.30' in raw
     scope = read_json(raw)
