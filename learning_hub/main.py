@@ -169,6 +169,8 @@ async def run_services(
         parts = await stack.enter_async_context(_parts(settings, database))
         services = _services(settings, parts, running)
         stack.push_async_callback(services.authenticator.flush)
+        # A command ends as soon as it has changed something; other processes must hear of that.
+        stack.push_async_callback(parts.notifications.flush)
         jobs = [parts.notifications.publish()]
         if with_jobs:
             # Outlives the runs that gather: other processes must not take them for abandoned before they stop.

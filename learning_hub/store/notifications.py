@@ -84,13 +84,23 @@ class Notifications:
         """Publish notifications to the other processes, until cancelled."""
         while True:
             await self._pending.wait()
-            self._pending.clear()
-            names, self._to_publish = self._to_publish, set()
-            try:
-                await self._database.fetch(queries.notify, CHANNEL, sorted(names))
-            except Exception as error:  # noqa: BLE001 - a lost notification only delays
-                log.debug("ring_lost", extra={"error": type(error).__name__})
+            await self.flush()
             await asyncio.sleep(COLLECT_SECONDS)
+
+    async def flush(self) -> None:
+        """Publish what is not published yet; a notification that is lost only delays."""
+        self._pending.clear()
+        names, self._to_publish = self._to_publish, set()
+        if not names:
+            return
+        try:
+            await self._database.fetch(queries.notify, CHANNEL, sorted(names))
+        except asyncio.CancelledError:
+            # Whoever ends the job flushes what it leaves.
+            self._to_publish |= names
+            raise
+        except Exception as error:  # noqa: BLE001 - a lost notification only delays
+            log.debug("ring_lost", extra={"error": type(error).__name__})
 
     async def listen(self) -> None:
         """Receive notifications of other processes, reconnecting as needed, until cancelled."""
