@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from running import eventually
+
 from learning_hub.main import run_services
 from learning_hub.model.caller import COMMAND_LINE
 from learning_hub.model.fields import read_object
@@ -19,8 +21,9 @@ async def test_a_change_is_published_before_the_command_ends(settings: Settings,
     seen = other.deliveries.count
     subscriber = b'{"Name": "Hook", "Connector": "webhook", "Settings": {"Url": "https://hooks.example.org/"}}'
     # Listening begins a moment after the task; what is published before that is not heard.
-    while not await database.fetchval("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%')"):
-        await asyncio.sleep(0.01)
+    await eventually(
+        lambda: database.fetchval("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'LISTEN%')")
+    )
     async with run_services(settings, database, with_worker=False, with_jobs=False) as (services, _):
         await services.subscribers.put(COMMAND_LINE, "hook", read_object(subscriber))
     async with asyncio.timeout(10):
