@@ -20,13 +20,13 @@ from made_up_subscriber import SETTLE_SECONDS, End, Fate, MadeUpSubscriber
 
 from learning_hub.model.claimed_delivery import ClaimedDelivery, Completion
 from learning_hub.model.clock import now
+from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.event import classify
 from learning_hub.model.ids import DeliveryKey, EventKey, new_uuid
 from learning_hub.process import gathering
 from learning_hub.process.enqueuer import Enqueuer
 from learning_hub.store import checkpoints, deliveries, events, pauses, queue, subscribers, subscriptions
 from learning_hub.store.database import Connection, Database
-from learning_hub.store.deliveries import DeliveryFilter
 from learning_hub.store.notifications import Notifications
 
 Chance = st.DataObject | Random

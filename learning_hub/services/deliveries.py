@@ -12,6 +12,7 @@ from msgspec import Meta, Raw
 from learning_hub.model.caller import Caller
 from learning_hub.model.circuit_breaker import Pause
 from learning_hub.model.delivery import Delivery, DeliveryDetail
+from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
 from learning_hub.model.failure import advice_for
 from learning_hub.model.failure_group import Group, GroupPosition
@@ -21,7 +22,6 @@ from learning_hub.model.pagination import Listing, Page, PageQuery
 from learning_hub.services.delivery_filters import DeliveriesQuery, GroupsQuery, RequeueQuery, read_filter
 from learning_hub.store import audit, deliveries, events, failure_groups, pauses, subscriptions
 from learning_hub.store.database import Database
-from learning_hub.store.deliveries import DeliveryFilter
 from learning_hub.store.notifications import Notifications
 
 D = TypeVar("D", bound=Delivery)

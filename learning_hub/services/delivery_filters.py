@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from learning_hub.model.caller import Caller
 from learning_hub.model.delivery import State
+from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.failure import CAUSES, FailureClass
 from learning_hub.model.ids import EventKey, read_event_id
@@ -17,7 +18,6 @@ from learning_hub.services.programs import need_program
 from learning_hub.services.subscribers import visible_subscriber
 from learning_hub.store import events, subscriptions
 from learning_hub.store.database import Database
-from learning_hub.store.deliveries import DeliveryFilter
 
 Id = Annotated[str, Meta(min_length=1, max_length=25)]
 

@@ -11,6 +11,7 @@ from msgspec import Meta, Raw
 
 from learning_hub.connectors.registry import KINDS
 from learning_hub.model.caller import Caller
+from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound, gathered
 from learning_hub.model.fields import NOT_BLANK, collect
 from learning_hub.model.pagination import Limit, Listing, Page
@@ -20,7 +21,6 @@ from learning_hub.services.programs import need_program
 from learning_hub.services.subscribers import need_subscriber
 from learning_hub.store import audit, deliveries, participants
 from learning_hub.store.database import Connection, Database
-from learning_hub.store.deliveries import DeliveryFilter
 from learning_hub.store.notifications import Notifications
 
 LISTING = Listing("participants", ordered_by="position")

@@ -12,6 +12,7 @@ from msgspec import Meta, Raw
 from learning_hub.model.caller import Caller
 from learning_hub.model.circuit_breaker import Pause
 from learning_hub.model.delivery import Attempt, Delivery
+from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.errors import Conflict
 from learning_hub.model.fields import read_struct
 from learning_hub.model.ids import DeliveryKey, EventKey, read_delivery_id
@@ -23,7 +24,6 @@ from learning_hub.services.runs import Unfinished
 from learning_hub.services.subscriptions import need_subscription_in_use
 from learning_hub.store import deliveries, enqueue, pauses
 from learning_hub.store.database import Database
-from learning_hub.store.deliveries import DeliveryFilter
 from learning_hub.store.notifications import Notifications
 
 # Codes of deliveries of which nothing was sent, which are answered as they are; without any attempt it is NOT_SENT.

@@ -9,26 +9,14 @@ import msgspec
 from msgspec import Raw
 
 from learning_hub.model.delivery import Attempt, Delivery, DeliverySummary, Requeued
+from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.failure import advice_for
-from learning_hub.model.ids import DeliveryKey, EventKey, delivery_id, event_id
+from learning_hub.model.ids import DeliveryKey, delivery_id, event_id
 from learning_hub.store import delivery_transitions, feed
 from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
 
 queries = Queries("deliveries")
-
-
-class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deliveries are meant; None is no restriction. *programs* are those the caller may see."""
-
-    programs: list[str] | None = None
-    state: str | None = None
-    subscription_id: str | None = None
-    subscriber_id: str | None = None
-    class_: str | None = None
-    code: str | None = None
-    signature: str | None = None
-    event: EventKey | None = None
 
 
 async def page(database: Database, wanted: DeliveryFilter, before: UUID | None, limit: int) -> list[Delivery]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from uuid import UUID
 
+from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import DeliveryKey, new_uuid
 from learning_hub.model.matching import FeedEntry, Match
 from learning_hub.model.subscription import Subscription
 from learning_hub.store.database import Connection, Database, Row, changed
 from learning_hub.store.queries import Queries
-
-if TYPE_CHECKING:
-    from learning_hub.store.deliveries import DeliveryFilter
 
 queries = Queries("delivery_transitions")
 

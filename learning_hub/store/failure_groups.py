@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.failure import advice_for
 from learning_hub.model.failure_group import Example, Group, GroupPosition
 from learning_hub.model.ids import delivery_id, event_id
 from learning_hub.store import feed
 from learning_hub.store.database import Database, Row
-from learning_hub.store.deliveries import DeliveryFilter
 from learning_hub.store.queries import Queries
 
 queries = Queries("failure_groups")

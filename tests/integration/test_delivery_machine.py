@@ -17,11 +17,11 @@ from made_up_subscriber import End, Fate
 
 from learning_hub.model.claimed_delivery import Completion
 from learning_hub.model.clock import now
+from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.delivery_transitions import ARROWS, TRANSITIONS
 from learning_hub.model.ids import DeliveryKey
 from learning_hub.store import deliveries, queue, subscriptions
 from learning_hub.store.database import Connection, Database
-from learning_hub.store.deliveries import DeliveryFilter
 
 LISTED = {
     statement: {arrow for one in TRANSITIONS if one.statement == statement for arrow in one.arrows}

@@ -1,0 +1,20 @@
+"""Which deliveries are meant, where people and programs name several."""
+
+from __future__ import annotations
+
+import msgspec
+
+from learning_hub.model.ids import EventKey
+
+
+class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deliveries are meant; None is no restriction. *programs* are those the caller may see."""
+
+    programs: list[str] | None = None
+    state: str | None = None
+    subscription_id: str | None = None
+    subscriber_id: str | None = None
+    class_: str | None = None
+    code: str | None = None
+    signature: str | None = None
+    event: EventKey | None = None
