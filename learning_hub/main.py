@@ -13,7 +13,8 @@ import msgspec
 from learning_hub.api.app import build_app
 from learning_hub.api.http.middleware import ApiMiddleware
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.registry import KINDS, Registry
+from learning_hub.connectors.kinds import KINDS
+from learning_hub.connectors.registry import Registry
 from learning_hub.deliver.connections import Connections
 from learning_hub.deliver.discovery import TargetDiscovery
 from learning_hub.deliver.participant_lookup import ParticipantLookup

@@ -7,7 +7,7 @@ from typing import Any
 
 from imis_hub import ImisHub
 
-from learning_hub.connectors.imis.blueprint import fields_of
+from learning_hub.connectors.imis.panel_definition import fields_of
 from learning_hub.model.panel import BASIC
 
 BASIC_NAMES = ["RecordKey", *(one.field.name for one in BASIC)]

@@ -13,7 +13,7 @@ from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER
-from learning_hub.connectors.base import Postponed, Refused
+from learning_hub.connectors.outcomes import Postponed, Refused
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields
 from learning_hub.model.panel import BASIC, RECORD_KEY, as_added, basic_template
 from learning_hub.model.template import DEFAULT_TEMPLATE

@@ -10,7 +10,7 @@ from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER
-from learning_hub.connectors.base import CheckResult
+from learning_hub.connectors.check_results import CheckResult
 from learning_hub.services.subscriber_checks import SubscriberChecks
 
 _SIGNED_IN = "Signed in at https://members.example.org."

@@ -10,6 +10,7 @@ from learning_hub.api.http.path_ids import ID_FORMS
 from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.errors import Conflict
 from learning_hub.model.pagination import Page, PageQuery
 from learning_hub.model.subscriber import SavedSubscriber, ShownSubscriber, SubscriberBody
@@ -48,14 +49,9 @@ PUT_SUBSCRIBER = Operation(
     operation_id="putSubscriber",
     summary="Make or change a subscriber",
     description=(
-        "For iMIS, Settings are BaseUrl, TimeZone, ParticipantLookup, MaxConcurrency and ActivityKeyProperty, and "
-        "Credentials either Username and Password or ClientId, ClientSecret and RefreshToken. For a webhook, "
-        "Settings are Url, Headers, TimeZone and MaxConcurrency, and Credentials SigningSecret and Token, both "
-        "optional: a SigningSecret that was never given is made by the hub, and is in this answer alone; a new one "
-        "signs together with the one before for 24 hours. For LearningBuilder, Settings are BaseUrl, SuccessEmail, "
-        "FailureEmail and TimeZone, and Credentials ApiKey. A PUT without Credentials keeps them, and the "
-        "same ones again change nothing: they lift no pause for refused credentials. The kind of system cannot be "
-        "changed."
+        f"{' '.join(kind.description for kind in KINDS.values())} A PUT without Credentials keeps the stored ones, "
+        "and the same ones again change nothing: they lift no pause for refused credentials. The kind of system cannot "
+        "be changed."
     ),
     tag="Setting up",
     scopes=("admin",),

@@ -10,8 +10,8 @@ from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER
-from learning_hub.connectors.base import Postponed, Refused
 from learning_hub.connectors.discovery import Field, Target
+from learning_hub.connectors.outcomes import Postponed, Refused
 from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.pagination import PageQuery
 from learning_hub.services.subscriber_availability import no_answer, subscriber_paused

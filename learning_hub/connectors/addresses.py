@@ -113,7 +113,7 @@ class Guard:
         """A guard with the comma-separated entries of *text*; raises as the class itself does."""
         return cls(text.split(","))
 
-    def judge_url(self, url: str) -> str | None:
+    def check_url(self, url: str) -> str | None:
         """
         A sentence saying why *url* can be no target, or None when nothing speaks against it so far.
 
@@ -143,7 +143,7 @@ class Guard:
             return ""
         return f" It leads to {address}, {what}, which is allowed only if listed in {SETTING}."
 
-    def judge_address(self, address: Address, *, host: str, port: int, is_https: bool) -> str | None:
+    def check_address(self, address: Address, *, host: str, port: int, is_https: bool) -> str | None:
         """
         A sentence saying why the hub must not connect to *address* for *host*, or None when it may.
 

@@ -19,9 +19,9 @@ from yarl import URL
 
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import Exchange, Recorder
-from learning_hub.connectors.cause import cause_of, place_of
+from learning_hub.connectors.connection_errors import describe_connection_error, host_and_port
 from learning_hub.connectors.mask import MASK, Mask
-from learning_hub.connectors.network import Client, LineCut, Progress, connect
+from learning_hub.connectors.network import Client, ConnectionCut, Progress, connect
 from learning_hub.model.clock import now
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -34,7 +34,7 @@ _TEXT_BYTES = 8 * KEPT_BODY_BYTES
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"}
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
     One HTTP request.
 
@@ -54,7 +54,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body_is_secret: bool = False
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
     """
     A whole answer; header names are in lower case. Of a body over 4 MiB the beginning, *is_cut* then.
 
@@ -84,10 +84,12 @@ class OutcomeUnknown(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-Result = Answer | NotSent | OutcomeUnknown
+ExchangeResult = HttpResponse | NotSent | OutcomeUnknown
 
 
-async def exchange(client: Client, request: Request, recorder: Recorder, *, timeout_seconds: float) -> Result:
+async def exchange(
+    client: Client, request: HttpRequest, recorder: Recorder, *, timeout_seconds: float
+) -> ExchangeResult:
     """
     Make one exchange and take it down in *recorder*; what may be told of it has no secret of the request any more.
 
@@ -102,13 +104,13 @@ async def exchange(client: Client, request: Request, recorder: Recorder, *, time
     """
     target, mask, progress = client.target(request.url), _RequestMask(request), Progress()
     started = now()
-    result: Result | None = None
+    result: ExchangeResult | None = None
     try:
         _forbid_control_characters(request.headers)
         async with asyncio.timeout(timeout_seconds):
             result = await _answer_to(client, target, request, progress, mask)
     except TimeoutError:
-        wanted = "answer came" if progress.may_be_sent else f"connection to {place_of(target)} came about"
+        wanted = "answer came" if progress.may_be_sent else f"connection to {host_and_port(target)} came about"
         result = _failed("timed_out", f"no {wanted} within {timeout_seconds:g} seconds", progress)
     except (aiohttp.ClientError, _NoHeader) as error:
         result = _failed("connection_failed", mask(_in_words(error, target)), progress)
@@ -131,10 +133,10 @@ async def reach(guard: Guard, url: str, *, timeout_seconds: float, tls: ssl.SSLC
         async with asyncio.timeout(timeout_seconds):
             await connect(guard, url, tls=tls)
     except TimeoutError:
-        words = f"no connection to {place_of(URL(url))} came about within {timeout_seconds:g} seconds"
+        words = f"no connection to {host_and_port(URL(url))} came about within {timeout_seconds:g} seconds"
         return NotSent(code="timed_out", message=f"{_capital(words)}.")
     except OSError as error:
-        return NotSent(code="connection_failed", message=f"{_capital(cause_of(error, URL(url)))}.")
+        return NotSent(code="connection_failed", message=f"{_capital(describe_connection_error(error, URL(url)))}.")
     return None
 
 
@@ -152,7 +154,9 @@ def _forbid_control_characters(headers: Mapping[str, str]) -> None:
             raise _NoHeader(f"the header {name} has a character that does not belong into one")
 
 
-async def _answer_to(client: Client, target: URL, request: Request, progress: Progress, mask: _RequestMask) -> Answer:
+async def _answer_to(
+    client: Client, target: URL, request: HttpRequest, progress: Progress, mask: _RequestMask
+) -> HttpResponse:
     """
     The whole answer, read up to the limit.
 
@@ -179,11 +183,11 @@ async def _answer_to(client: Client, target: URL, request: Request, progress: Pr
                 break
         headers = _headers(response.raw_headers)
     whole = bytes(body[:MAX_BODY_BYTES])
-    return Answer(
+    return HttpResponse(
         status=response.status,
         headers=mask.headers(headers),
         body=whole,
-        text=mask.answer(response.status, whole),
+        text=mask.response(response.status, whole),
         is_cut=is_cut,
     )
 
@@ -215,15 +219,15 @@ def _in_words(error: Exception, target: URL) -> str:
         return str(error)
     if isinstance(error, aiohttp.ClientResponseError):
         return f"the answer is no HTTP ({error.message.partition(chr(10))[0].rstrip(':. ')})"
-    if isinstance(error, (LineCut, aiohttp.ClientPayloadError)):
+    if isinstance(error, (ConnectionCut, aiohttp.ClientPayloadError)):
         return "the line was cut before the whole answer came"
-    return cause_of(error, target)
+    return describe_connection_error(error, target)
 
 
 class _RequestMask(Mask):
     """Takes the secrets of *request* out of whatever is told or kept of its exchange."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: HttpRequest) -> None:
         super().__init__(request.secrets)
         self._request = request
 
@@ -231,9 +235,9 @@ class _RequestMask(Mask):
         """*headers* without secrets, those masked whole that hold nothing else."""
         return {name: MASK if name.lower() in _SECRET_HEADERS else self(value) for name, value in headers.items()}
 
-    def kept(self, result: Result | None, started: datetime) -> Exchange:
+    def kept(self, result: ExchangeResult | None, started: datetime) -> Exchange:
         """The exchange as it is taken down."""
-        request, answer = self._request, result if isinstance(result, Answer) else None
+        request, response = self._request, result if isinstance(result, HttpResponse) else None
         sent = {name: MASK if name in request.masked_headers else value for name, value in request.headers.items()}
         body = None if request.body is None else MASK if request.body_is_secret else self._text(request.body)
         return Exchange(
@@ -241,13 +245,13 @@ class _RequestMask(Mask):
             url=self(request.url),
             headers=self.headers(sent),
             body=body and _storable(body),
-            status=answer.status if answer else None,
-            response_headers=dict(answer.headers) if answer else {},
-            response_body=_storable(answer.text) if answer else None,
+            status=response.status if response else None,
+            response_headers=dict(response.headers) if response else {},
+            response_body=_storable(response.text) if response else None,
             started_utc=started.astimezone(UTC),
         )
 
-    def answer(self, status: int, body: bytes) -> str:
+    def response(self, status: int, body: bytes) -> str:
         """The body of an answer as it may be told; a success may hold secrets that nobody knows yet."""
         return MASK if self._request.body_is_secret and status < 300 else self._text(body)
 

@@ -33,7 +33,7 @@ class TargetNotAllowed(Exception):
     """The address, or what its name resolves to, may not be connected to; nothing was sent."""
 
 
-class LineCut(aiohttp.ClientError):
+class ConnectionCut(aiohttp.ClientError):
     """The line was cut before the answer came."""
 
 
@@ -58,9 +58,9 @@ class Client:
             when the request goes out, and whether it arrived is not known then.
     """
 
-    def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None, keeps_lines: bool = True) -> None:
+    def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None, reuses_connections: bool = True) -> None:
         self._guard = guard
-        self._keeps_lines = keeps_lines
+        self._keeps_lines = reuses_connections
         self._tls = tls
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
@@ -147,7 +147,7 @@ def _read(url: str, guard: Guard) -> URL:
         raise TargetNotAllowed(f"The address must begin with https://, not {target.scheme}://.")
     if address is None:
         return target
-    objection = guard.judge_address(address, host=host, port=port, is_https=target.scheme == "https")
+    objection = guard.check_address(address, host=host, port=port, is_https=target.scheme == "https")
     if objection is not None:
         raise TargetNotAllowed(objection)
     # A number may be spelled in many ways: it goes by the one that was judged.
@@ -180,7 +180,7 @@ async def _allowed(guard: Guard, host: str, port: int, *, is_https: bool) -> lis
         OSError: It has none.
     """
     classifications = {
-        address: guard.judge_address(address, host=host, port=port, is_https=is_https)
+        address: guard.check_address(address, host=host, port=port, is_https=is_https)
         for address in await resolve(host, port)
     }
     allowed = [address for address, objection in classifications.items() if objection is None]
@@ -232,7 +232,7 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise LineCut from error
+        raise ConnectionCut from error
 
 
 def _tracing() -> aiohttp.TraceConfig:

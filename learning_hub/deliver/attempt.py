@@ -10,8 +10,9 @@ from typing import cast
 
 import msgspec
 
-from learning_hub.connectors.base import Batching, OutboundRecord, Outcome, Postponed, Refused, Unknown
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.base import Batching, OutboundRecord
+from learning_hub.connectors.kinds import KINDS
+from learning_hub.connectors.outcomes import Outcome, Postponed, Refused, Unknown
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.batches import Batches
 from learning_hub.deliver.completions import Completions

@@ -8,14 +8,9 @@ from collections import defaultdict
 
 import msgspec
 
-from learning_hub.connectors.base import (
-    Batching,
-    Exchange,
-    OutboundRecord,
-    Outcome,
-    Unknown,
-)
-from learning_hub.connectors.registry import BatchLimits
+from learning_hub.connectors.base import Batching, Exchange, OutboundRecord
+from learning_hub.connectors.kind import BatchLimits
+from learning_hub.connectors.outcomes import Outcome, Unknown
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.model.claimed_delivery import ClaimedDelivery
 from learning_hub.model.failure import CAUSES

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from learning_hub.connectors.base import Postponed, Refused, Unknown
-from learning_hub.connectors.discovery import Discovering, TemplateValidation
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.base import Discovering
+from learning_hub.connectors.kinds import KINDS
+from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
+from learning_hub.connectors.template_validation import TemplateValidation
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.connections import Connections
 from learning_hub.model.errors import LearningHubError
@@ -65,7 +66,7 @@ class TargetDiscovery:
             templates: By category.
             leaves: What is known of the leaves with Liquid.
         """
-        if not KINDS[subscriber.connector].can_describe:
+        if not KINDS[subscriber.connector].can_discover:
             return TemplateValidation()
         pause = await pauses.find(self._database, subscriber.subscriber_id)
         if pause is not None:
@@ -76,7 +77,7 @@ class TargetDiscovery:
         known = {leaf.place: leaf for leaf in leaves if times[leaf.place] == 1}
 
         async def question(connector: Discovering) -> TemplateValidation | NoAnswer:
-            return await connector.judge(target, documents, known, AttemptRecorder())
+            return await connector.validate_templates(target, documents, known, AttemptRecorder())
 
         try:
             answer = await self.ask(subscriber, question, seconds=VALIDATION_SECONDS)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from learning_hub.connectors.base import Accepted, Outcome, Postponed, Refused, Unknown
+from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refused, Unknown
 from learning_hub.model.circuit_breaker import subscriber_failure
 from learning_hub.model.claimed_delivery import ClaimedDelivery, Completion
 from learning_hub.model.errors import TemplateError

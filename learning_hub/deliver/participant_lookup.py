@@ -6,7 +6,8 @@ A *match* is a person's decision about the same question (`store.participants`);
 
 from __future__ import annotations
 
-from learning_hub.connectors.base import Connector, ParticipantFound, ParticipantResult, Recorder
+from learning_hub.connectors.base import Connector, Recorder
+from learning_hub.connectors.outcomes import ParticipantFound, ParticipantResult
 from learning_hub.model.event import Event
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.store import participants

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.deliver.template_variables import template_variables
 from learning_hub.model.event import Event
 from learning_hub.model.subscriber import Subscriber

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from learning_hub.connectors.base import TemplateProblem
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.kinds import KINDS
+from learning_hub.connectors.template_validation import TemplateProblem
 from learning_hub.deliver.participant_lookup import ParticipantLookup
 from learning_hub.deliver.payload_renderer import NoTemplate, PayloadRenderer
 from learning_hub.model.clock import now

@@ -9,15 +9,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from learning_hub.connectors.base import (
-    Comparing,
-    Comparison,
-    Difference,
-    OutboundRecord,
-    Postponed,
-    Refused,
-    Unknown,
-)
+from learning_hub.connectors.base import Comparing, Comparison, Difference, OutboundRecord
+from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.connections import Connections
 from learning_hub.deliver.sibling_rows import is_keyless

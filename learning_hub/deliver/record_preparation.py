@@ -6,8 +6,9 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
-from learning_hub.connectors.base import OutboundRecord, ParticipantFound, Postponed, Recorder, Refused
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.base import OutboundRecord, Recorder
+from learning_hub.connectors.kinds import KINDS
+from learning_hub.connectors.outcomes import ParticipantFound, Postponed, Refused
 from learning_hub.deliver.delivery_context import DeliveryContext
 from learning_hub.deliver.outcome_policy import moved_to_end, parked_for_template, skipped
 from learning_hub.deliver.participant_lookup import ParticipantLookup

@@ -7,7 +7,7 @@ import logging
 
 import msgspec
 
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.deliver.attempt import Attempts
 from learning_hub.deliver.connections import Connections
 from learning_hub.deliver.delivery_context import DeliveryContexts

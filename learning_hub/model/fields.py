@@ -1,8 +1,11 @@
 """
 From a JSON object to a Struct, finding every bad field instead of the first.
 
-The Struct is the one declaration of a body: its types and `Meta` limits are checked here and shown in the OpenAPI
+The Struct is the one declaration of an object: its types and `Meta` limits are checked here and shown in the OpenAPI
 document.
+
+    read_struct, collect         from the fields of a body, as they were sent
+    check_values, from_values    from values that were decoded before, such as the Settings of a subscriber
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import types
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Raw
@@ -22,7 +25,7 @@ from learning_hub.model.clock import read_time
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, TooLarge
 from learning_hub.model.json_errors import MAX_ERRORS
 from learning_hub.model.json_pieces import split_array, split_object
-from learning_hub.model.json_values import check_json, read_json
+from learning_hub.model.json_values import check_json, read_json, write_json
 
 T = TypeVar("T", bound=msgspec.Struct)
 B = TypeVar("B")
@@ -39,12 +42,15 @@ _KINDS = {
     "array": "an array",
     "null": "null",
 }
+_REQUIRED = "is required"
+_NOT_KNOWN = "is not a known field"
 _WORDS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"Expected `str` of length >= 1"), "must not be empty"),
     (re.compile(r"Expected `str` of length >= (\d+)"), r"must have at least \1 characters"),
     (re.compile(r"Expected `str` of length <= (\d+)"), r"must have at most \1 characters"),
     (re.compile(r"Expected `array` of length >= 1"), "must not be empty"),
     (re.compile(r"Expected `array` of length <= (\d+)"), r"must have at most \1 items"),
+    (re.compile(r"Expected `object` of length <= (\d+)"), r"must have at most \1 fields"),
     (re.compile(r"Expected `int` >= (\S+)"), r"must be at least \1"),
     (re.compile(r"Expected `int` <= (\S+)"), r"must be at most \1"),
     (re.compile(r"Expected `str` matching regex '\\\\S'"), "must not be blank"),
@@ -150,7 +156,7 @@ def collect(
         raw = fields.get(name)
         if raw is None or (bytes(raw).strip() == b"null" and not field.takes_null):
             if field.is_required:
-                errors.append(FieldError(place, "is required"))
+                errors.append(FieldError(place, _REQUIRED))
             continue
         try:
             values[field.attribute] = _read_field(raw, field, place)
@@ -159,9 +165,35 @@ def collect(
     return values, errors + _unknown([name for name in fields if name not in known], prefix)
 
 
+def check_values(
+    values: Mapping[str, Any], struct: type[msgspec.Struct], whole: str, messages: Mapping[str, str] | None = None
+) -> list[FieldError]:
+    """
+    What keeps *values* from being a *struct*; no message repeats a value.
+
+    Args:
+        values: The fields of an object, decoded. Null counts as left out where the field may be left out.
+        struct: What they are to be.
+        whole: The name of the object (`Settings`), with which the names of the fields begin.
+        messages: What a field must be, where its type says too little; by its path (`ParticipantLookup.Query`).
+    """
+    _, errors = collect({name: Raw(write_json(value)) for name, value in values.items()}, struct, prefix=f"{whole}.")
+    return [_with_message(error, (messages or {}).get(error.field.removeprefix(f"{whole}."))) for error in errors]
+
+
+def _with_message(error: FieldError, message: str | None) -> FieldError:
+    is_about_the_name = error.message in (_REQUIRED, _NOT_KNOWN)
+    return error if message is None or is_about_the_name else FieldError(error.field, message)
+
+
+def from_values(values: Mapping[str, Any], struct: type[T]) -> T:
+    """*values*, in which `check_values` found nothing wrong, as a *struct*."""
+    return msgspec.convert({name: value for name, value in values.items() if value is not None}, struct)
+
+
 def _unknown(names: list[str], prefix: str) -> list[FieldError]:
     """A hundred of them by name: what has more was not meant for here, and an answer must not outgrow its question."""
-    errors = [FieldError(prefix + _shown(name), "is not a known field") for name in names[:MAX_ERRORS]]
+    errors = [FieldError(prefix + _shown(name), _NOT_KNOWN) for name in names[:MAX_ERRORS]]
     if more := len(names) - len(errors):
         errors.append(FieldError(f"{prefix}…", f"{more} more are not known fields"))
     return errors
@@ -210,10 +242,8 @@ def _read_field(raw: Raw, declared: Declared, place: str) -> Any:
         return content
     if kind is Any:
         return read_json(content)
-    if _is_struct(kind):
-        if content.strip() == b"null":
-            return None
-        return _read_nested(content, kind, place)
+    if nested := _struct_for(content, kind):
+        return None if content.strip() == b"null" else _read_nested(content, nested, place)
     try:
         if kind is datetime:
             return _read_time(content, place)
@@ -224,6 +254,16 @@ def _read_field(raw: Raw, declared: Declared, place: str) -> Any:
 
 def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__struct_config__.tag is None
+
+
+def _struct_for(content: bytes, kind: Any) -> type[msgspec.Struct] | None:
+    """The Struct that *content* must be; of a union's alternatives the only Struct, where *content* is an object."""
+    if _is_struct(kind):
+        return cast("type[msgspec.Struct]", kind)
+    if get_origin(kind) not in (Union, types.UnionType) or content.lstrip()[:1] != b"{":
+        return None
+    structs = [one for one in get_args(kind) if _is_struct(one)]
+    return structs[0] if len(structs) == 1 else None
 
 
 def _beside(problems: list[FieldError], content: bytes, kind: Any, place: str) -> list[FieldError]:

@@ -29,7 +29,7 @@ class SubscriberBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal")
         str,
         Meta(
             max_length=50,
-            description="The kind of system: `imis`, `learningbuilder` or `webhook`; it cannot be changed later.",
+            description="The kind of system, such as `imis`; it cannot be changed later.",
         ),
     ]
     settings: (

@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
-from learning_hub.connectors.discovery import Blueprint
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.building import Blueprint
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields
 from learning_hub.model.fields import collect, not_told
 from learning_hub.model.ids import id_errors

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from learning_hub.connectors.discovery import Built
+from learning_hub.connectors.building import Built
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.panel import KEY_LENGTH, RECORD_KEY, basic_template, is_basic, is_key

@@ -9,9 +9,10 @@ from typing import Annotated, Any, cast
 import msgspec
 from msgspec import Meta, Raw
 
-from learning_hub.connectors.base import Postponed, Refused, Unknown
-from learning_hub.connectors.discovery import Building, Built, Clash
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.base import Building
+from learning_hub.connectors.building import Built, Clash
+from learning_hub.connectors.kinds import KINDS
+from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.connections import Connections
 from learning_hub.model.audit import Action

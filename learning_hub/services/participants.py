@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.caller import Caller
 from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound, gathered

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw
 
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.deliver.connections import Connections
 from learning_hub.deliver.reconciliation import DifferentRecord, Reconciler, Reconciliation, Record, UnknownRecord
 from learning_hub.model.caller import Caller

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from learning_hub.connectors.base import Postponed, Refused, Unknown
+from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
 from learning_hub.model.clock import written
 from learning_hub.model.errors import Conflict
 from learning_hub.store import pauses

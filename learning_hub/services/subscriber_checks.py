@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from learning_hub.connectors.base import CheckResult, Finding, Needs
+from learning_hub.connectors.check_results import CheckResult, Finding, Needs
 from learning_hub.deliver.connections import Connections
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import LearningHubError

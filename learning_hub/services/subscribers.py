@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from learning_hub.connectors.base import Prepared
-from learning_hub.connectors.registry import KINDS, Registry
+from learning_hub.connectors.base import PreparedCredentials
+from learning_hub.connectors.kinds import KINDS
+from learning_hub.connectors.registry import Registry
 from learning_hub.model.audit import Action
 from learning_hub.model.caller import Caller
 from learning_hub.model.circuit_breaker import Pause
@@ -102,7 +103,7 @@ class Subscribers:
             await archive_subscriptions(connection, caller, subscriber_id=subscriber_id)
 
     async def _save(
-        self, connection: Connection, subscriber_id: str, spec: _SubscriberSpec, prepared: Prepared | None
+        self, connection: Connection, subscriber_id: str, spec: _SubscriberSpec, prepared: PreparedCredentials | None
     ) -> Subscriber:
         return await subscribers.put(
             connection,
@@ -187,7 +188,7 @@ async def need_subscriber_in_use(database: Database, caller: Caller, subscriber_
     return subscriber
 
 
-def _saved(subscriber: ShownSubscriber, prepared: Prepared | None) -> SavedSubscriber:
+def _saved(subscriber: ShownSubscriber, prepared: PreparedCredentials | None) -> SavedSubscriber:
     """The subscriber as it is shown, with the secret that the hub made for it and shows this once."""
     made = prepared.made.get("SigningSecret", UNSET) if prepared else UNSET
     return SavedSubscriber(**msgspec.structs.asdict(subscriber), signing_secret=made)
@@ -238,7 +239,7 @@ class _SubscriberSpec:
                 code="connector_differs",
             )
 
-    def prepared_credentials(self, existing: Subscriber | None, vault: Vault) -> Prepared | None:
+    def prepared_credentials(self, existing: Subscriber | None, vault: Vault) -> PreparedCredentials | None:
         """
         The credentials to store; None where the stored ones stay, also where the same were sent again.
 

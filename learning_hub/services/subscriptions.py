@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw
 
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.deliver.discovery import TargetDiscovery
 from learning_hub.model.audit import Action
 from learning_hub.model.caller import Caller

@@ -8,9 +8,10 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from learning_hub.connectors.base import Postponed, Refused, Unknown
-from learning_hub.connectors.discovery import Discovering, Field, Fields, NoTarget, Target, Targets
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.base import Discovering
+from learning_hub.connectors.discovery import Field, Fields, NoTarget, Target, Targets
+from learning_hub.connectors.kinds import KINDS
+from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.discovery import NoAnswer, TargetDiscovery
 from learning_hub.model.caller import Caller
@@ -113,7 +114,7 @@ class TargetLists:
 
     async def _need_askable(self, caller: Caller, subscriber_id: str) -> Subscriber:
         subscriber = await need_subscriber_in_use(self._database, caller, subscriber_id)
-        if not KINDS[subscriber.connector].can_describe:
+        if not KINDS[subscriber.connector].can_discover:
             raise targets_not_supported(subscriber.connector)
         await need_not_paused(self._database, subscriber_id, then="ask again")
         return subscriber

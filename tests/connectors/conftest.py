@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from connectors.imis_site import ImisSite, KeptJournal
+from connectors.imis_site import ImisSite, RecordedExchanges
 
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.imis import ImisConnector
+from learning_hub.connectors.imis.connector import ImisConnector
 from learning_hub.sandbox import running_sandbox
 
 MakeConnector = Callable[..., ImisConnector]
@@ -35,8 +35,8 @@ def site(running_site: ImisSite) -> Iterator[ImisSite]:
 
 
 @pytest.fixture
-def recorder() -> KeptJournal:
-    return KeptJournal()
+def recorder() -> RecordedExchanges:
+    return RecordedExchanges()
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ class StoredCredentials:
         self.kept.append(self.credentials)
 
 
-class KeptJournal:
+class RecordedExchanges:
     """Keeps every exchange, and of each whether it wrote."""
 
     def __init__(self) -> None:
@@ -126,7 +126,7 @@ class KeptJournal:
         self.wrote.append(wrote)
 
 
-def a_shipment(target: dict[str, Any] | None = None, **changed: Any) -> OutboundRecord:
+def an_outbound_record(target: dict[str, Any] | None = None, **changed: Any) -> OutboundRecord:
     """A completion for Robin, on its way for the first time, unless told otherwise."""
     target = target or ACTIVITY
     given: dict[str, Any] = {

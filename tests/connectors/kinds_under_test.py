@@ -1,9 +1,9 @@
 """
 Each kind of subscriber as the conformance suite sees it.
 
-A new connector needs one entry in `UNDER_TEST`, and a real server that speaks its protocol well enough to take what is
-sent (`HttpServer`, whose faults are the same for all). Where its answers mean something else than `COMMON` says, the
-entry says what.
+A new connector needs one entry in `UNDER_TEST`, and a real server that speaks its protocol well enough to accept what
+is sent (`HttpServer`, whose faults are the same for all kinds). Where a status means something else than `COMMON` says,
+the entry says what.
 """
 
 from __future__ import annotations
@@ -17,12 +17,7 @@ from connectors.imis_site import ACTIVITY, COMPLETION, ROBIN, ImisSite
 from http_server import HttpServer, Received, Receiver, Says
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
 
-from learning_hub.connectors.base import (
-    Outcome,
-    Postponed,
-    Refused,
-    Unknown,
-)
+from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refused, Unknown
 from learning_hub.connectors.webhook.signing import make_secret
 from learning_hub.model.json_values import read_json
 
@@ -31,7 +26,7 @@ PAYLOAD = read_json('{"Title": "Fire safety, F\\u00e4rbung", "Units": 1.30}')
 
 @dataclass(frozen=True)
 class Expected:
-    """An outcome that is no success."""
+    """An outcome, as far as the suite compares it."""
 
     kind: type[Outcome]
     code: str
@@ -39,10 +34,11 @@ class Expected:
     in_doubt: bool = False
     is_final: bool = False
     stops_subscription: bool = False
+    unchanged: bool = False
 
     @classmethod
     def of(cls, outcome: Outcome) -> Expected:
-        """What *outcome* is, as far as the suite looks."""
+        """*outcome* in this form."""
         return cls(
             type(outcome),
             getattr(outcome, "code", ""),
@@ -50,9 +46,12 @@ class Expected:
             in_doubt=getattr(outcome, "in_doubt", False),
             is_final=getattr(outcome, "is_final", False),
             stops_subscription=getattr(outcome, "stops_subscription", False),
+            unchanged=getattr(outcome, "unchanged", False),
         )
 
 
+# A success: the subscriber has the record already, as 409 can say.
+ALREADY_THERE = Expected(Accepted, "", unchanged=True)
 REFUSED = Expected(Refused, "refused")
 CREDENTIALS = Expected(Refused, "credentials_refused")
 FAILED = Expected(Postponed, "subscriber_error", in_doubt=True)
@@ -83,10 +82,11 @@ class KindUnderTest:
     """
     One kind.
 
-    *address* is the name of the setting with the address, *path* what is put after the server's own. *landed* counts
-    the records that the server took. *cut* and *late* are the outcomes where the request was sent and no answer came,
-    by a cut line and by a time-out; *repeated* is how many records there are after such a one was sent again, None
-    where it never is.
+    *address* is the name of the setting with the address, *path* what is appended to the server's own address.
+    *landed* counts the records that the server has. *statuses* are the outcomes of statuses that differ from `COMMON`.
+    *cut* and *late* are the outcomes where the request was sent and no response came, because the connection was cut
+    or the time ran out; *repeated* is how many records the server has after such a request was sent again, None where
+    it is never sent again.
     """
 
     make_site: Callable[[ImisSite], HttpServer]
@@ -99,7 +99,7 @@ class KindUnderTest:
     payload: dict[str, Any] = field(default_factory=lambda: dict(PAYLOAD))
     participant_id: str = ""
     landed: Callable[[Any], int]
-    answers: dict[int, Expected] = field(default_factory=dict)
+    statuses: dict[int, Expected] = field(default_factory=dict)
     cut: Expected
     late: Expected
     repeated: int | None = None
@@ -113,12 +113,12 @@ SIGNING_SECRET = make_secret()
 
 
 class ImisBehindServer(HttpServer):
-    """The sandbox iMIS, reached through a server that fails as it is told."""
+    """The sandbox iMIS, reached through a server whose faults the test sets."""
 
     def __init__(self, sandbox: ImisSite) -> None:
         super().__init__()
         self.sandbox = sandbox
-        # One that could stand nowhere by chance.
+        # A password that appears nowhere by chance.
         sandbox.change_password(PASSWORD)
 
     def writes(self, request: Received) -> bool:
@@ -142,7 +142,7 @@ UNDER_TEST: dict[str, KindUnderTest] = {
         payload=COMPLETION,
         participant_id=ROBIN,
         landed=lambda site: len(site.sandbox.activities()),
-        answers={403: REFUSED},
+        statuses={403: REFUSED},
         cut=Expected(Unknown, "connection_failed", is_away=True),
         late=Expected(Unknown, "timed_out", is_away=True),
         repeated=1,
@@ -154,8 +154,8 @@ UNDER_TEST: dict[str, KindUnderTest] = {
         secrets=(API_KEY,),
         target={"Kind": "import", "ImportProcessId": PROCESS},
         landed=lambda site: len(site.lines),
-        # A batch cannot be asked for, and is imported as often as it is sent.
-        answers={
+        # The hub cannot ask for a batch, which is imported as often as it is sent.
+        statuses={
             408: Expected(Postponed, "timed_out"),
             **dict.fromkeys((500, 505, 599), FOR_A_PERSON),
             502: replace(FOR_A_PERSON, code="connection_failed", is_away=True),
@@ -173,10 +173,10 @@ UNDER_TEST: dict[str, KindUnderTest] = {
         secrets=(SIGNING_SECRET, "t0ken/+secret"),
         target={"Kind": "post"},
         landed=lambda site: len(site.taken),
-        answers={410: Expected(Refused, "gone", stops_subscription=True)},
+        statuses={410: Expected(Refused, "gone", stops_subscription=True)},
         cut=replace(AWAY, in_doubt=True),
         late=Expected(Postponed, "timed_out", is_away=True, in_doubt=True),
-        # At least once, with the same webhook-id.
+        # Each delivery arrives at least once, always with the same webhook-id.
         repeated=2,
     ),
 }

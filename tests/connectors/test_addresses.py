@@ -155,25 +155,25 @@ DISGUISED = [
 @pytest.mark.parametrize("host", FORBIDDEN_HOSTS)
 def test_forbidden_addresses_are_refused_in_every_spelling(host: str) -> None:
     """A private address is refused however it is written, and the sentence names the setting."""
-    assert SETTING in (Guard().judge_url(f"https://{host}/hook") or "")
+    assert SETTING in (Guard().check_url(f"https://{host}/hook") or "")
 
 
 @pytest.mark.parametrize("host", ALLOWED_HOSTS)
 def test_public_addresses_and_names_pass(host: str) -> None:
     """Public addresses pass, and names, which are judged when they are connected to."""
-    assert Guard().judge_url(f"https://{host}/hook?a=b") is None
+    assert Guard().check_url(f"https://{host}/hook?a=b") is None
 
 
 @pytest.mark.parametrize("url", WRONG_FORMS)
 def test_wrong_forms_are_refused(url: str) -> None:
     """What is no plain https address gives a sentence."""
-    assert (Guard().judge_url(url) or "").endswith(".")
+    assert (Guard().check_url(url) or "").endswith(".")
 
 
 @pytest.mark.parametrize("url", WRONG_FORMS)
 def test_what_is_wrong_is_told_in_words_of_the_hub(url: str) -> None:
     """No sentence of Python's gets to people."""
-    told = Guard().judge_url(url) or ""
+    told = Guard().check_url(url) or ""
     assert "cast" not in told
     assert "Invalid" not in told
     assert "appear" not in told
@@ -182,15 +182,15 @@ def test_what_is_wrong_is_told_in_words_of_the_hub(url: str) -> None:
 @pytest.mark.parametrize("url", DISGUISED)
 def test_a_forbidden_address_in_disguise_names_the_setting(url: str) -> None:
     """It is told what the form is and where it leads; listing the address makes a wrong form no better."""
-    assert SETTING in (Guard().judge_url(url) or "")
-    told = Guard(["127.0.0.0/8", "::1", "fe80::/10"]).judge_url(url)
+    assert SETTING in (Guard().check_url(url) or "")
+    told = Guard(["127.0.0.0/8", "::1", "fe80::/10"]).check_url(url)
     assert told is not None
     assert SETTING not in told
 
 
 def test_plain_http_is_refused() -> None:
     """A target that is not listed must be https."""
-    assert "https://" in (Guard().judge_url("http://example.org/") or "")
+    assert "https://" in (Guard().check_url("http://example.org/") or "")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_plain_http_is_refused() -> None:
 )
 def test_what_the_operator_lists_may_be_private_and_http(listed: str, url: str) -> None:
     """Hosts, with or without a port, and networks can be listed."""
-    assert Guard.from_setting(listed).judge_url(url) is None
+    assert Guard.from_setting(listed).check_url(url) is None
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_what_the_operator_lists_may_be_private_and_http(listed: str, url: str) 
 )
 def test_a_listed_target_opens_no_other(listed: str, url: str) -> None:
     """Only what is listed is opened, and only in a proper form."""
-    assert Guard.from_setting(listed).judge_url(url) is not None
+    assert Guard.from_setting(listed).check_url(url) is not None
 
 
 @pytest.mark.parametrize("entry", ["10.0.0.0/99", "a b", "http://example.org", "300.1.1.1", "x/y"])
@@ -241,7 +241,7 @@ def test_a_wrong_entry_stops_the_start(entry: str) -> None:
 
 def test_addresses_are_judged_at_the_moment_of_connecting() -> None:
     """A public name that leads to a private address is refused, and the sentence says where it leads."""
-    objection = Guard().judge_address(ip_address("10.1.2.3"), host="example.org", port=443, is_https=True)
+    objection = Guard().check_address(ip_address("10.1.2.3"), host="example.org", port=443, is_https=True)
     assert objection is not None
     assert "example.org leads to 10.1.2.3, a private address" in objection
 
@@ -249,9 +249,9 @@ def test_addresses_are_judged_at_the_moment_of_connecting() -> None:
 def test_unencrypted_connections_need_a_listed_host_or_address() -> None:
     """Without https a public address is refused as well, unless it is listed."""
     public = ip_address("8.8.8.8")
-    assert Guard().judge_address(public, host="dns.example", port=80, is_https=False) is not None
-    assert Guard(["dns.example"]).judge_address(public, host="dns.example", port=80, is_https=False) is None
-    assert Guard(["8.8.8.0/24"]).judge_address(public, host="dns.example", port=80, is_https=False) is None
+    assert Guard().check_address(public, host="dns.example", port=80, is_https=False) is not None
+    assert Guard(["dns.example"]).check_address(public, host="dns.example", port=80, is_https=False) is None
+    assert Guard(["8.8.8.0/24"]).check_address(public, host="dns.example", port=80, is_https=False) is None
 
 
 @given(st.ip_addresses(v=4))
@@ -268,7 +268,7 @@ def test_an_address_within_another_is_judged_as_itself(inner: object) -> None:
 def test_any_text_gets_a_verdict(text: str) -> None:
     """Nothing that could be sent as an address raises."""
     for url in (text, f"https://{text}", f"https://{text}/x", f"https://example.org/{text}"):
-        assert isinstance(Guard().judge_url(url), str | None)
+        assert isinstance(Guard().check_url(url), str | None)
 
 
 @given(st.integers(min_value=0, max_value=2**32 - 1))

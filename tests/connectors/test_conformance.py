@@ -1,4 +1,4 @@
-"""What every connector promises, whatever it speaks: one suite over all kinds, against real servers."""
+"""What every connector promises, whatever its protocol: one suite for all kinds, against real servers."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 from uuid import uuid4
 
 import pytest
-from connectors.imis_site import KEY, ImisSite, KeptJournal
+from connectors.imis_site import KEY, ImisSite, RecordedExchanges
 from connectors.kinds_under_test import COMMON, UNDER_TEST, Expected, KindUnderTest
 from http_server import Fault, HttpServer, Receiver, Says, running
-from msgspec import UNSET
+from msgspec import UNSET, Meta
+from msgspec.structs import fields
 from running import eventually
 
+from learning_hub import connectors
 from learning_hub.connectors.addresses import SETTING, Guard
-from learning_hub.connectors.base import (
-    Accepted,
-    Connector,
-    Needs,
-    OutboundRecord,
-    Outcome,
-    Postponed,
-    Refused,
-)
+from learning_hub.connectors.base import Connector, OutboundRecord
+from learning_hub.connectors.check_results import Needs
 from learning_hub.connectors.http import KEPT_BODY_BYTES, MAX_BODY_BYTES
-from learning_hub.connectors.registry import KINDS, Registry
+from learning_hub.connectors.kind import Kind
+from learning_hub.connectors.kinds import KINDS
+from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refused
+from learning_hub.connectors.registry import Registry
 
+CONNECTORS = Path(connectors.__file__).parent
 HERE = Guard(["127.0.0.1", "localhost"])
 LONGEST_MESSAGE = 2000
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf"
@@ -47,7 +47,7 @@ class Bench:
         self.kind = KINDS[name]
         self.under_test = under_test
         self.site: Any = site
-        self.recorder = KeptJournal()
+        self.recorder = RecordedExchanges()
         self._connectors: list[Connector] = []
 
     def connector(self, *, guard: Guard = HERE, timeout_seconds: float = 15, **settings: Any) -> Connector:
@@ -100,9 +100,29 @@ async def bench(request: pytest.FixtureRequest, site: ImisSite) -> AsyncIterator
             await made.close()
 
 
+def test_every_folder_is_registered() -> None:
+    """Each folder of a connector has its line in `KINDS`, under the name of the folder."""
+    assert sorted(file.parent.name for file in CONNECTORS.glob("*/__init__.py")) == sorted(KINDS)
+
+
 def test_every_kind_is_under_test() -> None:
-    """A kind that the registry has is described for this suite, and no other."""
+    """Each registered kind has an entry for this suite, and nothing else has."""
     assert sorted(UNDER_TEST) == sorted(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_field_is_described(kind: Kind) -> None:
+    """Each field of the Settings, Credentials and Targets of a kind has a description, for the API's documentation."""
+    for struct in (kind.settings, *kind.credentials, *kind.targets):
+        assert [field.encode_name for field in fields(struct) if not _is_described(field.type)] == [], struct
+    for struct in kind.credentials:
+        assert all(field.encode_name in kind.description for field in fields(struct))
+
+
+def _is_described(field_type: Any) -> bool:
+    parts = get_args(field_type)
+    is_here = any(isinstance(part, Meta) and part.description for part in parts)
+    return is_here or any(map(_is_described, parts))
 
 
 async def test_a_record_arrives_once(bench: Bench) -> None:
@@ -120,7 +140,7 @@ async def test_records_go_out_side_by_side(bench: Bench) -> None:
     """One connector sends many at once, each of them once."""
     connector = bench.connector()
     outbounds = [bench.outbound(delivery_id=f"NURSES-{uuid4()}", record_key=str(uuid4())) for _ in range(12)]
-    outcomes = await asyncio.gather(*(connector.send(one, KeptJournal()) for one in outbounds))
+    outcomes = await asyncio.gather(*(connector.send(one, RecordedExchanges()) for one in outbounds))
 
     assert [type(outcome) for outcome in outcomes] == [Accepted] * 12
     assert bench.landed == 12
@@ -128,14 +148,15 @@ async def test_records_go_out_side_by_side(bench: Bench) -> None:
 
 @pytest.mark.parametrize("status", sorted(COMMON))
 async def test_what_a_status_means(bench: Bench, status: int) -> None:
-    """Each status leads to the outcome that the contract has for it, with the subscriber's words, and nothing lands."""
-    bench.site.standing = Fault(says=Says(status, b"The words of the other side."))
+    """Each status has the outcome of the contract or the one that the kind declares; a failure contains the reason."""
+    bench.site.standing = Fault(says=Says(status, b"The reason of the subscriber."))
     outcome = await bench.send()
 
-    assert Expected.of(outcome) == bench.under_test.answers.get(status, COMMON[status]), outcome
-    assert not isinstance(outcome, Accepted)
-    assert "The words of the other side" in outcome.message
-    assert len(outcome.message) < LONGEST_MESSAGE
+    assert Expected.of(outcome) == bench.under_test.statuses.get(status, COMMON[status]), outcome
+    assert isinstance(outcome, Accepted) == (status in bench.kind.statuses.already_there)
+    if not isinstance(outcome, Accepted):
+        assert "The reason of the subscriber" in outcome.message
+        assert len(outcome.message) < LONGEST_MESSAGE
     assert bench.landed == 0
     assert bench.recorder.exchanges[-1].status == status
 

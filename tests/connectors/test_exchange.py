@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connectors.imis_site import KeptJournal
+from connectors.imis_site import RecordedExchanges
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,10 +25,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from learning_hub.connectors import http, network
 from learning_hub.connectors.addresses import SETTING, Guard
 from learning_hub.connectors.http import (
-    Answer,
+    HttpRequest,
+    HttpResponse,
     NotSent,
     OutcomeUnknown,
-    Request,
     exchange,
     reach,
 )
@@ -74,11 +74,13 @@ def saying(answer: bytes) -> Behaviour:
     return say
 
 
-async def ask(url: str, guard: Guard = HERE, *, timeout_seconds: float = 15, **request: Any) -> tuple[Any, KeptJournal]:
-    recorder, tls = KeptJournal(), request.pop("tls", None)
+async def ask(
+    url: str, guard: Guard = HERE, *, timeout_seconds: float = 15, **request: Any
+) -> tuple[Any, RecordedExchanges]:
+    recorder, tls = RecordedExchanges(), request.pop("tls", None)
     client = Client(guard, tls=tls)
     try:
-        sent = Request(method=request.pop("method", "POST"), url=url, **request)
+        sent = HttpRequest(method=request.pop("method", "POST"), url=url, **request)
         return await exchange(client, sent, recorder, timeout_seconds=timeout_seconds), recorder
     finally:
         await client.close()
@@ -91,7 +93,7 @@ async def test_an_answer_is_given_whole() -> None:
     """Status, headers in lower case, and body come back, and the exchange is taken down."""
     async with receiver(saying(OK)) as port:
         answer, recorder = await ask(f"http://127.0.0.1:{port}/x", body=b"{}", wrote=True)
-    assert answer == Answer(status=200, headers={"content-length": "2", "x-odd": "1"}, body=b"ok", text="ok")
+    assert answer == HttpResponse(status=200, headers={"content-length": "2", "x-odd": "1"}, body=b"ok", text="ok")
     assert recorder.wrote == [True]
     assert (recorder.exchanges[0].status, recorder.exchanges[0].response_body) == (200, "ok")
 
@@ -133,10 +135,10 @@ async def test_nothing_is_sent_twice(method: str) -> None:
 
     async with receiver(cut_the_second) as port:
         client = Client(HERE)
-        sent = Request(method=method, url=f"http://127.0.0.1:{port}/", wrote=True)
-        results = [await exchange(client, sent, KeptJournal(), timeout_seconds=15) for _ in range(2)]
+        sent = HttpRequest(method=method, url=f"http://127.0.0.1:{port}/", wrote=True)
+        results = [await exchange(client, sent, RecordedExchanges(), timeout_seconds=15) for _ in range(2)]
         await client.close()
-    assert [type(result) for result in results] == [Answer, OutcomeUnknown]
+    assert [type(result) for result in results] == [HttpResponse, OutcomeUnknown]
     assert len(heads) == 1
 
 
@@ -157,8 +159,8 @@ async def test_a_line_that_was_closed_meanwhile_is_not_used() -> None:
         answering = aside.submit(answer_and_close)
         client = Client(HERE)
         for _ in range(3):
-            sent = Request(method="POST", url=f"http://127.0.0.1:{listening.getsockname()[1]}/", wrote=True)
-            assert isinstance(await exchange(client, sent, KeptJournal(), timeout_seconds=15), Answer)
+            sent = HttpRequest(method="POST", url=f"http://127.0.0.1:{listening.getsockname()[1]}/", wrote=True)
+            assert isinstance(await exchange(client, sent, RecordedExchanges(), timeout_seconds=15), HttpResponse)
             assert closed.acquire(timeout=15)
         await client.close()
         answering.result()
@@ -316,8 +318,8 @@ async def test_cookies_are_not_kept() -> None:
     async with receiver(set_cookie) as port:
         client = Client(HERE)
         for _ in range(2):
-            sent = Request(method="GET", url=f"http://127.0.0.1:{port}/")
-            await exchange(client, sent, KeptJournal(), timeout_seconds=15)
+            sent = HttpRequest(method="GET", url=f"http://127.0.0.1:{port}/")
+            await exchange(client, sent, RecordedExchanges(), timeout_seconds=15)
         await client.close()
     assert len(heads) == 1
     assert b"cookie" not in heads[0].lower()
@@ -465,7 +467,7 @@ async def test_tls_goes_by_the_name_though_the_connection_goes_by_number(certifi
     async with receiver(saying(OK), server) as port:
         trusting = ssl.create_default_context(cafile=str(certificate))
         answer, _ = await ask(f"https://localhost:{port}/", tls=trusting)
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, HttpResponse)
         by_number, _ = await ask(f"https://127.0.0.1:{port}/", tls=trusting)
         untrusted, _ = await ask(f"https://localhost:{port}/")
     assert names[0] == "localhost"

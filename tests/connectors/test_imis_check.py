@@ -8,15 +8,25 @@ from typing import Any
 
 import pytest
 import time_machine
-from connectors.imis_site import ACTIVITY, COMPLETION, PANEL, PANEL_WITHOUT_KEY, ROW, ImisSite, KeptJournal, a_shipment
+from connectors.imis_site import (
+    ACTIVITY,
+    COMPLETION,
+    PANEL,
+    PANEL_WITHOUT_KEY,
+    ROW,
+    ImisSite,
+    RecordedExchanges,
+    an_outbound_record,
+)
 from connectors.kinds_under_test import PASSWORD, ImisBehindServer
 from http_server import Received, running
 from msgspec import UNSET
 
-from learning_hub.connectors.base import CheckResult, Finding, Needs
-from learning_hub.connectors.imis import ImisConnector, account
+from learning_hub.connectors.check_results import CheckResult, Finding, Needs
+from learning_hub.connectors.imis import account_checks
+from learning_hub.connectors.imis.connector import ImisConnector
 from learning_hub.connectors.imis.contact_query import NOBODIES, NOBODY
-from learning_hub.connectors.imis.settings import Settings
+from learning_hub.connectors.imis.settings import ImisSettings
 from learning_hub.sandbox import seeds
 
 ACTIVITIES = Needs(subscription_id="completions", target=ACTIVITY, templates=[COMPLETION])
@@ -113,7 +123,7 @@ async def test_a_refused_client_application_is_told_where_its_parts_are(make_con
     client = {"ClientId": "LearningHub", "ClientSecret": "not-this", "RefreshToken": "used-up"}
     checked = await make_connector(credentials=client).check()
     assert "Settings > Contacts > Client applications" in found(checked, "sign-in").advice
-    assert "sign in to the client application anew" in found(checked, "sign-in").advice
+    assert "sign in to the client application again" in found(checked, "sign-in").advice
 
 
 @pytest.mark.parametrize("fault", ["503", "500", "rubbish", "cut-after"])
@@ -143,7 +153,7 @@ async def test_a_check_tells_the_clock_that_dates_are_written_on(
     """What iMIS keeps it does not tell, so a person compares; nobody means UTC without having said so."""
     connector = make_connector({"TimeZone": zone})
     with time_machine.travel("2031-01-15T13:30:00Z", tick=False):
-        clock = account.clock(Settings(base_url="https://members.example.org", time_zone=zone))
+        clock = account_checks.clock(ImisSettings(base_url="https://members.example.org", time_zone=zone))
     assert (clock.name, clock.state) == (zone or "UTC", state)
     assert words in clock.message
     told = found(await connector.check(), "time-zone")
@@ -267,12 +277,12 @@ async def test_a_site_that_tells_no_definitions_is_no_fault(
 
 
 async def test_the_record_key_of_activities_needs_a_column_that_can_be_searched(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """A site that refuses the filter, one that passes it over, and a column that is too narrow."""
     site_with_one = make_connector()
     assert (await site_with_one.check([ACTIVITIES])).works
-    await site_with_one.send(a_shipment(), recorder)
+    await site_with_one.send(an_outbound_record(), recorder)
     narrow = await make_connector({"ActivityKeyProperty": "OTHER_CODE"}).check([ACTIVITIES])
     assert "holds 20 characters" in found(narrow, "activity-key").message
     assert (narrow.works, narrow.is_open) == (False, True)

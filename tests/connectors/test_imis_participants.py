@@ -7,19 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from connectors.imis_site import AMARA, ROBIN, ImisSite, KeptJournal, a_shipment
+from connectors.imis_site import AMARA, ROBIN, ImisSite, RecordedExchanges, an_outbound_record
 from connectors.kinds_under_test import PASSWORD, ImisBehindServer
 from http_server import Received, Says, running
 from running import served
 
-from learning_hub.connectors.base import (
-    Accepted,
-    ParticipantFound,
-    Postponed,
-    Refused,
-)
-from learning_hub.connectors.imis import ImisConnector
+from learning_hub.connectors.imis.connector import ImisConnector
 from learning_hub.connectors.imis.contact_query import NOBODIES
+from learning_hub.connectors.outcomes import Accepted, ParticipantFound, Postponed, Refused
 from learning_hub.sandbox import seeds
 
 INACTIVE = "10050"
@@ -28,7 +23,7 @@ QUERY = {"Query": seeds.CONTACT_QUERY, "Prompt": "Email"}
 
 @pytest.mark.parametrize("email", ["robin.vale@example.org", " Robin.Vale@EXAMPLE.org "])
 async def test_one_active_contact_is_found_by_email(
-    email: str, connector: ImisConnector, recorder: KeptJournal
+    email: str, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """In any letter case, blanks around it left off."""
     assert await connector.find_participant(email, recorder) == ParticipantFound(ROBIN)
@@ -47,7 +42,7 @@ async def test_one_active_contact_is_found_by_email(
     ],
 )
 async def test_none_or_several_need_a_person(
-    email: str, code: str, connector: ImisConnector, recorder: KeptJournal
+    email: str, code: str, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """Inactive contacts do not count, and parts of an address match nothing."""
     found = await connector.find_participant(email, recorder)
@@ -55,24 +50,26 @@ async def test_none_or_several_need_a_person(
     assert (found.code, found.failure_class) == (code, "identity")
 
 
-async def test_as_is_asks_nobody(site: ImisSite, make_connector: Any, recorder: KeptJournal) -> None:
+async def test_as_is_asks_nobody(site: ImisSite, make_connector: Any, recorder: RecordedExchanges) -> None:
     """The publisher's id is the contact's."""
     connector = make_connector({"ParticipantLookup": "as-is"})
     assert await connector.find_participant(" 10042 ", recorder) == ParticipantFound(ROBIN)
     assert site.requests() == []
 
 
-async def test_as_is_takes_the_publishers_word(site: ImisSite, make_connector: Any, recorder: KeptJournal) -> None:
+async def test_as_is_takes_the_publishers_word(
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
+) -> None:
     """A record goes to an inactive contact as well: nobody was asked, and iMIS takes it."""
     connector = make_connector({"ParticipantLookup": "as-is"})
     found = await connector.find_participant(INACTIVE, recorder)
     assert found == ParticipantFound(INACTIVE)
-    outcome = await connector.send(a_shipment(participant_id=found.participant_id), recorder)
+    outcome = await connector.send(an_outbound_record(participant_id=found.participant_id), recorder)
     assert isinstance(outcome, Accepted)
     assert [one["PartyId"] for one in site.activities()] == [INACTIVE]
 
 
-async def test_a_query_of_the_site_finds_the_contact(make_connector: Any, recorder: KeptJournal) -> None:
+async def test_a_query_of_the_site_finds_the_contact(make_connector: Any, recorder: RecordedExchanges) -> None:
     """By its prompt's name."""
     connector = make_connector({"ParticipantLookup": QUERY})
     assert await connector.find_participant("robin.vale@example.org", recorder) == ParticipantFound(ROBIN)
@@ -84,7 +81,7 @@ async def test_a_query_of_the_site_finds_the_contact(make_connector: Any, record
 
 
 async def test_an_older_site_runs_the_query_the_older_way(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """Where there is no /api/query, prompts go by their order."""
     site.switch(Version="20.2")
@@ -92,12 +89,12 @@ async def test_an_older_site_runs_the_query_the_older_way(
     assert await connector.find_participant("robin.vale@example.org", recorder) == ParticipantFound(ROBIN)
 
 
-async def test_contacts_a_query_shows_count_only_if_active(make_connector: Any, recorder: KeptJournal) -> None:
+async def test_contacts_a_query_shows_count_only_if_active(make_connector: Any, recorder: RecordedExchanges) -> None:
     """A query may forget to leave out who is not active, and may show a contact many times."""
     lookup = {"Query": seeds.ACTIVITIES_QUERY, "Prompt": "ID"}
     connector = make_connector({"ParticipantLookup": lookup})
     for key, party in [("one", ROBIN), ("two", ROBIN), ("three", INACTIVE)]:
-        await connector.send(a_shipment(record_key=key, participant_id=party), recorder)
+        await connector.send(an_outbound_record(record_key=key, participant_id=party), recorder)
     assert await connector.find_participant(ROBIN, recorder) == ParticipantFound(ROBIN)
     inactive = await connector.find_participant(INACTIVE, recorder)
     assert isinstance(inactive, Refused)
@@ -105,7 +102,9 @@ async def test_contacts_a_query_shows_count_only_if_active(make_connector: Any, 
 
 
 @pytest.mark.parametrize("query", ["$/No/Such", seeds.CLOSED_QUERY])
-async def test_a_query_that_cannot_be_run_is_refused(query: str, make_connector: Any, recorder: KeptJournal) -> None:
+async def test_a_query_that_cannot_be_run_is_refused(
+    query: str, make_connector: Any, recorder: RecordedExchanges
+) -> None:
     """It is no fault of the participant."""
     connector = make_connector({"ParticipantLookup": {"Query": query, "Prompt": "Email"}})
     found = await connector.find_participant("robin.vale@example.org", recorder)
@@ -116,11 +115,11 @@ async def test_a_query_that_cannot_be_run_is_refused(query: str, make_connector:
 
 
 async def test_a_query_that_refuses_the_prompt_is_not_run_the_older_way(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """Its first prompt is a different one, which finds nobody or somebody else; the name of the prompt is at fault."""
     connector = make_connector({"ParticipantLookup": {"Query": seeds.ACTIVITIES_QUERY, "Prompt": "Member"}})
-    await connector.send(a_shipment(participant_id=ROBIN), recorder)
+    await connector.send(an_outbound_record(participant_id=ROBIN), recorder)
     found = await connector.find_participant(ROBIN, recorder)
     assert isinstance(found, Refused)
     assert (found.code, found.failure_class) == ("refused", "refused")
@@ -139,12 +138,12 @@ async def test_a_query_that_refuses_the_prompt_is_not_run_the_older_way(
     ],
 )
 async def test_a_query_that_passes_the_prompt_over_finds_nobody(
-    query: str, wanted: str, nobody: str, site: ImisSite, make_connector: Any, recorder: KeptJournal
+    query: str, wanted: str, nobody: str, site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """It gives all there is, be it one row of somebody else: it is asked for one who is not there before it counts."""
     site.switch(UnknownFilter="ignore")
     connector = make_connector({"ParticipantLookup": {"Query": query, "Prompt": "Member"}})
-    await connector.send(a_shipment(participant_id=ROBIN), recorder)
+    await connector.send(an_outbound_record(participant_id=ROBIN), recorder)
     found = await connector.find_participant(wanted, recorder)
     assert isinstance(found, Refused)
     assert (found.code, found.failure_class) == ("refused", "refused")
@@ -153,7 +152,7 @@ async def test_a_query_that_passes_the_prompt_over_finds_nobody(
 
 
 async def test_a_row_that_shows_whom_it_is_about_is_believed(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """A column that is named as the prompt and holds what was asked for spares the second question."""
     connector = make_connector({"ParticipantLookup": QUERY})
@@ -162,7 +161,7 @@ async def test_a_row_that_shows_whom_it_is_about_is_believed(
 
 
 async def test_an_older_site_is_asked_twice_where_rows_do_not_show_it(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """Nothing tells which prompt comes first there, only that the query looks at it."""
     site.switch(Version="20.2")
@@ -172,19 +171,21 @@ async def test_an_older_site_is_asked_twice_where_rows_do_not_show_it(
 
 
 async def test_an_older_site_that_was_asked_for_something_else_finds_nobody(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """Its first prompt is the contact's number here, and the rows show that it is not what was meant."""
     site.switch(Version="20.2")
     connector = make_connector({"ParticipantLookup": {"Query": seeds.ACTIVITIES_QUERY, "Prompt": "ActivityType"}})
-    await connector.send(a_shipment(participant_id=ROBIN), recorder)
+    await connector.send(an_outbound_record(participant_id=ROBIN), recorder)
     found = await connector.find_participant(ROBIN, recorder)
     assert isinstance(found, Refused)
     assert (found.code, found.failure_class) == ("refused", "refused")
     assert "let it prompt for ActivityType first" in found.message
 
 
-async def test_a_query_that_gives_everybody_is_not_read_as_a_whole(make_connector: Any, recorder: KeptJournal) -> None:
+async def test_a_query_that_gives_everybody_is_not_read_as_a_whole(
+    make_connector: Any, recorder: RecordedExchanges
+) -> None:
     """After the first page it is tried with somebody who is not there, and that is the end."""
     asked: list[str] = []
 
@@ -212,7 +213,7 @@ class HasNoQuery(ImisBehindServer):
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
 async def test_a_service_that_is_not_there_is_known_by_its_words(
-    status: int, site: ImisSite, make_connector: Any, recorder: KeptJournal
+    status: int, site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """The query is run the older way then, with whatever status iMIS says so."""
     server = HasNoQuery(site)
@@ -242,7 +243,7 @@ class TriesNobody(ImisBehindServer):
     [(400, ParticipantFound), (403, Refused), (500, Postponed)],
 )
 async def test_only_a_query_that_looks_at_its_prompt_is_believed(
-    status: int, found: type, site: ImisSite, make_connector: Any, recorder: KeptJournal
+    status: int, found: type, site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """Whoever finds fault with the value has looked at it; any other failure leaves open who it is."""
     server = TriesNobody(site)
@@ -256,7 +257,7 @@ async def test_only_a_query_that_looks_at_its_prompt_is_believed(
 
 @pytest.mark.parametrize("fault", ["cut-after", "cut-before", "503", "500"])
 async def test_a_site_that_does_not_answer_says_nothing_of_the_participant(
-    fault: str, site: ImisSite, connector: ImisConnector, recorder: KeptJournal
+    fault: str, site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """The look-up is postponed, and changed nothing."""
     site.fault(fault, Path="/api/PartySummary")
@@ -268,7 +269,7 @@ async def test_a_site_that_does_not_answer_says_nothing_of_the_participant(
 
 @pytest.mark.parametrize("wanted", ["ne:1", "EMPTY", "notIn:robin.vale@example.org", "startsWith:robin"])
 async def test_an_id_that_looks_like_an_operator_finds_nobody_else(
-    wanted: str, make_connector: Any, recorder: KeptJournal
+    wanted: str, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """IMIS would take its beginning for a way to compare."""
     connector = make_connector({"ParticipantLookup": QUERY})
@@ -278,7 +279,7 @@ async def test_an_id_that_looks_like_an_operator_finds_nobody_else(
 
 
 async def test_an_id_that_imis_would_split_is_not_asked_for(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """A part of it would find somebody else."""
     connector = make_connector({"ParticipantLookup": QUERY})

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from learning_hub.connectors.addresses import SETTING, Guard
-from learning_hub.connectors.imis import (
+from learning_hub.connectors.imis.activity import KEY_COLUMNS
+from learning_hub.connectors.imis.connector import check_template
+from learning_hub.connectors.imis.settings import (
     check_credentials,
     check_settings,
     check_target,
-    check_template,
     max_concurrency,
+    read_settings,
     time_zone,
 )
-from learning_hub.connectors.imis.activity import KEY_COLUMNS
-from learning_hub.connectors.imis.settings import read_settings
 from learning_hub.sandbox.activity import COLUMNS as sandbox_columns  # noqa: N811 - a name of its own beside ours
 
 SETTINGS = {

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from connectors.imis_site import ImisSite, KeptJournal, StoredCredentials, a_shipment
+from connectors.imis_site import ImisSite, RecordedExchanges, StoredCredentials, an_outbound_record
 from running import eventually, served
 
-from learning_hub.connectors.base import Accepted, Postponed, Refused
-from learning_hub.connectors.imis import ImisConnector
+from learning_hub.connectors.imis.connector import ImisConnector
+from learning_hub.connectors.outcomes import Accepted, Postponed, Refused
 from learning_hub.model.errors import Unavailable
 from learning_hub.sandbox import seeds
 
@@ -26,7 +26,7 @@ CLIENT = {
 }
 
 
-async def find_robin(connector: ImisConnector, recorder: KeptJournal) -> Any:
+async def find_robin(connector: ImisConnector, recorder: RecordedExchanges) -> Any:
     return await connector.find_participant("robin.vale@example.org", recorder)
 
 
@@ -34,15 +34,15 @@ def sign_ins(site: ImisSite) -> int:
     return len(site.requests(path="/token"))
 
 
-async def test_a_token_is_used_again(site: ImisSite, connector: ImisConnector, recorder: KeptJournal) -> None:
+async def test_a_token_is_used_again(site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges) -> None:
     """One sign-in serves many calls."""
     for number in range(3):
-        await connector.send(a_shipment(record_key=f"key-{number}"), recorder)
+        await connector.send(an_outbound_record(record_key=f"key-{number}"), recorder)
     assert sign_ins(site) == 1
 
 
 async def test_a_token_is_renewed_before_it_ends(
-    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """One that lasts less than ten seconds is not used a second time."""
     site.switch(TokenLifetimeSeconds=9)
@@ -53,7 +53,7 @@ async def test_a_token_is_renewed_before_it_ends(
 
 @pytest.mark.parametrize("expires_in", ['"1209599"', "1209599.0", "null", '"soon"', '"nan"', "1e400"])
 async def test_a_token_is_kept_however_its_lifetime_is_told(
-    expires_in: str, make_connector: Any, recorder: KeptJournal
+    expires_in: str, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """As a number, as text, or not at all: then for an hour."""
     asked: list[str] = []
@@ -73,89 +73,91 @@ async def test_a_token_is_kept_however_its_lifetime_is_told(
 
 
 async def test_a_denied_token_is_renewed_and_the_call_made_again(
-    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """The site forgot its tokens; nobody notices, and nothing is written twice."""
-    await connector.send(a_shipment(record_key="one"), recorder)
+    await connector.send(an_outbound_record(record_key="one"), recorder)
     site.revoke_tokens()
-    assert isinstance(await connector.send(a_shipment(record_key="two"), recorder), Accepted)
+    assert isinstance(await connector.send(an_outbound_record(record_key="two"), recorder), Accepted)
     assert sign_ins(site) == 2
     assert len(site.activities()) == 2
 
 
-async def test_many_denied_at_once_renew_once(site: ImisSite, connector: ImisConnector, recorder: KeptJournal) -> None:
+async def test_many_denied_at_once_renew_once(
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
+) -> None:
     """Whoever comes late takes the token that another got meanwhile."""
     await find_robin(connector, recorder)
     site.revoke_tokens()
     keys = [f"key-{number}" for number in range(10)]
-    outcomes = await asyncio.gather(*(connector.send(a_shipment(record_key=key), recorder) for key in keys))
+    outcomes = await asyncio.gather(*(connector.send(an_outbound_record(record_key=key), recorder) for key in keys))
     assert all(isinstance(outcome, Accepted) for outcome in outcomes)
     assert sign_ins(site) == 2
 
 
-async def test_denied_twice_is_refused(site: ImisSite, connector: ImisConnector, recorder: KeptJournal) -> None:
+async def test_denied_twice_is_refused(site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges) -> None:
     """A token just got that is denied as well is a matter for a person."""
     site.fault("401", Path="/api", Times=2)
-    outcome = await connector.send(a_shipment(), recorder)
+    outcome = await connector.send(an_outbound_record(), recorder)
     assert isinstance(outcome, Refused)
     assert outcome.code == "credentials_refused"
     assert sign_ins(site) == 2
 
 
-async def test_a_wrong_password_is_tried_once(site: ImisSite, make_connector: Any, recorder: KeptJournal) -> None:
+async def test_a_wrong_password_is_tried_once(site: ImisSite, make_connector: Any, recorder: RecordedExchanges) -> None:
     """Further calls are refused without asking, also side by side, until a check."""
     connector = make_connector(credentials={"Username": "sandbox", "Password": "wrong"})
-    outcomes = await asyncio.gather(*(connector.send(a_shipment(), recorder) for _ in range(5)))
-    outcomes += [await connector.send(a_shipment(), recorder)]
+    outcomes = await asyncio.gather(*(connector.send(an_outbound_record(), recorder) for _ in range(5)))
+    outcomes += [await connector.send(an_outbound_record(), recorder)]
     assert {outcome.code for outcome in outcomes} == {"credentials_refused"}
     assert sign_ins(site) == 1
     assert not (await connector.check()).works
-    await connector.send(a_shipment(), recorder)
+    await connector.send(an_outbound_record(), recorder)
     assert sign_ins(site) == 2
 
 
 async def test_a_check_tries_refused_credentials_again(
-    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """Once it succeeds everything goes on."""
     site.change_password("other")
-    assert isinstance(await connector.send(a_shipment(), recorder), Refused)
+    assert isinstance(await connector.send(an_outbound_record(), recorder), Refused)
     assert not (await connector.check()).works
     site.change_password("sandbox")
     assert (await connector.check()).works
-    assert isinstance(await connector.send(a_shipment(), recorder), Accepted)
+    assert isinstance(await connector.send(an_outbound_record(), recorder), Accepted)
 
 
 @pytest.mark.parametrize(("fault", "is_away"), [("500", False), ("503", True), ("429", False), ("cut-after", True)])
 async def test_a_sign_in_that_fails_may_succeed_later(
-    fault: str, is_away: bool, site: ImisSite, connector: ImisConnector, recorder: KeptJournal
+    fault: str, is_away: bool, site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """It was not refused, so it is tried again; a write that waited for it was surely not made."""
     site.fault(fault, Path="/token")
-    outcome = await connector.send(a_shipment(), recorder)
+    outcome = await connector.send(an_outbound_record(), recorder)
     assert isinstance(outcome, Postponed)
     assert (outcome.subscriber_is_away, outcome.in_doubt) == (is_away, False)
-    assert isinstance(await connector.send(a_shipment(), recorder), Accepted)
+    assert isinstance(await connector.send(an_outbound_record(), recorder), Accepted)
 
 
 async def test_those_who_wait_for_a_sign_in_share_its_failure(
-    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """Twenty senders do not wait for twenty time-outs one after the other."""
     site.fault("503", Path="/token", Times=20)
-    outcomes = await asyncio.gather(*(connector.send(a_shipment(), recorder) for _ in range(20)))
+    outcomes = await asyncio.gather(*(connector.send(an_outbound_record(), recorder) for _ in range(20)))
     assert all(isinstance(outcome, Postponed) for outcome in outcomes)
     assert sign_ins(site) == 1
 
 
 async def test_a_client_application_signs_in_with_its_refresh_token(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """The site gives a new refresh token each time, which takes the place of the old."""
     stored = StoredCredentials(CLIENT)
     connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
     for number in range(2):
-        assert isinstance(await connector.send(a_shipment(record_key=f"key-{number}"), recorder), Accepted)
+        assert isinstance(await connector.send(an_outbound_record(record_key=f"key-{number}"), recorder), Accepted)
         site.revoke_tokens()
     told = [kept["RefreshToken"] for kept in stored.kept]
     assert len({seeds.REFRESH_TOKEN, *told}) == 3
@@ -164,13 +166,13 @@ async def test_a_client_application_signs_in_with_its_refresh_token(
 
 
 async def test_processes_side_by_side_share_a_refresh_token_that_is_good_for_once(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """Each takes the one that is stored when its turn comes, whatever it was made with."""
     stored = StoredCredentials(CLIENT)
     connectors = [make_connector(credentials=CLIENT, lock_credentials=stored.turn) for _ in range(4)]
     for number in range(3):
-        sent = [a_shipment(record_key=f"key-{number}-{place}") for place in range(4)]
+        sent = [an_outbound_record(record_key=f"key-{number}-{place}") for place in range(4)]
         outcomes = await asyncio.gather(
             *(connector.send(one, recorder) for connector, one in zip(connectors, sent, strict=True))
         )
@@ -179,7 +181,7 @@ async def test_processes_side_by_side_share_a_refresh_token_that_is_good_for_onc
 
 
 async def test_a_refused_refresh_token_is_read_again(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """An administrator gave another one while the site was asked with the first."""
 
@@ -190,23 +192,23 @@ async def test_a_refused_refresh_token_is_read_again(
 
     stored = ChangedMeanwhile({**CLIENT, "RefreshToken": "an old one"})
     connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
-    assert isinstance(await connector.send(a_shipment(), recorder), Accepted)
+    assert isinstance(await connector.send(an_outbound_record(), recorder), Accepted)
     assert sign_ins(site) == 2
 
 
 async def test_a_refresh_token_that_is_refused_twice_is_asked_with_once(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """The same one is not tried again."""
     stored = StoredCredentials({**CLIENT, "RefreshToken": "wrong"})
     connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
-    outcomes = [await connector.send(a_shipment(), recorder) for _ in range(2)]
+    outcomes = [await connector.send(an_outbound_record(), recorder) for _ in range(2)]
     assert {outcome.code for outcome in outcomes} == {"credentials_refused"}
     assert sign_ins(site) == 1
 
 
 async def test_a_renewed_token_that_could_not_be_stored_is_not_lost(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """The database was away for a moment; the next sign-in goes on with the new one, and stores what comes then."""
 
@@ -222,20 +224,20 @@ async def test_a_renewed_token_that_could_not_be_stored_is_not_lost(
     stored = AwayOnce(CLIENT)
     connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
     with pytest.raises(Unavailable):
-        await connector.send(a_shipment(), recorder)
+        await connector.send(an_outbound_record(), recorder)
     site.revoke_tokens()
-    assert isinstance(await connector.send(a_shipment(), recorder), Accepted)
+    assert isinstance(await connector.send(an_outbound_record(), recorder), Accepted)
     assert stored.credentials["RefreshToken"] != seeds.REFRESH_TOKEN
 
 
 async def test_a_sign_in_gets_to_its_end_though_nobody_waits_for_it(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """The refresh token is used up when the caller is cancelled, and the new one is kept all the same."""
     stored = StoredCredentials(CLIENT)
     connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
     site.fault("hold", Path="/token")
-    sending = asyncio.create_task(connector.send(a_shipment(), recorder))
+    sending = asyncio.create_task(connector.send(an_outbound_record(), recorder))
 
     async def signs_in() -> bool:
         return bool(site.requests("POST", "/token"))
@@ -264,7 +266,7 @@ async def test_a_sign_in_gets_to_its_end_though_nobody_waits_for_it(
 )
 @pytest.mark.parametrize("path", ["/token", "/api"])
 async def test_no_secret_comes_back_in_a_sentence(
-    status: int, echo: Any, path: str, make_connector: Any, recorder: KeptJournal
+    status: int, echo: Any, path: str, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """Whatever a site repeats of the password or the token: not in an outcome, not in a check, not in an attempt."""
 
@@ -280,24 +282,24 @@ async def test_no_secret_comes_back_in_a_sentence(
 
     async with served(app) as address:
         connector = make_connector({"BaseUrl": address}, {"Username": "fred", "Password": SECRET})
-        outcomes = [await connector.send(a_shipment(), recorder), await find_robin(connector, recorder)]
+        outcomes = [await connector.send(an_outbound_record(), recorder), await find_robin(connector, recorder)]
         checked = await connector.check()
     kept = f"{outcomes} {checked} {recorder.exchanges}"
     assert "hunter2" not in kept
     assert "***" in kept
 
 
-async def test_no_secret_is_kept(site: ImisSite, make_connector: Any, recorder: KeptJournal) -> None:
+async def test_no_secret_is_kept(site: ImisSite, make_connector: Any, recorder: RecordedExchanges) -> None:
     """Neither password nor token stands in an exchange or in a sentence."""
     password = "p&ss wörd%"
     site.change_password(password)
     connector = make_connector(credentials={"Username": "sandbox", "Password": password})
-    outcomes = [await connector.send(a_shipment(), recorder)]
+    outcomes = [await connector.send(an_outbound_record(), recorder)]
     site.revoke_tokens()
-    outcomes += [await connector.send(a_shipment(record_key="two"), recorder)]
+    outcomes += [await connector.send(an_outbound_record(record_key="two"), recorder)]
     site.change_password("other")
     site.revoke_tokens()
-    outcomes += [await connector.send(a_shipment(record_key="three"), recorder)]
+    outcomes += [await connector.send(an_outbound_record(record_key="three"), recorder)]
     kept = str(recorder.exchanges) + str(outcomes)
     assert password not in kept
     assert "p%26ss" not in kept
@@ -309,18 +311,18 @@ async def test_no_secret_is_kept(site: ImisSite, make_connector: Any, recorder: 
 
 
 async def test_an_address_without_a_token_service_is_explained(
-    site: ImisSite, make_connector: Any, recorder: KeptJournal
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """It is a wrong BaseUrl, which no waiting mends."""
     connector = make_connector({"BaseUrl": f"{site.address}/elsewhere"})
-    outcome = await connector.send(a_shipment(), recorder)
+    outcome = await connector.send(an_outbound_record(), recorder)
     assert isinstance(outcome, Refused)
     assert "BaseUrl" in outcome.message
 
 
 @pytest.mark.parametrize("location", ["javascript:alert(1)", "/login"])
 async def test_a_sign_in_that_leads_elsewhere_is_refused(
-    location: str, make_connector: Any, recorder: KeptJournal
+    location: str, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """The request was sent, whatever address the answer names; what to look after are the settings."""
 
@@ -330,7 +332,7 @@ async def test_a_sign_in_that_leads_elsewhere_is_refused(
         await send({"type": "http.response.body", "body": b""})
 
     async with served(app) as address:
-        outcome = await make_connector({"BaseUrl": address}).send(a_shipment(), recorder)
+        outcome = await make_connector({"BaseUrl": address}).send(an_outbound_record(), recorder)
     assert isinstance(outcome, Refused)
     assert (outcome.code, len(recorder.exchanges)) == ("refused", 1)
     assert outcome.message.startswith(f"The hub could not sign in: iMIS answered 302, it points to {location}, ")
@@ -349,12 +351,12 @@ async def test_a_sign_in_that_leads_elsewhere_is_refused(
     ],
 )
 async def test_a_sign_in_that_something_else_refuses_names_the_address(
-    status: int, body: str, words: str, make_connector: Any, recorder: KeptJournal
+    status: int, body: str, words: str, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """A plain web server has no error of OAuth; the credentials rest all the same, since it may stand before iMIS."""
     async with served(refusing(status, body)) as address:
         connector = make_connector({"BaseUrl": address})
-        outcome = await connector.send(a_shipment(), recorder)
+        outcome = await connector.send(an_outbound_record(), recorder)
         assert await find_robin(connector, recorder) == outcome
         checked = await connector.check()
     assert isinstance(outcome, Refused)
@@ -380,11 +382,11 @@ async def test_a_sign_in_that_something_else_refuses_names_the_address(
 )
 @pytest.mark.parametrize("status", [400, 401, 403])
 async def test_a_sign_in_that_imis_refuses_is_a_matter_of_the_credentials(
-    status: int, body: dict[str, str], make_connector: Any, recorder: KeptJournal
+    status: int, body: dict[str, str], make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """Whatever the status is: an error of OAuth, or of the Web API, is iMIS's own."""
     async with served(refusing(status, json.dumps(body))) as address:
-        outcome = await make_connector({"BaseUrl": address}).send(a_shipment(), recorder)
+        outcome = await make_connector({"BaseUrl": address}).send(an_outbound_record(), recorder)
     assert isinstance(outcome, Refused)
     assert outcome.code == "credentials_refused"
     assert outcome.message.startswith(f"iMIS refused the sign-in: {status}, ")

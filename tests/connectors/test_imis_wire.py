@@ -11,11 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learning_hub.connectors.answers import retry_after_seconds
-from learning_hub.connectors.base import Postponed, Refused
-from learning_hub.connectors.http import Answer
-from learning_hub.connectors.imis.answers import error_text, outcome_of, rubbish
+from learning_hub.connectors.http import HttpResponse
 from learning_hub.connectors.imis.column import Column
+from learning_hub.connectors.imis.responses import error_text, outcome_of, unreadable_response
 from learning_hub.connectors.imis.wire import (
     are_same,
     changed_entity,
@@ -27,6 +25,8 @@ from learning_hub.connectors.imis.wire import (
     wrap,
     write_object,
 )
+from learning_hub.connectors.outcomes import Postponed, Refused
+from learning_hub.connectors.responses import retry_after_seconds
 from learning_hub.model.json_values import SpelledDecimal
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -180,9 +180,9 @@ def test_dates_are_compared_on_the_clock_of_the_site(sent: str, stored: str, is_
     assert are_same(sent, stored, NEW_YORK) is is_same
 
 
-def answered(status: int, body: bytes = b"", *, headers: Mapping[str, str] | None = None) -> Answer:
+def answered(status: int, body: bytes = b"", *, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """An answer that holds no secrets."""
-    return Answer(status=status, headers=headers or {}, body=body, text=body.decode("utf-8", "replace"))
+    return HttpResponse(status=status, headers=headers or {}, body=body, text=body.decode("utf-8", "replace"))
 
 
 @pytest.mark.parametrize(
@@ -242,14 +242,14 @@ def test_what_does_not_mend_itself_is_refused(status: int) -> None:
         ),
     ],
 )
-def test_a_refusal_is_told_in_whole_sentences(answer: Answer, sentence: str) -> None:
+def test_a_refusal_is_told_in_whole_sentences(answer: HttpResponse, sentence: str) -> None:
     """Who could not do what, what iMIS said, and nothing that it did not say."""
     assert outcome_of(answer, "read x", wrote=False).message == sentence
 
 
 def test_rubbish_is_told_in_whole_sentences() -> None:
     """What follows begins a sentence of its own."""
-    told = rubbish(answered(200, b"<html>"), "read x", wrote=True).message
+    told = unreadable_response(answered(200, b"<html>"), "read x", wrote=True).message
     assert told == "What answered when the hub was to read x does not speak as iMIS does: 200, an HTML page."
 
 
@@ -300,7 +300,7 @@ def test_any_wait_can_be_read(said: str) -> None:
 )
 def test_columns_keep_what_fits_into_them(column: Column, value: Any, stored: Any) -> None:
     """So that a rounded value does not look changed for ever."""
-    assert column.stored(value) == stored
+    assert column.as_stored(value) == stored
 
 
 @pytest.mark.parametrize(
@@ -324,4 +324,4 @@ def test_columns_keep_what_fits_into_them(column: Column, value: Any, stored: An
 )
 def test_columns_get_what_they_take(kind: str, value: Any, wanted: Any) -> None:
     """Dates with an offset go out on the clock of the site, and only into columns for dates."""
-    assert Column(kind).wanted(value, NEW_YORK) == wanted
+    assert Column(kind).as_sent(value, NEW_YORK) == wanted

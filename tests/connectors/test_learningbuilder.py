@@ -7,32 +7,23 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from connectors.imis_site import KeptJournal
+from connectors.imis_site import RecordedExchanges
 from http_server import Fault, Says, running
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
 
 from learning_hub.connectors.addresses import SETTING, Guard
-from learning_hub.connectors.base import (
-    Accepted,
-    OutboundRecord,
-    Postponed,
-    Refused,
-    Unknown,
-)
-from learning_hub.connectors.learningbuilder import (
-    LearningBuilderConnector,
-    check_credentials,
-    check_settings,
-    check_target,
-)
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.base import OutboundRecord
+from learning_hub.connectors.kinds import KINDS
+from learning_hub.connectors.learningbuilder.connector import LearningBuilderConnector
+from learning_hub.connectors.learningbuilder.settings import check_credentials, check_settings, check_target
+from learning_hub.connectors.outcomes import Accepted, Postponed, Refused, Unknown
 from learning_hub.model.json_values import read_json
 
 TARGET = {"Kind": "import", "ImportProcessId": PROCESS}
 EMAILS: dict[str, Any] = {"SuccessEmail": "imports+ok@example.org", "FailureEmail": "imports@example.org"}
 
 
-def a_shipment(number: int = 1, **changed: Any) -> OutboundRecord:
+def an_outbound_record(number: int = 1, **changed: Any) -> OutboundRecord:
     given: dict[str, Any] = {
         "delivery_id": f"NURSES-01890a5d-ac96-774b-bcce-{number:012}",
         "action": "send",
@@ -53,9 +44,9 @@ async def site() -> AsyncIterator[LearningBuilder]:
 
 async def send(
     site: LearningBuilder, *outbounds: OutboundRecord, timeout_seconds: float = 10, **settings: Any
-) -> tuple[list[Any], KeptJournal]:
+) -> tuple[list[Any], RecordedExchanges]:
     """The outcomes of sending *outbounds* as one batch, and what was taken down."""
-    recorder = KeptJournal()
+    recorder = RecordedExchanges()
     connector = LearningBuilderConnector(
         {"BaseUrl": site.address, **settings},
         {"ApiKey": API_KEY},
@@ -70,7 +61,7 @@ async def send(
 
 async def test_many_events_are_one_batch(site: LearningBuilder) -> None:
     """Each payload is a line of one request, in order and to the character; each delivery gets the batch's number."""
-    outbounds = [a_shipment(number) for number in range(1, 501)]
+    outbounds = [an_outbound_record(number) for number in range(1, 501)]
     outcomes, recorder = await send(site, *outbounds, **EMAILS)
 
     (batch,) = site.batches
@@ -100,13 +91,15 @@ async def test_one_event_is_a_batch_of_one(site: LearningBuilder) -> None:
     connector = LearningBuilderConnector(
         {"BaseUrl": f"{site.address}/"}, {"ApiKey": API_KEY}, guard=Guard(["127.0.0.1"]), timeout_seconds=10
     )
-    outcome = await connector.send(a_shipment(target={"Kind": "import", "ImportProcessId": 77}), KeptJournal())
+    outcome = await connector.send(
+        an_outbound_record(target={"Kind": "import", "ImportProcessId": 77}), RecordedExchanges()
+    )
     await connector.close()
 
     assert isinstance(outcome, Accepted)
     query = site.received[0].target.partition("?")[2]
     assert dict(parse_qsl(query, keep_blank_values=True)) == {
-        "fileName": f"learning-hub-{a_shipment().delivery_id}-1.jsonl",
+        "fileName": f"learning-hub-{an_outbound_record().delivery_id}-1.jsonl",
         "importProcessId": "77",
         "creationPath": "LH",
         "sendSuccessEmailTo": "",
@@ -116,8 +109,8 @@ async def test_one_event_is_a_batch_of_one(site: LearningBuilder) -> None:
 
 async def test_a_line_is_used_once(site: LearningBuilder) -> None:
     """Each batch has a connection of its own: a kept one may be closed just when a batch goes out."""
-    await send(site, a_shipment())
-    await send(site, a_shipment(2))
+    await send(site, an_outbound_record())
+    await send(site, an_outbound_record(2))
     assert [request.headers["connection"] for request in site.received] == ["close", "close"]
     assert site.connections == 2
 
@@ -144,7 +137,7 @@ async def test_a_line_is_used_once(site: LearningBuilder) -> None:
 async def test_the_number_of_the_batch_is_found(site: LearningBuilder, body: bytes, batch_id: str | None) -> None:
     """Wherever it stands in the answer; without one nobody knows what answered, and a person has to look."""
     site.answer(200, body)
-    (outcome,), _ = await send(site, a_shipment())
+    (outcome,), _ = await send(site, an_outbound_record())
 
     if batch_id:
         assert (outcome.record_id, batch_id in outcome.note) == (batch_id, True)
@@ -158,21 +151,21 @@ async def test_the_number_of_the_batch_is_found(site: LearningBuilder, body: byt
 async def test_what_may_have_been_taken_is_for_a_person(site: LearningBuilder, status: int) -> None:
     """After a server's failure the batch may be there all the same: it is not sent again by itself."""
     site.answer(status, b'{"Message": "Object reference not set"}')
-    outcomes, _ = await send(site, a_shipment(1), a_shipment(2))
+    outcomes, _ = await send(site, an_outbound_record(1), an_outbound_record(2))
 
     for outcome in outcomes:
         assert isinstance(outcome, Unknown)
         assert outcome.is_final
         assert outcome.subscriber_is_away == (status in (502, 504))
         assert "Object reference not set" in outcome.message
-        assert f"learning-hub-{a_shipment(1).delivery_id}-2.jsonl" in outcome.message
+        assert f"learning-hub-{an_outbound_record(1).delivery_id}-2.jsonl" in outcome.message
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 503])
 async def test_what_was_surely_not_taken_goes_again(site: LearningBuilder, status: int) -> None:
     """What answers so has not begun: the whole batch is sent again, when Retry-After says."""
     site.answer(status, Retry_After="7")
-    outcomes, _ = await send(site, a_shipment(1), a_shipment(2))
+    outcomes, _ = await send(site, an_outbound_record(1), an_outbound_record(2))
 
     for outcome in outcomes:
         assert isinstance(outcome, Postponed)
@@ -182,7 +175,7 @@ async def test_what_was_surely_not_taken_goes_again(site: LearningBuilder, statu
 async def test_a_batch_that_was_cut_is_for_a_person(site: LearningBuilder) -> None:
     """Where the batch was taken and the answer lost, every delivery of it is told so, and nothing is sent twice."""
     site.fail(Fault(carried_out=True))
-    outcomes, _ = await send(site, a_shipment(1), a_shipment(2))
+    outcomes, _ = await send(site, an_outbound_record(1), an_outbound_record(2))
 
     assert [outcome.is_final for outcome in outcomes] == [True, True]
     assert len(site.batches) == 1
@@ -191,14 +184,14 @@ async def test_a_batch_that_was_cut_is_for_a_person(site: LearningBuilder) -> No
 async def test_a_batch_that_takes_too_long_is_for_a_person(site: LearningBuilder) -> None:
     """A time-out after sending says nothing of what became of the batch."""
     site.fail(Fault(carried_out=True, says=Says(200), after_seconds=5))
-    (outcome,), _ = await send(site, a_shipment(), timeout_seconds=0.5)
+    (outcome,), _ = await send(site, an_outbound_record(), timeout_seconds=0.5)
     assert (outcome.code, outcome.is_final) == ("timed_out", True)
 
 
 async def test_a_process_that_is_not_there(site: LearningBuilder) -> None:
     """What LearningBuilder refuses is told in its own words, for the whole batch."""
     target = {"Kind": "import", "ImportProcessId": "99"}
-    outcomes, _ = await send(site, a_shipment(1, target=target), a_shipment(2, target=target))
+    outcomes, _ = await send(site, an_outbound_record(1, target=target), an_outbound_record(2, target=target))
 
     message = "LearningBuilder answered 400, There is no such import process."
     assert outcomes == [Refused(code="refused", message=message)] * 2
@@ -209,7 +202,7 @@ async def test_nothing_is_taken_back(site: LearningBuilder) -> None:
     connector = LearningBuilderConnector(
         {"BaseUrl": site.address}, {"ApiKey": API_KEY}, guard=Guard(["127.0.0.1"]), timeout_seconds=10
     )
-    outcome = await connector.remove(a_shipment(action="remove"), KeptJournal())
+    outcome = await connector.remove(an_outbound_record(action="remove"), RecordedExchanges())
     await connector.close()
 
     assert isinstance(outcome, Refused)

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 import standardwebhooks
 import svix.webhooks
-from connectors.imis_site import KeptJournal
+from connectors.imis_site import RecordedExchanges
 from http_server import Receiver, running
 
 from learning_hub.connectors.addresses import SETTING, Guard
-from learning_hub.connectors.base import Accepted, OutboundRecord
-from learning_hub.connectors.webhook import WebhookConnector, check_credentials, check_settings, check_target
+from learning_hub.connectors.base import OutboundRecord
+from learning_hub.connectors.outcomes import Accepted
+from learning_hub.connectors.webhook.connector import WebhookConnector
 from learning_hub.connectors.webhook.secrets import prepare_credentials
+from learning_hub.connectors.webhook.settings import check_credentials, check_settings, check_target
 from learning_hub.connectors.webhook.signing import make_secret
 from learning_hub.model.json_values import read_json
 
@@ -24,7 +26,7 @@ SECRET = make_secret()
 BODY = b'{"Units":1.30,"Title":"F\xc3\xa4rbung","Big":12345678901234567890}'
 
 
-def a_shipment(**changed: Any) -> OutboundRecord:
+def an_outbound_record(**changed: Any) -> OutboundRecord:
     given: dict[str, Any] = {
         "delivery_id": "NURSES-01890a5d-ac96-774b-bcce-b302099a8057",
         "action": "send",
@@ -48,9 +50,9 @@ async def post(
     *outbounds: OutboundRecord,
     settings: dict[str, Any] | None = None,
     credentials: dict[str, Any] | None = None,
-) -> tuple[list[Any], KeptJournal]:
+) -> tuple[list[Any], RecordedExchanges]:
     """The outcomes of sending or removing *outbounds* one after the other, and what was taken down."""
-    recorder = KeptJournal()
+    recorder = RecordedExchanges()
     connector = WebhookConnector(
         {"Url": f"{receiver.address}/hooks?tenant=7", **(settings or {})},
         credentials or {"SigningSecret": SECRET},
@@ -69,13 +71,13 @@ async def post(
 
 async def test_a_receiver_verifies_what_it_gets(receiver: Receiver) -> None:
     """The body is the payload to the character, and the libraries of Standard Webhooks and Svix verify it."""
-    (outcome,), _ = await post(receiver, a_shipment())
+    (outcome,), _ = await post(receiver, an_outbound_record())
 
     (got,) = receiver.taken
     assert outcome == Accepted()
     assert (got.method, got.target, got.body) == ("POST", "/hooks?tenant=7", BODY)
     assert (got.headers["content-type"], got.headers["user-agent"]) == ("application/json", "learning-hub")
-    assert got.headers["webhook-id"] == a_shipment().delivery_id
+    assert got.headers["webhook-id"] == an_outbound_record().delivery_id
     assert abs(int(got.headers["webhook-timestamp"]) - time.time()) < 60
     assert got.headers["learning-hub-action"] == "send"
     assert "authorization" not in got.headers
@@ -88,7 +90,7 @@ async def test_a_try_has_its_own_time_and_the_same_id(receiver: Receiver, monkey
     moments = iter([datetime.now(UTC) - timedelta(seconds=90), datetime.now(UTC)])
     monkeypatch.setattr("learning_hub.connectors.webhook.connector.now", lambda: next(moments))
     receiver.answer(500)
-    await post(receiver, a_shipment(), a_shipment(outcome_unknown=True))
+    await post(receiver, an_outbound_record(), an_outbound_record(outcome_unknown=True))
 
     first, second = receiver.received
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
@@ -99,7 +101,7 @@ async def test_a_try_has_its_own_time_and_the_same_id(receiver: Receiver, monkey
 
 async def test_a_removal_says_so(receiver: Receiver) -> None:
     """A removal is posted with its payload, and a header tells it from an event."""
-    outcomes, _ = await post(receiver, a_shipment(action="remove"))
+    outcomes, _ = await post(receiver, an_outbound_record(action="remove"))
 
     assert outcomes == [Accepted()]
     assert (receiver.taken[0].headers["learning-hub-action"], receiver.taken[0].body) == ("remove", BODY)
@@ -110,7 +112,7 @@ async def test_headers_and_token_go_out_and_are_not_kept(receiver: Receiver) -> 
     settings = {"Headers": {"X-Tenant": "tenant-4711", "Accept": "application/json", "X-Empty": ""}}
     receiver.answer(400, b"no such token: t0ken/+x, nor t0ken%2F%2Bx")
     (outcome,), recorder = await post(
-        receiver, a_shipment(), settings=settings, credentials={"SigningSecret": SECRET, "Token": "t0ken/+x"}
+        receiver, an_outbound_record(), settings=settings, credentials={"SigningSecret": SECRET, "Token": "t0ken/+x"}
     )
 
     headers = receiver.received[0].headers
@@ -118,7 +120,7 @@ async def test_headers_and_token_go_out_and_are_not_kept(receiver: Receiver) -> 
     kept = str(recorder.exchanges) + outcome.message
     for secret in ("t0ken", "tenant-4711", SECRET):
         assert secret not in kept
-    assert recorder.exchanges[0].headers["webhook-id"] == a_shipment().delivery_id
+    assert recorder.exchanges[0].headers["webhook-id"] == an_outbound_record().delivery_id
     assert recorder.exchanges[0].headers["X-Tenant"] == "***"
 
 
@@ -126,7 +128,7 @@ async def test_two_secrets_sign_while_one_retires(receiver: Receiver) -> None:
     """After a change receivers with either secret verify the same request."""
     new = make_secret()
     stored = prepare_credentials({"SigningSecret": new}, {"SigningSecret": SECRET}, datetime.now(UTC)).credentials
-    await post(receiver, a_shipment(), credentials=stored)
+    await post(receiver, an_outbound_record(), credentials=stored)
 
     (got,) = receiver.taken
     for secret in (new, SECRET):

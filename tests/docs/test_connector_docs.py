@@ -1,4 +1,4 @@
-"""The pages about webhooks and LearningBuilder say what the connectors do."""
+"""The pages about the kinds of subscribers say what the connectors do."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ import msgspec
 import pytest
 
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.learningbuilder import settings as learningbuilder
-from learning_hub.connectors.registry import KINDS
-from learning_hub.connectors.webhook import settings as webhook
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.connectors.webhook.signing import sign
 from learning_hub.rendering.compiler import compile_templates
 
@@ -27,14 +25,16 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize(("page", "module"), [("webhook.md", webhook), ("learningbuilder.md", learningbuilder)])
-def test_every_setting_and_credential_is_documented_and_no_other(page: str, module: Any) -> None:
-    """The first two tables of the page have the fields that a subscriber takes."""
-    text = (DOCS / "reference" / page).read_text(encoding="utf-8").partition("## The request")[0]
-    told = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
-    fields = [*msgspec.structs.fields(module.Settings), *msgspec.structs.fields(module.Credentials)]
+@pytest.mark.parametrize("name", KINDS)
+def test_every_setting_and_credential_is_documented_and_no_other(name: str) -> None:
+    """Each kind has a page in the reference, whose first section lists the fields that a subscriber takes."""
+    text = (DOCS / "reference" / f"{name}.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Settings of a subscriber\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section, re.MULTILINE)
+    structs = (KINDS[name].settings, *KINDS[name].credentials)
 
-    assert told == [field.encode_name for field in fields]
+    documented = [field.strip("`") for row in rows for field in row.split(", ")]
+    assert documented == [field.encode_name for struct in structs for field in msgspec.structs.fields(struct)]
 
 
 def test_the_recipe_verifies_what_the_hub_sends() -> None:

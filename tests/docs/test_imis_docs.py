@@ -51,7 +51,7 @@ def test_each_point_of_the_client_has_its_tests() -> None:
 
 def test_every_subject_of_the_check_is_documented_and_no_other() -> None:
     """As the connector spells them."""
-    files = [CHECK / f"{name}.py" for name in ("account", "destinations", "examination")]
+    files = [CHECK / f"{name}.py" for name in ("account_checks", "target_checks", "subscriber_check")]
     spelled = {name for file in files for name in re.findall(r'subject="([\w-]+)"', file.read_text(encoding="utf-8"))}
     assert set(re.findall(r"^\| `([\w-]+)` \|", section("The check"), re.MULTILINE)) == spelled
 

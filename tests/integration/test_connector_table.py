@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from learning_hub.connectors.registry import KINDS
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.main import synchronise_connectors
 from learning_hub.store import connectors
 from learning_hub.store.database import Database

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from learning_hub.connectors.imis.names import check_panel
+from learning_hub.connectors.imis.panel_names import check_panel
 from learning_hub.connectors.imis.settings import check_target
 from learning_hub.model.panel import BASIC, RECORD_KEY, PanelField, as_added, basic_fields, basic_template, read_fields
 from learning_hub.presets import PRESETS

@@ -113,7 +113,7 @@ def _cause(error: httpx.TransportError, address: str) -> str:
     """Why there was no answer, in the words that the hub has for its own subscribers."""
     from yarl import URL
 
-    from learning_hub.connectors.cause import cause_of
+    from learning_hub.connectors.connection_errors import describe_connection_error
 
     if isinstance(error, httpx.TimeoutException):
         return "it took too long"
@@ -121,5 +121,5 @@ def _cause(error: httpx.TransportError, address: str) -> str:
     while (inner := root.__cause__ or root.__context__) is not None:
         root = inner
     if isinstance(root, OSError):
-        return cause_of(root, URL(address))
+        return describe_connection_error(root, URL(address))
     return str(error).rstrip(".") or type(error).__name__

@@ -1,39 +1,29 @@
 """
 iMIS as a subscriber.
 
-    settings       what a subscription and a subscriber say about a site, checked
-    token  api     the account's token; signed-in calls
-    wire           the shapes on the wire
-    answers        what an answer means for a delivery
-    activity panel definition    an outbound record laid out in columns
-    record records               a record as it should be; bringing it there once
-    names blueprint builder   a panel source: what it can be called, its definition, making it
-    sources        which sources and columns the site has
-    fitness activity_types   whether templates fit them, and which types of activities there are
-    participants contact_query   who somebody is at the site, also by a query of its own
-    examination    the check of a subscriber, which asks for
-    account destinations   the site and its account; activities and panels
-    rows_query     how to have rows shown in iMIS
-    connector      all of it behind the interface the worker knows
+    kind                what this kind declares about itself
+    connector           from an outbound record to an outcome
+    settings            the Settings and Credentials of a subscriber, the Target of a subscription, and their checks
+
+    api token           requests with the account's access token; signing in
+    wire                the JSON that iMIS sends and accepts
+    responses           what a response means for a delivery
+
+    activity panel      an outbound record laid out in the columns of activities, or of a panel source
+    column              what a column accepts, and how iMIS stores a value
+    record record_writer    a record as it should be; writing, finding, comparing and removing it
+    participants contact_query    the lookup of participants, also by a query of the site
+
+    discovery           the targets of the site and their fields
+    source_definition   the columns of a source as the site describes them
+    template_validation activity_types    whether templates fit the columns; the activity types of the site
+    panel_names panel_definition panel_builder    a panel source: valid names, its definition, creating it
+
+    subscriber_check    the check of a subscriber, which uses
+    account_checks target_checks    checks of the site and its account; of activities and panels
+    rows_query          instructions for showing the rows of a panel in iMIS
 """
 
-from learning_hub.connectors.imis.connector import ImisConnector, check_template
-from learning_hub.connectors.imis.names import check_panel
-from learning_hub.connectors.imis.settings import (
-    check_credentials,
-    check_settings,
-    check_target,
-    max_concurrency,
-    time_zone,
-)
+from learning_hub.connectors.imis.kind import KIND
 
-__all__ = [
-    "ImisConnector",
-    "check_credentials",
-    "check_panel",
-    "check_settings",
-    "check_target",
-    "check_template",
-    "max_concurrency",
-    "time_zone",
-]
+__all__ = ["KIND"]

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from learning_hub.connectors.base import OutboundRecord, TemplateProblem
+from learning_hub.connectors.base import OutboundRecord
 from learning_hub.connectors.imis.column import Column
 from learning_hub.connectors.imis.record import Record, is_single_value, plain_value, template_error
+from learning_hub.connectors.template_validation import TemplateProblem
 
 ENTITY = "Activity"
 
@@ -74,7 +75,7 @@ def label_of(column: str) -> str | None:
 
 
 def filled_by(name: str, key_property: str) -> Literal["hub", "imis"] | None:
-    """Who fills the column *name*, which is in any case; None where a template does."""
+    """Who fills the column *name*, which may be in any case; None where a template does."""
     folded = name.casefold()
     if folded in _FILLED_BY_THE_HUB or (column_of(name) and column_of(name) == column_of(key_property)):
         return "hub"
@@ -88,7 +89,7 @@ def types_named(template: Mapping[str, Any]) -> list[Any]:
 
 def lay_out(outbound: OutboundRecord, key_property: str, zone: ZoneInfo) -> Record:
     """
-    The activity an outbound record asks for at a site in *zone*; *key_property* keeps the record key.
+    The activity for an outbound record, at a site in the time zone *zone*; *key_property* keeps the record key.
 
     Raises:
         Failed: The payload has a key that is no column, or a value that is no single value.
@@ -100,13 +101,13 @@ def lay_out(outbound: OutboundRecord, key_property: str, zone: ZoneInfo) -> Reco
     values = {}
     for name, value in outbound.payload.items():
         column = _NAMES[name.casefold()]
-        values[column] = COLUMNS[column].wanted(plain_value(name, value), zone)
+        values[column] = COLUMNS[column].as_sent(plain_value(name, value), zone)
     values[key_column] = outbound.record_key
     return Record(
         entity=ENTITY,
         party_id=outbound.participant_id,
         values=values,
-        # Activities have no definition to be read, so how far their columns round is not known.
+        # Activities have no definition that could be read, so the rounding of their columns is not known.
         stored_values=values,
         key_property=key_column,
         key_setting="ActivityKeyProperty in the subscriber's Settings",
@@ -131,7 +132,7 @@ def _check_keys(template: Mapping[str, Any], key_property: str) -> list[Template
     taken: dict[str | None, str] = {}
     for name, leaf in template.items():
         column = _NAMES.get(name.casefold())
-        if message := _objection(name, column, leaf, key_property):
+        if message := _column_fault(name, column, leaf, key_property):
             problems.append(TemplateProblem(name, message))
         elif column in taken:
             message = f"{taken[column]} is already the same column, {column}."
@@ -140,7 +141,7 @@ def _check_keys(template: Mapping[str, Any], key_property: str) -> list[Template
     return problems
 
 
-def _objection(name: str, column: str | None, leaf: Any, key_property: str) -> str | None:
+def _column_fault(name: str, column: str | None, leaf: Any, key_property: str) -> str | None:
     if name.casefold() in _FILLED_BY_THE_HUB | _FILLED_BY_IMIS:
         return "This is filled by the hub and by iMIS."
     if column is not None and column == _NAMES.get(key_property.casefold()):

@@ -11,8 +11,8 @@ from typing import Any
 
 from learning_hub.connectors.base import Recorder
 from learning_hub.connectors.imis.activity import column_of
-from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.wire import lookup, member, properties_of, unwrap
 from learning_hub.model.json_errors import place_in
 from learning_hub.model.json_values import read_json

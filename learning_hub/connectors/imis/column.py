@@ -1,5 +1,5 @@
 """
-What a column of iMIS takes, and what it makes of a value.
+What a column of iMIS accepts, and how it stores a value.
 
 Source: iMIS reference, section 9.2.
 """
@@ -24,26 +24,28 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class Column(msgspec.Struct, frozen=True):
-    """*kind* is the `PropertyTypeName`; *scale* the digits after the point, None where it is not told."""
+    """*kind* is the `PropertyTypeName`; *scale* the digits after the point, None where it is not known."""
 
     kind: str
     scale: int | None = None
     is_date_only: bool = False
 
-    def wanted(self, value: Value, zone: ZoneInfo) -> Value:
+    def as_sent(self, value: Value, zone: ZoneInfo) -> Value:
         """
-        *value* as the column takes it: a whole number as a decimal, so that it goes out wrapped as one, and a time with
-        an offset on the clock of the site, in its *zone*.
+        *value* as the column accepts it.
 
-        What iMIS makes of an offset is not known (section 3.5); a time without one goes out as it is.
+        An integer for a decimal column becomes a decimal, so that it is wrapped as one. A time with an offset becomes a
+        local time of the site, in its *zone*.
+
+        How iMIS reads an offset is not known (section 3.5). A time without an offset is sent as it is.
         """
         if self.kind == "Date" and isinstance(value, str):
             return local_time(value, zone)
         is_whole = isinstance(value, int) and not isinstance(value, bool)
         return SpelledDecimal(str(value)) if is_whole and self.kind in _DECIMAL_KINDS else value
 
-    def stored(self, value: Value) -> Value:
-        """What iMIS keeps of *value*: decimals are rounded half up, a column for days drops the time."""
+    def as_stored(self, value: Value) -> Value:
+        """*value* as iMIS stores it: decimals are rounded half up, a column for days drops the time."""
         if value is None or isinstance(value, bool):
             return value
         if self.kind in _DECIMAL_KINDS and self.scale is not None:
@@ -64,7 +66,7 @@ def read_column(definition: Json) -> Column:
 
 
 def type_name_of(definition: Json) -> str:
-    """The `PropertyTypeName` of a column, by its class where it is left out; empty where neither tells."""
+    """The `PropertyTypeName` of a column, or else the name for its class; empty where neither is given."""
     if name := unwrap(member(definition, "PropertyTypeName")):
         return str(name)
     match = _CLASS.search(str(member(definition, "$type")))

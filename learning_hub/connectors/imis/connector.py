@@ -9,40 +9,19 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.base import (
-    CheckResult,
-    Comparison,
-    Exchange,
-    Needs,
-    OutboundRecord,
-    Outcome,
-    ParticipantResult,
-    Postponed,
-    Recorder,
-    Refused,
-    TakeTurn,
-    TemplateProblem,
-    Unknown,
-)
-from learning_hub.connectors.discovery import (
-    Blueprint,
-    Built,
-    Clash,
-    Fields,
-    NoTarget,
-    Targets,
-    TemplateValidation,
-)
-from learning_hub.connectors.http import Request, Result, exchange
-from learning_hub.connectors.imis import activity, activity_types, fitness, panel
-from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.base import Comparison, Exchange, LockCredentials, OutboundRecord, Recorder
+from learning_hub.connectors.building import Blueprint, Built, Clash
+from learning_hub.connectors.check_results import CheckResult, Needs
+from learning_hub.connectors.discovery import Fields, NoTarget, Targets
+from learning_hub.connectors.http import ExchangeResult, HttpRequest, exchange
+from learning_hub.connectors.imis import activity, activity_types, panel
 from learning_hub.connectors.imis.api import Api
-from learning_hub.connectors.imis.builder import build
-from learning_hub.connectors.imis.definition import Definitions
-from learning_hub.connectors.imis.examination import examine
+from learning_hub.connectors.imis.discovery import SiteDiscovery
+from learning_hub.connectors.imis.panel_builder import build
 from learning_hub.connectors.imis.participants import find_participant
 from learning_hub.connectors.imis.record import Record
-from learning_hub.connectors.imis.records import Records
+from learning_hub.connectors.imis.record_writer import RecordWriter
+from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.settings import (
     USUAL_KEY_PROPERTY,
     PanelTarget,
@@ -50,21 +29,23 @@ from learning_hub.connectors.imis.settings import (
     read_settings,
     read_target,
 )
-from learning_hub.connectors.imis.sources import Sources
+from learning_hub.connectors.imis.source_definition import Definitions
+from learning_hub.connectors.imis.subscriber_check import check_site
+from learning_hub.connectors.imis.template_validation import validate_templates
 from learning_hub.connectors.imis.token import Tokens
 from learning_hub.connectors.network import Client, TargetNotAllowed
+from learning_hub.connectors.outcomes import Failure, Outcome, ParticipantResult, Postponed, Refused, Unknown
+from learning_hub.connectors.template_validation import TemplateProblem, TemplateValidation
 from learning_hub.model.template import Leaf
 
-# Of a try that goes a long way: a sign-in, a participant looked up by a query the older way (4), a panel's definition,
-# a record read, searched for, deleted with its former contact, inserted and found again, and a token that was denied
-# once (2).
+# The longest attempt: a sign-in, a participant looked up by a query the older way (4), a panel's definition, a record
+# read, searched for, deleted with its former contact, inserted and found again, and a token that was denied once (2).
 MOST_EXCHANGES = 13
 
-# A check makes more, which a site that answers does in less time than so many may take.
+# A check makes more exchanges than this; a site that works answers all of them in the time that these may take.
 _CHECK_EXCHANGES = 2
 
 T = TypeVar("T")
-Ended = Postponed | Refused | Unknown
 
 
 class ImisConnector:
@@ -72,11 +53,11 @@ class ImisConnector:
     Speaks to one iMIS site with one account.
 
     Args:
-        settings: Found right by `check_settings`.
-        credentials: Found right by `check_credentials`.
-        guard: Judges every address that is connected to.
-        timeout_seconds: For each HTTP exchange; `MOST_EXCHANGES` of them make a try.
-        lock_credentials: Gives a turn at renewing the stored refresh token, in place of which the site gives a new one.
+        settings: Valid by `check_settings`.
+        credentials: Valid by `check_credentials`.
+        guard: Checks every address before the hub connects to it.
+        timeout_seconds: For each HTTP exchange; an attempt makes up to `MOST_EXCHANGES`.
+        lock_credentials: Locks the stored credentials while the refresh token, which the site replaces, is renewed.
     """
 
     def __init__(
@@ -86,7 +67,7 @@ class ImisConnector:
         *,
         guard: Guard,
         timeout_seconds: float,
-        lock_credentials: TakeTurn | None = None,
+        lock_credentials: LockCredentials | None = None,
     ) -> None:
         self._settings = read_settings(settings)
         self._timeout_seconds = timeout_seconds
@@ -96,61 +77,61 @@ class ImisConnector:
         self._tokens = Tokens(base_url, account, self._exchange, lock_credentials)
         self._api = Api(base_url, self._tokens, self._exchange)
         self._definitions = Definitions(self._api)
-        self._sources = Sources(self._api, self._settings.activity_key_property)
+        self._discovery = SiteDiscovery(self._api, self._settings.activity_key_property)
         self._zone = ZoneInfo(self._settings.zone_name)
-        self._records = Records(self._api, self._zone)
+        self._records = RecordWriter(self._api, self._zone)
 
     async def find_participant(self, publisher_participant_id: str, recorder: Recorder) -> ParticipantResult:
-        """Who the publisher's participant is at the site, by its `ParticipantLookup`."""
+        """The publisher's participant at the site, looked up by `ParticipantLookup`."""
         way = self._settings.participant_lookup
-        found = await _ended(find_participant(self._api, way, publisher_participant_id, recorder))
+        found = await _outcome_of(find_participant(self._api, way, publisher_participant_id, recorder))
         if isinstance(found, Unknown):
             return Postponed(code=found.code, message=found.message, subscriber_is_away=found.subscriber_is_away)
         return found
 
     async def send(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
-        """Bring the payload to the site as one record, new or updated."""
+        """Write the payload as one record, new or updated."""
 
-        async def bring() -> Outcome:
+        async def write() -> Outcome:
             record = await self._lay_out(outbound, recorder)
-            accepted = await self._records.bring(record, outbound, recorder)
+            accepted = await self._records.write(record, outbound, recorder)
             return await self._records.confirmed(record, accepted, recorder)
 
-        return await _ended(bring())
+        return await _outcome_of(write())
 
     async def remove(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
-        """Take the source record's record back."""
+        """Remove the source record's record."""
 
-        async def take_back() -> Outcome:
+        async def delete() -> Outcome:
             record = await self._lay_out(outbound, recorder)
-            return await self._records.take_back(record, outbound, recorder)
+            return await self._records.remove(record, outbound, recorder)
 
-        return await _ended(take_back())
+        return await _outcome_of(delete())
 
-    async def compare(self, outbound: OutboundRecord, recorder: Recorder) -> Comparison | Ended:
-        """How the source record's record stands at the site beside the outbound."""
+    async def compare(self, outbound: OutboundRecord, recorder: Recorder) -> Comparison | Failure:
+        """Compare the source record's record at the site with *outbound*."""
 
-        async def look() -> Comparison:
+        async def read() -> Comparison:
             record = await self._lay_out(outbound, recorder)
             return await self._records.compare(record, outbound, recorder)
 
-        return await _ended(look())
+        return await _outcome_of(read())
 
-    async def targets(self, recorder: Recorder) -> Targets | Ended:
+    async def targets(self, recorder: Recorder) -> Targets | Failure:
         """Activities and the panel sources of the site."""
-        return await _ended(self._sources.targets(recorder))
+        return await _outcome_of(self._discovery.targets(recorder))
 
-    async def fields(self, name: str, recorder: Recorder) -> Fields | NoTarget | Ended:
+    async def fields(self, name: str, recorder: Recorder) -> Fields | NoTarget | Failure:
         """The columns of activities or of the panel source *name*."""
-        return await _ended(self._sources.fields(name, recorder))
+        return await _outcome_of(self._discovery.fields(name, recorder))
 
-    async def judge(
+    async def validate_templates(
         self,
         target: Mapping[str, Any],
         templates: Mapping[str, Mapping[str, Any]],
         leaves: Mapping[str, Leaf],
         recorder: Recorder,
-    ) -> TemplateValidation | Ended:
+    ) -> TemplateValidation | Failure:
         """What in *templates* does not fit the columns that the site has now."""
         read = read_target(target)
         name, key_property = activity.ENTITY, self._settings.activity_key_property or None
@@ -161,23 +142,23 @@ class ImisConnector:
             return TemplateValidation(warnings=[fields.message])
         if not isinstance(fields, Fields):
             return fields
-        validation = fitness.judge(read, key_property, templates, leaves, fields)
+        validation = validate_templates(read, key_property, templates, leaves, fields)
         if not isinstance(read, PanelTarget) and not validation.problems and not validation.target_errors:
             validation.warnings += await activity_types.missing_types(self._api, templates, leaves, recorder)
         return validation
 
-    async def build(self, blueprint: Blueprint, recorder: Recorder) -> Built | Clash | Ended:
-        """The panel source of the blueprint, made or extended."""
-        return await _ended(build(self._api, blueprint, recorder))
+    async def build(self, blueprint: Blueprint, recorder: Recorder) -> Built | Clash | Failure:
+        """The panel source of the blueprint, created or extended."""
+        return await _outcome_of(build(self._api, blueprint, recorder))
 
     async def check(self, needs: Sequence[Needs] = ()) -> CheckResult:
-        """Sign in, also if the credentials were refused before, and read the first row of what is needed."""
+        """Sign in, even if the credentials were refused before, and read the first row of everything that is needed."""
         self._tokens.forget()
         most_seconds = _CHECK_EXCHANGES * self._timeout_seconds
-        return await examine(self._api, self._tokens, self._settings, needs, NoJournal(), most_seconds=most_seconds)
+        return await check_site(self._api, self._tokens, self._settings, needs, NoRecorder(), most_seconds=most_seconds)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Let sign-ins finish, and close all connections."""
         await self._tokens.close()
         await self._client.close()
 
@@ -189,7 +170,7 @@ class ImisConnector:
         columns = await self._definitions.columns(target.name, recorder, needed=needed)
         return panel.lay_out(outbound, target, columns, self._zone)
 
-    async def _exchange(self, request: Request, recorder: Recorder) -> Result:
+    async def _exchange(self, request: HttpRequest, recorder: Recorder) -> ExchangeResult:
         request = msgspec.structs.replace(request, secrets=(*request.secrets, *self._tokens.secrets))
         try:
             return await exchange(self._client, request, recorder, timeout_seconds=self._timeout_seconds)
@@ -197,8 +178,8 @@ class ImisConnector:
             raise Failed(Refused(code="target_not_allowed", message=str(objection))) from objection
 
 
-class NoJournal:
-    """Takes nothing down: a check is no try at a delivery."""
+class NoRecorder:
+    """Records nothing: a check is no attempt at a delivery."""
 
     def record(self, exchange: Exchange, *, wrote: bool) -> None:
         pass
@@ -208,12 +189,12 @@ def check_template(
     target: Mapping[str, Any], template: Mapping[str, Any], settings: Mapping[str, Any] | None = None
 ) -> list[TemplateProblem]:
     """
-    What in *template* this *target* cannot take, as far as can be told without asking the site.
+    What in *template* the *target* cannot hold, as far as that is known without asking the site.
 
     Args:
-        target: Found right by `check_target`.
+        target: Valid by `check_target`.
         template: The template of one category.
-        settings: Of the subscriber; without them `ActivityKeyProperty` is taken to be the usual one.
+        settings: Of the subscriber; without them `ActivityKeyProperty` has its default.
     """
     read = read_target(target)
     if isinstance(read, PanelTarget):
@@ -222,9 +203,9 @@ def check_template(
     return activity.check_template(template, key_property)
 
 
-async def _ended(talk: Awaitable[T]) -> T | Ended:
-    """What a conversation with the site came to, also where it failed."""
+async def _outcome_of(requests: Awaitable[T]) -> T | Failure:
+    """The result of *requests* to the site, or the outcome of the one that failed."""
     try:
-        return await talk
+        return await requests
     except Failed as failed:
         return failed.outcome

@@ -12,11 +12,12 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from learning_hub.connectors.base import Recorder, Refused
-from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.base import Recorder
 from learning_hub.connectors.imis.api import Api
+from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.settings import QueryLookup
 from learning_hub.connectors.imis.wire import lookup, properties_of, unwrap
+from learning_hub.connectors.outcomes import Refused
 
 Row = dict[str, Any]
 

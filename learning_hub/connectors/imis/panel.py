@@ -1,5 +1,5 @@
 """
-Rows of a panel source: an outbound record laid out in its columns.
+Rows of a panel source: an outbound record laid out in the columns of the source.
 
 Source: iMIS reference, section 8.
 """
@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from learning_hub.connectors.base import OutboundRecord, Refused, TemplateProblem
-from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.base import OutboundRecord
 from learning_hub.connectors.imis.column import Column
 from learning_hub.connectors.imis.record import Record, is_single_value, plain_value, template_error
+from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.settings import PanelTarget
+from learning_hub.connectors.outcomes import Refused
+from learning_hub.connectors.template_validation import TemplateProblem
 
 _FILLED_BY_THE_HUB = {"id", "partyid"}
 _UNKNOWN = Column("")
@@ -26,12 +28,12 @@ def lay_out(
     outbound: OutboundRecord, target: PanelTarget, columns: Mapping[str, Column] | None, zone: ZoneInfo
 ) -> Record:
     """
-    The row an outbound record asks for.
+    The row for an outbound record.
 
     Args:
         outbound: With a payload whose keys are columns of the source.
         target: Names the source, and the column for the record key if there is one.
-        columns: Those of the source by name, None where the site does not tell.
+        columns: Those of the source by name, None where the site does not list them.
         zone: Of the site.
 
     Raises:
@@ -48,8 +50,8 @@ def lay_out(
         if name is None:
             raise _no_column(given, target, columns or {})
         column = (columns or {}).get(name, _UNKNOWN)
-        values[name] = column.wanted(plain_value(given, value), zone)
-        stored[name] = column.stored(values[name])
+        values[name] = column.as_sent(plain_value(given, value), zone)
+        stored[name] = column.as_stored(values[name])
     return Record(
         entity=target.name,
         party_id=outbound.participant_id,
@@ -78,7 +80,7 @@ def no_column(panel: str, name: str, columns: Iterable[str]) -> str:
 
 
 def filled_by(name: str) -> Literal["hub", "imis"] | None:
-    """Who fills the column *name*, which is in any case; None where a template does."""
+    """Who fills the column *name*, which may be in any case; None where a template does."""
     folded = name.casefold()
     if folded in _FILLED_BY_THE_HUB:
         return "hub"
@@ -86,17 +88,17 @@ def filled_by(name: str) -> Literal["hub", "imis"] | None:
 
 
 def check_template(template: Mapping[str, Any], target: PanelTarget) -> list[TemplateProblem]:
-    """What keeps *template* from making a row, as far as can be told without asking the site."""
+    """What keeps *template* from making a row, as far as that is known without asking the site."""
     problems: list[TemplateProblem] = []
     taken: dict[str, str] = {}
     for name, leaf in template.items():
-        if message := _objection(name, leaf, target) or _repeated(name, taken):
+        if message := _column_fault(name, leaf, target) or _repetition_fault(name, taken):
             problems.append(TemplateProblem(name, message))
         taken[name.casefold()] = name
     return problems
 
 
-def _objection(name: str, leaf: Any, target: PanelTarget) -> str | None:
+def _column_fault(name: str, leaf: Any, target: PanelTarget) -> str | None:
     folded = name.casefold()
     if filled_by(name):
         return "This is filled by the hub and by iMIS."
@@ -107,5 +109,5 @@ def _objection(name: str, leaf: Any, target: PanelTarget) -> str | None:
     return None
 
 
-def _repeated(name: str, taken: Mapping[str, str]) -> str | None:
+def _repetition_fault(name: str, taken: Mapping[str, str]) -> str | None:
     return f"{taken[name.casefold()]} is already the same column." if name.casefold() in taken else None

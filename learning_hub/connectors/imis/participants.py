@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from learning_hub.connectors.base import (
-    ParticipantFound,
-    ParticipantResult,
-    Recorder,
-    Refused,
-)
-from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.base import Recorder
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.contact_query import find_rows
+from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.settings import QueryLookup
 from learning_hub.connectors.imis.wire import Json, lookup, member, unwrap
+from learning_hub.connectors.outcomes import ParticipantFound, ParticipantResult, Refused
 
 _ACTIVE = "A"
 _ID_COLUMNS = ("ID", "PartyId", "iMIS ID", "iMISId", "ContactKey")

@@ -1,7 +1,7 @@
 """
-A record as it should stand at iMIS, whichever entity it is of, and a record as it stands there.
+A record as it should be at iMIS, of any entity, and a record as iMIS has it.
 
-`activity.py` and `panel.py` lay an outbound record out as a `Record`; `records.py` brings it there.
+`activity.py` and `panel.py` lay an outbound record out as a `Record`; `record_writer.py` writes it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from learning_hub.connectors.base import Refused
-from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.wire import Json, Value, identity_of, lookup, member, properties_of
+from learning_hub.connectors.outcomes import Refused
 from learning_hub.model.json_values import SpelledDecimal
 
 # System.Decimal has 96 bits for its digits; more digits after the point than fit, iMIS rounds off.
@@ -23,13 +23,13 @@ _DECIMAL = 2**96
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What should stand at iMIS.
+    The record that iMIS should have.
 
     *values* are the mapped values by column, the record key among them where there is a *key_property*;
-    *stored_values* are the same as iMIS will have them once it has rounded them to its columns. *key_setting* says
-    where the key property is set, for sentences. *identity_columns* name, in the columns of the entity, the parts of
-    a record's identity; *party_columns* the contact. *is_numbered_late* is true where the answer to a POST does not
-    tell the identity.
+    *stored_values* are the same values after iMIS has rounded them to its columns. *key_setting* says where the key
+    property is set, for sentences. *identity_columns* are the columns of the entity that make up a record's identity,
+    *party_columns* those for the contact. *is_numbered_late* is true where the response to a POST does not contain the
+    identity.
     """
 
     entity: str
@@ -44,8 +44,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     is_numbered_late: bool
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """A record that is there: its identity, and the entity as it came."""
+class ExistingRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that iMIS has: its identity, and the entity as it was received."""
 
     record_id: str
     entity: Json
@@ -60,7 +60,7 @@ def record_id_of(entity: Json, identity_columns: tuple[str, ...]) -> str | None:
     """
     The identity as one text: `880123`, or `~10042|3` where it has several parts (section 4).
 
-    None where it is not to be had, or has an ordinal of 0, which is no ordinal (section 8.3).
+    None where the entity does not contain it, or has an ordinal of 0, which is no ordinal (section 8.3).
     """
     elements = identity_of(entity)
     if not elements:
@@ -71,27 +71,27 @@ def record_id_of(entity: Json, identity_columns: tuple[str, ...]) -> str | None:
     return elements[0] if len(elements) == 1 else f"~{'|'.join(elements)}"
 
 
-def party_of(standing: Standing, record: Record) -> str:
-    """The contact the record belongs to; where it does not say so, the one it should belong to."""
-    values = standing.values
+def party_of(existing: ExistingRecord, record: Record) -> str:
+    """The contact that the record belongs to; where it names none, the contact that it should belong to."""
+    values = existing.values
     for name in record.party_columns:
         if (value := lookup(values, name)) not in (None, ""):
             return str(value).strip()
-    parent = member(standing.entity, "PrimaryParentIdentity")
+    parent = member(existing.entity, "PrimaryParentIdentity")
     elements = identity_of({"Identity": parent})
     return elements[0] if elements else record.party_id
 
 
 def plain_value(name: str, value: Any) -> Value:
     """
-    A value that a column can take.
+    A value that a column can hold.
 
     Raises:
         Failed: It is an object or an array, or a number beyond what a System.Decimal holds (about 7.9e28).
     """
     if isinstance(value, float):
         value = SpelledDecimal(repr(value))
-    if isinstance(value, int | Decimal) and not is_held(value):
+    if isinstance(value, int | Decimal) and not is_within_range(value):
         raise template_error(
             f"{name} is a number beyond what iMIS holds (about 7.9e28). The filter text makes it text."
         )
@@ -101,13 +101,13 @@ def plain_value(name: str, value: Any) -> Value:
     raise template_error(f"{name} is {kind}, and iMIS takes only single values there.")
 
 
-def is_held(number: int | Decimal) -> bool:
+def is_within_range(number: int | Decimal) -> bool:
     """Whether a System.Decimal, and so iMIS, holds a number of that size (up to about 7.9e28)."""
     return -_DECIMAL < number < _DECIMAL
 
 
 def template_error(message: str) -> Failed:
-    """The template gave something that this target cannot take."""
+    """The template gave a value that the target cannot hold."""
     return Failed(Refused(code="template_error", message=message, failure_class="mapping"))
 
 

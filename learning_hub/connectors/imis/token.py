@@ -1,5 +1,5 @@
 """
-The access token: one for an account, shared by all that send with it at the same time.
+The access token: one for each account, shared by all requests that are sent with it.
 
 Source: iMIS reference, section 2.
 """
@@ -14,33 +14,34 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from learning_hub.connectors.base import (
-    CredentialsLock,
-    Postponed,
-    Recorder,
-    Refused,
-    TakeTurn,
+from learning_hub.connectors.base import CredentialsLock, LockCredentials, Recorder
+from learning_hub.connectors.http import ExchangeResult, HttpRequest, HttpResponse
+from learning_hub.connectors.imis.responses import (
+    Failed,
+    error_text,
+    outcome_of,
+    outcome_without_response,
+    unreadable_response,
 )
-from learning_hub.connectors.http import Answer, Request, Result
-from learning_hub.connectors.imis.answers import Failed, error_text, outcome_of, rubbish, unanswered
 from learning_hub.connectors.imis.settings import (
     ClientCredentials,
-    Credentials,
+    ImisCredentials,
     PasswordCredentials,
     read_credentials,
 )
 from learning_hub.connectors.imis.wire import Json, member, read_object
+from learning_hub.connectors.outcomes import Postponed, Refused
 
-# Renewed this long before it ends, as other clients of iMIS do.
+# A token is renewed this long before it expires, as other clients of iMIS do.
 _EARLY_SECONDS = 10
-# Where the answer does not say how long the token lasts.
+# Used where the response does not say when the token expires.
 _USUAL_SECONDS = 3600
 
-Exchanger = Callable[[Request, Recorder], Awaitable[Result]]
+Exchanger = Callable[[HttpRequest, Recorder], Awaitable[ExchangeResult]]
 
 
 class Token(msgspec.Struct, frozen=True):
-    """*value* goes into the Authorization header; good until *ends_at* on the monotonic clock, seconds."""
+    """*value* goes into the Authorization header; it is valid until *ends_at* on the monotonic clock, in seconds."""
 
     value: str
     ends_at: float
@@ -48,27 +49,31 @@ class Token(msgspec.Struct, frozen=True):
 
 class Tokens:
     """
-    Signs in when there is need and remembers the token, and remembers that the site refused the credentials.
+    Signs in when needed, and remembers the token, or that the site refused the credentials.
 
-    A refresh token may be good for once, so it is used by one process at a time, as it is stored by then, and the
-    one that comes back is stored before anybody else has a turn.
+    A refresh token may be valid for one use. So the stored credentials are locked, read, used, and replaced by those
+    that the site returns, before any other process can use them.
 
     Args:
         base_url: Of the site.
         credentials: Of the account.
         exchange: Makes one HTTP exchange.
-        lock_credentials: Gives a turn at renewing the refresh token that is stored; None where none is.
+        lock_credentials: Locks the stored credentials; None where none are stored.
     """
 
     def __init__(
-        self, base_url: str, credentials: Credentials, exchange: Exchanger, lock_credentials: TakeTurn | None = None
+        self,
+        base_url: str,
+        credentials: ImisCredentials,
+        exchange: Exchanger,
+        lock_credentials: LockCredentials | None = None,
     ) -> None:
         self._url = f"{base_url}/token"
         self._credentials = credentials
-        self._used_up: Credentials | None = None
+        self._used_up: ImisCredentials | None = None
         self._exchange = exchange
-        self._take_turn = lock_credentials
-        self._turn = asyncio.Lock()
+        self._lock_credentials = lock_credentials
+        self._sign_in_lock = asyncio.Lock()
         self._token: Token | None = None
         self._refused: Refused | None = None
         self._failed: tuple[float, Failed] | None = None
@@ -76,18 +81,18 @@ class Tokens:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The texts that must stand nowhere: what the account signs in with, and its token of now."""
+        """The texts that must appear nowhere: what the account signs in with, and its current token."""
         return (*_secrets_of(self._credentials), *([self._token.value] if self._token else []))
 
     @property
-    def how_to_mend(self) -> str:
-        """What a person does about credentials that were refused, in a sentence."""
+    def how_to_fix(self) -> str:
+        """What a person must do about refused credentials, as sentences."""
         if isinstance(self._credentials, PasswordCredentials):
             which = "put the right Username and Password into the subscriber's Credentials"
         else:
             which = (
                 "see under Settings > Contacts > Client applications that ClientId and ClientSecret are those of iMIS, "
-                "sign in to the client application anew, and put the RefreshToken of now into the subscriber's "
+                "sign in to the client application again, and put the new RefreshToken into the subscriber's "
                 "Credentials"
             )
         return (
@@ -96,43 +101,42 @@ class Tokens:
         )
 
     def forget(self) -> None:
-        """Forget the token, and that the credentials were refused: the next call signs in anew."""
+        """Forget the token, and that the credentials were refused: the next request signs in again."""
         self._token = self._refused = self._failed = None
 
     async def current(self, recorder: Recorder, *, instead_of: str | None = None) -> str:
         """
-        A token that is good as far as is known; signs in where there is none.
+        A token that is valid as far as is known; signs in where there is none.
 
-        Callers that arrive while one signs in wait and share what comes of it.
+        Callers that arrive during a sign-in wait and share its result.
 
         Args:
-            recorder: Takes a sign-in down.
-            instead_of: A token that the site denied; another one is given.
+            recorder: Records a sign-in.
+            instead_of: A token that the site denied; another one is returned.
 
         Raises:
-            Failed: There is none: refused (`credentials_refused`, without asking again until `forget`) or
-                postponed.
+            Failed: The sign-in was refused (`credentials_refused`, without asking again until `forget`) or postponed.
         """
-        # Gets to its end even if the caller is cancelled: by then a refresh token may be used up for another one.
+        # The task finishes even if the caller is cancelled: by then the site may have replaced the refresh token.
         task = asyncio.ensure_future(self._current(recorder, instead_of))
         self._under_way.add(task)
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Let sign-ins get to their end."""
+        """Wait for sign-ins to finish."""
         if self._under_way:
             await asyncio.wait(self._under_way)
 
     def _done(self, task: asyncio.Task[str]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
-            # Looked at, lest it be reported where nobody waits for it any more.
+            # Reading the exception keeps asyncio from reporting it where no caller waits for it any more.
             task.exception()
 
     async def _current(self, recorder: Recorder, instead_of: str | None) -> str:
         asked_at = time.monotonic()
-        async with self._turn:
+        async with self._sign_in_lock:
             if self._refused is not None:
                 raise Failed(self._refused)
             if self._failed is not None and self._failed[0] >= asked_at:
@@ -152,55 +156,55 @@ class Tokens:
             raise
 
     async def _sign_in(self, recorder: Recorder) -> Token:
-        if isinstance(self._credentials, PasswordCredentials) or self._take_turn is None:
+        if isinstance(self._credentials, PasswordCredentials) or self._lock_credentials is None:
             return await self._grant(recorder)
-        async with self._take_turn() as turn:
-            used = self._credentials = await self._newest(turn)
+        async with self._lock_credentials() as lock:
+            used = self._credentials = await self._newest(lock)
             try:
-                return await self._grant(recorder, turn)
+                return await self._grant(recorder, lock)
             except Failed as failed:
-                if _refusal(failed) is None or (newest := await self._newest(turn)) == used:
+                if _refusal(failed) is None or (newest := await self._newest(lock)) == used:
                     raise
-                # An administrator gave others meanwhile.
+                # An administrator saved others meanwhile.
                 self._credentials = newest
-                return await self._grant(recorder, turn)
+                return await self._grant(recorder, lock)
 
-    async def _newest(self, turn: CredentialsLock) -> Credentials:
-        """The credentials as they are stored; those here where they could not be stored in their time."""
-        stored = read_credentials(await turn.read())
+    async def _newest(self, lock: CredentialsLock) -> ImisCredentials:
+        """The stored credentials; those in memory where these could not be stored when they were received."""
+        stored = read_credentials(await lock.read())
         return self._credentials if stored == self._used_up else stored
 
-    async def _grant(self, recorder: Recorder, turn: CredentialsLock | None = None) -> Token:
+    async def _grant(self, recorder: Recorder, lock: CredentialsLock | None = None) -> Token:
         asked_at = time.monotonic()
         result = await self._exchange(_sign_in_request(self._url, self._credentials), recorder)
-        if not isinstance(result, Answer):
-            raise Failed(unanswered(result, "sign in", wrote=False))
+        if not isinstance(result, HttpResponse):
+            raise Failed(outcome_without_response(result, "sign in", wrote=False))
         if result.status in (400, 401, 403):
             raise Failed(_refused(result, self._url))
         if result.status == 404:
             raise Failed(_no_token_service(self._url))
         if result.status >= 300:
-            raise Failed(_elsewhere(outcome_of(result, "sign in", wrote=False)))
+            raise Failed(_with_address_advice(outcome_of(result, "sign in", wrote=False)))
         document = read_object(result.body) or {}
         self._token = _read_token(result, document, asked_at)
-        await self._take_refresh_token(member(document, "refresh_token"), turn)
+        await self._keep_refresh_token(member(document, "refresh_token"), lock)
         return self._token
 
-    async def _take_refresh_token(self, new: object, turn: CredentialsLock | None) -> None:
-        """A refresh token may be good for once only, so a new one takes the place of the old."""
+    async def _keep_refresh_token(self, new: object, lock: CredentialsLock | None) -> None:
+        """Replace the refresh token, which may be valid for one use, by the one that the site returned."""
         used = self._credentials
         if not isinstance(used, ClientCredentials) or not isinstance(new, str) or new in ("", used.refresh_token):
             return
         self._used_up, self._credentials = used, msgspec.structs.replace(used, refresh_token=new)
-        if turn is not None:
-            await turn.keep(msgspec.to_builtins(self._credentials))
+        if lock is not None:
+            await lock.keep(msgspec.to_builtins(self._credentials))
 
 
-def _read_token(answer: Answer, document: Json, asked_at: float) -> Token:
+def _read_token(response: HttpResponse, document: Json, asked_at: float) -> Token:
     value = member(document, "access_token")
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
-        # Not told in words: what cannot be read might still hold a token.
-        raise Failed(rubbish(msgspec.structs.replace(answer, text=""), "sign in", wrote=False))
+        # The text is left out of the sentence: what cannot be read might still hold a token.
+        raise Failed(unreadable_response(msgspec.structs.replace(response, text=""), "sign in", wrote=False))
     return Token(value, asked_at + _seconds(member(document, "expires_in")) - _EARLY_SECONDS)
 
 
@@ -210,13 +214,13 @@ def _refusal(failed: Failed) -> Refused | None:
     return outcome if isinstance(outcome, Refused) and outcome.code == "credentials_refused" else None
 
 
-def _secrets_of(credentials: Credentials) -> tuple[str, ...]:
+def _secrets_of(credentials: ImisCredentials) -> tuple[str, ...]:
     if isinstance(credentials, PasswordCredentials):
         return (credentials.password,)
     return (credentials.client_secret, credentials.refresh_token)
 
 
-def _sign_in_request(url: str, credentials: Credentials) -> Request:
+def _sign_in_request(url: str, credentials: ImisCredentials) -> HttpRequest:
     if isinstance(credentials, PasswordCredentials):
         form = {
             "grant_type": "password",
@@ -230,7 +234,7 @@ def _sign_in_request(url: str, credentials: Credentials) -> Request:
             "client_secret": credentials.client_secret,
             "refresh_token": credentials.refresh_token,
         }
-    return Request(
+    return HttpRequest(
         method="POST",
         url=url,
         headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
@@ -240,27 +244,27 @@ def _sign_in_request(url: str, credentials: Credentials) -> Request:
     )
 
 
-def _refused(answer: Answer, url: str) -> Refused:
-    words = (error_text(answer) or "no reason given").rstrip(".")
-    if _speaks_as_imis(answer):
-        message = f"iMIS refused the sign-in: {answer.status}, {words}."
+def _refused(response: HttpResponse, url: str) -> Refused:
+    words = (error_text(response) or "no reason given").rstrip(".")
+    if _speaks_as_imis(response):
+        message = f"iMIS refused the sign-in: {response.status}, {words}."
     else:
         message = (
-            f"What answers at {url} refused the sign-in and does not speak as iMIS does: {answer.status}, {words}. "
+            f"What answers at {url} refused the sign-in and does not speak as iMIS does: {response.status}, {words}. "
             "Most likely BaseUrl in the subscriber's Settings is not the address of the iMIS site: correct it, and run "
             "the check."
         )
     return Refused(
         code="credentials_refused",
-        # Also by something else, as by a gateway in front of the site, an account may be locked out.
+        # A gateway in front of the site may lock an account as well.
         message=f"{message} The hub does not try these credentials again by itself, so that the account is not locked "
         "out.",
     )
 
 
-def _speaks_as_imis(answer: Answer) -> bool:
-    """Whether it is an error as OAuth has them, or as the Web API of iMIS writes them (sections 2.1 and 2.2)."""
-    document = read_object(answer.body) or {}
+def _speaks_as_imis(response: HttpResponse) -> bool:
+    """Whether it is an error of OAuth, or of the Web API of iMIS (sections 2.1 and 2.2)."""
+    document = read_object(response.body) or {}
     return any(isinstance(member(document, name), str) for name in ("error", "Message"))
 
 
@@ -272,8 +276,8 @@ def _no_token_service(url: str) -> Refused:
     )
 
 
-def _elsewhere(outcome: Postponed | Refused) -> Postponed | Refused:
-    """Where nothing can be signed in to, the usual reason is the address."""
+def _with_address_advice(outcome: Postponed | Refused) -> Postponed | Refused:
+    """*outcome* with the usual reason for a failed sign-in, which is the address."""
     if isinstance(outcome, Postponed):
         return outcome
     advice = "Check that BaseUrl in the subscriber's Settings is the address of the iMIS site itself."

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from learning_hub.connectors.base import OutboundRecord
-from learning_hub.connectors.http import Answer
-from learning_hub.connectors.learningbuilder.settings import Settings, read_target
+from learning_hub.connectors.http import HttpResponse
+from learning_hub.connectors.learningbuilder.settings import LearningBuilderSettings, read_target
 from learning_hub.model.errors import InvalidInput
 from learning_hub.model.json_values import read_json, write_json
 
@@ -34,7 +34,7 @@ def file_name_of(outbounds: Sequence[OutboundRecord]) -> str:
     return f"learning-hub-{outbounds[0].delivery_id}-{len(outbounds)}.jsonl"
 
 
-def address_of(settings: Settings, outbounds: Sequence[OutboundRecord]) -> str:
+def address_of(settings: LearningBuilderSettings, outbounds: Sequence[OutboundRecord]) -> str:
     """Where to post the batch of *outbounds*, which all have the same target."""
     query = {
         "fileName": file_name_of(outbounds),
@@ -51,12 +51,12 @@ def lines_of(outbounds: Sequence[OutboundRecord]) -> bytes:
     return b"".join(write_json(outbound.payload) + b"\n" for outbound in outbounds)
 
 
-def batch_id_in(answer: Answer) -> str | None:
+def batch_id_in(response: HttpResponse) -> str | None:
     """The number of the batch that was made; None where the answer does not tell it."""
     try:
-        document = read_json(answer.body)
+        document = read_json(response.body)
     except InvalidInput:
-        found = _IN_TEXT.search(answer.text)
+        found = _IN_TEXT.search(response.text)
         return found[1] if found else None
     return next((_written(value) for value in _wanted_in(document) if _written(value)), None)
 

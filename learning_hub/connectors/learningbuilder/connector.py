@@ -1,4 +1,4 @@
-"""The connector for LearningBuilder: from outbounds to one batch in its import queue."""
+"""The connector for LearningBuilder: from outbound records to one batch in its import queue."""
 
 from __future__ import annotations
 
@@ -6,36 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.base import (
-    CheckResult,
-    Finding,
-    Needs,
-    OutboundRecord,
-    Outcome,
-    ParticipantFound,
-    ParticipantResult,
-    Recorder,
-    Refused,
-    TakeTurn,
-    TemplateProblem,
-)
-from learning_hub.connectors.http import Answer, Request, exchange, reach
-from learning_hub.connectors.learningbuilder.answers import outcome_of, unanswered
+from learning_hub.connectors.base import LockCredentials, OutboundRecord, Recorder
+from learning_hub.connectors.check_results import CheckResult, Finding, Needs
+from learning_hub.connectors.http import HttpRequest, HttpResponse, exchange, reach
 from learning_hub.connectors.learningbuilder.batch import address_of, file_name_of, lines_of
+from learning_hub.connectors.learningbuilder.responses import outcome_of, outcome_without_response
 from learning_hub.connectors.learningbuilder.settings import read_credentials, read_settings
 from learning_hub.connectors.network import Client, TargetNotAllowed
+from learning_hub.connectors.outcomes import Outcome, ParticipantFound, ParticipantResult, Refused
 
 
 class LearningBuilderConnector:
     """
-    Speaks to one LearningBuilder with one key.
+    Sends batches to one LearningBuilder with one API key.
 
     Args:
-        settings: Found right by `check_settings`.
-        credentials: Found right by `check_credentials`.
-        guard: Judges every address that is connected to.
-        timeout_seconds: For each HTTP exchange; there is one to a batch.
-        lock_credentials: Not needed: nothing is renewed by use.
+        settings: Valid by `check_settings`.
+        credentials: Valid by `check_credentials`.
+        guard: Checks every address before the hub connects to it.
+        timeout_seconds: For each HTTP exchange; a batch is one exchange.
+        lock_credentials: Not needed: the credentials do not change by use.
     """
 
     def __init__(
@@ -45,36 +35,36 @@ class LearningBuilderConnector:
         *,
         guard: Guard,
         timeout_seconds: float,
-        lock_credentials: TakeTurn | None = None,  # noqa: ARG002 - all connectors are made alike.
+        lock_credentials: LockCredentials | None = None,  # noqa: ARG002 - all connectors are made alike.
     ) -> None:
         self._settings = read_settings(settings)
         self._api_key = read_credentials(credentials).api_key
         self._guard = guard
         self._timeout_seconds = timeout_seconds
-        # Nobody can be asked whether a batch arrived.
-        self._client = Client(guard, keeps_lines=False)
+        # LearningBuilder cannot be asked whether a batch arrived, so no request is risked on an idle connection.
+        self._client = Client(guard, reuses_connections=False)
 
     async def find_participant(self, publisher_participant_id: str, recorder: Recorder) -> ParticipantResult:  # noqa: ARG002
         """The publisher's own id: the import process finds people by itself (`Kind.resolves_participants`)."""
         return ParticipantFound(publisher_participant_id)
 
     async def send(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
-        """Bring the payload there as a batch of one."""
+        """Send the payload as a batch of one."""
         (outcome,) = await self.send_many([outbound], recorder)
         return outcome
 
     async def send_many(self, outbounds: Sequence[OutboundRecord], recorder: Recorder) -> Sequence[Outcome]:
-        """Bring the payloads there as one batch, which is taken as a whole or not at all."""
+        """Send the payloads as one batch, which is accepted as a whole or not at all."""
         outcome = await self._post(outbounds, recorder)
         return [outcome] * len(outbounds)
 
     async def remove(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:  # noqa: ARG002
-        """Refused: an import adds and changes, and takes nothing back (`Kind.can_remove`)."""
-        message = "LearningBuilder's import takes nothing back: remove the record there, then discard this delivery."
+        """Refused: an import adds and changes records and removes none (`Kind.can_remove`)."""
+        message = "LearningBuilder's import removes nothing: remove the record there, then discard this delivery."
         return Refused(code="refused", message=message)
 
     async def check(self, needs: Sequence[Needs] = ()) -> CheckResult:
-        """Connect and let go again: the key and the import processes could be tried only by making a batch."""
+        """Connect and disconnect: the key and the import process can be tried only by creating a batch."""
         del needs
         base_url = self._settings.base_url
         try:
@@ -92,7 +82,7 @@ class LearningBuilderConnector:
         )
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         await self._client.close()
 
     async def _post(self, outbounds: Sequence[OutboundRecord], recorder: Recorder) -> Outcome:
@@ -101,10 +91,14 @@ class LearningBuilderConnector:
             result = await exchange(self._client, request, recorder, timeout_seconds=self._timeout_seconds)
         except TargetNotAllowed as objection:
             return Refused(code="target_not_allowed", message=str(objection))
-        return outcome_of(result, file_name) if isinstance(result, Answer) else unanswered(result, file_name)
+        return (
+            outcome_of(result, file_name)
+            if isinstance(result, HttpResponse)
+            else outcome_without_response(result, file_name)
+        )
 
-    def _request(self, outbounds: Sequence[OutboundRecord]) -> Request:
-        return Request(
+    def _request(self, outbounds: Sequence[OutboundRecord]) -> HttpRequest:
+        return HttpRequest(
             method="POST",
             url=address_of(self._settings, outbounds),
             headers={
@@ -116,12 +110,3 @@ class LearningBuilderConnector:
             wrote=True,
             secrets=(self._api_key,),
         )
-
-
-def check_template(
-    target: Mapping[str, Any],  # noqa: ARG001 - all kinds are asked alike.
-    template: Mapping[str, Any],  # noqa: ARG001
-    settings: Mapping[str, Any] | None = None,  # noqa: ARG001
-) -> list[TemplateProblem]:
-    """Nothing: which columns there are is known to the import process alone."""
-    return []

@@ -1,7 +1,8 @@
 """
-The connector for webhooks: from an outbound record to a signed POST, and from its answer to an outcome.
+The connector for webhooks: from an outbound record to a signed POST, and from the response to an outcome.
 
-A receiver gets each delivery at least once, always with the same `webhook-id`; so what may have arrived is sent again.
+A receiver gets each delivery at least once, always with the same `webhook-id`, so a request that may have arrived is
+sent again.
 
 Sources: the hub's contract, sections 6 and 7; Standard Webhooks 1.0.0, "Delivery success and failure".
 """
@@ -12,36 +13,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.answers import postponed, told
-from learning_hub.connectors.base import (
-    Accepted,
-    CheckResult,
-    Finding,
-    Needs,
-    OutboundRecord,
-    Outcome,
-    ParticipantFound,
-    ParticipantResult,
-    Postponed,
-    Recorder,
-    Refused,
-    TakeTurn,
-    TemplateProblem,
-)
+from learning_hub.connectors.base import LockCredentials, OutboundRecord, Recorder
+from learning_hub.connectors.check_results import CheckResult, Finding, Needs
 from learning_hub.connectors.http import (
-    Answer,
+    HttpRequest,
+    HttpResponse,
     NotSent,
     OutcomeUnknown,
-    Request,
     exchange,
     reach,
 )
 from learning_hub.connectors.network import Client, TargetNotAllowed
+from learning_hub.connectors.outcomes import Outcome, ParticipantFound, ParticipantResult, Postponed, Refused
+from learning_hub.connectors.responses import StatusMeanings, classify, describe_response
 from learning_hub.connectors.webhook.secrets import retiring_until, signing_secrets
 from learning_hub.connectors.webhook.settings import read_settings
 from learning_hub.connectors.webhook.signing import sign
 from learning_hub.model.clock import now, written
 from learning_hub.model.json_values import write_json
+
+STATUSES = StatusMeanings(gone=frozenset((410,)))
 
 
 class WebhookConnector:
@@ -49,11 +40,11 @@ class WebhookConnector:
     Posts to one address.
 
     Args:
-        settings: Found right by `check_settings`.
-        credentials: As `prepare_credentials` gave them to be stored.
-        guard: Judges every address that is connected to.
-        timeout_seconds: For each HTTP exchange; there is one to a try.
-        lock_credentials: Not needed: nothing is renewed by use.
+        settings: Valid by `check_settings`.
+        credentials: As `prepare_credentials` returned them to be stored.
+        guard: Checks every address before the hub connects to it.
+        timeout_seconds: For each HTTP exchange; an attempt is one exchange.
+        lock_credentials: Not needed: the credentials do not change by use.
     """
 
     def __init__(
@@ -63,7 +54,7 @@ class WebhookConnector:
         *,
         guard: Guard,
         timeout_seconds: float,
-        lock_credentials: TakeTurn | None = None,  # noqa: ARG002 - all connectors are made alike.
+        lock_credentials: LockCredentials | None = None,  # noqa: ARG002 - all connectors are made alike.
     ) -> None:
         self._settings = read_settings(settings)
         self._credentials = credentials
@@ -72,7 +63,7 @@ class WebhookConnector:
         self._client = Client(guard)
 
     async def find_participant(self, publisher_participant_id: str, recorder: Recorder) -> ParticipantResult:  # noqa: ARG002
-        """The publisher's own id: a webhook is asked for nobody (`Kind.resolves_participants`)."""
+        """The publisher's own id: a webhook looks up no participants (`Kind.resolves_participants`)."""
         return ParticipantFound(publisher_participant_id)
 
     async def send(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
@@ -80,12 +71,12 @@ class WebhookConnector:
         return await self._post(outbound, recorder)
 
     async def remove(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
-        """Post the payload as one to take back; what the receiver does is up to it."""
+        """Post the payload with the action `remove`; the receiver decides what it does."""
         return await self._post(outbound, recorder)
 
     async def check(self, needs: Sequence[Needs] = ()) -> CheckResult:
-        """Connect and let go again: a receiver would take whatever is posted for an event."""
-        # All subscriptions are posted to the one address.
+        """Connect and disconnect: a receiver would take anything that is posted for an event."""
+        # All subscriptions post to the same address.
         del needs
         url = self._settings.url
         try:
@@ -107,7 +98,7 @@ class WebhookConnector:
         return CheckResult.of(*details)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         await self._client.close()
 
     async def _post(self, outbound: OutboundRecord, recorder: Recorder) -> Outcome:
@@ -117,13 +108,13 @@ class WebhookConnector:
             )
         except TargetNotAllowed as objection:
             return Refused(code="target_not_allowed", message=str(objection))
-        return outcome_of(result) if isinstance(result, Answer) else unanswered(result)
+        return outcome_of(result) if isinstance(result, HttpResponse) else outcome_without_response(result)
 
-    def _request(self, outbound: OutboundRecord) -> Request:
+    def _request(self, outbound: OutboundRecord) -> HttpRequest:
         moment = now()
         timestamp, body = int(moment.timestamp()), write_json(outbound.payload)
         secrets, token = signing_secrets(self._credentials, moment), self._credentials.get("Token")
-        return Request(
+        return HttpRequest(
             method="POST",
             url=self._settings.url,
             headers={
@@ -142,32 +133,17 @@ class WebhookConnector:
         )
 
 
-def outcome_of(answer: Answer) -> Outcome:
-    """The outcome that follows from a whole answer."""
-    message = f"The webhook answered {told(answer)}"
-    if 200 <= answer.status < 300:
-        return Accepted()
-    if answer.status == 410:
-        return Refused(code="gone", message=message, stops_subscription=True)
-    if answer.status in (401, 403):
-        return Refused(code="credentials_refused", message=message)
-    return postponed(answer, message, wrote=True) or Refused(code="refused", message=message)
+def outcome_of(response: HttpResponse) -> Outcome:
+    """The outcome of a complete response."""
+    message = f"The webhook answered {describe_response(response)}"
+    return classify(response, message, wrote=True, meanings=STATUSES)
 
 
-def unanswered(result: NotSent | OutcomeUnknown) -> Postponed:
-    """The outcome where there was no whole answer: it is sent again, also where it may have arrived."""
+def outcome_without_response(result: NotSent | OutcomeUnknown) -> Postponed:
+    """The outcome without a complete response: the request is sent again, even if it may have arrived."""
     return Postponed(
         code=result.code,
         message=f"The hub got no answer from the webhook. {result.message}",
         subscriber_is_away=True,
         in_doubt=isinstance(result, OutcomeUnknown),
     )
-
-
-def check_template(
-    target: Mapping[str, Any],  # noqa: ARG001 - all kinds are asked alike.
-    template: Mapping[str, Any],  # noqa: ARG001
-    settings: Mapping[str, Any] | None = None,  # noqa: ARG001
-) -> list[TemplateProblem]:
-    """Nothing: a receiver takes any JSON object."""
-    return []

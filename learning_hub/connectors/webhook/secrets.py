@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from learning_hub.connectors.base import Prepared
+from learning_hub.connectors.base import PreparedCredentials
 from learning_hub.connectors.webhook.signing import make_secret
 from learning_hub.model.clock import read_time, written
 
@@ -25,7 +25,7 @@ MOST_RETIRING = 4
 RETIRING = "RetiringSecrets"
 
 
-def prepare_credentials(sent: Json, stored: Json, now: datetime) -> Prepared:
+def prepare_credentials(sent: Json, stored: Json, now: datetime) -> PreparedCredentials:
     """
     What to store of the credentials an administrator *sent*, given those that are *stored*; empty where there are none.
 
@@ -39,7 +39,7 @@ def prepare_credentials(sent: Json, stored: Json, now: datetime) -> Prepared:
         kept["Token"] = sent["Token"]
     if retiring := _retiring(secret, stored, now):
         kept[RETIRING] = retiring
-    return Prepared(credentials=kept, made={"SigningSecret": made} if made else {})
+    return PreparedCredentials(credentials=kept, made={"SigningSecret": made} if made else {})
 
 
 def signing_secrets(stored: Json, now: datetime) -> list[str]:

@@ -10,13 +10,14 @@ import msgspec
 from msgspec import Meta
 
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.declared import address_fault, check_fields, check_time_zone, read_fields
+from learning_hub.connectors.settings_checks import address_fault, check_time_zone
 from learning_hub.connectors.webhook.signing import secret_fault
 from learning_hub.model.errors import FieldError
+from learning_hub.model.fields import check_values, from_values
 from learning_hub.model.json_errors import place_in
 
 MOST_HEADERS = 50
-# What the hub says in its own name, and what belongs to the connection.
+# Headers that the hub sets itself, and those of the connection.
 RESERVED_HEADERS = frozenset(
     {
         "accept-encoding", "authorization", "connection", "content-encoding", "content-length", "content-type",
@@ -25,44 +26,57 @@ RESERVED_HEADERS = frozenset(
     }
 )  # fmt: skip
 RESERVED_BEGINNINGS = ("webhook-", "learning-hub-")
-# RFC 9110, sections 5.1 and 5.5; values in ASCII alone, which every receiver reads alike.
+# RFC 9110, sections 5.1 and 5.5; values are ASCII only, which every receiver reads in the same way.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[!-~]([\t -~]{0,3998}[!-~])?|")
 
 
-class Settings(msgspec.Struct, frozen=True, rename="pascal"):
-    """
-    The receiver.
+class WebhookSettings(msgspec.Struct, frozen=True, rename="pascal"):
+    """The receiver."""
 
-    *headers* go out with every request beside the hub's own. *time_zone* is the one in which templates write dates
-    without an offset (`imis_datetime`).
-    """
-
-    url: Annotated[str, Meta(min_length=1, max_length=2000)]
-    headers: Annotated[dict[str, Any], Meta(max_length=MOST_HEADERS)] = {}
-    time_zone: Annotated[str, Meta(min_length=1, max_length=400)] = "UTC"
-    max_concurrency: Annotated[int, Meta(ge=1, le=100)] = 8
-
-
-class Credentials(msgspec.Struct, frozen=True, rename="pascal"):
-    """The secret that requests are signed with, and the bearer token that they carry, if any."""
-
-    signing_secret: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
-    token: Annotated[str, Meta(pattern=r"^[!-~]+$", max_length=10_000)] | None = None
+    url: Annotated[str, Meta(min_length=1, max_length=2000, description="Where to post; https, with any query.")]
+    headers: Annotated[
+        dict[str, Any],
+        Meta(max_length=MOST_HEADERS, description="Headers that are sent with every request besides the hub's own."),
+    ] = {}
+    time_zone: Annotated[
+        str, Meta(min_length=1, max_length=400, description="The IANA zone in which `imis_datetime` writes dates.")
+    ] = "UTC"
+    max_concurrency: Annotated[
+        int, Meta(ge=1, le=100, description="How many deliveries may be in progress at the same time.")
+    ] = 8
 
 
-class Target(msgspec.Struct, frozen=True, rename="pascal"):
-    kind: Literal["post"]
+class WebhookCredentials(msgspec.Struct, frozen=True, rename="pascal"):
+    """The secret that signs requests, and the bearer token that they carry, if any."""
+
+    signing_secret: (
+        Annotated[
+            str,
+            Meta(min_length=1, max_length=400, description="Signs requests: `whsec_` and 24 to 64 bytes in Base64."),
+        ]
+        | None
+    ) = None
+    token: (
+        Annotated[str, Meta(pattern=r"^[!-~]+$", max_length=10_000, description="Sent as `Authorization: Bearer …`.")]
+        | None
+    ) = None
 
 
-def read_settings(settings: Mapping[str, Any]) -> Settings:
-    """Settings that `check_settings` found right."""
-    return read_fields(settings, Settings)
+class WebhookTarget(msgspec.Struct, frozen=True, rename="pascal"):
+    """The receiver accepts any JSON object."""
+
+    kind: Annotated[Literal["post"], Meta(description="A webhook has one kind of target.")]
+
+
+def read_settings(settings: Mapping[str, Any]) -> WebhookSettings:
+    """The settings, valid by `check_settings`."""
+    return from_values(settings, WebhookSettings)
 
 
 def check_settings(settings: Mapping[str, Any], guard: Guard | None = None) -> list[FieldError]:
-    """Every bad field (`Settings.Headers.X-Tenant`); with a *guard* the target is judged as well."""
-    errors = check_fields(settings, Settings, "Settings")
+    """Every bad field (`Settings.Headers.X-Tenant`); a *guard* checks the address as well."""
+    errors = check_values(settings, WebhookSettings, "Settings")
     check_time_zone(settings, errors)
     bad = {error.field for error in errors}
     if "Settings.Url" not in bad:
@@ -75,8 +89,8 @@ def check_settings(settings: Mapping[str, Any], guard: Guard | None = None) -> l
 
 def check_credentials(credentials: Mapping[str, Any]) -> list[FieldError]:
     """Every bad field (`Credentials.SigningSecret`); no message repeats what was sent."""
-    words = {"Token": "must be 1 to 10000 visible ASCII characters, without blanks"}
-    errors = check_fields(credentials, Credentials, "Credentials", words)
+    messages = {"Token": "must be 1 to 10000 visible ASCII characters, without blanks"}
+    errors = check_values(credentials, WebhookCredentials, "Credentials", messages)
     secret = credentials.get("SigningSecret")
     if secret is not None and not any(error.field == "Credentials.SigningSecret" for error in errors):
         fault = secret_fault(secret)
@@ -86,7 +100,7 @@ def check_credentials(credentials: Mapping[str, Any]) -> list[FieldError]:
 
 def check_target(target: Mapping[str, Any]) -> list[FieldError]:
     """Every bad field (`Target.Kind`)."""
-    errors = check_fields({**target, "Kind": "post"}, Target, "Target")
+    errors = check_values({**target, "Kind": "post"}, WebhookTarget, "Target")
     if target.get("Kind") != "post":
         errors.insert(0, FieldError("Target.Kind", "must be post for a subscriber of the kind webhook"))
     return errors
@@ -98,7 +112,7 @@ def time_zone(settings: Mapping[str, Any]) -> str:
 
 
 def max_concurrency(settings: Mapping[str, Any]) -> int:
-    """How many deliveries may be under way at once."""
+    """How many deliveries may be in progress at the same time."""
     return read_settings(settings).max_concurrency
 
 
@@ -108,7 +122,7 @@ def _check_headers(headers: Mapping[str, Any]) -> list[FieldError]:
     for name, value in headers.items():
         place, lower = place_in("Settings.Headers", name), name.lower()
         if not _HEADER_NAME.fullmatch(name):
-            errors.append(FieldError(place, "is no name of a header"))
+            errors.append(FieldError(place, "is no valid header name"))
         elif lower in RESERVED_HEADERS or lower.startswith(RESERVED_BEGINNINGS):
             errors.append(FieldError(place, "is a header that the hub sets itself"))
         elif lower in seen:

@@ -43,7 +43,7 @@ _OF_NAMES = {
 }
 
 
-def cause_of(error: Exception, target: URL) -> str:
+def describe_connection_error(error: Exception, target: URL) -> str:
     """
     The end of a sentence, without full stop.
 
@@ -57,12 +57,12 @@ def cause_of(error: Exception, target: URL) -> str:
         error = error.os_error
     words = _words_for(error)
     if words is not None:
-        return words.format(host=target.host_subcomponent, place=place_of(target))
+        return words.format(host=target.host_subcomponent, place=host_and_port(target))
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"the connection to {place_of(target)} failed ({said.strip().rstrip('.') or type(error).__name__})"
+    return f"the connection to {host_and_port(target)} failed ({said.strip().rstrip('.') or type(error).__name__})"
 
 
-def place_of(target: URL) -> str:
+def host_and_port(target: URL) -> str:
     """Host and port."""
     return f"{target.host_subcomponent}:{target.port}"
 

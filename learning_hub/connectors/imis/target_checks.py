@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from learning_hub.connectors.base import Finding, Needs, Recorder
-from learning_hub.connectors.imis.account import Looked, first_row, untold
+from learning_hub.connectors.base import Recorder
+from learning_hub.connectors.check_results import Finding, Needs
+from learning_hub.connectors.imis.account_checks import ReadResult, first_row, not_known
 from learning_hub.connectors.imis.activity import ENTITY, column_for_keys, types_named
 from learning_hub.connectors.imis.activity_types import WHERE, configured, how_to_add
-from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
-from learning_hub.connectors.imis.definition import Described, describe
+from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.rows_query import steps_to_show
-from learning_hub.connectors.imis.settings import ActivityTarget, PanelTarget, Settings, read_target
+from learning_hub.connectors.imis.settings import ActivityTarget, ImisSettings, PanelTarget, read_target
+from learning_hub.connectors.imis.source_definition import Described, describe
 from learning_hub.connectors.imis.wire import Json, lookup, member, properties_of, unwrap
 
 _KEY_CHARACTERS = 36
@@ -31,23 +32,23 @@ def of_activities(needs: Iterable[Needs]) -> list[Needs]:
     return [need for need in needs if isinstance(read_target(need.target), ActivityTarget)]
 
 
-def activities(looked: Looked, needs: Sequence[Needs]) -> Finding:
+def activities(result: ReadResult, needs: Sequence[Needs]) -> Finding:
     """Whether activities can be read; *needs* are those of subscriptions that write some."""
-    if looked.page is not None:
-        message = f"It can read activities: there are {looked.page.total}."
+    if result.page is not None:
+        message = f"It can read activities: there are {result.page.total}."
         return Finding(subject="activities", message=message, subscription_ids=ids_of(needs))
-    if looked.may_pass:
-        return untold("activities", "activities", looked, is_needed=bool(needs), subscription_ids=ids_of(needs))
+    if result.may_pass:
+        return not_known("activities", "activities", result, is_needed=bool(needs), subscription_ids=ids_of(needs))
     return Finding(
         subject="activities",
         state="wrong" if needs else "look",
-        message=f"It cannot read activities. {looked.failure}",
+        message=f"It cannot read activities. {result.failure}",
         advice="Give the account a role that may read and write activities." if needs else "No subscription needs it.",
         subscription_ids=ids_of(needs),
     )
 
 
-async def activity_key(api: Api, settings: Settings, needs: Sequence[Needs], recorder: Recorder) -> Finding:
+async def activity_key(api: Api, settings: ImisSettings, needs: Sequence[Needs], recorder: Recorder) -> Finding:
     """
     Whether the column `ActivityKeyProperty` can be searched by, and holds a record key.
 
@@ -55,12 +56,12 @@ async def activity_key(api: Api, settings: Settings, needs: Sequence[Needs], rec
         Failed: There is no use in asking on.
     """
     column = column_for_keys(settings.activity_key_property) or settings.activity_key_property
-    looked = await first_row(api, ENTITY, {column: f"eq:{NO_KEY}"}, recorder, f"search activities by {column}")
+    result = await first_row(api, ENTITY, {column: f"eq:{NO_KEY}"}, recorder, f"search activities by {column}")
     name_another = "Name another column as ActivityKeyProperty in the subscriber's Settings."
-    if looked.page is None:
+    if result.page is None:
         message, advice = f"Activities cannot be searched by {column}, the column for the record key. ", name_another
-        return _of_key(column, "wrong" if needs else "look", message + looked.failure, advice, needs)
-    rows = [properties_of(row) for row in looked.page.rows]
+        return _of_key(column, "wrong" if needs else "look", message + result.failure, advice, needs)
+    rows = [properties_of(row) for row in result.page.rows]
     if any(str(lookup(row, column) or "").strip() != NO_KEY for row in rows):
         message = f"Activities cannot be searched by {column}, the column for the record key: iMIS gives others too."
         return _of_key(column, "wrong" if needs else "look", message, name_another, needs)
@@ -164,18 +165,18 @@ async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]],
         Failed: There is no use in asking on.
     """
     described = await _describe(api, name, recorder)
-    looked = await first_row(api, name, {}, recorder, f"read rows of {name}")
+    result = await first_row(api, name, {}, recorder, f"read rows of {name}")
     needs = [need for _, need in users]
-    if looked.may_pass:
-        return [untold("panel", name, looked, is_needed=True, name=name, subscription_ids=ids_of(needs))]
-    if looked.page is None:
-        return [_closed(name, described, looked.failure, needs)]
+    if result.may_pass:
+        return [not_known("panel", name, result, is_needed=True, name=name, subscription_ids=ids_of(needs))]
+    if result.page is None:
+        return [_closed(name, described, result.failure, needs)]
     columns = described.columns or {}
     found = [
         Finding(
             subject="panel",
             name=name,
-            message=f"It can read {name}: it has {looked.page.total} row{'' if looked.page.total == 1 else 's'}.",
+            message=f"It can read {name}: it has {result.page.total} row{'' if result.page.total == 1 else 's'}.",
             subscription_ids=ids_of(needs),
             steps=steps_to_show(name, list(columns)) if columns else [],
         )

@@ -14,9 +14,9 @@ import msgspec
 
 from learning_hub.connectors.base import Recorder
 from learning_hub.connectors.imis.activity import ENTITY as ACTIVITIES
-from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.column import Column, read_column
+from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.wire import Json, member, values_of
 
 DEFINITIONS = "BOEntityDefinition"

@@ -10,23 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from learning_hub.connectors.base import (
-    CheckResult,
-    Finding,
-    Needs,
-    Recorder,
-)
-from learning_hub.connectors.imis import account, destinations
-from learning_hub.connectors.imis.account import first_row
+from learning_hub.connectors.base import Recorder
+from learning_hub.connectors.check_results import CheckResult, Finding, Needs
+from learning_hub.connectors.imis import account_checks, target_checks
+from learning_hub.connectors.imis.account_checks import first_row
 from learning_hub.connectors.imis.activity import ENTITY
-from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api
-from learning_hub.connectors.imis.settings import QueryLookup, Settings
+from learning_hub.connectors.imis.responses import Failed
+from learning_hub.connectors.imis.settings import ImisSettings, QueryLookup
 from learning_hub.connectors.imis.token import Tokens
 
 
-async def examine(
-    api: Api, tokens: Tokens, settings: Settings, needs: Sequence[Needs], recorder: Recorder, *, most_seconds: float
+async def check_site(
+    api: Api, tokens: Tokens, settings: ImisSettings, needs: Sequence[Needs], recorder: Recorder, *, most_seconds: float
 ) -> CheckResult:
     """
     What the account finds, and what it lacks for the subscriptions.
@@ -42,21 +38,21 @@ async def examine(
     found: list[Finding] = []
     try:
         async with asyncio.timeout(most_seconds):
-            await _look_around(found, api, tokens, settings, needs, recorder)
+            await _ask_everything(found, api, tokens, settings, needs, recorder)
     except Failed as failed:
         if found:
             advice = "The rest was not looked at."
             found.append(Finding(subject="site", state="wrong", message=failed.message, advice=advice))
         else:
-            found.append(account.not_signed_in(failed, tokens.how_to_mend))
+            found.append(account_checks.not_signed_in(failed, tokens.how_to_fix))
     except TimeoutError:
         message = f"iMIS was asked for {most_seconds:g} seconds and is too slow to look at the rest."
         found.append(Finding(subject="site", state="wrong", message=message))
     return CheckResult.of(*found)
 
 
-async def _look_around(
-    found: list[Finding], api: Api, tokens: Tokens, settings: Settings, needs: Sequence[Needs], recorder: Recorder
+async def _ask_everything(
+    found: list[Finding], api: Api, tokens: Tokens, settings: ImisSettings, needs: Sequence[Needs], recorder: Recorder
 ) -> None:
     """
     Adds to *found*, one question after the other.
@@ -66,23 +62,23 @@ async def _look_around(
     """
     await tokens.current(recorder)
     found.append(Finding(subject="sign-in", message=f"Signed in at {settings.base_url}."))
-    of_activities = destinations.of_activities(needs)
+    of_activities = target_checks.of_activities(needs)
     contacts = await first_row(api, "PartySummary", {}, recorder, "read contacts (PartySummary)")
-    found.append(account.contacts(contacts, settings))
+    found.append(account_checks.contacts(contacts, settings))
     activities = await first_row(api, ENTITY, {}, recorder, "read activities")
-    found.append(destinations.activities(activities, of_activities))
-    pages = [looked.page for looked in (contacts, activities) if looked.page is not None]
+    found.append(target_checks.activities(activities, of_activities))
+    pages = [result.page for result in (contacts, activities) if result.page is not None]
     if pages:
-        found.append(account.version(pages, settings))
-    found.append(account.clock(settings))
-    found.append(await account.roles(api, recorder))
+        found.append(account_checks.version(pages, settings))
+    found.append(account_checks.clock(settings))
+    found.append(await account_checks.roles(api, recorder))
     if isinstance(settings.participant_lookup, QueryLookup):
-        found.append(await account.lookup_query(api, settings.participant_lookup, recorder))
+        found.append(await account_checks.lookup_query(api, settings.participant_lookup, recorder))
     if activities.page is not None:
-        found.append(await destinations.activity_key(api, settings, of_activities, recorder))
-    found += await destinations.activity_types(api, of_activities, recorder)
-    for name, users in destinations.panels_of(needs).items():
-        found += await destinations.panel(api, name, users, recorder)
+        found.append(await target_checks.activity_key(api, settings, of_activities, recorder))
+    found += await target_checks.activity_types(api, of_activities, recorder)
+    for name, users in target_checks.panels_of(needs).items():
+        found += await target_checks.panel(api, name, users, recorder)
     if not pages:
         reads_panel = any(one.subject == "panel" and one.state == "fine" for one in found)
-        found.append(account.unknown_version(reads_panel=reads_panel))
+        found.append(account_checks.unknown_version(reads_panel=reads_panel))

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from learning_hub.connectors.discovery import (
-    Field,
-    Fields,
-    Target,
-    TemplateValidation,
-)
-from learning_hub.connectors.imis.fitness import judge
+from learning_hub.connectors.discovery import Field, Fields, Target
+from learning_hub.connectors.imis.discovery import read_field
 from learning_hub.connectors.imis.settings import ActivityTarget, PanelTarget
-from learning_hub.connectors.imis.sources import read_field
+from learning_hub.connectors.imis.template_validation import validate_templates
+from learning_hub.connectors.template_validation import TemplateValidation
 
 ACTIVITY = Target(name="Activity", kind="activity")
 PANEL = Target(name="LH_Odd", kind="panel")
@@ -22,11 +18,13 @@ KEY = Field(name="UF_3", type="String", length=255, read_only=True, filled_by="h
 
 def of_activities(template: dict[str, Any], *fields: Field, key: Field = KEY) -> TemplateValidation:
     found = Fields(target=ACTIVITY, items=[TYPE, key, *fields])
-    return judge(ActivityTarget(kind="activity"), "UF_3", {"_default": {"ActivityType": "CALL", **template}}, {}, found)
+    return validate_templates(
+        ActivityTarget(kind="activity"), "UF_3", {"_default": {"ActivityType": "CALL", **template}}, {}, found
+    )
 
 
 def of_panel(template: dict[str, Any], *fields: Field) -> TemplateValidation:
-    return judge(
+    return validate_templates(
         PanelTarget(kind="panel", name="LH_Odd"),
         None,
         {"_default": template},
@@ -93,7 +91,7 @@ def test_nothing_is_said_of_types_that_the_hub_does_not_know() -> None:
 
 def test_without_columns_nothing_is_judged() -> None:
     """A site that tells no column of a source is no reason to refuse any."""
-    judged = judge(
+    judged = validate_templates(
         PanelTarget(kind="panel", name="LH_Odd", key_property="RecordKey"),
         "RecordKey",
         {"_default": {"Anything": 1}},

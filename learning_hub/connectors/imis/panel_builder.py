@@ -12,16 +12,10 @@ from __future__ import annotations
 
 import asyncio
 
-from learning_hub.connectors.base import (
-    Postponed,
-    Recorder,
-    Refused,
-    Unknown,
-)
-from learning_hub.connectors.discovery import Blueprint, Built, Clash
-from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.base import Recorder
+from learning_hub.connectors.building import Blueprint, Built, Clash
 from learning_hub.connectors.imis.api import Api
-from learning_hub.connectors.imis.blueprint import (
+from learning_hub.connectors.imis.panel_definition import (
     clashes,
     described,
     extended,
@@ -31,8 +25,10 @@ from learning_hub.connectors.imis.blueprint import (
     new_definition,
     not_read_only,
 )
-from learning_hub.connectors.imis.definition import DEFINITIONS, reading_fields
+from learning_hub.connectors.imis.responses import Failed
+from learning_hub.connectors.imis.source_definition import DEFINITIONS, reading_fields
 from learning_hub.connectors.imis.wire import Json
+from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
 from learning_hub.model.panel import PanelField, as_added
 
 MOST_WRITES = 3
@@ -68,13 +64,13 @@ class _Builder:
             if not self._is_wanting(there):
                 break
             failed = await self._write(there)
-            standing = await self._read(awaited=failed is None)
-            if there is None and standing is not None:
+            existing = await self._read(awaited=failed is None)
+            if there is None and existing is not None:
                 # One that appears after a refusal is somebody else's.
                 was_made = was_in_doubt or not _is_refused(failed)
-                before = None if was_made else standing
+                before = None if was_made else existing
             was_in_doubt = was_in_doubt or _is_in_doubt(failed)
-            is_changed, there = standing != there, standing
+            is_changed, there = existing != there, existing
             if failed is None:
                 break
             if not is_changed and not _is_in_doubt(failed):

@@ -7,18 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from connectors.imis_site import ROBIN, ROW, ImisSite, KeptJournal, a_shipment
+from connectors.imis_site import ROBIN, ROW, ImisSite, RecordedExchanges, an_outbound_record
 from connectors.kinds_under_test import PASSWORD, ImisBehindServer
 from http_server import HttpServer, Received, Says, running
 
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.base import (
-    Accepted,
-    ParticipantFound,
-    Postponed,
-    Refused,
-)
-from learning_hub.connectors.imis import ImisConnector
+from learning_hub.connectors.imis.connector import ImisConnector
+from learning_hub.connectors.outcomes import Accepted, ParticipantFound, Postponed, Refused
 
 VALIDATION = {
     "$type": "Asi.Soa.Core.DataContracts.ValidationResultsData, Asi.Contracts",
@@ -91,14 +86,14 @@ async def test_every_answer_has_its_outcome_and_its_words(
     words: str,
     behind: ImisBehindServer,
     talker: ImisConnector,
-    recorder: KeptJournal,
+    recorder: RecordedExchanges,
 ) -> None:
     """Statuses and bodies of section 6, with what iMIS said kept for the person."""
     raw = body if isinstance(body, str) else json.dumps(body)
     content_type = "text/plain" if isinstance(body, str) else "application/json; charset=utf-8"
     for _ in range(2 if status == 401 else 1):
         behind.answer(status, raw.encode(), Content_Type=content_type)
-    outcome = await talker.send(a_shipment(), recorder)
+    outcome = await talker.send(an_outbound_record(), recorder)
     assert isinstance(outcome, kind)
     assert isinstance(outcome, Refused | Postponed)
     assert (outcome.code, words in outcome.message) == (code, True), outcome.message
@@ -116,51 +111,53 @@ async def test_every_answer_has_its_outcome_and_its_words(
     ids=str,
 )
 async def test_every_success_is_one(
-    switches: dict[str, Any], site: ImisSite, connector: ImisConnector, recorder: KeptJournal
+    switches: dict[str, Any], site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """200, 201, 202 and 204, with the stored record and with an empty body."""
     site.switch(**switches)
-    first = await connector.send(a_shipment(), recorder)
+    first = await connector.send(an_outbound_record(), recorder)
     assert isinstance(first, Accepted)
-    payload = {**a_shipment().payload, "Description": "Water"}
-    changed = await connector.send(a_shipment(payload=payload, record_id=first.record_id), recorder)
+    payload = {**an_outbound_record().payload, "Description": "Water"}
+    changed = await connector.send(an_outbound_record(payload=payload, record_id=first.record_id), recorder)
     assert isinstance(changed, Accepted)
-    removed = await connector.remove(a_shipment(action="remove", record_id=first.record_id), recorder)
+    removed = await connector.remove(an_outbound_record(action="remove", record_id=first.record_id), recorder)
     assert removed == Accepted(record_id=first.record_id)
 
 
 async def test_a_bad_payload_told_as_an_error_of_the_server_keeps_its_words(
-    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """Some bad payloads are answered with 500 and a text: it is tried again some times, and the text is told."""
     site.switch(ValidationAnswer="text-500")
-    outcome = await connector.send(a_shipment(payload={**a_shipment().payload, "ActivityType": "NONE"}), recorder)
+    outcome = await connector.send(
+        an_outbound_record(payload={**an_outbound_record().payload, "ActivityType": "NONE"}), recorder
+    )
     assert isinstance(outcome, Postponed)
     assert (outcome.code, outcome.subscriber_is_away) == ("subscriber_error", False)
     assert ADMINISTRATOR.rstrip(".") in outcome.message
 
 
 async def test_an_identity_goes_out_with_its_elements_joined(
-    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """`~ID|Ordinal`, its bar percent-encoded in the address."""
     target = {"Kind": "panel", "Name": "LH_Learning", "KeyProperty": "RecordKey"}
-    first = await connector.send(a_shipment(target), recorder)
+    first = await connector.send(an_outbound_record(target), recorder)
     assert isinstance(first, Accepted)
     assert first.record_id == f"~{ROBIN}|1"
-    await connector.send(a_shipment(target, payload={**ROW, "Units": 7}, record_id=first.record_id), recorder)
+    await connector.send(an_outbound_record(target, payload={**ROW, "Units": 7}, record_id=first.record_id), recorder)
     put = next(one for one in recorder.exchanges if one.method == "PUT")
     assert put.url.endswith(f"/api/LH_Learning/~{ROBIN}%7C1")
 
 
 async def test_filters_go_out_with_operators_in_words(
-    site: ImisSite, connector: ImisConnector, recorder: KeptJournal
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """Never with the signs, of which one is no operator at some versions."""
     target = {"Kind": "panel", "Name": "LH_Learning", "KeyProperty": "RecordKey"}
     await connector.find_participant("robin.vale@example.org", recorder)
-    await connector.send(a_shipment(target, outcome_unknown=True), recorder)
-    await connector.send(a_shipment({"Kind": "panel", "Name": "TopClass_Learning"}), recorder)
+    await connector.send(an_outbound_record(target, outcome_unknown=True), recorder)
+    await connector.send(an_outbound_record({"Kind": "panel", "Name": "TopClass_Learning"}), recorder)
     searched = [one.url.partition("?")[2] for one in recorder.exchanges if "limit=" in one.url]
     assert len(searched) >= 4
     for query in searched:
@@ -203,7 +200,7 @@ def _json(value: Any) -> Says:
     return Says(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
 
-async def _find(site: PagedSite, recorder: KeptJournal) -> Any:
+async def _find(site: PagedSite, recorder: RecordedExchanges) -> Any:
     credentials = {"Username": "u", "Password": "p"}
     made = ImisConnector({"BaseUrl": site.address}, credentials, guard=Guard(["127.0.0.1"]), timeout_seconds=15)
     try:
@@ -212,7 +209,7 @@ async def _find(site: PagedSite, recorder: KeptJournal) -> Any:
         await made.close()
 
 
-async def test_pages_are_followed_by_the_next_offset(recorder: KeptJournal) -> None:
+async def test_pages_are_followed_by_the_next_offset(recorder: RecordedExchanges) -> None:
     """Not by how many rows came: a site gives fewer than it was asked for."""
     site = PagedSite(["a@example.org"] * 4 + ["last@example.org"])
     async with running(site):
@@ -220,7 +217,7 @@ async def test_pages_are_followed_by_the_next_offset(recorder: KeptJournal) -> N
     assert [one.query["offset"] for one in site.received[1:]] == ["0", "2", "4"]
 
 
-async def test_a_page_without_rows_is_the_last(recorder: KeptJournal) -> None:
+async def test_a_page_without_rows_is_the_last(recorder: RecordedExchanges) -> None:
     """Also where it names a next offset: a list that shrinks while it is read comes to an end."""
     site = PagedSite(["a@example.org"] * 3, next_offset=2)
     async with running(site):

@@ -14,19 +14,21 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from learning_hub.connectors.base import Finding, Recorder, Refused
-from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.base import Recorder
+from learning_hub.connectors.check_results import Finding
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.contact_query import NOBODIES, NOBODY, first_prompt, named_prompt, open_filters
-from learning_hub.connectors.imis.settings import QueryLookup, Settings
+from learning_hub.connectors.imis.responses import Failed
+from learning_hub.connectors.imis.settings import ImisSettings, QueryLookup
 from learning_hub.connectors.imis.wire import Page, member, unwrap, values_of
+from learning_hub.connectors.outcomes import Refused
 
 CHECK_LATER = "iMIS itself failed. Check again later; if it lasts, ask whoever runs iMIS."
 # Roles of those who may use every source that is marked for REST; their names at a site of today.
 _STAFF = ("sysadmin", "staff")
 
 
-class Looked(msgspec.Struct, frozen=True):
+class ReadResult(msgspec.Struct, frozen=True):
     """
     What came of a question.
 
@@ -40,7 +42,7 @@ class Looked(msgspec.Struct, frozen=True):
     blames_question: bool = False
 
 
-async def first_row(api: Api, entity: str, query: dict[str, str], recorder: Recorder, doing: str) -> Looked:
+async def first_row(api: Api, entity: str, query: dict[str, str], recorder: Recorder, doing: str) -> ReadResult:
     """
     The first row of a list, which tells whether it can be read and how long it is; *doing* says so in words.
 
@@ -49,25 +51,25 @@ async def first_row(api: Api, entity: str, query: dict[str, str], recorder: Reco
     """
     try:
         async for page in api.pages(entity, query, recorder, doing=doing, rows=1):
-            return Looked(page)
+            return ReadResult(page)
     except Failed as failed:
         if failed.concerns_all:
             raise
-        return Looked(
+        return ReadResult(
             None,
             failed.outcome.message,
             may_pass=not isinstance(failed.outcome, Refused),
             blames_question=failed.blames_question,
         )
-    return Looked(None, f"{entity} gave no page.")
+    return ReadResult(None, f"{entity} gave no page.")
 
 
-def not_signed_in(failed: Failed, how_to_mend: str) -> Finding:
+def not_signed_in(failed: Failed, how_to_fix: str) -> Finding:
     """Why there was no sign-in; *how_to_mend* is for credentials that were refused."""
     outcome = failed.outcome
     advice = ""
     if isinstance(outcome, Refused) and outcome.code == "credentials_refused":
-        advice = how_to_mend
+        advice = how_to_fix
     elif not isinstance(outcome, Refused) and outcome.code != "rate_limited":
         advice = (
             "Check that BaseUrl in the subscriber's Settings is the address of the iMIS site. If it is, ask whoever "
@@ -76,7 +78,7 @@ def not_signed_in(failed: Failed, how_to_mend: str) -> Finding:
     return Finding(subject="sign-in", state="wrong", message=failed.message, advice=advice)
 
 
-def clock(settings: Settings) -> Finding:
+def clock(settings: ImisSettings) -> Finding:
     """On which clock dates are written; iMIS does not tell its own, so a person compares."""
     name, zone = settings.zone_name, ZoneInfo(settings.zone_name)
     now = datetime.now(UTC).astimezone(zone)
@@ -95,7 +97,7 @@ def clock(settings: Settings) -> Finding:
     )
 
 
-def version(pages: Sequence[Page], settings: Settings) -> Finding:
+def version(pages: Sequence[Page], settings: ImisSettings) -> Finding:
     """Which iMIS it is, as far as its pages and its address tell."""
     if any(page.is_old for page in pages) or "asi.scheduler" in settings.base_url.casefold():
         return Finding(
@@ -161,17 +163,17 @@ def _role_name(role: Any) -> Any:
     return unwrap(member(role, "RoleName")) if isinstance(role, dict) else role
 
 
-def contacts(looked: Looked, settings: Settings) -> Finding:
+def contacts(result: ReadResult, settings: ImisSettings) -> Finding:
     """Whether contacts can be read, which the lookup by e-mail address needs."""
-    if looked.page is not None:
-        return Finding(subject="contacts", message=f"It can read contacts: there are {looked.page.total}.")
+    if result.page is not None:
+        return Finding(subject="contacts", message=f"It can read contacts: there are {result.page.total}.")
     needs_them = settings.participant_lookup == "email"
-    if looked.may_pass:
-        return untold("contacts", "contacts", looked, is_needed=needs_them)
+    if result.may_pass:
+        return not_known("contacts", "contacts", result, is_needed=needs_them)
     return Finding(
         subject="contacts",
         state="wrong" if needs_them else "look",
-        message=f"It cannot read contacts. {looked.failure}",
+        message=f"It cannot read contacts. {result.failure}",
         advice="Participants are looked up by e-mail address, so nothing can be delivered: give the account a role "
         "that may read contacts, or choose another ParticipantLookup in the subscriber's Settings."
         if needs_them
@@ -179,15 +181,21 @@ def contacts(looked: Looked, settings: Settings) -> Finding:
     )
 
 
-def untold(
-    subject: str, what: str, looked: Looked, *, is_needed: bool, name: str = "", subscription_ids: Sequence[str] = ()
+def not_known(
+    subject: str,
+    what: str,
+    result: ReadResult,
+    *,
+    is_needed: bool,
+    name: str = "",
+    subscription_ids: Sequence[str] = (),
 ) -> Finding:
     """That iMIS itself failed, which says nothing of what its account may do."""
     return Finding(
         subject=subject,
         name=name,
         state="wrong" if is_needed else "look",
-        message=f"Whether {what} can be read cannot be told now. {looked.failure}",
+        message=f"Whether {what} can be read cannot be told now. {result.failure}",
         advice=CHECK_LATER,
         subscription_ids=list(subscription_ids),
     )
@@ -232,7 +240,7 @@ def _unrun(way: QueryLookup, failure: str, advice: str) -> Finding:
     )
 
 
-async def _faulted(api: Api, way: QueryLookup, looked: Looked, recorder: Recorder) -> Finding:
+async def _faulted(api: Api, way: QueryLookup, result: ReadResult, recorder: Recorder) -> Finding:
     """What there is to say where iMIS finds fault with how the query was asked for `NOBODY`."""
     doing = f"run the query {way.query}"
     for nobody in NOBODIES[1:]:
@@ -242,12 +250,12 @@ async def _faulted(api: Api, way: QueryLookup, looked: Looked, recorder: Recorde
             return _answered(way, other.page, nobody)
     bare = await first_row(api, "query", {"QueryName": way.query}, recorder, doing)
     if bare.page is None:
-        return _unrun(way, looked.failure, f"Run it in iMIS, and see what it prompts for. {open_filters(way)}")
+        return _unrun(way, result.failure, f"Run it in iMIS, and see what it prompts for. {open_filters(way)}")
     return Finding(
         subject="query",
         name=way.query,
         state="wrong",
-        message=f"The query {way.query} took no prompt {way.prompt}, and runs without. {looked.failure}",
+        message=f"The query {way.query} took no prompt {way.prompt}, and runs without. {result.failure}",
         advice=open_filters(way),
     )
 

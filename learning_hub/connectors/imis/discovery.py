@@ -11,21 +11,16 @@ from typing import Literal
 
 import msgspec
 
-from learning_hub.connectors.base import Recorder, Refused
-from learning_hub.connectors.discovery import (
-    Field,
-    Fields,
-    NoTarget,
-    Target,
-    Targets,
-)
+from learning_hub.connectors.base import Recorder
+from learning_hub.connectors.discovery import Field, Fields, NoTarget, Target, Targets
 from learning_hub.connectors.imis import activity, panel
-from learning_hub.connectors.imis.answers import Failed
 from learning_hub.connectors.imis.api import Api, open_source
 from learning_hub.connectors.imis.column import Column, type_name_of
-from learning_hub.connectors.imis.definition import DEFINITIONS, describe, described_in
-from learning_hub.connectors.imis.names import own_fault
+from learning_hub.connectors.imis.panel_names import own_fault
+from learning_hub.connectors.imis.responses import Failed
+from learning_hub.connectors.imis.source_definition import DEFINITIONS, describe, described_in
 from learning_hub.connectors.imis.wire import Json, member, properties_of, unwrap
+from learning_hub.connectors.outcomes import Refused
 
 Instances = Literal["single", "multi"]
 FilledBy = Literal["hub", "imis"]
@@ -37,7 +32,7 @@ _CONTACT = "Party"
 _ACTIVITY_LENGTHS = {"DESCRIPTION": 255, "NOTE": 32_000}
 
 
-class Sources:
+class SiteDiscovery:
     """Asks through *api*; *key_property* is the column of activities for the record key."""
 
     def __init__(self, api: Api, key_property: str) -> None:

@@ -1,9 +1,9 @@
 """
-Bringing a record to iMIS and taking it back, so that there is never a second one.
+Writing a record to iMIS, finding, comparing and removing it, so that a source record never has two records.
 
-iMIS has no idempotency key. What takes its place is the record key in a column of the record: before anything is
-written of which it is not certain that it is new, the hub searches for that key and adopts what it finds. A panel
-source without such a column is matched by its values, which is weaker; what stays ambiguous is left to a person.
+iMIS has no idempotency key. The record key in a column of the record takes its place: before the hub writes a record
+that may exist already, it searches for that key and adopts the record that it finds. Rows of a panel source without
+such a column are matched by their values, which is weaker; an ambiguous match is left to a person.
 """
 
 from __future__ import annotations
@@ -14,18 +14,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from learning_hub.connectors.base import (
-    Accepted,
-    Comparison,
-    Difference,
-    OutboundRecord,
-    Recorder,
-    Refused,
-    Unknown,
-)
-from learning_hub.connectors.imis.answers import Failed
+from learning_hub.connectors.base import Comparison, Difference, OutboundRecord, Recorder
 from learning_hub.connectors.imis.api import Api, open_source
-from learning_hub.connectors.imis.record import Record, Standing, party_of, record_id_of
+from learning_hub.connectors.imis.record import ExistingRecord, Record, party_of, record_id_of
+from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.wire import (
     Json,
     changed_entity,
@@ -36,41 +28,42 @@ from learning_hub.connectors.imis.wire import (
     properties_of,
     unwrap,
 )
+from learning_hub.connectors.outcomes import Accepted, Refused, Unknown
 
 
-class Records:
-    """Keeps records at a site through *api*; *zone* is that of its dates."""
+class RecordWriter:
+    """Writes records to the site of *api*; *zone* is the time zone of the site's dates."""
 
     def __init__(self, api: Api, zone: ZoneInfo) -> None:
         self._api = api
         self._zone = zone
 
-    async def bring(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Accepted:
+    async def write(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Accepted:
         """
-        The record stands at iMIS as it should, once.
+        Write the record, so that iMIS has it exactly once.
 
-        One that stands with another contact is deleted there first: the source record was corrected, and iMIS
-        moves no record. If the hub dies in between, the next try finds none and inserts it.
+        A record of another contact is deleted first: the source record was corrected, and iMIS cannot move a record.
+        If the hub dies in between, the next attempt finds no record and inserts it.
 
         Raises:
-            Failed: It does not, or it is not known.
+            Failed: The record was not written, or that is not known.
         """
-        standing, before = await self._find(record, outbound, recorder)
-        if standing is not None and party_of(standing, record) != record.party_id:
-            await self._api.delete(record.entity, standing.record_id, recorder)
-            standing = None
-        if standing is not None and (updated := await self._update(record, standing, recorder)):
+        existing, before = await self._find(record, outbound, recorder)
+        if existing is not None and party_of(existing, record) != record.party_id:
+            await self._api.delete(record.entity, existing.record_id, recorder)
+            existing = None
+        if existing is not None and (updated := await self._update(record, existing, recorder)):
             return updated
         return await self._insert(record, before, recorder)
 
     async def confirmed(self, record: Record, accepted: Accepted, recorder: Recorder) -> Accepted:
         """
-        *accepted*, confirmed where iMIS holds the record as it was sent; a note says in which columns it does not.
+        *accepted*, confirmed where iMIS holds the record as it was sent; a note names the columns that differ.
 
-        Where it cannot be read just now it stays accepted, unconfirmed.
+        A record that cannot be read now stays accepted, unconfirmed.
 
         Raises:
-            Failed: iMIS took the record and does not have it.
+            Failed: iMIS accepted the record and does not have it.
         """
         if accepted.unchanged:
             return msgspec.structs.replace(accepted, is_confirmed=True)
@@ -81,7 +74,7 @@ class Records:
         except Failed:
             return accepted
         if entity is None:
-            raise Failed(_vanished(record, accepted.record_id))
+            raise Failed(_not_found_after_write(record, accepted.record_id))
         otherwise = differing(record.stored_values, properties_of(entity), self._zone)
         note = accepted.note or (
             f"iMIS holds {', '.join(otherwise)} otherwise than it was sent." if otherwise else None
@@ -90,10 +83,10 @@ class Records:
 
     async def compare(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Comparison:
         """
-        How the source record's record stands at iMIS beside what it should be.
+        Compare the source record's record at iMIS with what it should be.
 
         Raises:
-            Failed: It cannot be told.
+            Failed: iMIS could not be asked.
         """
         found = await self.find(record, outbound, recorder)
         if found is None:
@@ -105,51 +98,53 @@ class Records:
         ]
         return Comparison(record_id=found.record_id, differences=differences)
 
-    async def take_back(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Accepted:
+    async def remove(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Accepted:
         """
-        No record of the source record stands at iMIS.
+        Delete the source record's record; afterwards iMIS has none.
 
         Raises:
-            Failed: There may be one still.
+            Failed: iMIS may still have one.
         """
-        standing = await self._standing(record, outbound, recorder)
-        there = [standing] if standing else []
+        existing = await self._by_record_id(record, outbound, recorder)
+        there = [existing] if existing else []
         if not there and record.key_property:
             there = await self._with_key(record, recorder)
         if not there and not record.key_property and outbound.record_id is None:
-            # Only what was tried is taken back, and without a key nothing tells a row that it may have left.
-            raise Failed(_untold(record))
+            # An earlier attempt may have left a row, which cannot be identified without a key.
+            raise Failed(_row_not_known(record))
         deleted = [await self._api.delete(record.entity, one.record_id, recorder) for one in there]
         if any(deleted):
             return Accepted(record_id=there[0].record_id)
-        return Accepted(record_id=outbound.record_id, unchanged=True, note="There was no record to take back.")
+        return Accepted(record_id=outbound.record_id, unchanged=True, note="There was no record to remove.")
 
-    async def find(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Standing | None:
-        """The source record's record, by its identity or else by its key; None where there is none."""
-        standing = await self._standing(record, outbound, recorder)
-        if standing is None and record.key_property:
+    async def find(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> ExistingRecord | None:
+        """The source record's record, by its identity or else by its key; None where iMIS has none."""
+        existing = await self._by_record_id(record, outbound, recorder)
+        if existing is None and record.key_property:
             return next(iter(await self._with_key(record, recorder)), None)
-        return standing
+        return existing
 
-    async def _standing(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Standing | None:
-        """The record that an earlier delivery left, by its identity; None where it is gone or another's."""
+    async def _by_record_id(
+        self, record: Record, outbound: OutboundRecord, recorder: Recorder
+    ) -> ExistingRecord | None:
+        """The record that an earlier delivery wrote, by its identity; None where it is gone or belongs to another."""
         if outbound.record_id is None:
             return None
         entity = await self._api.get(record.entity, outbound.record_id, recorder)
         if entity is None:
             return None
-        standing = Standing(record_id=outbound.record_id, entity=entity)
-        key = _key_in(standing, record)
-        # Ordinals are given out again after a row was deleted, so a row with another key is another's.
-        return standing if key in (None, "", record.key.casefold()) else None
+        existing = ExistingRecord(record_id=outbound.record_id, entity=entity)
+        key = _key_in(existing, record)
+        # iMIS reuses ordinals of deleted rows, so a row with another key belongs to another source record.
+        return existing if key in (None, "", record.key.casefold()) else None
 
     async def _find(
         self, record: Record, outbound: OutboundRecord, recorder: Recorder
-    ) -> tuple[Standing | None, list[Standing]]:
-        """The source record's record if there is one, and the contact's rows where there is no key to go by."""
-        standing = await self._standing(record, outbound, recorder)
-        if standing is not None:
-            return standing, []
+    ) -> tuple[ExistingRecord | None, list[ExistingRecord]]:
+        """The source record's record if iMIS has one, and the contact's rows where the source has no key column."""
+        existing = await self._by_record_id(record, outbound, recorder)
+        if existing is not None:
+            return existing, []
         is_in_doubt = outbound.outcome_unknown or outbound.record_id is not None
         if record.key_property:
             there = await self._with_key(record, recorder) if is_in_doubt else []
@@ -157,12 +152,12 @@ class Records:
         rows = await self._rows_of_contact(record, recorder)
         return self._match(record, rows, outbound), rows
 
-    def _match(self, record: Record, rows: Sequence[Standing], outbound: OutboundRecord) -> Standing | None:
+    def _match(self, record: Record, rows: Sequence[ExistingRecord], outbound: OutboundRecord) -> ExistingRecord | None:
         """
         The contact's row that equals in all mapped values and belongs to no other delivery.
 
-        Where the hub did not look whose the rows are, a first try takes none: it would rather add an equal row
-        than make one of two.
+        Where the hub did not look up whose the rows are, a first attempt adopts none: an additional equal row is
+        better than one row for two source records.
         """
         if outbound.others_record_ids is None and not outbound.outcome_unknown:
             return None
@@ -172,13 +167,13 @@ class Records:
             raise Failed(_ambiguous(record, equal))
         return equal[0] if equal else None
 
-    async def _update(self, record: Record, standing: Standing, recorder: Recorder) -> Accepted | None:
-        """It stands there with the record's values; None where it has gone meanwhile."""
-        record_id = standing.record_id
-        if not differing(record.stored_values, standing.values, self._zone):
+    async def _update(self, record: Record, existing: ExistingRecord, recorder: Recorder) -> Accepted | None:
+        """Update the existing record; None where it was deleted meanwhile."""
+        record_id = existing.record_id
+        if not differing(record.stored_values, existing.values, self._zone):
             return Accepted(record_id=record_id, unchanged=True)
         # All mapped values are set, also the equal ones: text may have come with HTML's characters encoded.
-        document = changed_entity(standing.entity, record.values)
+        document = changed_entity(existing.entity, record.values)
         written = await self._api.replace(record.entity, record_id, document, recorder)
         if written is None:
             return None
@@ -192,25 +187,25 @@ class Records:
     async def _empty(
         self, record: Record, entity: Json, texts: list[str], record_id: str, recorder: Recorder
     ) -> list[str] | None:
-        """Send an empty text where null was passed over; what has a value all the same, None where that was refused."""
+        """Send an empty text where iMIS ignored null; the columns that keep a value, None where that was refused."""
         document = changed_entity(entity, dict.fromkeys(texts, ""))
         try:
             written = await self._api.replace(record.entity, record_id, document, recorder)
         except Failed as failed:
             if isinstance(failed.outcome, Refused):
-                # The update itself was taken, and stays; only this did not go.
+                # The update itself was accepted and stays; only the empty texts were refused.
                 return None
             raise
         return self._still_set(record, written.entity) if written else []
 
     def _still_set(self, record: Record, stored: Json | None) -> list[str]:
-        """The columns that were sent null and have a value all the same: some versions pass null over."""
+        """The columns that were sent null and still have a value: some versions of iMIS ignore null."""
         if stored is None:
             return []
         cleared = {name: None for name, value in record.values.items() if value is None}
         return differing(cleared, properties_of(stored), self._zone)
 
-    async def _insert(self, record: Record, before: Sequence[Standing], recorder: Recorder) -> Accepted:
+    async def _insert(self, record: Record, before: Sequence[ExistingRecord], recorder: Recorder) -> Accepted:
         values = {record.party_columns[0]: record.party_id, **record.values}
         document = new_entity(record.entity, record.party_id, values)
         created = (
@@ -227,78 +222,80 @@ class Records:
             if record_id is not None and not _has_ordinal(record, created, stored):
                 return Accepted(record_id=record_id, note=note)
         try:
-            standing = await self._just_inserted(record, before, recorder)
+            existing = await self._just_inserted(record, before, recorder)
         except Failed as failed:
-            raise Failed(_written_but(failed.outcome.code, failed.outcome.message)) from failed
-        if standing is None and record.key_property:
-            raise Failed(_written_but("outcome_unknown", "It cannot be found yet."))
-        if standing is None:
-            return Accepted(note="It was written, but which row it is cannot be told.")
-        is_confirmed = not differing(record.stored_values, standing.values, self._zone)
-        return Accepted(record_id=standing.record_id, is_confirmed=is_confirmed, note=note)
+            raise Failed(_record_id_not_known(failed.outcome.code, failed.outcome.message)) from failed
+        if existing is None and record.key_property:
+            raise Failed(_record_id_not_known("outcome_unknown", "It cannot be found yet."))
+        if existing is None:
+            return Accepted(note="It was written, but which row it is cannot be determined.")
+        is_confirmed = not differing(record.stored_values, existing.values, self._zone)
+        return Accepted(record_id=existing.record_id, is_confirmed=is_confirmed, note=note)
 
-    async def _just_inserted(self, record: Record, before: Sequence[Standing], recorder: Recorder) -> Standing | None:
+    async def _just_inserted(
+        self, record: Record, before: Sequence[ExistingRecord], recorder: Recorder
+    ) -> ExistingRecord | None:
         if record.key_property:
             there = await self._with_key(record, recorder, of_contact=True)
             return there[0] if there else None
         known = {row.record_id for row in before}
         new = [row for row in await self._rows_of_contact(record, recorder) if row.record_id not in known]
-        # Someone else may have added a row at the same moment. Of several equal ones any will do.
+        # Another client may have added a row at the same moment. Any of several equal rows will do.
         return new[0] if len(new) == 1 else next(iter(self._equal(record, new)), None)
 
-    async def _with_key(self, record: Record, recorder: Recorder, *, of_contact: bool = False) -> list[Standing]:
+    async def _with_key(self, record: Record, recorder: Recorder, *, of_contact: bool = False) -> list[ExistingRecord]:
         """The records with the record's key, of the contact alone or of all; the contact's own first."""
         filters = {str(record.key_property): f"eq:{record.key}"}
         if of_contact and record.is_numbered_late:
             filters = {record.party_columns[0]: f"eq:{record.party_id}", **filters}
         found = await self._search(record, filters, recorder)
         if any(_key_in(one, record) != record.key.casefold() for one in found):
-            raise Failed(_ignores_filter(record))
+            raise Failed(_filter_ignored(record))
         return sorted(found, key=lambda one: party_of(one, record) != record.party_id)
 
-    async def _rows_of_contact(self, record: Record, recorder: Recorder) -> list[Standing]:
+    async def _rows_of_contact(self, record: Record, recorder: Recorder) -> list[ExistingRecord]:
         found = await self._search(record, {record.party_columns[0]: f"eq:{record.party_id}"}, recorder)
         return [row for row in found if party_of(row, record) == record.party_id]
 
-    async def _search(self, record: Record, filters: dict[str, str], recorder: Recorder) -> list[Standing]:
+    async def _search(self, record: Record, filters: dict[str, str], recorder: Recorder) -> list[ExistingRecord]:
         found = []
-        advice = f"{open_source(record.entity)} {_how_keyed(record)}".strip()
+        advice = f"{open_source(record.entity)} {_key_column_sentence(record)}".strip()
         async for page in self._api.pages(record.entity, filters, recorder, advice=advice):
             for row in page.rows:
                 record_id = record_id_of(row, record.identity_columns)
                 if record_id is not None:
-                    found.append(Standing(record_id=record_id, entity=row))
+                    found.append(ExistingRecord(record_id=record_id, entity=row))
         return found
 
-    def _equal(self, record: Record, rows: Sequence[Standing]) -> list[Standing]:
+    def _equal(self, record: Record, rows: Sequence[ExistingRecord]) -> list[ExistingRecord]:
         return [row for row in rows if not differing(record.stored_values, row.values, self._zone)]
 
 
-def _key_in(standing: Standing, record: Record) -> str | None:
+def _key_in(existing: ExistingRecord, record: Record) -> str | None:
     if record.key_property is None:
         return None
-    value = lookup(standing.values, record.key_property)
+    value = lookup(existing.values, record.key_property)
     return None if value is None else str(value).strip().casefold()
 
 
 def _texts_among(columns: Sequence[str], stored: Json) -> list[str]:
-    """Those of *columns* that hold a text, dates included; iMIS takes an empty one in no other."""
+    """Those of *columns* that hold a text, dates included; iMIS accepts an empty text in no other."""
     values = properties_of(stored)
     return [name for name in columns if isinstance(lookup(values, name), str)]
 
 
 def _has_ordinal(record: Record, created: Json, stored: Mapping[str, Any]) -> bool:
-    """Whether the row is one of many of its contact: then the answer to the POST does not tell which."""
+    """Whether a contact can have many rows: then the response to the POST does not say which one was created."""
     is_one_of_many = len(identity_of(created)) > 1 or lookup(stored, "Ordinal") is not None
     return record.is_numbered_late and is_one_of_many
 
 
 def _check_key_kept(record: Record, stored: Mapping[str, Any]) -> None:
     """
-    Without its key a record could never be found again, and every try would add another.
+    Check that iMIS stored the key: a record without it could never be found again, and each attempt would add another.
 
     Raises:
-        Failed: The record as iMIS stored it has no key, or part of it.
+        Failed: The record as iMIS stored it has no key, or only a part of it.
     """
     if record.key_property is None:
         return
@@ -316,37 +313,37 @@ def _check_key_kept(record: Record, stored: Mapping[str, Any]) -> None:
 
 
 def _lost(record: Record, stored: Mapping[str, Any]) -> str | None:
-    """A sentence naming the columns that iMIS passed over in silence, None where there are none."""
+    """A sentence naming the columns that iMIS ignored silently, None where it ignored none."""
     there = {name.casefold() for name in stored}
     lost = [name for name, value in record.values.items() if value is not None and name.casefold() not in there]
     return f"iMIS did not keep {', '.join(lost)}." if lost else None
 
 
-def _how_keyed(record: Record) -> str:
+def _key_column_sentence(record: Record) -> str:
     if record.key_property is None:
         return ""
-    return f"The record key is looked for in {record.key_property}, as {record.key_setting} says."
+    return f"The hub searches for the record key in {record.key_property}, as {record.key_setting} says."
 
 
-def _ambiguous(record: Record, equal: Sequence[Standing]) -> Refused:
+def _ambiguous(record: Record, equal: Sequence[ExistingRecord]) -> Refused:
     rows = ", ".join(row.record_id for row in equal)
     return Refused(
         code="outcome_unknown",
-        message=f"Several rows of {record.entity} are as this one should be ({rows}), and which is its own cannot "
-        "be told. Remove what is too much and put it back; a KeyProperty in the Target prevents this.",
+        message=f"Several rows of {record.entity} equal this record ({rows}), and which one belongs to it cannot be "
+        "determined. Remove the surplus rows, then requeue this delivery; a KeyProperty in the Target prevents this.",
     )
 
 
-def _untold(record: Record) -> Refused:
+def _row_not_known(record: Record) -> Refused:
     return Refused(
         code="outcome_unknown",
         message=f"A row of {record.entity} may have been written whose number is not known, and without a key it "
-        f"cannot be told from others. Look at the rows of contact {record.party_id} and remove it by hand, then "
-        "discard this; a KeyProperty in the Target prevents this.",
+        f"cannot be distinguished from others. Look at the rows of contact {record.party_id}, remove it by hand, then "
+        "discard this delivery; a KeyProperty in the Target prevents this.",
     )
 
 
-def _ignores_filter(record: Record) -> Refused:
+def _filter_ignored(record: Record) -> Refused:
     return Refused(
         code="refused",
         failure_class="mapping",
@@ -355,17 +352,17 @@ def _ignores_filter(record: Record) -> Refused:
     )
 
 
-def _vanished(record: Record, record_id: str) -> Unknown:
+def _not_found_after_write(record: Record, record_id: str) -> Unknown:
     return Unknown(
         code="outcome_unknown",
-        message=f"iMIS took the record as {record.entity} {record_id}, and does not have it when it is asked.",
+        message=f"iMIS accepted the record as {record.entity} {record_id}, but does not find it afterwards.",
         subscriber_is_away=False,
     )
 
 
-def _written_but(code: str, message: str) -> Unknown:
+def _record_id_not_known(code: str, message: str) -> Unknown:
     return Unknown(
         code=code,
-        message=f"iMIS took the record, but its number is not known yet. {message}",
+        message=f"iMIS accepted the record, but its number is not known yet. {message}",
         subscriber_is_away=code in ("connection_failed", "timed_out"),
     )

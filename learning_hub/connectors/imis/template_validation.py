@@ -1,7 +1,7 @@
 """
-Whether templates fit the columns that the site has: what can never work is a problem, what may fail a warning.
+Whether templates fit the columns of the site. A template that can never work is a problem, one that may fail a warning.
 
-Texts are taken by every column that can read them, as iMIS reads them, and a column for text takes any single value.
+A text is valid for every column whose type iMIS can read from it; a column for text takes any single value.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from learning_hub.connectors.base import TemplateProblem
-from learning_hub.connectors.discovery import Field, Fields, TemplateValidation
+from learning_hub.connectors.discovery import Field, Fields
 from learning_hub.connectors.imis import activity, panel
-from learning_hub.connectors.imis.record import is_held, is_single_value
-from learning_hub.connectors.imis.settings import PanelTarget, Target
+from learning_hub.connectors.imis.record import is_single_value, is_within_range
+from learning_hub.connectors.imis.settings import ImisTarget, PanelTarget
 from learning_hub.connectors.imis.wire import is_date
+from learning_hub.connectors.template_validation import TemplateProblem, TemplateValidation
 from learning_hub.model.errors import FieldError
 from learning_hub.model.json_errors import place_in
 from learning_hub.model.json_values import read_json
@@ -25,7 +25,7 @@ KEY_LENGTH = 36
 _INT32 = 2**31
 _NUMBERS = ("Integer", "Decimal", "Monetary")
 _OMIT = "$omit"
-_IN_WORDS = {
+_TYPE_NAMES = {
     "String": "text", "Integer": "a whole number", "Decimal": "a number", "Monetary": "a number",
     "Boolean": "true or false", "Date": "a date or time",
 }  # fmt: skip
@@ -33,7 +33,7 @@ _GIVES: dict[Gives, str] = {
     "text": "text", "integer": "a whole number", "decimal": "a number with a fraction", "boolean": "true or false",
     "date": "a date", "time": "a time", "imis_datetime": "a time",
 }  # fmt: skip
-# What can stand in a column; text can in every one, since iMIS reads it.
+# What a column can hold; every column can hold a text, since iMIS reads it.
 _TAKEN: dict[str, Collection[Gives]] = {
     "Integer": ("text", "integer"),
     "Decimal": ("text", "integer", "decimal"),
@@ -44,38 +44,40 @@ _TAKEN: dict[str, Collection[Gives]] = {
 _WIDTHS: dict[Gives, int] = {"date": len("2031-03-14"), "imis_datetime": len("2031-03-14 15:20:00.000")}
 
 
-def judge(
-    target: Target,
+def validate_templates(
+    target: ImisTarget,
     key_property: str | None,
     templates: Mapping[str, Mapping[str, Any]],
     leaves: Mapping[str, Leaf],
     fields: Fields,
 ) -> TemplateValidation:
     """
-    What of *templates* does not fit *fields*, besides what can be told without asking the site.
+    What in *templates* does not fit *fields*, in addition to what is known without asking the site.
 
     Args:
         target: Of the subscription.
         key_property: The column for the record key, None where there is none.
         templates: By category.
-        leaves: What is known of leaves with Liquid, by place.
-        fields: Of the target; without items nothing is judged.
+        leaves: What static analysis knows of leaves with Liquid, by place.
+        fields: Of the target; without items nothing is validated.
     """
     validation = TemplateValidation(warnings=list(fields.warnings))
     if not fields.items:
         return validation
-    _judge_key(target, key_property, fields, validation)
+    _validate_key(target, key_property, fields, validation)
     for category, template in templates.items():
-        _Judge(target, key_property, fields, validation, place_in("", category)[1:], leaves).judge(template)
+        _TemplateValidator(target, key_property, fields, validation, place_in("", category)[1:], leaves).validate(
+            template
+        )
     return validation
 
 
-class _Judge:
-    """Judges the template of one category, at *place*."""
+class _TemplateValidator:
+    """Validates the template of one category, at *place*."""
 
     def __init__(
         self,
-        target: Target,
+        target: ImisTarget,
         key_property: str | None,
         fields: Fields,
         validation: TemplateValidation,
@@ -86,23 +88,23 @@ class _Judge:
         self._key_property = key_property
         self._fields = {field.name.casefold(): field for field in fields.items}
         self._source = fields.target.name
-        self._judgement = validation
+        self._validation = validation
         self._place = place
         self._leaves = leaves
 
-    def judge(self, template: Mapping[str, Any]) -> None:
-        told = {problem.place for problem in self._known_problems(template)}
-        mapped = {self._column(name) for name in template} | {self._column(name) for name in told}
+    def validate(self, template: Mapping[str, Any]) -> None:
+        reported = {problem.place for problem in self._known_problems(template)}
+        mapped = {self._column(name) for name in template} | {self._column(name) for name in reported}
         for name, value in template.items():
-            if name in told or not is_single_value(value):
+            if name in reported or not is_single_value(value):
                 continue
             field = self._fields.get(self._column(name))
             if field is None:
-                self._tell_absent(name)
+                self._report_absent(name)
             elif field.read_only:
                 self._refuse(name, "This is filled by the hub and by iMIS.")
             else:
-                self._judge_value(name, field, value)
+                self._validate_value(name, field, value)
         for folded, field in self._fields.items():
             if folded not in mapped and self._must_be_mapped(field):
                 self._refuse(field.label or field.name, f"{self._source} requires a value here, and nothing is mapped.")
@@ -113,7 +115,7 @@ class _Judge:
         return activity.check_template(template, self._key_property or "")
 
     def _column(self, name: str) -> str:
-        """The column that a key of a template means, folded."""
+        """The column that a key of a template names, case folded."""
         column = name if isinstance(self._target, PanelTarget) else activity.column_of(name) or name
         return column.casefold()
 
@@ -123,14 +125,14 @@ class _Judge:
         is_dated = not isinstance(self._target, PanelTarget) and field.name.casefold() == "transaction_date"
         return field.required and field.default is None and not (field.read_only or is_key or is_dated)
 
-    def _tell_absent(self, name: str) -> None:
+    def _report_absent(self, name: str) -> None:
         if isinstance(self._target, PanelTarget):
             columns = [field.name for field in self._fields.values() if not field.read_only]
             self._refuse(name, panel.no_column(self._source, name, columns))
         else:
             self._warn(name, "iMIS does not list this among the columns of its activities, and may pass it over.")
 
-    def _judge_value(self, name: str, field: Field, value: Any) -> None:
+    def _validate_value(self, name: str, field: Field, value: Any) -> None:
         place = place_in(self._place, name)
         is_omittable = isinstance(value, Mapping)
         if is_omittable:
@@ -138,7 +140,7 @@ class _Judge:
         if isinstance(value, str) and ("{{" in value or "{%" in value):
             leaf = self._leaves.get(place)
             if leaf is None or leaf.constant is None:
-                self._judge_leaf(name, field, leaf)
+                self._validate_leaf(name, field, leaf)
                 return
             value = read_json(leaf.constant)
             if isinstance(value, Mapping | list):
@@ -147,23 +149,23 @@ class _Judge:
             if value is None and not is_omittable and field.required:
                 self._refuse(name, f"{self._source} requires a value here, and null is none.")
             return
-        self._judge_literal(name, field, value)
+        self._validate_literal(name, field, value)
 
-    def _judge_literal(self, name: str, field: Field, value: Any) -> None:
+    def _validate_literal(self, name: str, field: Field, value: Any) -> None:
         if isinstance(value, str) and field.type in _READS and not _READS[field.type](value):
-            self._refuse(name, f"{field.name} takes {_in_words(field)}, and this is none.")
+            self._refuse(name, f"{field.name} takes {_type_name(field)}, and this is none.")
         elif not isinstance(value, str):
             gives: Gives = "boolean" if isinstance(value, bool) else "integer" if isinstance(value, int) else "decimal"
-            self._judge_type(name, field, gives)
-        if fault := _fault_of_size(field, value):
+            self._validate_type(name, field, gives)
+        if fault := _size_fault(field, value):
             self._refuse(name, fault)
         if field.type == "String" and field.length is not None and len(str(value)) > field.length:
             self._refuse(name, f"{field.name} holds {field.length} characters, and this has {len(str(value))}.")
 
-    def _judge_leaf(self, name: str, field: Field, leaf: Leaf | None) -> None:
+    def _validate_leaf(self, name: str, field: Field, leaf: Leaf | None) -> None:
         if leaf is None:
             return
-        self._judge_type(name, field, leaf.gives)
+        self._validate_type(name, field, leaf.gives)
         if field.type != "String" or field.length is None:
             return
         shortest = max(leaf.shortest, _WIDTHS.get(leaf.gives, 0))
@@ -176,20 +178,20 @@ class _Judge:
                 f"is longer; text: {field.length} cuts it.",
             )
 
-    def _judge_type(self, name: str, field: Field, gives: Gives) -> None:
+    def _validate_type(self, name: str, field: Field, gives: Gives) -> None:
         if field.type in _TAKEN and gives not in _TAKEN[field.type]:
             advice = " The filter integer gives one." if field.type == "Integer" and gives == "decimal" else ""
-            self._refuse(name, f"{field.name} takes {_in_words(field)}, and this gives {_GIVES[gives]}.{advice}")
+            self._refuse(name, f"{field.name} takes {_type_name(field)}, and this gives {_GIVES[gives]}.{advice}")
 
     def _refuse(self, name: str, message: str) -> None:
-        self._judgement.problems.append(TemplateProblem(place_in(self._place, name), message))
+        self._validation.problems.append(TemplateProblem(place_in(self._place, name), message))
 
     def _warn(self, name: str, message: str) -> None:
-        self._judgement.warnings.append(f"Templates.{place_in(self._place, name)}: {message}")
+        self._validation.warnings.append(f"Templates.{place_in(self._place, name)}: {message}")
 
 
-def _judge_key(target: Target, key_property: str | None, fields: Fields, validation: TemplateValidation) -> None:
-    """The column for the record key must be there and hold the whole key."""
+def _validate_key(target: ImisTarget, key_property: str | None, fields: Fields, validation: TemplateValidation) -> None:
+    """The column for the record key must exist and hold the whole key."""
     if key_property is None:
         return
     is_panel = isinstance(target, PanelTarget)
@@ -217,27 +219,27 @@ def _key_objection(column: str, field: Field | None, fields: Fields, *, is_panel
     if is_panel and field.read_only:
         return f"{field.name} is filled by the hub or by iMIS. It must be a column of your own for text."
     if field.type not in ("String", None):
-        return f"{field.name} takes {_in_words(field)}, and the hub's record key is text."
+        return f"{field.name} takes {_type_name(field)}, and the hub's record key is text."
     if field.length is not None and field.length < KEY_LENGTH:
         return f"{field.name} holds {field.length} characters, and the hub's record key has {KEY_LENGTH}."
     return None
 
 
-def _fault_of_size(field: Field, value: Any) -> str | None:
-    """What is wrong with a number, or with a text that a column for numbers reads as one, that is too large."""
+def _size_fault(field: Field, value: Any) -> str | None:
+    """The message for a number that is too large, or a text that a column for numbers reads as such a number."""
     is_read = field.type in _NUMBERS if isinstance(value, str) else not isinstance(value, bool)
     if not is_read or not _is_number(str(value)):
         return None
     number = Decimal(str(value).strip())
-    if not is_held(number):
+    if not is_within_range(number):
         return "iMIS holds numbers up to about 7.9e28, and this is beyond."
     if field.type == "Integer" and not -_INT32 <= number < _INT32:
         return f"{field.name} takes whole numbers from {-_INT32} to {_INT32 - 1}, and this is beyond."
     return None
 
 
-def _in_words(field: Field) -> str:
-    return _IN_WORDS.get(field.type or "", field.type or "something else")
+def _type_name(field: Field) -> str:
+    return _TYPE_NAMES.get(field.type or "", field.type or "something else")
 
 
 def _is_number(text: str) -> bool:
@@ -251,7 +253,7 @@ def _is_whole(text: str) -> bool:
     return _is_number(text) and Decimal(text.strip()) == Decimal(text.strip()).to_integral_value()
 
 
-def _is_truth(text: str) -> bool:
+def _is_boolean(text: str) -> bool:
     return text.strip().casefold() in ("true", "false", "1", "0")
 
 
@@ -264,6 +266,6 @@ _READS: dict[str | None, Callable[[str], bool]] = {
     "Integer": _or_empty(_is_whole),
     "Decimal": _or_empty(_is_number),
     "Monetary": _or_empty(_is_number),
-    "Boolean": _or_empty(_is_truth),
+    "Boolean": _or_empty(_is_boolean),
     "Date": _or_empty(is_date),
 }

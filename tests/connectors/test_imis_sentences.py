@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from connectors.imis_site import ACTIVITY, COMPLETION, PANEL, ROW, ImisSite, KeptJournal
+from connectors.imis_site import ACTIVITY, COMPLETION, PANEL, ROW, ImisSite, RecordedExchanges
 
-from learning_hub.connectors.base import Needs, Postponed
-from learning_hub.connectors.imis import ImisConnector
+from learning_hub.connectors.check_results import Needs
+from learning_hub.connectors.imis.connector import ImisConnector
+from learning_hub.connectors.outcomes import Postponed
 
 NEEDS = [
     Needs(subscription_id="completions", target=ACTIVITY, templates=[COMPLETION]),
@@ -45,6 +46,6 @@ async def test_a_check_says_what_the_hub_wanted(
 async def test_a_lookup_says_what_the_hub_wanted(site: ImisSite, connector: ImisConnector) -> None:
     """A participant that cannot be looked up just now is told as a contact that was looked for."""
     site.fault("503", Path="/api/PartySummary", Times=None)
-    outcome: Any = await connector.find_participant("anyone@example.org", KeptJournal())
+    outcome: Any = await connector.find_participant("anyone@example.org", RecordedExchanges())
     assert isinstance(outcome, Postponed)
     assert outcome.message.startswith("The hub could not look for a contact (PartySummary): iMIS answered 503")

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from learning_hub.connectors.discovery import Blueprint
-from learning_hub.connectors.imis.names import GIVEN
+from learning_hub.connectors.building import Blueprint
+from learning_hub.connectors.imis.panel_names import GIVEN
 from learning_hub.connectors.imis.wire import Json, member, unwrap, values_of
 from learning_hub.model.panel import KEY_LENGTH, RECORD_KEY, FieldType, PanelField, as_added
 
@@ -93,10 +93,10 @@ def lacking(definition: Json, blueprint: Blueprint) -> Lack:
     known = set(_names(definition))
     add, widen = [], []
     for field in blueprint.fields:
-        standing = there.get(field.name.casefold())
+        existing = there.get(field.name.casefold())
         if field.name.casefold() not in known:
             add.append(as_added(field))
-        elif standing and _is_narrower(standing, _needed_length(field)):
+        elif existing and _is_narrower(existing, _needed_length(field)):
             widen.append(field)
     return Lack(add, widen)
 
@@ -115,8 +115,8 @@ def clashes(definition: Json, blueprint: Blueprint) -> list[str]:
     names = {name.casefold(): name for name in _spelled(definition)}
     for field in blueprint.fields:
         folded = field.name.casefold()
-        standing = there.get(folded)
-        if folded in names and (standing is None or standing.type != field.type):
+        existing = there.get(folded)
+        if folded in names and (existing is None or existing.type != field.type):
             found.append(f"its field {names[folded]} is {_type_in_words(definition, folded)}, not {field.type}")
     return found
 
@@ -199,8 +199,8 @@ def _needed_length(field: PanelField) -> int | None:
     return KEY_LENGTH if field == RECORD_KEY else field.length
 
 
-def _is_narrower(standing: PanelField, length: int | None) -> bool:
-    return length is not None and standing.length is not None and standing.length < length
+def _is_narrower(existing: PanelField, length: int | None) -> bool:
+    return length is not None and existing.length is not None and existing.length < length
 
 
 def _kind_in_words(kind: Any) -> str:

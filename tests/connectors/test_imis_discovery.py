@@ -6,29 +6,24 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from connectors.imis_site import ACTIVITY, PANEL_WITHOUT_KEY, ImisSite, KeptJournal, a_shipment
+from connectors.imis_site import ACTIVITY, PANEL_WITHOUT_KEY, ImisSite, RecordedExchanges, an_outbound_record
 from panels import make_panel, make_panels
 
-from learning_hub.connectors.base import Postponed, Refused
-from learning_hub.connectors.discovery import (
-    Field,
-    Fields,
-    NoTarget,
-    Targets,
-)
-from learning_hub.connectors.imis import ImisConnector
+from learning_hub.connectors.discovery import Field, Fields, NoTarget, Targets
+from learning_hub.connectors.imis.connector import ImisConnector
+from learning_hub.connectors.outcomes import Postponed, Refused
 
 MakeConnector = Callable[..., ImisConnector]
 
 
 async def targets(connector: ImisConnector) -> Targets:
-    found = await connector.targets(KeptJournal())
+    found = await connector.targets(RecordedExchanges())
     assert isinstance(found, Targets), found
     return found
 
 
 async def fields(connector: ImisConnector, name: str) -> Fields:
-    found = await connector.fields(name, KeptJournal())
+    found = await connector.fields(name, RecordedExchanges())
     assert isinstance(found, Fields), found
     return found
 
@@ -105,7 +100,7 @@ async def test_the_columns_of_a_panel(connector: ImisConnector) -> None:
 
 async def test_columns_are_asked_for_each_time(site: ImisSite, connector: ImisConnector) -> None:
     """What is added at the site meanwhile is there the next time."""
-    assert isinstance(await connector.fields("LH_New", KeptJournal()), NoTarget)
+    assert isinstance(await connector.fields("LH_New", RecordedExchanges()), NoTarget)
     make_panel(site.address, "LH_New", {"Title": {"Type": "String", "MaxLength": 60, "Required": True}})
 
     assert by_name(await fields(connector, "lh_new"))["Title"] == Field(
@@ -149,7 +144,7 @@ async def test_a_row_tells_the_names_where_nothing_describes_them(site: ImisSite
     assert empty.items == []
     assert len(empty.warnings) == 1
 
-    await connector.send(a_shipment(PANEL_WITHOUT_KEY), KeptJournal())
+    await connector.send(an_outbound_record(PANEL_WITHOUT_KEY), RecordedExchanges())
     found = await fields(connector, "topclass_learning")
 
     assert (found.target.name, found.target.instances) == ("TopClass_Learning", "multi")
@@ -190,7 +185,7 @@ async def test_an_older_site_tells_as_well(site: ImisSite, make_connector: MakeC
 
 async def test_what_is_no_source_is_none(connector: ImisConnector) -> None:
     """A name that nothing answers to is no target, and the sentence says what to look after."""
-    found = await connector.fields("LH_Nothing", KeptJournal())
+    found = await connector.fields("LH_Nothing", RecordedExchanges())
 
     assert isinstance(found, NoTarget)
     assert "LH_Nothing" in found.message
@@ -201,7 +196,7 @@ async def test_an_account_that_may_see_nothing_is_told_so(site: ImisSite, connec
     """Where the account may neither read definitions nor rows, the refusal is told, not that there is no source."""
     site.fault("403", Path="/api", Times=None)
 
-    found = await connector.fields("TopClass_Learning", KeptJournal())
+    found = await connector.fields("TopClass_Learning", RecordedExchanges())
 
     assert isinstance(found, Refused)
     assert "403" in found.message
@@ -214,9 +209,9 @@ async def test_a_site_that_is_away_is_no_site_without_sources(
     """Nothing is made up while the site is away."""
     site.fault("503", Path="/api", Times=None)
     asked: dict[str, Any] = {
-        "targets": connector.targets(KeptJournal()),
-        "fields": connector.fields("Activity", KeptJournal()),
-        "judge": connector.judge(ACTIVITY, {}, {}, KeptJournal()),
+        "targets": connector.targets(RecordedExchanges()),
+        "fields": connector.fields("Activity", RecordedExchanges()),
+        "judge": connector.validate_templates(ACTIVITY, {}, {}, RecordedExchanges()),
     }
     found = await asked.pop(question)
     for unused in asked.values():
@@ -230,7 +225,7 @@ async def test_a_refused_sign_in_is_told_once(site: ImisSite, make_connector: Ma
     """Asking again does not sign in again, so that no account is locked out."""
     connector = make_connector(credentials={"Username": "sandbox", "Password": "wrong"})
 
-    answers = [await connector.targets(KeptJournal()), await connector.fields("Activity", KeptJournal())]
+    answers = [await connector.targets(RecordedExchanges()), await connector.fields("Activity", RecordedExchanges())]
 
     assert [getattr(one, "code", None) for one in answers] == ["credentials_refused", "credentials_refused"]
     assert len(site.requests(path="/token")) == 1

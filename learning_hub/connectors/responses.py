@@ -1,0 +1,138 @@
+"""
+HTTP responses and what their statuses mean, shared by all connectors.
+
+    StatusMeanings        what a kind of subscriber declares where the common meaning does not apply
+    classify              the outcome of a response
+    postponed             the outcome of a response after which a later attempt may succeed
+    retry_after_seconds   how long the subscriber asks to wait
+    describe_response     a response as the end of a sentence
+    shorten               text on one line, of limited length
+
+Source: the hub's contract, section 6.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from learning_hub.connectors.http import HttpResponse
+from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refused
+from learning_hub.model.clock import now
+
+LONGEST_TEXT = 500
+# The statuses that say that a subscriber is away as a whole, and the code of each.
+AWAY = {502: "connection_failed", 503: "connection_failed", 504: "timed_out"}
+
+
+class StatusMeanings(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What the statuses of a kind of subscriber mean.
+
+    A status of *already_there* says that the subscriber has the record already, which is a success. A status of
+    *credentials_refused* says that a person must fix the credentials. A status of *gone* says that the subscriber wants
+    no further event of the subscription. All other statuses have the common meaning: 2xx is a success, 408, 425, 429
+    and 5xx except 501 may pass, and the rest is a refusal.
+    """
+
+    already_there: frozenset[int] = frozenset()
+    credentials_refused: frozenset[int] = frozenset((401, 403))
+    gone: frozenset[int] = frozenset()
+
+
+def classify(response: HttpResponse, message: str, *, wrote: bool, meanings: StatusMeanings) -> Outcome:
+    """
+    The outcome of a response, by its status.
+
+    Args:
+        response: Any complete response.
+        message: For an outcome that is no success.
+        wrote: Whether the request was to change something; then some statuses leave open whether it did.
+        meanings: Those of the kind of subscriber (`Kind.statuses`).
+    """
+    status = response.status
+    if 200 <= status < 300:
+        return Accepted()
+    if status in meanings.already_there:
+        return Accepted(unchanged=True)
+    if status in meanings.gone:
+        return Refused(code="gone", message=message, stops_subscription=True)
+    return classify_failure(response, message, wrote=wrote, meanings=meanings)
+
+
+def classify_failure(
+    response: HttpResponse, message: str, *, wrote: bool, meanings: StatusMeanings
+) -> Postponed | Refused:
+    """The outcome of a response that is no success; arguments as for `classify`."""
+    if response.status in meanings.credentials_refused:
+        return Refused(code="credentials_refused", message=message)
+    return postponed(response, message, wrote=wrote) or Refused(code="refused", message=message)
+
+
+def postponed(response: HttpResponse, message: str, *, wrote: bool) -> Postponed | None:
+    """
+    The outcome of a response after which a later attempt may succeed; None where none will, or for a success.
+
+    Args:
+        response: Any complete response.
+        message: For the outcome.
+        wrote: Whether the request was to change something; then some statuses leave open whether it did.
+    """
+    status, wait = response.status, retry_after_seconds(response)
+    if status == 429:
+        return Postponed(code="rate_limited", message=message, retry_after_seconds=wait)
+    if status == 408:
+        return Postponed(code="timed_out", message=message, retry_after_seconds=wait, in_doubt=wrote)
+    if status in AWAY:
+        return Postponed(
+            code=AWAY[status],
+            message=message,
+            retry_after_seconds=wait,
+            subscriber_is_away=True,
+            # A gateway that gave up does not know what became of the request behind it.
+            in_doubt=wrote and status != 503,
+        )
+    if status == 425 or (status >= 500 and status != 501):
+        in_doubt = wrote and status >= 500
+        return Postponed(code="subscriber_error", message=message, retry_after_seconds=wait, in_doubt=in_doubt)
+    return None
+
+
+def retry_after_seconds(response: HttpResponse) -> float | None:
+    """The wait that `Retry-After` asks for, as seconds or as a date; None where it is absent or not readable."""
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError):
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - now()).total_seconds())
+
+
+def describe_response(response: HttpResponse, reason: str | None = None) -> str:
+    """`400, the reason that the subscriber gave.`; *reason* where its protocol has a place for one."""
+    if reason is None:
+        reason = _text_reason(response)
+    if 300 <= response.status < 400 and (location := shorten(response.headers.get("location", ""))):
+        reason = f"it points to {location}, and the hub follows no redirects"
+    return f"{response.status}, {reason.rstrip('.')}." if reason else f"{response.status}."
+
+
+def shorten(text: str) -> str:
+    """*text* on one line, cut where it is long, and without NUL, which the database does not store."""
+    text = " ".join(text.replace("\0", "\N{REPLACEMENT CHARACTER}").split())
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+
+
+def is_page(response: HttpResponse) -> bool:
+    """Whether the body is a page for people, as a proxy writes it."""
+    return "html" in response.headers.get("content-type", "").lower() or response.text.lstrip()[:1] == "<"
+
+
+def _text_reason(response: HttpResponse) -> str:
+    return "an HTML page" if is_page(response) else shorten(response.text.strip().strip('"'))
