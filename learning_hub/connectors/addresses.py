@@ -1,10 +1,10 @@
 """
-What the hub may connect to.
+Which addresses the hub may connect to.
 
-Whoever sets up a subscriber chooses an address, and the hub, which may stand in a private network, connects
-to it. So only public addresses over https are targets, unless the operator has listed others. An address
-written in a URL is judged when it is saved (`Guard.judge_url`); a name is judged by the addresses it resolves
-to, at the moment of connecting (`Guard.judge_address`), because what it resolves to can change at any time.
+The person who sets up a subscriber chooses its address, and the hub, which may run in a private network, connects to
+it. So only public addresses over https are allowed, unless the operator has listed others. `Guard.check_url` checks the
+address in a URL when it is saved; `Guard.check_address` checks the addresses that a name resolves to when the hub
+connects, because they can change at any time.
 
 Sources: the IANA registries of special-purpose addresses (RFC 6890 and its updates), RFC 6052 and 8215
 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo); for odd spellings of IPv4 addresses the URL standard of WHATWG,
@@ -96,7 +96,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 class Guard:
     """
-    Judges targets.
+    Checks whether the hub may connect to a target.
 
     *allowed_private* are the entries of LEARNING_HUB_ALLOWED_PRIVATE_TARGETS: host names and addresses, each
     with or without `:port`, and networks (`10.0.0.0/8`). What is listed may be private, and may be http.
@@ -115,16 +115,16 @@ class Guard:
 
     def check_url(self, url: str) -> str | None:
         """
-        A sentence saying why *url* can be no target, or None when nothing speaks against it so far.
+        A sentence saying why *url* cannot be a target, or None when it is allowed so far.
 
-        Resolves nothing: a host name passes here and is judged when the hub connects.
+        The method resolves no names: the addresses of a name are checked when the hub connects.
         """
         try:
             parts = _split(url)
             host, port = _host_of(parts), _port_of(parts)
             address = read_address(host)
         except ValueError as error:
-            return f"{error}.{self._judge_disguised(url)}"
+            return f"{error}.{self._check_disguised(url)}"
         # `localhost` is this machine by RFC 6761, so it may be http where this machine is listed.
         place = address or (IPv4Address("127.0.0.1") if host == "localhost" else None)
         is_listed = self._lists_name(host, port) or (place is not None and self._lists_address(place, port))
@@ -135,7 +135,7 @@ class Guard:
         what = forbidden_because(address)
         return None if what is None else f"{host} is {what}, which is allowed only if listed in {SETTING}."
 
-    def _judge_disguised(self, url: str) -> str:
+    def _check_disguised(self, url: str) -> str:
         """A sentence more where a wrong form hides a forbidden address, empty where it does not."""
         address = _disguised(url)
         what = address and forbidden_because(address)

@@ -1,8 +1,8 @@
 """
-Why a connection was not made, in words for staff: what the network or TLS said, without its numbers and codes.
+Why a connection failed, as text for staff, without the error numbers of the network or of TLS.
 
-    cause_of      the end of a sentence: `nothing listens at hooks.example.org:443`
-    place_of      `hooks.example.org:443`
+    describe_connection_error   the end of a sentence: `nothing listens at hooks.example.org:443`
+    host_and_port               `hooks.example.org:443`
 
 The verify codes of certificates are those of OpenSSL (`X509_V_ERR_…`).
 """
@@ -31,7 +31,7 @@ _OF_CERTIFICATES = {
 }
 _OF_NETWORKS = {
     errno.ECONNREFUSED: "nothing listens at {place}",
-    errno.ECONNRESET: "the line to {place} was cut before anything could be sent",
+    errno.ECONNRESET: "the connection to {place} was cut before anything could be sent",
     errno.EHOSTUNREACH: "there is no way through the network to {place}",
     errno.ENETUNREACH: "there is no way through the network to {place}",
     errno.ETIMEDOUT: "{place} does not answer",
@@ -48,16 +48,16 @@ def describe_connection_error(error: Exception, target: URL) -> str:
     The end of a sentence, without full stop.
 
     Args:
-        error: What the client or the operating system raised where it was to connect.
-        target: What was to be connected to.
+        error: What the client or the operating system raised on connecting.
+        target: The URL to connect to.
     """
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         error = error.certificate_error
     elif isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
-    words = _words_for(error)
-    if words is not None:
-        return words.format(host=target.host_subcomponent, place=host_and_port(target))
+    text = _text_for(error)
+    if text is not None:
+        return text.format(host=target.host_subcomponent, place=host_and_port(target))
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"the connection to {host_and_port(target)} failed ({said.strip().rstrip('.') or type(error).__name__})"
 
@@ -67,7 +67,7 @@ def host_and_port(target: URL) -> str:
     return f"{target.host_subcomponent}:{target.port}"
 
 
-def _words_for(error: Exception) -> str | None:
+def _text_for(error: Exception) -> str | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _OF_CERTIFICATES.get(error.verify_code)
     if isinstance(error, ssl.SSLError):

@@ -1,8 +1,8 @@
 """
-The outgoing HTTP client: connects to nothing the guard forbids, waits no longer than told, tells what is known.
+One HTTP exchange: to targets that the guard allows, within a time limit, recorded without secrets.
 
-Every connector sends through `exchange`, which makes one HTTP exchange and answers with one of three values.
-What matters most is whether the request may have arrived: `NotSent` surely did not, `OutcomeUnknown` may have.
+Every connector sends through `exchange`, which returns one of three values. What matters most is whether the request
+may have arrived: `NotSent` certainly did not, `OutcomeUnknown` may have.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from learning_hub.model.clock import now
 MAX_BODY_BYTES = 4 * 1024 * 1024
 KEPT_BODY_BYTES = 64 * 1024
 
-# From here on a body is sent piece by piece, so that other work goes on meanwhile.
+# A longer body is sent in pieces, so that other tasks run in between.
 _LONG_BODY_BYTES = 1024 * 1024
-# Of a body as text, which is more than any sentence or attempt needs.
+# The longest text of a body, which is more than any sentence or attempt needs.
 _TEXT_BYTES = 8 * KEPT_BODY_BYTES
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"}
 
@@ -38,10 +38,10 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
     One HTTP request.
 
-    *wrote* is true where it is meant to change something at the subscriber. *secrets* are texts (token,
-    password) that are masked wherever they occur in what is kept and in what sentences are made of; of
-    *masked_headers* the values are not kept. *body_is_secret* keeps neither the body nor the body of a successful
-    answer.
+    *wrote* is true where the request is meant to change something at the subscriber. *secrets* are texts (token,
+    password) that are masked in everything that is recorded, and in the parts of the response that sentences use. The
+    values of *masked_headers* are not recorded. With *body_is_secret* neither the body nor the body of a successful
+    response is recorded.
     """
 
     method: str
@@ -56,11 +56,11 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A whole answer; header names are in lower case. Of a body over 4 MiB the beginning, *is_cut* then.
+    A complete response; header names are in lower case. A body over 4 MiB is cut there, and *is_cut* is true.
 
-    *body* is as it came, secrets included: for the values that the protocol needs. *text* is the body as text,
-    whatever it is, without secrets, at most its first 512 KiB; it and *headers* are what sentences are made of. It is
-    `***` where the body as a whole is secret.
+    *body* is the body as received, secrets included: only for values that the protocol needs. *text* is the body as
+    text without secrets, at most its first 512 KiB; sentences are made of *text* and *headers* only. *text* is `***`
+    where the whole body is secret.
     """
 
     status: int
@@ -71,14 +71,14 @@ class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotSent(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing was sent: no such name, no connection, no TLS, or no time left before. *code* as the hub's."""
+    """Nothing was sent: no such name, no connection, no TLS, or the time ran out. *code* is one of the hub's codes."""
 
     code: str
     message: str
 
 
 class OutcomeUnknown(msgspec.Struct, frozen=True, kw_only=True):
-    """It was sent, at least in part, and no whole answer came. *code* as the hub's."""
+    """The request was sent, at least in part, without a complete response. *code* is one of the hub's codes."""
 
     code: str
     message: str
@@ -91,16 +91,16 @@ async def exchange(
     client: Client, request: HttpRequest, recorder: Recorder, *, timeout_seconds: float
 ) -> ExchangeResult:
     """
-    Make one exchange and take it down in *recorder*; what may be told of it has no secret of the request any more.
+    Make one exchange and record it. What is recorded, or returned for sentences, contains no secret of the request.
 
     Args:
-        client: What connects.
+        client: Makes the connection.
         request: What to send.
-        recorder: Takes the exchange down, whatever came of it.
-        timeout_seconds: For the whole, from looking up the name to the last byte of the answer.
+        recorder: Records the exchange, whatever its result.
+        timeout_seconds: For the whole exchange, from looking up the name to the last byte of the response.
 
     Raises:
-        TargetNotAllowed: The guard forbids the target; nothing was sent and nothing is taken down.
+        TargetNotAllowed: The guard forbids the target; nothing was sent and nothing is recorded.
     """
     target, mask, progress = client.target(request.url), _RequestMask(request), Progress()
     started = now()
@@ -108,12 +108,12 @@ async def exchange(
     try:
         _forbid_control_characters(request.headers)
         async with asyncio.timeout(timeout_seconds):
-            result = await _answer_to(client, target, request, progress, mask)
+            result = await _response_to(client, target, request, progress, mask)
     except TimeoutError:
-        wanted = "answer came" if progress.may_be_sent else f"connection to {host_and_port(target)} came about"
-        result = _failed("timed_out", f"no {wanted} within {timeout_seconds:g} seconds", progress)
+        missing = "answer came" if progress.may_be_sent else f"connection to {host_and_port(target)} came about"
+        result = _failed("timed_out", f"no {missing} within {timeout_seconds:g} seconds", progress)
     except (aiohttp.ClientError, _NoHeader) as error:
-        result = _failed("connection_failed", mask(_in_words(error, target)), progress)
+        result = _failed("connection_failed", mask(_describe_error(error, target)), progress)
     finally:
         if result is not None or progress.may_be_sent:
             recorder.record(mask.kept(result, started), wrote=request.wrote)
@@ -122,9 +122,9 @@ async def exchange(
 
 async def reach(guard: Guard, url: str, *, timeout_seconds: float, tls: ssl.SSLContext | None = None) -> NotSent | None:
     """
-    Connect to the host of *url*, with TLS where it is https, and let go again; what failed, None where nothing did.
+    Connect to the host of *url*, with TLS where it is https, and disconnect; what failed, None where nothing did.
 
-    Nothing is sent: whoever listens there learns of a connection and of nothing else.
+    Nothing is sent: the server sees a connection and nothing else.
 
     Raises:
         TargetNotAllowed: The guard forbids the target.
@@ -154,16 +154,16 @@ def _forbid_control_characters(headers: Mapping[str, str]) -> None:
             raise _NoHeader(f"the header {name} has a character that does not belong into one")
 
 
-async def _answer_to(
+async def _response_to(
     client: Client, target: URL, request: HttpRequest, progress: Progress, mask: _RequestMask
 ) -> HttpResponse:
     """
-    The whole answer, read up to the limit.
+    The complete response, its body up to the limit.
 
-    A body longer than that is left where it is and the line closed.
+    The rest of a longer body is not read, and the connection is closed.
     """
-    # Lets the client see which of its lines were closed by the other side since it last looked: in the first turn the
-    # loop asks, and what it hears is acted on after this has been resumed.
+    # Let the client notice which of its connections the server has closed: the event loop polls in the first iteration,
+    # and the client acts on the result in the second.
     for _ in range(2):
         await asyncio.sleep(0)
     sending = client.session(target).request(
@@ -214,29 +214,29 @@ def _failed(code: str, words: str, progress: Progress) -> NotSent | OutcomeUnkno
     return NotSent(code=code, message=f"Nothing was sent: {words}.")
 
 
-def _in_words(error: Exception, target: URL) -> str:
+def _describe_error(error: Exception, target: URL) -> str:
     if isinstance(error, _NoHeader):
         return str(error)
     if isinstance(error, aiohttp.ClientResponseError):
         return f"the answer is no HTTP ({error.message.partition(chr(10))[0].rstrip(':. ')})"
     if isinstance(error, (ConnectionCut, aiohttp.ClientPayloadError)):
-        return "the line was cut before the whole answer came"
+        return "the connection was cut before the whole answer came"
     return describe_connection_error(error, target)
 
 
 class _RequestMask(Mask):
-    """Takes the secrets of *request* out of whatever is told or kept of its exchange."""
+    """Masks the secrets of *request* in whatever is recorded or returned of its exchange."""
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__(request.secrets)
         self._request = request
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """*headers* without secrets, those masked whole that hold nothing else."""
+        """*headers* without secrets; the values of headers that hold only a secret are masked as a whole."""
         return {name: MASK if name.lower() in _SECRET_HEADERS else self(value) for name, value in headers.items()}
 
     def kept(self, result: ExchangeResult | None, started: datetime) -> Exchange:
-        """The exchange as it is taken down."""
+        """The exchange as it is recorded."""
         request, response = self._request, result if isinstance(result, HttpResponse) else None
         sent = {name: MASK if name in request.masked_headers else value for name, value in request.headers.items()}
         body = None if request.body is None else MASK if request.body_is_secret else self._text(request.body)
@@ -252,16 +252,16 @@ class _RequestMask(Mask):
         )
 
     def response(self, status: int, body: bytes) -> str:
-        """The body of an answer as it may be told; a success may hold secrets that nobody knows yet."""
+        """The body of a response as text for sentences; a successful one may hold new secrets."""
         return MASK if self._request.body_is_secret and status < 300 else self._text(body)
 
     def _text(self, body: bytes) -> str:
-        # Cut to size after masking, lest half a secret be left at the end; roughly before it, to save work.
+        # The text is cut to size after masking, so that no half of a secret remains; a rough cut before saves work.
         return self(body[:_TEXT_BYTES].decode("utf-8", "replace"))
 
 
 def _storable(text: str) -> str:
-    """*text* cut, and without NUL, which a database does not take."""
+    """*text* cut, and without NUL, which the database does not store."""
     return _cut(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 

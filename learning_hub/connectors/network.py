@@ -1,9 +1,9 @@
 """
-What the outgoing HTTP client connects to: judged addresses alone.
+The connections of the outgoing HTTP client: only to addresses that the guard allows.
 
-A name is resolved once, every address it has is judged, and judged ones are connected to by number. Nothing resolves
-it a second time, so it cannot be one thing when judged and another when connected to. Above, TLS and the Host header
-still go by the name.
+A name is resolved once, the guard checks every address it resolves to, and the client connects to an allowed address by
+number. The name is not resolved a second time, so it cannot lead elsewhere after the check. TLS and the Host header
+still use the name.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from yarl import URL
 
 from learning_hub.connectors.addresses import Address, Guard, read_address
 
-# Shorter than common servers keep an idle line open, so that a request is rarely sent into a closing one.
+# Shorter than common servers keep an idle connection open, so that a request is rarely sent on a closing one.
 _IDLE_SECONDS = 3
-# For one of several addresses of a name, before the next one is tried as well.
+# The time for one of several addresses of a name, before the next one is tried as well.
 _ADDRESS_SECONDS = 0.25
 
 
 class TargetNotAllowed(Exception):
-    """The address, or what its name resolves to, may not be connected to; nothing was sent."""
+    """The hub must not connect to the address, or to what its name resolves to; nothing was sent."""
 
 
 class ConnectionCut(aiohttp.ClientError):
-    """The line was cut before the answer came."""
+    """The connection was cut before the response came."""
 
 
 class Progress:
-    """How far a request has come: *may_be_sent* is true from the moment it has a line to be sent on."""
+    """The progress of a request: *may_be_sent* is true as soon as it has a connection."""
 
     def __init__(self) -> None:
         self.may_be_sent = False
@@ -46,30 +46,30 @@ class Progress:
 
 class Client:
     """
-    Sessions that connect to judged targets alone.
+    HTTP sessions that connect only to targets that the guard allows.
 
-    They follow no redirects, take no proxies or passwords from the environment, keep no cookies, and send nothing
-    twice.
+    They follow no redirects, take no proxies or passwords from the environment, keep no cookies, and never send a
+    request twice.
 
     Args:
-        guard: Judges every address before it is connected to.
+        guard: Checks every address before the client connects to it.
         tls: Which certificates to trust; None for the public authorities.
-        keeps_lines: Whether a request may go over the line of an earlier one. The other side may be closing that just
-            when the request goes out, and whether it arrived is not known then.
+        reuses_connections: Whether a request may use the connection of an earlier one. The server may close that
+            connection just when the request is sent, and then it is not known whether the request arrived.
     """
 
     def __init__(self, guard: Guard, *, tls: ssl.SSLContext | None = None, reuses_connections: bool = True) -> None:
         self._guard = guard
-        self._keeps_lines = reuses_connections
+        self._reuses_connections = reuses_connections
         self._tls = tls
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     def target(self, url: str) -> URL:
         """
-        *url* as it is connected to.
+        *url* in the form that the client connects to.
 
         Raises:
-            TargetNotAllowed: It is no address, or a forbidden one. A name is judged later, when it is connected to.
+            TargetNotAllowed: It is no address, or a forbidden one. A name is checked later, when the client connects.
         """
         return _read(url, self._guard)
 
@@ -86,14 +86,14 @@ class Client:
             use_dns_cache=False,
             ssl=self._tls or _public_authorities(),
             limit=0,
-            force_close=not self._keeps_lines,
-            keepalive_timeout=_IDLE_SECONDS if self._keeps_lines else None,
+            force_close=not self._reuses_connections,
+            keepalive_timeout=_IDLE_SECONDS if self._reuses_connections else None,
             happy_eyeballs_delay=_ADDRESS_SECONDS,
         )
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            # Whoever makes a request limits the whole of it, which no setting here does.
+            # The caller limits the time of the whole exchange, which no setting here does.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             headers={"User-Agent": "learning-hub", "Accept-Encoding": "identity"},
             skip_auto_headers=("Content-Type",),
@@ -102,7 +102,7 @@ class Client:
         )
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
@@ -110,16 +110,16 @@ class Client:
 
 async def connect(guard: Guard, url: str, *, tls: ssl.SSLContext | None = None) -> None:
     """
-    Connect to the host of *url*, with TLS where it is https, and let go again.
+    Connect to the host of *url*, with TLS where it is https, and disconnect.
 
     Raises:
         TargetNotAllowed: The guard forbids the target.
-        OSError: Nobody listens there, or not with a certificate that is trusted.
+        OSError: Nothing listens there, or its certificate is not trusted.
     """
     target = _read(url, guard)
     host, is_https = target.raw_host or "", target.scheme == "https"
     addresses = await _allowed(guard, host, target.port or 0, is_https=is_https)
-    open_line = partial(
+    open_connection = partial(
         asyncio.open_connection,
         port=target.port,
         ssl=(tls or _public_authorities()) if is_https else None,
@@ -127,18 +127,18 @@ async def connect(guard: Guard, url: str, *, tls: ssl.SSLContext | None = None) 
     )
     for address in addresses[:-1]:
         try:
-            _, line = await open_line(str(address))
+            _, writer = await open_connection(str(address))
         except OSError:
             continue
         break
     else:
-        _, line = await open_line(str(addresses[-1]))
-    line.transport.abort()
+        _, writer = await open_connection(str(addresses[-1]))
+    writer.transport.abort()
 
 
 def _read(url: str, guard: Guard) -> URL:
     try:
-        # Escapes stay as they were written: what is signed, or a key of the other side, is not spelled anew.
+        # Escapes stay as they were written, since they may be part of a signature or of a key of the subscriber.
         target = URL(url, encoded=url.isascii())
         host, port, address = target.host or "", target.port or 0, read_address((target.host or "").lower())
     except ValueError as error:
@@ -150,12 +150,12 @@ def _read(url: str, guard: Guard) -> URL:
     objection = guard.check_address(address, host=host, port=port, is_https=target.scheme == "https")
     if objection is not None:
         raise TargetNotAllowed(objection)
-    # A number may be spelled in many ways: it goes by the one that was judged.
+    # A number can be spelled in many ways; the client uses the spelling that was checked.
     return target.with_host(str(address))
 
 
 class _GuardedResolver(AbstractResolver):
-    """Gives the client the judged addresses of a name, and no others."""
+    """Gives the client only the allowed addresses of a name."""
 
     def __init__(self, guard: Guard, *, is_https: bool) -> None:
         self._guard = guard
@@ -168,24 +168,24 @@ class _GuardedResolver(AbstractResolver):
         return [_by_number(address, host, port) for address in addresses if _fits(address, family)]
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """The resolver holds nothing open."""
 
 
 async def _allowed(guard: Guard, host: str, port: int, *, is_https: bool) -> list[Address]:
     """
-    The addresses of *host* that may be connected to.
+    The addresses of *host* that the hub may connect to.
 
     Raises:
-        TargetNotAllowed: None of them may.
-        OSError: It has none.
+        TargetNotAllowed: The guard allows none of them.
+        OSError: The name has no address.
     """
-    classifications = {
+    objections = {
         address: guard.check_address(address, host=host, port=port, is_https=is_https)
         for address in await resolve(host, port)
     }
-    allowed = [address for address, objection in classifications.items() if objection is None]
+    allowed = [address for address, objection in objections.items() if objection is None]
     if not allowed:
-        raise TargetNotAllowed(next(filter(None, classifications.values())))
+        raise TargetNotAllowed(next(filter(None, objections.values())))
     return allowed
 
 
@@ -226,7 +226,7 @@ def _by_number(address: Address, host: str, port: int) -> ResolveResult:
 
 
 async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """By itself the client sends some requests a second time when a line was cut, although the first may have come."""
+    """Keep the client from repeating requests after a cut connection, since the first request may have arrived."""
     try:
         return await send(request)
     except aiohttp.ClientConnectorError:
@@ -237,12 +237,12 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
 
 def _tracing() -> aiohttp.TraceConfig:
     tracing = aiohttp.TraceConfig()
-    tracing.on_connection_create_end.append(_has_line)
-    tracing.on_connection_reuseconn.append(_has_line)
+    tracing.on_connection_create_end.append(_mark_as_sent)
+    tracing.on_connection_reuseconn.append(_mark_as_sent)
     return tracing
 
 
-async def _has_line(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
+async def _mark_as_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
     context.trace_request_ctx.may_be_sent = True
 
 

@@ -3,6 +3,7 @@ HTTP responses and what their statuses mean, shared by all connectors.
 
     StatusMeanings        what a kind of subscriber declares where the common meaning does not apply
     classify              the outcome of a response
+    not_answered          the outcome without a complete response, for a request that can be repeated
     postponed             the outcome of a response after which a later attempt may succeed
     retry_after_seconds   how long the subscriber asks to wait
     describe_response     a response as the end of a sentence
@@ -19,7 +20,7 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from learning_hub.connectors.http import HttpResponse
+from learning_hub.connectors.http import HttpResponse, NotSent, OutcomeUnknown
 from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refused
 from learning_hub.model.clock import now
 
@@ -99,6 +100,16 @@ def postponed(response: HttpResponse, message: str, *, wrote: bool) -> Postponed
         in_doubt = wrote and status >= 500
         return Postponed(code="subscriber_error", message=message, retry_after_seconds=wait, in_doubt=in_doubt)
     return None
+
+
+def not_answered(result: NotSent | OutcomeUnknown, subscriber: str) -> Postponed:
+    """The outcome without a complete response, where the request is sent again even if it may have arrived."""
+    return Postponed(
+        code=result.code,
+        message=f"The hub got no answer from {subscriber}. {result.message}",
+        subscriber_is_away=True,
+        in_doubt=isinstance(result, OutcomeUnknown),
+    )
 
 
 def retry_after_seconds(response: HttpResponse) -> float | None:

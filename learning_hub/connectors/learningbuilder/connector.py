@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from learning_hub.connectors.address_check import check_address
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import LockCredentials, OutboundRecord, Recorder
 from learning_hub.connectors.check_results import CheckResult, Finding, Needs
-from learning_hub.connectors.http import HttpRequest, HttpResponse, exchange, reach
+from learning_hub.connectors.http import HttpRequest, HttpResponse, exchange
 from learning_hub.connectors.learningbuilder.batch import address_of, file_name_of, lines_of
 from learning_hub.connectors.learningbuilder.responses import outcome_of, outcome_without_response
 from learning_hub.connectors.learningbuilder.settings import read_credentials, read_settings
@@ -66,20 +67,11 @@ class LearningBuilderConnector:
     async def check(self, needs: Sequence[Needs] = ()) -> CheckResult:
         """Connect and disconnect: the key and the import process can be tried only by creating a batch."""
         del needs
-        base_url = self._settings.base_url
-        try:
-            failed = await reach(self._guard, base_url, timeout_seconds=self._timeout_seconds)
-        except TargetNotAllowed as objection:
-            return CheckResult.of(Finding(subject="address", state="wrong", message=str(objection)))
-        if failed:
-            message = f"{base_url} cannot be reached. {failed.message}"
-            return CheckResult.of(Finding(subject="address", state="wrong", message=message))
-        secured = ", with a certificate that is valid" if base_url.startswith("https:") else ", without encryption"
+        address = await check_address(self._guard, self._settings.base_url, timeout_seconds=self._timeout_seconds)
+        if address.state == "wrong":
+            return CheckResult.of(address)
         untried = "No batch was made: whether LearningBuilder takes the ApiKey shows with the first one."
-        return CheckResult.of(
-            Finding(subject="address", message=f"{base_url} can be reached{secured}."),
-            Finding(subject="key", message=untried),
-        )
+        return CheckResult.of(address, Finding(subject="key", message=untried))
 
     async def close(self) -> None:
         """Close all connections."""

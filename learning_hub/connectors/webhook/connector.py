@@ -12,20 +12,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from learning_hub.connectors.address_check import check_address
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import LockCredentials, OutboundRecord, Recorder
 from learning_hub.connectors.check_results import CheckResult, Finding, Needs
 from learning_hub.connectors.http import (
     HttpRequest,
     HttpResponse,
-    NotSent,
-    OutcomeUnknown,
     exchange,
-    reach,
 )
 from learning_hub.connectors.network import Client, TargetNotAllowed
-from learning_hub.connectors.outcomes import Outcome, ParticipantFound, ParticipantResult, Postponed, Refused
-from learning_hub.connectors.responses import StatusMeanings, classify, describe_response
+from learning_hub.connectors.outcomes import Outcome, ParticipantFound, ParticipantResult, Refused
+from learning_hub.connectors.responses import StatusMeanings, classify, describe_response, not_answered
 from learning_hub.connectors.webhook.secrets import retiring_until, signing_secrets
 from learning_hub.connectors.webhook.settings import read_settings
 from learning_hub.connectors.webhook.signing import sign
@@ -78,20 +76,11 @@ class WebhookConnector:
         """Connect and disconnect: a receiver would take anything that is posted for an event."""
         # All subscriptions post to the same address.
         del needs
-        url = self._settings.url
-        try:
-            failed = await reach(self._guard, url, timeout_seconds=self._timeout_seconds)
-        except TargetNotAllowed as objection:
-            return CheckResult.of(Finding(subject="address", state="wrong", message=str(objection)))
-        if failed:
-            message = f"{url} cannot be reached. {failed.message}"
-            return CheckResult.of(Finding(subject="address", state="wrong", message=message))
-        secured = ", with a certificate that is valid" if url.startswith("https:") else ", without encryption"
+        address = await check_address(self._guard, self._settings.url, timeout_seconds=self._timeout_seconds)
+        if address.state == "wrong":
+            return CheckResult.of(address)
         untried = "Nothing was posted: whether the receiver takes the signature shows with the first event."
-        details = [
-            Finding(subject="address", message=f"{url} can be reached{secured}."),
-            Finding(subject="signature", message=untried),
-        ]
+        details = [address, Finding(subject="signature", message=untried)]
         if until := retiring_until(self._credentials, now()):
             message = f"Until {written(until)} requests are also signed with a former SigningSecret."
             details.append(Finding(subject="former-secret", message=message))
@@ -108,7 +97,7 @@ class WebhookConnector:
             )
         except TargetNotAllowed as objection:
             return Refused(code="target_not_allowed", message=str(objection))
-        return outcome_of(result) if isinstance(result, HttpResponse) else outcome_without_response(result)
+        return outcome_of(result) if isinstance(result, HttpResponse) else not_answered(result, "the webhook")
 
     def _request(self, outbound: OutboundRecord) -> HttpRequest:
         moment = now()
@@ -137,13 +126,3 @@ def outcome_of(response: HttpResponse) -> Outcome:
     """The outcome of a complete response."""
     message = f"The webhook answered {describe_response(response)}"
     return classify(response, message, wrote=True, meanings=STATUSES)
-
-
-def outcome_without_response(result: NotSent | OutcomeUnknown) -> Postponed:
-    """The outcome without a complete response: the request is sent again, even if it may have arrived."""
-    return Postponed(
-        code=result.code,
-        message=f"The hub got no answer from the webhook. {result.message}",
-        subscriber_is_away=True,
-        in_doubt=isinstance(result, OutcomeUnknown),
-    )
