@@ -37,6 +37,12 @@ def test_every_setting_and_credential_is_documented_and_no_other(name: str) -> N
     assert documented == [field.encode_name for struct in structs for field in msgspec.structs.fields(struct)]
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_the_map_of_the_readme_has_the_page_of_each_kind(name: str) -> None:
+    """The README links the page of the reference about each kind of subscriber."""
+    assert f"(docs/reference/{name}.md)" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_recipe_verifies_what_the_hub_sends() -> None:
     """The lines for a receiver run: a request of the hub is handled, a forged one is not."""
     (recipe,) = blocks("reference/webhook.md", "python")
