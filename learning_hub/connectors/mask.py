@@ -1,8 +1,8 @@
 """
-Taking secrets out of what others say, in each spelling in which they may stand there.
+Masks secrets in texts of subscribers, in every spelling in which a secret may appear.
 
 A site may repeat what it was sent: plainly, percent-encoded in an address, escaped in JSON or HTML, or as a library
-quotes bytes. So each character of a secret is looked for in all its spellings, also mixed within one secret.
+quotes bytes. So the pattern for a secret matches each of its characters in all spellings, also mixed in one secret.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from html.entities import codepoint2name
 
 MASK = "***"
 
-# Characters that no encoding in use spells otherwise; the rest of a secret has several spellings each.
+# Characters that every encoding spells in the same way; each other character has several spellings.
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
 _SHORT_ESCAPES = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
-# What stands in the place of bytes that are no UTF-8.
+# Replaces bytes that are no UTF-8.
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 class Mask:
-    """Takes *secrets* out of texts; empty ones are passed over."""
+    """Masks *secrets* in texts; empty secrets are ignored."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        # Longest first, lest a secret that is part of another one leave the rest of it behind.
+        # The longest secret comes first, so that a secret that is part of another leaves no rest of it.
         self._secrets = sorted({*secrets} - {""}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        """*text* with *** in the place of each secret."""
+        """*text* with *** instead of each secret."""
         for secret in self._secrets:
-            # Of a secret this part stands there as it is, or nothing does: most texts need no second look.
+            # This part of a secret has one spelling only, so most texts need no search by pattern.
             if _longest_plain_part(secret) in text:
                 text = _pattern(secret).sub(MASK, text)
         return text
@@ -50,7 +50,7 @@ def _spellings(character: str) -> str:
     """A pattern for every spelling of *character*."""
     if _PLAIN.fullmatch(character):
         return character
-    # As JSON or HTML write it; within a text in JSON within JSON there are more backslashes.
+    # The spellings of JSON and HTML; JSON within a text of JSON has more backslashes.
     spellings = [rf"\\{{0,8}}{re.escape(character)}", *_in_json(character), *_in_html(character)]
     data = character.encode("utf-8", "surrogatepass")
     spellings.append("".join(f"%{_hex(byte, 2)}" for byte in data))

@@ -197,10 +197,10 @@ async def resolve(host: str, port: int) -> list[Address]:
         socket.gaierror: There is none.
     """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        resolved = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
         raise socket.gaierror(socket.EAI_NONAME, "No name can be spelled so") from error
-    addresses = dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)
+    addresses = dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in resolved)
     if not addresses:
         raise socket.gaierror(socket.EAI_NONAME, "The name has no address")
     return list(addresses)

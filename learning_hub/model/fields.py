@@ -124,7 +124,7 @@ def _read_body(body: bytes, decode: Callable[[bytes], B], pieces: Callable[[byte
     except msgspec.ValidationError:
         raise InvalidInput(f"The body must be {wanted}.", code="malformed_json") from None
     except (RecursionError, msgspec.DecodeError) as error:
-        # It may be well-formed all the same, with a value in it that cannot be held: then the field is named later.
+        # The body may be well-formed, with a value that cannot be stored: then the field is named later.
         try:
             return pieces(body)
         except (ValueError, RecursionError):
@@ -147,7 +147,7 @@ def read_struct(fields: Mapping[str, Raw], struct: type[T], *, prefix: str = "")
 def collect(
     fields: Mapping[str, Raw], struct: type[msgspec.Struct], *, prefix: str = ""
 ) -> tuple[dict[str, Any], list[FieldError]]:
-    """The values of those fields that are right, by attribute name, and what is wrong with the others."""
+    """The values of the valid fields, by attribute name, and what is wrong with the others."""
     values: dict[str, Any] = {}
     errors: list[FieldError] = []
     known = declared_fields(struct)
@@ -192,7 +192,7 @@ def from_values(values: Mapping[str, Any], struct: type[T]) -> T:
 
 
 def _unknown(names: list[str], prefix: str) -> list[FieldError]:
-    """A hundred of them by name: what has more was not meant for here, and an answer must not outgrow its question."""
+    """A hundred of the unknown names, and the number of the others: a response must not grow with its request."""
     errors = [FieldError(prefix + _shown(name), _NOT_KNOWN) for name in names[:MAX_ERRORS]]
     if more := len(names) - len(errors):
         errors.append(FieldError(f"{prefix}…", f"{more} more are not known fields"))
@@ -200,7 +200,7 @@ def _unknown(names: list[str], prefix: str) -> list[FieldError]:
 
 
 def sound_members(raw: bytes) -> dict[str, Any]:
-    """Those members of a JSON object that could be kept, so that they are judged though others could not."""
+    """The members of a JSON object that can be stored, so that they are checked although others cannot be."""
     try:
         members = msgspec.json.decode(raw, type=dict[str, Raw])
     except (msgspec.MsgspecError, RecursionError):
@@ -209,7 +209,7 @@ def sound_members(raw: bytes) -> dict[str, Any]:
 
 
 def sound_texts(raw: bytes) -> dict[int, str]:
-    """Those of the first thousand items of a JSON array that are texts which could be kept, by their number."""
+    """The texts among the first thousand items of a JSON array that can be stored, by index."""
     try:
         items = msgspec.json.decode(raw, type=list[Raw])
     except (msgspec.MsgspecError, RecursionError):
@@ -221,7 +221,7 @@ def sound_texts(raw: bytes) -> dict[int, str]:
 
 @functools.cache
 def declared_fields(struct: type[msgspec.Struct]) -> dict[str, Declared]:
-    """The fields of a Struct by the names they have outside; found out once, for it takes as long as reading a body."""
+    """The fields of a Struct by their names in JSON; cached, because finding them takes as long as reading a body."""
     return {
         field.encode_name: Declared(
             attribute=field.name,
@@ -267,7 +267,7 @@ def _struct_for(content: bytes, kind: Any) -> type[msgspec.Struct] | None:
 
 
 def _beside(problems: list[FieldError], content: bytes, kind: Any, place: str) -> list[FieldError]:
-    """What else is wrong in an object or a list, of which some parts could not be kept: *problems* names these."""
+    """What else is wrong in an object or a list, besides *problems*, which are about parts that cannot be stored."""
     if not _is_struct(kind):
         return not_told(_bad_items(content, kind, place), problems)
     try:
@@ -280,18 +280,18 @@ def _beside(problems: list[FieldError], content: bytes, kind: Any, place: str) -
 
 
 def not_told(errors: list[FieldError], told: list[FieldError]) -> list[FieldError]:
-    """Those of *errors* whose fields *told* does not name yet, neither as a whole nor in a part."""
+    """The *errors* about fields that *told* does not name yet, neither as a whole nor in a part."""
     named = {error.field for error in told}
     return [one for one in errors if not any(is_within(field, one.field) for field in named)]
 
 
 def is_within(field: str, whole: str) -> bool:
-    """Whether *field* is *whole*, or a place in it."""
+    """Whether *field* is *whole*, or a part of it."""
     return field == whole or field.startswith((f"{whole}.", f"{whole}["))
 
 
 def _bad_items(content: bytes, kind: Any, place: str) -> list[FieldError]:
-    """Every bad item of a list, by its number; the decoder stops at the first. Empty where it is not about items."""
+    """Every bad item of a list, by index, since the decoder stops at the first; empty where no item is at fault."""
     if get_origin(kind) is not list:
         return []
     try:
@@ -306,7 +306,7 @@ def _bad_items(content: bytes, kind: Any, place: str) -> list[FieldError]:
         except msgspec.ValidationError as error:
             errors.append(_worded(error, bare(item_type), f"{place}[{index}]"))
         except msgspec.MsgspecError:
-            # No JSON that can be kept, which is told already.
+            # The item is no JSON that can be stored, which is reported already.
             continue
         if len(errors) == MAX_ERRORS:
             break

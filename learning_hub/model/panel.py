@@ -1,7 +1,7 @@
 """
-A panel source at iMIS: the fields that the hub gives it, and the basic mapping that fills them.
+A panel source at iMIS: the fields that the hub creates, and the basic mapping that fills them.
 
-`BASIC` is the one list of the basic fields. What makes a panel and the preset for OpenWater both go by it.
+`BASIC` is the only list of the basic fields. Creating a panel and the preset for OpenWater both use it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class PanelField(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", for
     """
     A field of a panel source.
 
-    *length* is in characters, for text alone. Left out, it is 400 for a text that is added, and whatever it is for one
-    that is there; of a field as it stands at iMIS, None says that there is no limit.
+    *length* is in characters, for text only. By default it is 400 for a text field that is added, and unchanged for one
+    that exists. In a field that was read from iMIS, None means that the length has no limit.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
@@ -40,13 +40,13 @@ class PanelField(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", for
 
 
 class BasicField(msgspec.Struct, frozen=True):
-    """A field that most panels want, and the Liquid *expression* that gives its value."""
+    """A field that most panels need, and the Liquid *expression* for its value."""
 
     field: PanelField
     expression: str
 
 
-# Holds the 36 characters of the hub's own key, and is the `KeyProperty` of the target.
+# The field for the hub's own key of 36 characters: the `KeyProperty` of the target.
 RECORD_KEY = PanelField(name="RecordKey", length=40)
 
 BASIC = (
@@ -72,25 +72,25 @@ _FILTERS = {"integer": "integer", "decimal": "decimal", "date": "imis_datetime",
 
 
 def basic_fields() -> tuple[PanelField, ...]:
-    """The basic fields, the record key apart."""
+    """The basic fields, without the record key."""
     return tuple(one.field for one in BASIC)
 
 
 def is_basic(field: PanelField) -> bool:
-    """Whether the hub itself knows what belongs into a field of this name and type."""
+    """Whether the field has the name and the type of a basic field."""
     return (field.name.casefold(), field.type) in _EXPRESSIONS
 
 
 def is_key(field: PanelField) -> bool:
-    """Whether a field is the one for the record key."""
+    """Whether *field* is the one for the record key."""
     return field.name.casefold() == RECORD_KEY.name.casefold()
 
 
 def basic_template(fields: Iterable[PanelField]) -> dict[str, str]:
     """
-    A template that fills *fields*: the basic ones as `BASIC` says, others with what is called so in the event's data.
+    A template for *fields*: a basic field has its expression of `BASIC`, another the value of its name in the data.
 
-    A text is cut at the length of its field, and what is absent or blank in the data is null.
+    A text is cut at the length of its field, and an absent or blank value is null.
     """
     return {field.name: f"{{{{ {_expression(field)} | {_last_filter(field)} }}}}" for field in fields}
 
@@ -98,7 +98,7 @@ def basic_template(fields: Iterable[PanelField]) -> dict[str, str]:
 def _expression(field: PanelField) -> str:
     of_data = f"data['{field.name}'] | default: nil | blank_to_null"
     if field.type == "boolean":
-        # `default` would take false for nothing.
+        # Without `allow_false`, `default` would replace false.
         of_data = f"data['{field.name}'] | default: nil, allow_false: true | blank_to_null"
     return _EXPRESSIONS.get((field.name.casefold(), field.type), of_data)
 
@@ -110,7 +110,7 @@ def _last_filter(field: PanelField) -> str:
 
 
 def as_added(field: PanelField) -> PanelField:
-    """The field as it is added where it is not there: a text has the usual length unless it names one."""
+    """The field as it is added to a source: a text without a length gets the usual one."""
     if field.type == "text" and field.length is None:
         return msgspec.structs.replace(field, length=USUAL_LENGTH)
     return field
@@ -118,9 +118,9 @@ def as_added(field: PanelField) -> PanelField:
 
 def read_fields(sent: bytes) -> tuple[dict[int, PanelField], list[FieldError]]:
     """
-    The fields of a request by their place in its list, and what is wrong with them.
+    The fields of a request by their index in its list, and what is wrong with them.
 
-    One of which only the name could be read is among them, so that names are judged all the same.
+    The result includes fields of which only the name could be read, so that names are always checked.
 
     Args:
         sent: JSON: `"basic"`, or a list of names and of objects with `Name`, `Type` and `Length`.

@@ -1,8 +1,8 @@
 """
-Ready-made mappings for what the source documents describe: one JSON document each, named like its PresetId.
+Ready-made mappings for the publishers of the source documents: one JSON file for each, named like its PresetId.
 
-A document with `"Fields": "basic"` is for a panel with the hub's basic fields: its templates are laid over the basic
-mapping, field by field.
+A file with `"Fields": "basic"` is for a panel with the hub's basic fields: its templates override the basic mapping,
+field by field.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from learning_hub.model.subscription import Preset
 
 
 def load(preset_id: str) -> Preset:
-    """The preset of a document in this folder, its numbers as they are spelled there."""
+    """The preset of a file in this folder, with its numbers as they are spelled there."""
     text = (resources.files(__package__) / f"{preset_id}.json").read_bytes()
     document = read_json(text)
     if document.pop("Fields", None) == "basic":

@@ -43,7 +43,7 @@ class ImisSite:
         """What goes wrong once, or as often as `Times` says."""
         self._control("POST", "faults", {"Fault": fault, "Times": 1, **how})
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         self._control("DELETE", "faults")
 
     def switch(self, **switches: Any) -> None:
@@ -97,7 +97,7 @@ class StoredCredentials:
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[StoredCredentials]:
+    async def lock(self) -> AsyncIterator[StoredCredentials]:
         async with self._lock:
             yield self
 

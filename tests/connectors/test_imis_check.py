@@ -79,14 +79,14 @@ async def test_a_check_writes_nothing(site: ImisSite, make_connector: Any) -> No
 
 
 async def test_a_check_of_an_older_site(site: ImisSite, connector: ImisConnector) -> None:
-    """It says that it is none that the hub is made for, and that roles cannot be told there."""
+    """It says that the hub is not made for this version, and that the roles are not known there."""
     site.switch(Version="20.2")
     checked = await connector.check([ACTIVITIES, ROWS])
     assert checked.works
     assert "20.2" in found(checked, "version").message
     assert "made for EMS" in found(checked, "version").advice
     assert found(checked, "roles").state == "look"
-    assert "cannot be told" in found(checked, "roles").message
+    assert "are not known" in found(checked, "roles").message
 
 
 async def test_a_check_of_a_site_without_a_rest_api(site: ImisSite, connector: ImisConnector) -> None:
@@ -202,7 +202,7 @@ async def test_activity_types_that_are_not_served_are_no_fault(site: ImisSite, c
     checked = await connector.check([ACTIVITIES])
     assert checked.works
     assert found(checked, "activity-type").state == "look"
-    assert "cannot be told" in found(checked, "activity-type").message
+    assert "cannot find out" in found(checked, "activity-type").message
 
 
 @pytest.mark.parametrize("status", [404, 501, 403])
@@ -326,7 +326,7 @@ async def test_where_imis_itself_fails_nobody_is_blamed(site: ImisSite, make_con
     result = await make_connector().check()
     contacts = found(result, "contacts")
     assert (contacts.state, contacts.advice.partition(".")[0]) == ("wrong", "iMIS itself failed")
-    assert "cannot be told now" in contacts.message
+    assert "cannot find out now" in contacts.message
     assert not [one for one in result.details if one.state == "wrong" and "role" in one.advice]
 
 
@@ -409,7 +409,7 @@ class SaysRoles(ImisBehindServer):
         ({"IsSuccessStatusCode": True, "StatusCode": 0}, "iMIS names no roles", ""),
         (
             {"IsSuccessStatusCode": False, "Message": "There is no service defined for UserSecurity."},
-            "cannot be told. The hub could not read the roles of its account (UserSecurity): iMIS answered: There is ",
+            "are not known. The hub could not read the roles of its account (UserSecurity): iMIS answered: There is ",
             "shows with the first record",
         ),
     ],

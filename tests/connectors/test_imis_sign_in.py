@@ -155,7 +155,7 @@ async def test_a_client_application_signs_in_with_its_refresh_token(
 ) -> None:
     """The site gives a new refresh token each time, which takes the place of the old."""
     stored = StoredCredentials(CLIENT)
-    connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
+    connector = make_connector(credentials=CLIENT, lock_credentials=stored.lock)
     for number in range(2):
         assert isinstance(await connector.send(an_outbound_record(record_key=f"key-{number}"), recorder), Accepted)
         site.revoke_tokens()
@@ -170,7 +170,7 @@ async def test_processes_side_by_side_share_a_refresh_token_that_is_good_for_onc
 ) -> None:
     """Each takes the one that is stored when its turn comes, whatever it was made with."""
     stored = StoredCredentials(CLIENT)
-    connectors = [make_connector(credentials=CLIENT, lock_credentials=stored.turn) for _ in range(4)]
+    connectors = [make_connector(credentials=CLIENT, lock_credentials=stored.lock) for _ in range(4)]
     for number in range(3):
         sent = [an_outbound_record(record_key=f"key-{number}-{place}") for place in range(4)]
         outcomes = await asyncio.gather(
@@ -191,7 +191,7 @@ async def test_a_refused_refresh_token_is_read_again(
             return before
 
     stored = ChangedMeanwhile({**CLIENT, "RefreshToken": "an old one"})
-    connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
+    connector = make_connector(credentials=CLIENT, lock_credentials=stored.lock)
     assert isinstance(await connector.send(an_outbound_record(), recorder), Accepted)
     assert sign_ins(site) == 2
 
@@ -201,7 +201,7 @@ async def test_a_refresh_token_that_is_refused_twice_is_asked_with_once(
 ) -> None:
     """The same one is not tried again."""
     stored = StoredCredentials({**CLIENT, "RefreshToken": "wrong"})
-    connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
+    connector = make_connector(credentials=CLIENT, lock_credentials=stored.lock)
     outcomes = [await connector.send(an_outbound_record(), recorder) for _ in range(2)]
     assert {outcome.code for outcome in outcomes} == {"credentials_refused"}
     assert sign_ins(site) == 1
@@ -222,7 +222,7 @@ async def test_a_renewed_token_that_could_not_be_stored_is_not_lost(
             await super().keep(credentials)
 
     stored = AwayOnce(CLIENT)
-    connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
+    connector = make_connector(credentials=CLIENT, lock_credentials=stored.lock)
     with pytest.raises(Unavailable):
         await connector.send(an_outbound_record(), recorder)
     site.revoke_tokens()
@@ -235,7 +235,7 @@ async def test_a_sign_in_gets_to_its_end_though_nobody_waits_for_it(
 ) -> None:
     """The refresh token is used up when the caller is cancelled, and the new one is kept all the same."""
     stored = StoredCredentials(CLIENT)
-    connector = make_connector(credentials=CLIENT, lock_credentials=stored.turn)
+    connector = make_connector(credentials=CLIENT, lock_credentials=stored.lock)
     site.fault("hold", Path="/token")
     sending = asyncio.create_task(connector.send(an_outbound_record(), recorder))
 
@@ -245,7 +245,7 @@ async def test_a_sign_in_gets_to_its_end_though_nobody_waits_for_it(
     await eventually(signs_in)
     sending.cancel()
     closing = asyncio.create_task(connector.close())
-    site.mend()
+    site.clear_faults()
     await closing
     assert len(stored.kept) == 1
 

@@ -298,7 +298,7 @@ async def test_activity_types_that_cannot_be_had_are_a_warning(hub: ImisHub, fau
 
     (warning,) = saved["Warnings"]
     assert warning.startswith(
-        "Whether the activity type TCLEARNING is configured could not be found out. The hub could"
+        "The hub could not find out whether the activity type TCLEARNING is configured. The hub could"
     )
     bad = {"_default": TEMPLATE | {"Units": "many"}}
     assert list(await refused(hub, Target={"Kind": "activity"}, Templates=bad)) == ["Templates._default.Units"]

@@ -1,8 +1,8 @@
 """
-What the check of a subscriber says of the site and of its account: sign-in, clock, version, roles, contacts, the query
-for them.
+Checks of the site and of the subscriber's account: sign-in, time zone, version, roles, contacts, and the query for
+contacts.
 
-Source: iMIS reference, sections 2.5, 5.1, 10, 11 and 13; for what to click also the vendor's help.
+Sources: iMIS reference, sections 2.5, 5.1, 10, 11 and 13; for the instructions also the vendor's help.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from learning_hub.connectors.imis.wire import Page, member, unwrap, values_of
 from learning_hub.connectors.outcomes import Refused
 
 CHECK_LATER = "iMIS itself failed. Check again later; if it lasts, ask whoever runs iMIS."
-# Roles of those who may use every source that is marked for REST; their names at a site of today.
+# The roles whose users may use every source that is marked for REST, as current sites name them.
 _STAFF = ("sysadmin", "staff")
 
 
 class ReadResult(msgspec.Struct, frozen=True):
     """
-    What came of a question.
+    The result of reading the beginning of a list.
 
-    *page* is the beginning of a list; *failure* says why there is none, in a sentence, *may_pass* whether another time
-    might do, and *blames_question* whether it is the question that is at fault.
+    *page* is the first page; *failure* is a sentence saying why there is none, *may_pass* says whether a later request
+    may succeed, and *blames_question* whether the request itself is at fault.
     """
 
     page: Page | None
@@ -44,10 +44,10 @@ class ReadResult(msgspec.Struct, frozen=True):
 
 async def first_row(api: Api, entity: str, query: dict[str, str], recorder: Recorder, doing: str) -> ReadResult:
     """
-    The first row of a list, which tells whether it can be read and how long it is; *doing* says so in words.
+    The first row of a list, which shows whether it can be read and how long it is; *doing* is for sentences.
 
     Raises:
-        Failed: There is no use in asking on.
+        Failed: No further request would succeed.
     """
     try:
         async for page in api.pages(entity, query, recorder, doing=doing, rows=1):
@@ -65,7 +65,7 @@ async def first_row(api: Api, entity: str, query: dict[str, str], recorder: Reco
 
 
 def not_signed_in(failed: Failed, how_to_fix: str) -> Finding:
-    """Why there was no sign-in; *how_to_mend* is for credentials that were refused."""
+    """Why the sign-in failed; *how_to_fix* is the advice for refused credentials."""
     outcome = failed.outcome
     advice = ""
     if isinstance(outcome, Refused) and outcome.code == "credentials_refused":
@@ -79,26 +79,26 @@ def not_signed_in(failed: Failed, how_to_fix: str) -> Finding:
 
 
 def clock(settings: ImisSettings) -> Finding:
-    """On which clock dates are written; iMIS does not tell its own, so a person compares."""
+    """The time zone in which dates are written; iMIS does not report its own, so a person has to compare."""
     name, zone = settings.zone_name, ZoneInfo(settings.zone_name)
     now = datetime.now(UTC).astimezone(zone)
     has_summer_time = now.replace(month=1, day=1).utcoffset() != now.replace(month=7, day=1).utcoffset()
-    is_named = settings.time_zone is not None
+    is_set = settings.time_zone is not None
     return Finding(
         subject="time-zone",
         name=name,
-        state="fine" if is_named else "look",
+        state="fine" if is_set else "look",
         message=f"Dates are written on the clock of {name}, where it is {now:%H:%M} now, "
         f"{'with' if has_summer_time else 'without'} a change to summer time.",
         advice=""
-        if is_named
-        else "Nobody named a zone: give that of iMIS as TimeZone in the subscriber's Settings, such as "
+        if is_set
+        else "No time zone is set: set TimeZone in the subscriber's Settings to that of iMIS, such as "
         "America/New_York.",
     )
 
 
 def version(pages: Sequence[Page], settings: ImisSettings) -> Finding:
-    """Which iMIS it is, as far as its pages and its address tell."""
+    """The version of iMIS, as far as its pages and its address show it."""
     if any(page.is_old for page in pages) or "asi.scheduler" in settings.base_url.casefold():
         return Finding(
             subject="version",
@@ -107,20 +107,20 @@ def version(pages: Sequence[Page], settings: ImisSettings) -> Finding:
             message="This is the web service of iMIS 20.2 or earlier; it has no /api/query, and queries are run the "
             "older way.",
             advice="The hub is made for EMS (iMIS 20.3 or later). Activities and panels go over the same addresses "
-            "here, but some of these versions name a row of a panel otherwise, so that it cannot be updated or taken "
-            "back. Send one event, change it and withdraw it before you rely on a panel.",
+            "here, but some of these versions name a row of a panel otherwise, so that it cannot be updated or "
+            "removed. Send one event, change it and withdraw it before you rely on a panel.",
         )
     return Finding(subject="version", name="EMS", message="This is an EMS site (iMIS 20.3 or later).")
 
 
 def unknown_version(*, reads_panel: bool) -> Finding:
-    """What there is to say where neither contacts nor activities can be read; *reads_panel* says that a panel can."""
+    """The version where neither contacts nor activities can be read; *reads_panel* says that a panel can be read."""
     return Finding(
         subject="version",
         state="look" if reads_panel else "wrong",
-        message="Which version of iMIS this is cannot be told, since neither contacts nor activities can be read.",
-        advice="Settings > About iMIS shows it: the hub works with EMS (iMIS 20.3 or later), and with nothing that "
-        "has no REST API.",
+        message="The version of iMIS is not known, since neither contacts nor activities can be read.",
+        advice="Settings > About iMIS shows it: the hub works with EMS (iMIS 20.3 or later), and only with a site that "
+        "has a REST API.",
     )
 
 
@@ -129,7 +129,7 @@ async def roles(api: Api, recorder: Recorder) -> Finding:
     What the account may do, by its roles.
 
     Raises:
-        Failed: There is no use in asking on.
+        Failed: No further request would succeed.
     """
     try:
         doing = "read the roles of its account (UserSecurity)"
@@ -140,8 +140,8 @@ async def roles(api: Api, recorder: Recorder) -> Finding:
         return Finding(
             subject="roles",
             state="look",
-            message=f"Which roles the account has cannot be told. {failed.outcome.message}",
-            advice="What it may read shows below; what it may write shows with the first record.",
+            message=f"The roles of the account are not known. {failed.outcome.message}",
+            advice="What it may read is listed below; what it may write shows with the first record.",
         )
     names = [str(name) for role in values_of(result) if (name := _role_name(role))]
     if not names:
@@ -177,7 +177,7 @@ def contacts(result: ReadResult, settings: ImisSettings) -> Finding:
         advice="Participants are looked up by e-mail address, so nothing can be delivered: give the account a role "
         "that may read contacts, or choose another ParticipantLookup in the subscriber's Settings."
         if needs_them
-        else "ParticipantLookup does without, so that contacts that are not active are not noticed.",
+        else "ParticipantLookup does not need them, but contacts that are not active are not noticed.",
     )
 
 
@@ -190,12 +190,12 @@ def not_known(
     name: str = "",
     subscription_ids: Sequence[str] = (),
 ) -> Finding:
-    """That iMIS itself failed, which says nothing of what its account may do."""
+    """That iMIS itself failed, which says nothing about what the account may do."""
     return Finding(
         subject=subject,
         name=name,
         state="wrong" if is_needed else "look",
-        message=f"Whether {what} can be read cannot be told now. {result.failure}",
+        message=f"The hub cannot find out now whether {what} can be read. {result.failure}",
         advice=CHECK_LATER,
         subscription_ids=list(subscription_ids),
     )
@@ -203,23 +203,23 @@ def not_known(
 
 async def lookup_query(api: Api, way: QueryLookup, recorder: Recorder) -> Finding:
     """
-    Whether the query of `ParticipantLookup` runs, the newer way or else the older, and looks at its prompt.
+    Whether the query of `ParticipantLookup` can be run, the newer way or else the older, and uses its prompt.
 
     Raises:
-        Failed: There is no use in asking on.
+        Failed: No further request would succeed.
     """
     doing = f"run the query {way.query}"
     newer = await first_row(api, "query", named_prompt(way, NOBODY), recorder, doing)
     if newer.page is not None:
         return _answered(way, newer.page)
-    # In these two cases participants are not looked up the older way either.
+    # In these two cases the lookup of participants does not try the older way either.
     if newer.may_pass:
-        return _unrun(way, newer.failure, CHECK_LATER)
+        return _cannot_be_run(way, newer.failure, CHECK_LATER)
     if newer.blames_question:
-        return await _faulted(api, way, newer, recorder)
+        return await _refused_by_request(api, way, newer, recorder)
     older = await first_row(api, "IQA", first_prompt(way, NOBODY), recorder, doing)
     if older.page is not None:
-        return _answered_the_older_way(way, older.page)
+        return _answered_older_way(way, older.page)
     found = await _is_available(api, way, recorder)
     if found is None:
         advice = f"Check that it is there, and {_mark(way)}"
@@ -227,10 +227,10 @@ async def lookup_query(api: Api, way: QueryLookup, recorder: Recorder) -> Findin
         advice = "It is marked for REST: on its Security tab, and on that of its folder, let the account run it."
     else:
         advice = f"It is there and not marked: {_mark(way)}"
-    return _unrun(way, newer.failure, advice)
+    return _cannot_be_run(way, newer.failure, advice)
 
 
-def _unrun(way: QueryLookup, failure: str, advice: str) -> Finding:
+def _cannot_be_run(way: QueryLookup, failure: str, advice: str) -> Finding:
     return Finding(
         subject="query",
         name=way.query,
@@ -240,17 +240,17 @@ def _unrun(way: QueryLookup, failure: str, advice: str) -> Finding:
     )
 
 
-async def _faulted(api: Api, way: QueryLookup, result: ReadResult, recorder: Recorder) -> Finding:
-    """What there is to say where iMIS finds fault with how the query was asked for `NOBODY`."""
+async def _refused_by_request(api: Api, way: QueryLookup, result: ReadResult, recorder: Recorder) -> Finding:
+    """The finding where iMIS refuses the query for `NOBODY` because of the request itself."""
     doing = f"run the query {way.query}"
     for nobody in NOBODIES[1:]:
-        # Its column may hold numbers or GUIDs alone.
+        # The column may hold only numbers, or only GUIDs.
         other = await first_row(api, "query", named_prompt(way, nobody), recorder, doing)
         if other.page is not None:
             return _answered(way, other.page, nobody)
     bare = await first_row(api, "query", {"QueryName": way.query}, recorder, doing)
     if bare.page is None:
-        return _unrun(way, result.failure, f"Run it in iMIS, and see what it prompts for. {open_filters(way)}")
+        return _cannot_be_run(way, result.failure, f"Run it in iMIS, and see what it prompts for. {open_filters(way)}")
     return Finding(
         subject="query",
         name=way.query,
@@ -273,8 +273,8 @@ def _answered(way: QueryLookup, page: Page, nobody: str = NOBODY, how: str = "")
     )
 
 
-def _answered_the_older_way(way: QueryLookup, page: Page) -> Finding:
-    """A query that is run so takes whatever prompt it has first, of which nothing tells the name."""
+def _answered_older_way(way: QueryLookup, page: Page) -> Finding:
+    """A query that is run the older way uses its first prompt, whose name the response does not contain."""
     answered = _answered(way, page, how=", run the older way")
     if answered.state != "fine":
         return answered
@@ -292,7 +292,7 @@ def _mark(way: QueryLookup) -> str:
 
 
 async def _is_available(api: Api, way: QueryLookup, recorder: Recorder) -> bool | None:
-    """Whether the query is marked for REST, None where the site does not tell or has no such query."""
+    """Whether the query is marked for REST, None where the site does not say or has no such query."""
     try:
         doing = f"look at the query {way.query} (QueryDefinition)"
         query = await api.execute("QueryDefinition", "FindByPath", [way.query], recorder, doing=doing)
@@ -301,5 +301,5 @@ async def _is_available(api: Api, way: QueryLookup, recorder: Recorder) -> bool 
             raise
         return None
     marked = unwrap(member(query, "IsAvailableToREST")) if isinstance(query, dict) else None
-    # What is false is left out, as iMIS leaves out every default.
+    # iMIS leaves out every default, so a missing value means false.
     return bool(marked) if isinstance(query, dict) and query else None

@@ -1,5 +1,5 @@
 """
-Which types of activities a site has, and what there is to say of those that templates name.
+The activity types of a site, and warnings about the types that templates name.
 
 Source: iMIS reference, section 7.5; that every site serves the list is not confirmed.
 """
@@ -27,7 +27,7 @@ async def configured(api: Api, recorder: Recorder) -> set[str]:
     The types of the site, case folded.
 
     Raises:
-        Failed: They cannot be had.
+        Failed: They cannot be read.
     """
     known: set[str] = set()
     async for page in api.pages(
@@ -48,15 +48,15 @@ async def missing_types(
     api: Api, templates: Mapping[str, Mapping[str, Any]], leaves: Mapping[str, Leaf], recorder: Recorder
 ) -> list[str]:
     """
-    A sentence for each type that templates name and the site does not have, with its place.
+    A sentence for each type that templates name and the site does not have, with its path.
 
-    A type that is missing may be added later, so it is a warning; types that the event says are not known.
+    A missing type may be added later, so it is a warning. Types that depend on the event are not checked.
 
     Args:
-        api: Asks the site.
+        api: Sends the requests.
         templates: By category.
-        leaves: What is known of leaves with Liquid, by place.
-        recorder: Takes exchanges down.
+        leaves: What static analysis knows of leaves with Liquid, by place.
+        recorder: Records the exchanges.
     """
     named = list(_named_types(templates, leaves))
     if not named:
@@ -66,7 +66,7 @@ async def missing_types(
     except Failed as failed:
         names = ", ".join(dict.fromkeys(name for _, name in named))
         why = f"{failed.outcome.message} {WHERE} in iMIS shows them."
-        return [f"Whether the activity type {names} is configured could not be found out. {why}"]
+        return [f"The hub could not find out whether the activity type {names} is configured. {why}"]
     return [
         f"Templates.{place}: There is no activity type {name} now, and iMIS refuses records of it. {how_to_add(name)}"
         for place, name in named
@@ -75,7 +75,7 @@ async def missing_types(
 
 
 def _named_types(templates: Mapping[str, Mapping[str, Any]], leaves: Mapping[str, Leaf]) -> Iterator[tuple[str, str]]:
-    """The types that are the same for every event, with their places."""
+    """The types that do not depend on the event, with their paths."""
     for category, template in templates.items():
         for key, value in template.items():
             place = place_in(place_in("", category)[1:], key)

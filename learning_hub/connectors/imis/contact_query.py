@@ -1,9 +1,9 @@
 """
-The site's own query that finds contacts, which `ParticipantLookup` names, and the prompt that it must take.
+The query of the site that finds contacts, which `ParticipantLookup` names, and the prompt that it must use.
 
-Source: iMIS reference, section 11. What iMIS makes of a prompt that a query does not have is not confirmed: it may
-refuse the request, or pass the prompt over and give every row there is. So a row that does not show whom it was asked
-for is believed only where the query gives none for somebody who is not there.
+Source: iMIS reference, section 11. It is not confirmed what iMIS does with a prompt that a query does not have: it may
+refuse the request, or ignore the prompt and return all rows. So a row that does not show whom the hub asked for is
+trusted only where the query returns no row for somebody who does not exist.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from learning_hub.connectors.outcomes import Refused
 
 Row = dict[str, Any]
 
-# No site has these: the domain is nobody's, no contact has come that far, and this is what no GUID is.
+# No site has these: the domain belongs to nobody, no contact has such a number, and the GUID is the empty one.
 NOBODY = "learning-hub-check@example.org"
 _NO_NUMBER = "2147483646"
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 NOBODIES = (NOBODY, _NO_NUMBER, _NO_GUID)
-"""Who is at no site, in each form that a prompt may take."""
+"""Somebody who exists at no site, in each form that a prompt may have."""
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# Words that iMIS takes for a way to compare where a value begins with them (section 5.2); in small letters.
+# Words that iMIS reads as a comparison operator where a value begins with them (section 5.2); in lower case.
 _OPERATORS = {
     "eq", "==", "ne", "!=", "gt", ">", "ge", ">=", "lt", "<", "le", "<=", "between", "in", "notin", "!in", "startswith",
     "endswith", "contains", "notcontain", "!contain", "isempty", "empty", "notempty", "!empty", "istrue", "true",
@@ -37,53 +37,53 @@ _OPERATORS = {
 }  # fmt: skip
 
 
-async def find_rows(api: Api, way: QueryLookup, wanted: str, recorder: Recorder) -> list[Row]:
+async def find_rows(api: Api, way: QueryLookup, value: str, recorder: Recorder) -> list[Row]:
     """
-    The query's rows for *wanted*, by column.
+    The query's rows for *value*, by column.
 
     Raises:
-        Failed: It cannot be run so, or gives rows whoever it is asked for.
+        Failed: The query cannot be run, or returns rows for anybody.
     """
-    entity, asked = "query", named_prompt
-    pages = _pages(api, way, entity, asked(way, wanted), recorder)
+    entity, parameters = "query", named_prompt
+    pages = _pages(api, way, entity, parameters(way, value), recorder)
     try:
         page = await anext(pages, None)
     except Failed as failed:
         if not _may_be_older(failed):
             raise
         # Sites before 20.3.77 know only the older way, in which prompts go by their order.
-        entity, asked = "IQA", first_prompt
-        pages = _pages(api, way, entity, asked(way, wanted), recorder)
+        entity, parameters = "IQA", first_prompt
+        pages = _pages(api, way, entity, parameters(way, value), recorder)
         page = await anext(pages, None)
     rows: list[Row] = []
-    is_believed = False
+    is_trusted = False
     while page is not None:
-        if entity == "IQA" and any(_shows_another(row, way, wanted) for row in page):
+        if entity == "IQA" and any(_shows_another(row, way, value) for row in page):
             raise Failed(_first_is_another(way))
-        if not is_believed and not all(_shows(row, way, wanted) for row in page):
-            # Before the next page: a query that gives all there is may have a great many.
-            nobody = _nobody_like(wanted)
-            if await _gives_rows(api, way, entity, asked(way, nobody), recorder):
+        if not is_trusted and not all(_shows(row, way, value) for row in page):
+            # This comes before the next page: a query that returns everything may have very many pages.
+            nobody = _nobody_like(value)
+            if await _gives_rows(api, way, entity, parameters(way, nobody), recorder):
                 raise Failed(_passed_over(way, nobody))
-            is_believed = True
+            is_trusted = True
         rows += page
         page = await anext(pages, None)
     return rows
 
 
-def named_prompt(way: QueryLookup, wanted: str) -> dict[str, str]:
-    """What `/api/query` is asked: prompts go by their name, and bare as other clients send them."""
-    is_like_operator = wanted.partition(":")[0].casefold() in _OPERATORS
-    return {"QueryName": way.query, way.prompt: f"eq:{wanted}" if is_like_operator else wanted}
+def named_prompt(way: QueryLookup, value: str) -> dict[str, str]:
+    """The parameters of `/api/query`: prompts by name, with plain values as other clients send them."""
+    is_like_operator = value.partition(":")[0].casefold() in _OPERATORS
+    return {"QueryName": way.query, way.prompt: f"eq:{value}" if is_like_operator else value}
 
 
-def first_prompt(way: QueryLookup, wanted: str) -> dict[str, str]:
-    """What `/api/IQA` is asked: prompts go by their order."""
-    return {"QueryName": way.query, "parameter": f"eq:{wanted}"}
+def first_prompt(way: QueryLookup, value: str) -> dict[str, str]:
+    """The parameters of `/api/IQA`: prompts by their order."""
+    return {"QueryName": way.query, "parameter": f"eq:{value}"}
 
 
 def open_filters(way: QueryLookup) -> str:
-    """What to do where the query does not take the prompt."""
+    """What to do where the query does not use the prompt."""
     return (
         f"In iMIS, go to RiSE > Intelligent Query Architect, open {way.query}, and on its Filters tab let it prompt "
         f"for {way.prompt}, by this very name. Or name what it prompts for as Prompt of ParticipantLookup in the "
@@ -93,54 +93,56 @@ def open_filters(way: QueryLookup) -> str:
 
 def _may_be_older(failed: Failed) -> bool:
     """
-    Whether the site may be one that knows only the older way.
+    Whether the site may know only the older way.
 
-    One that found fault with the prompt is not: its first prompt may be a different one, and find somebody else.
+    A site that refused because of the prompt does not: its first prompt may be another one, and find somebody else.
     """
     return failed.is_refusal and not failed.blames_question
 
 
 async def _pages(
-    api: Api, way: QueryLookup, entity: str, asked: Mapping[str, str], recorder: Recorder
+    api: Api, way: QueryLookup, entity: str, parameters: Mapping[str, str], recorder: Recorder
 ) -> AsyncIterator[list[Row]]:
     advice = (
         f"Check that the query of ParticipantLookup in the subscriber's Settings is there, prompts for {way.prompt}, "
         "and that the account may run it."
     )
-    async for page in api.pages(entity, asked, recorder, doing=f"run the query {way.query}", advice=advice):
+    async for page in api.pages(entity, parameters, recorder, doing=f"run the query {way.query}", advice=advice):
         if entity == "IQA":
             yield [properties_of(row) for row in page.rows]
         else:
             yield [{name: unwrap(value) for name, value in row.items() if name[:1] != "$"} for row in page.rows]
 
 
-async def _gives_rows(api: Api, way: QueryLookup, entity: str, asked: Mapping[str, str], recorder: Recorder) -> bool:
-    doing = f"try the query {way.query} with somebody who is not there"
+async def _gives_rows(
+    api: Api, way: QueryLookup, entity: str, parameters: Mapping[str, str], recorder: Recorder
+) -> bool:
+    doing = f"try the query {way.query} with somebody who does not exist"
     try:
-        async for page in api.pages(entity, asked, recorder, doing=doing, rows=1):
+        async for page in api.pages(entity, parameters, recorder, doing=doing, rows=1):
             return bool(page.rows)
     except Failed as failed:
-        # Whoever finds fault with the value has looked at it.
+        # A site that refuses because of the value has used it.
         if not failed.blames_question:
             raise
     return False
 
 
-def _shows(row: Row, way: QueryLookup, wanted: str) -> bool:
-    """Whether the row itself says that it is about *wanted*, in a column named as the prompt is."""
+def _shows(row: Row, way: QueryLookup, value: str) -> bool:
+    """Whether the row shows that it is about *value*, in a column that has the name of the prompt."""
     shown = lookup(row, way.prompt)
-    return shown is not None and str(shown).strip().casefold() == wanted.casefold()
+    return shown is not None and str(shown).strip().casefold() == value.casefold()
 
 
-def _shows_another(row: Row, way: QueryLookup, wanted: str) -> bool:
-    return lookup(row, way.prompt) not in (None, "") and not _shows(row, way, wanted)
+def _shows_another(row: Row, way: QueryLookup, value: str) -> bool:
+    return lookup(row, way.prompt) not in (None, "") and not _shows(row, way, value)
 
 
-def _nobody_like(wanted: str) -> str:
-    """Somebody who is not there, in the form of *wanted*, since a column may hold numbers or GUIDs alone."""
-    if _GUID.fullmatch(wanted):
+def _nobody_like(value: str) -> str:
+    """Somebody who does not exist, in the form of *value*, since a column may hold only numbers or only GUIDs."""
+    if _GUID.fullmatch(value):
         return _NO_GUID
-    return _NO_NUMBER if wanted.isdecimal() else NOBODY
+    return _NO_NUMBER if value.isdecimal() else NOBODY
 
 
 def _first_is_another(way: QueryLookup) -> Refused:

@@ -1,8 +1,8 @@
 """
-Which sources of records a site has, and what columns one of them has, asked of the site each time.
+The targets of a site, and the fields of a target; the site is asked on each call.
 
-Source: iMIS reference, sections 7.3, 8 and 9. Definitions of panel sources are the site's own; activities, and what an
-account may not read, are described as far as something answers.
+Source: iMIS reference, sections 7.3, 8 and 9. Panel sources are described by their definitions; activities, and sources
+that the account may not read, are described as far as the site allows.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ FilledBy = Literal["hub", "imis"]
 ACTIVITY = Target(name=activity.ENTITY, kind="activity", instances="multi", description="Activities of contacts")
 _INSTANCES: dict[str, Instances] = {"single": "single", "multi": "multi"}
 _CONTACT = "Party"
-# Lengths that the help of iMIS tells; those of the other texts are not confirmed.
+# Lengths from the help of iMIS; those of the other texts are not confirmed.
 _ACTIVITY_LENGTHS = {"DESCRIPTION": 255, "NOTE": 32_000}
 
 
 class SiteDiscovery:
-    """Asks through *api*; *key_property* is the column of activities for the record key."""
+    """Sends requests with *api*; *key_property* is the column of activities for the record key."""
 
     def __init__(self, api: Api, key_property: str) -> None:
         self._api = api
@@ -61,10 +61,10 @@ class SiteDiscovery:
 
     async def fields(self, name: str, recorder: Recorder) -> Fields | NoTarget:
         """
-        The columns of activities or of the panel source *name*, which is in any case.
+        The columns of activities or of the panel source *name*, which may be in any case.
 
         Raises:
-            Failed: The site is away, the sign-in was refused, or the account may not look.
+            Failed: The site is away, the sign-in was refused, or the account may not read the source.
         """
         if name.casefold() == activity.ENTITY.casefold():
             return await self._fields_of_activities(recorder)
@@ -76,12 +76,12 @@ class SiteDiscovery:
             return await self._fields_of_rows(name, described.refusal, recorder)
         target = _panel_in(definition, is_metadata=member(definition, "ObjectTypeName") is None)
         if target is None:
-            return NoTarget(f"{name} is no panel source of contacts, so no records can land there.")
+            return NoTarget(f"{name} is no panel source of contacts, so no records can be stored there.")
         items = [read_field(one, panel.filled_by(str(member(one, "Name")))) for one in described_in(definition)]
         if target.instances is None:
             has_ordinal = any(item.name.casefold() == "ordinal" for item in items)
             target = msgspec.structs.replace(target, instances="multi" if has_ordinal else "single")
-        is_readable, warnings = await self._look_at_rows(target.name, recorder)
+        is_readable, warnings = await self._try_rows(target.name, recorder)
         return Fields(target=target, items=items, rows_readable=is_readable, warnings=warnings)
 
     async def _fields_of_activities(self, recorder: Recorder) -> Fields:
@@ -101,7 +101,7 @@ class SiteDiscovery:
         return msgspec.structs.replace(field, label=activity.label_of(name.upper()))
 
     async def _fields_of_rows(self, name: str, refusal: Failed | None, recorder: Recorder) -> Fields | NoTarget:
-        """The names of the columns in one of the rows, which is all that is left where nothing describes them."""
+        """The names of the columns in one of the rows, where the site describes no columns."""
         try:
             row = await self._first_row(name, recorder)
         except Failed as failed:
@@ -115,7 +115,7 @@ class SiteDiscovery:
         warning = f"iMIS does not describe {spelled} to this account. " + (
             "The names of the columns are those of one of its rows; their types and lengths are not known."
             if names
-            else "It has no rows either, from which its columns could be told."
+            else "It has no rows either, so its columns are not known."
         )
         return Fields(
             target=Target(name=spelled, kind="panel", instances=instances),
@@ -124,8 +124,8 @@ class SiteDiscovery:
             warnings=[warning],
         )
 
-    async def _look_at_rows(self, name: str, recorder: Recorder) -> tuple[bool | None, list[str]]:
-        """Whether rows can be read; the box that makes them available is ticked for each source by itself (8.2)."""
+    async def _try_rows(self, name: str, recorder: Recorder) -> tuple[bool | None, list[str]]:
+        """Whether rows can be read; each source has its own box that makes them available (section 8.2)."""
         try:
             await self._first_row(name, recorder)
         except Failed as failed:
@@ -135,7 +135,7 @@ class SiteDiscovery:
         return True, []
 
     async def _first_row(self, name: str, recorder: Recorder) -> Json:
-        """One of the rows, empty where there is none."""
+        """One of the rows, empty where the source has none."""
         return await self._api.first(name, recorder, doing=f"read rows of {name}", advice=open_source(name)) or {}
 
 
@@ -176,7 +176,7 @@ def _usual_activity_fields(key_property: str) -> list[Field]:
 
 
 def _panel_in(definition: Json, *, is_metadata: bool = False) -> Target | None:
-    """The panel source of contacts that a definition is of; None where it is of something else."""
+    """The panel source of contacts that a definition describes; None where it describes something else."""
     name, parent = member(definition, "EntityTypeName"), member(definition, "PrimaryParentEntityTypeName")
     instances = _INSTANCES.get(str(member(definition, "ObjectTypeName")).casefold())
     if not name or (parent or _CONTACT) != _CONTACT or (instances is None and not is_metadata):
@@ -190,7 +190,7 @@ def _text(described: Json, name: str) -> str | None:
 
 
 def _need_refusal(failed: Failed) -> Refused:
-    """The refusal of one thing alone; anything else ends the conversation."""
+    """The refusal of this request only; any other failure is raised."""
     if failed.is_refusal and isinstance(failed.outcome, Refused):
         return failed.outcome
     raise failed

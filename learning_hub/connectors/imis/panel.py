@@ -43,9 +43,9 @@ def lay_out(
     if problems:
         raise template_error(" ".join(f"{problem.place}: {problem.message}" for problem in problems))
     known = None if columns is None else {name.casefold(): name for name in columns}
-    wanted = {**outbound.payload, **({target.key_property: outbound.record_key} if target.key_property else {})}
+    mapped = {**outbound.payload, **({target.key_property: outbound.record_key} if target.key_property else {})}
     values, stored = {}, {}
-    for given, value in wanted.items():
+    for given, value in mapped.items():
         name = given if known is None else known.get(given.casefold())
         if name is None:
             raise _no_column(given, target, columns or {})

@@ -1,9 +1,9 @@
 """
-Making a panel source at a site, or adding fields to it, once, whatever becomes of an answer.
+Creating a panel source at a site, or adding fields to it, exactly once, whatever the outcome of a request.
 
-How a site takes a definition is not confirmed, so each write is followed by reading the definition: what counts is what
-stands there. A definition that was made twice would be refused by its name, so an unknown outcome is simply looked
-after, and written again where nothing came of it.
+How a site handles a definition is not confirmed, so after each write the hub reads the definition, and what it reads
+counts. The site refuses a second definition of the same name, so after an unknown outcome the hub reads the definition,
+and writes it again where it is missing.
 
 Source: iMIS reference, sections 8.2, 9.1 and 9.3.
 """
@@ -33,16 +33,16 @@ from learning_hub.model.panel import PanelField, as_added
 
 MOST_WRITES = 3
 _CHOOSE = "Choose another name, or ask for what is there."
-# iMIS may take a definition first and make it later (section 9.3 lists the status 202).
-LOOK_AGAIN_SECONDS = (0.5, 1, 2)
+# iMIS may accept a definition first and create it later (section 9.3 lists the status 202).
+POLL_SECONDS = (0.5, 1, 2)
 
 
 async def build(api: Api, blueprint: Blueprint, recorder: Recorder) -> Built | Clash:
     """
-    The source of the blueprint, made or extended, and what the site made of it.
+    Create or extend the source of the blueprint; the source as the site has it then.
 
     Raises:
-        Failed: It could not be, or that is not known; asking again is safe.
+        Failed: The source was not built, or that is not known; calling again is safe.
     """
     return await _Builder(api, blueprint, recorder).build()
 
@@ -54,92 +54,92 @@ class _Builder:
         self._recorder = recorder
 
     async def build(self) -> Built | Clash:
-        before = there = await self._read()
+        before = current = await self._read()
         was_made = was_in_doubt = False
         failed: Failed | None = None
         for _ in range(MOST_WRITES):
-            if there is not None and (found := clashes(there, self._blueprint)):
-                name = name_of(there, self._blueprint)
-                return Clash(f"There is a {name} at iMIS already: {'; '.join(found)}. {_CHOOSE}")
-            if not self._is_wanting(there):
+            if current is not None and (findings := clashes(current, self._blueprint)):
+                name = name_of(current, self._blueprint)
+                return Clash(f"There is a {name} at iMIS already: {'; '.join(findings)}. {_CHOOSE}")
+            if not self._is_incomplete(current):
                 break
-            failed = await self._write(there)
-            existing = await self._read(awaited=failed is None)
-            if there is None and existing is not None:
-                # One that appears after a refusal is somebody else's.
+            failed = await self._write(current)
+            latest = await self._read(awaited=failed is None)
+            if current is None and latest is not None:
+                # A source that appears after a refusal was created by somebody else.
                 was_made = was_in_doubt or not _is_refused(failed)
-                before = None if was_made else existing
+                before = None if was_made else latest
             was_in_doubt = was_in_doubt or _is_in_doubt(failed)
-            is_changed, there = existing != there, existing
+            is_changed, current = latest != current, latest
             if failed is None:
                 break
             if not is_changed and not _is_in_doubt(failed):
                 raise failed
-        if failed is not None and self._is_wanting(there):
+        if failed is not None and self._is_incomplete(current):
             raise failed
-        if there is None:
+        if current is None:
             raise Failed(self._not_shown())
-        return await self._built(there, None if was_made or before is None else fields_of(before))
+        return await self._built(current, None if was_made or before is None else fields_of(before))
 
-    def _is_wanting(self, there: Json | None) -> bool:
-        return there is None or bool(lacking(there, self._blueprint))
+    def _is_incomplete(self, current: Json | None) -> bool:
+        return current is None or bool(lacking(current, self._blueprint))
 
-    async def _built(self, there: Json, before: list[PanelField] | None) -> Built:
-        name, fields = name_of(there, self._blueprint), fields_of(there)
+    async def _built(self, current: Json, before: list[PanelField] | None) -> Built:
+        name, fields = name_of(current, self._blueprint), fields_of(current)
         rows_readable, words = await self._try_rows(name)
         return Built(
             name=name,
             fields=fields,
             before=before,
-            lacks=lacking(there, self._blueprint).names,
+            lacks=lacking(current, self._blueprint).names,
             rows_readable=rows_readable,
-            findings=[_what_came(name, fields, before), *self._what_did_not_come(there, before), words],
+            findings=[_changes(name, fields, before), *self._missing_changes(current, before), words],
         )
 
-    def _what_did_not_come(self, there: Json, before: list[PanelField] | None) -> list[str]:
-        lack, found = lacking(there, self._blueprint), []
+    def _missing_changes(self, current: Json, before: list[PanelField] | None) -> list[str]:
+        lack, findings = lacking(current, self._blueprint), []
         if lack.add:
-            found.append(
-                f"iMIS took the definition and did not add {described(lack.add)}. Add this by hand in RiSE > Panel "
+            findings.append(
+                f"iMIS accepted the definition and did not add {described(lack.add)}. Add this by hand in RiSE > Panel "
                 "Designer, or ask again."
             )
         if lack.widen:
             widths = ", ".join(f"{field.name} to {field.length}" for field in lack.widen)
-            found.append(f"iMIS took the definition and did not widen {widths}; longer texts are cut.")
+            findings.append(f"iMIS accepted the definition and did not widen {widths}; longer texts are cut.")
         had = {field.name.casefold() for field in before or []}
-        added = [field.name for field in fields_of(there) if field.name.casefold() not in had]
-        wanted = {field.name.casefold() for field in self._blueprint.fields}
+        added = [field.name for field in fields_of(current) if field.name.casefold() not in had]
+        named = {field.name.casefold() for field in self._blueprint.fields}
         if self._blueprint.is_read_only and (
-            loose := not_read_only(there, [name for name in added if name.casefold() in wanted])
+            loose := not_read_only(current, [name for name in added if name.casefold() in named])
         ):
-            found.append(
+            findings.append(
                 f"iMIS did not keep the flag Read Only of {', '.join(loose)}. Set it where they are placed on a panel, "
                 "so that nobody changes by hand what the hub keeps."
             )
-        return found
+        return findings
 
     async def _read(self, *, awaited: bool = False) -> Json | None:
-        """The definition as it stands; where it is *awaited*, looked for a few times."""
-        for seconds in (*(LOOK_AGAIN_SECONDS if awaited else ()), None):
+        """The definition as it is now; with *awaited*, the hub polls for it a few times."""
+        for seconds in (*(POLL_SECONDS if awaited else ()), None):
             name = self._blueprint.name
-            there = await self._api.get(DEFINITIONS, name, self._recorder, doing=reading_fields(name))
-            if there is not None or seconds is None:
-                return there
+            current = await self._api.get(DEFINITIONS, name, self._recorder, doing=reading_fields(name))
+            if current is not None or seconds is None:
+                return current
             await asyncio.sleep(seconds)
         raise AssertionError
 
-    async def _write(self, there: Json | None) -> Failed | None:
-        if there is not None:
-            return await self._submit(extended(there, self._blueprint), name_of(there, self._blueprint))
+    async def _write(self, current: Json | None) -> Failed | None:
+        if current is not None:
+            return await self._submit(extended(current, self._blueprint), name_of(current, self._blueprint))
         failed = await self._submit(new_definition(self._blueprint, with_keys=True), None)
         if _is_refused(failed) and await self._read() is None:
-            # Whether a definition must have its keys, or must not, is not confirmed.
+            # It is not confirmed whether a definition must have its key columns, or must not have them.
             without = await self._submit(new_definition(self._blueprint, with_keys=False), None)
             return failed if _is_refused(without) else without
         return failed
 
     async def _submit(self, definition: Json, record_id: str | None) -> Failed | None:
-        """Write a definition; why it failed, None where it did not."""
+        """Write a definition; the failure, None where it succeeded."""
         verb = "make" if record_id is None else "add fields to"
         try:
             await self._api.define(
@@ -162,11 +162,13 @@ class _Builder:
         )
 
     def _not_shown(self) -> Unknown:
-        message = f"iMIS took the definition of {self._blueprint.name}, and does not have it yet. Ask again in a while."
+        message = (
+            f"iMIS accepted the definition of {self._blueprint.name}, but does not have it yet. Ask again in a while."
+        )
         return Unknown(code="outcome_unknown", message=message, subscriber_is_away=False)
 
     async def _try_rows(self, name: str) -> tuple[bool | None, str]:
-        """Whether rows can be read over REST, and that in words with what to click."""
+        """Whether rows can be read over REST, and the same as a sentence with instructions."""
         try:
             await self._api.first(name, self._recorder, doing=f"read rows of {name}", advice="")
         except Failed as failed:
@@ -180,7 +182,7 @@ class _Builder:
         return True, "Its rows can be read over REST: nothing is to be done in iMIS."
 
 
-def _what_came(name: str, fields: list[PanelField], before: list[PanelField] | None) -> str:
+def _changes(name: str, fields: list[PanelField], before: list[PanelField] | None) -> str:
     if before is None:
         return f"The panel source {name} was made, with {len(fields)} fields."
     had = {field.name.casefold(): field for field in before}
@@ -190,11 +192,11 @@ def _what_came(name: str, fields: list[PanelField], before: list[PanelField] | N
         for field in fields
         if (old := had.get(field.name.casefold())) is not None and old.length != field.length
     ]
-    told = [f"added {described(added)}"] if added else []
-    told += [f"widened {', '.join(widened)}"] if widened else []
-    if not told:
+    changes = [f"added {described(added)}"] if added else []
+    changes += [f"widened {', '.join(widened)}"] if widened else []
+    if not changes:
         return f"The panel source {name} was there, and was left as it is."
-    return f"The panel source {name} was there; iMIS {' and '.join(told)}."
+    return f"The panel source {name} was there; iMIS {' and '.join(changes)}."
 
 
 def _is_refused(failed: Failed | None) -> bool:
@@ -202,6 +204,6 @@ def _is_refused(failed: Failed | None) -> bool:
 
 
 def _is_in_doubt(failed: Failed | None) -> bool:
-    """Whether the request may have been carried out all the same."""
+    """Whether the request may have been carried out nevertheless."""
     outcome = failed.outcome if failed else None
     return isinstance(outcome, Unknown) or (isinstance(outcome, Postponed) and outcome.in_doubt)

@@ -1,8 +1,8 @@
 """
-The definition of a panel source, made from the fields that it is to have, or extended by them.
+The definition of a panel source: a new one with the fields of a blueprint, or an existing one extended by them.
 
-What iMIS does with a definition is not confirmed: it may add the keys or want them, and it drops in silence what it
-cannot change. So what is written is read back, and `lacking` tells what did not come about.
+What iMIS does with a definition is not confirmed: it may add the key columns or require them, and it silently ignores
+what it cannot change. So the hub reads the definition back, and `lacking` returns what is missing.
 
 Source: iMIS reference, section 9.
 """
@@ -33,7 +33,7 @@ _TYPES: dict[FieldType, tuple[str, str, Json]] = {
 
 
 class Lack(msgspec.Struct, frozen=True):
-    """What keeps a source from being as wanted: fields to *add*, texts to *widen* to the length they name."""
+    """What a source lacks: fields to *add*, and texts to *widen* to their length."""
 
     add: list[PanelField]
     widen: list[PanelField]
@@ -48,7 +48,7 @@ class Lack(msgspec.Struct, frozen=True):
 
 
 def new_definition(blueprint: Blueprint, *, with_keys: bool) -> Json:
-    """The definition of a new multi-instance source of contacts; *with_keys* it has the columns ID and Ordinal."""
+    """The definition of a new multi-instance source of contacts; *with_keys* adds the columns ID and Ordinal."""
     keys: list[Json] = [
         {
             **_property(PanelField(name="ID", length=10)),
@@ -71,7 +71,7 @@ def new_definition(blueprint: Blueprint, *, with_keys: bool) -> Json:
 
 
 def extended(definition: Json, blueprint: Blueprint) -> Json:
-    """The whole *definition* with what it lacks; everything else is as it came."""
+    """The whole *definition* with what it lacks; everything else is as it was read."""
     lack = lacking(definition, blueprint)
     widths = {field.name.casefold(): field.length for field in lack.widen}
     properties = []
@@ -89,11 +89,11 @@ def extended(definition: Json, blueprint: Blueprint) -> Json:
 
 def lacking(definition: Json, blueprint: Blueprint) -> Lack:
     """What *definition*, which does not clash, lacks of the blueprint; texts that are wide enough stay as they are."""
-    there = {field.name.casefold(): field for field in fields_of(definition)}
+    fields = {field.name.casefold(): field for field in fields_of(definition)}
     known = set(_names(definition))
     add, widen = [], []
     for field in blueprint.fields:
-        existing = there.get(field.name.casefold())
+        existing = fields.get(field.name.casefold())
         if field.name.casefold() not in known:
             add.append(as_added(field))
         elif existing and _is_narrower(existing, _needed_length(field)):
@@ -102,33 +102,33 @@ def lacking(definition: Json, blueprint: Blueprint) -> Lack:
 
 
 def clashes(definition: Json, blueprint: Blueprint) -> list[str]:
-    """Why *definition* can never be the blueprint's, in words: another kind of source, fields of another type."""
+    """Why *definition* can never be the blueprint's, as clauses: another kind of source, fields of another type."""
     kind, parent = member(definition, "ObjectTypeName"), member(definition, "PrimaryParentEntityTypeName")
-    found = []
+    reasons = []
     if kind != "Multi":
-        found.append(f"it is {_kind_in_words(kind)}, and cannot become one of several rows for a contact")
+        reasons.append(f"it is {_kind_description(kind)}, and cannot become one of several rows for a contact")
     if str(parent).casefold() not in ("party", "contact"):
-        found.append(f"its rows belong to {parent or 'nobody'}, not to contacts")
-    if found:
-        return found
-    there = {field.name.casefold(): field for field in fields_of(definition)}
+        reasons.append(f"its rows belong to {parent or 'nobody'}, not to contacts")
+    if reasons:
+        return reasons
+    fields = {field.name.casefold(): field for field in fields_of(definition)}
     names = {name.casefold(): name for name in _spelled(definition)}
     for field in blueprint.fields:
         folded = field.name.casefold()
-        existing = there.get(folded)
+        existing = fields.get(folded)
         if folded in names and (existing is None or existing.type != field.type):
-            found.append(f"its field {names[folded]} is {_type_in_words(definition, folded)}, not {field.type}")
-    return found
+            reasons.append(f"its field {names[folded]} is {_type_description(definition, folded)}, not {field.type}")
+    return reasons
 
 
 def fields_of(definition: Json) -> list[PanelField]:
-    """The fields of the source that somebody defined, those of a type that the hub has a word for."""
-    found = []
+    """The fields of the source that people defined, those whose type the hub knows."""
+    fields = []
     for one in _property_list(definition):
         name, kind = str(member(one, "Name") or ""), _type_of(one)
         if name and kind and name.casefold() not in GIVEN:
-            found.append(PanelField(name=name, type=kind, length=_length_of(one) if kind == "text" else None))
-    return found
+            fields.append(PanelField(name=name, type=kind, length=_length_of(one) if kind == "text" else None))
+    return fields
 
 
 def name_of(definition: Json, blueprint: Blueprint) -> str:
@@ -203,10 +203,10 @@ def _is_narrower(existing: PanelField, length: int | None) -> bool:
     return length is not None and existing.length is not None and existing.length < length
 
 
-def _kind_in_words(kind: Any) -> str:
+def _kind_description(kind: Any) -> str:
     return {"Single": "single-instance", "Standard": "one of iMIS's own"}.get(str(kind), f"of the kind {kind}")
 
 
-def _type_in_words(definition: Json, folded: str) -> str:
+def _type_description(definition: Json, folded: str) -> str:
     one = next(one for one in _property_list(definition) if str(member(one, "Name")).casefold() == folded)
-    return _type_of(one) or str(member(one, "PropertyTypeName") or _class_of(one) or "of a type that is not told")
+    return _type_of(one) or str(member(one, "PropertyTypeName") or _class_of(one) or "of an unknown type")

@@ -1,7 +1,7 @@
 """
-What a panel source and its fields can be called.
+The valid names of a panel source and of its fields.
 
-Source: iMIS reference, section 8.1; the words are those that Transact-SQL reserves.
+Source: iMIS reference, section 8.1; the reserved words are those of Transact-SQL.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from learning_hub.model.errors import FieldError
 from learning_hub.model.panel import KEY_LENGTH, LONGEST_NAME, PanelField, is_key
 
-# Columns that every source has by itself, and the contact's other name.
+# Columns that every source has, and the other name of the contact's column.
 GIVEN = frozenset(("id", "ordinal", "partyid", "createdon", "updatedon", "createdbyuserkey", "updatedbyuserkey"))
 
-# Entities of iMIS itself that answer as sources do: to write there would make contacts, or definitions.
+# Entities of iMIS itself that answer like sources: writing to them would create contacts or definitions.
 _OWN = frozenset(
     """
     addresspurpose boentitydefinition clientapplication cscontact cscontactbasic gentable iqa legacyactivitytype
@@ -46,7 +46,7 @@ _RESERVED = frozenset(
 
 
 def own_fault(name: str) -> str | None:
-    """Why *name*, in any case, is no panel source although it may answer as one."""
+    """Why *name*, in any case, is no panel source although it may answer like one."""
     if name.casefold() == "activity":
         return 'is no panel source; records land in activities with {"Kind": "activity"}'
     return "is an entity of iMIS itself, and no panel source" if name.casefold() in _OWN else None

@@ -1,8 +1,8 @@
 """
-Who the publisher's participant is at the site.
+The lookup of a publisher's participant among the contacts of the site.
 
-Source: iMIS reference, sections 10 and 11. Contacts that are not active do not count, where the hub looks: `as-is`
-takes the publisher's word for the contact's id, and whether there is such a contact shows when a record is added.
+Source: iMIS reference, sections 10 and 11. Contacts that are not active are ignored. `as-is` uses the publisher's id as
+the contact's id without a request, and an unknown contact shows when a record is added.
 """
 
 from __future__ import annotations
@@ -30,42 +30,44 @@ async def find_participant(
     Raises:
         Failed: The site could not be asked.
     """
-    wanted = publisher_id.strip()
-    if not wanted:
+    participant_id = publisher_id.strip()
+    if not participant_id:
         return _not_found("The publisher gave a blank participant id.")
     if way == "as-is":
-        return ParticipantFound(wanted)
+        return ParticipantFound(participant_id)
     if isinstance(way, QueryLookup):
-        if "|" in wanted:
-            # Where iMIS splits a value at it, a part of the id would find somebody else.
-            return _not_found(f'iMIS can be asked for no id with "|" in it, such as "{wanted}".')
-        return _only_one(await _by_query(api, way, wanted, recorder), f'for which {way.query} gives "{wanted}"')
-    return _only_one(await _by_email(api, wanted, recorder), f'with the e-mail address "{wanted}"')
+        if "|" in participant_id:
+            # iMIS may split the value there, and a part of the id would find somebody else.
+            return _not_found(f'iMIS can be asked for no id with "|" in it, such as "{participant_id}".')
+        return _only_one(
+            await _by_query(api, way, participant_id, recorder), f'for which {way.query} gives "{participant_id}"'
+        )
+    return _only_one(await _by_email(api, participant_id, recorder), f'with the e-mail address "{participant_id}"')
 
 
 async def _by_email(api: Api, email: str, recorder: Recorder) -> list[str]:
     """The ids of the active contacts with this address; stops at the second."""
-    found: dict[str, None] = {}
+    ids: dict[str, None] = {}
     doing = "look for a contact (PartySummary)"
     async for page in api.pages("PartySummary", {"Email": f"eq:{email}"}, recorder, doing=doing):
         for row in page.rows:
             address = str(unwrap(member(row, "Email")) or "").strip()
             if address.casefold() == email.casefold() and _is_active(row):
-                found |= dict.fromkeys(_party_ids(row))
-        if len(found) > 1:
+                ids |= dict.fromkeys(_party_ids(row))
+        if len(ids) > 1:
             break
-    return list(found)
+    return list(ids)
 
 
-async def _by_query(api: Api, way: QueryLookup, wanted: str, recorder: Recorder) -> list[str]:
+async def _by_query(api: Api, way: QueryLookup, participant_id: str, recorder: Recorder) -> list[str]:
     """The ids in the query's rows, of active contacts; stops at the second."""
-    rows = await find_rows(api, way, wanted, recorder)
-    found: list[str] = []
+    rows = await find_rows(api, way, participant_id, recorder)
+    ids: list[str] = []
     for one in dict.fromkeys(filter(None, map(_first_id, rows))):
-        found += [one] if await _is_active_contact(api, one, recorder) else []
-        if len(found) > 1:
+        ids += [one] if await _is_active_contact(api, one, recorder) else []
+        if len(ids) > 1:
             break
-    return found
+    return ids
 
 
 def _first_id(row: dict[str, Any]) -> str | None:
@@ -77,7 +79,7 @@ def _first_id(row: dict[str, Any]) -> str | None:
 
 
 async def _is_active_contact(api: Api, party_id: str, recorder: Recorder) -> bool:
-    """Whether that contact counts. An account that may not read contacts leaves it to the query."""
+    """Whether the contact is active; true where the account may not read contacts, and the query decides."""
     try:
         contact = await api.get("Party", party_id, recorder, doing=f"look at the contact {party_id} (Party)")
     except Failed as failed:
@@ -88,7 +90,7 @@ async def _is_active_contact(api: Api, party_id: str, recorder: Recorder) -> boo
 
 
 def _is_active(contact: Json) -> bool:
-    """The status is left out where a site does not show it; then nothing speaks against the contact."""
+    """Whether the status is active; a contact without a status, which some sites leave out, counts as active."""
     status = member(contact, "Status")
     code = unwrap(member(status, "PartyStatusId")) if isinstance(status, dict) else None
     return code is None or str(code).strip().upper() == _ACTIVE

@@ -88,15 +88,15 @@ class RecordWriter:
         Raises:
             Failed: iMIS could not be asked.
         """
-        found = await self.find(record, outbound, recorder)
-        if found is None:
+        existing = await self.find(record, outbound, recorder)
+        if existing is None:
             return Comparison(record_id=None, differences=[])
-        wanted, held = record.stored_values, found.values
+        sent, held = record.stored_values, existing.values
         differences = [
-            Difference(field=name, sent=wanted[name], held=unwrap(lookup(held, name)))
-            for name in differing(wanted, held, self._zone)
+            Difference(field=name, sent=sent[name], held=unwrap(lookup(held, name)))
+            for name in differing(sent, held, self._zone)
         ]
-        return Comparison(record_id=found.record_id, differences=differences)
+        return Comparison(record_id=existing.record_id, differences=differences)
 
     async def remove(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Accepted:
         """
@@ -106,15 +106,15 @@ class RecordWriter:
             Failed: iMIS may still have one.
         """
         existing = await self._by_record_id(record, outbound, recorder)
-        there = [existing] if existing else []
-        if not there and record.key_property:
-            there = await self._with_key(record, recorder)
-        if not there and not record.key_property and outbound.record_id is None:
+        records = [existing] if existing else []
+        if not records and record.key_property:
+            records = await self._with_key(record, recorder)
+        if not records and not record.key_property and outbound.record_id is None:
             # An earlier attempt may have left a row, which cannot be identified without a key.
             raise Failed(_row_not_known(record))
-        deleted = [await self._api.delete(record.entity, one.record_id, recorder) for one in there]
+        deleted = [await self._api.delete(record.entity, one.record_id, recorder) for one in records]
         if any(deleted):
-            return Accepted(record_id=there[0].record_id)
+            return Accepted(record_id=records[0].record_id)
         return Accepted(record_id=outbound.record_id, unchanged=True, note="There was no record to remove.")
 
     async def find(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> ExistingRecord | None:
@@ -147,8 +147,8 @@ class RecordWriter:
             return existing, []
         is_in_doubt = outbound.outcome_unknown or outbound.record_id is not None
         if record.key_property:
-            there = await self._with_key(record, recorder) if is_in_doubt else []
-            return (there[0] if there else None), []
+            records = await self._with_key(record, recorder) if is_in_doubt else []
+            return (records[0] if records else None), []
         rows = await self._rows_of_contact(record, recorder)
         return self._match(record, rows, outbound), rows
 
@@ -236,8 +236,8 @@ class RecordWriter:
         self, record: Record, before: Sequence[ExistingRecord], recorder: Recorder
     ) -> ExistingRecord | None:
         if record.key_property:
-            there = await self._with_key(record, recorder, of_contact=True)
-            return there[0] if there else None
+            records = await self._with_key(record, recorder, of_contact=True)
+            return records[0] if records else None
         known = {row.record_id for row in before}
         new = [row for row in await self._rows_of_contact(record, recorder) if row.record_id not in known]
         # Another client may have added a row at the same moment. Any of several equal rows will do.
@@ -248,24 +248,24 @@ class RecordWriter:
         filters = {str(record.key_property): f"eq:{record.key}"}
         if of_contact and record.is_numbered_late:
             filters = {record.party_columns[0]: f"eq:{record.party_id}", **filters}
-        found = await self._search(record, filters, recorder)
-        if any(_key_in(one, record) != record.key.casefold() for one in found):
+        records = await self._search(record, filters, recorder)
+        if any(_key_in(one, record) != record.key.casefold() for one in records):
             raise Failed(_filter_ignored(record))
-        return sorted(found, key=lambda one: party_of(one, record) != record.party_id)
+        return sorted(records, key=lambda one: party_of(one, record) != record.party_id)
 
     async def _rows_of_contact(self, record: Record, recorder: Recorder) -> list[ExistingRecord]:
-        found = await self._search(record, {record.party_columns[0]: f"eq:{record.party_id}"}, recorder)
-        return [row for row in found if party_of(row, record) == record.party_id]
+        records = await self._search(record, {record.party_columns[0]: f"eq:{record.party_id}"}, recorder)
+        return [row for row in records if party_of(row, record) == record.party_id]
 
     async def _search(self, record: Record, filters: dict[str, str], recorder: Recorder) -> list[ExistingRecord]:
-        found = []
+        records = []
         advice = f"{open_source(record.entity)} {_key_column_sentence(record)}".strip()
         async for page in self._api.pages(record.entity, filters, recorder, advice=advice):
             for row in page.rows:
                 record_id = record_id_of(row, record.identity_columns)
                 if record_id is not None:
-                    found.append(ExistingRecord(record_id=record_id, entity=row))
-        return found
+                    records.append(ExistingRecord(record_id=record_id, entity=row))
+        return records
 
     def _equal(self, record: Record, rows: Sequence[ExistingRecord]) -> list[ExistingRecord]:
         return [row for row in rows if not differing(record.stored_values, row.values, self._zone)]
@@ -314,8 +314,8 @@ def _check_key_kept(record: Record, stored: Mapping[str, Any]) -> None:
 
 def _lost(record: Record, stored: Mapping[str, Any]) -> str | None:
     """A sentence naming the columns that iMIS ignored silently, None where it ignored none."""
-    there = {name.casefold() for name in stored}
-    lost = [name for name, value in record.values.items() if value is not None and name.casefold() not in there]
+    kept = {name.casefold() for name in stored}
+    lost = [name for name, value in record.values.items() if value is not None and name.casefold() not in kept]
     return f"iMIS did not keep {', '.join(lost)}." if lost else None
 
 

@@ -115,8 +115,8 @@ def blames_question(response: HttpResponse) -> bool:
 def names_field(response: HttpResponse, fields: Collection[str]) -> bool:
     """Whether a validation result of iMIS is about one of *fields*, in any case."""
     document = read_object(response.text.encode()) or {}
-    wanted = {field.casefold() for field in fields}
-    return any(str(member(error, "FieldName") or "").casefold() in wanted for error in _errors_in(document))
+    names = {field.casefold() for field in fields}
+    return any(str(member(error, "FieldName") or "").casefold() in names for error in _errors_in(document))
 
 
 def _errors_in(document: dict[str, object], kind: str = "Errors") -> list[dict[str, object]]:

@@ -1,8 +1,8 @@
 """
-How to have the rows of a panel source shown in iMIS, step by step, for its staff.
+Instructions for showing the rows of a panel source in iMIS, step by step, for its staff.
 
-In what form iMIS exports and imports queries is not public, so that there is no file to give; the names on the screen
-are those of the vendor's help on the Intelligent Query Architect.
+The format in which iMIS exports and imports queries is not public, so the hub cannot offer a file. The names on the
+screen are those of the vendor's help on the Intelligent Query Architect.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from learning_hub.connectors.imis import panel
 
 
 def steps_to_show(source: str, columns: Sequence[str]) -> list[str]:
-    """What to click for a query that lists the rows of *source* with its *columns*, in order."""
-    # What the hub and iMIS fill by themselves, such as who made a row and when, is of no use in the list.
+    """The steps for a query that lists the rows of *source* with its *columns*, in order."""
+    # Columns that the hub and iMIS fill, such as who made a row and when, are of no use in the list.
     shown = ", ".join(["ID", *(name for name in columns if panel.filled_by(name) is None)])
     return [
         "In iMIS, go to RiSE > Intelligent Query Architect, open the folder for it, and select New > Query.",

@@ -1,7 +1,7 @@
 """
-Which columns a panel source has, asked of the site and remembered for a while.
+The columns of a panel source, as the site describes them, cached for a while.
 
-Some versions of iMIS pass over an unknown column in silence, so the hub looks before it writes.
+Some versions of iMIS silently ignore an unknown column, so the hub reads the columns before it writes.
 
 Source: iMIS reference, section 9.
 """
@@ -20,34 +20,34 @@ from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.wire import Json, member, values_of
 
 DEFINITIONS = "BOEntityDefinition"
-REMEMBERED_SECONDS = 600
+CACHE_SECONDS = 600
 
 
 class Definitions:
-    """Asks through *api*."""
+    """Sends requests with *api*, and caches the definitions."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._remembered: dict[str, tuple[float, dict[str, Column] | None]] = {}
+        self._cached: dict[str, tuple[float, dict[str, Column] | None]] = {}
 
     async def columns(self, panel: str, recorder: Recorder, *, needed: set[str]) -> dict[str, Column] | None:
         """
-        The columns by name, None where the site does not tell.
+        The columns by name, None where the site does not list them.
 
-        A definition that lacks one of the columns *needed* is read anew, since it may have been added meanwhile.
+        A cached definition that lacks one of the columns *needed* is read again, since the column may have been added.
 
         Raises:
             Failed: The site is away, or the sign-in was refused.
         """
-        at, columns = self._remembered.get(panel, (0.0, None))
-        is_known = panel in self._remembered and time.monotonic() - at < REMEMBERED_SECONDS
+        at, columns = self._cached.get(panel, (0.0, None))
+        is_known = panel in self._cached and time.monotonic() - at < CACHE_SECONDS
         if not is_known or (columns is not None and _lacks(columns, needed)):
             columns = await self._ask(panel, recorder)
-            self._remembered[panel] = (time.monotonic(), columns)
+            self._cached[panel] = (time.monotonic(), columns)
         return columns
 
     async def _ask(self, panel: str, recorder: Recorder) -> dict[str, Column] | None:
-        # Not every account may read definitions, and not every site serves them; rows work all the same.
+        # Some accounts may not read definitions, and some sites serve none; rows can be written nevertheless.
         columns = (await describe(self._api, panel, recorder)).columns
         return None if columns is None else {name: read_column(one) for name, one in columns.items()}
 
@@ -56,8 +56,8 @@ class Described(msgspec.Struct, frozen=True):
     """
     A source as the site describes it.
 
-    *document* is its definition, or else its metadata, None where neither tells its columns. *is_absent* says that the
-    site tells definitions and has none of this name; *refusal* why its definition could not be read.
+    *document* is its definition, or else its metadata, None where neither lists columns. *is_absent* says that the site
+    serves definitions and has none of this name; *refusal* says why the definition could not be read.
     """
 
     document: Json | None
@@ -66,13 +66,13 @@ class Described(msgspec.Struct, frozen=True):
 
     @property
     def columns(self) -> dict[str, Json] | None:
-        """The descriptions of its columns by name, None where the site does not tell."""
+        """The descriptions of its columns by name, None where the site does not list them."""
         return None if self.document is None else {str(member(one, "Name")): one for one in described_in(self.document)}
 
 
 async def describe(api: Api, name: str, recorder: Recorder) -> Described:
     """
-    What the site tells of a source: by its definition, or else by its metadata (section 9.1).
+    The site's description of a source: its definition, or else its metadata (section 9.1).
 
     Raises:
         Failed: The site is away, or the sign-in was refused.
@@ -93,7 +93,7 @@ async def describe(api: Api, name: str, recorder: Recorder) -> Described:
 
 
 def reading_fields(source: str, entity: str = DEFINITIONS) -> str:
-    """What the hub is to do where it reads what a source is like, with the name iMIS has for that."""
+    """What the hub does when it reads the description of a source, for sentences, with the name of the entity."""
     what = "activities" if source == ACTIVITIES else f"the panel {source}"
     return f"read the fields of {what} ({entity})"
 

@@ -1,8 +1,8 @@
 """
-The check of a subscriber: what the account finds at the site, and what to click there. Writes nothing.
+The check of a subscriber: whether the site has what is needed, and what to do there. The check writes nothing.
 
-The questions go out one after the other, as the vendor asks. The site being away ends them, and so does a total time,
-so that nobody waits for a slow site as often as there are questions.
+The requests are sent one after the other, as the vendor asks. The check ends when the site is away, or after a total
+time, so that the person who waits does not wait for each request of a slow site.
 """
 
 from __future__ import annotations
@@ -25,40 +25,40 @@ async def check_site(
     api: Api, tokens: Tokens, settings: ImisSettings, needs: Sequence[Needs], recorder: Recorder, *, most_seconds: float
 ) -> CheckResult:
     """
-    What the account finds, and what it lacks for the subscriptions.
+    What the account can use at the site, and what the subscriptions lack.
 
     Args:
-        api: Asks the site.
-        tokens: Sign in.
+        api: Sends the requests.
+        tokens: Signs in.
         settings: Of the subscriber.
         needs: Of its subscriptions.
-        recorder: Takes exchanges down.
-        most_seconds: After so long no more is asked, and what was found until then is told.
+        recorder: Records the exchanges.
+        most_seconds: The check ends after this time, with the findings so far.
     """
     found: list[Finding] = []
     try:
         async with asyncio.timeout(most_seconds):
-            await _ask_everything(found, api, tokens, settings, needs, recorder)
+            await _check_everything(found, api, tokens, settings, needs, recorder)
     except Failed as failed:
         if found:
-            advice = "The rest was not looked at."
+            advice = "The rest was not checked."
             found.append(Finding(subject="site", state="wrong", message=failed.message, advice=advice))
         else:
             found.append(account_checks.not_signed_in(failed, tokens.how_to_fix))
     except TimeoutError:
-        message = f"iMIS was asked for {most_seconds:g} seconds and is too slow to look at the rest."
+        message = f"The check ended after {most_seconds:g} seconds, because iMIS is too slow. The rest was not checked."
         found.append(Finding(subject="site", state="wrong", message=message))
     return CheckResult.of(*found)
 
 
-async def _ask_everything(
+async def _check_everything(
     found: list[Finding], api: Api, tokens: Tokens, settings: ImisSettings, needs: Sequence[Needs], recorder: Recorder
 ) -> None:
     """
-    Adds to *found*, one question after the other.
+    Add to *found*, one request after the other.
 
     Raises:
-        Failed: There is no use in asking on.
+        Failed: No further request would succeed.
     """
     await tokens.current(recorder)
     found.append(Finding(subject="sign-in", message=f"Signed in at {settings.base_url}."))

@@ -1,7 +1,7 @@
 """
-What the check of a subscriber says of where its subscriptions write: activities and their types, panel sources.
+Checks of the targets that subscriptions write to: activities and their types, panel sources.
 
-Source: iMIS reference, sections 7, 8 and 9; for what to click also the vendor's help.
+Sources: iMIS reference, sections 7, 8 and 9; for the instructions also the vendor's help.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from learning_hub.connectors.imis.source_definition import Described, describe
 from learning_hub.connectors.imis.wire import Json, lookup, member, properties_of, unwrap
 
 _KEY_CHARACTERS = 36
-# Has the form of a record key, and is none: those of the hub are made of something.
+# This has the form of a record key, and no record has it: record keys are hashes.
 NO_KEY = "00000000-0000-0000-0000-000000000000"
 _SOURCES = "RiSE > Panel Designer > Panel sources"
 
 
 def of_activities(needs: Iterable[Needs]) -> list[Needs]:
-    """Those that write activities."""
+    """The needs of subscriptions that write activities."""
     return [need for need in needs if isinstance(read_target(need.target), ActivityTarget)]
 
 
 def activities(result: ReadResult, needs: Sequence[Needs]) -> Finding:
-    """Whether activities can be read; *needs* are those of subscriptions that write some."""
+    """Whether activities can be read; *needs* are those of subscriptions that write activities."""
     if result.page is not None:
         message = f"It can read activities: there are {result.page.total}."
         return Finding(subject="activities", message=message, subscription_ids=ids_of(needs))
@@ -50,33 +50,33 @@ def activities(result: ReadResult, needs: Sequence[Needs]) -> Finding:
 
 async def activity_key(api: Api, settings: ImisSettings, needs: Sequence[Needs], recorder: Recorder) -> Finding:
     """
-    Whether the column `ActivityKeyProperty` can be searched by, and holds a record key.
+    Whether activities can be searched by the column `ActivityKeyProperty`, and the column holds a record key.
 
     Raises:
-        Failed: There is no use in asking on.
+        Failed: No further request would succeed.
     """
     column = column_for_keys(settings.activity_key_property) or settings.activity_key_property
     result = await first_row(api, ENTITY, {column: f"eq:{NO_KEY}"}, recorder, f"search activities by {column}")
     name_another = "Name another column as ActivityKeyProperty in the subscriber's Settings."
     if result.page is None:
         message, advice = f"Activities cannot be searched by {column}, the column for the record key. ", name_another
-        return _of_key(column, "wrong" if needs else "look", message + result.failure, advice, needs)
+        return _key_finding(column, "wrong" if needs else "look", message + result.failure, advice, needs)
     rows = [properties_of(row) for row in result.page.rows]
     if any(str(lookup(row, column) or "").strip() != NO_KEY for row in rows):
         message = f"Activities cannot be searched by {column}, the column for the record key: iMIS gives others too."
-        return _of_key(column, "wrong" if needs else "look", message, name_another, needs)
+        return _key_finding(column, "wrong" if needs else "look", message, name_another, needs)
     described = await _describe(api, ENTITY, recorder)
-    told = None if described.columns is None else lookup(described.columns, column)
-    if told is None:
+    definition = None if described.columns is None else lookup(described.columns, column)
+    if definition is None:
         message = f"Activities can be searched by {column}. Whether it holds 36 characters shows with the first record."
-        return _of_key(column, "fine", message, "", needs)
-    if fault := _key_fault(told):
+        return _key_finding(column, "fine", message, "", needs)
+    if fault := _key_fault(definition):
         message = f"{column} of activities cannot keep the record key: it {fault}."
-        return _of_key(column, "wrong" if needs else "look", message, name_another, needs)
-    return _of_key(column, "fine", f"{column} of activities keeps the record key.", "", needs)
+        return _key_finding(column, "wrong" if needs else "look", message, name_another, needs)
+    return _key_finding(column, "fine", f"{column} of activities keeps the record key.", "", needs)
 
 
-def _of_key(column: str, state: Any, message: str, advice: str, needs: Sequence[Needs]) -> Finding:
+def _key_finding(column: str, state: Any, message: str, advice: str, needs: Sequence[Needs]) -> Finding:
     return Finding(
         subject="activity-key",
         name=column,
@@ -92,44 +92,45 @@ async def activity_types(api: Api, needs: Sequence[Needs], recorder: Recorder) -
     Whether the types that templates name are configured.
 
     Raises:
-        Failed: There is no use in asking on.
+        Failed: No further request would succeed.
     """
-    wanted = _types_of(needs)
-    if not wanted:
+    named = _types_of(needs)
+    if not named:
         return []
     try:
         known = await configured(api, recorder)
     except Failed as failed:
         if failed.concerns_all:
             raise
-        names = ", ".join(spelled for spelled, _ in wanted.values())
+        names = ", ".join(spelled for spelled, _ in named.values())
         return [
             Finding(
                 subject="activity-type",
                 name=names,
                 state="look",
-                message=f"Whether the activity type {names} is configured cannot be told. {failed.outcome.message}",
+                message=f"The hub cannot find out whether the activity type {names} is configured. "
+                f"{failed.outcome.message}",
                 advice=f"{WHERE} shows them.",
                 subscription_ids=ids_of(needs),
             )
         ]
-    return [_of_type(spelled, found, is_there=folded in known) for folded, (spelled, found) in wanted.items()]
+    return [_type_finding(spelled, users, is_there=folded in known) for folded, (spelled, users) in named.items()]
 
 
 def _types_of(needs: Sequence[Needs]) -> dict[str, tuple[str, list[str]]]:
-    """The types that are the same for every event, without regard to case: as spelled, and by which subscriptions."""
-    wanted: dict[str, tuple[str, list[str]]] = {}
+    """The types that do not depend on the event, by case-folded name: as spelled, and by which subscriptions."""
+    named: dict[str, tuple[str, list[str]]] = {}
     for need in needs:
         for name in (name for template in need.templates for name in types_named(template)):
             if not isinstance(name, str) or not name.strip():
                 continue
-            _, subscription_ids = wanted.setdefault(name.strip().casefold(), (name.strip(), []))
+            _, subscription_ids = named.setdefault(name.strip().casefold(), (name.strip(), []))
             if need.subscription_id not in subscription_ids:
                 subscription_ids.append(need.subscription_id)
-    return wanted
+    return named
 
 
-def _of_type(name: str, subscription_ids: list[str], *, is_there: bool) -> Finding:
+def _type_finding(name: str, subscription_ids: list[str], *, is_there: bool) -> Finding:
     if is_there:
         message, advice = f"The activity type {name} is configured.", ""
     else:
@@ -147,7 +148,7 @@ def _of_type(name: str, subscription_ids: list[str], *, is_there: bool) -> Findi
 
 
 def panels_of(needs: Iterable[Needs]) -> dict[str, list[tuple[PanelTarget, Needs]]]:
-    """The panel sources that subscriptions name, in any case, each with the targets and needs of those."""
+    """The panel sources that subscriptions name, in any case, each with the targets and needs of its subscriptions."""
     panels: dict[str, tuple[str, list[tuple[PanelTarget, Needs]]]] = {}
     for need in needs:
         target = read_target(need.target)
@@ -159,10 +160,10 @@ def panels_of(needs: Iterable[Needs]) -> dict[str, list[tuple[PanelTarget, Needs
 
 async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]], recorder: Recorder) -> list[Finding]:
     """
-    Whether a panel source is there, can be read, keeps record keys, and has the columns that templates name.
+    Whether a panel source exists, can be read, keeps record keys, and has the columns that templates name.
 
     Raises:
-        Failed: There is no use in asking on.
+        Failed: No further request would succeed.
     """
     described = await _describe(api, name, recorder)
     result = await first_row(api, name, {}, recorder, f"read rows of {name}")
@@ -170,9 +171,9 @@ async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]],
     if result.may_pass:
         return [not_known("panel", name, result, is_needed=True, name=name, subscription_ids=ids_of(needs))]
     if result.page is None:
-        return [_closed(name, described, result.failure, needs)]
+        return [_unreadable_panel(name, described, result.failure, needs)]
     columns = described.columns or {}
-    found = [
+    findings = [
         Finding(
             subject="panel",
             name=name,
@@ -182,12 +183,12 @@ async def panel(api: Api, name: str, users: Sequence[tuple[PanelTarget, Needs]],
         )
     ]
     if not columns:
-        message = f"Which columns {name} has cannot be told, so they show with the first record."
-        return [*found, Finding(subject="panel-columns", name=name, message=message, subscription_ids=ids_of(needs))]
-    return [*found, *_keys(name, columns, users), *_lacking(name, columns, needs)]
+        message = f"The columns of {name} are not known; whether templates fit them shows with the first record."
+        return [*findings, Finding(subject="panel-columns", name=name, message=message, subscription_ids=ids_of(needs))]
+    return [*findings, *_keys(name, columns, users), *_missing_columns(name, columns, needs)]
 
 
-def _closed(name: str, described: Described, failure: str, needs: Sequence[Needs]) -> Finding:
+def _unreadable_panel(name: str, described: Described, failure: str, needs: Sequence[Needs]) -> Finding:
     tick = (
         f"In iMIS, go to {_SOURCES}, open {name}, tick Available via the REST API on the Security tab of this source, "
         "and save. An account that is no staff user also needs Read, Add, Update and Delete there."
@@ -214,17 +215,17 @@ def _closed(name: str, described: Described, failure: str, needs: Sequence[Needs
 
 
 def _keys(name: str, columns: Mapping[str, Json], users: Sequence[tuple[PanelTarget, Needs]]) -> list[Finding]:
-    """What there is to say of the column that keeps the record key, for each that subscriptions name."""
+    """A finding about the column that keeps the record key, for each column that subscriptions name."""
     by_key: dict[str | None, list[Needs]] = {}
     for target, need in users:
         by_key.setdefault(target.key_property, []).append(need)
-    return [_of_panel_key(name, key, columns, needs) for key, needs in by_key.items()]
+    return [_panel_key_finding(name, key, columns, needs) for key, needs in by_key.items()]
 
 
-def _of_panel_key(name: str, key: str | None, columns: Mapping[str, Json], needs: Sequence[Needs]) -> Finding:
+def _panel_key_finding(name: str, key: str | None, columns: Mapping[str, Json], needs: Sequence[Needs]) -> Finding:
     add = f"In iMIS, go to {_SOURCES}, open {name}, and add a text property"
-    told = None if key is None else lookup(columns, key)
-    fault = "is not there" if told is None else _key_fault(told)
+    definition = None if key is None else lookup(columns, key)
+    fault = "is not there" if definition is None else _key_fault(definition)
     state: Any = "wrong"
     if key is None:
         state = "look"
@@ -233,7 +234,7 @@ def _of_panel_key(name: str, key: str | None, columns: Mapping[str, Json], needs
     elif fault:
         message = f"{key} of {name} cannot keep the record key: it {fault}."
         whose = f"KeyProperty in the Target of {', '.join(ids_of(needs))}"
-        if told is None:
+        if definition is None:
             advice = f"{add} {key}, 40 long, or name another one as {whose}."
         else:
             advice = f"{add} of 36 characters or more; then name it as {whose}."
@@ -249,7 +250,7 @@ def _of_panel_key(name: str, key: str | None, columns: Mapping[str, Json], needs
     )
 
 
-def _lacking(name: str, columns: Mapping[str, Json], needs: Sequence[Needs]) -> list[Finding]:
+def _missing_columns(name: str, columns: Mapping[str, Json], needs: Sequence[Needs]) -> list[Finding]:
     """A finding for each column that templates name and the source does not have."""
     known = {column.casefold() for column in columns}
     lacking: dict[str, list[Needs]] = {}
@@ -271,7 +272,7 @@ def _lacking(name: str, columns: Mapping[str, Json], needs: Sequence[Needs]) -> 
 
 
 async def _describe(api: Api, name: str, recorder: Recorder) -> Described:
-    """The same as for delivering, but what fails by itself just now is only not told."""
+    """Describe the source as for a delivery, but treat a failure that may pass as a missing description."""
     try:
         return await describe(api, name, recorder)
     except Failed as failed:
@@ -281,7 +282,7 @@ async def _describe(api: Api, name: str, recorder: Recorder) -> Described:
 
 
 def _key_fault(column: Json) -> str | None:
-    """What keeps *column* from keeping a record key, None where nothing is known to."""
+    """Why *column* cannot keep a record key, None where no reason is known."""
     kind = str(unwrap(member(column, "PropertyTypeName")) or member(column, "$type") or "")
     if kind and "string" not in kind.casefold():
         return "is no text"

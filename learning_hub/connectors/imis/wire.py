@@ -1,8 +1,8 @@
 """
-The shapes iMIS sends and takes: the generic entity, its properties and their values, a page of a list.
+The JSON that iMIS sends and accepts: the generic entity, its properties and their values, a page of a list.
 
-iMIS writes `$type` into every object and wraps most values that are no text; it reads both wrapped and raw, and so
-do we. Objects are kept as they came, so that what the hub does not know goes back untouched.
+iMIS writes `$type` into every object and wraps most values that are no text; it reads wrapped and raw values, and so
+does the hub. Objects are kept as they were received, so that parts the hub does not know are sent back unchanged.
 
 Source: iMIS reference, sections 3 and 5.
 """
@@ -30,7 +30,7 @@ _PROPERTIES = f"{_CORE}.GenericPropertyDataCollection, Asi.Contracts"
 _PROPERTY = f"{_CORE}.GenericPropertyData, Asi.Contracts"
 _EXECUTE = f"{_CORE}.GenericExecuteRequest, Asi.Contracts"
 _PARAMETERS = "System.Collections.ObjectModel.Collection`1[[System.Object, mscorlib]], mscorlib"
-# Members of the answer to a named operation, of which iMIS leaves out those that are null.
+# Members of the response to a named operation; iMIS leaves out those that are null.
 _RESPONSE = {"result", "issuccessstatuscode", "statuscode", "validationresults", "iscachedresult"}
 
 _INT32 = 2**31
@@ -46,7 +46,7 @@ Value = str | int | bool | Decimal | None
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a list; *next_offset* is 0 on the last. *is_old* where it has members only 20.2 wrote."""
+    """One page of a list; *next_offset* is 0 on the last. *is_old* says that it has members that only 20.2 wrote."""
 
     rows: list[Json]
     total: int
@@ -77,17 +77,17 @@ def new_entity(name: str, party_id: str, properties: Mapping[str, Value]) -> Jso
 
 
 def changed_entity(entity: Json, properties: Mapping[str, Value]) -> Json:
-    """*entity* with *properties* set, null where they are null; everything else is as it came."""
-    wanted = {key.casefold(): (key, value) for key, value in properties.items()}
+    """*entity* with *properties* set, null where they are null; everything else is as it was received."""
+    sent = {key.casefold(): (key, value) for key, value in properties.items()}
     changed = []
     for one in _property_list(entity):
         name = str(member(one, "Name"))
-        if name.casefold() in wanted:
-            _, value = wanted.pop(name.casefold())
+        if name.casefold() in sent:
+            _, value = sent.pop(name.casefold())
             changed.append({"$type": _PROPERTY, "Name": name, "Value": wrap(value)})
         else:
             changed.append(one)
-    changed += [{"$type": _PROPERTY, "Name": key, "Value": wrap(value)} for key, value in wanted.values()]
+    changed += [{"$type": _PROPERTY, "Name": key, "Value": wrap(value)} for key, value in sent.values()]
     kept = {key: value for key, value in entity.items() if key.casefold() != "properties"}
     return {**kept, "Properties": {"$type": _PROPERTIES, "$values": changed}}
 
@@ -123,18 +123,18 @@ def values_of(collection: Any) -> list[Any]:
 
 
 def wrap(value: Value) -> Any:
-    """A value as iMIS's own client writes it (section 3.4); a whole number in the smallest type that holds it."""
+    """A value as iMIS's own client writes it (section 3.4); an integer in the smallest type that holds it."""
     if isinstance(value, bool):
         return {"$type": "System.Boolean", "$value": value}
     if isinstance(value, int):
-        return {"$type": _type_of_whole(value), "$value": value}
+        return {"$type": _integer_type(value), "$value": value}
     if isinstance(value, Decimal):
         spelled = value if isinstance(value, SpelledDecimal) else SpelledDecimal(format(value, "f"))
         return {"$type": "System.Decimal", "$value": spelled}
     return value
 
 
-def _type_of_whole(number: int) -> str:
+def _integer_type(number: int) -> str:
     if -_INT32 <= number < _INT32:
         return "System.Int32"
     return "System.Int64" if -_INT64 <= number < _INT64 else "System.Decimal"
@@ -146,7 +146,7 @@ def unwrap(value: Any) -> Any:
 
 
 def read_object(body: bytes) -> Json | None:
-    """The JSON object a body is, None where it is something else."""
+    """*body* as a JSON object, None where it is something else."""
     try:
         value = read_json(body)
     except InvalidInput:
@@ -155,12 +155,12 @@ def read_object(body: bytes) -> Json | None:
 
 
 def write_object(value: Json) -> bytes:
-    """The body for an entity: numbers as they were spelled."""
+    """*value* as a body, numbers as they were spelled."""
     return write_json(value)
 
 
 def read_page(document: Json) -> Page | None:
-    """A page of a list, None where *document* is none."""
+    """*document* as a page of a list, None where it is none."""
     items = member(document, "Items")
     if not isinstance(items, dict | list):
         return None
@@ -174,7 +174,7 @@ def read_page(document: Json) -> Page | None:
 
 
 def execute_request(entity: str, operation: str, parameters: Iterable[str]) -> Json:
-    """The body that asks *entity* for a named operation (section 4.1)."""
+    """The request for a named operation of *entity* (section 4.1)."""
     values = [{"$type": "System.String", "$value": text} for text in parameters]
     return {
         "$type": _EXECUTE,
@@ -186,29 +186,29 @@ def execute_request(entity: str, operation: str, parameters: Iterable[str]) -> J
 
 
 def execute_result(document: Json) -> Any:
-    """The result of a named operation: what the response holds, or all of it where iMIS answers with it bare."""
+    """The result of a named operation: the Result of the response, or the whole response where it has none."""
     is_response = any(name.casefold() in _RESPONSE for name in document)
     return member(document, "Result") if is_response else document
 
 
-def are_same(wanted: Any, stored: Any, zone: ZoneInfo) -> bool:
+def are_same(sent: Any, stored: Any, zone: ZoneInfo) -> bool:
     """
-    Whether what is stored at iMIS is what was wanted there.
+    Whether the *stored* value equals the one that was sent.
 
-    Numbers are compared as decimals, dates as times in the site's *zone*, text also with HTML's own characters
-    encoded, which is how iMIS may give it back (section 3.6). Null, an empty text and "no date" are the same.
+    Numbers are compared as decimals, dates as times in the site's *zone*, text also with HTML characters encoded, since
+    iMIS may return it so (section 3.6). Null, an empty text and "no date" are the same.
     """
-    wanted, stored = _plain(wanted), _plain(stored)
-    if wanted == stored and isinstance(wanted, bool) == isinstance(stored, bool):
+    sent, stored = _plain(sent), _plain(stored)
+    if sent == stored and isinstance(sent, bool) == isinstance(stored, bool):
         return True
-    if wanted is None or stored is None:
+    if sent is None or stored is None:
         return False
-    if isinstance(wanted, str) and isinstance(stored, str):
-        return wanted == html.unescape(stored) or _are_same_date(wanted, stored, zone)
-    if isinstance(wanted, bool) or isinstance(stored, bool):
-        return str(wanted).casefold() == str(stored).casefold()
+    if isinstance(sent, str) and isinstance(stored, str):
+        return sent == html.unescape(stored) or _are_same_date(sent, stored, zone)
+    if isinstance(sent, bool) or isinstance(stored, bool):
+        return str(sent).casefold() == str(stored).casefold()
     try:
-        return Decimal(str(wanted)) == Decimal(str(stored))
+        return Decimal(str(sent)) == Decimal(str(stored))
     except InvalidOperation:
         return False
 
@@ -218,9 +218,9 @@ def is_date(text: str) -> bool:
     return _read_date(text, ZoneInfo("UTC")) is not None
 
 
-def differing(wanted: Mapping[str, Any], stored: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
-    """The names of the wanted values that are stored otherwise, or not at all."""
-    return [name for name, value in wanted.items() if not are_same(value, lookup(stored, name), zone)]
+def differing(sent: Mapping[str, Any], stored: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
+    """The names of the sent values that are stored differently, or not at all."""
+    return [name for name, value in sent.items() if not are_same(value, lookup(stored, name), zone)]
 
 
 def _property_list(entity: Json) -> Iterable[Json]:
@@ -232,13 +232,13 @@ def _plain(value: Any) -> Any:
     return None if value in ("", _NO_DATE) else value
 
 
-def _are_same_date(wanted: str, stored: str, zone: ZoneInfo) -> bool:
-    one, other = _read_date(wanted, zone), _read_date(stored, zone)
+def _are_same_date(sent: str, stored: str, zone: ZoneInfo) -> bool:
+    one, other = _read_date(sent, zone), _read_date(stored, zone)
     return one is not None and other is not None and abs(one - other) <= _DATE_STEP
 
 
 def _read_date(text: str, zone: ZoneInfo) -> datetime | None:
-    """A date or time as the site's clock shows it; an offset is converted."""
+    """A date or time as local time of the site; an offset is converted."""
     match = _DATE.fullmatch(text)
     if match is None:
         return None
@@ -250,7 +250,7 @@ def _read_date(text: str, zone: ZoneInfo) -> datetime | None:
 
 
 def local_time(text: str, zone: ZoneInfo) -> str:
-    """A time with an offset as the clock of the site shows it, without one; any other text as it is."""
+    """A time with an offset as local time of the site, without the offset; any other text unchanged."""
     match = _DATE.fullmatch(text)
     moment = _read_date(text, zone) if match and match[3] else None
     if moment is None:

@@ -57,7 +57,7 @@ def outcome_without_response(result: NotSent | OutcomeUnknown, file_name: str) -
 def _accepted(response: HttpResponse, file_name: str) -> Accepted | Unknown:
     batch_id = batch_id_in(response)
     if batch_id is None:
-        message = f"What answered does not tell the batch that was made of {file_name}: {describe_response(response)}"
+        message = f"The response does not contain the batch that was made of {file_name}: {describe_response(response)}"
         return _unknown(message)
     return Accepted(record_id=batch_id, note=f"Accepted for import as batch {batch_id}, not yet imported.")
 

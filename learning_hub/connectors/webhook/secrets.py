@@ -1,10 +1,10 @@
 """
-The signing secrets of a webhook, as they are stored among its credentials.
+The signing secrets of a webhook, as they are stored with its credentials.
 
-Beside `SigningSecret` and `Token` there are the `RetiringSecrets`: secrets that were replaced, each with the time until
-which it signs as well, so that a receiver can take its time with a new one. They are never shown, not even by name.
+Besides `SigningSecret` and `Token` the credentials contain `RetiringSecrets`: replaced secrets, each with the time
+until which it signs too, so that a receiver has time to adopt the new one. They are never shown, not even by name.
 
-Source: Standard Webhooks 1.0.0, "Webhook headers", for several signatures; the hub's contract, section 4, for the day.
+Sources: Standard Webhooks 1.0.0, "Webhook headers", for several signatures; the hub's contract, section 4, for the day.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from learning_hub.model.clock import read_time, written
 Json = Mapping[str, Any]
 
 RETIRES_AFTER = timedelta(hours=24)
-# Receivers try each signature in turn; whoever changes secrets more often than this in a day loses the oldest.
+# Receivers verify one signature after the other. More changes than this in one day drop the oldest secret.
 MOST_RETIRING = 4
 RETIRING = "RetiringSecrets"
 
 
 def prepare_credentials(sent: Json, stored: Json, now: datetime) -> PreparedCredentials:
     """
-    What to store of the credentials an administrator *sent*, given those that are *stored*; empty where there are none.
+    The credentials to store, given those that an administrator *sent* and those that are *stored*, which may be empty.
 
-    A `SigningSecret` left out stays as it is, and is made where there is none: then it is shown this once. A `Token`
-    left out is gone. A new `SigningSecret` retires the one before; the same again changes nothing.
+    An omitted `SigningSecret` stays as it is, or is generated and shown once where none is stored. An omitted `Token`
+    is deleted. A new `SigningSecret` retires the one before; sending the same one again changes nothing.
     """
     made = None if sent.get("SigningSecret") or stored.get("SigningSecret") else make_secret()
     secret = sent.get("SigningSecret") or stored.get("SigningSecret") or made
@@ -43,26 +43,26 @@ def prepare_credentials(sent: Json, stored: Json, now: datetime) -> PreparedCred
 
 
 def signing_secrets(stored: Json, now: datetime) -> list[str]:
-    """The secrets that sign a request at the time *now*, the newest first."""
+    """The secrets that sign a request at the time *now*, newest first."""
     return [stored["SigningSecret"], *(one["SigningSecret"] for one in _still_signing(stored, now))]
 
 
 def retiring_until(stored: Json, now: datetime) -> datetime | None:
-    """Until when a former secret signs as well; None where none does."""
+    """The time until which a replaced secret signs too; None where none does."""
     return max((read_time(one["UntilUtc"]) for one in _still_signing(stored, now)), default=None)
 
 
 def credential_names(stored: Json) -> list[str]:
-    """The names of the credentials as an administrator gives them."""
+    """The names of the credentials that an administrator can send."""
     return [name for name in stored if name != RETIRING]
 
 
 def _retiring(secret: Any, stored: Json, now: datetime) -> list[Json]:
     former = stored.get("SigningSecret")
-    there = [one for one in _still_signing(stored, now) if one["SigningSecret"] != secret]
+    retiring = [one for one in _still_signing(stored, now) if one["SigningSecret"] != secret]
     if former and former != secret:
-        there = [{"SigningSecret": former, "UntilUtc": written(now + RETIRES_AFTER)}, *there]
-    return there[:MOST_RETIRING]
+        retiring = [{"SigningSecret": former, "UntilUtc": written(now + RETIRES_AFTER)}, *retiring]
+    return retiring[:MOST_RETIRING]
 
 
 def _still_signing(stored: Json, now: datetime) -> list[Json]:

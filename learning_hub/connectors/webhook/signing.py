@@ -1,8 +1,8 @@
 """
 The signature of an outgoing request.
 
-What is signed is `{webhook-id}.{webhook-timestamp}.{body}`, with HMAC-SHA256, once with each secret, so that receivers
-with the old secret and those with the new one both find theirs.
+The signed text is `{webhook-id}.{webhook-timestamp}.{body}`. A request has one HMAC-SHA256 signature for each secret,
+so that receivers with the old secret and receivers with the new one can verify it.
 
 Source: Standard Webhooks 1.0.0, "Signature scheme" and "Webhook headers".
 """
@@ -27,7 +27,7 @@ def make_secret() -> str:
 
 
 def secret_fault(secret: str) -> str | None:
-    """Why *secret* can be no signing secret, without repeating it; None when it can."""
+    """Why *secret* is no valid signing secret, without repeating it; None when it is valid."""
     try:
         size = len(_key_of(secret))
     except ValueError:
@@ -44,8 +44,8 @@ def sign(message_id: str, timestamp: int, body: bytes, signing_secrets: Iterable
     Args:
         message_id: The value of `webhook-id`.
         timestamp: The value of `webhook-timestamp`: seconds since 1970, UTC.
-        body: As it is sent, to the byte.
-        signing_secrets: Each one that `secret_fault` has nothing against.
+        body: The exact bytes that are sent.
+        signing_secrets: Valid by `secret_fault`.
     """
     content = f"{message_id}.{timestamp}.".encode() + body
     return " ".join(f"v1,{_signature(secret, content)}" for secret in signing_secrets)
@@ -57,7 +57,7 @@ def _signature(secret: str, content: bytes) -> str:
 
 def _key_of(secret: str) -> bytes:
     """
-    The bytes within a secret; padding at its end may be missing, as in the libraries of Standard Webhooks.
+    The bytes of a secret; the padding at its end may be missing, as in the libraries of Standard Webhooks.
 
     Raises:
         ValueError: It is no Base64.
