@@ -349,9 +349,10 @@ def _takes_null(declared: Any) -> bool:
 
 def _worded(error: msgspec.ValidationError, kind: Any, place: str) -> FieldError:
     text, _, path = str(error).partition(" - at `$")
+    choices = _choices_in(kind)
     place += path.removesuffix("`").replace("[...]", "[]")
-    if get_origin(kind) is Literal:
-        return FieldError(place, f"must be one of {', '.join(map(str, get_args(kind)))}")
+    if get_origin(kind) is Literal or (choices and text.startswith("Invalid enum value")):
+        return FieldError(place, f"must be one of {', '.join(map(str, choices))}")
     if text.startswith("Invalid enum value"):
         return FieldError(place, f"{text.removeprefix('Invalid enum value ')} is none of the known values")
     for pattern, words in _WORDS:
@@ -361,6 +362,15 @@ def _worded(error: msgspec.ValidationError, kind: Any, place: str) -> FieldError
         wanted = " or ".join(_KINDS.get(part.strip(), part.strip()) for part in match[1].split("|"))
         return FieldError(place, f"must be {wanted}, not {_KINDS.get(match[2], match[2])}")
     return FieldError(place, text)
+
+
+def _choices_in(kind: Any) -> tuple[Any, ...]:
+    """The values of a Literal, or of the Literal among the alternatives of a union; empty where there is none."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    if get_origin(kind) not in (Union, types.UnionType):
+        return ()
+    return next((get_args(one) for one in get_args(kind) if get_origin(one) is Literal), ())
 
 
 def _shown(name: str) -> str:
