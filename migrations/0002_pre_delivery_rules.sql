@@ -7,7 +7,7 @@ SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '60s';
 
 -- Kinds of subscribers, with what statements have to know of each. A row is what the connector declares in KINDS of
--- learning_hub/connectors/registry.py; each hub process writes it when it starts (learning_hub/store/connectors.py).
+-- learning_hub/connectors/kinds.py; each hub process writes it when it starts (learning_hub/store/connectors.py).
 CREATE TABLE connector (
     name           text    PRIMARY KEY,
     one_record_for text    NOT NULL,   -- source_record: all event types of a source record share one record there;
