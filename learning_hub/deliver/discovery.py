@@ -52,7 +52,7 @@ class TargetDiscovery:
             message = f"The subscriber did not answer within {seconds:g} seconds."
             return Postponed(code="timed_out", message=message, subscriber_is_away=True)
 
-    async def judge(
+    async def validate_templates(
         self, subscriber: Subscriber, target: Mapping[str, Any], templates: Mapping[str, Any], leaves: Sequence[Leaf]
     ) -> TemplateValidation:
         """

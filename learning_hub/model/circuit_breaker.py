@@ -7,12 +7,12 @@ stands here; `store.pauses` keeps the state in the table subscriber_pause, so th
 Opens: an attempt fails in a way that concerns the subscriber as a whole (`subscriber_failure`): the subscriber cannot
 be reached or does not answer, asks to wait, or refuses the credentials.
 
-Half-open: one delivery at a time is sent as a probe (`claim` in queue.sql picks it). The first probe is due after a
-configured wait, or later where the subscriber asks for it; each failed probe doubles the wait, up to a minute
-(`after_failure`). A breaker that refused credentials opened sends no probes, so that no account is locked out.
+Half-open: one delivery at a time is sent as a probe (`claim` in delivery_transitions.sql picks it). The first probe is
+due after a configured wait, or later where the subscriber asks for it; each failed probe doubles the wait, up to a
+minute (`after_failure`). A breaker that refused credentials opened sends no probes, so that no account is locked out.
 
 Closes:
-    - with the first delivery that succeeds (`complete` in queue.sql), unless credentials were refused;
+    - with the first delivery that succeeds (`complete` in delivery_transitions.sql), unless credentials were refused;
     - with changed settings, unless credentials were refused, and with changed credentials or a successful check in any
       case (`store.pauses.lift`);
     - when a probe is due and nothing is left to send (`store.pauses.end_idle`): the next delivery finds out.

@@ -29,7 +29,7 @@ class FilterQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     subscription_id: Id | None = None
     subscriber_id: Id | None = None
     program_id: Id | None = None
-    class_: Annotated[FailureClass, Meta(description="Whose move it is.")] | None = msgspec.field(
+    class_: Annotated[FailureClass, Meta(description="Who is responsible.")] | None = msgspec.field(
         name="Class", default=None
     )
     code: Annotated[str, Meta(max_length=50)] | None = None

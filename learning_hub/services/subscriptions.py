@@ -219,7 +219,7 @@ class Subscriptions:
         stays_stopped = existing is not None and _stays_stopped(draft, existing)
         if stays_stopped and existing is not None and existing.state == "started":
             return []
-        validation = await self._discovery.judge(subscriber, target, templates, checked.leaves)
+        validation = await self._discovery.validate_templates(subscriber, target, templates, checked.leaves)
         problems = [FieldError(template_field(problem.place), problem.message) for problem in validation.problems]
         unfit = [*validation.target_errors, *problems]
         if stays_stopped:
