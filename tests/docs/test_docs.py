@@ -64,6 +64,16 @@ def test_pages_have_one_sentence_a_line(page: Path) -> None:
     assert [line for line in prose if re.search(r"[a-z`)][.?!] [A-Z`*\[]", re.sub(r"e\.g\. ", "", line))] == []
 
 
+def test_contributing_names_files_that_exist() -> None:
+    """Each file that CONTRIBUTING.md names to find a rule by is there."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page.partition("### Where is …")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w/]+\.(?:py|sql))`", table)
+
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).exists() and not (ROOT / "learning_hub" / name).exists()] == []
+
+
 def test_every_error_code_is_documented_and_no_other() -> None:
     """docs/reference/errors.md has a row for each code that an answer or a delivery can have."""
     page = (REFERENCE / "errors.md").read_text(encoding="utf-8")
