@@ -183,7 +183,9 @@ def test_an_event_as_if_stored_has_every_field(body: dict[str, Any]) -> None:
     stored = as_if_stored(event, Classification("new"), NOW)
     for field in EVENT_FIELDS:
         assert getattr(stored, field.attribute) == getattr(event, field.attribute), field.name
-        assert (getattr(stored, field.attribute) is None) == (field.name not in body), field.name
+        assert (getattr(stored, field.attribute) is None) == (field.name not in body), (
+            f"{field.name} is lost in _received_event of model/received_event.py; {RECIPE}."
+        )
 
 
 @pytest.mark.parametrize("body", [with_every_field(), with_needed_fields()], ids=["every field", "needed fields"])
