@@ -30,8 +30,10 @@ PROGRAM_NEEDED = FieldError("ProgramId", "or EventDateBucket is needed with a ke
 Confirm = Callable[[], Awaitable[None]]
 
 
-class FeedQuery(FieldFilters, frozen=True, kw_only=True, rename="pascal"):
-    """Which entries of the feed, and from where."""
+# Not kw_only, so that these come before the filters in the OpenAPI document: generated clients that take parameters by
+# position follow its order, and a new filter must not move them.
+class FeedScope(FieldFilters, frozen=True, rename="pascal"):
+    """The bucket or the Program that is read, and the filters by a field."""
 
     event_date_bucket: (
         Annotated[str, Meta(min_length=1, max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None
@@ -47,6 +49,11 @@ class FeedQuery(FieldFilters, frozen=True, kw_only=True, rename="pascal"):
         ]
         | None
     ) = None
+
+
+class FeedQuery(FeedScope, frozen=True, kw_only=True, rename="pascal"):
+    """Which entries of the feed, and from where."""
+
     created_since: (
         Annotated[datetime, Meta(description="CreatedUtc at or after this.", extra_json_schema={"format": "date-time"})]
         | None
