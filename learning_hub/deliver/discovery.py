@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from learning_hub.connectors.base import Discovering
 from learning_hub.connectors.kinds import KINDS
-from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
+from learning_hub.connectors.outcomes import Failure, Postponed
 from learning_hub.connectors.template_validation import TemplateValidation
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.connections import Connections
@@ -23,7 +23,6 @@ from learning_hub.store.database import Database
 VALIDATION_SECONDS = 5.0
 
 T = TypeVar("T")
-NoAnswer = Postponed | Refused | Unknown
 
 
 class TargetDiscovery:
@@ -34,8 +33,8 @@ class TargetDiscovery:
         self._connections = connections
 
     async def ask(
-        self, subscriber: Subscriber, question: Callable[[Discovering], Awaitable[T | NoAnswer]], *, seconds: float
-    ) -> T | NoAnswer:
+        self, subscriber: Subscriber, question: Callable[[Discovering], Awaitable[T | Failure]], *, seconds: float
+    ) -> T | Failure:
         """
         What the subscriber answers within *seconds*, or why it does not.
 
@@ -76,7 +75,7 @@ class TargetDiscovery:
         times = Counter(leaf.place for leaf in leaves)
         known = {leaf.place: leaf for leaf in leaves if times[leaf.place] == 1}
 
-        async def question(connector: Discovering) -> TemplateValidation | NoAnswer:
+        async def question(connector: Discovering) -> TemplateValidation | Failure:
             return await connector.validate_templates(target, documents, known, AttemptRecorder())
 
         try:

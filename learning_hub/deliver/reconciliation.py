@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from learning_hub.connectors.base import Comparing, Comparison, Difference, OutboundRecord
-from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
+from learning_hub.connectors.outcomes import Failure, Postponed
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.connections import Connections
 from learning_hub.deliver.sibling_rows import is_keyless
@@ -30,8 +30,6 @@ MOST_FAILURES = 3
 # Failures that say nothing about the next record.
 OF_ONE_RECORD = ("template_error",)
 AT_ONCE = 8
-
-NoAnswer = Postponed | Refused | Unknown
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -162,7 +160,7 @@ class _Conversation:
         self._fail(answer)
         return answer.message
 
-    def _fail(self, answer: NoAnswer) -> None:
+    def _fail(self, answer: Failure) -> None:
         self._last_message = answer.message
         if answer.code == "credentials_refused":
             # Repeated sign-ins with refused credentials lock accounts out.

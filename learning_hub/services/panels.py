@@ -12,7 +12,7 @@ from msgspec import Meta, Raw
 from learning_hub.connectors.base import Building
 from learning_hub.connectors.building import Built, Clash
 from learning_hub.connectors.kinds import KINDS
-from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
+from learning_hub.connectors.outcomes import Failure, Postponed
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.connections import Connections
 from learning_hub.model.audit import Action
@@ -163,6 +163,6 @@ def panels_not_supported(kind: str) -> InvalidInput:
     )
 
 
-def panel_not_made(outcome: Postponed | Refused | Unknown) -> Conflict:
+def panel_not_made(outcome: Failure) -> Conflict:
     """The error where the subscriber is away or refused."""
     return no_answer(outcome, then=SAME_AGAIN)

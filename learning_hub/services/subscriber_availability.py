@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
+from learning_hub.connectors.outcomes import Failure, Postponed, Refused
 from learning_hub.model.clock import written
 from learning_hub.model.errors import Conflict
 from learning_hub.store import pauses
@@ -30,7 +30,7 @@ def subscriber_paused(subscriber_id: str, since: str, message: str, *, then: str
     )
 
 
-def no_answer(outcome: Postponed | Refused | Unknown, *, then: str = "") -> Conflict:
+def no_answer(outcome: Failure, *, then: str = "") -> Conflict:
     """The error where a subscriber was asked and is away or refused; *then* is a sentence about asking again."""
     if isinstance(outcome, Refused):
         return Conflict(outcome.message, code="subscriber_refused")

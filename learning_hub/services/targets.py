@@ -11,9 +11,9 @@ from msgspec import Meta
 from learning_hub.connectors.base import Discovering
 from learning_hub.connectors.discovery import Field, Fields, NoTarget, Target, Targets
 from learning_hub.connectors.kinds import KINDS
-from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
+from learning_hub.connectors.outcomes import Failure
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
-from learning_hub.deliver.discovery import NoAnswer, TargetDiscovery
+from learning_hub.deliver.discovery import TargetDiscovery
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, NotFound
 from learning_hub.model.ids import is_target_name
@@ -77,7 +77,7 @@ class TargetLists:
         after = TARGETS.after(query.cursor).casefold()
         subscriber = await self._need_askable(caller, subscriber_id)
 
-        async def question(connector: Discovering) -> Targets | NoAnswer:
+        async def question(connector: Discovering) -> Targets | Failure:
             return await connector.targets(AttemptRecorder())
 
         targets: Targets = await self._ask(subscriber, question)
@@ -97,7 +97,7 @@ class TargetLists:
         if not is_target_name(name):
             raise InvalidFields([FieldError("Name", NAME_RULE)])
 
-        async def question(connector: Discovering) -> Fields | NoTarget | NoAnswer:
+        async def question(connector: Discovering) -> Fields | NoTarget | Failure:
             return await connector.fields(name, AttemptRecorder())
 
         fields: Fields | NoTarget = await self._ask(subscriber, question)
@@ -119,9 +119,9 @@ class TargetLists:
         await need_not_paused(self._database, subscriber_id, then="ask again")
         return subscriber
 
-    async def _ask(self, subscriber: Subscriber, question: Callable[[Discovering], Awaitable[T | NoAnswer]]) -> T:
+    async def _ask(self, subscriber: Subscriber, question: Callable[[Discovering], Awaitable[T | Failure]]) -> T:
         answer = await self._discovery.ask(subscriber, question, seconds=self._answer_seconds)
-        if isinstance(answer, Postponed | Refused | Unknown):
+        if isinstance(answer, Failure):
             raise no_answer(answer)
         return answer
 

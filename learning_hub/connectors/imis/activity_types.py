@@ -16,10 +16,9 @@ from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.wire import lookup, member, properties_of, unwrap
 from learning_hub.model.json_errors import place_in
 from learning_hub.model.json_values import read_json
-from learning_hub.model.template import Leaf
+from learning_hub.model.template import OMIT, Leaf, has_liquid
 
 WHERE = "Settings > Contacts > Activity types"
-_OMIT = "$omit"
 
 
 async def configured(api: Api, recorder: Recorder) -> set[str]:
@@ -85,8 +84,8 @@ def _named_types(templates: Mapping[str, Mapping[str, Any]], leaves: Mapping[str
 
 def _name_in(value: Any, place: str, leaves: Mapping[str, Leaf]) -> str | None:
     if isinstance(value, Mapping):
-        return _name_in(value.get(_OMIT), place_in(place, _OMIT), leaves)
-    if isinstance(value, str) and ("{{" in value or "{%" in value):
+        return _name_in(value.get(OMIT), place_in(place, OMIT), leaves)
+    if isinstance(value, str) and has_liquid(value):
         leaf = leaves.get(place)
         value = read_json(leaf.constant) if leaf is not None and leaf.constant is not None else None
     return value.strip() or None if isinstance(value, str) else None

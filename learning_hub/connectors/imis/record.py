@@ -16,6 +16,7 @@ from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.wire import Json, Value, identity_of, lookup, member, properties_of
 from learning_hub.connectors.outcomes import Refused
 from learning_hub.model.json_values import SpelledDecimal
+from learning_hub.model.template import OMIT
 
 # System.Decimal has 96 bits for its digits; more digits after the point than fit, iMIS rounds off.
 _DECIMAL = 2**96
@@ -113,4 +114,4 @@ def template_error(message: str) -> Failed:
 
 def is_single_value(leaf: Any) -> bool:
     """Whether a leaf of a template gives one value; `{"$omit": …}` may stand in a value's place."""
-    return not isinstance(leaf, list | dict) or (isinstance(leaf, Mapping) and list(leaf) == ["$omit"])
+    return not isinstance(leaf, list | dict) or (isinstance(leaf, Mapping) and list(leaf) == [OMIT])

@@ -16,7 +16,7 @@ from collections.abc import Collection
 
 from learning_hub.connectors.http import HttpResponse, NotSent, OutcomeUnknown
 from learning_hub.connectors.imis.wire import member, read_object, values_of
-from learning_hub.connectors.outcomes import Postponed, Refused, Unknown
+from learning_hub.connectors.outcomes import Failure, Postponed, Refused, Unknown
 from learning_hub.connectors.responses import StatusMeanings, classify_failure, describe_response, is_page, shorten
 
 # An account may lack the right to one entity, so 403 says nothing about its credentials.
@@ -30,7 +30,7 @@ class Failed(Exception):
     *blames_question* says that the request itself is at fault, and not that something is missing or not allowed.
     """
 
-    def __init__(self, outcome: Postponed | Refused | Unknown, *, blames_question: bool = False) -> None:
+    def __init__(self, outcome: Failure, *, blames_question: bool = False) -> None:
         super().__init__(outcome.message)
         self.outcome = outcome
         self.blames_question = blames_question

@@ -19,12 +19,11 @@ from learning_hub.connectors.template_validation import TemplateProblem, Templat
 from learning_hub.model.errors import FieldError
 from learning_hub.model.json_errors import place_in
 from learning_hub.model.json_values import read_json
-from learning_hub.model.template import Gives, Leaf
+from learning_hub.model.template import OMIT, Gives, Leaf, has_liquid
 
 KEY_LENGTH = 36
 _INT32 = 2**31
 _NUMBERS = ("Integer", "Decimal", "Monetary")
-_OMIT = "$omit"
 _TYPE_NAMES = {
     "String": "text", "Integer": "a whole number", "Decimal": "a number", "Monetary": "a number",
     "Boolean": "true or false", "Date": "a date or time",
@@ -136,8 +135,8 @@ class _TemplateValidator:
         place = place_in(self._place, name)
         is_omittable = isinstance(value, Mapping)
         if is_omittable:
-            value, place = value[_OMIT], place_in(place, _OMIT)
-        if isinstance(value, str) and ("{{" in value or "{%" in value):
+            value, place = value[OMIT], place_in(place, OMIT)
+        if isinstance(value, str) and has_liquid(value):
             leaf = self._leaves.get(place)
             if leaf is None or leaf.constant is None:
                 self._validate_leaf(name, field, leaf)
