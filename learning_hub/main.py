@@ -13,8 +13,8 @@ import msgspec
 from learning_hub.api.app import build_app
 from learning_hub.api.http.middleware import ApiMiddleware
 from learning_hub.connectors.addresses import Guard
+from learning_hub.connectors.factory import ConnectorFactory
 from learning_hub.connectors.kinds import KINDS
-from learning_hub.connectors.registry import Registry
 from learning_hub.deliver.connections import Connections
 from learning_hub.deliver.discovery import TargetDiscovery
 from learning_hub.deliver.participant_lookup import ParticipantLookup
@@ -202,7 +202,7 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
     database: Database
     notifications: Notifications
     vault: Vault
-    registry: Registry
+    connector_factory: ConnectorFactory
     renderer: Renderer
     connections: Connections
     participant_lookup: ParticipantLookup
@@ -228,19 +228,19 @@ async def synchronise_connectors(database: Database) -> None:
 async def _parts(settings: Settings, database: Database) -> AsyncIterator[_Parts]:
     notifications = Notifications(database)
     vault = Vault.of(settings)
-    registry = Registry(guard_of(settings), timeout_seconds=settings.send_timeout_seconds)
+    connector_factory = ConnectorFactory(guard_of(settings), timeout_seconds=settings.send_timeout_seconds)
     enqueuer = Enqueuer(database, notifications)
     participant_lookup = ParticipantLookup(database, remembered_seconds=settings.participant_remembered_seconds)
     async with AsyncExitStack() as stack:
         renderer = await stack.enter_async_context(Renderer(processes=settings.render_processes))
         payload_renderer = PayloadRenderer(database, renderer)
-        connections = Connections(database, vault, registry)
+        connections = Connections(database, vault, connector_factory)
         stack.push_async_callback(connections.close)
         yield _Parts(
             database=database,
             notifications=notifications,
             vault=vault,
-            registry=registry,
+            connector_factory=connector_factory,
             renderer=renderer,
             connections=connections,
             participant_lookup=participant_lookup,
@@ -285,7 +285,7 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
         runs=Runs(database, parts.runner, previewer, wait_seconds=wait_seconds),
         status=HubStatus(database, lambda: _readiness(database, running)),
         subscriber_checks=SubscriberChecks(database, parts.vault, parts.connections, notifications),
-        subscribers=Subscribers(database, parts.vault, parts.registry, notifications),
+        subscribers=Subscribers(database, parts.vault, parts.connector_factory, notifications),
         subscriptions=subscriptions,
         targets=TargetLists(database, discovery, answer_seconds=wait_seconds),
         test_sends=TestSends(database, parts.runner, notifications, wait_seconds=wait_seconds),

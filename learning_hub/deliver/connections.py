@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from learning_hub.connectors.base import Connector
-from learning_hub.connectors.registry import Registry
+from learning_hub.connectors.factory import ConnectorFactory
 from learning_hub.model.errors import NotFound
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.store import subscribers
@@ -36,10 +36,10 @@ class Connections:
     process. Credentials that a connector renews by itself do not replace it: it reads them again when it needs them.
     """
 
-    def __init__(self, database: Database, vault: Vault, registry: Registry) -> None:
+    def __init__(self, database: Database, vault: Vault, connector_factory: ConnectorFactory) -> None:
         self._database = database
         self._vault = vault
-        self._registry = registry
+        self._connector_factory = connector_factory
         self._open: dict[str, _OpenConnector] = {}
         self._lock = asyncio.Lock()
 
@@ -77,7 +77,7 @@ class Connections:
 
     async def _replace(self, subscriber: Subscriber, before: _OpenConnector | None) -> _OpenConnector:
         subscriber_id = subscriber.subscriber_id
-        connector = self._registry.connector(
+        connector = self._connector_factory.connector(
             subscriber.connector,
             subscriber.settings,
             await subscribers.credentials(self._database, self._vault, subscriber_id),

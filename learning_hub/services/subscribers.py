@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from learning_hub.connectors.base import PreparedCredentials
+from learning_hub.connectors.factory import ConnectorFactory
 from learning_hub.connectors.kinds import KINDS
-from learning_hub.connectors.registry import Registry
 from learning_hub.model.audit import Action
 from learning_hub.model.caller import Caller
 from learning_hub.model.circuit_breaker import Pause
@@ -34,10 +34,12 @@ LISTING = Listing("subscribers", ordered_by="subscriber_id")
 class Subscribers:
     """What callers do with subscribers."""
 
-    def __init__(self, database: Database, vault: Vault, registry: Registry, notifications: Notifications) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, connector_factory: ConnectorFactory, notifications: Notifications
+    ) -> None:
         self._database = database
         self._vault = vault
-        self._registry = registry
+        self._connector_factory = connector_factory
         self._notifications = notifications
 
     async def put(self, caller: Caller, subscriber_id: str, fields: Mapping[str, Raw]) -> tuple[SavedSubscriber, bool]:
@@ -57,7 +59,7 @@ class Subscribers:
             Conflict: The subscriber is of another kind.
             KeysMissing: The hub has no key to encrypt credentials with.
         """
-        spec = _SubscriberSpec(self._registry, subscriber_id, fields)
+        spec = _SubscriberSpec(self._connector_factory, subscriber_id, fields)
         async with self._database.transaction() as connection:
             await subscribers.lock(connection, subscriber_id)
             existing = await subscribers.find(connection, subscriber_id)
@@ -197,7 +199,7 @@ def _saved(subscriber: ShownSubscriber, prepared: PreparedCredentials | None) ->
 class _SubscriberSpec:
     """What a PUT asks for; errors are gathered until the stored subscriber is known."""
 
-    def __init__(self, registry: Registry, subscriber_id: str, fields: Mapping[str, Raw]) -> None:
+    def __init__(self, connector_factory: ConnectorFactory, subscriber_id: str, fields: Mapping[str, Raw]) -> None:
         values, errors = collect(fields, SubscriberBody)
         self.errors = id_errors("SubscriberId", subscriber_id) + errors
         self.name: str = values.get("name", "")
@@ -208,11 +210,11 @@ class _SubscriberSpec:
         bad = {error.field for error in self.errors}
         if "Connector" in bad:
             return
-        if objection := registry.check_kind(self.connector):
+        if objection := connector_factory.check_kind(self.connector):
             self.errors.append(FieldError("Connector", objection))
             return
         if "Settings" not in bad:
-            self.errors += not_told(registry.check_settings(self.connector, self.settings), self.errors)
+            self.errors += not_told(connector_factory.check_settings(self.connector, self.settings), self.errors)
         if "Credentials" not in bad and self.credentials is not None:
             self.errors += not_told(KINDS[self.connector].check_credentials(self.credentials), self.errors)
 

@@ -27,11 +27,11 @@ from learning_hub import connectors
 from learning_hub.connectors.addresses import SETTING, Guard
 from learning_hub.connectors.base import Connector, OutboundRecord
 from learning_hub.connectors.check_results import Needs
+from learning_hub.connectors.factory import ConnectorFactory
 from learning_hub.connectors.http import KEPT_BODY_BYTES, MAX_BODY_BYTES
 from learning_hub.connectors.kind import Kind
 from learning_hub.connectors.kinds import KINDS
 from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refused
-from learning_hub.connectors.registry import Registry
 
 CONNECTORS = Path(connectors.__file__).parent
 HERE = Guard(["127.0.0.1", "localhost"])
@@ -52,9 +52,9 @@ class Bench:
 
     def connector(self, *, guard: Guard = HERE, timeout_seconds: float = 15, **settings: Any) -> Connector:
         """A connector as the hub makes it; settings as told."""
-        registry = Registry(guard, timeout_seconds=timeout_seconds)
+        factory = ConnectorFactory(guard, timeout_seconds=timeout_seconds)
         given = self.under_test.settings_for(self.site, **settings)
-        made = registry.connector(self.name, given, self.under_test.credentials)
+        made = factory.connector(self.name, given, self.under_test.credentials)
         self._connectors.append(made)
         return made
 

@@ -9,7 +9,7 @@ from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.errors import FieldError
 
 
-class Registry:
+class ConnectorFactory:
     """
     Makes the connector of a subscriber, by the subscriber's kind.
 
