@@ -1,7 +1,7 @@
 """
 The only reader of the environment: from variables to one frozen Settings.
 
-settings.example.env explains each of them; a test holds the two together.
+settings.example.env explains each of them; a test compares the two.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ PREFIX = "LEARNING_HUB_"
 # A name, an address, an IPv6 address in brackets or nothing, and perhaps a port.
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]*\]|[^\[\]:]*)(?::[0-9]{1,5})?")
 
-# As many HTTP exchanges as any connector makes of one try at a delivery.
-EXCHANGES_IN_A_TRY = 13
+# The largest number of HTTP exchanges that any connector makes in one attempt.
+EXCHANGES_PER_ATTEMPT = 13
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -35,7 +35,7 @@ class SettingsError(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is set from outside. Times are in seconds, sizes in bytes."""
+    """All settings. Times are in seconds, sizes in bytes."""
 
     database_url: str | None = None
     home: Path = Path(".learning-hub")
@@ -61,11 +61,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def lease_seconds(self) -> float:
         """
-        How long a worker may take over one try: beyond all time-outs within it, sign-in and look-ups included.
+        How long a worker may take for one attempt: longer than all its timeouts, including sign-in and lookups.
 
-        A try is ended after nine tenths of it, which is more than `EXCHANGES_IN_A_TRY` that all take their whole time.
+        An attempt is ended after nine tenths of this time, which is longer than `EXCHANGES_PER_ATTEMPT` timeouts.
         """
-        return 1.2 * EXCHANGES_IN_A_TRY * self.send_timeout_seconds + 30
+        return 1.2 * EXCHANGES_PER_ATTEMPT * self.send_timeout_seconds + 30
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -73,14 +73,14 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     Settings from *environment*; an empty variable counts as unset.
 
     Raises:
-        SettingsError: One is unknown or wrong.
+        SettingsError: A setting is unknown or wrong.
     """
     given = {
         name.removeprefix(PREFIX): value.strip()
         for name, value in environment.items()
         if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_") and value.strip()
     }
-    # Names of the environment are told apart by case, so a setting in lower case is another variable.
+    # Names of environment variables are case-sensitive, so a setting in lower case is another variable.
     if unknown := sorted(set(given) - {name.upper() for name in _READERS}):
         names = ", ".join(PREFIX + name for name in unknown)
         raise SettingsError(f"Not a setting of the hub: {names}. settings.example.env lists them.")
@@ -149,7 +149,7 @@ def _database_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must begin with postgresql://")
     if not _is_address(text):
-        # Not a word of it: what was taken for a port may be half of a password.
+        # The message quotes nothing: the text taken for a port may be half of a password.
         raise ValueError(
             "must be as postgresql://user:password@host:5432/database; within user and password, write / as %2F, "
             "@ as %40, ? as %3F, # as %23, [ as %5B"
@@ -158,7 +158,7 @@ def _database_url(text: str) -> str:
 
 
 def _is_address(text: str) -> bool:
-    """Whether the driver can take an address apart, and into the parts that were meant."""
+    """Whether the driver can parse an address, and into the intended parts."""
     try:
         parts = urlsplit(text)
         parse_qs(parts.query, strict_parsing=bool(parts.query))

@@ -73,7 +73,7 @@ def operations() -> list[Operation]:
 def build_app(services: Services, settings: Settings, notifications: Notifications) -> ApiMiddleware:
     """The API over *services*; it opens and starts nothing."""
     declared = operations()
-    # What a handler may ask for by the name of a parameter.
+    # Handlers get these by the names of their parameters.
     dependencies = {
         **msgspec.structs.asdict(services),
         "operations": declared,

@@ -41,7 +41,7 @@ LIST_AUDIT = Operation(
     responses=(
         ResponseSpec(
             status=200,
-            meaning="Changes with what was before and after, without secrets.",
+            meaning="Changes, each with the values before and after it, without secrets.",
             body=Page[AuditEntry],
             example={"Items": [EXAMPLE], "NextCursor": None},
         ),

@@ -1,4 +1,4 @@
-"""Deliveries over HTTP: what became of events, and what a person can do about it."""
+"""Deliveries over HTTP: read them, requeue them, discard them."""
 
 from __future__ import annotations
 
@@ -106,11 +106,11 @@ LIST_GROUPS = Operation(
     method="GET",
     path="/deliveries/groups",
     operation_id="listGroups",
-    summary="List failures by like cause",
-    description="Of each subscription, deliveries that are retrying or parked with the same code and the same "
-    "message, but for what differs from one event to the other. First the hub's own faults, then pauses of "
-    "subscribers that last, then the rest; each the largest first. `Signature` is a filter of the list of "
-    "deliveries, and of putting them back together.",
+    summary="List failed deliveries, grouped by cause",
+    description="A group holds the retrying and parked deliveries of one subscription that have the same code and the "
+    "same message, apart from values that differ from event to event. The hub's own faults come first, then pauses of "
+    "subscribers that last, then the rest; within each, the largest group comes first. `Signature` filters the list "
+    "of deliveries, and selects deliveries to requeue together.",
     tag="Delivering",
     scopes=("process", "staff"),
     query=GroupsQuery,
@@ -146,14 +146,15 @@ REQUEUE_DELIVERIES = Operation(
     method="POST",
     path="/deliveries/requeue",
     operation_id="requeueDeliveries",
-    summary="Put all deliveries back into the queue that the filters mean",
-    description="Parked ones, retrying ones at once, and those skipped for their template or a reopening. Each is "
-    "rendered anew with today's template; one that a newer one has overtaken is superseded instead.",
+    summary="Requeue all deliveries that match the filters",
+    description="Requeues parked deliveries, retrying deliveries (which are then sent at once), and deliveries skipped "
+    "for their template or a reopening. Each is rendered again with the current template. A delivery for which a newer "
+    "one exists is superseded instead.",
     tag="Delivering",
     scopes=("process", "staff"),
     query=RequeueQuery,
     responses=(
-        ResponseSpec(status=200, meaning="They are back in the queue.", body=Requeued, example={"Requeued": 212}),
+        ResponseSpec(status=200, meaning="The deliveries are requeued.", body=Requeued, example={"Requeued": 212}),
     ),
     errors=(NOT_FOR_PROGRAM,),
 )
@@ -171,8 +172,9 @@ REQUEUE_DELIVERY = Operation(
     method="POST",
     path="/deliveries/{DeliveryId}/requeue",
     operation_id="requeueDelivery",
-    summary="Put a delivery back into the queue",
-    description="It is rendered anew with today's template. One that a newer one has overtaken is superseded.",
+    summary="Requeue a delivery",
+    description="The delivery is rendered again with the current template. A delivery for which a newer one exists is "
+    "superseded instead.",
     tag="Delivering",
     scopes=("process", "staff"),
     responses=(ResponseSpec(status=200, meaning="The delivery as it is now.", body=Delivery, example=EXAMPLE_WAITING),),
@@ -182,7 +184,7 @@ DISCARD_DELIVERY = Operation(
     method="POST",
     path="/deliveries/{DeliveryId}/discard",
     operation_id="discardDelivery",
-    summary="Decide that a delivery is not to be sent",
+    summary="Discard a delivery: it will not be sent",
     tag="Delivering",
     scopes=("process", "staff"),
     body=DiscardBody,
@@ -200,7 +202,7 @@ LIST_DELIVERIES_OF_EVENT = Operation(
     method="GET",
     path="/events/{EventId}/deliveries",
     operation_id="listDeliveriesOfEvent",
-    summary="What became of an event, for every subscription",
+    summary="List the deliveries of an event",
     tag="Reading",
     scopes=("read",),
     query=PageQuery,

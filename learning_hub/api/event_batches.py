@@ -26,24 +26,24 @@ from learning_hub.services.batch_publishing import BatchPublishing, Result
 ANOTHER_BODY = EXAMPLE_BODY | {"PublisherEventId": "AI:1235", "PublisherParticipantId": "kim.lund@example.org"}
 MAX_EVENTS = 10_000
 MAX_BYTES = 16 * 1024 * 1024
-# How many bytes of such bodies one process holds at once.
+# The bytes of batch bodies that one process holds at once.
 BUDGET_BYTES = 4 * MAX_BYTES
 STALLS_AFTER_SECONDS = 30
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 
 
 class BatchResult(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
-    """What became of one event of a batch."""
+    """The result for one event of a batch."""
 
-    index: Annotated[int, Meta(ge=0, description="Its place in the batch; blank lines are not counted.")]
-    status: Annotated[int, Meta(description="What POST /events would have answered.")]
+    index: Annotated[int, Meta(ge=0, description="The event's position in the batch; blank lines are not counted.")]
+    status: Annotated[int, Meta(description="The status that POST /events would have answered.")]
     event_id: Annotated[str, Meta(description="With 201 and 200.")] | UnsetType = UNSET
     location: Annotated[str, Meta(description="With 201 and 200.")] | UnsetType = UNSET
     problem: Annotated[Problem, Meta(description="With any other status.")] | UnsetType = UNSET
 
 
 class BatchResults(msgspec.Struct, frozen=True, rename="pascal"):
-    """What became of each event, in the order of the batch."""
+    """A result for each event, in the order of the batch."""
 
     results: list[BatchResult]
 
@@ -54,9 +54,10 @@ PUBLISH_EVENTS = Operation(
     operation_id="publishEvents",
     summary="Publish many events at once",
     description=(
-        f"A JSON array or, declared as {JSON_LINES}, one event a line: up to 10,000 events and 16 MiB. A bad one "
-        "does not stop the others: each has its own Status. Two of one source are taken in their order. A body "
-        "that is not well-formed JSON is refused whole, a bad line of JSON Lines alone."
+        f"The body is a JSON array or, declared as {JSON_LINES}, one event a line: up to 10,000 events and 16 MiB. A "
+        "bad event does not stop the others: each has its own Status. Events with the same source key are stored in "
+        "the order of the batch. A body that is not well-formed JSON is refused as a whole; a bad line of JSON Lines "
+        "is refused alone."
     ),
     tag="Publishing",
     scopes=("publish",),
@@ -66,7 +67,7 @@ PUBLISH_EVENTS = Operation(
     responses=(
         ResponseSpec(
             status=200,
-            meaning="What became of each event.",
+            meaning="A result for each event.",
             body=BatchResults,
             example={
                 "Results": [
@@ -122,7 +123,7 @@ def _lines(content: bytes) -> list[bytes]:
     The lines of a body of JSON Lines, without blank ones.
 
     Raises:
-        TooLarge: There are too many; the rest is not looked at.
+        TooLarge: The body has too many lines; the rest is not read.
     """
     lines = [line[0].rstrip(b" \t\r") for line in islice(_LINE.finditer(content), MAX_EVENTS + 1)]
     if len(lines) > MAX_EVENTS:

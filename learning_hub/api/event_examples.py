@@ -1,4 +1,4 @@
-"""Events as the OpenAPI document shows them."""
+"""Example events of the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ ANOTHER_SOURCE = Conflict(
 class PublishQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """How to publish."""
 
-    validate_only: Annotated[bool, Meta(description="Store nothing; tell what would happen.")] = False
+    validate_only: Annotated[bool, Meta(description="Store nothing; answer what publishing would do.")] = False
 
 
 class ValidationResult(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -59,9 +59,10 @@ PUBLISH_EVENT = Operation(
     operation_id="publishEvent",
     summary="Publish an event",
     description=(
-        "The answer is sent after the event is durably committed. The same event again (same Program, system, "
-        "PublisherEventId and EventType, equal content) stores nothing; with other content it is the next "
-        "revision. With ValidateOnly nothing is stored, and the answer is 200 with what would happen."
+        "The response is sent after the event is durably committed. Publishing the same event again (same Program, "
+        "system, PublisherEventId and EventType, equal content) stores nothing; other content under the same key is "
+        "stored as the next revision. With ValidateOnly nothing is stored: the response is 200 and says what "
+        "publishing would do."
     ),
     tag="Publishing",
     scopes=("publish",),
@@ -69,16 +70,18 @@ PUBLISH_EVENT = Operation(
     query=PublishQuery,
     headers={
         IDEMPOTENCY_KEY: Header(
-            meaning="The same key again is answered as the first time.", min_length=1, max_length=200
+            meaning="A request that repeats this key gets the first response again.", min_length=1, max_length=200
         )
     },
     body=NewEvent,
     body_example=EXAMPLE_BODY,
     responses=(
-        ResponseSpec(status=201, meaning="Stored, as a new event or a new revision. No body.", headers=LOCATION),
+        ResponseSpec(
+            status=201, meaning="The event is stored, as a new event or a new revision. No body.", headers=LOCATION
+        ),
         ResponseSpec(
             status=200,
-            meaning="The same event is there already (no body), or the result of ValidateOnly (no Location).",
+            meaning="The same event is already stored (no body), or the result of ValidateOnly (no Location).",
             body=ValidationResult,
             is_often_empty=True,
             headers=LOCATION,
@@ -111,7 +114,8 @@ REPLACE_EVENT = Operation(
     responses=(
         ResponseSpec(
             status=200,
-            meaning="Stored as the next revision, or unchanged. No body; Location is the latest revision.",
+            meaning="The event is stored as the next revision, or is unchanged. No body; Location is the latest "
+            "revision.",
             headers=LOCATION,
         ),
     ),
@@ -123,12 +127,13 @@ WITHDRAW_EVENT = Operation(
     operation_id="withdrawEvent",
     summary="Withdraw an event",
     description=(
-        "It is not sent where it was not sent yet; where it was, each subscription's OnWithdraw decides. History "
-        "stays: the event reads with WithdrawnUtc, and the withdrawal is an entry of its own in the feed."
+        "Subscriptions that have not sent the event do not send it any more; for those that have, OnWithdraw of the "
+        "subscription decides. The history stays: the event is shown with WithdrawnUtc, and the withdrawal is a "
+        "separate entry in the feed."
     ),
     tag="Publishing",
     scopes=("publish",),
-    responses=(ResponseSpec(status=204, meaning="It is withdrawn, now or before."),),
+    responses=(ResponseSpec(status=204, meaning="The event is withdrawn, by this request or an earlier one."),),
     errors=(
         NOT_FOR_PROGRAM,
         NO_SUCH_EVENT,
@@ -195,7 +200,7 @@ async def _validate(
 async def _read_submission(
     request: ApiRequest, publisher: Publisher, max_data_bytes: int
 ) -> tuple[ReceivedEvent, str | None]:
-    """The event in the body and its Idempotency-Key; what is wrong with either is named together."""
+    """The event in the body and its Idempotency-Key; faults of both are reported together."""
     sent = request.header(IDEMPOTENCY_KEY.lower())
     key = None if sent is None else header_text(sent.encode("latin-1"))
     errors = []

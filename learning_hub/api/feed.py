@@ -24,12 +24,14 @@ class FeedPage(msgspec.Struct, frozen=True, rename="pascal"):
     """
     Entries of the feed in its order. A reader that follows NextCursor sees each entry exactly once.
 
-    A page without Items is the end of the feed for now; with a filter that matches rarely, one with fewer than Limit
-    need not be.
+    A page without Items is the end of the feed for now; a page with fewer Items than Limit need not be, if the filter
+    matches rarely.
     """
 
     items: list[Event]
-    next_cursor: Annotated[str, Meta(description="Where to read on; given at the end of the feed as well.")]
+    next_cursor: Annotated[
+        str, Meta(description="The cursor of the next page; also given at the end of the feed, for polling.")
+    ]
 
 
 LIST_EVENTS = Operation(
@@ -38,10 +40,10 @@ LIST_EVENTS = Operation(
     operation_id="listEvents",
     summary="Follow the feed of a Program, or read a date bucket",
     description=(
-        "Entries in the order in which they became visible, the same for all readers. NextCursor is given at the "
-        "end as well, so that a reader can poll for ever; Wait holds an empty answer until something comes. A page "
-        "without Items is the end for now; one with fewer than Limit need not be, as a filter that matches rarely "
-        "is looked for about a second."
+        "Entries come in the order in which they became visible, which is the same for all readers. NextCursor is "
+        "also given at the end of the feed, so that a reader can keep polling; with Wait, an empty response is held "
+        "back until an entry arrives. A page without Items is the end of the feed for now. A page with fewer Items "
+        "than Limit need not be the end: the hub searches for about a second for entries that match the filter."
     ),
     tag="Reading",
     scopes=("read",),
@@ -62,35 +64,38 @@ LIST_EVENTS = Operation(
 
 
 async def read_feed_page(request: ApiRequest, feed: Feed) -> ApiResponse:
-    """A page of the feed; 304 where the caller holds the same."""
+    """A page of the feed; 304 if the caller has the same page already."""
     query = request.read_query(FeedQuery)
-    wanted, beginning = await feed.read_query(request.caller, query)
-    asked = _fingerprint(wanted, query)
-    known = next((tag for tag in read_tags(request.header("if-none-match")) if tag.asked == asked), None)
-    if known and await _is_unchanged(request, feed, wanted, known, query):
+    feed_filter, beginning = await feed.read_query(request.caller, query)
+    fingerprint = _fingerprint(feed_filter, query)
+    tags = read_tags(request.header("if-none-match"))
+    known = next((tag for tag in tags if tag.fingerprint == fingerprint), None)
+    if known and await _is_unchanged(request, feed, feed_filter, known, query):
         return ApiResponse(status=304, headers={"ETag": known.written})
-    read = await feed.wait_for(wanted, beginning, query.limit, wait_seconds=query.wait, confirm=request.confirm_caller)
+    read = await feed.wait_for(
+        feed_filter, beginning, query.limit, wait_seconds=query.wait, confirm=request.confirm_caller
+    )
     # The tag of an empty page holds where reading began: the position reached moves with every transaction of the
     # server.
-    tag = Tag(asked, read.last or beginning, len(read.items))
+    tag = Tag(fingerprint, read.last or beginning, len(read.items))
     return ApiResponse(FeedPage(read.items, write_cursor(read.position)), headers={"ETag": tag.written})
 
 
-def _fingerprint(wanted: FeedFilter, query: FeedQuery) -> str:
-    """A digest of what is asked for, however long the caller waits for it."""
-    asked = msgspec.json.encode([wanted, query.cursor, query.limit])
-    return hashlib.blake2b(asked, digest_size=8).hexdigest()
+def _fingerprint(feed_filter: FeedFilter, query: FeedQuery) -> str:
+    """A digest of the filter, cursor and limit; Wait does not count."""
+    encoded = msgspec.json.encode([feed_filter, query.cursor, query.limit])
+    return hashlib.blake2b(encoded, digest_size=8).hexdigest()
 
 
-async def _is_unchanged(request: ApiRequest, feed: Feed, wanted: FeedFilter, tag: Tag, query: FeedQuery) -> bool:
+async def _is_unchanged(request: ApiRequest, feed: Feed, feed_filter: FeedFilter, tag: Tag, query: FeedQuery) -> bool:
     """
-    Whether a page is what it was, found out without reading it.
+    Whether a page is unchanged, found out without reading it.
 
     The feed is only appended to: as long as its last entry exists a full page does not change, and any other page
     changes when an entry follows.
     """
     if tag.count == 0:
-        return not query.wait and not (await feed.read(wanted, tag.last, 1, confirm=request.confirm_caller)).items
+        return not query.wait and not (await feed.read(feed_filter, tag.last, 1, confirm=request.confirm_caller)).items
     before_last = msgspec.structs.replace(tag.last, seq=tag.last.seq - 1)
     limit = 1 if tag.count == query.limit else 2
-    return (await feed.read(wanted, before_last, limit, confirm=request.confirm_caller)).last == tag.last
+    return (await feed.read(feed_filter, before_last, limit, confirm=request.confirm_caller)).last == tag.last

@@ -1,4 +1,4 @@
-"""Health and metrics over HTTP, for whoever keeps the hub running."""
+"""Health and metrics over HTTP, for operators."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ learning_hub_deliveries_open{state="parked"} 0.0
 
 
 class Health(msgspec.Struct, frozen=True, rename="pascal"):
-    """Whether the hub can do its work; *findings* say what is in the way."""
+    """Whether the hub can do its work; *findings* say what limits it."""
 
     status: str
     findings: list[str] = []
@@ -34,26 +34,30 @@ GET_LIVENESS = Operation(
     method="GET",
     path="/health/live",
     operation_id="getLiveness",
-    summary="Whether this process runs",
+    summary="Check that this process runs",
     tag="Operating",
     is_public=True,
-    responses=(ResponseSpec(status=200, meaning="It runs.", body=Health, example={"Status": "live", "Findings": []}),),
+    responses=(
+        ResponseSpec(status=200, meaning="The process runs.", body=Health, example={"Status": "live", "Findings": []}),
+    ),
 )
 GET_READINESS = Operation(
     method="GET",
     path="/health/ready",
     operation_id="getReadiness",
-    summary="Whether the hub can take and deliver events",
+    summary="Check that the hub can accept and deliver events",
     tag="Operating",
     is_public=True,
-    responses=(ResponseSpec(status=200, meaning="It can.", body=Health, example={"Status": "ready", "Findings": []}),),
+    responses=(
+        ResponseSpec(status=200, meaning="The hub is ready.", body=Health, example={"Status": "ready", "Findings": []}),
+    ),
     errors=(Unavailable("The database is away.", retry_after_seconds=2),),
 )
 GET_METRICS = Operation(
     method="GET",
     path="/metrics",
     operation_id="getMetrics",
-    summary="Metrics in the text format of Prometheus",
+    summary="Read metrics in the text format of Prometheus",
     tag="Operating",
     scopes=("process",),
     responses=(

@@ -35,7 +35,7 @@ MAKE_KEY = Operation(
     path="/keys",
     operation_id="makeKey",
     summary="Make a key",
-    description="The key is shown this once; the hub keeps only its hash.",
+    description="The key is shown only in this response; the hub stores only its hash.",
     tag="Setting up",
     scopes=("admin",),
     body=KeyBody,
@@ -43,7 +43,7 @@ MAKE_KEY = Operation(
     responses=(
         ResponseSpec(
             status=201,
-            meaning="The key, shown this once.",
+            meaning="The key, shown only in this response.",
             body=NewKey,
             headers={"Location": "/keys/{KeyId} of the key."},
             example=EXAMPLE_NEW,
@@ -54,7 +54,7 @@ LIST_KEYS = Operation(
     method="GET",
     path="/keys",
     operation_id="listKeys",
-    summary="List the keys, revoked and expired ones as well",
+    summary="List all keys, including revoked and expired ones",
     tag="Setting up",
     scopes=("admin",),
     query=PageQuery,
@@ -81,10 +81,10 @@ REVOKE_KEY = Operation(
     method="DELETE",
     path="/keys/{KeyId}",
     operation_id="revokeKey",
-    summary="Revoke a key: it opens nothing any more, in every process within a second",
+    summary="Revoke a key: every process refuses it within a second",
     tag="Setting up",
     scopes=("admin",),
-    responses=(ResponseSpec(status=204, meaning="It is revoked, now or before."),),
+    responses=(ResponseSpec(status=204, meaning="The key is revoked, by this request or an earlier one."),),
     errors=(NO_SUCH_KEY,),
 )
 

@@ -1,4 +1,4 @@
-"""Panels over HTTP: making a panel source at iMIS, and a subscription that fills it."""
+"""Panels over HTTP: make a panel source at iMIS, and a subscription that fills it."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ MAKE_PANEL = Operation(
     operation_id="makePanel",
     summary="Make a panel source at iMIS, or add fields to it",
     description="The source has several rows for a contact, a field for the hub's record key, and the basic fields "
-    "or those named. Where it is there already, fields that it lacks are added and texts that are shorter than the "
-    "Length asked for are widened; nothing is removed or narrowed. What iMIS made of it is read back and told. The "
-    "answer has a subscription with the basic mapping, ready to be PUT; with a ProgramId it is made at once, "
-    "stopped, unless it is there. What only a person can do in iMIS stands in Findings.",
+    "or those named. If the source exists, missing fields are added and text fields shorter than the requested Length "
+    "are widened; nothing is removed or narrowed. The hub reads the source back from iMIS and reports what iMIS made. "
+    "The response contains a subscription with the basic mapping, ready to be PUT; with a ProgramId the subscription "
+    "is made at once, stopped, unless it exists. Findings list what only a person can do in iMIS.",
     tag="Setting up",
     scopes=("admin",),
     body=PanelBody,
@@ -61,14 +61,14 @@ MAKE_PANEL = Operation(
     responses=(
         ResponseSpec(
             status=201,
-            meaning="It was made.",
+            meaning="The panel source was made.",
             body=Panel,
             headers={"Location": "/subscribers/{SubscriberId}/targets/{Name}/fields."},
             example=EXAMPLE,
         ),
         ResponseSpec(
             status=200,
-            meaning="It was there, and has these fields now.",
+            meaning="The panel source existed, and now has these fields.",
             body=Panel,
             example=EXAMPLE | {"Added": [], "RowsReadable": True},
         ),

@@ -1,4 +1,4 @@
-"""Participants over HTTP: who a publisher's participant is at a subscriber, matched by hand."""
+"""Participants over HTTP: match a publisher's participant with a contact of a subscriber by hand."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ MATCH_PARTICIPANT = Operation(
     method="PUT",
     path="/subscribers/{SubscriberId}/participants/{PublisherParticipantId}",
     operation_id="settleParticipant",
-    summary="Settle who a participant is at a subscriber, and put the person's parked deliveries back",
-    description="It counts until it is changed, before anything that is looked up; what is settled for one system "
-    "counts before what is settled for all. The id in the address is percent-encoded.",
+    summary="Match a participant with a subscriber's contact, and requeue the participant's parked deliveries",
+    description="The match is valid until it is changed, and takes precedence over a lookup; a match for one publisher "
+    "system takes precedence over a match for all systems. The id in the address is percent-encoded.",
     tag="Delivering",
     scopes=("process", "staff"),
     query=ParticipantQuery,
@@ -55,7 +55,7 @@ MATCH_PARTICIPANT = Operation(
     responses=(
         ResponseSpec(
             status=200,
-            meaning="It is settled, now or before.",
+            meaning="The participant is matched, by this request or an earlier one.",
             body=MatchedParticipant,
             example=EXAMPLE | {"Requeued": 3},
         ),
@@ -66,14 +66,14 @@ LIST_PARTICIPANTS = Operation(
     method="GET",
     path="/subscribers/{SubscriberId}/participants",
     operation_id="listParticipants",
-    summary="List the participants settled by hand at a subscriber",
+    summary="List the participants matched by hand at a subscriber",
     tag="Delivering",
     scopes=("process", "staff"),
     query=ParticipantsQuery,
     responses=(
         ResponseSpec(
             status=200,
-            meaning="A page of participants, by their id; those looked up are not among them.",
+            meaning="A page of participants, ordered by id, without those that were looked up.",
             body=Page[Participant],
             example={"Items": [EXAMPLE], "NextCursor": None},
         ),
@@ -84,8 +84,8 @@ GET_PARTICIPANT = Operation(
     method="GET",
     path="/subscribers/{SubscriberId}/participants/{PublisherParticipantId}",
     operation_id="getParticipant",
-    summary="Read who a participant is at a subscriber, as far as is remembered",
-    description="As settled by hand, or as looked up and not expired; nobody is asked.",
+    summary="Read the remembered match of a participant at a subscriber",
+    description="The match was made by hand, or by a lookup that has not expired; the subscriber is not asked.",
     tag="Delivering",
     scopes=("process", "staff"),
     query=ParticipantQuery,
@@ -96,12 +96,12 @@ FORGET_PARTICIPANT = Operation(
     method="DELETE",
     path="/subscribers/{SubscriberId}/participants/{PublisherParticipantId}",
     operation_id="forgetParticipant",
-    summary="Forget who a participant is at a subscriber: it is looked up again",
-    description="Without PublisherSystemId for every system, also what was settled for one.",
+    summary="Forget the match of a participant at a subscriber: the next delivery looks it up again",
+    description="Without PublisherSystemId, the matches for every publisher system are forgotten.",
     tag="Delivering",
     scopes=("process", "staff"),
     query=ParticipantQuery,
-    responses=(ResponseSpec(status=204, meaning="Nothing is remembered of it, now or before."),),
+    responses=(ResponseSpec(status=204, meaning="No match of the participant is remembered."),),
     errors=(NOT_FOR_PROGRAM, NO_SUCH_SUBSCRIBER, PROGRAM_NEEDED, NOT_SUPPORTED),
 )
 

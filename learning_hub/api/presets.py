@@ -27,7 +27,7 @@ LIST_PRESETS = Operation(
     responses=(
         ResponseSpec(
             status=200,
-            meaning="Presets by id.",
+            meaning="Presets, ordered by id.",
             body=Page[Preset],
             example={"Items": [next(iter(PRESETS.values()))], "NextCursor": None},
         ),

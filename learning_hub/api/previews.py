@@ -19,10 +19,10 @@ PREVIEW_SUBSCRIPTION = Operation(
     method="POST",
     path="/subscriptions/{SubscriptionId}/preview",
     operation_id="previewSubscription",
-    summary="Show what would be sent for an event, or the error with its place",
+    summary="Show the payload that would be sent for an event, or the error and its path in the template",
     description=(
-        "Sends nothing and connects to nothing. `participant.Id` is null unless it is remembered from a delivery "
-        "or settled by hand."
+        "The hub sends nothing and opens no connection. `participant.Id` is null unless it is remembered from a "
+        "delivery or was matched by hand."
     ),
     tag="Setting up",
     scopes=("process", "staff", "admin"),
@@ -31,7 +31,7 @@ PREVIEW_SUBSCRIPTION = Operation(
     responses=(
         ResponseSpec(
             status=200,
-            meaning="The payload, or why there is none.",
+            meaning="The payload, or the reason why none is made.",
             body=Preview,
             example={
                 "Template": "Online",

@@ -33,22 +33,22 @@ PUT_PROGRAM = Operation(
     body=ProgramBody,
     body_example={"Name": "Nurses' continuing education"},
     responses=(
-        ResponseSpec(status=201, meaning="It was made.", body=Program, example=EXAMPLE),
-        ResponseSpec(status=200, meaning="It was there, and has this name now.", body=Program, example=EXAMPLE),
+        ResponseSpec(status=201, meaning="The Program was made.", body=Program, example=EXAMPLE),
+        ResponseSpec(status=200, meaning="The Program existed, and now has this name.", body=Program, example=EXAMPLE),
     ),
 )
 LIST_PROGRAMS = Operation(
     method="GET",
     path="/programs",
     operation_id="listPrograms",
-    summary="List the Programs of the key",
+    summary="List the Programs that the key may use",
     tag="Setting up",
     scopes=("publish", "read", "process", "staff", "admin"),
     query=PageQuery,
     responses=(
         ResponseSpec(
             status=200,
-            meaning="Programs by id.",
+            meaning="Programs, ordered by id.",
             body=Page[Program],
             example={"Items": [EXAMPLE], "NextCursor": None},
         ),
@@ -68,10 +68,10 @@ ARCHIVE_PROGRAM = Operation(
     method="DELETE",
     path="/programs/{ProgramId}",
     operation_id="archiveProgram",
-    summary="Archive a Program: it takes and sends nothing more, its history stays",
+    summary="Archive a Program: it accepts and sends no more events, its history stays",
     tag="Setting up",
     scopes=("admin",),
-    responses=(ResponseSpec(status=204, meaning="It is archived."),),
+    responses=(ResponseSpec(status=204, meaning="The Program is archived."),),
     errors=(NO_SUCH_PROGRAM,),
 )
 

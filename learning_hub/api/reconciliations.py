@@ -42,15 +42,15 @@ RECONCILE_SUBSCRIPTION = Operation(
     path="/subscriptions/{SubscriptionId}/reconcile",
     operation_id="reconcileSubscription",
     summary="Compare what was sent with what the subscriber holds",
-    description="Asks iMIS for every source record that was last sent with an event of the bucket or span; other "
-    "kinds of subscribers cannot be asked. What is there as it was sent is confirmed (`ConfirmedUtc`). Records "
-    "whose last delivery took them back are left out. It answers after about 25 seconds at the latest: with a "
-    "`NextCursor` where there is more to ask for, which goes on with the same body and that `Cursor`.",
+    description="The hub asks iMIS for every source record that was last sent with an event of the bucket or time "
+    "range; other kinds of subscribers cannot be asked. Records that iMIS holds as they were sent are confirmed "
+    "(`ConfirmedUtc`). Records whose last delivery removed them are left out. The response comes after about 25 "
+    "seconds at the latest; it has a `NextCursor` if records are left: send the same body again with that `Cursor`.",
     tag="Delivering",
     scopes=("process", "staff"),
     body=ReconcileBody,
     body_example={"EventDateBucket": "NURSES-LB-20261122"},
-    responses=(ResponseSpec(status=200, meaning="What is there.", body=ReconcileAnswer, example=EXAMPLE),),
+    responses=(ResponseSpec(status=200, meaning="What the subscriber holds.", body=ReconcileAnswer, example=EXAMPLE),),
     errors=(
         NO_SUCH_SUBSCRIPTION,
         InvalidFields([ONE_TIME_RANGE]),

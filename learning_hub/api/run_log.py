@@ -50,14 +50,14 @@ GET_RUN_LOG = Operation(
     path="/runs/{RunId}/log",
     operation_id="getRunLog",
     summary="Read or follow the log of a run",
-    description="JSON Lines in the order of time, as far as the run is. Who accepts text/event-stream gets each "
-    "line as an event as soon as it is known, and the event `end` with the run's State when it is over; a comment "
-    "keeps the connection alive meanwhile. Of a delivery the log has what happened within the run.",
+    description="The log so far comes as JSON Lines in the order of time. A caller that accepts text/event-stream gets "
+    "each line as an event as soon as it is known, and the event `end` with the run's State when the run ends; "
+    "comments keep the connection alive meanwhile. The log of a delivery holds only what happened within the run.",
     tag="Delivering",
     scopes=("process", "staff"),
     headers={
         "Last-Event-ID": Header(
-            meaning="With text/event-stream: the id of the last event that was read; only later ones come.",
+            meaning="With text/event-stream: the id of the last event that was read; only later events are sent.",
             min_length=1,
             max_length=100,
         ),
@@ -65,8 +65,8 @@ GET_RUN_LOG = Operation(
     responses=(
         ResponseSpec(
             status=200,
-            meaning="One line for each thing that happened: AtUtc, EventId, DeliveryId (both null where it is of "
-            "the run itself) and Message.",
+            meaning="One line for each thing that happened: AtUtc, EventId and DeliveryId (both null for the run "
+            "itself), and Message.",
             body=str,
             media_type=JSON_LINES,
             example=EXAMPLE,
@@ -74,7 +74,7 @@ GET_RUN_LOG = Operation(
             headers={
                 "Cache-Control": "no-store.",
                 "Vary": "Accept.",
-                "X-Accel-Buffering": "no: a proxy in between is not to collect it.",
+                "X-Accel-Buffering": "no: a proxy in between must not buffer the response.",
             },
         ),
     ),
@@ -128,8 +128,8 @@ async def _events(request: ApiRequest, run_logs: RunLogs, run_id: str, run: Logg
                     yield b'event: end\ndata: {"State":"%s"}\n\n' % part.ended.encode()
                 await request.confirm_caller()
         except LearningHubError:
-            # The key is not valid any more, or the database is away. What was sent is whole; a reader who comes back
-            # continues after it.
+            # The key is no longer valid, or the database is away. All lines sent so far are complete; a reader who
+            # reconnects continues after them.
             return
 
 

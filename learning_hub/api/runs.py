@@ -1,4 +1,4 @@
-"""Runs over HTTP: processing events, and reading what became of them."""
+"""Runs over HTTP: process events, and read the results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXAMPLE_RUN = {
     "Counts": EXAMPLE_COUNTS,
 }
 UNFINISHED = ResponseSpec(
-    status=202, meaning="It goes on; Location is the run. No body.", headers={"Location": "/runs/{RunId}."}
+    status=202, meaning="The run continues; Location is the run. No body.", headers={"Location": "/runs/{RunId}."}
 )
 
 PROCESS_EVENTS = Operation(
@@ -43,9 +43,9 @@ PROCESS_EVENTS = Operation(
     path="/processEvents",
     operation_id="processEvents",
     summary="Process the events of a bucket, a Program, a subscription, or those named",
-    description="Gathers the events, picks each subscription's template by category, renders, and sends. Twice "
-    "sends nothing twice. An event that is named and is not there is 400. With ProgramId in the address "
-    "the body may be left out.",
+    description="The hub gathers the events, picks each subscription's template by category, renders, and sends. "
+    "Processing the same events again sends nothing twice. A named event that does not exist is 400. With ProgramId "
+    "in the query the body may be left out.",
     tag="Delivering",
     scopes=("process",),
     query=ProcessQuery,
@@ -53,7 +53,7 @@ PROCESS_EVENTS = Operation(
     body_example={"EventDateBucket": "NURSES-LB-20261122"},
     body_optional=True,
     responses=(
-        ResponseSpec(status=200, meaning="What became of them.", body=RunResult, example=EXAMPLE_RESULT),
+        ResponseSpec(status=200, meaning="The run's counts.", body=RunResult, example=EXAMPLE_RESULT),
         UNFINISHED,
     ),
     errors=(NOT_FOR_PROGRAM,),
@@ -62,11 +62,11 @@ RUN_SUBSCRIPTION = Operation(
     method="POST",
     path="/subscriptions/{SubscriptionId}/run",
     operation_id="runSubscription",
-    summary="Run once: everything since the subscription's place, and what waits",
+    summary="Run a subscription once: send all events since its checkpoint, and all held deliveries",
     tag="Delivering",
     scopes=("process", "staff"),
     responses=(
-        ResponseSpec(status=200, meaning="What became of it.", body=RunResult, example=EXAMPLE_RESULT),
+        ResponseSpec(status=200, meaning="The run's counts.", body=RunResult, example=EXAMPLE_RESULT),
         UNFINISHED,
     ),
     errors=(NO_SUCH_SUBSCRIPTION,),
@@ -82,7 +82,7 @@ LIST_RUNS = Operation(
     responses=(
         ResponseSpec(
             status=200,
-            meaning="A page of runs; read one for the counts of a run that is under way.",
+            meaning="A page of runs; read a single run for the counts of one that is under way.",
             body=Page[Run],
             example={"Items": [EXAMPLE_RUN], "NextCursor": None},
         ),
@@ -92,7 +92,7 @@ GET_RUN = Operation(
     method="GET",
     path="/runs/{RunId}",
     operation_id="getRun",
-    summary="Read a run with its counts as they are now",
+    summary="Read a run with its current counts",
     tag="Delivering",
     scopes=("process", "staff"),
     responses=(ResponseSpec(status=200, meaning="The run.", body=Run, example=EXAMPLE_RUN),),
@@ -122,7 +122,7 @@ class RunController(ApiController):
 
 
 def unfinished_response(run: Unfinished) -> ApiResponse:
-    """202 with the address of a run that goes on."""
+    """202 with the address of a run that continues."""
     return ApiResponse(status=202, headers={"Location": f"/runs/{run.run_id}"})
 
 

@@ -16,7 +16,7 @@ from learning_hub.api.http.problem_kinds import PROBLEM_KINDS
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 
-# So much of it stands for the whole.
+# Only the beginning: the whole document would contain itself.
 EXAMPLE_DOCUMENT = {
     "openapi": "3.1.0",
     "info": {"title": "Learning Hub", "version": learning_hub.__version__},
@@ -34,7 +34,7 @@ GET_OPENAPI = Operation(
     method="GET",
     path="/schema/openapi.json",
     operation_id="getOpenApi",
-    summary="This document",
+    summary="Read this document",
     tag="Operating",
     is_public=True,
     responses=(
@@ -45,7 +45,7 @@ GET_DOCUMENTATION = Operation(
     method="GET",
     path="/schema",
     operation_id="getDocumentation",
-    summary="The API explained for people",
+    summary="Read the API documentation for people",
     tag="Operating",
     is_public=True,
     is_listed=False,
@@ -55,7 +55,7 @@ GET_FRONT_DOOR = Operation(
     method="GET",
     path="/",
     operation_id="getFrontDoor",
-    summary="Where to go from here",
+    summary="Show the start page",
     tag="Operating",
     is_public=True,
     is_listed=False,

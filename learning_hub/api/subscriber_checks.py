@@ -41,17 +41,17 @@ CHECK_SUBSCRIBER = Operation(
     method="POST",
     path="/subscribers/{SubscriberId}/check",
     operation_id="checkSubscriber",
-    summary="Sign in at a subscriber and say what was found; nothing is written there",
-    description="Also looks whether there is what its subscriptions ask for: those in use, and of Programs of the "
-    "key. It works where nothing is wrong; what is wrong for stopped subscriptions alone is only to be looked at. "
-    "Where nothing is wrong for all of them and the subscriber was paused, "
-    "it is not any more: what waits goes out. An archived one is 404.",
+    summary="Sign in at a subscriber and report the findings; nothing is written there",
+    description="The check also looks for what the subscriptions need at the subscriber: those in use, of Programs "
+    "that the key may use. `Works` is true if nothing is wrong; a fault that concerns only stopped subscriptions does "
+    "not count. If nothing at all is wrong and the subscriber was paused, the pause ends and waiting deliveries are "
+    "sent. An archived subscriber is 404.",
     tag="Setting up",
     scopes=("staff", "admin"),
     responses=(
         ResponseSpec(
             status=200,
-            meaning="What was found, in words, also where it does not work.",
+            meaning="The findings as sentences, also if the subscriber does not work.",
             body=CheckResult,
             example=EXAMPLE_CHECK,
         ),

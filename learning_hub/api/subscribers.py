@@ -49,17 +49,19 @@ PUT_SUBSCRIBER = Operation(
     operation_id="putSubscriber",
     summary="Make or change a subscriber",
     description=(
-        f"{' '.join(kind.description for kind in KINDS.values())} A PUT without Credentials keeps the stored ones, "
-        "and the same ones again change nothing: they lift no pause for refused credentials. The kind of system cannot "
-        "be changed."
+        f"{' '.join(kind.description for kind in KINDS.values())} A PUT without Credentials leaves them unchanged. "
+        "Sending the same Credentials again changes nothing: it ends no pause for refused credentials. "
+        "The kind of a subscriber cannot be changed."
     ),
     tag="Setting up",
     scopes=("admin",),
     body=SubscriberBody,
     body_example=EXAMPLE_BODY,
     responses=(
-        ResponseSpec(status=201, meaning="It was made.", body=SavedSubscriber, example=EXAMPLE),
-        ResponseSpec(status=200, meaning="It was there, and is like this now.", body=SavedSubscriber, example=EXAMPLE),
+        ResponseSpec(status=201, meaning="The subscriber was made.", body=SavedSubscriber, example=EXAMPLE),
+        ResponseSpec(
+            status=200, meaning="The subscriber existed, and was changed.", body=SavedSubscriber, example=EXAMPLE
+        ),
     ),
     errors=(
         Conflict("imis is of the kind webhook, which cannot be changed.", code="connector_differs"),
@@ -77,7 +79,7 @@ LIST_SUBSCRIBERS = Operation(
     responses=(
         ResponseSpec(
             status=200,
-            meaning="Subscribers by id; with a key for some Programs, those that get events of them.",
+            meaning="Subscribers, ordered by id; a key for some Programs sees those that get events of these Programs.",
             body=Page[ShownSubscriber],
             example={"Items": [EXAMPLE], "NextCursor": None},
         ),
@@ -97,11 +99,12 @@ ARCHIVE_SUBSCRIBER = Operation(
     method="DELETE",
     path="/subscribers/{SubscriberId}",
     operation_id="archiveSubscriber",
-    summary="Archive a subscriber: it gets nothing more, its history stays",
-    description="Its subscriptions are archived with it. A PUT brings it back, its subscriptions one by one.",
+    summary="Archive a subscriber: it gets no more events, its history stays",
+    description="Its subscriptions are archived as well. A PUT restores the subscriber; each subscription needs a PUT "
+    "of its own.",
     tag="Setting up",
     scopes=("admin",),
-    responses=(ResponseSpec(status=204, meaning="It is archived, now or before."),),
+    responses=(ResponseSpec(status=204, meaning="The subscriber is archived, by this request or an earlier one."),),
     errors=(NO_SUCH_SUBSCRIBER,),
 )
 

@@ -69,12 +69,12 @@ PUT_SUBSCRIPTION = Operation(
     operation_id="putSubscription",
     summary="Make or change a subscription",
     description=(
-        "Name, SubscriberId, ProgramId, EventTypes, Target and Templates are needed, unless a Preset gives them. "
-        "What else is left out takes its default, also where the subscription had something else; only State and "
-        "StartFrom stay as they are. SubscriberId, ProgramId and StartFrom cannot be changed later. Templates are "
-        "compiled and held against the target, and iMIS is asked which columns that has now; each error names its "
-        "place. What may fail all the same is told in `Warnings`, and so is why iMIS could not be asked just now: "
-        "then it is saved without, and another PUT asks again."
+        "Name, SubscriberId, ProgramId, EventTypes, Target and Templates are required, unless a Preset gives them. "
+        "Any other field that is left out is set to its default, even if the subscription had another value; only "
+        "State and StartFrom keep their values. SubscriberId, ProgramId and StartFrom cannot be changed later. "
+        "Templates are compiled and compared with the target, for which the hub asks iMIS for the current columns; "
+        "each error names its path in the template. `Warnings` name what may still fail. If iMIS cannot be asked just "
+        "now, `Warnings` say why: the subscription is saved without this comparison, and another PUT asks again."
     ),
     tag="Setting up",
     scopes=("admin",),
@@ -83,13 +83,13 @@ PUT_SUBSCRIPTION = Operation(
     responses=(
         ResponseSpec(
             status=201,
-            meaning="It was made, or made anew after it had been archived.",
+            meaning="The subscription was made, or made again after it had been archived.",
             body=SavedSubscription,
             example=EXAMPLE_SAVED,
         ),
         ResponseSpec(
             status=200,
-            meaning="It was there, and is like this now.",
+            meaning="The subscription existed, and was changed.",
             body=SavedSubscription,
             example=EXAMPLE_SAVED,
         ),
@@ -107,7 +107,7 @@ LIST_SUBSCRIPTIONS = Operation(
     responses=(
         ResponseSpec(
             status=200,
-            meaning="Subscriptions of the key's Programs by id.",
+            meaning="Subscriptions of the Programs that the key may use, ordered by id.",
             body=Page[Subscription],
             example={"Items": [EXAMPLE], "NextCursor": None},
         ),
@@ -128,11 +128,12 @@ ARCHIVE_SUBSCRIPTION = Operation(
     method="DELETE",
     path="/subscriptions/{SubscriptionId}",
     operation_id="archiveSubscription",
-    summary="Archive a subscription: it gets nothing more, its history stays",
-    description="What was not sent yet is discarded. A PUT makes it anew, from where its StartFrom then says.",
+    summary="Archive a subscription: it sends no more events, its history stays",
+    description="Deliveries that were not sent are discarded. A PUT makes the subscription again; it then starts at "
+    "the StartFrom of that PUT.",
     tag="Setting up",
     scopes=("admin",),
-    responses=(ResponseSpec(status=204, meaning="It is archived, now or before."),),
+    responses=(ResponseSpec(status=204, meaning="The subscription is archived, by this request or an earlier one."),),
     errors=(NO_SUCH_SUBSCRIPTION,),
 )
 

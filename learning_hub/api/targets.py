@@ -1,4 +1,4 @@
-"""The targets of a subscriber and their fields over HTTP: asked of the subscriber each time."""
+"""Discovery over HTTP: the targets of a subscriber and their fields, which the subscriber is asked for each time."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ LIST_TARGETS = Operation(
     method="GET",
     path="/subscribers/{SubscriberId}/targets",
     operation_id="listTargets",
-    summary="List where records can land at a subscriber, asked of it now",
-    description="For iMIS these are `Activity` and the panel sources of contacts; other kinds of subscribers "
-    "cannot be asked. Where iMIS does not list its panel sources to the hub's account, `Warnings` says so, and "
-    "`Activity` is there all the same.",
+    summary="Ask a subscriber for its targets",
+    description="The targets of iMIS are `Activity` and the panel sources of contacts; other kinds of subscribers "
+    "cannot be asked. If iMIS does not list its panel sources to the hub's account, `Warnings` says so and only "
+    "`Activity` is listed.",
     tag="Setting up",
     scopes=("staff", "admin"),
     query=PageQuery,
@@ -75,15 +75,15 @@ LIST_FIELDS = Operation(
     method="GET",
     path="/subscribers/{SubscriberId}/targets/{Name}/fields",
     operation_id="listFields",
-    summary="List the properties of a target, asked of the subscriber now",
-    description="The name is in any case. Each property has its type, its length and whether it is required, as "
-    "far as the subscriber tells; those with `FilledBy` are filled by the hub or by iMIS, and no template can. "
-    "For a panel source of iMIS the answer also says whether its rows can be read: where not, the box *Available "
-    "via the REST API* of the source is usually not ticked.",
+    summary="Ask a subscriber for the fields of a target",
+    description="The name is not case-sensitive. Each field has its type, its length and whether it is required, as "
+    "far as the subscriber reports them. Fields with `FilledBy` are filled by the hub or by iMIS, never by a template. "
+    "For a panel source of iMIS the response also says whether its rows can be read; if not, the box *Available via "
+    "the REST API* of the source is usually not ticked.",
     tag="Setting up",
     scopes=("staff", "admin"),
     query=PageQuery,
-    responses=(ResponseSpec(status=200, meaning="The properties.", body=FieldsPage, example=EXAMPLE_FIELDS),),
+    responses=(ResponseSpec(status=200, meaning="The fields.", body=FieldsPage, example=EXAMPLE_FIELDS),),
     errors=ERRORS,
 )
 

@@ -1,4 +1,4 @@
-"""Test sends over HTTP: one event is sent for real, now."""
+"""Test sends over HTTP: one event is really sent, at once."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TEST_SUBSCRIPTION = Operation(
     method="POST",
     path="/subscriptions/{SubscriptionId}/test",
     operation_id="testSubscription",
-    summary="Send one event for real, now, and show the attempt",
-    description="Also when the subscription is stopped. An event that was delivered before is sent again, onto the "
-    "same record. A subscriber that was away is probed first; while it stays paused, nothing is made that would be "
-    "sent later. 202 where it takes longer than the hub waits.",
+    summary="Send one event to the subscriber at once, and show the attempt",
+    description="A test send also works while the subscription is stopped. An event that was delivered before is sent "
+    "again, onto the same record. A subscriber that was away is probed first; while it stays paused, no delivery is "
+    "made. The response is 202 if the attempt takes longer than the hub waits.",
     tag="Delivering",
     scopes=("process", "staff", "admin"),
     body=TestSendBody,
@@ -40,7 +40,7 @@ TEST_SUBSCRIPTION = Operation(
         ),
         ResponseSpec(
             status=202,
-            meaning="It goes on; Location is the run. No body.",
+            meaning="The test send continues; Location is the run. No body.",
             headers={"Location": "/runs/{RunId}."},
         ),
     ),

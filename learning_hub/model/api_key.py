@@ -1,4 +1,4 @@
-"""API keys: the form of a key, what is stored of it, and a key as administrators see it."""
+"""API keys: the form of a key, its stored hash, and a key as administrators see it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ProgramList = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=25)]],
     Meta(min_length=1, max_length=1000, description='Programs the key is for, or ["*"] for all of them.'),
 ]
-# As texts: an error of a list of choices would name neither all that are wrong nor those there are.
+# Plain texts instead of choices: msgspec's error would name neither all wrong scopes nor the valid ones.
 ScopeList = Annotated[
     list[Annotated[str, Meta(extra_json_schema={"enum": SCOPES})]],
     Meta(min_length=1, max_length=5, description="What the key may do."),
@@ -32,7 +32,7 @@ ScopeList = Annotated[
 
 
 class KeyBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What making a key takes."""
+    """The body of a request that makes a key."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     programs: ProgramList
@@ -50,11 +50,11 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     created_utc: datetime
     expires_utc: datetime | None
     revoked_utc: datetime | None
-    last_used_utc: Annotated[datetime, Meta(description="To within some seconds.")] | None
+    last_used_utc: Annotated[datetime, Meta(description="When the key was last used, to within some seconds.")] | None
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """A key just made; `Key` is shown this once."""
+    """A new key; the field `Key` is shown only in this response."""
 
     key_id: str
     key: Annotated[str, Meta(description="The key itself. It is not stored and cannot be shown again.")]
@@ -66,7 +66,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 def scope_faults(scopes: Mapping[int, str]) -> list[FieldError]:
-    """What is wrong with the scopes of a KeyBody, each named by its place in the list, with those there are."""
+    """Errors for the scopes of a KeyBody by their index in the list, each with the valid scopes."""
     return [
         FieldError(f"Scopes[{index}]", f"must be one of {', '.join(SCOPES)}")
         for index, scope in scopes.items()
@@ -82,10 +82,10 @@ def new_key(key_id: str) -> str:
 
 
 def key_id_of(key: str) -> str | None:
-    """The KeyId inside a key; None for a string that cannot be one of ours."""
+    """The KeyId inside a key; None for a string that does not have the form of the hub's keys."""
     body, _, checksum = key.rpartition("_")
     pieces = body.split("_")
-    # What is not printable might be something that the database does not take.
+    # The database does not accept every unprintable character.
     is_plain = key.isascii() and key.isprintable()
     if len(pieces) != 3 or pieces[0] != "lh" or not is_plain or _checksum(body) != checksum:
         return None
@@ -93,12 +93,12 @@ def key_id_of(key: str) -> str | None:
 
 
 def key_hash(key: str) -> bytes:
-    """What is stored of a key: its SHA-256, 32 bytes."""
+    """The hash under which a key is stored: its SHA-256, 32 bytes."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
 def same_secret(left: bytes, right: bytes) -> bool:
-    """Compare without telling by the time taken how much agrees."""
+    """Compare in constant time, so that the time taken does not reveal how much agrees."""
     return hmac.compare_digest(left, right)
 
 

@@ -13,7 +13,7 @@ ObjectType = Literal["program", "key", "subscriber", "subscription", "delivery",
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """One change: who made it, when, what it was before and after. No secrets."""
+    """One change: who made it, when, and the object before and after it, without secrets."""
 
     audit_id: int
     at_utc: datetime

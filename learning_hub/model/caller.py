@@ -1,4 +1,4 @@
-"""Who is calling: a key without its secret, what it may do, and for which Programs."""
+"""The caller of a request: a key without its secret, its scopes, and its Programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVERY_PROGRAM = "*"
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is calling: a key without its secret. *programs* is `("*",)` for every Program."""
+    """The caller of a request: a key without its secret. *programs* is `("*",)` for every Program."""
 
     key_id: str
     name: str
@@ -42,7 +42,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     def need(self, *scopes: Scope) -> None:
         """
-        Go on only with one of *scopes*.
+        Check that the key has one of *scopes*.
 
         Raises:
             NotAllowed: The key has none of them.
@@ -52,28 +52,28 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     def need_program(self, program_id: str) -> None:
         """
-        Go on only if the key is for *program_id*.
+        Check that the key is for *program_id*.
 
         Raises:
-            NotAllowed: It is not; the same answer for a Program that does not exist.
+            NotAllowed: The key is not for the Program, whether or not the Program exists.
         """
         if not self.may_use(program_id):
             raise NotAllowed("This key is not for this Program.", code="program_not_allowed")
 
     def only_program(self) -> str | None:
-        """The Program of a key that has exactly one."""
+        """The Program of a key that has exactly one; None for other keys."""
         return self.programs[0] if len(self.programs) == 1 and not self.has_every_program else None
 
 
 # The command line, which works on the database of its settings without a key.
 COMMAND_LINE = Caller(key_id="cli", name="command line", programs=(EVERY_PROGRAM,), scopes=frozenset(SCOPES))
-# Stands in the audit log for what the hub does by itself.
+# The caller in the audit log for changes that the hub makes by itself.
 HUB = Caller(key_id="hub", name="The hub itself", programs=(EVERY_PROGRAM,), scopes=frozenset())
 
 
 def check_grant(programs: list[str], scopes: list[Scope]) -> None:
     """
-    Whether a key with these Programs and scopes may be made.
+    Check that a key with these Programs and scopes may be made.
 
     Raises:
         InvalidFields: `*` among other Programs, or `admin` for some Programs only.

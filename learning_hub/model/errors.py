@@ -2,17 +2,17 @@
 Every error of the hub, split by what the caller can do about it.
 
     LearningHubError
-    ├─ InvalidInput          what was sent is wrong; mend it and send again
+    ├─ InvalidInput          the request is wrong; fix it and send again
     │  ├─ InvalidFields      with every bad field and why
     │  ├─ TooLarge
-    │  └─ NotJson            the body is declared as something else
-    │     └─ EncodingNotTaken   it is declared as compressed
-    ├─ NotAuthenticated      no key, or one that is unknown, expired or revoked
-    ├─ NotAllowed            the key may not do this, or not for this Program
+    │  └─ NotJson            the body is not declared as JSON
+    │     └─ EncodingNotTaken   the body is declared as compressed
+    ├─ NotAuthenticated      the key is missing, unknown, expired or revoked
+    ├─ NotAllowed            the key does not permit this, or not for this Program
     ├─ NotFound
-    ├─ Conflict              what was asked for does not fit what is there
-    ├─ TooManyRequests       come back later
-    ├─ Unavailable           the database is away, or too much is waiting
+    ├─ Conflict              the request conflicts with the present state
+    ├─ TooManyRequests       send again later
+    ├─ Unavailable           the database is away, or too many requests are waiting
     └─ TemplateError         a template cannot be used, or gives no payload for this event
 
 An error holds data and a short, stable `code`; docs/reference/errors.md lists every code. It knows nothing of HTTP:
@@ -28,7 +28,7 @@ import msgspec
 
 
 class LearningHubError(Exception):
-    """Something went wrong in a way the hub has a name for."""
+    """The hub failed in a known way."""
 
     code = "error"
 
@@ -48,13 +48,13 @@ class LearningHubError(Exception):
 
 
 class InvalidInput(LearningHubError):
-    """What was sent is wrong."""
+    """The request is wrong."""
 
     code = "invalid_input"
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """One bad field: its path (`PublisherEventCategory.value`) and what is wrong with it."""
+    """One bad field: its path (`PublisherEventCategory.value`) and the error."""
 
     field: str
     message: str
@@ -77,7 +77,7 @@ class InvalidFields(InvalidInput):
 
 @contextmanager
 def gathered(errors: list[FieldError]) -> Iterator[None]:
-    """Bad fields that are found within go to *errors*, so that what comes after is judged as well."""
+    """Errors for bad fields that are raised within are added to *errors*, so that later checks run as well."""
     try:
         yield
     except InvalidFields as error:
@@ -85,7 +85,7 @@ def gathered(errors: list[FieldError]) -> Iterator[None]:
 
 
 class TooLarge(InvalidInput):
-    """More was sent than is taken."""
+    """The body is too large."""
 
     code = "too_large"
 
@@ -112,23 +112,23 @@ class NotAuthenticated(LearningHubError):
 
 
 class NotAllowed(LearningHubError):
-    """This key may not do this."""
+    """The key does not permit this."""
 
     code = "not_allowed"
 
 
 class NotFound(LearningHubError):
-    """There is nothing here."""
+    """Nothing exists at this address."""
 
     code = "not_found"
 
 
 class Conflict(LearningHubError):
     """
-    What was asked for does not fit what is there.
+    The request conflicts with the present state.
 
-    *retry_after_seconds* is how long to wait before asking again, None where waiting alone does not help or nobody
-    said how long.
+    *retry_after_seconds* is how long to wait before sending again; None if waiting alone does not help, or the time is
+    unknown.
     """
 
     code = "conflict"
@@ -164,7 +164,7 @@ class TemplateError(LearningHubError):
     """
     A template cannot be used, or gives no payload for this event.
 
-    *place* is where in the subscription's templates: the category and the keys down to the leaf, joined with dots
+    *place* is the path in the subscription's templates: the category and the keys down to the leaf, joined with dots
     (`_default.Outer.Inner`).
     """
 

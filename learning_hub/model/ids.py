@@ -1,7 +1,7 @@
 """
-The only reader of chance, and the form of every id the hub makes.
+The only reader of random bytes for ids, and the form of every id the hub makes.
 
-UUIDs are version 7 (RFC 9562): time-ordered, so that new rows land at the end of their index.
+UUIDs are version 7 (RFC 9562): time-ordered, so that new rows are added at the end of their index.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PROGRAM = "([A-Za-z0-9][A-Za-z0-9_.-]{0,24})"
 _UUID = "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 EVENT_ID_PATTERN = f"^E:{_PROGRAM}-{_UUID}$"
 DELIVERY_ID_PATTERN = f"^{_PROGRAM}-{_UUID}$"
-ANY_ID_PATTERN = r"^[^\x00]+$"  # of others, who may put any character in
+ANY_ID_PATTERN = r"^[^\x00]+$"  # ids of other systems may have any character
 TARGET_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,99}$(?!\n)"
 NEW_ID_PATTERN = "^[0-9A-HJKMNP-TV-Z]{26}$"
 _EVENT_ID = re.compile(f"E:{_PROGRAM}-{_UUID}")
@@ -37,12 +37,12 @@ _VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
 
 
 def is_id(text: str) -> bool:
-    """Whether *text* has the form of a ProgramId, which ids of subscribers and subscriptions follow as well."""
+    """Whether *text* has the form of a ProgramId, which is also that of SubscriberIds and SubscriptionIds."""
     return re.fullmatch(PROGRAM_ID_PATTERN, text) is not None
 
 
 def id_errors(field: str, text: str) -> list[FieldError]:
-    """What is wrong with *text* as the id of a Program, subscriber or subscription; *field* is what names it."""
+    """Errors of *text* as the id of a Program, subscriber or subscription in the field *field*."""
     return [] if is_id(text) else [FieldError(field, ID_RULE)]
 
 
@@ -51,7 +51,7 @@ def need_id(field: str, text: str) -> str:
     *text*, if it has the form of an id.
 
     Raises:
-        InvalidFields: It has not; *field* is what names it.
+        InvalidFields: The text, which came in the field *field*, does not have that form.
     """
     if errors := id_errors(field, text):
         raise InvalidFields(errors)
@@ -59,12 +59,12 @@ def need_id(field: str, text: str) -> str:
 
 
 def is_target_name(text: str) -> bool:
-    """Whether a target at a subscriber can have this name, as iMIS has them."""
+    """Whether *text* has the form of a target's name, as iMIS defines it."""
     return re.fullmatch(TARGET_NAME_PATTERN, text) is not None
 
 
 class EventKey(msgspec.Struct, frozen=True, gc=False):
-    """The two parts of an EventId, in the form tables have them."""
+    """The two parts of an EventId, as the tables store them."""
 
     program_id: str
     event_uuid: UUID
@@ -84,12 +84,12 @@ class DeliveryKey(msgspec.Struct, frozen=True):
 
 
 def new_uuid() -> UUID:
-    """A new time-ordered UUID: 48 bits of milliseconds, then chance."""
+    """A new time-ordered UUID: 48 bits of milliseconds, then random bits."""
     return UUID(bytes=new_uuid_bytes(1)[0])
 
 
 def new_uuid_bytes(count: int) -> list[bytes]:
-    """So many new ones, each as its sixteen bytes, in no order among themselves; chance is asked for once."""
+    """*count* new UUIDs, each as its sixteen bytes, unordered among themselves; random bytes are read once for all."""
     milliseconds = (time.time_ns() // 1_000_000).to_bytes(6)
     chance = bytearray(os.urandom(10 * count))
     chance[0::10] = chance[0::10].translate(_VERSION_7)
@@ -118,19 +118,19 @@ def delivery_id(program_id: str, delivery_uuid: UUID) -> str:
 
 
 def read_event_id(text: str) -> EventKey | None:
-    """The parts of an EventId; None for anything that is none."""
+    """The parts of an EventId; None if *text* is not an EventId."""
     match = _EVENT_ID.fullmatch(text)
     return EventKey(match[1], UUID(match[2])) if match else None
 
 
 def read_delivery_id(text: str) -> DeliveryKey | None:
-    """The parts of a DeliveryId; None for anything that is none."""
+    """The parts of a DeliveryId; None if *text* is not a DeliveryId."""
     match = _DELIVERY_ID.fullmatch(text)
     return DeliveryKey(match[1], UUID(match[2])) if match else None
 
 
 def read_bucket(text: str) -> tuple[str, date] | None:
-    """Program id and day of an EventDateBucket; None for anything that is none."""
+    """Program id and day of an EventDateBucket; None if *text* is not an EventDateBucket."""
     match = _BUCKET.fullmatch(text)
     try:
         return (match[1], datetime.strptime(match[2], "%Y%m%d").date()) if match else None  # noqa: DTZ007 - a day

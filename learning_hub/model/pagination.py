@@ -13,15 +13,15 @@ from learning_hub.model.errors import FieldError, InvalidFields
 
 T = TypeVar("T")
 
-Limit = Annotated[int, Meta(ge=1, le=1000, description="How many at most, 1 to 1000.")]
-Cursor = Annotated[str, Meta(max_length=500, description="NextCursor of the page before.")]
+Limit = Annotated[int, Meta(ge=1, le=1000, description="The largest number of items, 1 to 1000.")]
+Cursor = Annotated[str, Meta(max_length=500, description="NextCursor of the previous page.")]
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, rename="pascal"):
     """One page of a list."""
 
     items: list[T]
-    next_cursor: Annotated[str, Meta(description="For the next page; null at the end.")] | None
+    next_cursor: Annotated[str, Meta(description="The cursor of the next page; null at the end.")] | None
 
 
 class PageQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -33,9 +33,9 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 class Listing(msgspec.Struct, frozen=True):
     """
-    A list, for its cursors: what its items are ordered by, after the *name* of the list and a colon.
+    A list, which makes its cursors: the *name* of the list, a colon, and the value that its items are *ordered_by*.
 
-    Cursors stay valid, so a name stays too.
+    Cursors stay valid, so the name must never change.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Listing(msgspec.Struct, frozen=True):
 
     def after(self, cursor: str | None) -> str:
         """
-        What to read on after; "" at the beginning.
+        The value to read on after; "" at the beginning.
 
         Raises:
-            InvalidFields: The hub never gave out this cursor, or gave it out for another list.
+            InvalidFields: The cursor is not from the hub, or is from another list.
         """
         if cursor is None:
             return ""
@@ -60,15 +60,15 @@ class Listing(msgspec.Struct, frozen=True):
         return last
 
     def page(self, found: list[T], limit: int) -> Page[T]:
-        """A page of what was *found* when `limit + 1` items were looked for."""
+        """A page of the items *found* by a query for `limit + 1` of them."""
         items = found[:limit]
         return Page(items, self.cursor(items[-1]) if len(found) > limit else None)
 
     def cursor(self, item: object) -> str:
-        """The cursor for what comes after *item*."""
+        """The cursor for the items after *item*."""
         text = f"{self.name}:{getattr(item, self.ordered_by)}"
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def foreign(self) -> InvalidFields:
-        """The error for a cursor that is none of this list."""
+        """The error for a cursor that is not from this list."""
         return InvalidFields([FieldError("Cursor", "is not a cursor of this list")])

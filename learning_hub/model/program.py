@@ -29,6 +29,6 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class ProgramBody(msgspec.Struct, frozen=True, rename="pascal"):
-    """What a PUT of a Program takes."""
+    """The body of a PUT of a Program."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]

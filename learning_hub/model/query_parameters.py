@@ -1,4 +1,4 @@
-"""Query parameters, read as a Struct as bodies are."""
+"""Query parameters, read as a Struct in the same way as bodies."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 def read_query(pairs: list[tuple[str, str]], struct: type[T]) -> T:
     """
-    Query parameters as a *struct*: texts as they are, numbers, booleans and times read from their text.
+    Query parameters as a *struct*: texts unchanged; numbers, booleans and times read from their text.
 
     Args:
-        pairs: Names and values; bytes that are no UTF-8 stand in them as lone surrogates.
-        struct: What is taken.
+        pairs: Names and values; bytes that are not UTF-8 appear in them as lone surrogates.
+        struct: The parameters that are accepted.
 
     Raises:
-        InvalidFields: Every parameter that is unknown, given twice, or of the wrong form.
+        InvalidFields: With every parameter that is unknown, given twice, or of the wrong form.
     """
     fields: dict[str, Raw] = {}
     errors: list[FieldError] = []
@@ -50,7 +50,7 @@ def read_query(pairs: list[tuple[str, str]], struct: type[T]) -> T:
 
 
 def _as_json(value: str, kind: Any) -> Raw:
-    """The text of a parameter as the JSON value it stands for; what cannot be that stays a text, to be refused."""
+    """The text of a parameter as a JSON value of its *kind*; a text of another form stays a text, to be refused."""
     if kind is bool and value.lower() in _BOOLEANS:
         return Raw(_BOOLEANS[value.lower()])
     if kind is int and _INTEGER.fullmatch(value):

@@ -1,4 +1,4 @@
-"""A subscriber: a system that wants to know, and how to reach it."""
+"""A subscriber: a system that gets events, and how to reach it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AnyObject = Annotated[dict[str, Any], Meta(extra_json_schema={"additionalPropert
 
 
 class SubscriberBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What a PUT of a subscriber takes."""
+    """The body of a PUT of a subscriber."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     connector: Annotated[
@@ -33,15 +33,16 @@ class SubscriberBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal")
         ),
     ]
     settings: (
-        Annotated[Raw, Meta(description="As the connector needs them.", extra_json_schema={"type": "object"})] | None
+        Annotated[Raw, Meta(description="The settings that the connector needs.", extra_json_schema={"type": "object"})]
+        | None
     ) = None
     credentials: (
         Annotated[
             Raw,
             Meta(
                 description=(
-                    "As the connector needs them; left out, they stay as they are. They never come out again, but for "
-                    "the answer to the PUT in which the hub itself made one."
+                    "The credentials that the connector needs; left out: unchanged. They are never shown again, "
+                    "except in the response to a PUT for which the hub itself made one."
                 ),
                 extra_json_schema={"type": "object"},
             ),
@@ -76,7 +77,7 @@ class ShownSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"
     has_credentials: bool
     credential_fields: Annotated[
         list[str],
-        Meta(description="Which credentials there are, by name; empty where they cannot be read with the hub's keys."),
+        Meta(description="The names of the stored credentials; empty if the hub's keys cannot decrypt them."),
     ]
     credentials_changed_utc: (
         Annotated[datetime, Meta(description="When an administrator last gave credentials; the audit log has it too.")]
@@ -88,7 +89,7 @@ class ShownSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"
     paused: (
         Annotated[
             ShownPause,
-            Meta(description="Nothing is sent to it for now: it is away, asks to wait, or refuses the credentials."),
+            Meta(description="The pause: the subscriber is away, asks to wait, or refuses the credentials."),
         ]
         | None
     )
@@ -98,6 +99,6 @@ class SavedSubscriber(ShownSubscriber, frozen=True, kw_only=True, rename="pascal
     """A subscriber as it is shown after it was saved."""
 
     signing_secret: (
-        Annotated[str, Meta(description="Of a webhook, where the hub made it; shown this once, so keep it.")]
+        Annotated[str, Meta(description="The secret that the hub made for a webhook; shown only in this response.")]
         | msgspec.UnsetType
     ) = msgspec.UNSET

@@ -1,4 +1,4 @@
-"""A subscription: which events of a Program a subscriber gets, where they land, and one template for each category."""
+"""A subscription: which events of a Program a subscriber gets, the target, and a template for each category."""
 
 from __future__ import annotations
 
@@ -22,25 +22,28 @@ ObjectText = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
 
 
 class SubscriptionBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What a PUT of a subscription takes. What a Preset gives may be left out; what is given replaces it."""
+    """The body of a PUT of a subscription. Fields that the Preset gives may be left out; fields sent replace them."""
 
-    preset: Annotated[str, Meta(max_length=100, description="A PresetId, laid out when saved.")] | None = None
+    preset: (
+        Annotated[str, Meta(max_length=100, description="A PresetId; the preset is filled in when saved.")] | None
+    ) = None
     name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     subscriber_id: Id | None = None
     program_id: Id | None = None
     publisher_system_id: (
-        Annotated[str, Meta(min_length=1, max_length=25, description="Only events of this system; null for all.")]
+        Annotated[str, Meta(min_length=1, max_length=25, description="Only events of this system; null: of all.")]
         | None
     ) = None
     event_types: Annotated[list[EventType], Meta(min_length=1, description="Each once.")] | None = None
-    target: Annotated[ObjectText, Meta(description="Where in the subscriber the events land.")] | None = None
+    target: Annotated[ObjectText, Meta(description="Where in the subscriber the records are written.")] | None = None
     templates: (
         Annotated[
             ObjectText,
             Meta(
                 description=(
-                    "A category value to its template; `_default` serves every other category and events without "
-                    "one; null switches a category off. With a Preset, the categories given replace the Preset's."
+                    "The template of each category value. `_default` serves every other category and events without "
+                    "a category; null switches a category off. With a Preset, the categories given replace the "
+                    "Preset's."
                 )
             ),
         ]
@@ -51,19 +54,19 @@ class SubscriptionBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal
         Meta(
             max_length=200,
             description=(
-                "`realtime`, `manual`, or a cron expression of five fields, at whose times everything since the "
-                "subscription's place is sent."
+                "`realtime`, `manual`, or a cron expression of five fields: at its times all events since the "
+                "subscription's checkpoint are sent."
             ),
         ),
     ] = "realtime"
     time_zone: Annotated[
-        str, Meta(max_length=100, description="Of the cron expression, an IANA name such as America/New_York.")
+        str, Meta(max_length=100, description="The time zone of the cron expression, such as America/New_York.")
     ] = "UTC"
-    on_withdraw: Annotated[OnWithdraw, Meta(description="What a withdrawal does where the event was sent.")] = "keep"
-    on_reopened: Annotated[
-        OnReopened, Meta(description="Whether AI_REOPENED and LPI_REOPENED take back what was written.")
-    ] = "ignore"
-    state: Annotated[State, Meta(description="Left out: `started` for a new subscription, else what it is.")] | None = (
+    on_withdraw: Annotated[OnWithdraw, Meta(description="What a withdrawal does to a record that was sent.")] = "keep"
+    on_reopened: Annotated[OnReopened, Meta(description="Whether AI_REOPENED and LPI_REOPENED remove the record.")] = (
+        "ignore"
+    )
+    state: Annotated[State, Meta(description="Left out: `started` for a new subscription, else unchanged.")] | None = (
         None
     )
     start_from: (
@@ -106,7 +109,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", d
 
     @property
     def is_realtime(self) -> bool:
-        """Whether its deliveries go out by themselves; otherwise they are held for a run."""
+        """Whether its deliveries are sent as soon as they are made; otherwise they are held for a run."""
         return self.state == "started" and self.schedule == "realtime" and self.archived_utc is None
 
     @property
@@ -115,7 +118,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", d
         return self.state == "started" and is_cron(self.schedule) and self.archived_utc is None
 
     def wants(self, publisher_system_id: str, event_type: str) -> bool:
-        """Whether events of this system and type are for it; the Program and the place in the feed apart."""
+        """Whether it gets events of this system and type; its Program and its checkpoint are not considered."""
         return event_type in self.event_types and self.publisher_system_id in (None, publisher_system_id)
 
 
@@ -125,7 +128,7 @@ class SavedSubscription(Subscription, frozen=True, kw_only=True, rename="pascal"
     warnings: (
         Annotated[
             list[str],
-            Meta(description="What may fail, or why the templates could not be held against the subscriber, in words."),
+            Meta(description="As sentences: what may fail, or why templates could not be compared with the target."),
         ]
         | UnsetType
     ) = UNSET

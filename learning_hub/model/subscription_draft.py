@@ -1,4 +1,4 @@
-"""From the body of a PUT to what a subscription is to be: its Preset laid out, what was left out put in."""
+"""The draft of a subscription: the body of a PUT, with the values of its Preset and the defaults filled in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GIVEN_BY_PRESET = {"name", "target", "event_types", "templates"}
 
 
 class SubscriptionSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What a subscription is to be; *templates_text* are the templates as sent."""
+    """The specification of a subscription; *templates_text* are the templates as sent."""
 
     name: str
     subscriber_id: str
@@ -42,10 +42,10 @@ class SubscriptionSpec(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     start_from: str
 
-    def describes(self, there: Subscription) -> bool:
-        """Whether *there* already is as specified."""
+    def describes(self, existing: Subscription) -> bool:
+        """Whether *existing* already is as specified."""
         return all(
-            write_json(getattr(self, name)) == write_json(getattr(there, name))
+            write_json(getattr(self, name)) == write_json(getattr(existing, name))
             for name in self.__struct_fields__
             if name != "templates_text"
         )
@@ -55,9 +55,9 @@ class SubscriptionDraft:
     """
     The body of a PUT on its way to a specification.
 
-    *values* holds what could be read, by attribute name, with the preset's under what was sent; *errors* says what is
-    wrong with the rest. *valid_templates* are those that have the form of a template, so that they are checked though
-    others have not. More checks may add errors; `spec` gives the specification once there are none.
+    *values* holds the valid fields by attribute name, including those of the preset, which sent fields replace;
+    *errors* holds the errors of the others. *valid_templates* are those that have the form of a template, so that they
+    are checked even if others do not. More checks may add errors; `spec` gives the specification if none were found.
     """
 
     def __init__(self, fields: Mapping[str, Raw], presets: Mapping[str, Preset]) -> None:
@@ -67,40 +67,40 @@ class SubscriptionDraft:
         self._read_object("target", "Target")
         self._templates_text: str | None = None
         self._read_templates(fields.get("Templates"))
-        self.preset = self._lay_out_preset(presets)
-        self._put_in_defaults()
+        self.preset = self._fill_in_preset(presets)
+        self._fill_in_defaults()
         self._check_texts()
         self._need("name", "subscriber_id", "program_id", "event_types", "target", "templates")
 
-    def spec(self, there: Subscription | None) -> SubscriptionSpec:
+    def spec(self, existing: Subscription | None) -> SubscriptionSpec:
         """
-        The specification of a draft without errors, which replaces *there*.
+        The specification of a draft without errors, which replaces *existing*.
 
-        State and StartFrom that were not sent stay as they are there, unless that is archived.
+        State and StartFrom that were not sent are taken from *existing*, unless that is archived.
         """
         text = self._templates_text
         if text is None:
             text = write_json(self.values["templates"]).decode()
         stays = {"state": "started", "start_from": "now"}
-        if there is not None and there.archived_utc is None:
-            stays = {"state": there.state, "start_from": there.start_from}
-        wanted: dict[str, Any] = {
+        if existing is not None and existing.archived_utc is None:
+            stays = {"state": existing.state, "start_from": existing.start_from}
+        specified: dict[str, Any] = {
             name: self.values.get(name, stays.get(name)) for name in SubscriptionSpec.__struct_fields__
         }
-        return SubscriptionSpec(**wanted | {"templates_text": text})
+        return SubscriptionSpec(**specified | {"templates_text": text})
 
     @property
     def valid_templates(self) -> dict[str, Any]:
-        """The templates, with the preset's, without those that are no object."""
+        """The templates, including the preset's, without those that are not an object."""
         given = self.preset.templates if self.preset else {}
         return {name: one for name, one in (given | self._sent_templates).items() if one is None or is_template(one)}
 
     def refuse(self, field: str, message: str) -> None:
-        """Take down an error."""
+        """Add an error."""
         self.errors.append(FieldError(field, message))
 
     def _read_event_types(self, raw: Raw | None) -> None:
-        """Say which ones there are: an array's errors name neither the item nor the choice."""
+        """Report errors of the list with the item and the choices; msgspec names neither."""
         faults = [error for error in self.errors if error.field.startswith("EventTypes")]
         if raw is None or (not faults and "event_types" not in self.values):
             return
@@ -116,7 +116,7 @@ class SubscriptionDraft:
             if item not in EVENT_TYPES:
                 self.refuse(f"EventTypes[{index}]", f"must be one of {', '.join(EVENT_TYPES)}")
             elif item in sent[:index]:
-                self.refuse(f"EventTypes[{index}]", "is there twice")
+                self.refuse(f"EventTypes[{index}]", "is listed twice")
 
     def _read_object(self, name: str, field: str) -> None:
         if name not in self.values:
@@ -143,8 +143,8 @@ class SubscriptionDraft:
         else:
             del self.values["templates"]
 
-    def _lay_out_preset(self, presets: Mapping[str, Preset]) -> Preset | None:
-        """Put the preset's values under those that were sent; templates category by category."""
+    def _fill_in_preset(self, presets: Mapping[str, Preset]) -> Preset | None:
+        """Take values that were not sent from the preset; templates category by category."""
         preset_id = self.values.pop("preset", None)
         if preset_id is None:
             return None
@@ -162,7 +162,7 @@ class SubscriptionDraft:
             self._templates_text = None
         return preset
 
-    def _put_in_defaults(self) -> None:
+    def _fill_in_defaults(self) -> None:
         for field in msgspec.structs.fields(SubscriptionBody):
             if field.default not in (None, msgspec.NODEFAULT):
                 self.values.setdefault(field.name, field.default)
@@ -180,7 +180,7 @@ class SubscriptionDraft:
 
     def _need(self, *names: str) -> None:
         bad = {error.field.partition("[")[0].partition(".")[0] for error in self.errors}
-        # What the preset that was meant would have given is known only once it is.
+        # With an unknown preset, it is unknown as well which fields the preset would have given.
         needed = set(names) - (GIVEN_BY_PRESET if "Preset" in bad else set())
         for name in names:
             if name in needed and name not in self.values and FIELDS[name] not in bad:
@@ -188,21 +188,21 @@ class SubscriptionDraft:
 
 
 def is_template(value: Any) -> bool:
-    """Whether *value* has the form of a template, whatever its leaves say."""
+    """Whether *value* has the form of a template; its leaves are not checked."""
     return isinstance(value, dict)
 
 
 def templates_faults(templates: Any) -> list[FieldError]:
-    """What is wrong with the outer form of a subscription's Templates, before they are compiled."""
+    """Errors in the outer form of a subscription's Templates, before they are compiled."""
     if not isinstance(templates, dict):
         return [FieldError("Templates", "must be an object")]
     errors = [] if templates else [FieldError("Templates", f"must have a category or {DEFAULT_TEMPLATE}")]
     for category, template in templates.items():
-        place = place_in("Templates", category)
+        path = place_in("Templates", category)
         if not 1 <= len(category) <= LONGEST_CATEGORY:
-            errors.append(FieldError(place, f"must be a category value of 1 to {LONGEST_CATEGORY} characters"))
+            errors.append(FieldError(path, f"must be a category value of 1 to {LONGEST_CATEGORY} characters"))
         if template is not None and not is_template(template):
-            errors.append(FieldError(place, "must be an object, or null to switch the category off"))
+            errors.append(FieldError(path, "must be an object, or null to switch the category off"))
     return errors
 
 

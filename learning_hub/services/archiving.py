@@ -17,7 +17,7 @@ async def archive_subscriptions(
 
 
 async def archive_subscription(connection: Connection, caller: Caller, existing: Subscription) -> None:
-    """Archive one subscription: what it has not sent yet is discarded."""
+    """Archive one subscription; deliveries that it has not sent are discarded."""
     subscription_id = existing.subscription_id
     await subscriptions.lock(connection, subscription_id)
     before = await subscriptions.find(connection, subscription_id) or existing

@@ -16,7 +16,7 @@ LISTING = Listing("audit", ordered_by="audit_id")
 
 
 class AuditQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which entries of the audit log."""
+    """The filter of a list of audit entries."""
 
     object_type: ObjectType | None = None
     object_id: Annotated[str, Meta(min_length=1, max_length=300)] | None = None

@@ -1,4 +1,4 @@
-"""Who is calling: from a key to a Caller, quickly, and never more than a second behind a revocation."""
+"""Authentication: the Caller of a key, cached for less than a second so that a revocation takes effect at once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Authenticator:
         The caller with *key*.
 
         Raises:
-            NotAuthenticated: No key, or one that is unknown, expired or revoked: one answer for all.
+            NotAuthenticated: The key is missing, unknown, expired or revoked; the error is the same for all.
         """
         if key is None:
             raise NotAuthenticated
@@ -77,7 +77,7 @@ class Authenticator:
         return caller
 
     def forget(self, key_id: str) -> None:
-        """Look this key up again the next time, because it was revoked."""
+        """Remove this key from the cache, because it was revoked."""
         self._remembered = {
             hashed: (until, caller)
             for hashed, (until, caller) in self._remembered.items()
@@ -85,13 +85,13 @@ class Authenticator:
         }
 
     async def note_use(self) -> None:
-        """Write down every few seconds which keys were used, until cancelled."""
+        """Store every few seconds which keys were used, until cancelled."""
         while True:
             await asyncio.sleep(NOTE_USE_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:
-        """Write down now which keys were used; a database that is away only costs the note."""
+        """Store now which keys were used; if the database is away, the times of use are lost."""
         used, self._used = self._used, {}
         if not used:
             return

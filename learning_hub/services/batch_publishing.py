@@ -1,4 +1,4 @@
-"""Publishing many events of one request: each is stored or refused by itself."""
+"""Batch publishing: many events in one request, each stored or refused by itself."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from learning_hub.publish.submission import Published
 from learning_hub.services.event_bodies import read_any_event_body
 
 SUBMITTED_AT_ONCE = 500
-# Groups that the writer holds of one batch: enough to keep it busy, and few beside the backlog that all callers share.
+# Groups of one batch that the writer holds at once: enough to keep it busy, and few compared with the backlog that all
+# callers share.
 MOST_UNDER_WAY = 4
-# What is read before other requests get their turn: about a millisecond of work, more where much is wrong.
+# Events and bytes read before other requests are served: about a millisecond of work, more if many events are invalid.
 READ_AT_ONCE = 50
 READ_AT_ONCE_BYTES = 32 * 1024
 
-# What became of one event, or what is wrong with it.
+# The outcome of one event, or its error.
 Result = Published | LearningHubError
 _Pending = asyncio.Future[Published] | LearningHubError
 
@@ -39,11 +40,11 @@ class BatchPublishing:
         self, caller: Caller, bodies: Sequence[bytes | Raw], *, confirm: Callable[[], Awaitable[None]]
     ) -> list[Result]:
         """
-        Publish each of *bodies*; while some are written, the next ones are read.
+        Publish each of *bodies*; the next events are read while earlier ones are written.
 
         Args:
-            caller: Who publishes.
-            bodies: Of the events, as sent.
+            caller: The publisher.
+            bodies: The events' bodies, as sent.
             confirm: Called before each group; after its error nothing more is stored, since a batch may take many
                 seconds and the key may be revoked meanwhile.
 

@@ -1,4 +1,4 @@
-"""Deliveries: reading what became of events, requeueing and discarding deliveries, and grouping failures."""
+"""Deliveries: read, requeue and discard them, and group failed ones by cause."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class Requeued(msgspec.Struct, frozen=True, rename="pascal"):
-    """How many deliveries were put back."""
+    """How many deliveries were requeued."""
 
     requeued: int
 
@@ -48,7 +48,7 @@ class Deliveries:
     """
     What people do with deliveries.
 
-    *pause_seconds*: a pause of a subscriber that has lasted as long stands among the groups of failures.
+    *pause_seconds*: a pause of a subscriber that has lasted as long is listed among the groups of failures.
     """
 
     def __init__(self, database: Database, notifications: Notifications, *, pause_seconds: float) -> None:
@@ -67,7 +67,7 @@ class Deliveries:
 
         Raises:
             NotAllowed: The key is not for the event's Program.
-            NotFound: There is no such event.
+            NotFound: The event does not exist.
         """
         key = need_event_key(event_id)
         caller.need_program(key.program_id)
@@ -88,17 +88,17 @@ class Deliveries:
 
     async def discard(self, caller: Caller, delivery_id: str, fields: Mapping[str, Raw]) -> Delivery:
         """
-        Decide that a delivery is not to be sent; this is final.
+        Discard a delivery: it will not be sent; this is final.
 
         Args:
-            caller: Whose decision it is.
-            delivery_id: Of the delivery.
-            fields: Of a DiscardBody, as sent.
+            caller: The person who decides.
+            delivery_id: The delivery.
+            fields: The fields of a DiscardBody, as sent.
 
         Raises:
             NotAllowed, NotFound: As for `get`.
             InvalidFields: The reason is missing.
-            Conflict: It is being sent, or final already.
+            Conflict: The delivery is being sent, or is final.
         """
         before = await self._need(caller, delivery_id)
         reason = read_struct(fields, DiscardBody).reason
@@ -114,7 +114,7 @@ class Deliveries:
 
     async def requeue(self, caller: Caller, delivery_id: str) -> Delivery:
         """
-        Put a delivery back into the queue; one that a newer delivery has superseded becomes `superseded`.
+        Requeue a delivery; a delivery for which a newer one exists becomes `superseded`.
 
         Raises:
             NotAllowed, NotFound: As for `get`.
@@ -138,7 +138,7 @@ class Deliveries:
 
     async def requeue_all(self, caller: Caller, query: RequeueQuery) -> Requeued:
         """
-        Put all deliveries that the filters mean back into the queue, in batches of a thousand.
+        Requeue all deliveries that match the filters, in batches of a thousand.
 
         Raises:
             NotAllowed, InvalidFields: As for `read_filter`, or no filter is given.
@@ -159,7 +159,7 @@ class Deliveries:
             after = UUID(changed[-1].now.delivery_id[-36:])
 
     async def groups(self, caller: Caller, query: GroupsQuery) -> Page[Group]:
-        """Failures by like cause; the errors of `read_filter`."""
+        """Failed deliveries grouped by cause; the errors of `read_filter`."""
         wanted = await read_filter(self._database, caller, query)
         found = await failure_groups.page(
             self._database,
@@ -183,7 +183,7 @@ class Deliveries:
 
         Raises:
             NotAllowed: The key is not for its Program.
-            NotFound: There is no such delivery.
+            NotFound: The delivery does not exist.
         """
         key = need_delivery_key(delivery_id)
         caller.need_program(key.program_id)
@@ -193,7 +193,7 @@ class Deliveries:
         return delivery
 
     async def _with_pauses(self, found: Sequence[D]) -> list[D]:
-        """The deliveries; those whose subscriber is paused say so, and when they may be sent."""
+        """The deliveries; those of a paused subscriber say so, and when they may be sent."""
         subscriber_ids = {each.subscriber_id for each in found if _is_due(each)}
         paused = await pauses.of(self._database, subscriber_ids) if subscriber_ids else {}
         return [
@@ -203,7 +203,7 @@ class Deliveries:
 
 
 def need_delivery_key(delivery_id: str) -> DeliveryKey:
-    """The key in a DeliveryId; NotFound for what is none."""
+    """The key in a DeliveryId; NotFound if the text is not a DeliveryId."""
     key = read_delivery_id(delivery_id)
     if key is None:
         raise NotFound("There is no such delivery: a DeliveryId is {ProgramId}-{UUID}.")
@@ -211,7 +211,7 @@ def need_delivery_key(delivery_id: str) -> DeliveryKey:
 
 
 def need_event_key(event_id: str) -> EventKey:
-    """The key in an EventId; NotFound for what is none."""
+    """The key in an EventId; NotFound if the text is not an EventId."""
     key = read_event_id(event_id)
     if key is None:
         raise NotFound("There is no such event: an EventId is E:{ProgramId}-{UUID}.")
@@ -225,21 +225,22 @@ def no_such_event(key: EventKey) -> NotFound:
 
 def cannot_discard(state: str) -> Conflict:
     """The error for a delivery that is being sent, or is final."""
-    return Conflict(f"It is {state} and cannot be discarded.", code="cannot_discard")
+    return Conflict(f"The delivery is {state} and cannot be discarded.", code="cannot_discard")
 
 
 def cannot_requeue_state(state: str) -> Conflict:
     """The error for a delivery whose state forbids to requeue it."""
     return Conflict(
-        f"It is {state}: only what is parked, retrying, or skipped for its template or a reopening can be put back.",
+        f"The delivery is {state}: only a delivery that is parked, retrying, or skipped for its template or a "
+        "reopening can be requeued.",
         code="cannot_requeue",
     )
 
 
 def _archived(subscription_id: str) -> Conflict:
     return Conflict(
-        f"Its subscription {subscription_id} is archived and sends nothing more. Bring it back with a PUT and requeue "
-        "then, or discard this delivery.",
+        f"The subscription {subscription_id} is archived and sends nothing more. Restore it with a PUT and then "
+        "requeue, or discard this delivery.",
         code="cannot_requeue",
     )
 
@@ -256,7 +257,7 @@ def _paused(delivery: D, pause: Pause) -> D:
         return at
     return msgspec.structs.replace(
         at,
-        message=f"The subscriber is paused, and this waits without using up a try. {pause.message}",
+        message=f"The subscriber is paused; the delivery waits without using up an attempt. {pause.message}",
         advice=advice_for(pause.code),
     )
 

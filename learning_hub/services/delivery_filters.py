@@ -1,4 +1,4 @@
-"""Which deliveries a list, a requeue or the groups of failures mean: filters, found valid for the caller."""
+"""Filters of deliveries for lists, requeueing and the groups of failures, validated for the caller."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ Id = Annotated[str, Meta(min_length=1, max_length=25)]
 
 
 class FilterQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which deliveries are meant."""
+    """The filter of deliveries."""
 
     state: State | None = None
     subscription_id: Id | None = None
     subscriber_id: Id | None = None
     program_id: Id | None = None
-    class_: Annotated[FailureClass, Meta(description="Who is responsible.")] | None = msgspec.field(
+    class_: Annotated[FailureClass, Meta(description="Who is responsible for fixing it.")] | None = msgspec.field(
         name="Class", default=None
     )
     code: Annotated[str, Meta(max_length=50)] | None = None
     signature: (
-        Annotated[str, Meta(pattern="^[0-9a-f]{12}$", description="Of a group of failures by like cause.")] | None
+        Annotated[str, Meta(pattern="^[0-9a-f]{12}$", description="The signature of a group of failures.")] | None
     ) = None
     event_id: Annotated[str, Meta(max_length=100)] | None = None
 
@@ -47,24 +47,24 @@ class DeliveriesQuery(FilterQuery, frozen=True, kw_only=True, rename="pascal"):
 
 
 class RequeueQuery(FilterQuery, frozen=True, kw_only=True, rename="pascal"):
-    """Which deliveries are put back; of other states none can be."""
+    """The filter of deliveries to requeue, which only some states allow."""
 
     state: Literal["parked", "retrying", "skipped"] | None = None
 
 
 class GroupsQuery(DeliveriesQuery, frozen=True, kw_only=True, rename="pascal"):
-    """Which deliveries are grouped: failures are retrying or parked, and waiting is what a pause holds up."""
+    """The filter of deliveries to group: failed ones are retrying or parked; those that a pause delays are waiting."""
 
     state: Literal["waiting", "retrying", "parked"] | None = None
 
 
 async def read_filter(database: Database, caller: Caller, query: FilterQuery) -> DeliveryFilter:
     """
-    The deliveries that *query* means, of the caller's Programs.
+    The filter of *query*, limited to the caller's Programs.
 
     Raises:
-        NotAllowed: It names a Program that the key is not for.
-        InvalidFields: It names something that does not exist.
+        NotAllowed: The query names a Program that the key is not for.
+        InvalidFields: The query names something that does not exist.
     """
     if query.program_id is not None:
         await need_program(database, caller, query.program_id)
@@ -86,7 +86,7 @@ async def read_filter(database: Database, caller: Caller, query: FilterQuery) ->
 
 
 async def _unknown(database: Database, caller: Caller, query: FilterQuery, event: EventKey | None) -> list[FieldError]:
-    """Filters that name what does not exist: a mistyped one must not look like an empty list."""
+    """Errors for filters that name something unknown: a mistyped filter must not look like an empty list."""
     errors = []
     if query.subscription_id is not None:
         subscription = await subscriptions.find(database, query.subscription_id)

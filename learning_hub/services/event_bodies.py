@@ -1,4 +1,4 @@
-"""Reading the body of an event: the fast path for a valid one, and every bad field of any other."""
+"""Read the body of an event: the fast path for a valid event, and every bad field of any other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.fields import read_object
 from learning_hub.model.received_event import ReceivedEvent, program_named, read_event, read_event_fast
 
-# Says why a Program takes no events.
+# Returns why a Program accepts no events.
 ProgramErrors = Callable[[str], Awaitable[list[FieldError]]]
 
 
@@ -17,12 +17,12 @@ async def read_event_body(body: bytes, *, max_data_bytes: int, program_errors: P
     The event in a body.
 
     Args:
-        body: As sent.
+        body: The body as sent.
         max_data_bytes: Limit for PublisherEventData.
-        program_errors: Asked where fields are bad, so that a Program that takes no events is named together with them.
+        program_errors: Called if fields are bad, so that a Program that accepts no events is reported with them.
 
     Raises:
-        InvalidInput: It is no well-formed JSON object.
+        InvalidInput: The body is not a well-formed JSON object.
         InvalidFields: With every bad field.
         TooLarge: The data alone are over the limit.
     """
@@ -33,7 +33,7 @@ async def read_event_body(body: bytes, *, max_data_bytes: int, program_errors: P
 
 
 async def read_any_event_body(body: bytes, *, max_data_bytes: int, program_errors: ProgramErrors) -> ReceivedEvent:
-    """The same without the fast path, for a caller that has tried it."""
+    """The same without the fast path, for a caller that has tried that one."""
     fields = read_object(body)
     try:
         return read_event(fields, max_data_bytes=max_data_bytes)

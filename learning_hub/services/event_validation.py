@@ -1,4 +1,4 @@
-"""Validation of an event: what publishing it would do, and what each subscription would send. Nothing is stored."""
+"""Event validation: what publishing an event would do, and what each subscription would send. Nothing is stored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class EventValidation:
         self, caller: Caller, event: ReceivedEvent, idempotency_key: str | None
     ) -> tuple[Literal["new", "same", "revision"], list[SubscriptionPreview]]:
         """
-        What publishing *event* would make of it, and what each subscription that takes it would send.
+        The classification of *event* if it were published, and what each subscription that takes it would send.
 
         Raises:
             NotAllowed, InvalidFields, Conflict: As for `Publisher.submit`.

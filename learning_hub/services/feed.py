@@ -1,4 +1,4 @@
-"""The feed of a Program: reading parts of it, and following it without missing an entry."""
+"""The feed of a Program: read parts of it, and follow it without missing an entry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from learning_hub.store.feed import FeedFilter, read_feed
 from learning_hub.store.notifications import Notifications
 
 READ_SECONDS = 1
-# What was committed while an older transaction is open becomes visible without a notification.
+# Entries committed while an older transaction is open become visible without a notification.
 POLL_SECONDS = 0.5
 
 PROGRAM_NEEDED = FieldError("ProgramId", "or EventDateBucket is needed with a key for several Programs")
@@ -44,7 +44,7 @@ class FeedScope(FieldFilters, frozen=True, rename="pascal"):
             Meta(
                 min_length=1,
                 max_length=25,
-                description="Needed, unless the bucket is given or the key has one Program.",
+                description="Required, unless the bucket is given or the key has one Program.",
             ),
         ]
         | None
@@ -59,10 +59,10 @@ class FeedQuery(FeedScope, frozen=True, kw_only=True, rename="pascal"):
         | None
     ) = None
     limit: Limit = 100
-    cursor: Annotated[str, Meta(min_length=1, max_length=500, description="NextCursor of the page before.")] | None = (
-        None
-    )
-    wait: Annotated[int, Meta(ge=0, le=30, description="Seconds to hold an empty answer until something comes.")] = 0
+    cursor: (
+        Annotated[str, Meta(min_length=1, max_length=500, description="NextCursor of the previous page.")] | None
+    ) = None
+    wait: Annotated[int, Meta(ge=0, le=30, description="Seconds to wait for an entry if the page would be empty.")] = 0
 
 
 class FeedSlice(NamedTuple):
@@ -83,7 +83,7 @@ class Feed:
 
     async def read_query(self, caller: Caller, query: FeedQuery) -> tuple[FeedFilter, feed.Position]:
         """
-        Which entries a query means, and the position to begin at.
+        The filter of a query, and the position to begin at.
 
         Raises:
             NotAllowed: The key is not for the Program.
@@ -104,12 +104,12 @@ class Feed:
         self, wanted: FeedFilter, position: feed.Position, limit: int, *, wait_seconds: float, confirm: Confirm
     ) -> FeedSlice:
         """
-        Up to *limit* entries after *position*; where there are none, those that come within *wait_seconds*.
+        Up to *limit* entries after *position*; if none exist, those that arrive within *wait_seconds*.
 
         Args:
-            wanted: Which entries.
-            position: Where to begin.
-            limit: How many entries at most.
+            wanted: The filter of entries.
+            position: The position to begin after.
+            limit: The largest number of entries.
             wait_seconds: How long to wait for an entry; the result may be empty after that.
             confirm: Called while waiting; its error ends the wait.
 
@@ -130,12 +130,13 @@ class Feed:
 
     async def read(self, wanted: FeedFilter, position: feed.Position, limit: int, *, confirm: Confirm) -> FeedSlice:
         """
-        Entries after *position*, and where to read on: a full page, or all up to the end of the feed.
+        Entries after *position*, and the position to read on from: a full page, or all entries up to the feed's end.
 
-        The end is that of the moment of asking. What was stored by then and is still held back by an older transaction,
-        mostly for some milliseconds, is waited for, so that a publisher that has its answer finds its event.
+        The end is the one at the time of the call. Entries that were stored by then and are held back by an older
+        transaction, mostly for some milliseconds, are waited for, so that a publisher that has its response finds its
+        event.
 
-        Where a filter leaves out so many entries that this takes over a second, a page that has any is returned as it
+        If a filter skips so many entries that reading takes over a second, a page with any entries is returned as it
         is. An empty page means the end, or that a transaction stays open.
         """
         until = asyncio.get_running_loop().time() + READ_SECONDS
@@ -160,7 +161,7 @@ class Feed:
             await confirm()
 
     async def _read_filter(self, caller: Caller, query: FeedQuery) -> FeedFilter:
-        """Which entries are wanted; the key must be for the Program, which must exist."""
+        """The filter of *query*; the key must be for the Program, which must exist."""
         program_id = query.program_id
         named_in = "ProgramId"
         day = None

@@ -16,7 +16,7 @@ Readiness = Callable[[], Awaitable[tuple[bool, list[str]]]]
 
 
 class HubStatus:
-    """Tells the status; *readiness* is judged by the process that runs the hub's jobs."""
+    """Reports the status; *readiness* comes from the process that runs the hub's jobs."""
 
     def __init__(self, database: Database, readiness: Readiness) -> None:
         self._database = database
@@ -27,7 +27,7 @@ class HubStatus:
         Findings of a hub that can take events, as sentences.
 
         Raises:
-            Unavailable: It cannot.
+            Unavailable: The hub cannot take events.
         """
         is_ready, findings = await self._readiness()
         if not is_ready:
@@ -35,7 +35,7 @@ class HubStatus:
         return findings
 
     async def refresh_gauges(self) -> None:
-        """Set those metrics that are read from the database, and are the same in every process."""
+        """Set the metrics that are read from the database and are the same in every process."""
         by_state = await deliveries.count_open(self._database)
         for state in OPEN_STATES:
             DELIVERIES_OPEN.labels(state).set(by_state.get(state, 0))

@@ -1,4 +1,4 @@
-"""API keys: making, listing and revoking them."""
+"""API keys: make, list and revoke them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Keys:
 
     async def create(self, caller: Caller, fields: Mapping[str, Raw]) -> NewKey:
         """
-        Make a key; the result shows it this once.
+        Make a key; only this result shows it.
 
         Args:
             caller: An administrator.
-            fields: Of a KeyBody, as sent.
+            fields: The fields of a KeyBody, as sent.
 
         Raises:
             InvalidFields: With every bad field.
@@ -61,12 +61,12 @@ class Keys:
         )
 
     async def page(self, query: PageQuery) -> Page[Key]:
-        """Keys without their secrets, the oldest first; revoked and expired ones as well."""
+        """All keys without their secrets, including revoked and expired ones, the oldest first."""
         found = await api_keys.page(self._database, LISTING.after(query.cursor), query.limit + 1)
         return LISTING.page(found, query.limit)
 
     async def get(self, key_id: str) -> Key:
-        """One key without its secret; NotFound where there is none."""
+        """One key without its secret; NotFound if it does not exist."""
         found = await api_keys.find_with_hash(self._database, _valid(key_id))
         if found is None:
             raise no_such_key()
@@ -74,10 +74,10 @@ class Keys:
 
     async def revoke(self, caller: Caller, key_id: str) -> None:
         """
-        Revoke a key, in every running process within a second; once more changes nothing.
+        Revoke a key, in every running process within a second; revoking it again changes nothing.
 
         Raises:
-            NotFound: There is no such key.
+            NotFound: The key does not exist.
         """
         async with self._database.transaction() as connection:
             found = await api_keys.find_with_hash(connection, _valid(key_id))
@@ -89,7 +89,7 @@ class Keys:
         self._authenticator.forget(key_id)
 
     async def _value_errors(self, fields: Mapping[str, Raw], values: dict[str, Any]) -> list[FieldError]:
-        """What is wrong with those fields of a KeyBody, and items of its lists, that have the right form."""
+        """Errors in the values of those fields and list items of a KeyBody that have the right form."""
         texts = sound_texts(bytes(fields.get("Programs", b"")))
         named = {index: text for index, text in texts.items() if 1 <= len(text) <= LONGEST_PROGRAM_ID}
         scopes = sound_texts(bytes(fields.get("Scopes", b"")))

@@ -1,4 +1,4 @@
-"""What a request for a panel source asks for: its body, read and found valid."""
+"""The specification of a panel source: the body of a request, read and validated."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from learning_hub.store.database import Database
 
 
 class PanelBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which panel source is to be there, and with which fields."""
+    """The panel source that must exist after the request, with its fields."""
 
     name: Annotated[
         str,
         Meta(
             min_length=1,
             max_length=LONGEST_NAME,
-            description="Begins with the hub's prefix, `lh_` unless set, and goes on after it; one that the hub made "
-            "under an earlier prefix keeps its name.",
+            description="Begins with the hub's prefix, `lh_` unless set, followed by at least one character; a source "
+            "that the hub made under an earlier prefix keeps its name.",
         ),
     ]
     fields: (
         Annotated[
             Raw,
             Meta(
-                description="`basic`, or a list of fields: each a name, which is a text of 400, or an object. The "
-                "field for the record key is always added.",
+                description="`basic`, or a list of fields: each is an object, or a name, which stands for a text of "
+                "400 characters. The field for the record key is always added.",
                 extra_json_schema={
                     "anyOf": [
                         {"const": "basic"},
@@ -74,13 +74,15 @@ class PanelBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     subscription_id: (
         Annotated[
             str,
-            Meta(description="Of that subscription; left out, one like the panel's name, unless one fills it already."),
+            Meta(
+                description="The id of that subscription; left out: taken from the panel's name, or the existing one."
+            ),
         ]
         | None
     ) = None
     read_only: Annotated[
         bool,
-        Meta(description="Flag the fields that are added as read only, where iMIS can: for people, not for the hub."),
+        Meta(description="Flag added fields as read only for people (not for the hub), where iMIS can."),
     ] = True
 
 
@@ -88,8 +90,8 @@ class PanelSpec(msgspec.Struct, frozen=True, kw_only=True):
     """
     A valid request for a panel source.
 
-    *named* are the fields that were asked for, in lower case. With a *program_id* a subscription that fills the panel
-    is made as well.
+    *named* are the requested fields, in lower case. With a *program_id* a subscription that fills the panel is made as
+    well.
     """
 
     blueprint: Blueprint
@@ -153,7 +155,7 @@ def audit_id(subscriber_id: str, panel: str) -> str:
 
 
 def _with_key(fields: Iterable[PanelField]) -> tuple[PanelField, ...]:
-    """*fields* with the field for the record key in front, as long as it was asked for."""
+    """*fields* after the field for the record key, which has the requested length."""
     key, others = RECORD_KEY, []
     for field in fields:
         if not is_key(field):
@@ -164,7 +166,7 @@ def _with_key(fields: Iterable[PanelField]) -> tuple[PanelField, ...]:
 
 
 async def _prefix_error(database: Database, subscriber: Subscriber, name: str, prefix: str) -> FieldError | None:
-    """Why the hub makes no panel of this name; a panel that it made itself may have an earlier prefix."""
+    """The error for a name that the hub does not use; a panel that it made itself may have an earlier prefix."""
     if name == prefix:
         return FieldError("Name", f"must go on after {prefix}, as in {prefix}completions")
     if name.startswith(prefix) or await audit.was_created(database, "panel", audit_id(subscriber.subscriber_id, name)):
@@ -174,10 +176,10 @@ async def _prefix_error(database: Database, subscriber: Subscriber, name: str, p
 
 async def _need_fitting(database: Database, subscriber: Subscriber, program_id: str, subscription_id: str) -> None:
     """
-    Go on only if the subscription, where it exists, is of this Program to this subscriber.
+    Check that the subscription, if it exists, is of this Program to this subscriber.
 
     Raises:
-        Conflict: It belongs to others.
+        Conflict: The subscription is of another Program or subscriber.
     """
     existing = await subscriptions.find(database, subscription_id)
     if existing and (existing.program_id, existing.subscriber_id) != (program_id, subscriber.subscriber_id):

@@ -28,7 +28,7 @@ EVENT_TYPES = ["AI_COMP_SUCCESS", "LPI_COMP_SUCCESS"]
 
 
 class PanelSubscription(msgspec.Struct, frozen=True, kw_only=True):
-    """The *body* of a PUT of a subscription that fills a panel, its id where it exists, and sentences about it."""
+    """The *body* of a PUT of a subscription that fills a panel, its id if it exists, and sentences about it."""
 
     body: dict[str, Any]
     subscription_id: str | None
@@ -43,7 +43,7 @@ class PanelSubscriptions:
         self._setup = setup
 
     async def provide(self, caller: Caller, subscriber_id: str, spec: PanelSpec, built: Built) -> PanelSubscription:
-        """The subscription for the panel *built*; it is made, stopped, where the request names a Program."""
+        """The subscription for the panel *built*; it is made, stopped, if the request names a Program."""
         body, findings = await self._basic_body(subscriber_id, built, named=spec.named, program_id=spec.program_id)
         if existing := await self._existing(subscriber_id, spec, built):
             body, new = _extended(existing, body)
@@ -62,13 +62,13 @@ class PanelSubscriptions:
         self, subscriber_id: str, built: Built, *, named: Collection[str], program_id: str | None
     ) -> tuple[dict[str, Any], list[str]]:
         """
-        The body of a subscription that fills the panel as it is now, and what a person must know of it.
+        The body of a subscription that fills the present panel, and findings for a person.
 
         Args:
-            subscriber_id: Where the panel is.
+            subscriber_id: The subscriber that has the panel.
             built: The panel.
-            named: Fields that were asked for, in lower case; they are filled together with the basic ones.
-            program_id: Whose events fill it; None where that was not said.
+            named: The requested fields, in lower case; they are filled together with the basic ones.
+            program_id: The Program whose events fill the panel; None if the request names none.
         """
         findings = []
         key = next((field for field in built.fields if is_key(field)), None)
@@ -101,26 +101,26 @@ class PanelSubscriptions:
         return body, findings
 
     async def _only_program(self) -> str | None:
-        """The Program in use, where there is exactly one."""
+        """The Program in use, if exactly one is."""
         found = [each for each in await programs.page(self._database, None, "", 100) if each.archived_utc is None]
         return found[0].program_id if len(found) == 1 else None
 
     async def _existing(self, subscriber_id: str, spec: PanelSpec, built: Built) -> Subscription | None:
-        """The subscription in use that fills the panel already: the one that is named, or else any."""
+        """The subscription in use that already fills the panel: the named one, or else any."""
         if spec.subscription_id is None:
             return await self._filling(subscriber_id, built.name, spec.program_id)
         named = await subscriptions.find(self._database, spec.subscription_id)
         return named if named and named.archived_utc is None and _goes_to(named, built.name) else None
 
     async def _filling(self, subscriber_id: str, panel: str, program_id: str | None) -> Subscription | None:
-        """The subscription that fills the panel, with events of the Program if one is named; None where unclear."""
+        """The subscription that fills the panel, of the Program if one is named; None if several do."""
         async with self._database.connection() as connection:
             in_use = await subscriptions.in_use(connection, subscriber_id=subscriber_id)
         found = [each for each in in_use if _goes_to(each, panel) and program_id in (None, each.program_id)]
         return found[0] if found and (program_id is not None or len(found) == 1) else None
 
     async def _free_id(self, panel: str) -> str:
-        """An id for a subscription that fills the panel: one that is free, or of one that once did."""
+        """An id for a subscription that fills the panel: an unused id, or that of a subscription that once did."""
         for number in range(1, MOST_OF_A_NAME):
             tail = "" if number == 1 else f"-{number}"
             subscription_id = f"{panel[: LONGEST_ID - len(tail)]}{tail}"
@@ -149,7 +149,7 @@ class PanelSubscriptions:
 
 
 def _goes_to(subscription: Subscription, panel: str) -> bool:
-    """Whether its records land in the panel."""
+    """Whether the subscription's records are written to the panel."""
     target = subscription.target
     return target.get("Kind") == "panel" and str(target.get("Name", "")).casefold() == panel.casefold()
 
@@ -181,7 +181,7 @@ def _extended(existing: Subscription, basic: dict[str, Any]) -> tuple[dict[str, 
 
 
 def _left_as_it_is(existing: Subscription, new: list[str]) -> str:
-    """That the subscription existed, and how to have it fill the new fields."""
+    """The sentence that the subscription existed, and how to make it fill the new fields."""
     sentence = f"The subscription {existing.subscription_id} was there, and is left as it is."
     if not new:
         return sentence
@@ -189,7 +189,7 @@ def _left_as_it_is(existing: Subscription, new: list[str]) -> str:
 
 
 def _not_made(program_id: str) -> str:
-    """That no subscription was made, since none was asked for, and how to have one of the only Program there is."""
+    """The sentence that no subscription was made, since none was requested, and how to have one made."""
     return (
         f"No subscription fills it yet. Name the Program {program_id}, and send the same again, so that one is made; "
         f"or {_PUT_IT}."

@@ -1,4 +1,4 @@
-"""Panels: making a panel source at a subscriber such as iMIS, and a subscription that fills it."""
+"""Panels: make a panel source at a subscriber such as iMIS, and a subscription that fills it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _TOO_SLOW = (
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """A panel source as it stands at iMIS now, and a subscription that fills it."""
+    """A panel source as it is at iMIS now, and a subscription that fills it."""
 
     name: Annotated[str, Meta(description="As iMIS spells it.")]
-    fields: Annotated[list[PanelField], Meta(description="Those it has now; a text without Length has no limit.")]
+    fields: Annotated[list[PanelField], Meta(description="The present fields; a text without Length has no limit.")]
     added: Annotated[list[str], Meta(description="Fields that were added.")]
-    rows_readable: Annotated[bool, Meta(description="Whether its rows can be read; null: not known.")] | None
-    findings: Annotated[list[str], Meta(description="What came of it, and what is to be done, for a person.")]
+    rows_readable: Annotated[bool, Meta(description="Whether its rows can be read; null: unknown.")] | None
+    findings: Annotated[list[str], Meta(description="What was done, and what a person still has to do.")]
     subscription: Annotated[
         dict[str, Any],
         Meta(
@@ -49,7 +49,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
             extra_json_schema={"additionalProperties": True},
         ),
     ]
-    subscription_id: Annotated[str, Meta(description="Of the subscription that was made, or was there.")] | None
+    subscription_id: Annotated[str, Meta(description="The subscription that was made or existed.")] | None
 
 
 class _Source(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -64,10 +64,10 @@ class Panels:
     Makes panel sources.
 
     Args:
-        database: Of the hub.
-        connections: To subscribers.
+        database: The hub's database.
+        connections: The connections to subscribers.
         panel_subscriptions: Finds or makes the subscription that fills a panel.
-        prefix: Of the names of panels, a setting.
+        prefix: The prefix of the names of panels, a setting.
         answer_seconds: How long the subscriber may take.
     """
 
@@ -92,8 +92,8 @@ class Panels:
 
         Args:
             caller: An administrator.
-            subscriber_id: Where the panel is made.
-            fields: Of a PanelBody, as sent.
+            subscriber_id: The subscriber at which the panel is made.
+            fields: The fields of a PanelBody, as sent.
 
         Returns:
             The panel as it is at the subscriber now, and whether it is new.
@@ -101,7 +101,7 @@ class Panels:
         Raises:
             InvalidFields: With every bad field.
             NotFound: As for `need_subscriber_in_use`.
-            InvalidInput: At subscribers of this kind no panel can be made.
+            InvalidInput: The subscriber is of a kind that has no panels.
             Conflict: The subscriber is paused, away or refuses; or the existing source does not fit.
         """
         subscriber = await need_subscriber_in_use(self._database, caller, subscriber_id)
@@ -126,7 +126,7 @@ class Panels:
     async def _build_in_time(self, caller: Caller, subscriber_id: str, spec: PanelSpec) -> Built:
         seconds = self._answer_seconds
         try:
-            # A request under way at iMIS then finishes or not; sending the same again finds out.
+            # After the timeout, a request under way at iMIS may or may not finish; sending the same again finds out.
             async with asyncio.timeout(seconds), subscribers.panel_lock(self._database, subscriber_id):
                 built = await self._build(subscriber_id, spec)
                 await self._audit(caller, subscriber_id, built)
@@ -145,7 +145,7 @@ class Panels:
         return built
 
     async def _audit(self, caller: Caller, subscriber_id: str, built: Built) -> None:
-        """Record what was changed at the subscriber, if anything was."""
+        """Record the change at the subscriber, if anything was changed."""
         if built.before == built.fields:
             return
         before = None if built.before is None else _Source(name=built.name, fields=built.before)
@@ -164,5 +164,5 @@ def panels_not_supported(kind: str) -> InvalidInput:
 
 
 def panel_not_made(outcome: Failure) -> Conflict:
-    """The error where the subscriber is away or refused."""
+    """The error if the subscriber is away or refused."""
     return no_answer(outcome, then=SAME_AGAIN)

@@ -1,4 +1,4 @@
-"""Participants: who a publisher's participant is at a subscriber, matched by a person where a look-up fails."""
+"""Participants: match a publisher's participant with a contact of a subscriber by hand, if the lookup fails."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from learning_hub.store.notifications import Notifications
 LISTING = Listing("participants", ordered_by="position")
 LONGEST_ID = 200
 REQUEUED_AT_ONCE = 1000
-# For deliveries that failed for want of the id just before the match, and are parked just after it.
+# For deliveries that failed without the id just before the match, and are parked just after it.
 UNDER_WAY_SECONDS = 1.0
 POLL_SECONDS = 0.1
 
@@ -37,31 +37,31 @@ ProgramIdParameter = Annotated[
     Meta(
         min_length=1,
         max_length=25,
-        description="Whose participant it is; needed unless the key has one Program.",
+        description="The Program of the participant; required unless the key has one Program.",
     ),
 ]
 
 
 class ParticipantQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which Program's participant, and of which of its systems."""
+    """The Program of the participant, and the publisher system."""
 
     program_id: ProgramIdParameter | None = None
     publisher_system_id: (
-        Annotated[str, Meta(min_length=1, max_length=25, description="Of this system alone; left out: of all.")] | None
+        Annotated[str, Meta(min_length=1, max_length=25, description="Only for this system; left out: for all.")] | None
     ) = None
 
 
 class ParticipantsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which Program's participants are listed, and how many."""
+    """The Program whose participants are listed, and how many."""
 
     program_id: ProgramIdParameter | None = None
     limit: Limit = 100
     # Longer than others: a participant's id may have 200 characters of any alphabet.
-    cursor: Annotated[str, Meta(max_length=3000, description="NextCursor of the page before.")] | None = None
+    cursor: Annotated[str, Meta(max_length=3000, description="NextCursor of the previous page.")] | None = None
 
 
 class ParticipantBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Who the participant is."""
+    """The match of a participant."""
 
     subscriber_participant_id: Annotated[
         str,
@@ -70,13 +70,13 @@ class ParticipantBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"
 
 
 class MatchedParticipant(Participant, frozen=True, kw_only=True, rename="pascal"):
-    """A participant as it was matched, and how many parked deliveries were put back."""
+    """A matched participant, and how many parked deliveries were requeued."""
 
     requeued: int
 
 
 class ParticipantMatches:
-    """What staff do about participants at subscribers."""
+    """What staff do with participants at subscribers."""
 
     def __init__(self, database: Database, notifications: Notifications) -> None:
         self._database = database
@@ -91,14 +91,14 @@ class ParticipantMatches:
         fields: Mapping[str, Raw],
     ) -> MatchedParticipant:
         """
-        Say who a participant is at a subscriber until that is changed, and requeue the person's parked deliveries.
+        Match a participant with a contact of a subscriber, and requeue the participant's parked deliveries.
 
         Args:
-            caller: Whose decision it is.
-            subscriber_id: Of the subscriber.
-            participant_id: As the publisher names the person.
-            query: The Program, and the system where the match is for one alone.
-            fields: Of a ParticipantBody, as sent.
+            caller: The person who decides.
+            subscriber_id: The subscriber.
+            participant_id: The publisher's id of the participant.
+            query: The Program, and the system if the match is for one system only.
+            fields: The fields of a ParticipantBody, as sent.
 
         Raises:
             InvalidFields: With every bad field.
@@ -118,7 +118,7 @@ class ParticipantMatches:
         return MatchedParticipant(**msgspec.structs.asdict(matched), requeued=requeued)
 
     async def page(self, caller: Caller, subscriber_id: str, query: ParticipantsQuery) -> Page[Participant]:
-        """The participants matched by hand at a subscriber by id; those looked up are not among them."""
+        """The participants matched by hand at a subscriber, ordered by id, without those that were looked up."""
         program_id = _program_of(caller, query.program_id)
         subscriber = await need_subscriber(self._database, caller, subscriber_id)
         await need_program(self._database, caller, program_id)
@@ -132,12 +132,12 @@ class ParticipantMatches:
         self, caller: Caller, subscriber_id: str, participant_id: str, query: ParticipantQuery
     ) -> Participant:
         """
-        Who a participant is as far as the hub remembers: matched by hand, or looked up and not expired.
+        The remembered match of a participant: made by hand, or by a lookup that has not expired.
 
         Raises:
             NotAllowed: The key is not for the Program.
-            InvalidFields: The Program is missing or unknown, or the id has not the form of one.
-            NotFound: There is no such subscriber, or nothing is remembered.
+            InvalidFields: The Program is missing or unknown, or the id does not have the form of one.
+            NotFound: The subscriber does not exist, or nothing is remembered.
             InvalidInput: Subscribers of this kind have no participants of their own.
         """
         who = await self._read(caller, subscriber_id, participant_id, query)
@@ -148,7 +148,7 @@ class ParticipantMatches:
         return found[0]
 
     async def forget(self, caller: Caller, subscriber_id: str, participant_id: str, query: ParticipantQuery) -> None:
-        """Forget who a participant is, so that it is looked up again; without a system for every system."""
+        """Forget the match of a participant, so that it is looked up again; without a system, for every system."""
         who = await self._read(caller, subscriber_id, participant_id, query)
         async with self._database.transaction() as connection:
             forgotten = await participants.delete(
@@ -181,7 +181,7 @@ class ParticipantMatches:
         return matched, requeued, are_under_way
 
     async def _requeue_late(self, caller: Caller, who: _Who) -> int:
-        """Requeue what is parked for want of the id while attempts that began before the match end."""
+        """Requeue deliveries that attempts from before the match park without the id, until those attempts end."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + UNDER_WAY_SECONDS
         total, are_under_way = 0, True
@@ -216,7 +216,7 @@ class ParticipantMatches:
 
 
 class _Who(msgspec.Struct, frozen=True, kw_only=True):
-    """The participant that a request is about."""
+    """The participant of a request."""
 
     subscriber_id: str
     program_id: str
@@ -229,7 +229,7 @@ class _Who(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.subscriber_id}/{self.program_id}/{self.publisher_participant_id}"
 
     async def remembered(self, connection: Connection) -> list[Participant]:
-        """All that is remembered of it, in order of precedence."""
+        """All remembered matches of the participant, in order of precedence."""
         return await participants.find_all(
             connection,
             subscriber_id=self.subscriber_id,
@@ -242,18 +242,18 @@ class _Who(msgspec.Struct, frozen=True, kw_only=True):
 def participants_not_supported(kind: str) -> InvalidInput:
     """The error for subscribers of a kind that takes participants as the publisher names them."""
     return InvalidInput(
-        f"A subscriber of the kind {kind} takes participants as the publisher names them; there is none to settle.",
+        f"A subscriber of the kind {kind} takes participants as the publisher names them; none has to be matched.",
         code="not_supported",
     )
 
 
 def nothing_remembered(participant_id: str) -> NotFound:
-    """The error where the hub remembers nothing of a participant at a subscriber."""
+    """The error if the hub remembers no match of a participant at a subscriber."""
     return NotFound(f"Nothing is remembered of {participant_id} there.")
 
 
 def _program_of(caller: Caller, program_id: str | None) -> str:
-    """The Program that is meant; whether the key is for it is checked before whether it exists."""
+    """The Program of the request, which the key must be for; whether it exists is checked later."""
     program_id = program_id or caller.only_program()
     if program_id is None:
         raise PROGRAM_NEEDED
@@ -275,7 +275,7 @@ def _need_valid_id(participant_id: str) -> None:
 
 
 async def _requeue(connection: Connection, caller: Caller, who: _Who) -> tuple[int, bool]:
-    """Requeue the person's parked deliveries; how many, and whether others are under way."""
+    """Requeue the participant's parked deliveries; how many, and whether others are under way."""
     found = await deliveries.of_participant(
         connection,
         subscriber_id=who.subscriber_id,

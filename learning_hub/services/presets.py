@@ -1,4 +1,4 @@
-"""Presets: ready-made mappings to lay out a subscription from."""
+"""Presets: ready-made mappings for subscriptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LISTING = Listing("presets", ordered_by="preset_id")
 
 
 def page_of_presets(query: PageQuery) -> Page[Preset]:
-    """The presets by id."""
+    """The presets, ordered by id."""
     after = LISTING.after(query.cursor)
     found = [preset for preset_id, preset in sorted(PRESETS.items()) if preset_id > after]
     return LISTING.page(found[: query.limit + 1], query.limit)

@@ -28,11 +28,11 @@ EVENT_NEEDED = FieldError("EventId", "or Event is needed, and only one of them")
 
 
 class PreviewBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What is to be previewed: EventId or Event, one of them."""
+    """The event to preview: either EventId or Event."""
 
-    event_id: Annotated[str, Meta(description="Of a stored event.")] | None = None
+    event_id: Annotated[str, Meta(description="The id of a stored event.")] | None = None
     event: Annotated[NewEvent, Meta(description="As in POST /events; it is not stored.")] | None = None
-    templates: Annotated[ObjectText, Meta(description="In place of the saved ones; they are not saved.")] | None = None
+    templates: Annotated[ObjectText, Meta(description="Used instead of the saved templates; not saved.")] | None = None
 
 
 class Previews:
@@ -50,12 +50,12 @@ class Previews:
 
     async def preview(self, caller: Caller, subscription_id: str, fields: Mapping[str, Raw]) -> Preview:
         """
-        The payload that a subscription would send for an event, stored or not; or why there is none.
+        The payload that a subscription would send for an event, stored or not; or the reason why none is made.
 
         Args:
-            caller: Whose Programs count.
-            subscription_id: Whose templates count, unless others are given.
-            fields: Of a PreviewBody, as sent.
+            caller: The caller, who must be for the subscription's Program.
+            subscription_id: The subscription, whose templates are used unless others are given.
+            fields: The fields of a PreviewBody, as sent.
 
         Raises:
             InvalidFields: With every bad field.
@@ -98,7 +98,7 @@ class Previews:
         return await self._previewer.as_if_published(new)
 
     async def _errors_within(self, subscription: Subscription, templates: Any) -> list[FieldError]:
-        """What is wrong within those of *templates* that have the form of one."""
+        """Errors within those of *templates* that have the form of a template."""
         if not isinstance(templates, dict):
             return []
         subscriber = await subscribers.find(self._database, subscription.subscriber_id)
@@ -111,7 +111,7 @@ async def need_event_of(database: Database, subscription: Subscription, event_id
     The event that a body names for a subscription, and its key.
 
     Raises:
-        InvalidFields: It is no EventId, or of no event of the subscription's Program.
+        InvalidFields: The text is not an EventId, or the subscription's Program has no such event.
     """
     key = read_event_id(event_id)
     if key is None:
@@ -129,7 +129,7 @@ def _program_errors(subscription: Subscription, program_id: str | None) -> list[
 
 
 def _read_templates(read: bytes | None, sent: Raw | None) -> tuple[Any, list[FieldError]]:
-    """The templates as far as they are valid, and what is wrong with their outer form."""
+    """The templates as far as they are valid, and errors in their outer form."""
     if read is None:
         return sound_members(bytes(sent or b"")) or None, []
     if read.strip() == b"null":

@@ -1,4 +1,4 @@
-"""Programs: making, renaming, listing and archiving them."""
+"""Programs: make, rename, list and archive them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Programs:
 
         Args:
             caller: An administrator.
-            program_id: Of the Program.
-            fields: Of a ProgramBody, as sent.
+            program_id: The Program.
+            fields: The fields of a ProgramBody, as sent.
 
         Returns:
             The Program, and whether it is new.
@@ -56,7 +56,7 @@ class Programs:
         return after, before is None
 
     async def page(self, caller: Caller, query: PageQuery) -> Page[Program]:
-        """The caller's Programs by id."""
+        """The caller's Programs, ordered by id."""
         found = await programs.page(
             self._database, caller.visible_programs, LISTING.after(query.cursor), query.limit + 1
         )
@@ -67,9 +67,9 @@ class Programs:
         One Program.
 
         Raises:
-            NotAllowed: The key is not for it, whether or not it exists.
-            InvalidFields: The id has not the form of one.
-            NotFound: There is none.
+            NotAllowed: The key is not for the Program, whether or not it exists.
+            InvalidFields: The id does not have the form of one.
+            NotFound: The Program does not exist.
         """
         caller.need_program(program_id)
         program = await programs.find(self._database, need_id("ProgramId", program_id))
@@ -79,11 +79,11 @@ class Programs:
 
     async def archive(self, caller: Caller, program_id: str) -> None:
         """
-        Archive a Program and its subscriptions: it takes and sends nothing more, its history stays.
+        Archive a Program and its subscriptions: it accepts and sends no more events, its history stays.
 
         Raises:
-            InvalidFields: The id has not the form of one.
-            NotFound: There is none.
+            InvalidFields: The id does not have the form of one.
+            NotFound: The Program does not exist.
         """
         need_id("ProgramId", program_id)
         async with self._database.transaction() as connection:
@@ -104,11 +104,11 @@ def no_such_program(program_id: str) -> NotFound:
 
 async def need_program(database: Database, caller: Caller, program_id: str, *, field: str = "ProgramId") -> None:
     """
-    Go on only if the key is for a Program, and the Program exists.
+    Check that the key is for a Program, and that the Program exists.
 
     Raises:
-        NotAllowed: The key is not for it; the same for a Program that does not exist.
-        InvalidFields: There is none, said only to a key for all Programs; *field* is what named it.
+        NotAllowed: The key is not for the Program, or the Program does not exist and the key is not for all Programs.
+        InvalidFields: The Program does not exist, and the key is for all Programs; *field* named it.
     """
     caller.need_program(program_id)
     if not is_id(program_id) or await programs.find(database, program_id) is None:
@@ -116,7 +116,7 @@ async def need_program(database: Database, caller: Caller, program_id: str, *, f
 
 
 async def open_program_errors(database: Database, program_id: str) -> list[FieldError]:
-    """Why no subscription can be for events of this Program; empty where one can."""
+    """Why no subscription can be for events of this Program; empty if one can."""
     program = await programs.find(database, program_id)
     if program is None:
         return [FieldError("ProgramId", NOT_KNOWN)]

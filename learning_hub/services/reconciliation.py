@@ -1,4 +1,4 @@
-"""Reconciliation: comparing what was sent with what the subscriber holds, and sending again what is missing."""
+"""Reconciliation: compare the sent records with those that the subscriber holds, and send missing ones again."""
 
 from __future__ import annotations
 
@@ -32,27 +32,28 @@ ONE_TIME_RANGE = FieldError("EventDateBucket", "or FromUtc and ToUtc are needed,
 
 
 class ReconcileBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which events are meant, by the time when the hub stored them: a bucket, or a time range."""
+    """The selection of events by the time when the hub stored them: a bucket, or a time range."""
 
     event_date_bucket: Annotated[str, Meta(max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None = None
-    from_utc: Annotated[datetime, Meta(description="Events stored from then on.")] | None = None
+    from_utc: Annotated[datetime, Meta(description="Events stored at or after this time.")] | None = None
     to_utc: (
-        Annotated[datetime, Meta(description=f"Events stored before then; {LONGEST_DAYS} days later at most.")] | None
+        Annotated[datetime, Meta(description=f"Events stored before this time, at most {LONGEST_DAYS} days later.")]
+        | None
     ) = None
-    put_back: Annotated[bool, Meta(description="Send again what is missing: each as a new delivery.")] = False
-    cursor: Annotated[str, Meta(max_length=500, description="NextCursor of the answer before.")] | None = None
+    put_back: Annotated[bool, Meta(description="Send missing records again, each as a new delivery.")] = False
+    cursor: Annotated[str, Meta(max_length=500, description="NextCursor of the previous response.")] | None = None
 
 
 class ReconcileAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What the subscriber holds of what was sent. It is whole once NextCursor is null."""
+    """The sent records, compared with those that the subscriber holds. It is complete once NextCursor is null."""
 
-    there: Annotated[int, Meta(description="Records that are there as they were sent.")]
-    missing: Annotated[list[Record], Meta(description="Records that are not there.")]
-    different: Annotated[list[DifferentRecord], Meta(description="Records that are there otherwise than sent.")]
-    unknown: Annotated[list[UnknownRecord], Meta(description="Records that could not be asked for.")]
-    run_id: Annotated[str, Meta(description="Of the run that sends again what is missing.")] | None
+    there: Annotated[int, Meta(description="The number of records held as they were sent.")]
+    missing: Annotated[list[Record], Meta(description="Records that the subscriber does not hold.")]
+    different: Annotated[list[DifferentRecord], Meta(description="Records held with other values than sent.")]
+    unknown: Annotated[list[UnknownRecord], Meta(description="Records that the subscriber could not be asked for.")]
+    run_id: Annotated[str, Meta(description="The run that sends missing records again.")] | None
     next_cursor: (
-        Annotated[str, Meta(description="There are more: the Cursor of the next request, for the same events.")] | None
+        Annotated[str, Meta(description="The Cursor of the next request for the same events; null at the end.")] | None
     )
 
 
@@ -70,14 +71,14 @@ class Reconciliations:
         Compare every source record that was last sent with an event of a bucket or time range.
 
         Args:
-            caller: Whose Programs count.
-            subscription_id: Of the subscription.
-            fields: Of a ReconcileBody, as sent.
+            caller: The caller, who must be for the subscription's Program.
+            subscription_id: The subscription.
+            fields: The fields of a ReconcileBody, as sent.
 
         Raises:
             NotFound: As for `need_subscription_in_use`.
             InvalidFields: With every bad field.
-            InvalidInput: The subscriber cannot be asked what it holds.
+            InvalidInput: The subscriber is of a kind that cannot be asked for its records.
             Conflict: The subscriber is paused.
         """
         subscription = await need_subscription_in_use(self._database, caller, subscription_id)
@@ -106,7 +107,7 @@ class Reconciliations:
         await need_not_paused(self._database, subscriber.subscriber_id, then="reconcile again")
 
     async def _send_again(self, caller: Caller, subscription: Subscription, found: Reconciliation) -> str:
-        """Send the events of what is missing again, as `Replay` does; the run's id."""
+        """Send the events of missing records again, as `Replay` does; the run's id."""
         event_ids = [record.event_id for record in found.missing]
         keys = [key for key in map(read_event_id, event_ids) if key is not None]
         return await self._runner.begin(
@@ -119,7 +120,7 @@ class Reconciliations:
 
 
 def comparing_not_supported(kind: str) -> InvalidInput:
-    """The error for subscribers of a kind that cannot be asked what they hold."""
+    """The error for subscribers of a kind that cannot be asked for their records."""
     return InvalidInput(
         f"A subscriber of the kind {kind} cannot be asked what it holds; iMIS can.", code="not_supported"
     )
@@ -128,7 +129,7 @@ def comparing_not_supported(kind: str) -> InvalidInput:
 def _read(
     fields: Mapping[str, Raw], subscription: Subscription
 ) -> tuple[ReconcileBody, TimeRange, RangePosition | None]:
-    """What is asked for, the time range of the events, and where to go on."""
+    """The body, the time range of its events, and the position to continue after."""
     values, errors = collect(fields, ReconcileBody)
     body, time_range, after = ReconcileBody(**values), None, None
     if not {error.field for error in errors} & {"EventDateBucket", "FromUtc", "ToUtc"}:

@@ -1,4 +1,4 @@
-"""The services of one hub process by name, for its composition; no service takes this."""
+"""The services of one hub process by name, for its composition; no service depends on this."""
 
 from __future__ import annotations
 

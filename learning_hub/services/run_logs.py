@@ -1,4 +1,4 @@
-"""Logs of runs: read as a whole, or followed while the run goes on."""
+"""Logs of runs: read a whole log, or follow it while the run continues."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class RunLogs:
         self._notifications = notifications
 
     async def need(self, caller: Caller, run_id: str) -> LoggedRun:
-        """The run as its log reports it; NotFound where it does not exist in the caller's Programs."""
+        """The run as its log reports it; NotFound if it does not exist in the caller's Programs."""
         run = await run_log.find_run(self._database, run_id)
         if run is None or not caller.may_use(run.program_id):
             raise no_such_run()
         return run
 
     def read(self, run_id: str, run: LoggedRun) -> AsyncIterator[list[RunLine]]:
-        """All lines as they are now, in order, up to 10,000 at a time."""
+        """All present lines, in order, up to 10,000 at a time."""
         return read(self._database, run_id, run)
 
     def follow(self, run_id: str, run: LoggedRun, after: LogPosition) -> AsyncIterator[LogPart]:

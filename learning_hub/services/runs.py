@@ -1,4 +1,4 @@
-"""Runs: processing a set of events, and reading what became of them."""
+"""Runs: process a set of events, and read the results."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from learning_hub.store import events, pauses, runs, subscriptions
 from learning_hub.store.database import Database
 
 LISTING = Listing("runs", ordered_by="run_id")
-# The fields that say which events are meant.
+# The fields that select events.
 SELECTING = {"EventDateBucket", "SubscriptionId", "EventIds", "ProgramId"}
 
 
 class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The Program may also be named in the address, in the original hub's spelling or in ours."""
+    """The Program, which may also be a query parameter, as ProgramId or in the original hub's spelling."""
 
     program_id: Annotated[str, Meta(min_length=1, max_length=25)] | None = msgspec.field(name="ProgramId", default=None)
     program_id_as_before: (
-        Annotated[str, Meta(min_length=1, max_length=25, description="As ProgramId, in its place.")] | None
+        Annotated[str, Meta(min_length=1, max_length=25, description="Another name of ProgramId.")] | None
     ) = msgspec.field(name="programId", default=None)
 
 
 class Unfinished(msgspec.Struct, frozen=True):
-    """A run that goes on after the time that its caller waits."""
+    """A run that is not finished when its caller stops waiting."""
 
     run_id: str
 
@@ -49,10 +49,10 @@ class Runs:
     Begins runs, and reads them.
 
     Args:
-        database: Of the hub.
+        database: The hub's database.
         runner: Gathers events and releases deliveries; a worker of any process sends them.
         previewer: Renders dry runs.
-        wait_seconds: How long the end of a run is waited for.
+        wait_seconds: How long to wait for the end of a run.
     """
 
     def __init__(self, database: Database, runner: Runner, previewer: Previewer, *, wait_seconds: float) -> None:
@@ -63,15 +63,15 @@ class Runs:
 
     async def process(self, caller: Caller, fields: Mapping[str, Raw], query: ProcessQuery) -> RunResult | Unfinished:
         """
-        Process the events of a date bucket, a Program, a subscription, or those named. Twice sends nothing twice.
+        Process the events of a date bucket, a Program, a subscription, or those named; nothing is sent twice.
 
         Args:
-            caller: Whose Programs count.
-            fields: Of a ProcessBody, as sent.
+            caller: The caller, who must be for the Program.
+            fields: The fields of a ProcessBody, as sent.
             query: May name the Program as well.
 
         Raises:
-            InvalidFields: With every bad field; events that are named and do not exist among them.
+            InvalidFields: With every bad field, including named events that do not exist.
             NotAllowed: The key is not for the Program, or not for the subscription.
             Unavailable: The run failed.
         """
@@ -83,7 +83,7 @@ class Runs:
 
     async def run_subscription(self, caller: Caller, subscription_id: str) -> RunResult | Unfinished:
         """
-        Run a subscription once: everything since its checkpoint, and what waits.
+        Run a subscription once: send all events since its checkpoint, and all held deliveries.
 
         Raises:
             InvalidFields, NotFound: As for `need_subscription_in_use`.
@@ -99,7 +99,7 @@ class Runs:
         return LISTING.page(found, query.limit)
 
     async def get(self, caller: Caller, run_id: str) -> Run:
-        """One run with its counts as they are now; NotFound where there is none in the caller's Programs."""
+        """One run with its present counts; NotFound if it does not exist in the caller's Programs."""
         run = await runs.find(self._database, run_id)
         if run is None or not caller.may_use(run.program_id):
             raise no_such_run()
@@ -108,7 +108,7 @@ class Runs:
     async def _run(
         self, caller: Caller, selection: EventSelection, chosen: list[Subscription], body: ProcessBody, trigger: Trigger
     ) -> RunResult | Unfinished:
-        # Whoever asks for a run wants to know now whether a subscriber that was away is back.
+        # A person who starts a run expects the hub to find out at once whether a subscriber that was away is back.
         for subscriber_id in {subscription.subscriber_id for subscription in chosen}:
             await pauses.probe_now(self._database, subscriber_id)
         run_id = await self._runner.begin(selection, chosen, body, trigger=trigger, requested_by=caller.key_id)
@@ -137,7 +137,7 @@ class Runs:
     async def _read(
         self, caller: Caller, fields: Mapping[str, Raw], query: ProcessQuery
     ) -> tuple[ProcessBody, Subscription | None, EventSelection]:
-        """What is asked for, the subscription that is named, and which events are meant."""
+        """The body, the subscription that it names, and the selection of events."""
         body, errors = _read_body(fields, query)
         unread = {error.field.partition("[")[0] for error in errors} & SELECTING
         named, selection = None, None
@@ -159,10 +159,10 @@ class Runs:
 
     async def _need_events(self, selection: EventSelection) -> None:
         """
-        Go on only if every event that is named exists.
+        Check that every named event exists.
 
         Raises:
-            InvalidFields: Those that do not; a mistyped id must not look as if there were nothing to do.
+            InvalidFields: Some do not exist; a mistyped id must not look like an empty selection.
         """
         if selection.event_uuids is None:
             return
@@ -193,7 +193,7 @@ def no_such_run() -> NotFound:
 
 
 def _read_body(fields: Mapping[str, Raw], query: ProcessQuery) -> tuple[ProcessBody, list[FieldError]]:
-    """What could be read of the body and the address, and what is wrong with the rest."""
+    """The valid part of the body and the query, and the errors in the rest."""
     values, errors = collect(fields, ProcessBody)
     body = ProcessBody(**values)
     if query.program_id is not None and query.program_id_as_before is not None:

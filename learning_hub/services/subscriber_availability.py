@@ -1,4 +1,4 @@
-"""Whether a subscriber may be asked now, and the errors where it is paused, away, or refuses to answer."""
+"""Availability of a subscriber for requests: whether it is paused, and the errors if it is away or refuses."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from learning_hub.store.database import Database
 
 async def need_not_paused(database: Database, subscriber_id: str, *, then: str) -> None:
     """
-    Go on only if the subscriber is not paused.
+    Check that the subscriber is not paused.
 
     Raises:
-        Conflict: It is paused; *then* says what to do once it is back.
+        Conflict: The subscriber is paused; *then* says what to do once it is back.
     """
     pause = await pauses.find(database, subscriber_id)
     if pause is not None:
@@ -22,16 +22,16 @@ async def need_not_paused(database: Database, subscriber_id: str, *, then: str) 
 
 
 def subscriber_paused(subscriber_id: str, since: str, message: str, *, then: str) -> Conflict:
-    """The error where a paused subscriber would have to be asked; *then* says what to do once it is back."""
+    """The error for a request to a paused subscriber; *then* says what to do once it is back."""
     return Conflict(
-        f"{subscriber_id} is paused since {since}, so it is not asked either. {message} Mend that, or wait until it is "
+        f"{subscriber_id} is paused since {since}, so it is not asked either. {message} Fix that, or wait until it is "
         f"back; then {then}.",
         code="subscriber_paused",
     )
 
 
 def no_answer(outcome: Failure, *, then: str = "") -> Conflict:
-    """The error where a subscriber was asked and is away or refused; *then* is a sentence about asking again."""
+    """The error if a subscriber was asked and is away or refused; *then* is a sentence about asking again."""
     if isinstance(outcome, Refused):
         return Conflict(outcome.message, code="subscriber_refused")
     message, wait = outcome.message, None

@@ -1,4 +1,4 @@
-"""The check of a subscriber: signing in, and comparing what its subscriptions need with what the subscriber has."""
+"""The check of a subscriber: sign in, and compare what its subscriptions need with what the subscriber has."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class SubscriberChecks:
 
     async def check(self, caller: Caller, subscriber_id: str) -> CheckResult:
         """
-        Sign in at a subscriber and say what was found.
+        Sign in at a subscriber and report the findings.
 
-        Where nothing is wrong for every subscription and the subscriber was paused, the pause ends.
+        If nothing is wrong for any subscription and the subscriber was paused, the pause ends.
 
         Raises:
             InvalidFields, NotFound: As for `need_subscriber_in_use`.
@@ -50,7 +50,7 @@ class SubscriberChecks:
             return _without_credentials("There are no credentials to sign in with.")
         in_use = await self._visible_subscriptions(caller, subscriber_id)
         needs = [_needs(subscription) for subscription in in_use]
-        # The connector in use: what it learns of the credentials, and what it renews, is not lost.
+        # The connector in use, so that what it learns about the credentials and what it renews are not lost.
         async with self._connections.of(subscriber_id) as (_, connector):
             result = _without_stopped(await connector.check(needs), in_use)
         if result.is_open:
@@ -65,7 +65,7 @@ class SubscriberChecks:
     async def _end_pause(self, subscriber_id: str) -> None:
         async with self._database.transaction() as connection:
             await pauses.lift(connection, subscriber_id, credentials_fixed=True)
-            # Also without a pause: a connector that only asked the subscriber may remember a refusal, in any process.
+            # Also without a pause: the connector of any process may remember refused credentials.
             await subscribers.note_check(connection, subscriber_id)
         self._notifications.notify(self._notifications.deliveries)
 
@@ -75,7 +75,7 @@ def _without_credentials(message: str) -> CheckResult:
 
 
 def _without_stopped(result: CheckResult, in_use: list[Subscription]) -> CheckResult:
-    """The result where what is wrong for stopped subscriptions alone is only to be looked at: they send nothing yet."""
+    """The result in which a fault of stopped subscriptions alone is only a warning, since they send nothing yet."""
     stopped = {subscription.subscription_id for subscription in in_use if subscription.state == "stopped"}
     return CheckResult.of(
         *(_for_stopped(finding) if _concerns_only(finding, stopped) else finding for finding in result.details)

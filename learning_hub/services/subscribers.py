@@ -1,4 +1,4 @@
-"""Subscribers: making, changing, listing and archiving them."""
+"""Subscribers: make, change, list and archive them."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Subscribers:
 
     async def put(self, caller: Caller, subscriber_id: str, fields: Mapping[str, Raw]) -> tuple[SavedSubscriber, bool]:
         """
-        Make or change a subscriber; without Credentials those that are stored stay.
+        Make or change a subscriber; without Credentials the stored ones stay.
 
         Args:
             caller: An administrator.
-            subscriber_id: Of the subscriber.
-            fields: Of a SubscriberBody, as sent.
+            subscriber_id: The subscriber.
+            fields: The fields of a SubscriberBody, as sent.
 
         Returns:
             The subscriber as it may be shown, and whether it is new.
@@ -78,7 +78,7 @@ class Subscribers:
         return _saved(self._shown(saved, pause), prepared), existing is None
 
     async def page(self, caller: Caller, query: PageQuery) -> Page[ShownSubscriber]:
-        """Subscribers by id; for a key for some Programs those that get events of them."""
+        """Subscribers, ordered by id; a key for some Programs sees those that get events of these Programs."""
         after = LISTING.after(query.cursor)
         found = await subscribers.page(self._database, caller.visible_programs, after, query.limit + 1)
         paused = await pauses.of(self._database, [each.subscriber_id for each in found])
@@ -120,12 +120,12 @@ class Subscribers:
     async def _lift_pause(
         self, connection: Connection, existing: Subscriber | None, saved: Subscriber, *, has_new_credentials: bool
     ) -> None:
-        """End the pause where what is saved may have ended its cause."""
+        """End the pause if the change may have ended its cause."""
         has_other_settings = existing is not None and saved.settings != existing.settings
         if has_other_settings:
             await participants.delete_look_ups(connection, saved.subscriber_id)
         if has_other_settings or has_new_credentials:
-            # The same credentials again are as refused as before, and each sign-in may bring a lock-out nearer.
+            # The same credentials would be refused again, and each sign-in may bring the account nearer to a lock-out.
             await pauses.lift(connection, saved.subscriber_id, credentials_fixed=has_new_credentials)
 
     def _shown(self, subscriber: Subscriber, pause: Pause | None = None) -> ShownSubscriber:
@@ -159,7 +159,7 @@ def no_such_subscriber(subscriber_id: str) -> NotFound:
 
 
 async def visible_subscriber(database: Database, caller: Caller, subscriber_id: str) -> Subscriber | None:
-    """The subscriber; None where it does not exist, or none of the caller's Programs uses it."""
+    """The subscriber; None if it does not exist, or none of the caller's Programs uses it."""
     subscriber = await subscribers.find(database, subscriber_id)
     is_visible = caller.has_every_program or await subscribers.is_used_by(
         database, subscriber_id, list(caller.programs)
@@ -169,11 +169,11 @@ async def visible_subscriber(database: Database, caller: Caller, subscriber_id: 
 
 async def need_subscriber(database: Database, caller: Caller, subscriber_id: str) -> Subscriber:
     """
-    The subscriber, archived ones as well.
+    The subscriber, also if it is archived.
 
     Raises:
-        InvalidFields: The id has not the form of one.
-        NotFound: There is none, or the caller's Programs do not use it.
+        InvalidFields: The id does not have the form of one.
+        NotFound: The subscriber does not exist, or the caller's Programs do not use it.
     """
     need_id("SubscriberId", subscriber_id)
     subscriber = await visible_subscriber(database, caller, subscriber_id)
@@ -183,21 +183,21 @@ async def need_subscriber(database: Database, caller: Caller, subscriber_id: str
 
 
 async def need_subscriber_in_use(database: Database, caller: Caller, subscriber_id: str) -> Subscriber:
-    """The subscriber; an archived one is NotFound as well."""
+    """The subscriber; NotFound also if it is archived."""
     subscriber = await need_subscriber(database, caller, subscriber_id)
     if subscriber.archived_utc is not None:
-        raise NotFound(f"The subscriber {subscriber_id} is archived; a PUT brings it back.")
+        raise NotFound(f"The subscriber {subscriber_id} is archived; a PUT restores it.")
     return subscriber
 
 
 def _saved(subscriber: ShownSubscriber, prepared: PreparedCredentials | None) -> SavedSubscriber:
-    """The subscriber as it is shown, with the secret that the hub made for it and shows this once."""
+    """The subscriber as it is shown, with the secret that the hub made for it and shows only now."""
     made = prepared.made.get("SigningSecret", UNSET) if prepared else UNSET
     return SavedSubscriber(**msgspec.structs.asdict(subscriber), signing_secret=made)
 
 
 class _SubscriberSpec:
-    """What a PUT asks for; errors are gathered until the stored subscriber is known."""
+    """The specification in a PUT; errors are gathered until the stored subscriber is known."""
 
     def __init__(self, connector_factory: ConnectorFactory, subscriber_id: str, fields: Mapping[str, Raw]) -> None:
         values, errors = collect(fields, SubscriberBody)
@@ -220,7 +220,7 @@ class _SubscriberSpec:
 
     def need_fit(self, existing: Subscriber | None) -> None:
         """
-        Go on only if this can replace *existing*.
+        Check that this can replace *existing*.
 
         Raises:
             InvalidFields: With every bad field.
@@ -243,7 +243,7 @@ class _SubscriberSpec:
 
     def prepared_credentials(self, existing: Subscriber | None, vault: Vault) -> PreparedCredentials | None:
         """
-        The credentials to store; None where the stored ones stay, also where the same were sent again.
+        The credentials to store; None if the stored ones stay, also because the same were sent again.
 
         *existing* is locked, so that no change is lost.
         """
@@ -253,7 +253,7 @@ class _SubscriberSpec:
         try:
             known = vault.decrypt(stored) if stored else {}
         except CredentialsUnreadable:
-            # What is saved now replaces what nobody can read any more.
+            # The new credentials replace those that can no longer be decrypted.
             known = {}
         prepared = KINDS[self.connector].prepare_credentials(self.credentials or {}, known, now())
         return prepared if self._named(prepared.credentials) != self._named(known) else None
@@ -267,7 +267,7 @@ class _SubscriberSpec:
         )
 
     def _named(self, credentials: Mapping[str, Any]) -> dict[str, Any]:
-        """The credentials without what the hub keeps beside them for itself."""
+        """The credentials without the values that the hub stores with them for itself."""
         return {name: credentials[name] for name in KINDS[self.connector].credential_names(credentials)}
 
     @property
@@ -275,7 +275,7 @@ class _SubscriberSpec:
         return self.connector not in KINDS or KINDS[self.connector].needs_credentials
 
     def _object(self, field: str, fields: Mapping[str, Raw], raw: bytes | None) -> dict[str, Any] | None:
-        """The field as far as it is valid; None where it was not sent."""
+        """The field as far as it is valid; None if it was not sent."""
         if raw is None:
             return sound_members(bytes(fields.get(field, b""))) or None
         if raw.strip() == b"null":

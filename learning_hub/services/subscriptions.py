@@ -1,4 +1,4 @@
-"""Subscriptions: making, changing, listing and archiving them. What a PUT does is decided here."""
+"""Subscriptions: make, change, list and archive them. This module decides what a PUT does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LISTING = Listing("subscriptions", ordered_by="subscription_id")
 
 
 class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which subscriptions."""
+    """The filter of a list of subscriptions."""
 
     program_id: Annotated[str, Meta(max_length=25)] | None = None
     subscriber_id: Annotated[str, Meta(max_length=25)] | None = None
@@ -42,9 +42,9 @@ class SubscriptionsQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pasc
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True):
     """
-    The outcome of a PUT: the subscription as it is now, and whether it is new; an archived one counts as new.
+    The outcome of a PUT: the saved subscription, and whether it is new; one that was archived counts as new.
 
-    *warnings* are sentences about what may fail, or could not be found out.
+    *warnings* are sentences about what may fail or is unknown.
     """
 
     subscription: Subscription
@@ -73,12 +73,12 @@ class Subscriptions:
 
         Args:
             caller: An administrator.
-            subscription_id: Of the subscription.
-            fields: Of a SubscriptionBody, as sent.
+            subscription_id: The subscription.
+            fields: The fields of a SubscriptionBody, as sent.
 
         Raises:
-            InvalidFields: With every bad field, template errors among them.
-            Conflict: It changes what cannot be changed.
+            InvalidFields: With every bad field, including template errors.
+            Conflict: A field that cannot be changed has another value.
         """
         draft = SubscriptionDraft(fields, PRESETS)
         draft.errors += id_errors("SubscriptionId", subscription_id)
@@ -86,7 +86,7 @@ class Subscriptions:
 
     async def create(self, caller: Caller, subscription_id: str, body: Mapping[str, Any]) -> Saved:
         """
-        Make a subscription of *body*; an existing one, archived or not, is left as it is and returned.
+        Make a subscription of *body*; an existing one, archived or not, is returned unchanged.
 
         Raises:
             InvalidFields: With every bad field.
@@ -96,7 +96,7 @@ class Subscriptions:
 
     async def page(self, caller: Caller, query: SubscriptionsQuery) -> Page[Subscription]:
         """
-        Subscriptions of the caller's Programs by id.
+        Subscriptions of the caller's Programs, ordered by id.
 
         Raises:
             NotAllowed, InvalidFields: The query names a Program that the key is not for, or that does not exist.
@@ -118,7 +118,7 @@ class Subscriptions:
         return await need_subscription(self._database, caller, subscription_id)
 
     async def archive(self, caller: Caller, subscription_id: str) -> None:
-        """Archive a subscription: it gets nothing more, its history stays; the errors of `need_subscription`."""
+        """Archive a subscription: it sends no more events, its history stays; the errors of `need_subscription`."""
         existing = await need_subscription(self._database, caller, subscription_id)
         async with self._database.transaction() as connection:
             await archive_subscription(connection, caller, existing)
@@ -126,7 +126,7 @@ class Subscriptions:
     async def _save(
         self, caller: Caller, subscription_id: str, draft: SubscriptionDraft, *, keeps_existing: bool = False
     ) -> Saved:
-        # Before the lock: templates take too long to compile, and subscribers to answer, while others wait for it.
+        # Before the lock, because compiling templates and asking subscribers takes too long while others wait for it.
         warnings = await self._check(subscription_id, draft)
         if draft.errors:
             raise InvalidFields(draft.errors)
@@ -151,7 +151,7 @@ class Subscriptions:
         spec: SubscriptionSpec,
         existing: Subscription | None,
     ) -> Saved:
-        """Store the specification, and hold or release what waits, as the change of state and schedule demands."""
+        """Store the specification, and hold or release waiting deliveries as the new state and schedule demand."""
         is_new = existing is None or existing.archived_utc is not None
         if existing and not is_new and spec.describes(existing):
             return Saved(subscription=existing, is_new=False)
@@ -163,7 +163,7 @@ class Subscriptions:
             await subscriptions.release(connection, saved)
         action: Action = "update" if existing else "create"
         await audit.write(connection, caller, action, "subscription", subscription_id, before=existing, after=saved)
-        # Received before the commit a notification is in vain, but whoever receives it polls again a moment later.
+        # A notification received before the commit has no effect, but its receivers poll again a moment later.
         self._notifications.notify(self._notifications.feed)
         self._notifications.notify(self._notifications.deliveries)
         return Saved(subscription=saved, is_new=is_new)
@@ -206,8 +206,8 @@ class Subscriptions:
         subscriber: Subscriber | None,
         target: Mapping[str, Any] | None,
     ) -> list[str]:
-        """Compile the templates, and ask the subscriber whether they fit what it has now."""
-        # A template of the wrong form must not hide what is wrong with the others.
+        """Compile the templates, and compare them with the present fields of the subscriber's target."""
+        # A template of the wrong form must not hide the errors of the others.
         templates = draft.valid_templates
         if not templates:
             return []
@@ -235,12 +235,12 @@ def no_such_subscription(subscription_id: str) -> NotFound:
 
 async def need_subscription(database: Database, caller: Caller, subscription_id: str) -> Subscription:
     """
-    The subscription, archived ones as well.
+    The subscription, also if it is archived.
 
     Raises:
-        InvalidFields: The id has not the form of one.
-        NotFound: There is none, or it is of a Program that the key is not for: one answer, so that nobody learns
-            which exist.
+        InvalidFields: The id does not have the form of one.
+        NotFound: The subscription does not exist, or is of a Program that the key is not for; the error is the same,
+            so that it does not reveal which ids exist.
     """
     need_id("SubscriptionId", subscription_id)
     existing = await subscriptions.find(database, subscription_id)
@@ -250,7 +250,7 @@ async def need_subscription(database: Database, caller: Caller, subscription_id:
 
 
 async def need_subscription_in_use(database: Database, caller: Caller, subscription_id: str) -> Subscription:
-    """The subscription; an archived one is NotFound as well."""
+    """The subscription; NotFound also if it is archived."""
     existing = await need_subscription(database, caller, subscription_id)
     if existing.archived_utc is not None:
         raise NotFound(f"The subscription {subscription_id} is archived.")
@@ -259,10 +259,10 @@ async def need_subscription_in_use(database: Database, caller: Caller, subscript
 
 def _need_fit(spec: SubscriptionSpec, existing: Subscription | None) -> None:
     """
-    Go on only if the specification can replace what exists.
+    Check that the specification can replace the existing subscription.
 
     Raises:
-        Conflict: It changes what cannot be changed.
+        Conflict: A field that cannot be changed has another value.
     """
     if existing is None:
         return
@@ -285,8 +285,8 @@ def _stays_stopped(draft: SubscriptionDraft, existing: Subscription) -> bool:
     """
     Whether the PUT only stops the subscription, or leaves it stopped as it is.
 
-    Stopping must work whatever the subscriber has become, and must not wait for its answer. What stays stopped is
-    compared with the subscriber all the same, since that is how an administrator checks again; nothing new is refused.
+    Stopping must always work, and must not wait for the subscriber. A subscription that stays stopped is nevertheless
+    compared with the subscriber, since that is how an administrator checks again; nothing is refused for it.
     """
     return (
         existing.archived_utc is None
@@ -301,11 +301,11 @@ def _check_removals(draft: SubscriptionDraft, connector: str) -> None:
     """Refuse to have records removed at a subscriber that cannot remove them."""
     for field, name in (("OnWithdraw", "on_withdraw"), ("OnReopened", "on_reopened")):
         if draft.values.get(name) == "remove" and not KINDS[connector].can_remove:
-            draft.refuse(field, f"must not be remove: a subscriber of the kind {connector} takes nothing back")
+            draft.refuse(field, f"must not be remove: a subscriber of the kind {connector} cannot remove records")
 
 
 def _check_target(draft: SubscriptionDraft, subscriber: Subscriber) -> dict[str, Any] | None:
-    """The target, where it is valid for the subscriber's kind."""
+    """The target; None if it is invalid for the subscriber's kind."""
     target: dict[str, Any] | None = draft.values.get("target")
     if target is None:
         return None

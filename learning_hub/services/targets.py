@@ -1,4 +1,4 @@
-"""Where records can land at a subscriber, and which fields they have there: asked of the subscriber each time."""
+"""Targets of a subscriber and their fields, which the subscriber is asked for each time."""
 
 from __future__ import annotations
 
@@ -30,35 +30,33 @@ FIELDS = Listing("fields", ordered_by="count")
 NAME_RULE = "must be 1 to 100 letters, digits and underscores, starting with a letter"
 
 Warnings = Annotated[
-    list[str], Meta(description="In words: what could not be found out, or has to be done before records can land.")
+    list[str], Meta(description="As sentences: what is unknown, or has to be done before records can be written.")
 ]
 
 
 class TargetsPage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Where records can land, by name."""
+    """The targets of a subscriber, ordered by name."""
 
     items: list[Target]
     warnings: Warnings
-    next_cursor: Annotated[str, Meta(description="For the next page; null at the end.")] | None
+    next_cursor: Annotated[str, Meta(description="The cursor of the next page; null at the end.")] | None
 
 
 class FieldsPage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The properties of a target, in the subscriber's order."""
+    """The fields of a target, in the subscriber's order."""
 
     target: Target
     items: list[Field]
     rows_readable: (
-        Annotated[
-            bool, Meta(description="Whether the account may read records there just now; null: that is not known.")
-        ]
+        Annotated[bool, Meta(description="Whether the hub's account may read records of the target; null: unknown.")]
         | None
     )
     warnings: Warnings
-    next_cursor: Annotated[str, Meta(description="For the next page; null at the end.")] | None
+    next_cursor: Annotated[str, Meta(description="The cursor of the next page; null at the end.")] | None
 
 
 class TargetLists:
-    """Lists targets and their fields; each question is limited to *answer_seconds*."""
+    """Lists targets and their fields; the subscriber must respond within *answer_seconds*."""
 
     def __init__(self, database: Database, discovery: TargetDiscovery, *, answer_seconds: float) -> None:
         self._database = database
@@ -67,12 +65,12 @@ class TargetLists:
 
     async def page(self, caller: Caller, subscriber_id: str, query: PageQuery) -> TargetsPage:
         """
-        The targets of a subscriber by name.
+        The targets of a subscriber, ordered by name.
 
         Raises:
             InvalidFields, NotFound: As for `need_subscriber_in_use`.
             InvalidInput: Subscribers of this kind cannot be asked.
-            Conflict: It is paused, away, or refuses to answer.
+            Conflict: The subscriber is paused, away, or refuses.
         """
         after = TARGETS.after(query.cursor).casefold()
         subscriber = await self._need_askable(caller, subscriber_id)
@@ -87,10 +85,10 @@ class TargetLists:
 
     async def fields(self, caller: Caller, subscriber_id: str, name: str, query: PageQuery) -> FieldsPage:
         """
-        The fields of the target *name*, which is in any case; the errors of `page`.
+        The fields of the target *name*, which is not case-sensitive; the errors of `page`.
 
         Raises:
-            NotFound: There is no such target either.
+            NotFound: The target does not exist.
         """
         after = _read_cursor(query.cursor)
         subscriber = await self._need_askable(caller, subscriber_id)
@@ -129,7 +127,7 @@ class TargetLists:
 def targets_not_supported(kind: str) -> InvalidInput:
     """The error for subscribers of a kind that cannot be asked."""
     return InvalidInput(
-        f"A subscriber of the kind {kind} cannot be asked where records can land; iMIS can.", code="not_supported"
+        f"A subscriber of the kind {kind} cannot be asked for its targets; iMIS can.", code="not_supported"
     )
 
 

@@ -1,4 +1,4 @@
-"""What the hub can say of templates by itself, without asking the subscriber."""
+"""Checks of templates that need no request to the subscriber."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from learning_hub.rendering import Renderer
 
 
 class CheckedTemplates(msgspec.Struct, frozen=True):
-    """What is wrong with templates, each error with its field, and what is known of their leaves."""
+    """The errors in templates, each with its field, and the static analysis of their leaves."""
 
     errors: list[FieldError]
     leaves: list[Leaf]
@@ -33,9 +33,9 @@ async def check_templates(
 
     Args:
         renderer: Compiles them.
-        subscriber: Who receives what they render; None where that is not known.
-        target: Found valid by `Kind.check_target`; None where it was not.
-        templates: By category, each an object, or null where it is switched off.
+        subscriber: The receiver of the payloads; None if unknown.
+        target: The target, which `Kind.check_target` found valid; None if it is not valid.
+        templates: The templates by category, each an object, or null if the category is switched off.
     """
     analysis = await renderer.analyze(write_json(templates).decode())
     problems = [*analysis.errors]
@@ -46,5 +46,5 @@ async def check_templates(
 
 
 def template_field(place: str) -> str:
-    """The field of a body for a template error at *place*."""
+    """The field of a body for a template error at the path *place*."""
     return place if place == "Templates" else f"Templates.{place}"

@@ -1,4 +1,4 @@
-"""Test sends: one event is sent for real, now, to see the subscriber's response."""
+"""Test sends: send one event to a subscriber at once, to see its response."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from learning_hub.store import deliveries, enqueue, pauses
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
 
-# Codes of deliveries of which nothing was sent, which are answered as they are; without any attempt it is NOT_SENT.
+# Codes of deliveries of which nothing was sent, used as problem codes; without an attempt the code is NOT_SENT.
 WHY_NOT_SENT = ("category_off", "no_template", "withdrawn", "superseded")
 NOT_SENT = "not_sent"
 PAUSED = "The subscriber is paused: nothing is sent to it until it is back, or a check finds that it works."
@@ -35,19 +35,19 @@ POLL_SECONDS = 0.1
 
 
 class TestSendBody(msgspec.Struct, frozen=True, rename="pascal"):
-    """Which event to send."""
+    """The event to send."""
 
     event_id: Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 class TestSend(Attempt, frozen=True, kw_only=True, rename="pascal"):
-    """The attempt, and the delivery as it is after it."""
+    """The attempt, and the delivery after it."""
 
     delivery: Delivery
 
 
 class TestSends:
-    """Sends single events; a worker of any process must be running. *wait_seconds*: how long a test is waited for."""
+    """Sends single events; a worker of any process must be running. *wait_seconds*: how long to wait for an attempt."""
 
     def __init__(
         self, database: Database, runner: Runner, notifications: Notifications, *, wait_seconds: float
@@ -59,15 +59,15 @@ class TestSends:
 
     async def send(self, caller: Caller, subscription_id: str, fields: Mapping[str, Raw]) -> TestSend | Unfinished:
         """
-        Send an event to a subscription, also when that is stopped.
+        Send an event to the subscriber of a subscription, even if the subscription is stopped.
 
         An event that was delivered before is sent again, onto the same record. A subscriber that was away is probed
-        first; while it stays paused, nothing is made that would be sent later.
+        first; while it stays paused, no delivery is made.
 
         Args:
-            caller: Whose test it is.
-            subscription_id: Of the subscription.
-            fields: Of a TestSendBody, as sent.
+            caller: The person who tests.
+            subscription_id: The subscription.
+            fields: The fields of a TestSendBody, as sent.
 
         Raises:
             NotFound: As for `need_subscription_in_use`.
@@ -79,7 +79,7 @@ class TestSends:
         key, event = await need_event_of(self._database, subscription, body.event_id)
         if not subscription.wants(event.publisher_system_id, event.event_type):
             raise event_not_wanted()
-        # Before the probe, which may be this very event: then it need not be sent twice.
+        # Before the probe, which may send this very event: then it need not be sent twice.
         was_delivered = await self._was_delivered(subscription, key)
         deadline = asyncio.get_running_loop().time() + self._wait_seconds
         await self._probe(subscription.subscriber_id, deadline)
@@ -105,10 +105,10 @@ class TestSends:
 
     async def _probe(self, subscriber_id: str, deadline: float) -> None:
         """
-        Find out now whether a subscriber that was away is back; refused credentials have to be replaced first.
+        Probe a subscriber that was away; a pause for refused credentials ends only with new ones.
 
         Raises:
-            Conflict: It is paused and stays so, or nothing is known by the *deadline*, a time of the loop.
+            Conflict: The subscriber stays paused, or the probe has no result by the *deadline*, a time of the loop.
         """
         probe_utc = await pauses.probe_now(self._database, subscriber_id)
         self._notifications.notify(self._notifications.deliveries)
@@ -120,7 +120,7 @@ class TestSends:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _requeue(self, subscription: Subscription, key: EventKey) -> None:
-        """What is parked or waits for its next attempt is to be sent now as well."""
+        """Requeue parked and retrying deliveries of the event, so that they are sent at once as well."""
         async with self._database.transaction() as connection:
             await deliveries.requeue(connection, _of_event(subscription, key), limit=10)
 
@@ -130,9 +130,9 @@ class TestSends:
 
     async def _discard_replay(self, subscription: Subscription, newest: Delivery, *, is_replay: bool) -> None:
         """
-        Say that the subscriber was paused in this very moment; a replay would be sent needlessly once it is back.
+        Report that the subscriber was paused meanwhile, and discard a replay, which would be sent again needlessly.
 
-        A delivery that is no replay is the subscription's own and stays.
+        A delivery that is not a replay belongs to the subscription and stays.
         """
         pause = await pauses.find(self._database, subscription.subscriber_id)
         if pause is None:
@@ -146,7 +146,7 @@ class TestSends:
         attempts, _ = await deliveries.attempts(self._database, _key_of(newest))
         if newest.code in WHY_NOT_SENT or not attempts:
             code = newest.code if newest.code in WHY_NOT_SENT else NOT_SENT
-            raise Conflict(newest.message or f"It is {newest.state}; nothing was sent.", code=code)
+            raise Conflict(newest.message or f"The delivery is {newest.state}; nothing was sent.", code=code)
         return TestSend(**msgspec.structs.asdict(attempts[-1]), delivery=newest)
 
 

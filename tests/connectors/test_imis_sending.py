@@ -27,7 +27,7 @@ from learning_hub.connectors.imis.connector import MOST_EXCHANGES, ImisConnector
 from learning_hub.connectors.outcomes import Accepted, Postponed, Refused, Unknown
 from learning_hub.model.json_values import SpelledDecimal, write_json
 from learning_hub.sandbox import seeds
-from learning_hub.settings import EXCHANGES_IN_A_TRY
+from learning_hub.settings import EXCHANGES_PER_ATTEMPT
 
 WITH_KEY = pytest.mark.parametrize("target", [ACTIVITY, PANEL], ids=["activity", "panel"])
 ALL_TARGETS = pytest.mark.parametrize(
@@ -480,7 +480,7 @@ async def test_a_try_makes_no_more_exchanges_than_its_lease_allows(
     site.revoke_tokens()
     moved = an_outbound_record(PANEL, record_id=f"~{AMARA}|7")
     assert isinstance(await connector.send(moved, recorder), Accepted)
-    assert len(recorder.exchanges) == MOST_EXCHANGES == EXCHANGES_IN_A_TRY
+    assert len(recorder.exchanges) == MOST_EXCHANGES == EXCHANGES_PER_ATTEMPT
 
 
 async def test_a_column_that_keeps_no_key_stops_the_delivery(

@@ -125,7 +125,7 @@ async def test_nothing_can_be_taken_back(hub_without_worker: RunningHub, site: L
     refused = await calls.client.put("/subscriptions/other", json={**PRESET, "Target": TARGET, field: "remove"})
 
     assert refused.status_code == 400
-    assert refused.json()["errors"] == [{"field": field, "message": IsStr(regex=".*takes nothing back")}]
+    assert refused.json()["errors"] == [{"field": field, "message": IsStr(regex=".*cannot remove records")}]
 
 
 async def test_a_key_that_is_refused_and_mended(hub: RunningHub, site: LearningBuilder) -> None:

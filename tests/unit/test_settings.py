@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from learning_hub.settings import EXCHANGES_IN_A_TRY, Settings, SettingsError, read_settings
+from learning_hub.settings import EXCHANGES_PER_ATTEMPT, Settings, SettingsError, read_settings
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -153,7 +153,7 @@ def test_a_wrong_secret_is_not_repeated(name: str, value: str) -> None:
 def test_a_lease_is_longer_than_the_time_outs_of_a_try(timeout: float) -> None:
     """A try ends by itself after nine tenths of its lease, and each of its exchanges has had its whole time by then."""
     lease = Settings(send_timeout_seconds=timeout).lease_seconds
-    assert lease * 0.9 > EXCHANGES_IN_A_TRY * timeout
+    assert lease * 0.9 > EXCHANGES_PER_ATTEMPT * timeout
 
 
 def test_a_mistyped_name_is_told() -> None:

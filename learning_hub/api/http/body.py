@@ -1,4 +1,4 @@
-"""Receiving the body of a request, within limits of size and time; and the errors for bodies that are not taken."""
+"""Receive the body of a request, within limits of size and time; and the errors for bodies that are not accepted."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ async def receive_body(receive: Receive, limit: int, *, stalls_after_seconds: fl
     The whole body as sent.
 
     Raises:
-        TooLarge: It is over *limit* bytes; the rest is not read.
-        InvalidInput: It broke off, nothing of it came for *stalls_after_seconds*, or, once these are over, less on
-            average than SLOWEST_BYTES_PER_SECOND.
+        TooLarge: The body is over *limit* bytes; the rest is not read.
+        InvalidInput: The body broke off, no byte arrived for *stalls_after_seconds*, or, after that time, the average
+            fell below SLOWEST_BYTES_PER_SECOND.
     """
     pieces: list[bytes] = []
     size = 0
@@ -36,7 +36,7 @@ async def receive_body(receive: Receive, limit: int, *, stalls_after_seconds: fl
             late = began + stalls_after_seconds + size / SLOWEST_BYTES_PER_SECOND - time.monotonic()
             message = await _receive_within(receive, min(stalls_after_seconds, late))
         if message["type"] == "http.disconnect":
-            # The caller hung up. Nobody reads the answer, and it is no failure of the hub.
+            # The caller closed the connection. Nobody reads the response, and the hub has not failed.
             raise InvalidInput("The body broke off.", code="body_broke_off")
         size += len(message["body"])
         if size > limit:
@@ -62,8 +62,8 @@ def not_json(declared: str, taken: tuple[str, ...]) -> NotJson:
 def body_not_taken() -> InvalidInput:
     """The error for a body where none is read."""
     return InvalidInput(
-        "This operation takes no body, and does not read what was sent in it. Options go into the address, where the "
-        "operation has any.",
+        "This operation takes no body, and does not read the one that was sent. Send options as query parameters, "
+        "where the operation has any.",
         code="body_not_taken",
     )
 

@@ -1,4 +1,4 @@
-"""How many bytes of large bodies one process holds at once; who comes when there is no room waits, in turn."""
+"""The body budget: how many bytes of large bodies one process holds at once; other requests wait, first come first."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ WAIT_SECONDS = 10
 
 
 class BodyBudget:
-    """Room for *size* bytes of bodies."""
+    """A budget of *size* bytes."""
 
     def __init__(self, size: int) -> None:
         self._left = size
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._freed = asyncio.Event()
 
     @asynccontextmanager
     async def taken(self, size: int) -> AsyncIterator[None]:
         """
-        Hold room for *size* bytes, which is at most what there is in all.
+        Take *size* bytes of the budget, at most the whole of it, for the time of the block.
 
         Raises:
-            Unavailable: There was none within ten seconds.
+            Unavailable: The budget was used up for ten seconds.
         """
         try:
-            async with asyncio.timeout(WAIT_SECONDS), self._turn:
+            async with asyncio.timeout(WAIT_SECONDS), self._lock:
                 while self._left < size:
                     self._freed.clear()
                     await self._freed.wait()
                 self._left -= size
         except TimeoutError:
-            raise Unavailable("Too many large bodies are being taken in.", retry_after_seconds=5) from None
+            raise Unavailable("Too many large bodies are being received.", retry_after_seconds=5) from None
         try:
             yield
         finally:

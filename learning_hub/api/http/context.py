@@ -1,4 +1,4 @@
-"""What the middleware knows of a request before it is routed; it travels in the ASGI scope."""
+"""The context of a request that the middleware makes before routing; the ASGI scope carries it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class RequestContext(msgspec.Struct, kw_only=True):
     """
     The context of one request.
 
-    *called_path* is the path as it was called, with its prefix. *is_path_utf8* is false where the path has bytes that
-    are no UTF-8. *is_head* marks a HEAD, which is routed as a GET. *caller* is None for operations without a key.
-    *max_body_bytes* is the limit of an ordinary body.
+    *called_path* is the path as it was called, with its prefix. *is_path_utf8* is false if the path has bytes that are
+    not UTF-8. *is_head* marks a HEAD, which is routed as a GET. *caller* is None for operations without a key.
+    *max_body_bytes* is the limit of all bodies except batches.
     """
 
     authenticator: Authenticator
@@ -38,5 +38,5 @@ def put_context(scope: Mapping[str, Any], context: RequestContext) -> None:
 
 def context_of(scope: Mapping[str, Any]) -> RequestContext:
     """The context that the middleware stored in *scope*."""
-    found: RequestContext = scope["state"][_KEY]
-    return found
+    context: RequestContext = scope["state"][_KEY]
+    return context

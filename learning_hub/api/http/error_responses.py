@@ -1,8 +1,8 @@
 """
-The error responses of an operation, for the OpenAPI document: each as it is sent.
+The error responses of an operation, for the OpenAPI document: each exactly as it is sent.
 
-Those that every operation can give are made here, where possible by the code that raises the error. An operation
-declares the others in its `errors`, with the ids of the examples in its path.
+The responses that every operation can give are made here, where possible by the code that raises the error. An
+operation declares the others in its `errors`, with the ids of the examples in its path.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ NOBODY = Caller(key_id="", name="", programs=(), scopes=frozenset())
 
 
 def error_responses(operation: Operation) -> dict[int, list[ProblemResponse]]:
-    """The responses of *operation* from 400 on: for each status one of every code worth showing."""
+    """The error responses of *operation* by status: one for each code worth showing."""
     path = example_path(operation.path)
-    found: dict[int, list[ProblemResponse]] = {}
+    responses: dict[int, list[ProblemResponse]] = {}
     for error in (*_always(operation), *operation.errors):
         response = problem_response(error, path)
-        found.setdefault(response.problem.status, []).append(response)
+        responses.setdefault(response.problem.status, []).append(response)
     for error in _usually(operation):
         response = problem_response(error, path)
-        found.setdefault(response.problem.status, [response])
-    return found
+        responses.setdefault(response.problem.status, [response])
+    return responses
 
 
 def _always(operation: Operation) -> Iterator[Exception]:
@@ -72,7 +72,7 @@ def _usually(operation: Operation) -> Iterator[LearningHubError]:
 
 
 def _bad_fields(operation: Operation) -> InvalidFields:
-    """An empty object for the body, a Limit that is too high, or else a parameter that nobody knows."""
+    """The error for an empty object as the body, a Limit that is too high, or else an unknown parameter."""
     query = operation.query or NoQuery
     try:
         if operation.body is not None and get_origin(operation.body) is None:

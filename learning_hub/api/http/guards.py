@@ -1,4 +1,4 @@
-"""What is checked of a request before its handler runs: the scope of the key, the path, the query, and the body."""
+"""Guards: the checks of a request before its handler runs, of the key's scope, the path, the query, and the body."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from learning_hub.api.http.request import ApiRequest
 
 
 class NoQuery(msgspec.Struct, frozen=True):
-    """For operations without query parameters."""
+    """The query of operations without query parameters."""
 
 
 def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """
-    A Litestar guard: go on only with a key that has a scope of the operation.
+    A Litestar guard: the key must have a scope of the operation.
 
     Raises:
-        NotAllowed: The key has none of them.
+        NotAllowed: The key has none of the scopes.
     """
     scopes = handler.opt["operation"].scopes
     caller = context_of(connection.scope).caller
@@ -31,14 +31,14 @@ def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
 
 async def check_request(request: ApiRequest) -> None:
     """
-    Litestar's `before_request` hook: go on only with a request that the operation takes.
+    Litestar's `before_request` hook: the request must be one that the operation accepts.
 
-    Unknown query parameters are refused, so that a mistyped filter never widens an answer. A body is refused where the
+    Unknown query parameters are refused, so that a mistyped filter never widens a result. A body is refused if the
     operation takes none, so that an option in it is not ignored.
 
     Raises:
         InvalidFields: An id in the path is not UTF-8, or a query parameter is unknown or of the wrong form.
-        InvalidInput: There is a body, and the operation takes none.
+        InvalidInput: The request has a body, and the operation takes none.
     """
     operation = request.operation
     request.need_readable_path()

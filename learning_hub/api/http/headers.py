@@ -1,4 +1,4 @@
-"""Values of HTTP headers, which are bytes and do not say in which encoding; the API key in the headers of a request."""
+"""Values of HTTP headers, which are bytes of an unknown encoding; and the API key in the headers of a request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 def header_text(value: bytes) -> str:
-    """The text of a header's value: UTF-8 where it is that, else Latin-1, in which every byte is a character."""
+    """The text of a header's value: as UTF-8 if it is valid, else as Latin-1, in which every byte is a character."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
@@ -19,7 +19,7 @@ def sent_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """
     The key in a request's headers: `X-API-Key`, else `Authorization: Bearer`, else the password of HTTP Basic.
 
-    None where there is none, or where the header cannot be read.
+    None if no header has a key, or the header cannot be read.
     """
     authorization = b""
     for name, value in headers:
@@ -36,7 +36,7 @@ def sent_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 def _basic_password(encoded: bytes) -> str | None:
-    """What stands behind the first colon; the name before it may be anything, in any encoding."""
+    """The text after the first colon; the name before it may be anything, in any encoding."""
     try:
         decoded = base64.b64decode(encoded, validate=True)
     except binascii.Error:

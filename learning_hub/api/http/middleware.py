@@ -1,9 +1,9 @@
 """
-The middleware: what happens to every request before it is routed, and to every response.
+The middleware: processes every request before it is routed, and every response.
 
 A request gets its id and loses its /api prefix; its key is checked before anything else; a HEAD is answered as a GET
-without its body; a request that fails is answered with a problem document. One line is logged for each request, with
-the route's pattern and never the path itself, which may name a person.
+without its body; a request that fails is answered with a problem document. Each request is logged as one line with
+the route's pattern, never with the path itself, which may name a person.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ApiMiddleware:
         authenticator: Checks keys.
         notifications: Closed when the hub stops, which ends requests that wait.
         limiter: Limits the requests of each key; None for no limit.
-        max_body_bytes: Limit of an ordinary body.
+        max_body_bytes: Limit of all bodies except batches.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class ApiMiddleware:
         self._max_body_bytes = max_body_bytes
 
     def stop_waiting(self) -> None:
-        """Answer requests that wait for something now: the hub stops."""
+        """Answer waiting requests at once, because the hub stops."""
         self._notifications.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._router(scope, receive, send)
             return
-        # A copy: the server keeps its own, and leaves out the body of a response to HEAD by itself.
+        # A copy, because the server reads the method of its own scope: it leaves out the body of a response to HEAD.
         scope = {**scope, "state": {}}
         context = self._context(scope)
         put_context(scope, context)
@@ -85,7 +85,7 @@ class ApiMiddleware:
                     self._limiter.take(context.caller.key_id)
             application = self._direct.get((scope["method"], scope["path"]), self._router)
             await application(scope, receive, exchange.send)
-        except Exception as error:  # noqa: BLE001 - the last border: whatever it is, the caller gets an answer
+        except Exception as error:  # noqa: BLE001 - the outermost layer: every error becomes a response
             await exchange.fail(error)
         finally:
             exchange.log()
@@ -131,14 +131,14 @@ class _Exchange:
     def log(self) -> None:
         caller = self._context.caller
         method = "HEAD" if self._context.is_head else self._scope["method"]
-        known = self._scope.get("path_template") or "-"
+        pattern = self._scope.get("path_template") or "-"
         seconds = time.perf_counter() - self._began
-        REQUESTS.labels(method if known != "-" else "-", known, self._status).observe(seconds)
+        REQUESTS.labels(method if pattern != "-" else "-", pattern, self._status).observe(seconds)
         log.info(
             "request",
             extra={
                 "method": method,
-                "route": known,
+                "route": pattern,
                 "status": self._status,
                 "milliseconds": round(seconds * 1000, 1),
                 "key_id": caller.key_id if caller else None,

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the operations' own declarations."""
+"""The OpenAPI 3.1 document, built from the declarations of the operations."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from learning_hub.api.http.problem_kinds import PROBLEM_KINDS
 from learning_hub.api.http.problems import MEDIA_TYPE, Problem, ProblemResponse
 from learning_hub.model.json_values import write_json
 
-# Of 403 and 409 the codes say more.
+# 403 and 409 are described by their codes instead.
 MEANING = {
-    304: "What the ETag in If-None-Match names is still what there is.",
-    400: "What was sent is wrong; `errors` lists every bad field.",
-    401: "No key, or one that is unknown, expired or revoked.",
-    404: "There is no such thing.",
-    405: "The method is not for this address.",
-    413: "More was sent than is taken.",
+    304: "The content is unchanged since the response whose ETag If-None-Match names.",
+    400: "The request is wrong; `errors` lists every bad field.",
+    401: "The request has no key, or a key that is unknown, expired or revoked.",
+    404: "The object does not exist.",
+    405: "The address does not support this method.",
+    413: "The body is too large.",
     415: "The body is not JSON.",
     429: "Too many requests with this key.",
-    503: "The database is away, or too much is waiting.",
+    503: "The database is away, or too many requests are waiting.",
 }
 HEADERS: dict[str, dict[str, Any]] = {
-    "Accept-Encoding": {"description": "How a body may be encoded."},
-    "Allow": {"description": "The methods that are for this address."},
-    "ETag": {"description": "Names this content, for If-None-Match."},
+    "Accept-Encoding": {"description": "The encodings accepted for a body."},
+    "Allow": {"description": "The methods that the address supports."},
+    "ETag": {"description": "Identifies this content, for If-None-Match."},
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "How to send a key."},
     "X-Request-Id": {"description": "Also in the hub's log."},
@@ -53,9 +53,9 @@ def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
             "title": "Learning Hub",
             "version": learning_hub.__version__,
             "description": (
-                "An event store between the systems where people learn and the systems that must know. "
-                "Every path also answers with the prefix /api. An operation without a requestBody takes no body: "
-                "anything but blanks and {} is 400 body_not_taken."
+                "An event store between learning systems, which publish events, and association systems, which "
+                "subscribe to them. Every path also answers with the prefix /api. An operation without a requestBody "
+                "takes no body: anything but blanks and {} is 400 body_not_taken."
             ),
             "license": {"name": "Proprietary", "identifier": "LicenseRef-Proprietary"},
         },
@@ -192,7 +192,7 @@ def _response(operation: Operation, spec: ResponseSpec, by_struct: dict[Any, dic
     headers |= {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in spec.headers.items()}
     described: dict[str, Any] = {"description": spec.meaning, "headers": headers}
     if spec.is_often_empty:
-        described["description"] += f" The body, where there is one, is a {spec.body.__name__}."
+        described["description"] += f" The body, if present, is a {spec.body.__name__}."
     elif spec.body is not None:
         content: dict[str, Any] = {"schema": by_struct[spec.body]}
         if spec.example is not None:
@@ -208,7 +208,7 @@ def _has_tag(operation: Operation) -> bool:
 
 
 def _error_response(status: int, responses: list[ProblemResponse]) -> dict[str, Any]:
-    """What an operation answers with one status: one example, or one for each code."""
+    """The error response of one status: one example, or one for each code."""
     by_code = {response.problem.code: response.problem for response in responses}
     content: dict[str, Any] = {"schema": {"$ref": REFERENCE.format(name="Problem")}}
     if len(by_code) == 1:
@@ -228,7 +228,7 @@ def _headers(*names: str) -> dict[str, Any]:
 
 
 def _closed(operations: Iterable[Operation]) -> dict[str, Any]:
-    """The objects within bodies of requests, by name: unknown fields of them are refused."""
+    """The objects within request bodies, by name, whose unknown fields are refused."""
     bodies = [operation.body for operation in operations if operation.body is not None]
     _, components = msgspec.json.schema_components(bodies, ref_template=REFERENCE)
     return {name: {"additionalProperties": False} for name, schema in components.items() if "properties" in schema}
@@ -236,9 +236,9 @@ def _closed(operations: Iterable[Operation]) -> dict[str, Any]:
 
 def _tidy(schema: Any) -> Any:
     """
-    An object that may hold anything says so: some generators make an unusable one otherwise.
+    The schema, with free-form objects declared as such, because some generators make unusable types otherwise.
 
-    A field whose name ends in Utc is a time: msgspec says so of those alone that must have an offset.
+    Every field whose name ends in Utc is declared as a time; msgspec does so only for times that must have an offset.
     """
     if isinstance(schema, dict):
         tidied = {key: _tidy(value) for key, value in schema.items()}

@@ -1,7 +1,7 @@
 """
-An operation: one method on one path, with everything that is declared of it.
+An operation: one method on one path, with its declaration.
 
-A declaration says what an operation needs and how it responds. `routing` enforces it and `openapi` describes it, so
+The declaration says what an operation needs and how it responds. `routing` enforces it and `openapi` describes it, so
 that the document and the behaviour cannot differ.
 """
 
@@ -22,11 +22,12 @@ EVENT_STREAM = "text/event-stream"
 
 class ResponseSpec(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One response an operation can give: what it means, the type of its body, its headers by name.
+    One response of an operation: its meaning, the type of its body, its headers by name.
 
-    *is_often_empty*: the body is sent only where the request asks for it. The description then names it and no schema
-    does, since generated clients read every declared body and fail where it is missing. *event_stream* is an example
-    of the same response as server-sent events, for callers who accept them; the body is then streamed without an ETag.
+    *is_often_empty*: the body is sent only if the request asks for it. The description then names the body and no
+    schema does, since generated clients read every declared body and fail if it is missing. *event_stream* is an
+    example of the same response as server-sent events, for callers who accept them; the body is then streamed without
+    an ETag.
     """
 
     status: int
@@ -40,7 +41,7 @@ class ResponseSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """A header that a request may have: what it is for, and how many characters it takes."""
+    """An optional header of a request: its meaning, and its length in characters."""
 
     meaning: str
     min_length: int
@@ -49,10 +50,10 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What is declared of an operation.
+    The declaration of an operation.
 
     *errors* are the problems it can answer beyond those that every operation can (`error_responses`), or in place of
-    the usual example of their status. *takes_lines*: the body, a list, may come as JSON Lines as well. *is_direct*: the
+    the usual example of their status. *takes_lines*: the body, a list, may also come as JSON Lines. *is_direct*: the
     middleware calls the handler without Litestar's routing, for the operation that is called most; it then has no
     parameters in its path, no ETag and no stream.
     """

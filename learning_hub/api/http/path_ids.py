@@ -18,7 +18,7 @@ from learning_hub.model.ids import (
 
 
 class IdForm(msgspec.Struct, frozen=True):
-    """What an id in a path looks like: its regular expression, its length in characters, and one for documentation."""
+    """The form of an id in a path: its regular expression, its length in characters, and an example."""
 
     pattern: str
     min_length: int

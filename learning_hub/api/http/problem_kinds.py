@@ -1,7 +1,7 @@
 """
-Every code a problem can have, with what it means and what the caller can do.
+Every code a problem can have, with its meaning and the caller's remedy.
 
-The page at /schema shows them, and docs/reference/errors.md repeats them; tests hold the three together.
+The page at /schema shows them, and docs/reference/errors.md repeats them; tests compare the three.
 """
 
 from __future__ import annotations
@@ -21,62 +21,63 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     "invalid_fields": ProblemKind(
         400,
         "Some fields, parameters or headers are wrong, unknown or missing; `errors` names each.",
-        "Mend them and send again.",
+        "Fix them and send again.",
     ),
     "invalid_input": ProblemKind(
         400,
-        "What was sent cannot be used; `detail` says why.",
-        "Mend it and send again.",
+        "The request cannot be used; `detail` says why.",
+        "Fix it and send again.",
     ),
     "invalid_json": ProblemKind(
         400,
-        "A JSON text within what was sent is not well-formed; `detail` says where.",
-        "Mend it and send again.",
+        "A JSON text within the request is not well-formed; `detail` says where.",
+        "Fix it and send again.",
     ),
     "malformed_json": ProblemKind(
         400,
-        "The body is no well-formed JSON, or no object where one is needed; `detail` says where.",
-        "Mend it and send again.",
+        "The body is not well-formed JSON, or is not an object where an object is required; `detail` says where.",
+        "Fix it and send again.",
     ),
     "malformed_request": ProblemKind(
         400,
-        "The request is no HTTP: its method, address, headers or chunks cannot be read, or the address is too long.",
-        "Encode the address with percent signs; see what stands between the caller and the hub.",
+        "The request is not valid HTTP: its method, address, headers or chunks cannot be read, or the address is too "
+        "long.",
+        "Percent-encode the address; check any proxy between the caller and the hub.",
     ),
     "body_broke_off": ProblemKind(
         400,
-        "The connection ended before the whole body had come, or a batch came too slowly.",
+        "The connection ended before the whole body arrived, or a batch arrived too slowly.",
         "Send again.",
     ),
     "body_not_taken": ProblemKind(
         400,
-        "The operation takes no body, and one was sent that asks for something.",
-        "Send it in the address where the operation has such a parameter; leave the body out, or send `{}`.",
+        "The operation takes no body, and the request has one that is not empty.",
+        "Use query parameters where the operation has them; leave the body out, or send `{}`.",
     ),
     "data_refused": ProblemKind(
         400,
-        "The database does not take these data.",
-        "Tell the operator: the hub should have named the field.",
+        "The database does not accept these data.",
+        "Report it to the operator: the hub should have named the field.",
     ),
     "template_error": ProblemKind(
         400,
-        "A template cannot be used; `errors` names the place.",
-        "Mend the template at that place.",
+        "A template cannot be used; `errors` names the path in it.",
+        "Fix the template at that path.",
     ),
     "not_supported": ProblemKind(
         400,
-        "Subscribers of this kind cannot do what was asked for.",
-        "Read `detail`: it says what they cannot do.",
+        "Subscribers of this kind do not support the operation.",
+        "Read `detail`: it says what is not supported.",
     ),
     "not_authenticated": ProblemKind(
         401,
-        "No key, or one that is unknown, expired or revoked.",
+        "The request has no key, or a key that is unknown, expired or revoked.",
         "Send a valid key; ask an administrator for one.",
     ),
     "not_allowed": ProblemKind(
         403,
-        "The key may not do this.",
-        "Ask an administrator for a key that may.",
+        "The key does not permit this.",
+        "Ask an administrator for a key that does.",
     ),
     "scope_missing": ProblemKind(
         403,
@@ -85,23 +86,23 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     ),
     "program_not_allowed": ProblemKind(
         403,
-        "The key is not for this Program, whether or not there is one of this name.",
+        "The key is not for this Program, whether or not the Program exists.",
         "Use the key of this Program; check its spelling.",
     ),
     "not_found": ProblemKind(
         404,
-        "There is nothing at this address.",
+        "Nothing exists at this address.",
         "Check the id in the address.",
     ),
     "method_not_allowed": ProblemKind(
         405,
-        "This method is not for this address; `Allow` names those that are.",
+        "The address does not support this method; `Allow` names the methods it supports.",
         "Use one of those.",
     ),
     "conflict": ProblemKind(
         409,
-        "What was asked for does not fit what is there.",
-        "Read what is there, then decide.",
+        "The request conflicts with the present state.",
+        "Read the present state, then decide.",
     ),
     "idempotency_key_reused": ProblemKind(
         409,
@@ -111,7 +112,7 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     "source_key_differs": ProblemKind(
         409,
         "The event in the body has another source key than the one in the address.",
-        "Publish it with `POST /events`, or mend the address.",
+        "Publish it with `POST /events`, or fix the address.",
     ),
     "not_latest_revision": ProblemKind(
         409,
@@ -130,10 +131,9 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     ),
     "cannot_requeue": ProblemKind(
         409,
-        "Only a delivery that is parked, retrying, or skipped for its template or a reopening can be put back, and "
+        "Only a delivery that is parked, retrying, or skipped for its template or a reopening can be requeued, and "
         "only while its subscription is in use.",
-        "To send a delivered one again, use `Replay`; bring an archived subscription back first, or discard the "
-        "delivery.",
+        "To send a delivered one again, use `Replay`; restore an archived subscription first, or discard the delivery.",
     ),
     "cannot_discard": ProblemKind(
         409,
@@ -143,27 +143,26 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     "subscriber_paused": ProblemKind(
         409,
         "Nothing is sent to the subscriber for now: it is away, asks to wait, or refuses the credentials.",
-        "Mend what the message names, then run the subscriber's check.",
+        "Fix what the message names, then run the subscriber's check.",
     ),
     "subscriber_away": ProblemKind(
         409,
-        "The subscriber was asked, and did not answer, or not in time, or answered with a failure of its own; `detail` "
-        "says how.",
+        "The hub asked the subscriber, which did not respond in time or failed; `detail` says how.",
         "Ask again later, which is safe. If it lasts, run the subscriber's check.",
     ),
     "subscriber_refused": ProblemKind(
         409,
-        "The subscriber was asked, and refused, or does not let the hub's account look; `detail` has its words.",
-        "Mend what `detail` names, at the subscriber or in its Settings and Credentials; then ask again.",
+        "The hub asked the subscriber, which refused, or does not give the hub's account access; `detail` quotes it.",
+        "Fix what `detail` names, at the subscriber or in its Settings and Credentials; then ask again.",
     ),
     "panel_differs": ProblemKind(
         409,
-        "A panel source of this name is there and does not fit: of another kind, or with a field of another type.",
+        "A panel source of this name exists and does not fit: it is of another kind, or has a field of another type.",
         "Choose another name, or the types that `detail` names.",
     ),
     "event_not_wanted": ProblemKind(
         409,
-        "The event is none that this subscription gets.",
+        "The subscription does not get this event.",
         "Choose another event, or change the subscription.",
     ),
     "category_off": ProblemKind(
@@ -183,13 +182,13 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     ),
     "superseded": ProblemKind(
         409,
-        "The event was not sent: a newer one took its place.",
-        "Choose the newer one.",
+        "The event was not sent: a newer event of the same source record replaced it.",
+        "Choose the newer event.",
     ),
     "not_sent": ProblemKind(
         409,
         "The event was not sent; `detail` says why.",
-        "Look at its delivery.",
+        "Read its delivery.",
     ),
     "too_large": ProblemKind(
         413,
@@ -198,7 +197,7 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     ),
     "not_json": ProblemKind(
         415,
-        "The body is declared as something else than JSON.",
+        "The body is not declared as JSON.",
         "Set `Content-Type: application/json`.",
     ),
     "encoding_not_taken": ProblemKind(
@@ -213,22 +212,22 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     ),
     "error": ProblemKind(
         500,
-        "The hub failed in a way it has no better name for.",
-        "Tell the operator the `X-Request-Id`.",
+        "The hub failed in a way that has no code of its own.",
+        "Report the `X-Request-Id` to the operator.",
     ),
     "internal_error": ProblemKind(
         500,
         "The hub failed; its log has the cause under the `X-Request-Id`.",
-        "Tell the operator the `X-Request-Id`.",
+        "Report the `X-Request-Id` to the operator.",
     ),
     "unavailable": ProblemKind(
         503,
-        "The database is away, or too much is waiting; nothing was stored.",
+        "The database is away, or too many requests are waiting; nothing was stored.",
         "Wait as long as `Retry-After` says, then send again.",
     ),
     "in_the_way": ProblemKind(
         503,
-        "Another change was in the way; nothing was stored.",
+        "A concurrent change interfered; nothing was stored.",
         "Send again.",
     ),
     "secret_keys_missing": ProblemKind(
@@ -239,6 +238,6 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
     "credentials_unreadable": ProblemKind(
         503,
         "Stored credentials were encrypted with a key the hub does not have.",
-        "The operator puts that key back, or the subscriber is saved with its credentials again.",
+        "The operator restores that key, or the subscriber is saved with its credentials again.",
     ),
 }

@@ -1,4 +1,4 @@
-"""From an error to an answer: the one table from class to status, in the form of RFC 9457."""
+"""Error responses in the form of RFC 9457; the only table from error class to HTTP status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
-# The first class that an error is an instance of decides; subclasses therefore stand before their bases.
+# The first class that an error is an instance of decides, so subclasses come before their bases.
 STATUS: dict[type[LearningHubError], int] = {
     errors.TooLarge: 413,
     errors.NotJson: 415,
@@ -35,8 +35,8 @@ STATUS: dict[type[LearningHubError], int] = {
 }
 
 ROUTING = {
-    404: ("not_found", "There is nothing here."),
-    405: ("method_not_allowed", "This method is not for this address."),
+    404: ("not_found", "Nothing exists at this address."),
+    405: ("method_not_allowed", "The address does not support this method."),
 }
 # As in RFC 9110; the phrases of the standard library differ between versions of Python.
 TITLES = {413: "Content Too Large"}
@@ -46,13 +46,15 @@ SAFE_IN_PATHS = "/:@!$&'()*+,;=~"  # instance is a URI reference
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An error, in the form of RFC 9457."""
 
-    type: Annotated[str, Meta(description="Where this kind of problem is explained.")]
+    type: Annotated[str, Meta(description="The address that explains this kind of problem.")]
     title: str
     status: int
     detail: str
     instance: Annotated[str, Meta(description="The path that was called.")]
     code: Annotated[str, Meta(description="Short and stable; docs/reference/errors.md lists all.")]
-    errors: Annotated[list[FieldError], Meta(description="Every bad field, where fields are bad.")] | UnsetType = UNSET
+    errors: (
+        Annotated[list[FieldError], Meta(description="Every bad field, if the problem is bad fields.")] | UnsetType
+    ) = UNSET
 
 
 class ProblemResponse(msgspec.Struct, frozen=True):
@@ -63,7 +65,7 @@ class ProblemResponse(msgspec.Struct, frozen=True):
 
 
 def problem_response(error: Exception, instance: str) -> ProblemResponse:
-    """The response to a request for the path *instance* that *error* ended."""
+    """The response to a request for the path *instance* that failed with *error*."""
     if isinstance(error, LearningHubError):
         return _ours(error, instance)
     if isinstance(error, HTTPException) and error.status_code < 500:
@@ -74,7 +76,7 @@ def problem_response(error: Exception, instance: str) -> ProblemResponse:
             headers["Allow"] = headers["Allow"].replace("GET", "GET, HEAD")
         return ProblemResponse(problem(error.status_code, code, detail, quote(instance, safe=SAFE_IN_PATHS)), headers)
     log.error("request_failed", exc_info=error)
-    detail = "Something went wrong in the hub. The log has it under the X-Request-Id of this answer."
+    detail = "The hub failed. Its log has the cause under the X-Request-Id of this response."
     return ProblemResponse(problem(500, "internal_error", detail, quote(instance, safe=SAFE_IN_PATHS)), {})
 
 
@@ -103,7 +105,7 @@ def _ours(error: LearningHubError, instance: str) -> ProblemResponse:
     if isinstance(error, errors.TooManyRequests | errors.Unavailable | errors.Conflict):
         headers |= _retry_after(error.retry_after_seconds)
     if isinstance(error, errors.EncodingNotTaken):
-        # As RFC 7694 wants it.
+        # As RFC 7694 requires.
         headers["Accept-Encoding"] = "identity"
     where = quote(instance, safe=SAFE_IN_PATHS)
     return ProblemResponse(problem(status, error.code, error.detail, where, error.field_errors or UNSET), headers)

@@ -1,4 +1,4 @@
-"""A limit on requests a second for each key, in each process: a bucket that fills steadily."""
+"""The rate limit: requests a second for each key, in each process, as a token bucket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST_BUCKETS = 10_000
 
 
 class RateLimiter:
-    """Lets each key make *a_second* requests a second on average, and as many at once after a pause."""
+    """Allows each key *a_second* requests a second on average, and as many at once after a pause."""
 
     def __init__(self, a_second: float) -> None:
         self._a_second = a_second
@@ -22,7 +22,7 @@ class RateLimiter:
         Count one request.
 
         Raises:
-            TooManyRequests: The bucket is empty; it says when there is room again.
+            TooManyRequests: The bucket is empty; the error says when it has a token again.
         """
         moment = time.monotonic()
         left, since = self._buckets.get(key_id, (self._room, moment))

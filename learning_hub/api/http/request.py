@@ -1,8 +1,8 @@
 """
-One request as a handler sees it: who calls, what is in the address and the query, and the body.
+The request as a handler gets it: the caller, the ids of the path, the query, and the body.
 
-Litestar's own request with readers that find every bad field instead of the first, keep JSON as it was sent, and stop
-reading a body at its limit.
+It is Litestar's own request with readers that find every bad field instead of the first, keep JSON as it was sent, and
+stop reading a body at its limit.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from learning_hub.model.query_parameters import read_query
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-# What many clients send where there is no body; blanks around it are tolerated.
+# Many clients send an empty object instead of no body; blanks around it are tolerated.
 EMPTY_OBJECT = re.compile(rb"\s*(\{\s*\})?\s*")
 MOST_WITHOUT_BODY_BYTES = 1000
 
-# The key is checked before the body is read. A key that is revoked meanwhile must be refused within a second, most of
-# which the authenticator remembers it for.
+# The key is checked before the body is read. A key that is revoked meanwhile must be refused within a second, and the
+# authenticator caches it for most of that second.
 CONFIRM_AFTER_SECONDS = 0.1
 
 # Stands for a slash inside one segment of a path, which was sent as %2F, until the path is routed. No path contains it
@@ -71,24 +71,24 @@ class ApiRequest(Request[Any, Any, Any]):
 
     async def confirm_caller(self) -> None:
         """
-        Go on only if the key is still good, for a request that has been waiting.
+        Check the key again, for a request that has been waiting.
 
         Raises:
-            NotAuthenticated: It was revoked, or has expired meanwhile.
+            NotAuthenticated: The key was revoked, or has expired meanwhile.
         """
         await self.context.authenticator.identify(sent_key(self.scope["headers"]))
 
     def header(self, name: str) -> str | None:
-        """A request header by its name in lower case, the first of several; None where it was not sent."""
-        wanted = name.encode()
-        return next((value.decode("latin-1") for sent, value in self.scope["headers"] if sent == wanted), None)
+        """A request header by its name in lower case, the first of several; None if it was not sent."""
+        encoded = name.encode()
+        return next((value.decode("latin-1") for sent, value in self.scope["headers"] if sent == encoded), None)
 
     def need_readable_path(self) -> None:
         """
-        Go on only if every id in the path is what was sent.
+        Check that every id in the path is read as it was sent.
 
         Raises:
-            InvalidFields: It has bytes that are no UTF-8, so that the id read would be another one.
+            InvalidFields: The path has bytes that are not UTF-8, so a different id would be read.
         """
         if self.context.is_path_utf8:
             return
@@ -101,7 +101,7 @@ class ApiRequest(Request[Any, Any, Any]):
         The query parameters as a *struct*.
 
         Raises:
-            InvalidFields: Unknown ones, ones given twice, ones of the wrong form.
+            InvalidFields: A parameter is unknown, given twice, or of the wrong form.
         """
         if not isinstance(self._query, struct):
             sent: str = self.scope["query_string"].decode("utf-8", "surrogateescape")
@@ -110,12 +110,12 @@ class ApiRequest(Request[Any, Any, Any]):
 
     async def read_json_object(self) -> bytes:
         """
-        The body, which is to be one JSON object; empty where it may be left out and was.
+        The body, which must be one JSON object; empty if it may be left out and was.
 
         Raises:
-            NotJson: It is declared as something else.
-            TooLarge: It is over the limit for a body.
-            InvalidInput: It was left out, or broke off.
+            NotJson: The body is not declared as JSON.
+            TooLarge: The body is over the limit.
+            InvalidInput: The body was left out, or broke off.
         """
         self.need_media_type(JSON)
         content = await self.read_content(self.context.max_body_bytes)
@@ -127,21 +127,21 @@ class ApiRequest(Request[Any, Any, Any]):
 
     async def read_fields(self) -> dict[str, Raw]:
         """
-        The fields of the body; none where it may be left out and was.
+        The fields of the body; none if it may be left out and was.
 
         Raises:
             NotJson, TooLarge: As for `read_json_object`.
-            InvalidInput: It is no well-formed JSON object.
+            InvalidInput: The body is not a well-formed JSON object.
         """
         content = await self.read_json_object()
         return read_object(content) if content else {}
 
     async def need_no_body(self) -> None:
         """
-        Go on only if there is no body, or one that asks for nothing: blank, or an empty object.
+        Check that the request has no body, or an empty one: blanks, or an empty object.
 
         Raises:
-            InvalidInput: A filter or option in it would be passed over in silence, and more be done than was meant.
+            InvalidInput: A filter or option in the body would be ignored, and the operation would do more than meant.
         """
         # Without these a request of HTTP/1.1 has no body.
         if self.header("content-length") in (None, "0") and self.header("transfer-encoding") is None:
@@ -159,10 +159,10 @@ class ApiRequest(Request[Any, Any, Any]):
 
     def need_media_type(self, *taken: str) -> str:
         """
-        Which of *taken* the body is declared as; JSON where nothing is declared, or some `application/...+json`.
+        The media type of the body, one of *taken*; JSON if none is declared, or some `application/...+json`.
 
         Raises:
-            NotJson: It is declared as something else, or in another encoding than UTF-8.
+            NotJson: The declared media type is not one of *taken*, or the encoding is not UTF-8.
         """
         declared = (self.header("content-type") or "").strip()
         if not declared or (declared == JSON and JSON in taken):
@@ -179,7 +179,7 @@ class ApiRequest(Request[Any, Any, Any]):
         return kind
 
     def declared_length(self, most: int) -> int:
-        """How many bytes the body is said to have; *most* where that is not said, or is more."""
+        """The declared length of the body in bytes; *most* if it is not declared, or is more."""
         declared = self.header("content-length") or ""
         return min(int(declared), most) if declared.isascii() and declared.isdigit() else most
 
@@ -188,9 +188,9 @@ class ApiRequest(Request[Any, Any, Any]):
         The body as sent, without a byte order mark.
 
         Raises:
-            EncodingNotTaken: It is declared as compressed.
+            EncodingNotTaken: The body is declared as compressed.
             TooLarge, InvalidInput: As for `receive_body`.
-            NotAuthenticated: It was long in coming, and the key was revoked or has expired meanwhile.
+            NotAuthenticated: The key was revoked or has expired while a slow body was received.
         """
         encoding = (self.header("content-encoding") or "").strip()
         if encoding.lower() not in ("", "identity"):
@@ -201,5 +201,5 @@ class ApiRequest(Request[Any, Any, Any]):
         content = await receive_body(self.receive, limit, stalls_after_seconds=stalls_after_seconds)
         if self.context.caller and time.monotonic() - self._began > CONFIRM_AFTER_SECONDS:
             await self.confirm_caller()
-        # RFC 8259 lets a reader skip the byte order mark, which .NET's writers put in front.
+        # RFC 8259 lets a reader skip the byte order mark, which .NET writes at the beginning.
         return content.removeprefix(codecs.BOM_UTF8)

@@ -1,4 +1,4 @@
-"""One response as a handler makes it: Litestar's own response with JSON as it was spelled, and ETags."""
+"""The response as a handler makes it: Litestar's own response with JSON as it was spelled, and ETags."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ class ApiResponse(Response[bytes]):
     A response with a whole body.
 
     Args:
-        body: A Struct or JSON value, bytes as they are, or None for no body.
-        status: Of HTTP.
-        headers: By name.
-        media_type: Of the body.
+        body: A Struct or JSON value, which is encoded; bytes, which are sent unchanged; or None for no body.
     """
 
     def __init__(
@@ -32,7 +29,7 @@ class ApiResponse(Response[bytes]):
         super().__init__(_encoded(body), status_code=status, headers=dict(headers or {}), media_type=media_type)
 
     def to_asgi_response(self, app: Litestar | None, request: Request[Any, Any, Any], **kwargs: Any) -> ASGIResponse:
-        """The response with its ETag; 304 where the caller holds the same content."""
+        """The response with its ETag; 304 if the caller has the same content already."""
         if request.method == "GET" and self.status_code == 200 and self.content:
             tag = self.headers.setdefault("ETag", f'"{hashlib.blake2b(self.content, digest_size=16).hexdigest()}"')
             if _matches(request.headers.get("if-none-match", ""), tag.removeprefix("W/")):

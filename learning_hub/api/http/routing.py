@@ -1,4 +1,4 @@
-"""From a declared operation to a Litestar route handler; and the direct route for what is called most."""
+"""Litestar route handlers made from declared operations; and the direct route for the most frequent operation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from learning_hub.api.http.operation import Operation
 from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 
-# Plain ASGI: a request is whatever the server brings.
+# Plain ASGI, without Litestar's types.
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -27,7 +27,7 @@ def route(operation: Operation) -> Callable[[Callable[..., Awaitable[Response[An
     """
     Make a Litestar route handler of a method of a controller, as *operation* declares it.
 
-    The method takes `request: ApiRequest`, and by name those services that it needs.
+    The method takes `request: ApiRequest`, and by name the services that it needs.
     """
     return HTTPRouteHandler(
         _litestar_path(operation),
@@ -35,7 +35,7 @@ def route(operation: Operation) -> Callable[[Callable[..., Awaitable[Response[An
         guards=[require_scope],
         before_request=cast("Any", check_request),
         request_class=ApiRequest,
-        status_code=200,  # every response brings its own
+        status_code=200,  # every response sets its own
         include_in_schema=False,
         opt={"operation": operation},
         name=operation.operation_id,
@@ -73,14 +73,14 @@ def _handlers_of(router: Litestar) -> list[HTTPRouteHandler]:
 
 def _direct(handler: HTTPRouteHandler, services: Mapping[str, Any]) -> Application:
     operation = handler.opt["operation"]
-    wanted = {name: services[name] for name in inspect.signature(handler.fn).parameters if name != "request"}
+    needed = {name: services[name] for name in inspect.signature(handler.fn).parameters if name != "request"}
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
         scope.update(path_template=operation.path, route_handler=handler, path_params={})
         request = ApiRequest(cast("Any", scope), receive, send)
         require_scope(request, handler)
         await check_request(request)
-        response: ApiResponse = await handler.fn(request=request, **wanted)
+        response: ApiResponse = await handler.fn(request=request, **needed)
         await _send(response, send)
 
     return respond
