@@ -67,6 +67,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name == "unit":
+            item.add_marker("quick")
+
+
 @pytest.fixture(scope="session")
 def server_address() -> str:
     """The address of the test run's PostgreSQL server, with a database that tests leave alone."""
