@@ -28,6 +28,7 @@ from cryptography.fernet import Fernet
 from delivery_arrows import REFUSE_UNLISTED
 from hypothesis import settings as hypothesis_settings
 from imis_hub import ImisHub
+from kept_renderer import kept_renderers
 from running import ADMIN_KEY, RunningHub, running_hub
 
 from learning_hub.sandbox import RunningSandbox, running_sandbox
@@ -93,6 +94,14 @@ def template_database(server_address: str) -> str:
             _run(_execute(address_of(server_address, name), REFUSE_UNLISTED))
             (folder / "template").touch()
     return name
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _renderers_are_kept() -> Iterator[None]:
+    """Hubs within this process render in processes that are started once."""
+    with kept_renderers() as renderer, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("learning_hub.main.Renderer", renderer)
+        yield
 
 
 @pytest.fixture
