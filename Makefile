@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# Tests and benches start many processes, each of which would compile everything anew without files to keep it in.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -36,6 +39,9 @@ demo: $(VENV)/run.stamp ## See it work: the hub, an iMIS and a dozen events (ONC
 
 serve: $(VENV)/run.stamp ## Start the hub on http://127.0.0.1:8000 with its embedded database
 	@$(BIN)/learning-hub serve
+
+test-quick: setup ## Run the tests of rules in Python and SQL, in half a minute
+	@$(BIN)/python -m pytest -n 2 -q -m quick tests/unit tests/integration
 
 test: setup ## Run every test against real PostgreSQL and real HTTP
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup -q
@@ -71,4 +77,4 @@ bench-quick: setup ## Measure for under a minute, and fail where a ratio has fal
 lock: setup ## Write requirements/*.txt anew from pyproject.toml (needs uv on the PATH)
 	@sh requirements/lock.sh
 
-.PHONY: help setup demo serve test faults check fix openapi bench bench-quick lock
+.PHONY: help setup demo serve test-quick test faults check fix openapi bench bench-quick lock

@@ -11,6 +11,7 @@ import asyncio
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -27,6 +28,7 @@ from cryptography.fernet import Fernet
 from delivery_arrows import REFUSE_UNLISTED
 from hypothesis import settings as hypothesis_settings
 from imis_hub import ImisHub
+from kept_renderer import kept_renderers
 from running import ADMIN_KEY, RunningHub, running_hub
 
 from learning_hub.sandbox import RunningSandbox, running_sandbox
@@ -53,8 +55,9 @@ hypothesis_settings.load_profile("repeatable")
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="learning-hub-tests-")
-        # Besides examples, Hypothesis keeps the constants that it finds in the code.
-        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(os.environ[RUN_FOLDER]) / "hypothesis"))
+        # Beside the packages, not in the tree: the constants that Hypothesis finds in the code, and its table of all
+        # characters, which takes each worker two seconds to make.
+        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(sys.prefix) / "hypothesis"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -63,6 +66,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     folder = Path(os.environ.pop(RUN_FOLDER))
     _run(_clean_up(folder))
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name == "unit":
+            item.add_marker("quick")
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +96,14 @@ def template_database(server_address: str) -> str:
     return name
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _renderers_are_kept() -> Iterator[None]:
+    """Hubs within this process render in processes that are started once."""
+    with kept_renderers() as renderer, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("learning_hub.main.Renderer", renderer)
+        yield
+
+
 @pytest.fixture
 async def one_day() -> None:
     """Midnight UTC is not near: all events of a test are in one bucket."""
@@ -106,7 +123,7 @@ async def empty_database_address(server_address: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def database_address(server_address: str, template_database: str) -> AsyncIterator[str]:
     """The address of a fresh, migrated database of this test's own."""
-    async for address in _database(server_address, f'TEMPLATE "{template_database}"'):
+    async for address in _database(server_address, _copy_of(template_database)):
         yield address
 
 
@@ -114,7 +131,7 @@ async def database_address(server_address: str, template_database: str) -> Async
 def database_address_for_a_loop_of_its_own(server_address: str, template_database: str) -> Iterator[str]:
     """The same, for a test that runs a loop itself."""
     name = f"{_prefix(Path(os.environ[RUN_FOLDER]))}_{uuid4().hex}"
-    _run(_execute(server_address, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"'))
+    _run(_execute(server_address, f'CREATE DATABASE "{name}" {_copy_of(template_database)}'))
     yield address_of(server_address, name)
     _run(_execute(server_address, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
@@ -175,6 +192,11 @@ def imis_hub(hub: RunningHub, imis: RunningSandbox) -> ImisHub:
 def address_of(server_address: str, database: str) -> str:
     """The address of another database of the same server."""
     return urlsplit(server_address)._replace(path=f"/{database}").geturl()
+
+
+def _copy_of(template: str) -> str:
+    # The default strategy writes every page of the template to the log, at four times the cost.
+    return f'TEMPLATE "{template}" STRATEGY FILE_COPY'
 
 
 async def _database(server_address: str, template: str) -> AsyncIterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 from hub_calls import HubCalls
+from plain_http import plain_async_client
 from running import RunningHub
 
 from learning_hub.sandbox import RunningSandbox
@@ -69,7 +70,7 @@ class ImisHub(HubCalls):
         return [activity["Properties"] for activity in (await self.state())["Activities"]]
 
     def _to_imis(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.imis.address, timeout=60, trust_env=False)
+        return plain_async_client(self.imis.address)
 
     async def requests(self, path: str = "") -> list[dict[str, Any]]:
         """The requests that the iMIS got at addresses that begin with *path*, the oldest first."""

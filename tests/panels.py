@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import httpx
+from plain_http import plain_client
 
 _CONTRACTS = "Asi.Soa.Core.DataContracts"
 
@@ -35,7 +35,7 @@ def make_panel(address: str, name: str, columns: Columns, *, object_type: str = 
 def make_panels(address: str, names: Iterable[str], columns: Columns, *, object_type: str = "Multi") -> None:
     """The same for many sources alike."""
     form = {"grant_type": "password", "username": "sandbox", "password": "sandbox"}
-    with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+    with plain_client(address) as client:
         token = client.post("/token", data=form).raise_for_status().json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         for name in names:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 from click.testing import CliRunner, Result
+from plain_http import plain_client
 
 from learning_hub.cli.root import learning_hub
 
@@ -116,9 +116,7 @@ class Served(Program):
         assert announced, f"it ended before it served; the log:\n{program.log}"
         self.announced: dict[str, Any] = json.loads(announced)
         self.address = str(self.announced["Address"])
-        self.client = httpx.Client(
-            base_url=self.address, headers={b"X-API-Key": key.encode()}, timeout=LIMIT_SECONDS, trust_env=False
-        )
+        self.client = plain_client(self.address, headers={b"X-API-Key": key.encode()}, seconds=LIMIT_SECONDS)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from plain_http import plain_async_client
 
 from learning_hub.api.http.middleware import ApiMiddleware
 from learning_hub.cli.serving.server import Protocol
@@ -79,7 +80,7 @@ class RunningHub:
 
     def _client(self, key: str | None) -> httpx.AsyncClient:
         headers = {"X-API-Key": key} if key else {}
-        return httpx.AsyncClient(base_url=self.address, headers=headers, timeout=60, trust_env=False)
+        return plain_async_client(self.address, headers=headers)
 
 
 @asynccontextmanager

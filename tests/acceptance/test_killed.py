@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
 import pytest
 from cryptography.fernet import Fernet
 from factories import an_event_body
 from panels import WITH_KEY, make_panel
+from plain_http import plain_client
 from running import ADMIN_KEY
 
 from learning_hub.sandbox import RunningSandbox, running_sandbox
@@ -105,7 +105,7 @@ def test_two_hubs_on_one_database_keep_to_the_subscribers_limit(
         published = hub.publish(range(20))
         hub.wait_until_all_are("delivered", SUBSCRIPTIONS * len(published))
 
-    with httpx.Client(base_url=imis.address, timeout=60, trust_env=False) as client:
+    with plain_client(imis.address) as client:
         requests = client.get("/_sandbox/requests").json()["Items"]
     assert max(one["InFlight"] for one in requests) == 1
     assert Counter(one["Properties"]["PRODUCT_CODE"] for one in _state(imis)["Activities"]) == Counter(published)
@@ -124,7 +124,7 @@ class _Hub:
         )
         assert self._process.stdout is not None
         address = json.loads(self._process.stdout.readline())["Address"]
-        self._client = httpx.Client(base_url=address, headers={"X-API-Key": ADMIN_KEY}, timeout=60, trust_env=False)
+        self._client = plain_client(address, headers={"X-API-Key": ADMIN_KEY})
 
     def __enter__(self) -> Self:
         return self
@@ -203,10 +203,10 @@ class _Hub:
 
 
 def _state(imis: RunningSandbox) -> dict[str, Any]:
-    with httpx.Client(base_url=imis.address, timeout=60, trust_env=False) as client:
+    with plain_client(imis.address) as client:
         return dict(client.get("/_sandbox/state").json())
 
 
 def _fault(imis: RunningSandbox, **fault: Any) -> None:
-    with httpx.Client(base_url=imis.address, timeout=60, trust_env=False) as client:
+    with plain_client(imis.address) as client:
         assert client.post("/_sandbox/faults", json=fault).status_code < 300

@@ -14,6 +14,7 @@ import pytest
 from factories import an_event_body
 from http_server import Fault, Receiver, Says, running
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
+from plain_http import plain_async_client
 from programs import Served, served
 from running import ADMIN_KEY, eventually
 
@@ -86,8 +87,7 @@ class Life:
 @asynccontextmanager
 async def life(settings: dict[str, str], log: Path) -> AsyncIterator[Life]:
     with served(settings=settings, log=log) as program:
-        headers = {"X-API-Key": ADMIN_KEY}
-        async with httpx.AsyncClient(base_url=program.address, headers=headers, timeout=60, trust_env=False) as client:
+        async with plain_async_client(program.address, headers={"X-API-Key": ADMIN_KEY}) as client:
             yield Life(program, client)
 
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 from panels import WITH_KEY, make_panel
+from plain_http import plain_client
 
 from learning_hub.connectors.base import Exchange, OutboundRecord
 from learning_hub.model.json_values import read_json
@@ -34,7 +34,7 @@ class ImisSite:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._client = httpx.Client(base_url=address, timeout=60, trust_env=False)
+        self._client = plain_client(address)
 
     def close(self) -> None:
         self._client.close()

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import httpx
 from connectors.imis_site import ACTIVITY, COMPLETION, ROBIN, ImisSite
 from http_server import HttpServer, Received, Receiver, Says
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
+from plain_http import plain_async_client
 
 from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refused, Unknown
 from learning_hub.connectors.webhook.signing import make_secret
@@ -126,7 +126,7 @@ class ImisBehindServer(HttpServer):
 
     async def handle(self, request: Received) -> Says:
         headers = {name: value for name, value in request.headers.items() if name not in ("host", "connection")}
-        async with httpx.AsyncClient(base_url=self.sandbox.address, timeout=60, trust_env=False) as client:
+        async with plain_async_client(self.sandbox.address) as client:
             answer = await client.request(request.method, request.target, headers=headers, content=request.body)
         kept = {name: value for name, value in answer.headers.items() if name.lower() in ("content-type", "location")}
         return Says(answer.status_code, answer.content, kept)

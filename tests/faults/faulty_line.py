@@ -8,8 +8,8 @@ from collections.abc import Collection
 from enum import Enum
 from random import Random
 
-import httpx
 from http_server import HttpServer, Received, Says
+from plain_http import plain_async_client
 
 
 class Misdeed(Enum):
@@ -82,7 +82,7 @@ class FaultyLine(HttpServer):
         self._misdeeds = list(misdeeds)
         self._is_honest = False
         self._under_way: set[asyncio.Task[Says]] = set()
-        self._client = httpx.AsyncClient(timeout=60, trust_env=False)
+        self._client = plain_async_client()
 
     def __repr__(self) -> str:
         return ", ".join(

@@ -13,6 +13,7 @@ from faults.story import Source
 from http_server import Receiver, running
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
 from panels import WITH_KEY, make_panel
+from plain_http import plain_async_client
 
 from learning_hub.sandbox import RunningSandbox, running_sandbox
 
@@ -103,7 +104,7 @@ class Imis:
         Nothing is parked, and reconciliation finds everything there as it was sent, and confirms it.
         """
         assert [one for one in deliveries if one["State"] in ("parked", "discarded")] == []
-        async with httpx.AsyncClient(base_url=self.address, timeout=60, trust_env=False) as imis:
+        async with plain_async_client(self.address) as imis:
             state = (await imis.get("/_sandbox/state")).json()
         activities = [one["Properties"] for one in state["Activities"]]
         assert sorted((one["PRODUCT_CODE"], one["DESCRIPTION"]) for one in activities) == sorted(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import httpx
 from factories import an_event_body
+from plain_http import plain_async_client
 
 PEOPLE = ("robin.vale@example.org", "amara.okafor@example.org", "jun.takeda@example.org", "lena.hartmann@example.org")
 PUBLISHERS = 6
@@ -98,7 +99,7 @@ class Publisher:
         self._addresses = addresses
         self._chance = chance
         self._wait_seconds = longest_wait_seconds
-        self._client = httpx.AsyncClient(headers=headers, timeout=10, trust_env=False)
+        self._client = plain_async_client(headers=headers, seconds=10)
         self.repeated = 0
 
     async def tell(self, story: Sequence[Source]) -> None:

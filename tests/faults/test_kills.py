@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from cryptography.fernet import Fernet
 from faults import scale
@@ -17,6 +16,7 @@ from faults.kinds import Kind, a_subscriber, put
 from faults.lives import Lives, killed_meanwhile, living
 from faults.story import Publisher, a_story
 from http_server import running
+from plain_http import plain_async_client
 from running import ADMIN_KEY
 
 pytestmark = pytest.mark.xdist_group("faults")
@@ -54,9 +54,7 @@ async def test_killed_hubs_lose_and_double_nothing(name: str, settings: dict[str
     """Two hubs are killed again and again while a publisher repeats what was not answered; in the end all is right."""
     lives = Lives(["serve", "serve"] if not scale.IS_LONG else ["serve", "serve", "work"], settings, tmp_path)
     async with a_subscriber(name) as subscriber, living(lives), _line_to(subscriber) as line:
-        async with httpx.AsyncClient(
-            base_url=lives.addresses()[0], headers=HEADERS, timeout=60, trust_env=False
-        ) as client:
+        async with plain_async_client(lives.addresses()[0], headers=HEADERS) as client:
             await put(client, "/programs/NURSES", {"Name": "Nurses"})
             await subscriber.set_up(client, line.address)
         story = a_story(scale.chance("story"), scale.of(100, 800), with_withdrawals=subscriber.takes_back)
@@ -65,9 +63,7 @@ async def test_killed_hubs_lose_and_double_nothing(name: str, settings: dict[str
             await publisher.tell(story)
             await asyncio.sleep(scale.of(2, 60))
         await line.be_honest()
-        async with httpx.AsyncClient(
-            base_url=lives.addresses()[0], headers=HEADERS, timeout=60, trust_env=False
-        ) as client:
+        async with plain_async_client(lives.addresses()[0], headers=HEADERS) as client:
             deliveries = await settled(client, story, subscriber.subscriptions, seconds=scale.of(120, 600))
             print(f"{lives.kills} kills; told again: {publisher.repeated}; {line}; {deliveries}")  # noqa: T201
             await subscriber.is_right(client, story, deliveries)

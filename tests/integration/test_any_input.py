@@ -14,6 +14,7 @@ from factories import an_event_body
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from plain_http import plain_client
 from running import ADMIN_KEY, RunningHub
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -70,7 +71,7 @@ async def try_all(hub: RunningHub, attempt: Callable[[httpx.Client], None]) -> N
 
     def run() -> None:
         headers = {"X-API-Key": ADMIN_KEY}
-        with httpx.Client(base_url=hub.address, headers=headers, timeout=60, trust_env=False) as client:
+        with plain_client(hub.address, headers=headers) as client:
             attempt(client)
 
     await asyncio.to_thread(run)

@@ -15,6 +15,8 @@ from learning_hub.publish.writer import Writer
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
 
+pytestmark = pytest.mark.quick
+
 
 async def test_the_backlog_is_bounded_in_bytes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past so many bytes the answer is to come again; what waits is stored, and then there is room again."""

@@ -14,6 +14,8 @@ from learning_hub.model.subscriber import Subscriber
 from learning_hub.store import subscribers
 from learning_hub.store.database import Connection, Database
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 async def hub(hub_without_worker: RunningHub) -> RunningHub:

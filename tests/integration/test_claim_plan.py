@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, get_args
 
+import pytest
+
 from bench.claims import queries as filling
 from learning_hub.deliver.sibling_rows import is_keyless
 from learning_hub.model.event import REOPENED, EventType
@@ -15,6 +17,8 @@ from learning_hub.store import migrations, queue
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.delivery_transitions import queries
 from learning_hub.store.queries import Queries
+
+pytestmark = pytest.mark.quick
 
 RULES = (
     "is_reopening",

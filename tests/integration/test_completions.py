@@ -12,6 +12,8 @@ from learning_hub.store import queue
 from learning_hub.store.database import Database
 from learning_hub.store.driver_errors import DataRefused
 
+pytestmark = pytest.mark.quick
+
 WAITING = """
 INSERT INTO program (program_id, name) VALUES ('NURSES', 'Nurses');
 INSERT INTO subscriber (subscriber_id, name, connector, settings, max_concurrency)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from learning_hub.connectors.kinds import KINDS
 from learning_hub.main import synchronise_connectors
 from learning_hub.store import connectors
 from learning_hub.store.database import Database
+
+pytestmark = pytest.mark.quick
 
 
 async def declared(database: Database) -> dict[str, tuple[str, bool]]:

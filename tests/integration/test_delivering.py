@@ -357,7 +357,7 @@ async def test_an_outcome_that_cannot_be_stored_is_parked(
     """One whose record id is no id but a book waits for a person, and the next ones go on."""
     await imis_hub.set_up()
     monkeypatch.setattr(
-        "learning_hub.connectors.imis.records.record_id_of", lambda *_: "~" + "".join(map(str, range(9000)))
+        "learning_hub.connectors.imis.record_writer.record_id_of", lambda *_: "~" + "".join(map(str, range(9000)))
     )
     event = await imis_hub.publish()
 

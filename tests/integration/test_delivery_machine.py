@@ -93,6 +93,7 @@ def test_states_of_deliveries_by_chance_alone(loop: asyncio.AbstractEventLoop) -
             raise
 
 
+@pytest.mark.quick
 def test_what_was_put_back_before_a_stop_waits_when_it_fails_after_it(loop: asyncio.AbstractEventLoop) -> None:
     """That staff put it back once does not let it out of a subscription that is stopped while it is under way."""
     machine, chance = DeliveryMachine(), Random(1)
@@ -188,6 +189,7 @@ class Walk:
         self.machine.do(self.machine.read_on())
 
 
+@pytest.mark.quick
 def test_every_arrow_is_taken(loop: asyncio.AbstractEventLoop) -> None:
     """Every arrow of the list is one that deliveries take, and they take no other."""
     walk = Walk()

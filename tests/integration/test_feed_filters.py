@@ -20,6 +20,8 @@ from learning_hub.store.database import Database
 from learning_hub.store.events import Appended
 from learning_hub.store.feed import FeedFilter, read_feed
 
+pytestmark = pytest.mark.quick
+
 DAY = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 

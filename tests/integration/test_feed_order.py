@@ -24,6 +24,8 @@ from learning_hub.store.events import Appended
 from learning_hub.store.feed import FeedFilter, read_feed
 from learning_hub.store.notifications import Notifications
 
+pytestmark = pytest.mark.quick
+
 NURSES = FeedFilter(program_id="NURSES")
 
 

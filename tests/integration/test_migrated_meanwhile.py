@@ -8,6 +8,8 @@ import pytest
 from learning_hub.store.database import Database
 from learning_hub.store.driver_errors import InTheWay
 
+pytestmark = pytest.mark.quick
+
 
 async def test_a_statement_from_before_is_made_anew(database: Database) -> None:
     """A query prepared before the change fails as one that was in the way, and succeeds when it is done again."""

@@ -22,6 +22,8 @@ from learning_hub.store.database import Database
 from learning_hub.store.feed import FeedFilter, read_feed
 from learning_hub.store.notifications import Notifications
 
+pytestmark = pytest.mark.quick
+
 ENTRIES = """
 SELECT event.publisher_system_id, event.publisher_event_id, event.event_type, event.version, event.revision,
        event.data::text AS data, superseded.revision AS superseded

@@ -10,6 +10,7 @@ import pytest
 from imis_hub import TEMPLATE, ImisHub
 from msgspec.structs import replace
 from panels import WITH_KEY, make_panel
+from plain_http import plain_async_client
 from running import RunningHub, eventually
 
 from learning_hub.settings import Settings
@@ -37,7 +38,7 @@ async def reconcile(
 
 async def at_imis(imis_hub: ImisHub, method: str, path: str, **how: Any) -> httpx.Response:
     """What somebody does at iMIS, beside the hub."""
-    async with httpx.AsyncClient(base_url=imis_hub.imis.address, timeout=60, trust_env=False) as client:
+    async with plain_async_client(imis_hub.imis.address) as client:
         form = {"grant_type": "password", "username": imis_hub.imis.username, "password": imis_hub.imis.password}
         token = (await client.post("/token", data=form)).json()["access_token"]
         answer = await client.request(method, path, headers={"Authorization": f"Bearer {token}"}, **how)

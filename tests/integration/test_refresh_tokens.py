@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx
 from imis_hub import ImisHub
+from plain_http import plain_async_client
 from running import eventually, running_hub
 
 from learning_hub.sandbox import RunningSandbox, seeds
@@ -35,7 +35,7 @@ async def _with_a_client_application(imis_hub: ImisHub, **settings: Any) -> None
 
 
 async def _revoke_tokens(imis: RunningSandbox) -> None:
-    async with httpx.AsyncClient(base_url=imis.address, timeout=60, trust_env=False) as client:
+    async with plain_async_client(imis.address) as client:
         assert (await client.delete("/_sandbox/tokens")).status_code == 204
 
 

@@ -53,6 +53,7 @@ async def test_migrating_again_changes_nothing(empty_database_address: str) -> N
     assert once == await catalog(empty_database_address)
 
 
+@pytest.mark.quick
 async def test_program_id_leads_every_key(database: Database) -> None:
     """program_id leads every primary and unique key of event, delivery and attempt, so that look-ups can be routed."""
     rows = await database.fetch(
@@ -74,6 +75,7 @@ def named_queries() -> Iterator[tuple[str, str, str]]:
             yield file, name, sql
 
 
+@pytest.mark.quick
 async def test_every_query_fits_the_schema(database: Database) -> None:
     """Every named query can be prepared, and takes as many parameters as it names."""
     assert len(list(named_queries())) > 40
