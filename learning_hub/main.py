@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import msgspec
 
@@ -21,7 +18,7 @@ from learning_hub.deliver.participant_lookup import ParticipantLookup
 from learning_hub.deliver.payload_renderer import PayloadRenderer
 from learning_hub.deliver.preview import Previewer
 from learning_hub.deliver.worker import Worker, WorkerLimits
-from learning_hub.model.errors import LearningHubError
+from learning_hub.jobs import Jobs
 from learning_hub.model.retry import RetryPolicy
 from learning_hub.process.enqueuer import Enqueuer
 from learning_hub.process.runner import Runner
@@ -52,82 +49,11 @@ from learning_hub.services.subscriptions import Subscriptions
 from learning_hub.services.targets import TargetLists
 from learning_hub.services.test_sends import TestSends
 from learning_hub.settings import Settings, SettingsError
-from learning_hub.store import connectors, migrations
-from learning_hub.store.checkpoints import open_transactions
+from learning_hub.store import connectors
 from learning_hub.store.database import Database
-from learning_hub.store.embedded import EmbeddedServer
 from learning_hub.store.notifications import Notifications
 from learning_hub.store.statistics import Statistics
 from learning_hub.store.vault import Vault
-
-log = logging.getLogger(__name__)
-
-
-class DatabaseNotReadyError(Exception):
-    """The database cannot be used as it is; the sentence says what to do."""
-
-
-@asynccontextmanager
-async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Database]:
-    """The database of the settings: the embedded one started where none is named, and brought up to date."""
-    async with run_database_server(settings) as address:
-        await bring_up_to_date(address, migrate=migrate)
-        database = Database(address, max_connections=settings.max_connections)
-        await database.open()
-        try:
-            yield database
-        finally:
-            await database.close()
-
-
-@asynccontextmanager
-async def run_database_server(settings: Settings) -> AsyncIterator[str]:
-    """The address of the settings' database; the embedded server runs until the end, and again when it dies."""
-    if settings.database_url is not None:
-        yield settings.database_url
-        return
-    server, jobs = EmbeddedServer(settings.home), Jobs()
-    starting = asyncio.ensure_future(server.start())
-    try:
-        # Shielded: whoever is told to stop meanwhile must not leave a server behind.
-        address = await asyncio.shield(starting)
-        async with jobs.running([server.keep_running()]):
-            yield address
-    finally:
-        await asyncio.wait([starting])
-        await server.stop()
-
-
-async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
-    """
-    Apply what the database is missing.
-
-    Raises:
-        DatabaseNotReadyError: It cannot be reached or migrated, or *migrate* is false and something is missing.
-    """
-    try:
-        if migrate:
-            await migrations.migrate(address)
-            return
-        missing = await migrations.missing(address)
-    except Exception as error:
-        raise DatabaseNotReadyError(
-            f"The database cannot be used: {_reason(error)}. LEARNING_HUB_DATABASE_URL names it; "
-            "unset, it is the hub's own."
-        ) from error
-    if missing:
-        raise DatabaseNotReadyError(
-            f"The database is not up to date; missing: {', '.join(missing)}. Run learning-hub migrate."
-        )
-
-
-def _reason(error: Exception) -> str:
-    """The first sentence of an error of the driver, the network or the migrations, without its full stop."""
-    first = error.__cause__ or error
-    if isinstance(first, ValueError):
-        # It may quote the address, password and all.
-        return "LEARNING_HUB_DATABASE_URL cannot be read"
-    return str(first).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
 @asynccontextmanager
@@ -283,7 +209,7 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
         reconciliations=Reconciliations(database, parts.connections, parts.runner, wait_seconds=wait_seconds),
         run_logs=RunLogs(database, notifications),
         runs=Runs(database, parts.runner, previewer, wait_seconds=wait_seconds),
-        status=HubStatus(database, lambda: _readiness(database, running)),
+        status=HubStatus(database, running),
         subscriber_checks=SubscriberChecks(database, parts.vault, parts.connections, notifications),
         subscribers=Subscribers(database, parts.vault, parts.connector_factory, notifications),
         subscriptions=subscriptions,
@@ -318,39 +244,3 @@ def guard_of(settings: Settings) -> Guard:
         return Guard(settings.allowed_private_targets)
     except ValueError as error:
         raise SettingsError(str(error)) from None
-
-
-class Jobs:
-    """Jobs that run in the background until the end; *ended* names those that did not, which is the hub's fault."""
-
-    def __init__(self) -> None:
-        self.ended: list[str] = []
-
-    @asynccontextmanager
-    async def running(self, jobs: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-        """Run *jobs* until the end; the worker among them then finishes what is under way."""
-        tasks = [asyncio.create_task(job, name=getattr(job, "__qualname__", "a job")) for job in jobs]
-        for task in tasks:
-            task.add_done_callback(self._tell_if_ended)
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _tell_if_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            self.ended.append(task.get_name())
-            log.critical("job_ended", extra={"job": task.get_name()}, exc_info=task.exception())
-
-
-async def _readiness(database: Database, jobs: Jobs) -> tuple[bool, list[str]]:
-    """Whether the database answers and every job runs, and what holds the feed back."""
-    if jobs.ended:
-        return False, [f"{name} has ended: the log has the cause. Restart this hub process." for name in jobs.ended]
-    try:
-        findings = await open_transactions(database)
-    except LearningHubError as error:
-        return False, [error.detail]
-    return True, findings

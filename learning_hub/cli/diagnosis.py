@@ -42,8 +42,8 @@ async def examine() -> list[Finding]:
 
 async def _examine(settings: Settings) -> list[Finding]:
     from learning_hub.cli.failures import FailedError
-    from learning_hub.main import DatabaseNotReadyError, run_database_server
     from learning_hub.model.errors import LearningHubError
+    from learning_hub.store.database_server import DatabaseNotReadyError, run_database_server
 
     findings = [_settings(settings)]
     try:
@@ -80,9 +80,9 @@ def _settings(settings: Settings) -> Finding:
 
 
 async def _database(address: str) -> list[Finding]:
-    from learning_hub.main import bring_up_to_date
     from learning_hub.store.checkpoints import open_transactions
     from learning_hub.store.database import Database
+    from learning_hub.store.database_server import bring_up_to_date
 
     await bring_up_to_date(address, migrate=False)
     database = Database(address, max_connections=2)

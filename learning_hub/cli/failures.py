@@ -37,9 +37,9 @@ def _known(error: Exception) -> FailedError | None:
         return error
     if isinstance(error, click.ClickException | RuntimeError):  # click ends programs by RuntimeErrors of its own
         return None
-    from learning_hub.main import DatabaseNotReadyError
     from learning_hub.model.errors import LearningHubError
     from learning_hub.settings import SettingsError
+    from learning_hub.store.database_server import DatabaseNotReadyError
 
     if isinstance(error, SettingsError):
         return FailedError(str(error), WRONG_SETTING)

@@ -62,8 +62,9 @@ def call(work: Callable[[Hub], Awaitable[T]], *, with_worker: bool = False) -> T
 @asynccontextmanager
 async def open_hub(settings: Settings, *, with_worker: bool = False) -> AsyncIterator[Hub]:
     """The services over the database of *settings*, with a worker of this process where something is to be sent."""
-    from learning_hub.main import open_database, run_services
+    from learning_hub.main import run_services
     from learning_hub.model.caller import COMMAND_LINE
+    from learning_hub.store.database_server import open_database
 
     async with (
         # An embedded database is brought up to date; when to migrate a server's is for its operators to decide.

@@ -15,7 +15,7 @@ def migrate(*, as_json: bool) -> None:
     import asyncio
 
     from learning_hub.cli.startup import begin_command
-    from learning_hub.main import bring_up_to_date, run_database_server
+    from learning_hub.store.database_server import bring_up_to_date, run_database_server
 
     settings = begin_command()
 

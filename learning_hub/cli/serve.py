@@ -38,7 +38,8 @@ def serve(*, host: str, port: int, no_worker: bool, processes: int, no_migrate: 
     from learning_hub.cli.serving.stopping import run_until_stopped
     from learning_hub.cli.serving.worker_processes import run_worker_processes
     from learning_hub.cli.startup import begin_service
-    from learning_hub.main import bring_up_to_date, open_database, run_database_server, run_hub
+    from learning_hub.main import run_hub
+    from learning_hub.store.database_server import bring_up_to_date, open_database, run_database_server
 
     settings = begin_service()
     listener = bind(host, port)

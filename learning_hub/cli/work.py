@@ -13,7 +13,8 @@ def work(*, no_migrate: bool) -> None:
 
     from learning_hub.cli.serving.stopping import run_until_stopped
     from learning_hub.cli.startup import begin_service
-    from learning_hub.main import open_database, run_worker
+    from learning_hub.main import run_worker
+    from learning_hub.store.database_server import open_database
 
     settings = begin_service()
 

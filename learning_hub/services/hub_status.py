@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
+from learning_hub.jobs import Jobs
 from learning_hub.metrics import DELIVERIES_OPEN, SUBSCRIBER_PAUSED
-from learning_hub.model.errors import Unavailable
+from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.store import deliveries, pauses
+from learning_hub.store.checkpoints import open_transactions
 from learning_hub.store.database import Database
 
 OPEN_STATES = ("waiting", "sending", "retrying", "parked")
-
-# Whether this process can take events, and findings as sentences.
-Readiness = Callable[[], Awaitable[tuple[bool, list[str]]]]
+RETRY_AFTER_SECONDS = 2
 
 
 class HubStatus:
-    """Reports the status; *readiness* comes from the process that runs the hub's jobs."""
+    """Reports the status of the hub process that runs *jobs*."""
 
-    def __init__(self, database: Database, readiness: Readiness) -> None:
+    def __init__(self, database: Database, jobs: Jobs) -> None:
         self._database = database
-        self._readiness = readiness
+        self._jobs = jobs
 
     async def need_ready(self) -> list[str]:
         """
-        Findings of a hub that can take events, as sentences.
+        What holds the feed back, as sentences.
 
         Raises:
-            Unavailable: The hub cannot take events.
+            Unavailable: This process cannot take events: a job has ended, or the database does not answer.
         """
-        is_ready, findings = await self._readiness()
-        if not is_ready:
-            raise Unavailable(" ".join(findings), retry_after_seconds=2)
-        return findings
+        if ended := self._jobs.ended:
+            reasons = [f"{name} has ended: the log has the cause. Restart this hub process." for name in ended]
+            raise Unavailable(" ".join(reasons), retry_after_seconds=RETRY_AFTER_SECONDS)
+        try:
+            return await open_transactions(self._database)
+        except LearningHubError as error:
+            raise Unavailable(error.detail, retry_after_seconds=RETRY_AFTER_SECONDS) from error
 
     async def refresh_gauges(self) -> None:
         """Set the metrics that are read from the database and are the same in every process."""

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from learning_hub.main import Jobs
+from learning_hub.jobs import Jobs
 
 
 async def test_a_job_that_ends_is_named(caplog: pytest.LogCaptureFixture) -> None:

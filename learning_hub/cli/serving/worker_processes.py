@@ -103,7 +103,8 @@ async def _serve_until_orphaned(settings: Settings, listener: socket.socket, *, 
 
 async def _serve(settings: Settings, listener: socket.socket, *, with_worker: bool) -> None:
     from learning_hub.cli.serving.server import serve_app
-    from learning_hub.main import open_database, run_hub
+    from learning_hub.main import run_hub
+    from learning_hub.store.database_server import open_database
 
     async with (
         open_database(settings, migrate=False) as database,

@@ -1,0 +1,36 @@
+"""Jobs that run in the background of a hub process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+class Jobs:
+    """Jobs that run in the background until the end; *ended* names those that did not, which is the hub's fault."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    @asynccontextmanager
+    async def running(self, jobs: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+        """Run *jobs* until the end; the worker among them then finishes what is under way."""
+        tasks = [asyncio.create_task(job, name=getattr(job, "__qualname__", "a job")) for job in jobs]
+        for task in tasks:
+            task.add_done_callback(self._note_end)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self.ended.append(task.get_name())
+            log.critical("job_ended", extra={"job": task.get_name()}, exc_info=task.exception())
