@@ -7,7 +7,7 @@ INSERT INTO subscriber (subscriber_id, name, connector, settings, max_concurrenc
 VALUES ('imis', 'iMIS', 'imis', '{}', 1000000);
 INSERT INTO subscription (subscription_id, name, subscriber_id, program_id, event_types, target, templates,
                           start_epoch, start_snapshot)
-VALUES ('completions', 'Completions', 'imis', 'BENCH', '{AI_COMP_SUCCESS}', '{"Kind": "activity"}', '{}', 0, '1:1:')
+VALUES ('completions', 'Completions', 'imis', 'BENCH', ARRAY['AI_COMP_SUCCESS'], '{"Kind": "activity"}', '{}', 0, '1:1:')
 
 -- name: fill
 -- $1 deliveries in state $2, delivered or waiting, of as many source records; their uuids are in order, as the hub
