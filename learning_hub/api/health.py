@@ -14,7 +14,7 @@ from learning_hub.model.errors import Unavailable
 from learning_hub.services.hub_status import HubStatus
 
 EXAMPLE_METRICS = """\
-# HELP learning_hub_deliveries_open Deliveries that are not settled, over all processes.
+# HELP learning_hub_deliveries_open Deliveries that are not final, over all processes.
 # TYPE learning_hub_deliveries_open gauge
 learning_hub_deliveries_open{state="waiting"} 0.0
 learning_hub_deliveries_open{state="sending"} 0.0
