@@ -9,7 +9,7 @@ from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.model.json_values import write_json
 from learning_hub.model.pagination import Page, PageQuery
-from learning_hub.model.subscription import Preset
+from learning_hub.model.preset import Preset
 from learning_hub.presets import PRESETS
 from learning_hub.services.presets import page_of_presets
 

@@ -132,15 +132,3 @@ class SavedSubscription(Subscription, frozen=True, kw_only=True, rename="pascal"
         ]
         | UnsetType
     ) = UNSET
-
-
-class Preset(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """A ready-made mapping."""
-
-    preset_id: str
-    name: str
-    connector: str
-    target: Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]
-    event_types: list[EventType]
-    templates: Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]
-    sample_event: Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})]

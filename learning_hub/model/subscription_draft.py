@@ -15,7 +15,8 @@ from learning_hub.model.event import EventType
 from learning_hub.model.fields import collect, sound_members
 from learning_hub.model.json_errors import place_in
 from learning_hub.model.json_values import read_json, write_json
-from learning_hub.model.subscription import Preset, Subscription, SubscriptionBody
+from learning_hub.model.preset import Preset
+from learning_hub.model.subscription import Subscription, SubscriptionBody
 from learning_hub.model.template import DEFAULT_TEMPLATE
 
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)

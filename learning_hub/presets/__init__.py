@@ -14,7 +14,7 @@ import msgspec
 
 from learning_hub.model.json_values import read_json
 from learning_hub.model.panel import RECORD_KEY, as_added, basic_fields, basic_template
-from learning_hub.model.subscription import Preset
+from learning_hub.model.preset import Preset
 
 
 def load(preset_id: str) -> Preset:

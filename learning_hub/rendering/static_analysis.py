@@ -23,8 +23,9 @@ from liquid.template import BoundTemplate
 
 from learning_hub.model.json_values import write_json
 from learning_hub.model.template import Gives, Leaf
+from learning_hub.rendering.context import Context
 from learning_hub.rendering.filters import TEXT_FILTERS
-from learning_hub.rendering.language import Context, evaluate, write_text
+from learning_hub.rendering.language import evaluate, write_text
 from learning_hub.rendering.limits import Budget
 from learning_hub.rendering.values import to_json_value
 

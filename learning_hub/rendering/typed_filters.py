@@ -8,7 +8,7 @@ number, date or boolean; `blank_to_null` before the filter makes it null.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from liquid.filter import with_context
@@ -16,10 +16,8 @@ from liquid.filter import with_context
 from learning_hub.model.json_values import SpelledDecimal, write_json
 from learning_hub.rendering import arithmetic, datetimes
 from learning_hub.rendering.arithmetic import Number
+from learning_hub.rendering.context import Context
 from learning_hub.rendering.values import as_text, filter_error, is_blank, shown, to_json_value
-
-if TYPE_CHECKING:
-    from learning_hub.rendering.language import Context
 
 _TRUE = frozenset(("true", "yes", "y", "on", "1"))
 _FALSE = frozenset(("false", "no", "n", "off", "0"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from learning_hub.model.pagination import Listing, Page, PageQuery
-from learning_hub.model.subscription import Preset
+from learning_hub.model.preset import Preset
 from learning_hub.presets import PRESETS
 
 LISTING = Listing("presets", ordered_by="preset_id")
