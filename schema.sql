@@ -1,8 +1,9 @@
 -- The whole database of the Learning Hub as it is now. A database built from migrations/ is equal to it; a test
 -- compares the two. PostgreSQL 15 or newer.
 --
--- An event goes one way and leaves a row in each room: event, delivery, attempt. Their keys all begin with
--- program_id, so that each look-up concerns one Program: the tables can be partitioned or distributed by it.
+-- An event has a row in `event`, one in `delivery` for each subscription that it matches, and one in `attempt` for each
+-- attempt to send it. Their keys all begin with program_id, so that each look-up concerns one Program: the tables can
+-- be partitioned or distributed by it.
 -- Times are timestamptz and mean UTC. JSON that must be kept to the character is json, never jsonb.
 
 -- Organisations whose learning is recorded. They own events, keys are scoped to them.
@@ -33,8 +34,8 @@ CREATE TABLE api_key (
     CONSTRAINT api_key_admin_is_for_all CHECK (NOT 'admin' = ANY (scopes) OR programs = ARRAY['*'])
 );
 
--- Which life of the feed we are in. Transaction ids order the feed; a database restored into another cluster
--- meets a counter that knows nothing of the restored ids, so a new epoch begins there.
+-- The epochs of the feed. Transaction ids order the feed within an epoch; a database that is restored into another
+-- cluster begins a new epoch, since the transaction ids of that cluster start from a number of their own.
 CREATE TABLE feed_epoch (
     epoch             int         PRIMARY KEY,
     system_identifier text        NOT NULL,   -- of the cluster, from pg_control_system()

@@ -1,9 +1,9 @@
 """
-The command line: what the console and the API do, for people at a terminal and for scripts.
+The command line: what the API does, for people at a terminal and for scripts.
 
     root                what `learning-hub` is, and how its failures look
-    serve work migrate  the hub itself; `serving`, `members` and `stopping` carry it
-    program key …       a noun each, over `local`: the API in this process, without a server
+    serve work migrate  the hub itself; its server and worker processes are in `serving/`
+    program key …       a module for each noun; `local` gives it the services on the database of the settings
     publish doctor      tools beside it
 
 Modules of commands import their parts when a command runs, so that --help is quick.

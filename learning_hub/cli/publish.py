@@ -55,7 +55,7 @@ def publish(*, file: str, url: str, key: str | None, connections: int, patience:
 
     report, events = Report(), EventFile(file)
     try:
-        asyncio.run(_publish(events, report, Hub(url.rstrip("/"), key, connections, patience)))
+        asyncio.run(_publish(events, report, HubAddress(url.rstrip("/"), key, connections, patience)))
     except KeyboardInterrupt:
         _print(report, events.unit, as_json=as_json)
         click.echo(f"Stopped. {_how_to_go_on(events)}", err=True)
@@ -70,7 +70,7 @@ def publish(*, file: str, url: str, key: str | None, connections: int, patience:
         raise SystemExit(1)
 
 
-class Hub(NamedTuple):
+class HubAddress(NamedTuple):
     """Where to publish, and how."""
 
     address: str
@@ -79,7 +79,7 @@ class Hub(NamedTuple):
     patience_seconds: float
 
 
-async def _publish(events: EventFile, report: Report, hub: Hub) -> None:
+async def _publish(events: EventFile, report: Report, hub: HubAddress) -> None:
     import httpx
 
     from learning_hub.cli.publishing.client import Batches

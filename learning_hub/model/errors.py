@@ -16,7 +16,7 @@ Every error of the hub, split by what the caller can do about it.
     └─ TemplateError         a template cannot be used, or gives no payload for this event
 
 An error holds data and a short, stable `code`; docs/reference/errors.md lists every code. It knows nothing of HTTP:
-`api/problems.py` has the one table from class to status.
+`api/http/problems.py` has the one table from class to status.
 """
 
 from __future__ import annotations
