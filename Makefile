@@ -44,7 +44,7 @@ test-quick: setup ## Run the tests of rules in Python and SQL, in half a minute
 	@$(BIN)/python -m pytest -n 2 -q -m quick tests/unit tests/integration
 
 test: setup ## Run every test against real PostgreSQL and real HTTP
-	@$(BIN)/python -m pytest -n 4 --dist loadgroup -q
+	@$(BIN)/python -m pytest -n 6 -q
 
 # Every part of a run takes its chance from SEED; with the same one a failure is likely to come again.
 faults: setup ## Let lines fail and kill hubs at random, for half an hour (SEED=… repeats a run, ONLY=… one part)

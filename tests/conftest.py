@@ -30,6 +30,8 @@ from hypothesis import settings as hypothesis_settings
 from imis_hub import ImisHub
 from kept_renderer import kept_renderers
 from running import ADMIN_KEY, RunningHub, running_hub
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from learning_hub.sandbox import RunningSandbox, running_sandbox
 from learning_hub.settings import Settings
@@ -44,6 +46,8 @@ RUN_FOLDER = "LEARNING_HUB_TEST_RUN_FOLDER"
 GIVEN_SERVER = "LEARNING_HUB_TEST_DATABASE_URL"
 # A hub keeps up to ten connections, and every worker of pytest-xdist runs several at a time.
 MAX_CONNECTIONS = 300
+# Where tests share what takes long to start, and so belong on one worker.
+SHARING_FILES = ("tests/acceptance/test_demo.py",)
 
 # The same examples in every run, however long each takes on a busy machine, and nothing kept in the tree.
 hypothesis_settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
@@ -55,6 +59,8 @@ hypothesis_settings.load_profile("repeatable")
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="learning-hub-tests-")
+        # Nothing here speaks TLS by the authorities of the machine; without them a process starts a tenth sooner.
+        os.environ.setdefault("SSL_CERT_FILE", os.devnull)
         # Beside the packages, not in the tree: the constants that Hypothesis finds in the code, and its table of all
         # characters, which takes each worker two seconds to make.
         os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(sys.prefix) / "hypothesis"))
@@ -72,6 +78,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name == "unit":
             item.add_marker("quick")
+
+
+class _Schedule(LoadScopeScheduling):  # type: ignore[misc]  # without types
+    """Any worker takes any test, but for those of a file that share something."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file in SHARING_FILES else nodeid
+
+
+# xdist's own groups (`--dist loadgroup`) are silently none with pytest 9.2, which keeps the ids of tests elsewhere.
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _Schedule(config, log)
 
 
 @pytest.fixture(scope="session")

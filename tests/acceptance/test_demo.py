@@ -63,7 +63,6 @@ def environment(temporary: Path) -> dict[str, str]:
     return _environment(temporary)
 
 
-@pytest.mark.xdist_group("told_demo")
 def test_the_demo_tells_where_each_event_went_and_ends_with_0(told: Told) -> None:
     """`demo --once` shows for each of a dozen events what was sent and what iMIS holds, or why not; all arrived."""
     assert told.status == 0, told.stdout + told.stderr
@@ -91,7 +90,6 @@ def test_the_demo_tells_where_each_event_went_and_ends_with_0(told: Told) -> Non
     assert told.stderr == ""
 
 
-@pytest.mark.xdist_group("told_demo")
 def test_a_demo_that_ends_names_nothing_that_is_gone(told: Told) -> None:
     """With --once there are no addresses or keys to go on with, but how to keep it up."""
     end = told.stdout.partition("How it stands")[2]
@@ -131,7 +129,6 @@ def test_nothing_breaks_in_60_columns(capsys: pytest.CaptureFixture[str], monkey
     assert [line for line in shown.splitlines() if len(line) > 60 or line != line.rstrip()] == []
 
 
-@pytest.mark.xdist_group("told_demo")
 def test_the_readme_shows_what_the_demo_shows(told: Told) -> None:
     """Every line of the README's excerpt is one of the demo, ids and dates apart."""
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -142,7 +139,6 @@ def test_the_readme_shows_what_the_demo_shows(told: Told) -> None:
     assert [line for line in excerpt if line != "…" and _bare(line) not in lines] == []
 
 
-@pytest.mark.xdist_group("told_demo")
 def test_the_demo_reads_well_in_a_pipe_of_80_columns(told: Told) -> None:
     """No line but those to copy is longer than 80 characters, none ends in blanks, and there are no colours."""
     lines = told.stdout.splitlines()
@@ -152,7 +148,6 @@ def test_the_demo_reads_well_in_a_pipe_of_80_columns(told: Told) -> None:
     assert "\x1b" not in told.stdout
 
 
-@pytest.mark.xdist_group("told_demo")
 def test_the_demo_leaves_nothing_behind(told: Told) -> None:
     """When it has ended, its folder is removed and none of its programs runs."""
     assert told.left == []
@@ -206,12 +201,12 @@ def test_the_demo_ends_with_1_when_something_is_not_in_imis_as_it_should_be(envi
     """Values in iMIS that are not those that were meant are told in a sentence, and the exit status is 1."""
     code = (
         "import sys\n"
-        "from learning_hub.demo import demonstration as demo, story\n"
+        "from learning_hub.demo import demonstration, story\n"
         "first = story.STORY[0]\n"
         "learned = ('FIRE-201', 'Fire safety refresher', '2026-11-20T15:20:00', '9.99', *story.CPD)\n"
         "wrong = story._at_both('10042', story.Learned(*learned))\n"
         "story.STORY = (story.msgspec.structs.replace(first, expected=wrong), story.STORY[7])\n"
-        "sys.exit(demo.run_demo(True))\n"
+        "sys.exit(demonstration.run_demo(True))\n"
     )
     told = _run([sys.executable, "-c", code], environment)
 
@@ -224,9 +219,9 @@ def test_a_demo_that_cannot_start_says_so_in_one_sentence(environment: dict[str,
     """What keeps a program from starting is told on stderr without a traceback, and the exit status is 1."""
     code = (
         "import sys\n"
-        "from learning_hub.cli import demo, demo_world\n"
-        "demo_world.START_SECONDS = 0\n"
-        "sys.exit(demo.run_demo(True))\n"
+        "from learning_hub.demo import demonstration, world\n"
+        "world.START_SECONDS = 0\n"
+        "sys.exit(demonstration.run_demo(True))\n"
     )
     told = _run([sys.executable, "-c", code], environment)
 
@@ -237,7 +232,7 @@ def test_a_demo_that_cannot_start_says_so_in_one_sentence(environment: dict[str,
 
 def test_every_sample_is_an_event_that_a_publisher_may_send() -> None:
     """The files of the samples are bodies of POST /events, and each has its part in the story."""
-    folder = resources.files("learning_hub.cli") / "samples"
+    folder = resources.files("learning_hub.demo") / "samples"
     files = sorted(Path(str(file)).stem for file in folder.iterdir())
 
     for chapter in story.STORY:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from programs import command
+from programs import command, quick_command
 
 
 def _file(folder: Path) -> Path:
@@ -64,13 +64,13 @@ def test_a_home_that_cannot_be_used_is_told(make: object, told: str, tmp_path: P
     home = make(tmp_path)
     settings = {"HOME": str(home)}
 
-    refused = command("migrate", settings=settings)
+    refused = quick_command("migrate", settings=settings)
 
-    assert refused.returncode == 2, refused.stderr
+    assert refused.exit_code == 2, refused.stderr
     assert refused.stderr.splitlines()[-1].startswith(f"LEARNING_HUB_HOME: {told.format(home=home)}")
     assert "Traceback" not in refused.stderr
-    examined = command("doctor", "--json", settings=settings)
-    assert examined.returncode == 1
+    examined = quick_command("doctor", "--json", settings=settings)
+    assert examined.exit_code == 1
     (finding,) = json.loads(examined.stdout)["Checks"]
     assert (finding["Name"], finding["State"]) == ("Settings", "wrong")
     assert finding["Message"] == refused.stderr.splitlines()[-1]

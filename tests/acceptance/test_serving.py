@@ -19,8 +19,6 @@ from factories import an_event_body
 from programs import LIMIT_SECONDS, Served, command, served, started
 from running import ADMIN_KEY
 
-pytestmark = pytest.mark.xdist_group("serving")
-
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:

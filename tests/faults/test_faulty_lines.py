@@ -16,8 +16,6 @@ from running import ADMIN_KEY, RunningHub
 
 from learning_hub.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:

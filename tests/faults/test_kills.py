@@ -19,8 +19,6 @@ from http_server import running
 from plain_http import plain_async_client
 from running import ADMIN_KEY
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 HEADERS = {"X-API-Key": ADMIN_KEY}
 
 

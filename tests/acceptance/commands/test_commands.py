@@ -22,8 +22,6 @@ from running import ADMIN_KEY
 
 from learning_hub.sandbox import RunningSandbox, seeds
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 
 def test_programs_and_keys(settings: dict[str, str]) -> None:
     """Programs and keys are made and ended by commands, with the API's own answers, and the audit log has it all."""

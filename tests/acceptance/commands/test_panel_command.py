@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from programs import quick_command
 
 from learning_hub.sandbox import RunningSandbox
-
-pytestmark = pytest.mark.xdist_group("commands")
 
 
 def test_a_panel_is_made_by_a_command(settings: dict[str, str], imis: RunningSandbox, tmp_path: Path) -> None:
