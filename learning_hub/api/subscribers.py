@@ -49,9 +49,9 @@ PUT_SUBSCRIBER = Operation(
     operation_id="putSubscriber",
     summary="Make or change a subscriber",
     description=(
-        f"{' '.join(kind.description for kind in KINDS.values())} A PUT without Credentials leaves them unchanged. Sending "
-        "the same Credentials again changes nothing: it ends no pause for refused credentials. The kind of a subscriber "
-        "cannot be changed."
+        f"{' '.join(kind.description for kind in KINDS.values())} A PUT without Credentials leaves them unchanged. "
+        "Sending the same Credentials again changes nothing: it ends no pause for refused credentials. The kind of a "
+        "subscriber cannot be changed."
     ),
     tag="Setting up",
     scopes=("admin",),

@@ -73,7 +73,7 @@ def test_the_demo_tells_where_each_event_went_and_ends_with_0(told: Told) -> Non
         "delivered as activity 880123 of contact 10042",
         "delivered as the same activity 880123 of contact 10042",
         "201, stored as revision 2",
-        "200, there already",
+        "200, already stored",
         "skipped, category_off",
         "parked, participant_not_found",
         "parked, participant_ambiguous",
@@ -94,7 +94,7 @@ def test_the_demo_tells_where_each_event_went_and_ends_with_0(told: Told) -> Non
 @pytest.mark.xdist_group("told_demo")
 def test_a_demo_that_ends_names_nothing_that_is_gone(told: Told) -> None:
     """With --once there are no addresses or keys to go on with, but how to keep it up."""
-    end = told.stdout.partition("How it stands")[2]
+    end = told.stdout.partition("The result")[2]
     assert "http" not in end
     assert "key" not in end.replace("a key.", "")
     assert "without ONCE=1" in told.words
@@ -224,8 +224,8 @@ def test_a_demo_that_cannot_start_says_so_in_one_sentence(environment: dict[str,
     """What keeps a program from starting is told on stderr without a traceback, and the exit status is 1."""
     code = (
         "import sys\n"
-        "from learning_hub.cli import demo, demo_world\n"
-        "demo_world.START_SECONDS = 0\n"
+        "from learning_hub.demo import demonstration as demo, world\n"
+        "world.START_SECONDS = 0\n"
         "sys.exit(demo.run_demo(True))\n"
     )
     told = _run([sys.executable, "-c", code], environment)
@@ -237,7 +237,7 @@ def test_a_demo_that_cannot_start_says_so_in_one_sentence(environment: dict[str,
 
 def test_every_sample_is_an_event_that_a_publisher_may_send() -> None:
     """The files of the samples are bodies of POST /events, and each has its part in the story."""
-    folder = resources.files("learning_hub.cli") / "samples"
+    folder = resources.files("learning_hub.demo") / "samples"
     files = sorted(Path(str(file)).stem for file in folder.iterdir())
 
     for chapter in story.STORY:

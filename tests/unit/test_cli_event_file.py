@@ -48,7 +48,7 @@ def test_an_array_is_its_events(tmp_path: Path) -> None:
 
 def test_the_samples_are_ready_to_publish() -> None:
     """Each is one event."""
-    samples = sorted((Path(__file__).parents[2] / "learning_hub" / "cli" / "samples").glob("*.json"))
+    samples = sorted((Path(__file__).parents[2] / "learning_hub" / "demo" / "samples").glob("*.json"))
     assert samples
     for sample in samples:
         ((_, event),) = EventFile(str(sample))

@@ -45,7 +45,7 @@ def test_a_panel_is_made_by_a_command(settings: dict[str, str], imis: RunningSan
     check = ("subscriber", "check", "imis", "--steps")
     assert run(*check).endswith("so there are no steps to see any.\n")
     httpx.put(f"{imis.address}/_sandbox/panels/lh_completions", json={"AvailableViaRest": True}).raise_for_status()
-    assert "To have the rows of lh_completions shown in iMIS:\n  1. In iMIS, go to RiSE" in run(*check)
+    assert "To show the rows of lh_completions in iMIS:\n  1. In iMIS, go to RiSE" in run(*check)
     assert "Select Run to see the rows" not in run(*check[:-1])
 
     file = tmp_path / "more.json"
