@@ -154,7 +154,7 @@ class Telling:
         count = self._calls.requeue(story.FIXED_CODE)
         self._screen.text(
             f"A person adds Kim Ferrer to iMIS, as contact {party_id}, and requeues the {count} deliveries that were "
-            "parked for want of Kim:"
+            "parked for this cause:"
         )
         self._screen.verbatim(f"POST /deliveries/requeue?State=parked&Code={story.FIXED_CODE}")
         expected = story.fixed(party_id)
