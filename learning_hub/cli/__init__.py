@@ -1,10 +1,10 @@
 """
-The command line: what the console and the API do, for people at a terminal and for scripts.
+The command line: the operations of the API for people at a terminal and for scripts.
 
-    root                what `learning-hub` is, and how its failures look
-    serve work migrate  the hub itself; `serving`, `members` and `stopping` carry it
-    program key …       a noun each, over `local`: the API in this process, without a server
-    publish doctor      tools beside it
+    root                the command `learning-hub`, and how failures are reported
+    serve work migrate  the hub itself, run by the modules of `serving`
+    program key …       a noun each, over `local`: the services in this process, without a server
+    publish doctor      tools
 
 Modules of commands import their parts when a command runs, so that --help is quick.
 """

@@ -123,7 +123,7 @@ async def _subscriber(hub: Hub, subscriber: ShownSubscriber) -> Finding:
     if pause and pause.next_probe_utc is None:
         # The doctor may be called every minute, and each sign-in with a refused password may lead to a lock-out.
         since = written(pause.since_utc)
-        return Finding(name, "wrong", f"{pause.message} It is paused since {since}.", fix)
+        return Finding(name, "wrong", f"{pause.message} The subscriber is paused since {since}.", fix)
     check = await hub.services.subscriber_checks.check(hub.caller, subscriber.subscriber_id)
     message = " ".join(check.findings)
     if not check.works:

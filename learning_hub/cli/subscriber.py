@@ -175,7 +175,7 @@ def steps_of(checked: dict[str, Any]) -> list[str]:
         if one["Steps"]:
             lines += ["", f"To show the rows of {one['Name']} in iMIS:"]
             lines += [f"  {number}. {step}" for number, step in enumerate(one["Steps"], 1)]
-    return lines or ["", "No panel has rows that can be read, so there are no steps to see any."]
+    return lines or ["", "No panel has rows that can be read, so no steps can show them."]
 
 
 def how_it_works(checked: dict[str, Any]) -> str:
