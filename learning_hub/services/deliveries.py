@@ -33,7 +33,7 @@ REQUEUED_AT_ONCE = 1000
 
 
 class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
-    """Why a delivery is not to be sent."""
+    """The reason why a delivery will not be sent."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=1000, pattern=NOT_BLANK)]
 

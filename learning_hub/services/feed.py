@@ -33,7 +33,7 @@ Confirm = Callable[[], Awaitable[None]]
 # Not kw_only, so that these come before the filters in the OpenAPI document: generated clients that take parameters by
 # position follow its order, and a new filter must not move them.
 class FeedScope(FieldFilters, frozen=True, rename="pascal"):
-    """The bucket or the Program that is read, and the filters by a field."""
+    """The bucket or the Program to read, and the filters by a field."""
 
     event_date_bucket: (
         Annotated[str, Meta(min_length=1, max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None
@@ -52,7 +52,7 @@ class FeedScope(FieldFilters, frozen=True, rename="pascal"):
 
 
 class FeedQuery(FeedScope, frozen=True, kw_only=True, rename="pascal"):
-    """Which entries of the feed, and from where."""
+    """The filter of feed entries, and the position to read from."""
 
     created_since: (
         Annotated[datetime, Meta(description="CreatedUtc at or after this.", extra_json_schema={"format": "date-time"})]

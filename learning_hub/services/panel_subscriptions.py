@@ -161,8 +161,8 @@ def _extended(existing: Subscription, basic: dict[str, Any]) -> tuple[dict[str, 
     default: dict[str, Any] | None = templates.get(DEFAULT_TEMPLATE)
     if default is not None:
         has = {name.casefold() for name in default}
-        wanted = basic["Templates"][DEFAULT_TEMPLATE]
-        new = {name: leaf for name, leaf in wanted.items() if name.casefold() not in has}
+        mapped = basic["Templates"][DEFAULT_TEMPLATE]
+        new = {name: leaf for name, leaf in mapped.items() if name.casefold() not in has}
         templates = {**templates, DEFAULT_TEMPLATE: {**default, **new}}
     body = {
         "Name": existing.name,

@@ -44,7 +44,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     subscription: Annotated[
         dict[str, Any],
         Meta(
-            description="The body of a PUT: a subscription with the basic mapping. Its ProgramId is null where several "
+            description="The body of a PUT: a subscription with the basic mapping. Its ProgramId is null if several "
             "are possible.",
             extra_json_schema={"additionalProperties": True},
         ),
