@@ -2,8 +2,8 @@
 `make bench`: everything in one run, each ratio the median of five interleaved rounds, with its spread.
 
 Writes bench.json, `{"Ratios": {name: number}, …}`, and the plots in docs/explanation/plots/. Ratios compare within one
-run on one machine; absolute figures are only for orientation. `make bench-quick` takes under a minute, and fails where
-a ratio has fallen far below its floor.
+run on one machine; absolute figures are only for orientation. `make bench-quick` takes under a minute, and fails if a
+ratio has fallen far below its floor.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bench.results import Results
 ROUNDS = 5
 QUICK_ROUNDS = 2
 TIMES_A_COUNT = 3
-# What each ratio must reach on a quiet machine.
+# The floor of each ratio on a quiet machine.
 FLOORS = {
     "publish_single_vs_noop": 0.75,
     "publish_single_vs_insert_per_request": 2.2,
@@ -44,7 +44,7 @@ FLOORS = {
     "claim_at_1m_vs_empty": 0.80,
     "deliver_vs_bare_http": 0.60,
 }
-# A busy machine makes a ratio worse, and hardly better: so the best of a few rounds is judged, and by half the floor.
+# A busy machine makes a ratio worse, hardly ever better, so the best of a few rounds is compared with half the floor.
 FAR_BELOW = 0.5
 CONNECTION_COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 PLOTS = Path(__file__).parents[1] / "docs" / "explanation" / "plots"
@@ -53,7 +53,7 @@ Round = Callable[[Results], Awaitable[None]]
 
 
 def main() -> None:
-    """Measure, show and write; with --quick, only what takes under a minute, and judge it."""
+    """Measure, show and write; with --quick, measure for under a minute, and compare with the floors."""
     is_quick = sys.argv[1:] == ["--quick"]
     with tempfile.TemporaryDirectory(prefix="learning-hub-bench-") as folder:
         if is_quick:
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 async def measure(folder: Path) -> Results:
-    """Five rounds of everything side by side, and then the curves."""
+    """Five interleaved rounds of all measurements, and then the curves."""
     results = Results()
     async with AsyncExitStack() as stack:
         single = await stack.enter_async_context(publishing(folder / "publishing"))
@@ -97,7 +97,7 @@ async def _publishing_with(single: Publishing, connections: int) -> float:
 
 
 async def measure_quickly(folder: Path) -> Results:
-    """A few rounds of what needs no store that has grown."""
+    """A few rounds of the measurements that need no million of stored events."""
     results = Results()
     async with AsyncExitStack() as stack:
         rounds: list[Round] = [
@@ -113,7 +113,7 @@ async def measure_quickly(folder: Path) -> Results:
 
 
 def judge(results: Results) -> int:
-    """Show what was measured; 1 where a ratio has fallen far below its floor, 0 otherwise."""
+    """Show the results; 1 if a ratio has fallen far below its floor, 0 otherwise."""
     results.show(f"{QUICK_ROUNDS} rounds; the best of each must reach half its floor", FLOORS)
     fallen = [
         f"{name} is {max(values):.2f} at best; its floor is {FLOORS[name]:.2f}."

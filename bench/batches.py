@@ -1,4 +1,4 @@
-"""Publishing many events a request, beside PostgreSQL's own bulk load of the same rows into the same table."""
+"""Publishing many events a request, compared with PostgreSQL's bulk load of the same rows into the same table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Batches:
         self._hub = hub
 
     async def round(self, results: Results) -> None:
-        """Batches of the largest size by either way."""
+        """Load batches of the largest size in both ways."""
         copied, published = await in_turn(self._copied_per_second, self._published_per_second)
         results.ratios["publish_batch_vs_copy"].append(published / copied)
         results.figures["publish_batch_per_second"].append(published)
@@ -59,7 +59,7 @@ class Batches:
 
 @asynccontextmanager
 async def batches(home: Path) -> AsyncIterator[Batches]:
-    """On a server of their own under *home*."""
+    """The batches, on their own server under *home*."""
     async with server.database(home) as database:
         with programs.hub(database.address, "--no-worker") as hub:
             make_program(hub.address)
@@ -67,7 +67,7 @@ async def batches(home: Path) -> AsyncIterator[Batches]:
 
 
 def _rows() -> list[dict[str, Any]]:
-    """What the hub stores of as many events."""
+    """The rows that the hub stores for the same number of events."""
     run, now = uuid.uuid4().hex, datetime.now(UTC)
     same = {
         "program_id": "BENCH",

@@ -1,4 +1,4 @@
-"""How fast deliveries are claimed from a table that has grown for years, beside one at the beginning."""
+"""How fast deliveries are claimed from a table that has grown for years, compared with a nearly empty one."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ TURNS = 9
 
 
 class Claims:
-    """A table with only those deliveries that are claimed, and one that has grown."""
+    """A table with only the deliveries to claim, and one with a million others."""
 
     def __init__(self, new: Database, grown: Database) -> None:
         self._new = new
         self._grown = grown
 
     async def round(self, results: Results) -> None:
-        """Both in turn."""
+        """Measure both in turn."""
         at_first, later = await in_turn(
             partial(_claims_per_second, self._new), partial(_claims_per_second, self._grown), turns=TURNS
         )
@@ -43,7 +43,7 @@ class Claims:
 
 @asynccontextmanager
 async def claims(home: Path) -> AsyncIterator[Claims]:
-    """Each on a server of its own under *home*."""
+    """Both tables, each on its own server under *home*."""
     async with AsyncExitStack() as stack:
         new = await stack.enter_async_context(server.database(home / "new"))
         await _fill(new, waiting=CLAIMS * AT_ONCE, finished=0)
@@ -53,7 +53,7 @@ async def claims(home: Path) -> AsyncIterator[Claims]:
 
 
 async def _claims_per_second(database: Database) -> float:
-    """Deliveries claimed a second, some at once; afterwards they wait again."""
+    """Deliveries claimed a second, some at once; afterwards they are waiting again."""
     began = time.perf_counter()
     for _ in range(CLAIMS):
         claimed = await queue.claim(database, queue.Room(most=AT_ONCE), lease_seconds=600)

@@ -1,7 +1,7 @@
--- A table of deliveries as it is after a long time, and one as it is at the beginning.
+-- A table of deliveries as it is after years, and one as it is at the beginning.
 
 -- name: set_up
--- A started subscription at a subscriber that takes any number at once.
+-- A started subscription of a subscriber that accepts any number of requests at once.
 INSERT INTO program (program_id, name) VALUES ('BENCH', 'Bench');
 INSERT INTO subscriber (subscriber_id, name, connector, settings, max_concurrency)
 VALUES ('imis', 'iMIS', 'imis', '{}', 1000000);
@@ -24,15 +24,15 @@ SELECT 'BENCH', in_order, 'completions', 'imis', in_order, number, 'TopClass',
                || substr(md5(number::text), 1, 16))::uuid AS in_order) AS made
 
 -- name: put_back
--- What was claimed waits again, before all others.
+-- Set claimed deliveries to waiting, due before all others.
 UPDATE delivery
    SET state = 'waiting', due_utc = now() - interval '2 days', lease_id = NULL, lease_until_utc = NULL
  WHERE subscriber_id = 'imis' AND state = 'sending'
 
 -- name: vacuum
--- As autovacuum would have done it, and not while something is measured.
+-- Vacuum as autovacuum would, but not during a measurement.
 VACUUM (ANALYZE) delivery
 
 -- name: write_out
--- Everything there is, so that the server does not do it while something is measured.
+-- Write all pages to disk, so that the server does not do it during a measurement.
 CHECKPOINT

@@ -1,8 +1,8 @@
 """
-Deliveries a second to the sandbox iMIS, and what a bare HTTP client needs for the same requests.
+Deliveries a second to the sandbox iMIS, compared with a bare HTTP client that makes the same requests.
 
-The requests are taken from the sandbox's own recorder: the same in the same order for each record, with the same
-bodies, as many at once, and one token for all.
+The sandbox records the requests: the client sends the same ones in the same order for each record, with the same
+bodies, as many at once, and with one token.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Deliveries:
         self._site = httpx.AsyncClient(base_url=imis.address, timeout=60, trust_env=False)
 
     async def round(self, results: Results) -> None:
-        """Delivering, and making the same requests with nothing but an HTTP client."""
+        """Deliver, and make the same requests with a bare HTTP client."""
         delivered = await self.deliver(EVENT)
         bare = await self.repeat(await self.requests())
         results.ratios["deliver_vs_bare_http"].append(delivered / bare)
@@ -57,7 +57,7 @@ class Deliveries:
         results.figures["bare_http_per_second"].append(bare)
 
     async def set_up(self) -> None:
-        """The sandbox as a subscriber, and a subscription that is stopped."""
+        """Make the sandbox a subscriber, with a stopped subscription."""
         subscriber = {
             "Name": "iMIS",
             "Connector": "imis",
@@ -73,7 +73,7 @@ class Deliveries:
         await self._put_subscription("stopped")
 
     async def deliver(self, event: dict[str, Any]) -> float:
-        """Deliveries settled a second, from the moment they may go until the last one is delivered."""
+        """Deliveries completed a second, from the start of the subscription until the last one is delivered."""
         run = uuid.uuid4().hex
         lines = [json.dumps(event | {"PublisherEventId": f"{run}:{number}"}) for number in range(RECORDS)]
         await self._put_subscription("stopped")
@@ -84,7 +84,7 @@ class Deliveries:
         began = datetime.now(UTC)
         await self._put_subscription("started")
         await self._until_open(0)
-        # By the hub's own times: looking more often would be paid for by the hub.
+        # Measured by the hub's own times, because polling more often would slow the hub.
         query: dict[str, str | int] = {"State": "delivered", "Limit": RECORDS}
         found = (await self._hub.get("/deliveries", params=query)).raise_for_status().json()["Items"]
         ended = max(datetime.fromisoformat(one["DeliveredUtc"]) for one in found)
@@ -95,13 +95,13 @@ class Deliveries:
         found = (await self._site.get("/_sandbox/requests")).raise_for_status().json()["Items"]
         made = [one for one in found if one["Method"] == "POST" and one["Status"] == 201]
         reads = [one for one in found if one["Method"] == "GET" and one["Path"].startswith("/api/Activity/")]
-        # Each write is followed by a look at what it made; what else there is are a sign-in and a participant.
+        # Each write is followed by a read of its record; the other requests are a sign-in and a participant's lookup.
         if len(made) != RECORDS or len(reads) != RECORDS:
             raise ValueError(f"{RECORDS} records took {len(made)} writes and {len(reads)} reads")
         return made
 
     async def repeat(self, records: Sequence[dict[str, Any]]) -> float:
-        """Records a second when nothing but an HTTP client makes the same requests of an emptied sandbox."""
+        """Records a second when a bare HTTP client makes the same requests to an emptied sandbox."""
         (await self._site.post("/_sandbox/reset")).raise_for_status()
         form = {"grant_type": "password", "username": "sandbox", "password": "sandbox"}
         token = (await self._site.post("/token", data=form)).raise_for_status().json()["access_token"]
@@ -116,7 +116,7 @@ class Deliveries:
             return len(records) / (time.perf_counter() - began)
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         await self._hub.aclose()
         await self._site.aclose()
 
@@ -133,7 +133,7 @@ class Deliveries:
         (await self._hub.put("/subscriptions/completions", json=body)).raise_for_status()
 
     async def _until_open(self, count: int) -> None:
-        """Until so many deliveries are not settled."""
+        """Wait until *count* deliveries are open."""
         while True:
             text = (await self._hub.get("/metrics")).raise_for_status().text
             lines = [line for line in text.splitlines() if line.startswith("learning_hub_deliveries_open{")]
@@ -144,7 +144,7 @@ class Deliveries:
 
 @asynccontextmanager
 async def deliveries(home: Path) -> AsyncIterator[Deliveries]:
-    """On a server of their own under *home*."""
+    """The deliveries, on their own server under *home*."""
     async with server.database(home) as database:
         with programs.hub(database.address) as hub, programs.sandbox() as imis:
             make_program(hub.address)

@@ -1,4 +1,4 @@
-"""The events that are measured with, and requests that publish them."""
+"""The events of the measurements, and requests that publish them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ EVENT_START = datetime(2026, 11, 20, 14, tzinfo=UTC)
 
 
 def bodies() -> Iterator[bytes]:
-    """One event after the other, none twice."""
+    """Endless events, each different."""
     run = uuid.uuid4().hex
     for number in itertools.count():
         yield json.dumps(EVENT | {"PublisherEventId": f"{run}:{number}"}).encode()
 
 
 def publications(count: int) -> list[bytes]:
-    """*count* requests that publish an event each, made before anything is measured."""
+    """*count* requests that publish an event each, prepared before the measurement."""
     return [a_post("/events", body) for body in itertools.islice(bodies(), count)]
 
 

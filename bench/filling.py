@@ -1,4 +1,4 @@
-"""A feed that is filled by SQL, as it is after a long time."""
+"""A feed that SQL fills, as it is after years."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIMIT_SECONDS = 900
 
 
 async def fill_events(database: Database, count: int, *, first: int = 1) -> None:
-    """*count* events of a Program BENCH, numbered from *first*, committed some at a time as a hub would."""
+    """Store *count* events of a Program BENCH, numbered from *first*, in commits as a hub would make."""
     async with database.connection() as connection:
         await connection.execute(queries.program)
         for start in range(first, first + count, AT_ONCE):

@@ -1,4 +1,4 @@
--- A feed as it is after a long time.
+-- A feed as it is after years.
 
 -- name: program
 INSERT INTO program (program_id, name) VALUES ('BENCH', 'Bench') ON CONFLICT DO NOTHING
@@ -20,9 +20,9 @@ SELECT 'BENCH', uuidv7(), (SELECT max(epoch) FROM feed_epoch), 'TopClass', md5(n
 SELECT event_uuid FROM event LIMIT 1
 
 -- name: vacuum
--- As autovacuum would have done it, and not while something is measured.
+-- Vacuum as autovacuum would, but not during a measurement.
 VACUUM (ANALYZE) event
 
 -- name: write_out
--- Everything there is, so that the server does not do it while something is measured.
+-- Write all pages to disk, so that the server does not do it during a measurement.
 CHECKPOINT

@@ -1,4 +1,4 @@
-"""Whether cost grows with the store: publishing and reading beside a million stored events and beside none."""
+"""Whether cost grows with the number of stored events: publishing and reading with a million of them and with none."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ ROUNDS_A_SIZE = 3
 
 
 class Growth:
-    """A hub whose store is new, and one whose store has grown."""
+    """A hub without stored events, and one with a million."""
 
     def __init__(self, new: programs.Running, grown: programs.Running) -> None:
         self._new = new
         self._grown = grown
 
     async def round(self, results: Results) -> None:
-        """Both in turn."""
+        """Measure both in turn."""
         at_first, later = await in_turn(partial(_published, self._new), partial(_published, self._grown))
         results.ratios["publish_at_1m_vs_empty"].append(later / at_first)
         results.figures["publish_at_1m_per_second"].append(later)
@@ -46,10 +46,10 @@ class Growth:
 
 @asynccontextmanager
 async def growth(home: Path, results: Results) -> AsyncIterator[Growth]:
-    """Two servers of their own under *home*; while one is filled, what it does at each size goes into *results*."""
+    """Two servers under *home*; while one is filled, its figures at each size are added to *results*."""
     async with AsyncExitStack() as stack:
         new, _ = await _hub(stack, home / "new")
-        # The page that is read has as many entries on either.
+        # The page that is read has the same number of entries on both.
         await _published(new, count=REQUESTS)
         grown, database = await _hub(stack, home / "grown")
         stored = 0

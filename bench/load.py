@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 load: many kept-alive connections of one process, each sending its next request on an answer."""
+"""A small HTTP/1.1 load: many keep-alive connections of one process, each with its next request after a response."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 
 class Refused(Exception):
-    """The server answered with a status that was not expected."""
+    """The server answered with an unexpected status."""
 
 
 async def requests_per_second(address: str, requests: Iterable[bytes], *, connections: int, expected: bytes) -> float:
     """
-    Send *requests* over *connections* and wait for each answer.
+    Send *requests* over *connections*, each after the response to the one before.
 
     Args:
         address: `http://host:port`.
@@ -24,10 +24,10 @@ async def requests_per_second(address: str, requests: Iterable[bytes], *, connec
         expected: The status each must be answered with (`b"201"`).
 
     Returns:
-        Answers a second, all connections together.
+        Responses a second, of all connections together.
 
     Raises:
-        Refused: One was answered otherwise.
+        Refused: A request was answered with another status.
     """
     left = iter(requests)
     began = time.perf_counter()
@@ -47,7 +47,7 @@ async def seconds_each(address: str, requests: Iterable[bytes], *, expected: byt
 
 
 async def ask(address: str, request: bytes, *, expected: bytes = b"200") -> bytes:
-    """The body of the answer to one request."""
+    """The body of the response to one request."""
     async with _Line(address) as line:
         return await line.ask(request, expected)
 
@@ -62,7 +62,7 @@ async def _send(address: str, left: Iterator[bytes], expected: bytes) -> int:
 
 
 class _Line:
-    """A connection that is kept."""
+    """A keep-alive connection."""
 
     def __init__(self, address: str) -> None:
         self._parts = urlsplit(address)

@@ -1,7 +1,7 @@
 """
-`python -m bench.partitions`: the hub on tables that are cut into hash partitions by Program, beside uncut ones.
+`python -m bench.partitions`: the hub on tables with hash partitions by Program, compared with plain tables.
 
-Cuts the tables by partitions.sql, shows of each kind of query how many partitions its plan reads, and measures
+Partitions the tables with partitions.sql, shows how many partitions the plan of each kind of query reads, and measures
 publishing for many Programs on both.
 """
 
@@ -43,7 +43,7 @@ SCRIPT = Path(__file__).with_suffix(".sql")
 
 
 def cut(database_url: str, partitions: int = PARTITIONS) -> None:
-    """Cut the tables of a database, on which no hub runs."""
+    """Partition the tables of a database on which no hub runs."""
     psql = server.program("psql")
     subprocess.run(
         [psql, "--quiet", "--no-psqlrc", f"--set=partitions={partitions}", f"--file={SCRIPT}", database_url],
@@ -53,7 +53,7 @@ def cut(database_url: str, partitions: int = PARTITIONS) -> None:
 
 
 async def partitions_read(database: Database, table: str, query: str, *values: Any) -> set[str]:
-    """The partitions of *table* that a query reads or writes, as it is carried out for these values."""
+    """The partitions of *table* that a query reads or writes when it runs with these values."""
     async with database.transaction() as connection:
         await connection.execute(feed.queries.plan_in_index_order)
         (plan,) = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *values))
@@ -67,7 +67,7 @@ async def partitions_read(database: Database, table: str, query: str, *values: A
 
 
 async def main() -> None:
-    """Cut, show and measure."""
+    """Partition, show and measure."""
     with tempfile.TemporaryDirectory(prefix="learning-hub-bench-") as folder:
         async with AsyncExitStack() as stack:
             whole = await stack.enter_async_context(server.database(Path(folder) / "whole"))
@@ -88,7 +88,7 @@ async def main() -> None:
 
 
 async def show_plans(database: Database) -> None:
-    """How many partitions the plans of the hub's own queries read."""
+    """The number of partitions that the plans of the hub's own queries read."""
     await fill_events(database, EVENTS)
     there = await database.fetchrow(filling.any_event)
     assert there is not None

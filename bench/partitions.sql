@@ -1,10 +1,10 @@
--- Cuts the tables that grow into hash partitions by Program. Run it once, while no hub is running:
+-- Partitions the tables that grow by hash of the Program. Run it once, while no hub is running:
 --
 --     psql "$LEARNING_HUB_DATABASE_URL" -v partitions=16 -f bench/partitions.sql
 --
--- All in one transaction: either every table is cut, with all its rows, indexes, checks and triggers, or none is. It
--- needs as much room on the disk again as the tables take, until it commits. docs/explanation/scale.md says when it
--- is worth it.
+-- The script is one transaction: either every table is partitioned, with all its rows, indexes, checks and triggers, or
+-- none is. Until it commits, it needs as much additional disk space as the tables take. docs/explanation/scale.md says
+-- when it is worth it.
 \set ON_ERROR_STOP on
 \if :{?partitions}
 \else
@@ -26,7 +26,7 @@ BEGIN
     END IF;
     FOREACH of_table IN ARRAY ARRAY['event', 'idempotency_key', 'delivery', 'attempt', 'run_delivery'] LOOP
         definitions := '{}';
-        -- Checks and defaults come along with LIKE; keys and whatever refers to other tables do not.
+        -- LIKE copies checks and defaults, but not keys and references to other tables.
         FOR definition IN
             SELECT conname, pg_get_constraintdef(oid) AS text FROM pg_constraint
              WHERE conrelid = of_table::regclass AND contype IN ('p', 'u', 'f')
@@ -71,5 +71,5 @@ $$;
 
 COMMIT;
 
--- The server gathers statistics of each partition by itself, and never of the whole, by which joins are planned.
+-- The server gathers statistics of each partition automatically, but never of the whole table, which joins need.
 ANALYZE event, idempotency_key, delivery, attempt, run_delivery;

@@ -1,4 +1,4 @@
--- One event, as the hub stores it. The statement has no name: this file is read by pgbench.
+-- One event, as the hub stores it. The statement has no name, because pgbench reads this file.
 \set number random(1, 9000000000000000000)
 INSERT INTO event (program_id, event_uuid, epoch, publisher_system_id, publisher_event_id, event_type, version, revision,
                    publisher_participant_id, category_value, category_label, data, event_start_utc, content_hash,

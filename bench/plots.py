@@ -10,14 +10,14 @@ from bench.results import Results
 
 Points = Sequence[tuple[float, float]]
 
-# Read against a light and a dark page alike.
+# Readable on light and dark pages.
 INK = "#5f6b7a"
 LINE = "#2f7dd1"
 BEYOND = 1.15
 
 
 class Plot(NamedTuple):
-    """A curve's file, and what stands on it."""
+    """The file of a curve, its title and its axes."""
 
     curve: str
     title: str
@@ -35,11 +35,11 @@ PLOTS = (
 
 
 def draw(results: Results, folder: Path) -> None:
-    """Each curve as a file of its own name, whose y axis begins at nothing."""
+    """Draw each curve into a file of its name; the y axis begins at zero."""
     import matplotlib as mpl
 
     mpl.use("svg")
-    # The same run gives the same file, but for what was measured.
+    # Runs with the same results give the same file.
     mpl.rcParams["svg.hashsalt"] = "learning-hub"
     mpl.rcParams["svg.fonttype"] = "none"
     folder.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ REQUESTS = 4_000
 
 
 async def measure_processes(home: Path, results: Results) -> None:
-    """Events a second by the number of processes; all on one database under *home*, side by side in each round."""
+    """Events a second by the number of processes; all on one database under *home*, interleaved in each round."""
     async with server.database(home) as database:
         rates: dict[int, list[float]] = {count: [] for count in COUNTS}
         with ProcessPoolExecutor(LOADS, mp_context=multiprocessing.get_context("spawn")) as loads:

@@ -1,4 +1,4 @@
-"""Programs under measurement, each in a process of its own."""
+"""The measured programs, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Running:
 
 @contextmanager
 def hub(database_url: str, *options: str, module: str = "learning_hub") -> Iterator[Running]:
-    """A hub on a database, started with `serve` and *options*; *module* is what is run."""
+    """A hub on a database, started with `serve` and *options*; *module* is the module to run."""
     environment = {
         "LEARNING_HUB_DATABASE_URL": database_url,
         "LEARNING_HUB_ADMIN_KEY": KEY,

@@ -1,4 +1,4 @@
-"""Publishing one event a request, beside what bounds it: the server doing nothing, and the database by itself."""
+"""Publishing one event a request, compared with its bounds: the server doing nothing, and the database alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRANSACTIONS = re.compile(r"tps = ([0-9.]+)")
 
 
 class Publishing:
-    """Two hubs on one database: the hub as it is, and one that commits each event by itself."""
+    """Two hubs on one database: the normal one, and one that commits each event by itself."""
 
     def __init__(self, database_url: str, hub: programs.Running, insert_each: programs.Running) -> None:
         self._database_url = database_url
@@ -38,7 +38,7 @@ class Publishing:
         self._megabytes_at_rest = self._megabytes()
 
     async def round(self, results: Results) -> None:
-        """All of them in turn."""
+        """Measure all in turn."""
         results.figures["memory_at_rest_megabytes"].append(self._megabytes_at_rest)
         publish, noop, insert_each, pgbench = await in_turn(
             self.events_per_second, self._answers_per_second, self._inserts_per_second, self._bare_inserts_per_second
@@ -54,15 +54,15 @@ class Publishing:
         await self._lone_round(results)
 
     def _megabytes(self) -> float:
-        """What the hub process holds now, what it shares with others included."""
+        """The present memory of the hub process, including what it shares with others."""
         return float(psutil.Process(self._hub.pid).memory_info().rss) / 1_000_000
 
     async def events_per_second(self, *, connections: int = CONNECTIONS, count: int = REQUESTS) -> float:
-        """Events stored a second with so many connections."""
+        """Events stored a second with this number of connections."""
         return await _events_per_second(self._hub.address, connections=connections, count=count)
 
     async def _answers_per_second(self) -> float:
-        """Requests a second that ask for nothing to be done."""
+        """Requests a second that do nothing."""
         requests = itertools.repeat(a_get("/health/live"), REQUESTS)
         return await requests_per_second(self._hub.address, requests, connections=CONNECTIONS, expected=b"200")
 
@@ -73,7 +73,7 @@ class Publishing:
         return inserts_per_second(self._database_url)
 
     async def _lone_round(self, results: Results) -> None:
-        """How long one publisher waits who is alone, beside one commit of pgbench."""
+        """The latency of a single publisher, compared with one commit of pgbench."""
         seconds = sorted(await seconds_each(self._hub.address, publications(LONE_REQUESTS), expected=b"201"))
         commit = 1 / inserts_per_second(self._database_url, clients=1, transactions=LONE_REQUESTS)
         results.figures["publish_lone_p50_milliseconds"].append(statistics.median(seconds) * 1000)
@@ -83,7 +83,7 @@ class Publishing:
 
 @asynccontextmanager
 async def publishing(home: Path) -> AsyncIterator[Publishing]:
-    """On a server of their own under *home*."""
+    """The hubs, on their own server under *home*."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(server.database(home))
         hub = stack.enter_context(programs.hub(database.address, "--no-worker"))

@@ -1,4 +1,4 @@
-"""Following the feed over HTTP, beside reading the same rows by SQL."""
+"""Following the feed over HTTP, compared with reading the same rows by SQL."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Reading:
         self._key = make_key(hub.address, "read")
 
     async def round(self, results: Results) -> None:
-        """All of the feed by either way, page by page."""
+        """Read the whole feed in both ways, page by page."""
         by_sql, by_http = await in_turn(self._by_sql, self._by_http)
         results.ratios["feed_read_vs_sql"].append(by_http / by_sql)
         results.figures["feed_read_per_second"].append(by_http)
@@ -67,7 +67,7 @@ class Reading:
 
 @asynccontextmanager
 async def reading(home: Path) -> AsyncIterator[Reading]:
-    """On a server of its own under *home*."""
+    """The hub, on its own server under *home*."""
     async with server.database(home) as database:
         await fill_events(database, EVENTS)
         with programs.hub(database.address, "--no-worker") as hub:

@@ -14,7 +14,7 @@ RENDERS = 1_000
 
 
 async def render_round(results: Results) -> None:
-    """Seven-field payloads a second through one child process."""
+    """Seven-field payloads a second through one render process."""
     scope = write_scope(
         EVENT, participant_id="10042", subscription_id="s", subscription_name="S", program_id="BENCH", program_name="B"
     )

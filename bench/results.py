@@ -1,4 +1,4 @@
-"""What was measured, round by round, and how it is shown and kept."""
+"""The results of a run, round by round: shown as a table, written as JSON."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Results:
     """
     The values of each round by name.
 
-    *ratios* compare within one round on one machine, and hold on any; *figures* are for orientation. A curve is a list
-    of points (x, y), each y the median of its rounds.
+    *ratios* compare within one round on one machine, and are comparable between machines; *figures* are for
+    orientation. A curve is a list of points (x, y), each y the median of its rounds.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Results:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def show(self, title: str, floors: Mapping[str, float]) -> None:
-        """A table of medians with their spread, and the floors that some must not fall below."""
+        """Print a table of medians with their spread, and the floors."""
         table = Table("what", "median", "least", "most", "floor", title=title)
         for name, values in [*self.ratios.items(), *self.figures.items()]:
             numbers = [_shown(number) for number in (statistics.median(values), min(values), max(values))]

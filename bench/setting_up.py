@@ -1,4 +1,4 @@
-"""What a hub needs before events can be published to it."""
+"""The setup of a hub before events can be published to it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from bench.programs import KEY
 
 
 def make_program(address: str) -> None:
-    """A Program to publish for."""
+    """Make the Program to publish for."""
     with httpx.Client(base_url=address, headers={"X-API-Key": KEY}, trust_env=False) as client:
         client.put("/programs/BENCH", json={"Name": "Bench"}).raise_for_status()
 
 
 def make_key(address: str, scope: str) -> str:
-    """A key with one scope for the Program, as a publisher or a subscriber has it."""
+    """Make a key with one scope for the Program."""
     body = {"Name": scope, "Programs": ["BENCH"], "Scopes": [scope]}
     with httpx.Client(base_url=address, headers={"X-API-Key": KEY}, trust_env=False) as client:
         return str(client.post("/keys", json=body).raise_for_status().json()["Key"])

@@ -1,4 +1,4 @@
-"""Things compared with each other, measured in turn."""
+"""Measure several sides in turn, to compare them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Side = Callable[[], Awaitable[float]]
 
 async def in_turn(*sides: Side, turns: int = TURNS) -> list[float]:
     """
-    What each side reaches, the median of its *turns*.
+    The rate of each side, the median of its *turns*.
 
-    A turn of each takes a fraction of a second, so that what else a machine does comes over all of them alike, and a
-    turn that was disturbed does not count.
+    Each turn takes a fraction of a second, so that other load on the machine affects all sides alike, and the median
+    leaves out a turn that was disturbed.
     """
     rates = [[await side() for side in sides] for _ in range(turns)]
     return [statistics.median(of_side) for of_side in zip(*rates, strict=True)]

@@ -37,9 +37,9 @@ class BatchResult(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", om
 
     index: Annotated[int, Meta(ge=0, description="The event's position in the batch; blank lines are not counted.")]
     status: Annotated[int, Meta(description="The status that POST /events would have answered.")]
-    event_id: Annotated[str, Meta(description="With 201 and 200.")] | UnsetType = UNSET
-    location: Annotated[str, Meta(description="With 201 and 200.")] | UnsetType = UNSET
-    problem: Annotated[Problem, Meta(description="With any other status.")] | UnsetType = UNSET
+    event_id: Annotated[str, Meta(description="Present with the statuses 201 and 200.")] | UnsetType = UNSET
+    location: Annotated[str, Meta(description="Present with the statuses 201 and 200.")] | UnsetType = UNSET
+    problem: Annotated[Problem, Meta(description="Present with any other status.")] | UnsetType = UNSET
 
 
 class BatchResults(msgspec.Struct, frozen=True, rename="pascal"):

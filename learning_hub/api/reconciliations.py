@@ -41,7 +41,7 @@ RECONCILE_SUBSCRIPTION = Operation(
     method="POST",
     path="/subscriptions/{SubscriptionId}/reconcile",
     operation_id="reconcileSubscription",
-    summary="Compare what was sent with what the subscriber holds",
+    summary="Compare the sent records with those that the subscriber holds",
     description="The hub asks iMIS for every source record that was last sent with an event of the bucket or time "
     "range; other kinds of subscribers cannot be asked. Records that iMIS holds as they were sent are confirmed "
     "(`ConfirmedUtc`). Records whose last delivery removed them are left out. The response comes after about 25 "

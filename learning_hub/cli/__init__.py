@@ -1,10 +1,10 @@
 """
-The command line: what the API does, for people at a terminal and for scripts.
+The command line: the operations of the API for people at a terminal and for scripts.
 
-    root                what `learning-hub` is, and how its failures look
+    root                the command `learning-hub`, and how failures are reported
     serve work migrate  the hub itself; its server and worker processes are in `serving/`
     program key …       a module for each noun; `local` gives it the services on the database of the settings
-    publish doctor      tools beside it
+    publish doctor      tools
 
 Modules of commands import their parts when a command runs, so that --help is quick.
 """

@@ -25,9 +25,9 @@ add_list(
     audit,
     _page,
     ["AtUtc", "KeyName", "Action", "ObjectType", "ObjectId"],
-    "List changes, newest first; with --json also what was before and after.",
+    "List changes, newest first; with --json also the values before and after.",
     [
-        click.option("--type", "ObjectType", help="Only changes of things of this type, as subscriber."),
-        click.option("--id", "ObjectId", help="Only changes of the thing with this id."),
+        click.option("--type", "ObjectType", help="Only changes of objects of this type, such as subscriber."),
+        click.option("--id", "ObjectId", help="Only changes of the object with this id."),
     ],
 )

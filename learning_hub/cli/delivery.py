@@ -14,20 +14,20 @@ from learning_hub.cli.options import json_option, page_options
 from learning_hub.cli.printing import print_json, print_object, print_page
 
 FILTERS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--state", "State", help="As parked or retrying."),
-    click.option("--program", "ProgramId", help="Of this Program."),
-    click.option("--subscription", "SubscriptionId", help="For this subscription."),
-    click.option("--subscriber", "SubscriberId", help="For this subscriber."),
-    click.option("--class", "Class", help="Who is responsible, as data or refused."),
-    click.option("--code", "Code", help="Why it is where it is, as participant_not_found."),
-    click.option("--signature", "Signature", help="Of this group of failures."),
-    click.option("--event", "EventId", help="Of this event."),
+    click.option("--state", "State", help="Only deliveries in this state, such as parked or retrying."),
+    click.option("--program", "ProgramId", help="Only deliveries of this Program."),
+    click.option("--subscription", "SubscriptionId", help="Only deliveries of this subscription."),
+    click.option("--subscriber", "SubscriberId", help="Only deliveries to this subscriber."),
+    click.option("--class", "Class", help="Only deliveries that this party has to fix, such as data or refused."),
+    click.option("--code", "Code", help="Only deliveries with this reason, such as participant_not_found."),
+    click.option("--signature", "Signature", help="Only deliveries of this group of failures."),
+    click.option("--event", "EventId", help="Only deliveries of this event."),
 )
 
 
 @click.group()
 def delivery() -> None:
-    """Deliveries: the duty to bring one event to one subscription."""
+    """Deliveries: each sends one event to the subscriber of one subscription."""
 
 
 async def _page(hub: Hub, options: Options) -> Any:
@@ -61,7 +61,7 @@ def _with_filters(command: Any) -> Any:
 @page_options
 @json_option
 def groups(*, as_json: bool, **query: Any) -> None:
-    """List failures by like cause; requeue --signature puts those of one back together."""
+    """List failed deliveries, grouped by cause; requeue --signature requeues a group."""
 
     async def page_groups(hub: Hub) -> Any:
         from learning_hub.services.delivery_filters import GroupsQuery
@@ -80,7 +80,7 @@ def groups(*, as_json: bool, **query: Any) -> None:
 @_with_filters
 @json_option
 def requeue(*, delivery_id: str | None, as_json: bool, **filters: str | None) -> None:
-    """Put a delivery back into the queue, or all that the filters mean."""
+    """Requeue a delivery, or all deliveries that match the filters."""
     has_filter = any(value is not None for value in filters.values())
     if delivery_id and has_filter:
         raise FailedError("Give either the id of a delivery or filters.")
@@ -88,7 +88,7 @@ def requeue(*, delivery_id: str | None, as_json: bool, **filters: str | None) ->
         print_object(call(lambda hub: hub.services.deliveries.requeue(hub.caller, delivery_id)), as_json=as_json)
         return
     if not has_filter:
-        raise FailedError("Say which: the id of a delivery, or filters such as --state parked.")
+        raise FailedError("Give the id of a delivery, or filters such as --state parked.")
 
     async def requeue_all(hub: Hub) -> Any:
         from learning_hub.services.delivery_filters import RequeueQuery
@@ -99,14 +99,14 @@ def requeue(*, delivery_id: str | None, as_json: bool, **filters: str | None) ->
     if as_json:
         print_json(requeued)
     else:
-        click.echo(f"{requeued.requeued} put back into the queue.")
+        click.echo(f"{requeued.requeued} requeued.")
 
 
 @delivery.command()
 @click.argument("delivery_id", metavar="ID")
-@click.option("--reason", required=True, help="Why it is not to be sent; kept with it.")
+@click.option("--reason", required=True, help="Why it will not be sent; stored with it.")
 @json_option
 def discard(*, delivery_id: str, reason: str, as_json: bool) -> None:
-    """Decide that a delivery is not to be sent; this is final."""
+    """Discard a delivery: it will not be sent; this is final."""
     fields = fields_of({"Reason": reason})
     print_object(call(lambda hub: hub.services.deliveries.discard(hub.caller, delivery_id, fields)), as_json=as_json)

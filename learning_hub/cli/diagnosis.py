@@ -1,4 +1,4 @@
-"""What `doctor` looks at: each check says what it found and, where that is not well, what to do."""
+"""The checks of `doctor`: each reports a finding and, if something is wrong, what to do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_PARKED = 10_000
 
 
 class Finding(msgspec.Struct, frozen=True, rename="pascal"):
-    """One thing that was looked at. *state* is `look` where a person should look, without anything being broken."""
+    """The result of one check. *state* is `look` if a person should look although nothing is broken."""
 
     name: str
     state: Literal["fine", "look", "wrong"]
@@ -30,7 +30,7 @@ class Finding(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 async def examine() -> list[Finding]:
-    """All findings; what cannot be looked at because of an earlier one is left out."""
+    """All findings, without the checks that an earlier finding makes impossible."""
     from learning_hub.cli.startup import begin_command
     from learning_hub.settings import SettingsError
 
@@ -58,8 +58,8 @@ async def _examine(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _database_advice(settings: Settings, told: str) -> str:
-    if MIGRATE in told:
+def _database_advice(settings: Settings, error: str) -> str:
+    if MIGRATE in error:
         return ""
     if settings.database_url is None:
         return f"The server's log is in {settings.home.resolve() / 'postgres'}."
@@ -68,12 +68,12 @@ def _database_advice(settings: Settings, told: str) -> str:
 
 def _settings(settings: Settings) -> Finding:
     where = "an embedded database" if settings.database_url is None else "the database of LEARNING_HUB_DATABASE_URL"
-    message = f"All can be read; the hub uses {where} and the home {settings.home.resolve()}."
+    message = f"All settings are valid; the hub uses {where} and the home {settings.home.resolve()}."
     if settings.database_url is not None and not settings.secret_keys:
         return Finding(
             "Settings",
             "look",
-            f"{message} Credentials are encrypted with a key in that home alone.",
+            f"{message} The only key that credentials are encrypted with is in that home.",
             "Keep a copy of secret.key, or set LEARNING_HUB_SECRET_KEYS; hubs on several machines need the setting.",
         )
     return Finding("Settings", "fine", message)
@@ -95,11 +95,15 @@ async def _database(address: str) -> list[Finding]:
         await database.close()
     name = f"PostgreSQL {version.major}.{version.minor}"
     if version.major < OLDEST_VERSION:
-        return [Finding("Database", "wrong", f"It is {name}.", f"The hub needs PostgreSQL {OLDEST_VERSION} or newer.")]
+        return [
+            Finding(
+                "Database", "wrong", f"The server is {name}.", f"The hub needs PostgreSQL {OLDEST_VERSION} or newer."
+            )
+        ]
     findings = [Finding("Database", "fine", f"{name} answers, and is up to date.")]
     if not held:
         return [*findings, Finding("Feed", "fine", "Nothing holds it back.")]
-    advice = "Find out what that process does, and end it if it hangs."
+    advice = "Find out what the process does, and end it if it hangs."
     return [*findings, *(Finding("Feed", "wrong", sentence, advice) for sentence in held)]
 
 
@@ -115,11 +119,11 @@ async def _subscriber(hub: Hub, subscriber: ShownSubscriber) -> Finding:
     from learning_hub.model.clock import written
 
     name = f"Subscriber {subscriber.subscriber_id}"
-    pause, fix = subscriber.paused, f"Mend it, then: learning-hub subscriber check {subscriber.subscriber_id}"
+    pause, fix = subscriber.paused, f"Fix it, then: learning-hub subscriber check {subscriber.subscriber_id}"
     if pause and pause.next_probe_utc is None:
-        # The doctor may be called every minute, and each sign-in with a refused password may bring a lock-out nearer.
+        # The doctor may be called every minute, and each sign-in with a refused password may lead to a lock-out.
         since = written(pause.since_utc)
-        return Finding(name, "wrong", f"{pause.message} It is paused since {since}.", fix)
+        return Finding(name, "wrong", f"{pause.message} The subscriber is paused since {since}.", fix)
     check = await hub.services.subscriber_checks.check(hub.caller, subscriber.subscriber_id)
     message = " ".join(check.findings)
     if not check.works:

@@ -19,22 +19,22 @@ SIGNS = {"fine": ("ok   ", "green"), "look": ("look ", "yellow"), "wrong": ("WRO
 @json_option
 def doctor(*, as_json: bool) -> None:
     """
-    Look whether everything is well, and say what to do where it is not.
+    Check the hub, and say what to do if something is wrong.
 
-    It looks at the settings, the database, what holds the feed back, each subscriber, and the deliveries that are
-    parked. It changes nothing. The exit status is 1 if something is wrong.
+    Doctor checks the settings, the database, transactions that hold the feed back, each subscriber, and parked
+    deliveries. It changes nothing. The exit status is 1 if something is wrong.
     """
     import asyncio
 
     from learning_hub.cli.diagnosis import examine
 
     findings = asyncio.run(examine())
-    is_well = all(finding.state != "wrong" for finding in findings)
+    works = all(finding.state != "wrong" for finding in findings)
     if as_json:
-        print_json({"Works": is_well, "Checks": findings})
+        print_json({"Works": works, "Checks": findings})
     else:
         _print(findings)
-    if not is_well:
+    if not works:
         raise SystemExit(1)
 
 

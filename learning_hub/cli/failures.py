@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import rich_click as click
 
-# As for a wrong option: the command never began.
+# The status of a wrong option as well: the command did not begin.
 WRONG_SETTING = 2
 
 
 class FailedError(Exception):
-    """A command cannot do what it was asked for; the text says why, in whole sentences."""
+    """A command failed; the text says why, in whole sentences."""
 
     def __init__(self, text: str, status: int = 1) -> None:
         super().__init__(text)

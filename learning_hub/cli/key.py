@@ -16,13 +16,13 @@ SCOPES = ("publish", "read", "process", "staff", "admin")
 
 @click.group()
 def key() -> None:
-    """Keys: what opens the API and the console."""
+    """API keys: their Programs, scopes and expiry."""
 
 
 @key.command()
-@click.option("--name", required=True, help="Who or what uses it.")
+@click.option("--name", required=True, help="The person or system that uses the key.")
 @click.option(
-    "--program", "programs", multiple=True, required=True, help='Program it is for; may be repeated; "*" for every one.'
+    "--program", "programs", multiple=True, required=True, help='Program the key is for; may be repeated; "*" for all.'
 )
 @click.option(
     "--scope",
@@ -30,21 +30,21 @@ def key() -> None:
     multiple=True,
     required=True,
     type=click.Choice(SCOPES),
-    help="What it may do; may be repeated.",
+    help="What the key may do; may be repeated.",
 )
-@click.option("--expires", metavar="TIME", help="When it ends, as 2027-12-31T00:00:00Z.")
+@click.option("--expires", metavar="TIME", help="When the key expires, such as 2027-12-31T00:00:00Z.")
 @json_option
 def create(
     *, name: str, programs: tuple[str, ...], scopes: tuple[str, ...], expires: str | None, as_json: bool
 ) -> None:
-    """Make a key and print it, this once."""
+    """Make a key and print it; it cannot be shown again."""
     body = {"Name": name, "Programs": list(programs), "Scopes": list(scopes), "ExpiresUtc": expires}
     created = call(lambda hub: hub.services.keys.create(hub.caller, fields_of(body)))
     if as_json:
         print_json(created)
         return
     print_fields({field: value for field, value in values_of(created).items() if field != "Key"})
-    click.echo("\nThe key, shown this once:\n")
+    click.echo("\nThe key, which cannot be shown again:\n")
     click.echo(created.key)
 
 
@@ -66,7 +66,7 @@ add_list(
     key,
     _page,
     ["KeyId", "Name", "Programs", "Scopes", "ExpiresUtc", "LastUsedUtc", "RevokedUtc"],
-    "List the keys, revoked and expired ones as well.",
+    "List all keys, including revoked and expired ones.",
 )
 add_show(key, _get, "Show a key, without its secret.")
-add_end(key, _revoke, _get, "revoke", "revoked", "Revoke a key: it opens nothing any more, within a second.")
+add_end(key, _revoke, _get, "revoke", "revoked", "Revoke a key: the hub refuses it within a second.")

@@ -30,7 +30,7 @@ Options = Mapping[str, Any]
 
 
 class Hub:
-    """The services as a command calls them, and the *caller* that it is."""
+    """The services that a command calls, and the *caller* that it calls them as."""
 
     def __init__(self, services: Services, caller: Caller) -> None:
         self.services = services
@@ -42,13 +42,13 @@ def call(work: Callable[[Hub], Awaitable[T]], *, with_worker: bool = False) -> T
     The result of *work* with the services of the settings' database.
 
     Args:
-        work: What the command does.
-        with_worker: Send deliveries meanwhile, for commands that wait for them.
+        work: The work of the command.
+        with_worker: Whether to send deliveries meanwhile, for commands that wait for them.
     """
     from learning_hub.cli.startup import begin_command
 
     settings = begin_command()
-    # Also false where the folder above may not be searched, which opening the database reports.
+    # Also false if the parent folder may not be searched, which opening the database reports.
     if settings.database_url is None and not os.access(settings.home, os.F_OK):
         click.echo(f"LEARNING_HUB_DATABASE_URL is not set; making a database in {settings.home.resolve()}.", err=True)
 
@@ -61,13 +61,13 @@ def call(work: Callable[[Hub], Awaitable[T]], *, with_worker: bool = False) -> T
 
 @asynccontextmanager
 async def open_hub(settings: Settings, *, with_worker: bool = False) -> AsyncIterator[Hub]:
-    """The services over the database of *settings*, with a worker of this process where something is to be sent."""
+    """The services over the database of *settings*, with a worker of this process if deliveries are to be sent."""
     from learning_hub.main import run_services
     from learning_hub.model.caller import COMMAND_LINE
     from learning_hub.store.database_server import open_database
 
     async with (
-        # An embedded database is brought up to date; when to migrate a server's is for its operators to decide.
+        # An embedded database is migrated automatically; operators decide when to migrate the database of a server.
         open_database(settings, migrate=settings.database_url is None) as database,
         run_services(settings, database, with_worker=with_worker, with_jobs=with_worker, with_schedules=False) as (
             services,
@@ -97,7 +97,7 @@ def fields_of(body: Any) -> dict[str, Raw]:
         body: JSON as bytes, or a JSON value.
 
     Raises:
-        InvalidInput: It is no JSON object.
+        InvalidInput: The body is not a JSON object.
     """
     from learning_hub.model.fields import read_object
     from learning_hub.model.json_values import write_json

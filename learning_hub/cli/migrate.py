@@ -11,7 +11,7 @@ from learning_hub.cli.printing import print_json
 @click.command()
 @json_option
 def migrate(*, as_json: bool) -> None:
-    """Bring the database up to date; one that is up to date stays as it is."""
+    """Migrate the database; a database that is up to date is not changed."""
     import asyncio
 
     from learning_hub.cli.startup import begin_command

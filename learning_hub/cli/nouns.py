@@ -1,4 +1,4 @@
-"""What commands of several nouns have in common: list, show, and archive or revoke."""
+"""The commands that several nouns share: list, show, and archive or revoke."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def add_list(
     summary: str,
     filters: Sequence[Decorator] = (),
 ) -> None:
-    """Give *group* the command `list`; *filters* are options named as the API's query parameters."""
+    """Add the command `list` to *group*; *filters* are options named as the API's query parameters."""
 
     @json_option
     @page_options
@@ -38,7 +38,7 @@ def add_list(
 
 
 def add_show(group: click.RichGroup, get_one: GetOne, summary: str) -> None:
-    """Give *group* the command `show ID`."""
+    """Add the command `show ID` to *group*."""
 
     @group.command("show", help=summary)
     @click.argument("name", metavar="ID")
@@ -48,7 +48,7 @@ def add_show(group: click.RichGroup, get_one: GetOne, summary: str) -> None:
 
 
 def add_end(group: click.RichGroup, end_one: EndOne, get_one: GetOne, verb: str, done: str, summary: str) -> None:
-    """Give *group* the command *verb*, which ends something; *done* is what was done to it."""
+    """Add the command *verb* to *group*, which ends an object; *done* is the participle of the verb."""
 
     @group.command(verb, help=summary)
     @click.argument("name", metavar="ID")

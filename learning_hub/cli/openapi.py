@@ -15,7 +15,7 @@ from learning_hub.cli.failures import FailedError
 @click.option(
     "--check",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write nothing; show how this file differs, and exit with 1 if it does.",
+    help="Write nothing; compare this file, show the difference, and exit with 1 if they differ.",
 )
 def openapi(*, output: Path | None, check: Path | None) -> None:
     """Write the OpenAPI document of the API. It needs no database."""
@@ -40,12 +40,12 @@ def _document() -> str:
 
 
 def _compare(file: Path, text: str) -> None:
-    there = file.read_text(encoding="utf-8") if file.exists() else ""
-    if there == text:
+    written = file.read_text(encoding="utf-8") if file.exists() else ""
+    if written == text:
         click.echo(f"{file} is current.")
         return
     lines = difflib.unified_diff(
-        there.splitlines(keepends=True), text.splitlines(keepends=True), str(file), "what the code says"
+        written.splitlines(keepends=True), text.splitlines(keepends=True), str(file), "generated from the code"
     )
     click.echo("".join(lines), nl=False)
-    raise FailedError(f"{file} is not current. Write it anew with: learning-hub openapi --output {file}")
+    raise FailedError(f"{file} is not current. Write it with: learning-hub openapi --output {file}")

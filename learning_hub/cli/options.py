@@ -1,4 +1,4 @@
-"""Options that many commands have."""
+"""Options that many commands share."""
 
 from __future__ import annotations
 
@@ -16,15 +16,20 @@ file_option = click.option(
     "--file",
     "file",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-    help="JSON file with the body as the API takes it; - for stdin.",
+    help="JSON file with the body of the API request; - for stdin.",
 )
 
 
 def page_options(command: F) -> F:
-    """The options of a command that lists: how many, and where to go on."""
-    command = click.option("--cursor", "Cursor", help="Where the page before said to go on.")(command)
+    """The options of a command that lists: the limit and the cursor."""
+    command = click.option("--cursor", "Cursor", help="Cursor that the previous page printed.")(command)
     return click.option(
-        "--limit", "Limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many at most."
+        "--limit",
+        "Limit",
+        type=click.IntRange(1, 1000),
+        default=100,
+        show_default=True,
+        help="Largest number of items.",
     )(command)
 
 
@@ -35,10 +40,10 @@ def read_file(file: str) -> bytes:
 
 def read_object(file: str | None) -> dict[str, Any]:
     """
-    The JSON object in a file, its numbers as they are spelled; an empty one where no file is given.
+    The JSON object in a file, its numbers as they are spelled; an empty object if no file is given.
 
     Raises:
-        FailedError: It is no JSON object.
+        FailedError: The file does not hold a JSON object.
     """
     from learning_hub.cli.failures import FailedError
 
@@ -55,7 +60,7 @@ def read_json_file(file: str) -> Any:
     The JSON in a file, its numbers as they are spelled.
 
     Raises:
-        FailedError: It cannot be read, or is no JSON.
+        FailedError: The file cannot be read, or is not JSON.
     """
     from learning_hub.cli.failures import FailedError
     from learning_hub.model.errors import InvalidInput

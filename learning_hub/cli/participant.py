@@ -11,17 +11,17 @@ from learning_hub.cli.local import Hub, call, fields_of, read_options
 from learning_hub.cli.options import json_option, page_options
 from learning_hub.cli.printing import print_json, print_object, print_page
 
-PROGRAM = click.option("--program", "ProgramId", required=True, help="Whose participant it is.")
-SYSTEM = click.option("--system", "PublisherSystemId", help="Of this system of the Program alone.")
+PROGRAM = click.option("--program", "ProgramId", required=True, help="Program of the participant.")
+SYSTEM = click.option("--system", "PublisherSystemId", help="Only for this publisher system of the Program.")
 
 
 @click.group()
 def participant() -> None:
-    """Participants: who a publisher's participants are at subscribers."""
+    """Participants: which contact of a subscriber a publisher's participant is."""
 
 
 def _of_one(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What names one participant: the subscriber, its id at the publisher, Program and system."""
+    """The parameters that name one participant: the subscriber, its id at the publisher, Program and system."""
     for decorate in (json_option, SYSTEM, PROGRAM):
         command = decorate(command)
     command = click.argument("participant_id", metavar="PARTICIPANT")(command)
@@ -32,7 +32,7 @@ def _of_one(command: Callable[..., Any]) -> Callable[..., Any]:
 @_of_one
 @click.option("--as", "settled_as", required=True, metavar="ID", help="The participant's id at the subscriber.")
 def settle(*, subscriber_id: str, participant_id: str, settled_as: str, as_json: bool, **query: str | None) -> None:
-    """Settle who a participant is, until changed, and put the person's parked deliveries back."""
+    """Match a participant with a subscriber's contact, and requeue the participant's parked deliveries."""
 
     async def match_participant(hub: Hub) -> Any:
         from learning_hub.services.participants import ParticipantQuery
@@ -51,7 +51,7 @@ def settle(*, subscriber_id: str, participant_id: str, settled_as: str, as_json:
 @participant.command()
 @_of_one
 def show(*, subscriber_id: str, participant_id: str, as_json: bool, **query: str | None) -> None:
-    """Show who a participant is, as far as is remembered."""
+    """Show the remembered match of a participant."""
 
     async def get_participant(hub: Hub) -> Any:
         from learning_hub.services.participants import ParticipantQuery
@@ -65,7 +65,7 @@ def show(*, subscriber_id: str, participant_id: str, as_json: bool, **query: str
 @participant.command()
 @_of_one
 def forget(*, subscriber_id: str, participant_id: str, as_json: bool, **query: str | None) -> None:
-    """Forget who a participant is: it is looked up again."""
+    """Forget the match of a participant: it is looked up again."""
 
     async def forget_participant(hub: Hub) -> None:
         from learning_hub.services.participants import ParticipantQuery
@@ -86,7 +86,7 @@ def forget(*, subscriber_id: str, participant_id: str, as_json: bool, **query: s
 @page_options
 @json_option
 def list_matched(*, subscriber_id: str, as_json: bool, **query: Any) -> None:
-    """List the participants that were settled by hand."""
+    """List the participants that were matched by hand."""
 
     async def page_participants(hub: Hub) -> Any:
         from learning_hub.services.participants import ParticipantsQuery

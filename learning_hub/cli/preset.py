@@ -37,7 +37,7 @@ def show(*, preset_id: str, as_json: bool) -> None:
 
     found = PRESETS.get(preset_id)
     if found is None:
-        raise FailedError(f"There is no preset {preset_id}. There are: {', '.join(sorted(PRESETS))}.")
+        raise FailedError(f"There is no preset {preset_id}. The presets are: {', '.join(sorted(PRESETS))}.")
     if as_json:
         print_json(found)
     else:

@@ -1,4 +1,4 @@
-"""Printing results: tables and lists for people, the API's JSON for programs."""
+"""Print results: tables and lists for people, the API's JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-# Wide enough that nothing is cut or folded where the output goes to another program.
+# Wide enough that nothing is cut or folded if the output goes to another program.
 PIPE_WIDTH = 1000
 
 
@@ -20,8 +20,8 @@ def values_of(result: Any) -> Any:
 
 
 def print_json(result: Any) -> None:
-    """A result of a service as JSON laid out for reading, its values as they were spelled."""
-    click.echo(_laid_out(_json(result)))
+    """A result of a service as indented JSON, its values as they were spelled."""
+    click.echo(_indented(_json(result)))
 
 
 def print_page(page: Any, columns: Sequence[str], *, as_json: bool) -> None:
@@ -32,17 +32,17 @@ def print_page(page: Any, columns: Sequence[str], *, as_json: bool) -> None:
     values = values_of(page)
     print_table(values["Items"], columns)
     if values.get("NextCursor"):
-        click.echo(f"There are more: --cursor {values['NextCursor']}", err=True)
+        click.echo(f"For the next page: --cursor {values['NextCursor']}", err=True)
 
 
 def print_warnings(warnings: Sequence[str]) -> None:
-    """Warnings go to stderr: they are no part of the result."""
+    """Print warnings to stderr, since they are not part of the result."""
     for warning in warnings:
         click.echo(f"Warning: {_plain(warning)}", err=True)
 
 
 def print_line(result: Any, fields: Sequence[str], *, as_json: bool) -> None:
-    """One object of a stream of them on a line of its own: as JSON, or its *fields* one after the other."""
+    """One object of a stream, on one line: as JSON, or its *fields* one after the other."""
     import msgspec
 
     line = msgspec.json.encode(result)
@@ -69,7 +69,7 @@ def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
     if _fits(table):
         _print(table)
         return
-    # What is folded in its column can be neither read nor copied.
+    # A value that is folded in its column can be neither read nor copied.
     for number, item in enumerate(items):
         if number:
             click.echo()
@@ -77,7 +77,7 @@ def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
 
 
 def print_object(result: Any, *, as_json: bool) -> None:
-    """One thing: a line for each of its fields."""
+    """One object: a line for each of its fields."""
     if as_json:
         print_json(result)
         return
@@ -85,7 +85,7 @@ def print_object(result: Any, *, as_json: bool) -> None:
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
-    """A line for each field; below them, what has parts of its own, laid out as JSON."""
+    """A line for each field; below them, objects and lists as indented JSON."""
     from rich.table import Table
     from rich.text import Text
 
@@ -98,7 +98,7 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     _print(table)
     for name, value in fields.items():
         if _has_parts(value):
-            click.echo(f"{name}\n{indent(_laid_out(_json(value)), '  ')}")
+            click.echo(f"{name}\n{indent(_indented(_json(value)), '  ')}")
 
 
 def _fits(table: Any) -> bool:
@@ -107,7 +107,7 @@ def _fits(table: Any) -> bool:
 
 
 def _print(table: Any) -> None:
-    """Print *table* without the blanks that fill up its lines."""
+    """Print *table* without blanks at the ends of lines."""
     console = _console()
     with console.capture() as captured:
         console.print(table)
@@ -127,7 +127,7 @@ def _short(value: Any) -> str:
     if _is_texts(value):
         return _plain(", ".join(value))
     if isinstance(value, dict) and "Message" in value:
-        # As of a pause; what else it has is for who looks at this one item.
+        # Such as a pause; its other fields are shown with the single item.
         return _plain(_text(value["Message"]))
     return _plain(_text(value))
 
@@ -160,12 +160,12 @@ def _json(value: Any) -> bytes:
     return write_json(value)
 
 
-def _laid_out(content: bytes) -> str:
+def _indented(content: bytes) -> str:
     import msgspec
 
     return msgspec.json.format(content, indent=2).decode()
 
 
 def _plain(text: str) -> str:
-    """*text* without what would steer the terminal."""
+    """*text* without characters that control the terminal."""
     return "".join(char if char.isprintable() else " " for char in text)

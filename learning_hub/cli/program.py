@@ -19,10 +19,10 @@ def program() -> None:
 
 @program.command()
 @click.argument("program_id", metavar="ID")
-@click.option("--name", required=True, help="What people call it.")
+@click.option("--name", required=True, help="Name of the Program.")
 @json_option
 def put(*, program_id: str, name: str, as_json: bool) -> None:
-    """Make a Program, or give it another name."""
+    """Make or rename a Program."""
 
     async def put_program(hub: Hub) -> Any:
         saved, _ = await hub.services.programs.put(hub.caller, program_id, fields_of({"Name": name}))
@@ -53,5 +53,5 @@ add_end(
     _get,
     "archive",
     "archived",
-    "Archive a Program: it takes and sends nothing more, its history stays.",
+    "Archive a Program: it accepts and sends no more events, its history stays.",
 )

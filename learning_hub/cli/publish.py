@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN_FAILURES = 20
 TIMEOUT_SECONDS = 60
-# As a shell tells of a program that SIGINT ended.
+# The status that a shell reports for a program that SIGINT ended.
 STOPPED = 130
 
 
@@ -30,23 +30,23 @@ STOPPED = 130
     "--key", envvar="HUB_KEY", show_envvar=True, help="Key with the scope publish; better in the variable HUB_KEY."
 )
 @click.option(
-    "--connections", type=click.IntRange(1, 256), default=4, show_default=True, help="Batches to send side by side."
+    "--connections", type=click.IntRange(1, 256), default=4, show_default=True, help="Batches to send in parallel."
 )
 @click.option(
     "--patience",
     type=click.FloatRange(min=0),
     default=600,
     show_default=True,
-    help="Seconds to go on trying while the hub does not answer.",
+    help="Seconds to retry while the hub does not answer.",
 )
 @json_option
 def publish(*, file: str, url: str, key: str | None, connections: int, patience: float, as_json: bool) -> None:
     """
     Publish the events in FILE to a hub; - is stdin.
 
-    FILE has one JSON object a line, or is a JSON document of one event or of an array of them. What was published is
-    kept in FILE.published, so that the same command goes on where it was stopped, and sends again only what was changed
-    or refused. An event that the hub has is not stored twice.
+    FILE has one JSON object a line, or is a JSON document of one event or of an array of events. FILE.published records
+    the published events, so that the same command continues where it was stopped, and sends only events that were
+    changed or refused. The hub does not store an event twice.
     """
     if not key:
         raise FailedError("A key is needed: set HUB_KEY, or give --key.")
@@ -58,20 +58,20 @@ def publish(*, file: str, url: str, key: str | None, connections: int, patience:
         asyncio.run(_publish(events, report, HubAddress(url.rstrip("/"), key, connections, patience)))
     except KeyboardInterrupt:
         _print(report, events.unit, as_json=as_json)
-        click.echo(f"Stopped. {_how_to_go_on(events)}", err=True)
+        click.echo(f"Stopped. {_how_to_continue(events)}", err=True)
         raise SystemExit(STOPPED) from None
     except FailedError as error:
         if not report.answered:
             raise
-        told = f"{error}\nBefore that: {_counts(report)} {_how_to_go_on(events)}"
-        raise FailedError(told) from error
+        text = f"{error}\nBefore that: {_counts(report)} {_how_to_continue(events)}"
+        raise FailedError(text) from error
     _print(report, events.unit, as_json=as_json)
     if report.failed:
         raise SystemExit(1)
 
 
 class HubAddress(NamedTuple):
-    """Where to publish, and how."""
+    """The hub to publish to, and the options."""
 
     address: str
     key: str
@@ -109,24 +109,24 @@ async def _publish(events: EventFile, report: Report, hub: HubAddress) -> None:
                 )
                 await publishing.publish(events)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
-            raise FailedError(f"{hub.address} is no address of a hub: {error}.") from error
+            raise FailedError(f"{hub.address} is not the address of a hub: {error}.") from error
 
 
 def _need_address(address: str) -> None:
     """
-    Go on only with an address that can be called.
+    Check that the address can be called.
 
     Raises:
-        FailedError: It has no host, or a port that no machine has.
+        FailedError: The address has no host, or an impossible port.
     """
     import httpx
 
     try:
         url = httpx.URL(address)
     except httpx.InvalidURL as error:
-        raise FailedError(f"{address} is no address of a hub: {error}.") from error
+        raise FailedError(f"{address} is not the address of a hub: {error}.") from error
     if not url.host or not 0 < (url.port or 80) < 65536:
-        raise FailedError(f"{address} is no address of a hub: it needs a host, and a port from 1 to 65535 if any.")
+        raise FailedError(f"{address} is not the address of a hub: it needs a host, and a port from 1 to 65535 if any.")
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def _progress_bar(total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    # The terminal writes ^C behind the bar; in a full line it would wrap, and the bar be left lying.
+    # The terminal writes ^C after the bar; in a full line it would wrap, and the bar would not be erased.
     console.width = max(console.width - 3, 1)
     columns = (TextColumn("Publishing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
@@ -150,7 +150,7 @@ def _print(report: Report, unit: str, *, as_json: bool) -> None:
         return
     click.echo(_counts(report))
     if report.before:
-        click.echo(f"{report.before} were published before and not sent again.")
+        click.echo(f"{report.before} were published before and were not sent again.")
     for bad in report.failed[:SHOWN_FAILURES]:
         click.echo(f"{unit} {bad.line}: {bad.detail}", err=True)
         for error in bad.errors:
@@ -163,7 +163,7 @@ def _counts(report: Report) -> str:
     return f"{report.new} new, {report.same} the hub had already, {len(report.failed)} refused."
 
 
-def _how_to_go_on(events: EventFile) -> str:
+def _how_to_continue(events: EventFile) -> str:
     if events.can_be_read_again:
-        return "The same command goes on from there."
-    return "Send the same again to go on: the hub knows what it has."
+        return "The same command continues from there."
+    return "To continue, send the same again: the hub does not store an event twice."

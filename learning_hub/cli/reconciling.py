@@ -1,4 +1,4 @@
-"""A reconciliation that a command asks for: answer by answer to its end, and what is put back until it is there."""
+"""The reconciliation of a command: all its pages, and the runs that send missing records again, to their end."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ LISTS = ("Missing", "Different", "Unknown")
 
 async def reconcile_to_the_end(hub: Hub, subscription_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """
-    The whole reconciliation: the fields of all results put together, and the runs that send again what is missing.
+    The whole reconciliation: the combined fields of all pages, and the finished runs that sent missing records again.
 
-    Each record that is missing is sent again where *body* says so; the runs have ended.
+    Missing records are sent again only if *body* says so.
     """
     found: dict[str, Any] = {"There": 0, **{name: [] for name in LISTS}, "Runs": []}
     while True:
@@ -34,7 +34,7 @@ async def reconcile_to_the_end(hub: Hub, subscription_id: str, body: dict[str, A
 
 
 def print_reconciliation(found: dict[str, Any], *, as_json: bool) -> None:
-    """How many records are there, and each of those that are not as they were sent."""
+    """The number of records held as they were sent, and each of the others."""
     if as_json:
         print_json(found)
         return
@@ -44,5 +44,5 @@ def print_reconciliation(found: dict[str, Any], *, as_json: bool) -> None:
             click.echo(f"\n{name}:")
             print_table(found[name], ["EventId", "SubscriberRecordId", *columns])
     for run in found["Runs"]:
-        click.echo("\nPut back:")
+        click.echo("\nSent again:")
         print_fields({"RunId": run["RunId"], **{name: run["Counts"][name] for name in COUNTS}})

@@ -1,4 +1,4 @@
-"""The root of the command line: its commands in groups, and one way to fail."""
+"""The root of the command line: its commands in groups, and how they fail."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PANELS: dict[str, tuple[click.Command, ...]] = {
 
 
 class Root(click.RichGroup):
-    """A failure that is known is told in a sentence on stderr, and sets the exit status."""
+    """The root group, which reports expected failures as a sentence on stderr and sets the exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
         with report_failures(ctx):
@@ -49,7 +49,7 @@ class Root(click.RichGroup):
 )
 @click.version_option(package.__version__, prog_name="learning-hub", message="%(prog)s %(version)s")
 def learning_hub() -> None:
-    """The Learning Hub: brings what people learned from the systems where it happens to those that must know."""
+    """The Learning Hub: delivers events from learning systems to association systems such as iMIS."""
 
 
 for title, commands in PANELS.items():

@@ -40,7 +40,7 @@ add_show(run, _get, "Show a run with its counts.")
 
 @run.command()
 @click.argument("run_id", metavar="ID")
-@click.option("--follow", is_flag=True, help="Go on until the run is over.")
+@click.option("--follow", is_flag=True, help="Continue until the run ends.")
 @json_option
 def log(*, run_id: str, follow: bool, as_json: bool) -> None:
     """Show what happened in a run, line by line."""
@@ -65,10 +65,10 @@ def log(*, run_id: str, follow: bool, as_json: bool) -> None:
 
 
 @run.command()
-@click.option("--bucket", help="Date bucket whose events are meant, as NURSES-LB-20261122.")
-@click.option("--program", help="Program; alone it means everything since each subscription's place.")
-@click.option("--subscription", help="Only for this subscription, also when it is stopped.")
-@click.option("--event", "events", multiple=True, help="Event that is meant; may be repeated.")
+@click.option("--bucket", help="Process the events of this date bucket, such as NURSES-LB-20261122.")
+@click.option("--program", help="Program; alone: process all events since each subscription's checkpoint.")
+@click.option("--subscription", help="Only for this subscription, even if it is stopped.")
+@click.option("--event", "events", multiple=True, help="Process this event; may be repeated.")
 @click.option("--replay", is_flag=True, help="Also events delivered before; each becomes a new delivery.")
 @click.option("--dry-run", is_flag=True, help="Render only; store and send nothing.")
 @json_option
@@ -83,9 +83,9 @@ def start(
     as_json: bool,
 ) -> None:
     """
-    Process events and wait for the end.
+    Process events and wait for the end of the run.
 
-    It sends nothing twice. A worker of this process delivers meanwhile, so that no hub needs to be running.
+    The run sends nothing twice. A worker of this process delivers meanwhile, so that no hub needs to run.
     """
     named = {
         "EventDateBucket": bucket,
@@ -94,7 +94,7 @@ def start(
         "EventIds": list(events) or None,
     }
     if not any(named.values()):
-        raise FailedError("Say which events: --bucket, --program, --subscription or --event.")
+        raise FailedError("Select events with --bucket, --program, --subscription or --event.")
     body = {name: value for name, value in named.items() if value} | {"Replay": replay, "DryRun": dry_run}
 
     async def process(hub: Hub) -> Any:

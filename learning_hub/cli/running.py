@@ -1,4 +1,4 @@
-"""Runs that a command starts: a worker of this process delivers meanwhile, and the end is waited for."""
+"""Runs that a command starts: a worker of this process delivers meanwhile, and the command waits for the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def end_of_run(hub: Hub, run_id: str) -> Run:
 
 
 def run_to_the_end(start: Callable[[Hub], Awaitable[RunResult | Unfinished]], *, as_json: bool) -> None:
-    """Start a run, wait for its end, and print what became of it."""
+    """Start a run, wait for its end, and print its counts."""
 
     async def start_and_wait(hub: Hub) -> RunResult | Run:
         from learning_hub.services.runs import Unfinished

@@ -19,13 +19,13 @@ from learning_hub.cli.options import json_option
 @click.option("--password", default="sandbox", show_default=True, help="Password of its one account.")
 @json_option
 def sandbox_imis(*, host: str, port: int, username: str, password: str, as_json: bool) -> None:
-    """Run an iMIS to develop and try things against; it keeps everything in memory."""
+    """Run a sandbox iMIS for development and tests; it holds all data in memory."""
     from learning_hub.sandbox import serve
 
     try:
         serve(host, port, username, password, as_json=as_json)
     except OSError as error:
-        # Python repeats the address in the sentence of such an error.
+        # Python repeats the address in the message of such an error.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise FailedError(
             f"Cannot listen on port {port} of {host}: {reason}. Choose another one with --port."

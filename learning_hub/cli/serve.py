@@ -8,12 +8,12 @@ import rich_click as click
 
 from learning_hub.cli.options import json_option
 
-LOOK_AGAIN_SECONDS = 0.2
+POLL_SECONDS = 0.2
 LIMIT_SECONDS = 60
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for every one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -31,8 +31,8 @@ def serve(*, host: str, port: int, no_worker: bool, processes: int, no_migrate: 
     """
     Serve the hub until SIGTERM or Ctrl-C.
 
-    Brings the database up to date first. Where LEARNING_HUB_DATABASE_URL is not set, a PostgreSQL server of the hub's
-    own runs along, with its data under LEARNING_HUB_HOME.
+    The hub migrates the database first. If LEARNING_HUB_DATABASE_URL is not set, the hub starts an embedded PostgreSQL
+    server, with its data under LEARNING_HUB_HOME.
     """
     from learning_hub.cli.serving.server import address_of, announce, bind, listen, serve_app
     from learning_hub.cli.serving.stopping import run_until_stopped
@@ -70,12 +70,12 @@ async def until_served(address: str) -> None:
     """Wait until a hub answers at *address*; a process that ends before it has answered is started again."""
     import httpx
 
-    # The listener takes connections at once; they wait there for the first worker process.
+    # The listener accepts connections at once; they wait for the first worker process.
     async with httpx.AsyncClient(base_url=address, timeout=LIMIT_SECONDS, trust_env=False) as client:
         while True:
             try:
                 await client.get("/health/live")
             except httpx.TransportError:
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
             else:
                 return

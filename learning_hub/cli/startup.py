@@ -1,4 +1,4 @@
-"""How a command begins: settings are read once, and logging is set up by them."""
+"""The start of a command: read the settings once, and set up logging as they say."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from learning_hub.settings import Settings, read_settings
 
 
 def begin_service() -> Settings:
-    """The settings of a program that runs for long, logging as they say."""
+    """The settings of a long-running program; logging is set up as they say."""
     settings = _valid_settings()
     configure_logging(settings.log_format, settings.log_level)
     return settings
 
 
 def begin_command() -> Settings:
-    """The settings of a command that answers and ends; it logs nothing but what went wrong within the hub."""
+    """The settings of a command that ends by itself; it logs only failures of the hub itself."""
     settings = _valid_settings()
     configure_logging(settings.log_format, "critical")
     return settings
 
 
 def _valid_settings() -> Settings:
-    """The settings, also those whose rules are a part's own: what is wrong is told before anything starts."""
+    """The settings, including those that a part validates, so that errors are reported before anything starts."""
     from learning_hub.main import guard_of
 
     settings = read_settings()

@@ -15,7 +15,7 @@ from learning_hub.cli.printing import print_json, print_object, print_page, prin
 
 @click.group()
 def subscriber() -> None:
-    """Subscribers: the systems that want to know, and how to reach them."""
+    """Subscribers: the systems that get events, and how to reach them."""
 
 
 @subscriber.command()
@@ -26,11 +26,11 @@ def put(*, subscriber_id: str, file: str | None, as_json: bool) -> None:
     """
     Make or change a subscriber.
 
-    The body has Name, Connector, Settings and Credentials; without Credentials those it has are kept. Give credentials
+    The body has Name, Connector, Settings and Credentials; without Credentials the stored ones stay. Give credentials
     through a file or stdin, so that they stay out of the shell's history.
     """
     if file is None:
-        raise FailedError("The body is needed: --file body.json, or --file - for stdin.")
+        raise FailedError("A body is required: --file body.json, or --file - for stdin.")
     fields = fields_of(read_file(file))
 
     async def put_subscriber(hub: Hub) -> Any:
@@ -57,16 +57,21 @@ async def _archive(hub: Hub, subscriber_id: str) -> None:
 add_list(subscriber, _page, ["SubscriberId", "Name", "Connector", "Paused", "ArchivedUtc"], "List subscribers.")
 add_show(subscriber, _get, "Show a subscriber, without its credentials.")
 add_end(
-    subscriber, _archive, _get, "archive", "archived", "Archive a subscriber: it gets nothing more, its history stays."
+    subscriber,
+    _archive,
+    _get,
+    "archive",
+    "archived",
+    "Archive a subscriber: it gets no more events, its history stays.",
 )
 
 
 @subscriber.command()
 @click.argument("subscriber_id", metavar="ID")
-@click.option("--steps", "with_steps", is_flag=True, help="Add how to have the rows of each panel shown in iMIS.")
+@click.option("--steps", "with_steps", is_flag=True, help="Add the steps to show the rows of each panel in iMIS.")
 @json_option
 def check(*, subscriber_id: str, with_steps: bool, as_json: bool) -> None:
-    """Sign in at a subscriber and say what was found; nothing is written there."""
+    """Sign in at a subscriber and report the findings; nothing is written there."""
     result = call(lambda hub: hub.services.subscriber_checks.check(hub.caller, subscriber_id))
     checked = values_of(result)
     if as_json:
@@ -86,7 +91,7 @@ def check(*, subscriber_id: str, with_steps: bool, as_json: bool) -> None:
 @json_option
 @page_options
 def targets(*, subscriber_id: str, as_json: bool, **query: Any) -> None:
-    """List where records can land at a subscriber: at iMIS, activities and panel sources. Asks it now."""
+    """Ask a subscriber for its targets: at iMIS, activities and panel sources."""
 
     async def page_targets(hub: Hub) -> Any:
         from learning_hub.model.pagination import PageQuery
@@ -106,9 +111,9 @@ def targets(*, subscriber_id: str, as_json: bool, **query: Any) -> None:
 @page_options
 def fields(*, subscriber_id: str, name: str, as_json: bool, **query: Any) -> None:
     """
-    List the properties of a target, such as a panel source, with type, length and whether a value is required.
+    Ask a subscriber for the fields of a target, such as a panel source, with type, length and required values.
 
-    The subscriber is asked now. What is filled by the hub or by iMIS cannot be filled by a template.
+    Fields that the hub or iMIS fills cannot be filled by a template.
     """
 
     async def page_fields(hub: Hub) -> Any:
@@ -132,19 +137,17 @@ def fields(*, subscriber_id: str, name: str, as_json: bool, **query: Any) -> Non
     show_default=True,
     help="basic, or a JSON file with a list of fields: names, and objects with Name, Type and Length; - for stdin.",
 )
-@click.option("--program", "ProgramId", help="Make the subscription that fills it at once, stopped, for this Program.")
-@click.option("--subscription", "SubscriptionId", help="Id of that subscription; left out, the beginning of NAME.")
-@click.option(
-    "--read-only/--no-read-only", default=True, show_default=True, help="Flag the fields that are added as read only."
-)
+@click.option("--program", "ProgramId", help="Make the subscription that fills the panel, stopped, for this Program.")
+@click.option("--subscription", "SubscriptionId", help="Id of that subscription; left out: the beginning of NAME.")
+@click.option("--read-only/--no-read-only", default=True, show_default=True, help="Flag added fields as read only.")
 @json_option
 def panel(
     *, subscriber_id: str, name: str, fields: str, read_only: bool, as_json: bool, **subscription: str | None
 ) -> None:
     """
-    Make the panel source NAME at iMIS, or add fields to it; nothing that is there is taken away.
+    Make the panel source NAME at iMIS, or add fields to it; nothing is removed.
 
-    With --json the answer has, as Subscription, what a PUT of a subscription that fills it takes.
+    With --json, the field Subscription is the body of a PUT of a subscription that fills the panel.
     """
     body: dict[str, Any] = {"Name": name, "Fields": "basic" if fields == "basic" else read_json_file(fields)}
     body |= {field: value for field, value in subscription.items() if value is not None}
@@ -166,17 +169,17 @@ def panel(
 
 
 def steps_of(checked: dict[str, Any]) -> list[str]:
-    """Lines that tell, for each panel whose rows can be read, what to click in iMIS to see them; or that none can."""
+    """The steps in iMIS that show the rows of each readable panel, as lines; or a line that no panel is readable."""
     lines: list[str] = []
     for one in checked["Details"]:
         if one["Steps"]:
-            lines += ["", f"To have the rows of {one['Name']} shown in iMIS:"]
+            lines += ["", f"To show the rows of {one['Name']} in iMIS:"]
             lines += [f"  {number}. {step}" for number, step in enumerate(one["Steps"], 1)]
-    return lines or ["", "No panel has rows that can be read, so there are no steps to see any."]
+    return lines or ["", "No panel has rows that can be read, so no steps can show them."]
 
 
 def how_it_works(checked: dict[str, Any]) -> str:
-    """The answer to a check in a few words: whether the subscriber works, and for whom not."""
+    """The result of a check in a few words: whether the subscriber works, and for which subscriptions it does not."""
     if checked["Works"]:
         return "works"
     wrong = [one for one in checked["Details"] if one["State"] == "wrong"]

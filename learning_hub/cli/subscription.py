@@ -13,7 +13,7 @@ from learning_hub.cli.printing import print_json, print_object, print_warnings, 
 from learning_hub.cli.reconciling import print_reconciliation, reconcile_to_the_end
 from learning_hub.cli.running import run_to_the_end
 
-# What a PUT takes; the rest of what is shown of a subscription is the hub's own.
+# The fields of the body of a PUT; the hub sets the other fields of a subscription.
 CHANGEABLE = (
     "Name", "SubscriberId", "ProgramId", "PublisherSystemId", "EventTypes", "Target", "Templates", "Schedule",
     "TimeZone", "OnWithdraw", "OnReopened", "State", "StartFrom",
@@ -22,24 +22,24 @@ CHANGEABLE = (
 
 @click.group()
 def subscription() -> None:
-    """Subscriptions: which events a subscriber gets, where they land, and their templates."""
+    """Subscriptions: which events a subscriber gets, their target, and their templates."""
 
 
 @subscription.command()
 @click.argument("subscription_id", metavar="ID")
 @file_option
-@click.option("--preset", "Preset", help="Ready-made mapping to begin with; preset list names them.")
-@click.option("--subscriber", "SubscriberId", help="Who gets the events.")
-@click.option("--program", "ProgramId", help="Whose events.")
-@click.option("--name", "Name", help="What people call it.")
+@click.option("--preset", "Preset", help="Ready-made mapping to use; preset list names them.")
+@click.option("--subscriber", "SubscriberId", help="Subscriber that gets the events.")
+@click.option("--program", "ProgramId", help="Program of the events.")
+@click.option("--name", "Name", help="Name of the subscription.")
 @click.option("--schedule", "Schedule", help="realtime, manual or a cron expression.")
-@click.option("--start-from", "StartFrom", help="now, beginning or a time; fixed once it is made.")
+@click.option("--start-from", "StartFrom", help="now, beginning or a time; cannot be changed later.")
 @json_option
 def put(*, subscription_id: str, file: str | None, as_json: bool, **options: str | None) -> None:
     """
     Make or change a subscription.
 
-    The body comes from a file, from options, or from both, where an option counts before the file.
+    The body comes from a file, from options, or from both; an option takes precedence over the file.
     """
     body = read_object(file) | {name: value for name, value in options.items() if value is not None}
 
@@ -80,7 +80,7 @@ add_end(
     _get,
     "archive",
     "archived",
-    "Archive a subscription: it sends nothing more, its history stays.",
+    "Archive a subscription: it sends no more events, its history stays.",
 )
 
 
@@ -88,7 +88,7 @@ add_end(
 @click.argument("subscription_id", metavar="ID")
 @json_option
 def start(*, subscription_id: str, as_json: bool) -> None:
-    """Start a subscription: what waited for it goes out."""
+    """Start a subscription: its held deliveries are sent."""
     _set_state(subscription_id, "started", as_json=as_json)
 
 
@@ -96,7 +96,7 @@ def start(*, subscription_id: str, as_json: bool) -> None:
 @click.argument("subscription_id", metavar="ID")
 @json_option
 def stop(*, subscription_id: str, as_json: bool) -> None:
-    """Stop a subscription: its events are held, none is dropped."""
+    """Stop a subscription: its deliveries are held, none is lost."""
     _set_state(subscription_id, "stopped", as_json=as_json)
 
 
@@ -106,7 +106,7 @@ def stop(*, subscription_id: str, as_json: bool) -> None:
 @click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), help="Event in a file.")
 @json_option
 def preview(*, subscription_id: str, event_id: str | None, file: str | None, as_json: bool) -> None:
-    """Show what would be sent for an event, or the error with its place; sends nothing."""
+    """Show the payload for an event, or the error and its path in the template; nothing is sent."""
     body: dict[str, Any] = {"EventId": event_id} if event_id else {}
     if file:
         body["Event"] = read_object(file)
@@ -121,7 +121,7 @@ def preview(*, subscription_id: str, event_id: str | None, file: str | None, as_
 @click.option("--event-id", required=True, help="Event to send.")
 @json_option
 def test(*, subscription_id: str, event_id: str, as_json: bool) -> None:
-    """Send one event for real, now, and show the attempt."""
+    """Send one event to the subscriber at once, and show the attempt."""
     fields = fields_of({"EventId": event_id})
     sent = call(lambda hub: hub.services.test_sends.send(hub.caller, subscription_id, fields), with_worker=True)
     print_object(sent, as_json=as_json)
@@ -131,22 +131,22 @@ def test(*, subscription_id: str, event_id: str, as_json: bool) -> None:
 @click.argument("subscription_id", metavar="ID")
 @json_option
 def run(*, subscription_id: str, as_json: bool) -> None:
-    """Run once: everything since the subscription's place, and what waits."""
+    """Run once: send all events since the subscription's checkpoint, and all held deliveries."""
     run_to_the_end(lambda hub: hub.services.runs.run_subscription(hub.caller, subscription_id), as_json=as_json)
 
 
 @subscription.command()
 @click.argument("subscription_id", metavar="ID")
-@click.option("--bucket", "EventDateBucket", help="Date bucket whose events are meant, as NURSES-LB-20261122.")
-@click.option("--from", "FromUtc", help="Events stored from this time on; with --to.")
+@click.option("--bucket", "EventDateBucket", help="Compare the events of this date bucket, such as NURSES-LB-20261122.")
+@click.option("--from", "FromUtc", help="Events stored at or after this time; with --to.")
 @click.option("--to", "ToUtc", help="Events stored before this time.")
-@click.option("--put-back", is_flag=True, help="Send again what is missing.")
+@click.option("--put-back", is_flag=True, help="Send missing records again.")
 @json_option
 def reconcile(*, subscription_id: str, put_back: bool, as_json: bool, **span: str | None) -> None:
     """
-    Compare what was sent with what iMIS holds.
+    Compare the sent records with those that iMIS holds.
 
-    The exit status is 1 where something is different, unknown, or missing and not put back.
+    The exit status is 1 if a record is different, unknown, or missing and not sent again.
     """
     body = {name: value for name, value in span.items() if value is not None} | {"PutBack": put_back}
     found = call(lambda hub: reconcile_to_the_end(hub, subscription_id, body), with_worker=put_back)

@@ -8,7 +8,7 @@ import rich_click as click
 @click.command()
 @click.option("--no-migrate", is_flag=True, help="Refuse to start on a database that is not up to date.")
 def work(*, no_migrate: bool) -> None:
-    """Make and carry out deliveries, without HTTP, until SIGTERM or Ctrl-C."""
+    """Make and send deliveries, without HTTP, until SIGTERM or Ctrl-C."""
     import asyncio
 
     from learning_hub.cli.serving.stopping import run_until_stopped

@@ -1,4 +1,4 @@
-"""What the demo asks of the hub, as a publisher and as an administrator, and of the sandbox iMIS; all over HTTP."""
+"""The demo's HTTP requests to the hub, as a publisher and as an administrator, and to the sandbox iMIS."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from learning_hub.demo import story
 from learning_hub.demo.failures import DemoFailedError
 from learning_hub.demo.world import World
 
-SETTLE_SECONDS = 20.0
-LOOK_EVERY_SECONDS = 0.05
-UNSETTLED = ("waiting", "sending", "retrying")
+FINISH_SECONDS = 20.0
+POLL_SECONDS = 0.05
+UNFINISHED = ("waiting", "sending", "retrying")
 TIMEOUT_SECONDS = 30.0
 
 Json = dict[str, Any]
 
 
 class Published(msgspec.Struct, frozen=True):
-    """What a publisher was answered."""
+    """The response that a publisher got."""
 
     status: int
     event_id: str
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A record as iMIS holds it: *name* says which in words."""
+    """A record as iMIS holds it; *name* describes it for people."""
 
     name: str
     party_id: str
     values: Mapping[str, Any]
 
     def differing(self, expected: story.Expected) -> list[str]:
-        """What is not as it should be, by column."""
+        """The columns whose values are not as expected."""
         wrong = [] if self.party_id == expected.party_id else ["contact"]
         wrong += [name for name, value in expected.values.items() if not _are_same(value, self.values.get(name))]
         return wrong
@@ -55,24 +55,24 @@ class Calls:
         self._publisher: httpx.Client | None = None
 
     def close(self) -> None:
-        """Let go of connections, so that nobody waits for them."""
+        """Close connections, so that the servers do not wait for them."""
         for client in (self._admin, self._imis, self._publisher):
             if client:
                 client.close()
 
     def make_program(self) -> None:
-        """The Program whose learning is recorded."""
+        """Make the Program."""
         _need(self._admin.put(f"/programs/{story.PROGRAM}", json={"Name": "Nurses"}))
 
     def make_publisher_key(self) -> str:
-        """A key that may publish and read events of the Program and nothing else; publishing uses it from now on."""
+        """Make a key that may only publish and read events of the Program; publishing uses it from now on."""
         body = {"Name": "TopClass and LearningBuilder", "Programs": [story.PROGRAM], "Scopes": ["publish", "read"]}
         key: str = _json(self._admin.post("/keys", json=body))["Key"]
         self._publisher = _client(self._world.hub_address, key)
         return key
 
     def make_subscriber(self) -> list[str]:
-        """The sandbox iMIS as a subscriber; what its check found, in words."""
+        """Make the sandbox iMIS a subscriber; the findings of its check as sentences."""
         body = {
             "Name": "Sandbox iMIS",
             "Connector": "imis",
@@ -87,7 +87,7 @@ class Calls:
         return findings
 
     def make_subscription(self, subscription_id: str) -> str:
-        """A subscription laid out from a preset; its name."""
+        """Make a subscription from a preset; its name."""
         body = {
             "SubscriberId": story.SUBSCRIBER,
             "ProgramId": story.PROGRAM,
@@ -99,32 +99,32 @@ class Calls:
 
     def publish(self, body: bytes) -> Published:
         """Publish an event as its publisher."""
-        assert self._publisher is not None  # noqa: S101 - the setting up made it
+        assert self._publisher is not None  # noqa: S101 - make_publisher_key made it
         answer = _need(self._publisher.post("/events", content=body, headers={"Content-Type": "application/json"}))
         return Published(answer.status_code, answer.headers["Location"].removeprefix("/events/"))
 
     def event(self, event_id: str) -> Json:
         """An event as the hub stored it."""
-        assert self._publisher is not None  # noqa: S101 - the setting up made it
-        found: Json = _json(self._publisher.get(f"/events/{event_id}"))
-        return found
+        assert self._publisher is not None  # noqa: S101 - make_publisher_key made it
+        event: Json = _json(self._publisher.get(f"/events/{event_id}"))
+        return event
 
-    def settled(self, event_id: str, subscriptions: Iterable[str]) -> dict[str, Json]:
+    def finished(self, event_id: str, subscriptions: Iterable[str]) -> dict[str, Json]:
         """
         The deliveries of an event by subscription, each with its payload.
 
-        It waits until those at *subscriptions* are settled, at most 20 seconds; then they are as they are.
+        Those of *subscriptions* are waited for until they are parked or final, for at most 20 seconds.
         """
-        wanted = set(subscriptions)
-        deadline = time.monotonic() + SETTLE_SECONDS
+        expected = set(subscriptions)
+        deadline = time.monotonic() + FINISH_SECONDS
         while True:
             items = _json(self._admin.get(f"/events/{event_id}/deliveries"))["Items"]
-            there = {item["SubscriptionId"]: item for item in items}
-            is_over = wanted <= set(there) and all(item["State"] not in UNSETTLED for item in items)
-            if is_over or time.monotonic() > deadline:
+            existing = {item["SubscriptionId"]: item for item in items}
+            are_finished = expected <= set(existing) and all(item["State"] not in UNFINISHED for item in items)
+            if are_finished or time.monotonic() > deadline:
                 break
-            time.sleep(LOOK_EVERY_SECONDS)
-        return {name: _json(self._admin.get(f"/deliveries/{item['DeliveryId']}")) for name, item in there.items()}
+            time.sleep(POLL_SECONDS)
+        return {name: _json(self._admin.get(f"/deliveries/{item['DeliveryId']}")) for name, item in existing.items()}
 
     def deliveries(self) -> list[Json]:
         """Every delivery of the hub."""
@@ -132,14 +132,14 @@ class Calls:
         return items
 
     def requeue(self, code: str) -> int:
-        """Put the parked deliveries with *code* back into the queue; how many there were."""
+        """Requeue the parked deliveries with *code*; their number."""
         count: int = _json(self._admin.post("/deliveries/requeue", params={"State": "parked", "Code": code}))[
             "Requeued"
         ]
         return count
 
     def add_person(self, person: Json) -> str:
-        """Add a contact to iMIS over its own API, as its staff would; its id."""
+        """Add a contact to iMIS over its own API, as its staff would; the contact's id."""
         form = {
             "grant_type": "password",
             "username": self._world.imis_username,
@@ -151,7 +151,7 @@ class Calls:
         return str(added["PartyId"])
 
     def held(self) -> dict[str, Held]:
-        """All that iMIS holds, by the identity that the hub knows a record by."""
+        """All records of iMIS, by the record id that the hub stores."""
         state = _json(self._imis.get("/_sandbox/state"))
         records = {}
         for activity in state["Activities"]:
@@ -166,34 +166,34 @@ class Calls:
 
 def _client(address: str, key: str | None) -> httpx.Client:
     headers = {"X-API-Key": key} if key else {}
-    # The addresses are this machine's own; a proxy has no part in it.
+    # The addresses are on this machine, so no proxy is used.
     return httpx.Client(base_url=address, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False)
 
 
-def _need(answer: httpx.Response) -> httpx.Response:
-    if answer.is_success:
-        return answer
-    request = answer.request
+def _need(response: httpx.Response) -> httpx.Response:
+    if response.is_success:
+        return response
+    request = response.request
     raise DemoFailedError(
-        f"{request.method} {request.url.path} was answered {answer.status_code}: {answer.text.strip()}"
+        f"{request.method} {request.url.path} was answered {response.status_code}: {response.text.strip()}"
     )
 
 
-def _json(answer: httpx.Response) -> Json:
-    """The answer's JSON object; numbers with a fraction keep their spelling."""
-    value: Json = json.loads(_need(answer).text, parse_float=Decimal)
+def _json(response: httpx.Response) -> Json:
+    """The response's JSON object; numbers with a fraction keep their spelling."""
+    value: Json = json.loads(_need(response).text, parse_float=Decimal)
     return value
 
 
-def _are_same(wanted: str | None, held: Any) -> bool:
-    """Whether iMIS holds what was wanted: numbers compared as decimals, times as moments."""
-    if wanted is None or held is None or wanted == held:
-        return bool(wanted == held)
+def _are_same(expected: str | None, held: Any) -> bool:
+    """Whether iMIS holds the expected value: numbers compared as decimals, times as moments."""
+    if expected is None or held is None or expected == held:
+        return bool(expected == held)
     try:
-        return Decimal(wanted) == Decimal(str(held))
+        return Decimal(expected) == Decimal(str(held))
     except InvalidOperation:
         pass
     try:
-        return datetime.fromisoformat(wanted) == datetime.fromisoformat(str(held))
+        return datetime.fromisoformat(expected) == datetime.fromisoformat(str(held))
     except ValueError:
         return False

@@ -1,10 +1,10 @@
 """
-learning-hub demo: the hub, an iMIS and a dozen events, told so that a stranger understands what it is for.
+learning-hub demo: the hub, a sandbox iMIS and a dozen events, shown so that a stranger understands what the hub does.
 
-    story    the events, and what should become of each
+    story    the events, and the expected deliveries of each
     world    the two programs, started and stopped
     calls    the requests to them, over HTTP
-    screen   what is shown
+    screen   the output
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ from learning_hub.demo.screen import Screen
 from learning_hub.demo.world import World, running_world
 
 INTRODUCTION = (
-    "The Learning Hub brings what people learned from the systems where it happens to the systems that must know: a "
-    "course completed in TopClass becomes an activity in iMIS, where an association keeps its members. "
-    "Below, a dozen events are published to a hub over HTTP, as TopClass and LearningBuilder would, and an iMIS made "
-    "for trying things out receives them. "
-    "For each event you see its journey: what was sent, what iMIS holds now, or why not and whose move it is."
+    "The Learning Hub delivers events from learning systems to association systems: a course completed in TopClass "
+    "becomes an activity in iMIS, where an association manages its members. "
+    "Below, a dozen events are published to a hub over HTTP, as TopClass and LearningBuilder would, and a sandbox iMIS "
+    "receives them. "
+    "For each event you see what was sent and what iMIS holds now, or why it was not sent and who has to act."
 )
 NEW, SAME = 201, 200
 MEANINGS = {
-    "delivered": "in iMIS, as it should be there",
-    "skipped": "known, and not sent on purpose",
+    "delivered": "in iMIS, with the right values",
+    "skipped": "not sent, on purpose",
     "parked": "waits for a person, who sees why and what to do",
-    "superseded": "a newer revision took its place",
-    "retrying": "failed in a way that may pass; it is tried again by itself",
+    "superseded": "replaced by a newer revision",
+    "retrying": "failed for a temporary reason; the hub retries it",
 }
 HOW_TO_STAY = (
-    "That was all; everything stops now. To look further, run it without ONCE=1, or without --once: then "
-    "the hub and iMIS stay up, and it ends with their addresses and a key."
+    "That was all; everything stops now. To explore further, run the demo without ONCE=1, or without --once: then "
+    "the hub and iMIS keep running, and the demo prints their addresses and a key."
 )
-NOT_MEANT = "does not get it: it takes completions only"
+NOT_SELECTED = "does not get it: it takes completions only"
 
 
 def run_demo(once: bool) -> int:  # noqa: FBT001 - the command's one option
     """
-    Tell the story, and leave everything up until Ctrl-C, or with *once* end.
+    Tell the story, and keep everything running until Ctrl-C, or with *once* end.
 
     Returns:
-        The exit status: 0, or 1 when it could not start or something that should have arrived did not.
+        The exit status: 0, or 1 if the demo could not start or an expected record did not arrive.
     """
     try:
         return _demonstrate(Screen(), once=once)
     except BrokenPipeError:
-        # Whoever read along has gone. Python writes what is left when it ends, and must not fail then.
+        # The reader of the pipe is gone. Python flushes stdout when it ends, and must not fail then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -82,10 +82,10 @@ def _tell(screen: Screen, world: World, *, once: bool) -> int:
     try:
         _set_up(screen, calls, world)
         telling = Telling(screen, calls)
-        screen.heading("A dozen events, and what becomes of each")
+        screen.heading("A dozen events and their deliveries")
         for number, chapter in enumerate(story.STORY, 1):
             telling.tell(number, chapter)
-        telling.mend()
+        telling.fix()
         telling.sum_up()
         if once:
             screen.text(f"\n{HOW_TO_STAY}")
@@ -100,7 +100,7 @@ def _tell(screen: Screen, world: World, *, once: bool) -> int:
 def _set_up(screen: Screen, calls: Calls, world: World) -> None:
     screen.heading("Started and set up over HTTP, as you would")
     screen.fact("hub", f"{world.hub_address}, with a PostgreSQL of its own")
-    screen.fact("iMIS", f"{world.imis_address}, a sandbox that keeps everything in memory")
+    screen.fact("iMIS", f"{world.imis_address}, a sandbox that holds all data in memory")
     calls.make_program()
     screen.fact("Program", f"{story.PROGRAM}, which owns the events")
     key = calls.make_publisher_key()
@@ -113,9 +113,9 @@ def _set_up(screen: Screen, calls: Calls, world: World) -> None:
 
 class Telling:
     """
-    The story as it is told.
+    Tells the story.
 
-    *missing* are sentences about what should have arrived and did not.
+    *missing* are sentences about expected records that did not arrive.
     """
 
     def __init__(self, screen: Screen, calls: Calls) -> None:
@@ -123,11 +123,11 @@ class Telling:
         self._calls = calls
         self._answers: Counter[int] = Counter()
         self._seen: set[str] = set()
-        self._to_mend: list[str] = []
+        self._to_fix: list[str] = []
         self.missing: list[str] = []
 
     def tell(self, number: int, chapter: story.Chapter) -> None:
-        """Publish an event, wait until it has settled, and show what became of it."""
+        """Publish an event, wait for its deliveries, and show them."""
         self._screen.chapter(number, chapter)
         published = self._calls.publish(chapter.body())
         self._answers[published.status] += 1
@@ -135,68 +135,68 @@ class Telling:
             self.missing.append(f"Event {number} was answered {published.status} and not {chapter.answer}.")
         event = self._calls.event(published.event_id)
         self._screen.published(event, published)
-        deliveries = self._calls.settled(published.event_id, chapter.expected)
+        deliveries = self._calls.finished(published.event_id, chapter.expected)
         held = self._calls.held()
         self._show(deliveries, held, is_new=published.status == NEW)
-        for subscription_id, told in story.SUBSCRIPTIONS.items():
-            is_of_system = told["PublisherSystemId"] == event["PublisherSystemId"]
+        for subscription_id, body in story.SUBSCRIPTIONS.items():
+            is_of_system = body["PublisherSystemId"] == event["PublisherSystemId"]
             if is_of_system and subscription_id not in deliveries and subscription_id not in chapter.expected:
-                self._screen.not_meant(subscription_id, NOT_MEANT)
-        self._judge(f"Event {number}", deliveries, chapter.expected, held)
+                self._screen.not_selected(subscription_id, NOT_SELECTED)
+        self._check(f"Event {number}", deliveries, chapter.expected, held)
         codes = {expected.code for expected in chapter.expected.values()}
-        if story.MENDED_CODE in codes:
-            self._to_mend.append(published.event_id)
+        if story.FIXED_CODE in codes:
+            self._to_fix.append(published.event_id)
 
-    def mend(self) -> None:
-        """What a person does about a parked delivery: mend the cause, put it back, see it arrive."""
-        self._screen.heading("A person mends one of them")
-        party_id = self._calls.add_person(story.MENDED_PERSON)
-        count = self._calls.requeue(story.MENDED_CODE)
+    def fix(self) -> None:
+        """Fix the cause of a parked delivery as a person would, requeue it, and show that it arrives."""
+        self._screen.heading("A person fixes one of them")
+        party_id = self._calls.add_person(story.FIXED_PERSON)
+        count = self._calls.requeue(story.FIXED_CODE)
         self._screen.text(
-            f"Somebody adds Kim Ferrer to iMIS, as contact {party_id}, and puts the {count} deliveries that waited for "
-            "that back into the queue:"
+            f"A person adds Kim Ferrer to iMIS, as contact {party_id}, and requeues the {count} deliveries that were "
+            "parked for this cause:"
         )
-        self._screen.verbatim(f"POST /deliveries/requeue?State=parked&Code={story.MENDED_CODE}")
-        expected = story.mended(party_id)
-        for event_id in self._to_mend:
-            deliveries = self._calls.settled(event_id, expected)
+        self._screen.verbatim(f"POST /deliveries/requeue?State=parked&Code={story.FIXED_CODE}")
+        expected = story.fixed(party_id)
+        for event_id in self._to_fix:
+            deliveries = self._calls.finished(event_id, expected)
             held = self._calls.held()
             self._show(deliveries, held, is_new=True)
-            self._judge("The mended event", deliveries, expected, held)
+            self._check("The fixed event", deliveries, expected, held)
 
     def sum_up(self) -> None:
-        """How it stands, and whether all is there that should be."""
+        """Show the totals, and whether iMIS holds every expected record."""
         deliveries, held = self._calls.deliveries(), self._calls.held()
         self._count_records(held)
-        self._screen.heading("How it stands")
+        self._screen.heading("The result")
         self._screen.text(
             f"{self._answers.total()} events were sent: {self._answers[NEW]} were stored, and {self._answers[SAME]} "
-            "was there already. "
+            "was already stored. "
             "Their deliveries, one for each event and subscription:"
         )
         states = Counter(delivery["State"] for delivery in deliveries)
         self._screen.totals([(state, count, MEANINGS.get(state, "")) for state, count in states.most_common()])
         if self.missing:
-            self._screen.text("Not everything arrived as it should:", style="bold red")
+            self._screen.text("Not everything arrived as expected:", style="bold red")
             for sentence in self.missing:
                 self._screen.text(f"  {sentence}", style="red")
         else:
             rows = sum(record_id.startswith("~") for record_id in held)
             self._screen.text(
-                f"iMIS holds {len(held) - rows} activities and {rows} panel rows: all that should be there, with the "
-                "values that should be there, and nothing twice.",
+                f"iMIS holds {len(held) - rows} activities and {rows} panel rows: every expected record, with the "
+                "expected values, and none twice.",
                 style="bold green",
             )
 
     def _show(self, deliveries: dict[str, Json], held: dict[str, Held], *, is_new: bool) -> None:
-        """What became of an event; *is_new* is false for one that was there already."""
-        alike: dict[tuple[str, str, str], list[Json]] = {}
+        """Show the deliveries of an event; *is_new* is false for an event that was already stored."""
+        by_reason: dict[tuple[str, str, str], list[Json]] = {}
         for subscription_id in story.SUBSCRIPTIONS:
             delivery = deliveries.get(subscription_id)
             if delivery is None:
                 continue
             if delivery["State"] != "delivered":
-                alike.setdefault((delivery["State"], delivery["Code"], delivery["Message"]), []).append(delivery)
+                by_reason.setdefault((delivery["State"], delivery["Code"], delivery["Message"]), []).append(delivery)
                 continue
             record_id = str(delivery["SubscriberRecordId"])
             if is_new:
@@ -204,57 +204,57 @@ class Telling:
             else:
                 self._screen.as_before(delivery, held.get(record_id))
             self._seen.add(record_id)
-        for group in alike.values():
+        for group in by_reason.values():
             self._screen.not_delivered(group)
 
-    def _judge(
+    def _check(
         self,
         name: str,
         deliveries: dict[str, Json],
         expected: Mapping[str, story.Expected],
         held: dict[str, Held],
     ) -> None:
-        """Add to *missing* what is not as it should be."""
-        unwanted = [subscription_id for subscription_id in deliveries if subscription_id not in expected]
-        self.missing += [f"{name} at {subscription_id}: it should not have got it." for subscription_id in unwanted]
-        for subscription_id, wanted in expected.items():
-            if fault := _fault(deliveries.get(subscription_id), wanted, held):
+        """Add a sentence to *missing* for each delivery that is not as expected."""
+        unexpected = [subscription_id for subscription_id in deliveries if subscription_id not in expected]
+        self.missing += [f"{name} at {subscription_id}: it should not have got it." for subscription_id in unexpected]
+        for subscription_id, expectation in expected.items():
+            if fault := _fault(deliveries.get(subscription_id), expectation, held):
                 self.missing.append(f"{name} at {subscription_id}: {fault}")
 
     def _count_records(self, held: dict[str, Held]) -> None:
-        """Nothing may stand in iMIS that no delivery accounts for."""
-        strangers = [record.name for record_id, record in held.items() if record_id not in self._seen]
-        self.missing += [f"iMIS holds {name}, which should not be there." for name in strangers]
+        """Add a sentence to *missing* for each record of iMIS that no delivery accounts for."""
+        unexpected = [record.name for record_id, record in held.items() if record_id not in self._seen]
+        self.missing += [f"iMIS holds {name}, which is not expected." for name in unexpected]
 
 
-def _fault(delivery: Json | None, wanted: story.Expected, held: dict[str, Held]) -> str | None:
-    """What is not as it should be with a delivery, as a sentence; None when all is."""
+def _fault(delivery: Json | None, expected: story.Expected, held: dict[str, Held]) -> str | None:
+    """How a delivery differs from the expected one, as a sentence; None if it does not."""
     if delivery is None:
-        return "there is no delivery."
+        return "no delivery exists."
     state, code = delivery["State"], delivery["Code"]
-    if (state, code) != (wanted.state, wanted.code):
-        return f"it is {state}{f' ({code})' if code else ''} and should be {wanted.state}."
-    if wanted.state != "delivered":
+    if (state, code) != (expected.state, expected.code):
+        return f"it is {state}{f' ({code})' if code else ''} and should be {expected.state}."
+    if expected.state != "delivered":
         return None
     record = held.get(str(delivery["SubscriberRecordId"]))
     if record is None:
         return "iMIS does not hold it."
-    wrong = record.differing(wanted)
+    wrong = record.differing(expected)
     return f"iMIS holds {record.name} with another {', '.join(wrong)}." if wrong else None
 
 
 def _show_addresses(screen: Screen, world: World) -> None:
     hub, key = world.hub_address, world.admin_key
-    screen.heading("Look further")
+    screen.heading("Explore further")
     screen.fact("API explained", f"{hub}/schema")
     screen.fact("OpenAPI", f"{hub}/schema/openapi.json")
     screen.fact("inside iMIS", f"{world.imis_address}/")
     screen.fact("admin key", key)
-    screen.text("What is parked, and why:")
+    screen.text("Parked deliveries, and why:")
     screen.verbatim(f"curl -H 'X-API-Key: {key}' '{hub}/deliveries?State=parked'")
-    screen.text("Everything that was published, in the order of the feed:")
+    screen.text("All published events, in the order of the feed:")
     screen.verbatim(f"curl -H 'X-API-Key: {key}' '{hub}/events?ProgramId={story.PROGRAM}'")
-    screen.text("\nEverything stays up. Stop it with Ctrl-C.", style="bold")
+    screen.text("\nThe hub and iMIS keep running. Stop it with Ctrl-C.", style="bold")
 
 
 def _stay(world: World) -> None:

@@ -1,5 +1,5 @@
-"""Why the demonstration cannot go on."""
+"""The failure of the demonstration."""
 
 
 class DemoFailedError(Exception):
-    """The demonstration cannot go on; the text says why, in whole sentences."""
+    """The demonstration cannot continue; the text says why, in whole sentences."""

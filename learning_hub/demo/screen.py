@@ -1,4 +1,4 @@
-"""What the demo shows: a calm story at any width from 60 columns, with or without colours, also in a pipe."""
+"""The output of the demo: readable at any width from 60 columns, with or without colours, also in a pipe."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ WIDEST = 100
 NARROW = 76
 INDENT = 4
 STYLES = {"delivered": "green", "skipped": "dim", "superseded": "dim", "parked": "yellow", "retrying": "yellow"}
-WHOSE_MOVE = {
+RESPONSIBLE = {
     "data": "the publisher",
-    "mapping": "whoever keeps the template",
-    "identity": "whoever keeps the contacts in iMIS",
-    "refused": "whoever keeps iMIS",
-    "unavailable": "nobody: it is tried again",
+    "mapping": "whoever maintains the template",
+    "identity": "whoever maintains the contacts in iMIS",
+    "refused": "whoever maintains iMIS",
+    "unavailable": "nobody: the hub retries",
     "hub": "the operator of the hub",
 }
 
@@ -40,15 +40,15 @@ class Screen:
         width = Console().width
         self._console = Console(width=min(width, WIDEST), highlight=False, emoji=False, markup=False)
 
-    def _print(self, what: Any) -> None:
-        """Print *what* at once, without the blanks that fill up lines."""
+    def _print(self, content: Any) -> None:
+        """Print *content* at once, without blanks at the ends of lines."""
         with self._console.capture() as captured:
-            self._console.print(what)
+            self._console.print(content)
         for line in captured.get().splitlines():
             print(line.rstrip(), flush=True)
 
     def heading(self, text: str) -> None:
-        """A part of the story begins."""
+        """The heading of a part."""
         self._print(Text(f"\n{text}", style="bold"))
 
     def text(self, text: str, *, style: str = "") -> None:
@@ -56,7 +56,7 @@ class Screen:
         self._print(Text(text, style=style))
 
     def verbatim(self, text: str) -> None:
-        """Something to copy: it is never broken into lines."""
+        """A line to copy, which is never wrapped."""
         print(f"  {text}", flush=True)
 
     def fact(self, name: str, text: str) -> None:
@@ -64,14 +64,14 @@ class Screen:
         self._grid([(name, Text(text))], indent=2, width=14)
 
     def chapter(self, number: int, chapter: story.Chapter) -> None:
-        """An event is about to be published."""
+        """The heading of an event."""
         self._print("")
         self._grid([(f"{number:>2}.", Text(chapter.title, style="bold"))], indent=0, width=3)
         self._print(Padding(Text(chapter.note, style="dim"), (0, 0, 0, INDENT)))
 
     def published(self, event: Json, published: Published) -> None:
-        """What the publisher was answered."""
-        answers = {201: "201, stored", 200: "200, there already"}
+        """The response that the publisher got."""
+        answers = {201: "201, stored", 200: "200, already stored"}
         category = (event["PublisherEventCategory"] or {}).get("value")
         what = ", ".join(filter(None, (event["EventType"], category)))
         answer = answers.get(published.status, str(published.status))
@@ -85,12 +85,12 @@ class Screen:
         ]
         self._grid([(name, Text(text)) for name, text in facts], indent=INDENT, width=10)
 
-    def not_meant(self, subscription_id: str, why: str) -> None:
-        """A subscription does not want the event."""
+    def not_selected(self, subscription_id: str, why: str) -> None:
+        """A subscription that does not get the event."""
         self._subscription(subscription_id, Text(why, style="dim"))
 
     def delivered(self, delivery: Json, held: Held | None, *, is_known: bool) -> None:
-        """An event arrived: what was sent beside what iMIS holds. *is_known*: the record was there before."""
+        """A delivered event: the sent values beside those of iMIS. *is_known*: the record existed before."""
         said = Text("delivered", style=STYLES["delivered"])
         said.append(f" as {'the same ' if is_known else ''}{held.name}" if held else ", but iMIS holds no such record")
         subscription_id = delivery["SubscriptionId"]
@@ -98,12 +98,12 @@ class Screen:
         self._columns(subscription_id, delivery["Payload"] or {}, held.values if held else {})
 
     def as_before(self, delivery: Json, held: Held | None) -> None:
-        """The event was delivered before, and nothing was sent now."""
-        there = f"iMIS still holds {held.name}" if held else "iMIS holds no such record"
-        self._subscription(delivery["SubscriptionId"], Text(f"delivered before, nothing sent: {there}"))
+        """A delivery of an event that was delivered before; nothing was sent now."""
+        record = f"iMIS still holds {held.name}" if held else "iMIS holds no such record"
+        self._subscription(delivery["SubscriptionId"], Text(f"delivered before, nothing sent: {record}"))
 
     def not_delivered(self, deliveries: Sequence[Json]) -> None:
-        """Why an event did not arrive; *deliveries* are those that did not for the same reason."""
+        """Deliveries of an event that did not arrive, all for the same reason."""
         first = deliveries[0]
         said = Text(first["State"], style=STYLES.get(first["State"], "red"))
         if first["Code"]:
@@ -112,13 +112,13 @@ class Screen:
             self._subscription(delivery["SubscriptionId"], said)
         facts = [
             ("why", first["Message"]),
-            ("whose move", WHOSE_MOVE.get(first["Class"] or "")),
+            ("responsible", RESPONSIBLE.get(first["Class"] or "")),
             ("what to do", first["Advice"]),
         ]
         self._grid([(name, Text(text)) for name, text in facts if text], indent=INDENT + 2, width=10)
 
     def totals(self, rows: Sequence[tuple[str, int, str]]) -> None:
-        """How many deliveries are in each state, and what that means."""
+        """The number of deliveries in each state, and the meaning of the state."""
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
         table.add_column(min_width=11)
         table.add_column(justify="right")
@@ -131,11 +131,11 @@ class Screen:
         self._grid([(f"> {subscription_id}", said)], indent=INDENT, width=21)
 
     def _columns(self, subscription_id: str, payload: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        """Side by side: what was sent, and what iMIS holds."""
+        """The sent values beside those of iMIS."""
         is_narrow = self._console.width < NARROW
         table = Table(box=None, padding=(0, 1 if is_narrow else 2, 0, 0), pad_edge=False, header_style="dim")
         table.add_column("", no_wrap=True)
-        # Where there is little room, times alone decide how wide a column is, so that none is broken.
+        # On a narrow screen the width of a time decides the width of a column, so that no time is wrapped.
         table.add_column("sent", overflow="fold", width=len("2026-11-20 15:20:00.000") if is_narrow else None)
         table.add_column("iMIS holds", overflow="fold", width=len("2026-11-20T15:20:00") if is_narrow else None)
         for sent_as, column in story.COLUMNS[subscription_id].items():
@@ -144,7 +144,7 @@ class Screen:
         self._print(Padding(table, (0, 0, 0, 1 if is_narrow else INDENT + 2)))
 
     def _grid(self, rows: Sequence[tuple[str, Text]], *, indent: int, width: int) -> None:
-        """Names on the left, text on the right that wraps within its column."""
+        """Names on the left; on the right, text that wraps within its column."""
         table = Table.grid(padding=(0, 1, 0, 0))
         table.add_column(min_width=width, no_wrap=True)
         table.add_column(overflow="fold")

@@ -1,5 +1,5 @@
 """
-The story the demo tells: a dozen events, and what should have become of each.
+The story of the demo: a dozen events, and the expected deliveries of each.
 
 The events themselves are JSON files in `samples`, as a publisher would send them. The people are invented; most of
 them are contacts of the sandbox iMIS.
@@ -28,7 +28,7 @@ SUBSCRIPTIONS: dict[str, dict[str, str]] = {
     LEARNING_BUILDER: {"Preset": "learningbuilder-imis-activity", "PublisherSystemId": "LB"},
 }
 
-# All that is sent: as a template names it, and as iMIS does.
+# The sent values: their names in the template, and in iMIS.
 ACTIVITY_COLUMNS = {
     "ActivityType": "ACTIVITY_TYPE",
     "Source": "SOURCE_CODE",
@@ -48,10 +48,10 @@ COLUMNS = {ACTIVITIES: ACTIVITY_COLUMNS, PANEL: PANEL_COLUMNS, LEARNING_BUILDER:
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What should become of an event at one subscription.
+    The expected delivery of an event for one subscription.
 
-    *values* should stand at iMIS, in the columns of the target, with the contact *party_id*; *code* is why it is not
-    delivered.
+    *values* are the expected values in iMIS by column of the target, for the contact *party_id*; *code* is the reason
+    if it is not delivered.
     """
 
     state: State
@@ -62,9 +62,9 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
 
 class Chapter(msgspec.Struct, frozen=True, kw_only=True):
     """
-    One event: *sample* is its file, *title* what happened, *note* what it shows.
+    One event: *sample* is its file, *title* says what happened, *note* what the event shows.
 
-    *answer* is the status its publisher gets. A subscription without an entry in *expected* is not meant to get it.
+    *answer* is the status that its publisher gets. A subscription without an entry in *expected* must not get it.
     """
 
     sample: str
@@ -79,7 +79,7 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Learned(NamedTuple):
-    """What should stand at iMIS of what a person learned."""
+    """The expected values in iMIS for a person's learning."""
 
     code: str
     title: str
@@ -96,8 +96,8 @@ def _delivered(subscription_id: str, party_id: str, learned: Learned) -> Expecte
     fixed = {ACTIVITIES: ("TCLEARNING", "TopClass"), LEARNING_BUILDER: ("TCLEARNING", "LearningBuilder"), PANEL: ()}
     values = learned if subscription_id == PANEL else (*learned[:4], learned.credit_type_code)
     columns = COLUMNS[subscription_id].values()
-    wanted = dict(zip(columns, (*fixed[subscription_id], *values), strict=True))
-    return Expected(state="delivered", party_id=party_id, values=wanted)
+    expected = dict(zip(columns, (*fixed[subscription_id], *values), strict=True))
+    return Expected(state="delivered", party_id=party_id, values=expected)
 
 
 def _at(subscription_id: str, party_id: str, learned: Learned) -> dict[str, Expected]:
@@ -124,7 +124,7 @@ STORY = (
     Chapter(
         sample="02-classroom-training",
         title="Amara Okafor attends a training in a classroom (ILT)",
-        note="Another category of event has a template of its own.",
+        note="Another category of events has its own template.",
         expected=_at_both(
             seeds.AMARA.party_id, Learned("CPR-110", "Resuscitation, hands on", "2026-11-19T16:00:00", "4.0", *CPD)
         ),
@@ -132,13 +132,13 @@ STORY = (
     Chapter(
         sample="03-test-in-progress",
         title="Jun Takeda begins a test",
-        note="Tests in progress go to the panel only.",
+        note="Tests in progress are sent to the panel only.",
         expected=_at(PANEL, seeds.JUN.party_id, Learned("PUMP-310", "Infusion pumps, final test")),
     ),
     Chapter(
         sample="04-test-passed",
         title="Jun Takeda passes that test",
-        note="It concerns the same source record, so the panel keeps one row of it: the hub updates it.",
+        note="The event has the same source record, so the hub updates the row in the panel.",
         expected=_at_both(
             seeds.JUN.party_id, Learned("PUMP-310", "Infusion pumps, final test", "2026-11-20T10:15:00", "2.0", *CPD)
         ),
@@ -146,7 +146,7 @@ STORY = (
     Chapter(
         sample="05-learning-plan",
         title="Elif O'Hara finishes a learning plan",
-        note="No credits were awarded and no date given: the template sends nulls, and the day the event ended.",
+        note="The event has no credits and no date: the template sends nulls, and the day the event ended.",
         expected={
             **_at(
                 ACTIVITIES, seeds.ELIF.party_id, Learned("ONB-26", "Onboarding of new nurses", "2026-11-18T17:00:00")
@@ -157,7 +157,7 @@ STORY = (
     Chapter(
         sample="06-learningbuilder",
         title="Priya Nair's contact hours are approved in LearningBuilder",
-        note="Another publisher with quite other data; its template makes the same kind of activity of them.",
+        note="Another publisher sends quite different data; its template makes the same kind of activity.",
         expected=_at(
             LEARNING_BUILDER,
             seeds.PRIYA.party_id,
@@ -173,13 +173,13 @@ STORY = (
     Chapter(
         sample="07-external-training",
         title="Lena Hartmann reports external training",
-        note="Its category is switched off on purpose: known to the hub, not sent.",
+        note="The category is switched off on purpose: the hub stores the event and does not send it.",
         expected=_not_delivered("skipped", "category_off"),
     ),
     Chapter(
         sample="08-nobody-in-imis",
         title="Kim Ferrer completes a course, and iMIS does not know Kim",
-        note="Nothing is guessed: the delivery is parked until a person has settled it.",
+        note="The hub does not guess: it parks the delivery until a person has fixed the cause.",
         expected=_not_delivered("parked", "participant_not_found"),
     ),
     Chapter(
@@ -191,13 +191,13 @@ STORY = (
     Chapter(
         sample="10-credits-in-words",
         title='Mateo Cruz gets "two" credits',
-        note="The template wants a number, and says where it found none.",
+        note="The template requires a number, and the error names the path.",
         expected=_not_delivered("parked", "template_error"),
     ),
     Chapter(
         sample="11-credits-corrected",
         title="Robin Vale's credits are corrected from 1.30 to 1.50",
-        note="The same source with other content is the next revision: the same records in iMIS are updated.",
+        note="The same source key with other content is the next revision: the hub updates the records in iMIS.",
         expected=_at_both(
             seeds.ROBIN.party_id, Learned("FIRE-201", "Fire safety refresher", "2026-11-20T15:20:00", "1.50", *CPD)
         ),
@@ -205,7 +205,7 @@ STORY = (
     Chapter(
         sample="02-classroom-training",
         title="TopClass sends Amara Okafor's training once more",
-        note="The answer is 200 and names the event that is there already: nothing is stored, nothing doubled.",
+        note="The response is 200 and names the stored event: nothing is stored or sent twice.",
         answer=200,
         expected=_at_both(
             seeds.AMARA.party_id, Learned("CPR-110", "Resuscitation, hands on", "2026-11-19T16:00:00", "4.0", *CPD)
@@ -213,15 +213,15 @@ STORY = (
     ),
 )
 
-# What a person mends at the end: the chapter of Kim Ferrer, once iMIS knows Kim.
-MENDED_CODE = "participant_not_found"
-MENDED_PERSON = {
+# A person fixes the chapter of Kim Ferrer at the end, by adding Kim to iMIS.
+FIXED_CODE = "participant_not_found"
+FIXED_PERSON = {
     "PersonName": {"FirstName": "Kim", "LastName": "Ferrer"},
     "Email": "kim.ferrer@example.org",
 }
-MENDED = Learned("HYG-120", "Hand hygiene", "2026-11-20T11:30:00", "0.5", *CPD)
+FIXED = Learned("HYG-120", "Hand hygiene", "2026-11-20T11:30:00", "0.5", *CPD)
 
 
-def mended(party_id: str) -> dict[str, Expected]:
-    """What should stand at iMIS for the mended event, with its new contact."""
-    return _at_both(party_id, MENDED)
+def fixed(party_id: str) -> dict[str, Expected]:
+    """The expected deliveries of the fixed event, for its new contact."""
+    return _at_both(party_id, FIXED)

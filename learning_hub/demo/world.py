@@ -28,7 +28,7 @@ PREFIX = "LEARNING_HUB_"
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the two programs are reached, and with what."""
+    """The addresses of the two programs, and their credentials."""
 
     hub_address: str
     admin_key: str
@@ -53,7 +53,7 @@ def running_world() -> Iterator[World]:
     with _stopped_by_signals() as stop_listening, ExitStack() as stack:
         try:
             home = stack.enter_context(_temporary_home())
-            imis, said = stack.enter_context(_program("The sandbox iMIS", home, {}, ["sandbox-imis", "--json"]))
+            imis, announcement = stack.enter_context(_program("The sandbox iMIS", home, {}, ["sandbox-imis", "--json"]))
             admin_key = secrets.token_urlsafe(24)
             settings = {
                 "LEARNING_HUB_HOME": str(home),
@@ -66,9 +66,9 @@ def running_world() -> Iterator[World]:
             yield World(
                 hub_address=announced["Address"],
                 admin_key=admin_key,
-                imis_address=said["Address"],
-                imis_username=said["Username"],
-                imis_password=said["Password"],
+                imis_address=announcement["Address"],
+                imis_username=announcement["Username"],
+                imis_password=announcement["Password"],
                 programs=(imis, hub),
             )
         finally:
@@ -91,7 +91,7 @@ def _program(
 ) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     """The program `learning-hub` with *arguments*, and the JSON line it prints once it can be called."""
     log = home / f"{arguments[0]}.log"
-    # The person's own settings are for their own hub.
+    # The user's own settings are for the user's own hub.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)} | settings
     with log.open("w", encoding="utf-8") as stderr:
         process = subprocess.Popen(  # noqa: S603 - our own program
@@ -102,7 +102,7 @@ def _program(
             stderr=stderr,
             text=True,
             encoding="utf-8",
-            # Ctrl-C is for the demo alone; it stops the programs one after the other.
+            # Ctrl-C must reach only the demo, which stops the programs one after the other.
             start_new_session=True,
         )
     try:
@@ -128,8 +128,8 @@ def _announcement(name: str, process: subprocess.Popen[str], log: Path) -> dict[
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1] if said else "It did not say why."
+    written = [line.strip() for line in lines if line.strip()]
+    return written[-1] if written else "It logged no reason."
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
@@ -145,7 +145,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 def _stop_database_left_behind(home: Path) -> None:
-    """Stop the PostgreSQL of a hub that could not do so itself; its data are not needed any more."""
+    """Stop the PostgreSQL of a hub that could not do so itself; its data are no longer needed."""
     pid_file = home / "postgres" / "postmaster.pid"
     deadline = time.monotonic() + STOP_SECONDS
     with contextlib.suppress(OSError, ValueError, IndexError):
@@ -158,7 +158,7 @@ def _stop_database_left_behind(home: Path) -> None:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[Callable[[], None]]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does; after the function that is given none of them does any more."""
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does; the yielded function makes the demo ignore all of them."""
     numbers = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
     before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
 

@@ -34,7 +34,7 @@ class SubscriptionBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal
         Annotated[str, Meta(min_length=1, max_length=25, description="Only events of this system; null: of all.")]
         | None
     ) = None
-    event_types: Annotated[list[EventType], Meta(min_length=1, description="Each once.")] | None = None
+    event_types: Annotated[list[EventType], Meta(min_length=1, description="Event types, each once.")] | None = None
     target: Annotated[ObjectText, Meta(description="Where in the subscriber the records are written.")] | None = None
     templates: (
         Annotated[

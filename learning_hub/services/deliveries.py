@@ -33,7 +33,7 @@ REQUEUED_AT_ONCE = 1000
 
 
 class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
-    """Why a delivery is not to be sent."""
+    """The reason why a delivery will not be sent."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=1000, pattern=NOT_BLANK)]
 
@@ -58,8 +58,8 @@ class Deliveries:
 
     async def page(self, caller: Caller, query: DeliveriesQuery) -> Page[Delivery]:
         """Deliveries newest first; the errors of `read_filter`."""
-        wanted = await read_filter(self._database, caller, query)
-        return await self._page(LISTING, wanted, query)
+        delivery_filter = await read_filter(self._database, caller, query)
+        return await self._page(LISTING, delivery_filter, query)
 
     async def page_of_event(self, caller: Caller, event_id: str, query: PageQuery) -> Page[Delivery]:
         """
@@ -143,13 +143,13 @@ class Deliveries:
         Raises:
             NotAllowed, InvalidFields: As for `read_filter`, or no filter is given.
         """
-        wanted = await read_filter(self._database, caller, query)
+        delivery_filter = await read_filter(self._database, caller, query)
         if all(value is None for value in msgspec.structs.astuple(query)):
             raise InvalidFields([FieldError("State", "or another filter is needed")])
         requeued, after = 0, None
         while True:
             async with self._database.transaction() as connection:
-                changed = await deliveries.requeue(connection, wanted, after=after, limit=REQUEUED_AT_ONCE)
+                changed = await deliveries.requeue(connection, delivery_filter, after=after, limit=REQUEUED_AT_ONCE)
                 entries = [audit.Change(each.now.delivery_id, each.before, each.now.summary) for each in changed]
                 await audit.write_many(connection, caller, "requeue", "delivery", entries)
             requeued += sum(each.now.state == "waiting" for each in changed)
@@ -160,10 +160,10 @@ class Deliveries:
 
     async def groups(self, caller: Caller, query: GroupsQuery) -> Page[Group]:
         """Failed deliveries grouped by cause; the errors of `read_filter`."""
-        wanted = await read_filter(self._database, caller, query)
+        delivery_filter = await read_filter(self._database, caller, query)
         found = await failure_groups.page(
             self._database,
-            wanted,
+            delivery_filter,
             _read_group_cursor(query.cursor),
             query.limit + 1,
             pause_seconds=self._pause_seconds,
@@ -171,10 +171,10 @@ class Deliveries:
         return GROUPS.page(found, query.limit)
 
     async def _page(
-        self, listing: Listing, wanted: DeliveryFilter, query: DeliveriesQuery | PageQuery
+        self, listing: Listing, delivery_filter: DeliveryFilter, query: DeliveriesQuery | PageQuery
     ) -> Page[Delivery]:
         before = _read_cursor(listing, query.cursor)
-        found = await deliveries.page(self._database, wanted, before, query.limit + 1)
+        found = await deliveries.page(self._database, delivery_filter, before, query.limit + 1)
         return listing.page(await self._with_pauses(found), query.limit)
 
     async def _need(self, caller: Caller, delivery_id: str) -> Delivery:

@@ -40,7 +40,7 @@ class FilterQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class DeliveriesQuery(FilterQuery, frozen=True, kw_only=True, rename="pascal"):
-    """Which deliveries are listed, and how many."""
+    """The filter of a list of deliveries, and the page."""
 
     limit: Limit = 100
     cursor: Cursor | None = None

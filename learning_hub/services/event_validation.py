@@ -15,7 +15,7 @@ from learning_hub.store.database import Database
 
 
 class SubscriptionPreview(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """What one subscription would get."""
+    """What one subscription would send."""
 
     subscription_id: str
     template: str | None

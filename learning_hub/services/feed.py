@@ -33,7 +33,7 @@ Confirm = Callable[[], Awaitable[None]]
 # Not kw_only, so that these come before the filters in the OpenAPI document: generated clients that take parameters by
 # position follow its order, and a new filter must not move them.
 class FeedScope(FieldFilters, frozen=True, rename="pascal"):
-    """The bucket or the Program that is read, and the filters by a field."""
+    """The bucket or the Program to read, and the filters by a field."""
 
     event_date_bucket: (
         Annotated[str, Meta(min_length=1, max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None
@@ -52,7 +52,7 @@ class FeedScope(FieldFilters, frozen=True, rename="pascal"):
 
 
 class FeedQuery(FeedScope, frozen=True, kw_only=True, rename="pascal"):
-    """Which entries of the feed, and from where."""
+    """The filter of feed entries, and the position to read from."""
 
     created_since: (
         Annotated[datetime, Meta(description="CreatedUtc at or after this.", extra_json_schema={"format": "date-time"})]
@@ -90,24 +90,24 @@ class Feed:
             InvalidFields: With every bad parameter.
         """
         errors: list[FieldError] = []
-        wanted, position = None, feed.BEGINNING
+        feed_filter, position = None, feed.BEGINNING
         with gathered(errors):
-            wanted = await self._read_filter(caller, query)
+            feed_filter = await self._read_filter(caller, query)
         if query.cursor:
             with gathered(errors):
                 position = feed.read_cursor(query.cursor)
-        if errors or wanted is None:
+        if errors or feed_filter is None:
             raise InvalidFields(errors)
-        return wanted, position
+        return feed_filter, position
 
     async def wait_for(
-        self, wanted: FeedFilter, position: feed.Position, limit: int, *, wait_seconds: float, confirm: Confirm
+        self, feed_filter: FeedFilter, position: feed.Position, limit: int, *, wait_seconds: float, confirm: Confirm
     ) -> FeedSlice:
         """
         Up to *limit* entries after *position*; if none exist, those that arrive within *wait_seconds*.
 
         Args:
-            wanted: The filter of entries.
+            feed_filter: The filter of entries.
             position: The position to begin after.
             limit: The largest number of entries.
             wait_seconds: How long to wait for an entry; the result may be empty after that.
@@ -120,7 +120,7 @@ class Feed:
         deadline = loop.time() + wait_seconds
         while True:
             seen = self._notifications.feed.count
-            read = await self.read(wanted, position, limit, confirm=confirm)
+            read = await self.read(feed_filter, position, limit, confirm=confirm)
             left = deadline - loop.time()
             if read.items or left <= 0 or self._notifications.is_closed:
                 return read
@@ -128,7 +128,9 @@ class Feed:
             await self._notifications.feed.wait(min(left, POLL_SECONDS), seen)
             await confirm()
 
-    async def read(self, wanted: FeedFilter, position: feed.Position, limit: int, *, confirm: Confirm) -> FeedSlice:
+    async def read(
+        self, feed_filter: FeedFilter, position: feed.Position, limit: int, *, confirm: Confirm
+    ) -> FeedSlice:
         """
         Entries after *position*, and the position to read on from: a full page, or all entries up to the feed's end.
 
@@ -145,7 +147,7 @@ class Feed:
         end: feed.Position | None = None
         delays = (0.005 * 2**step for step in range(7))
         while True:
-            part = await read_feed(self._database, wanted, position, limit - len(items))
+            part = await read_feed(self._database, feed_filter, position, limit - len(items))
             items += part.events
             position, last = part.position, part.last or last
             if part.is_end:

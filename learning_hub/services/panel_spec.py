@@ -168,10 +168,10 @@ def _with_key(fields: Iterable[PanelField]) -> tuple[PanelField, ...]:
 async def _prefix_error(database: Database, subscriber: Subscriber, name: str, prefix: str) -> FieldError | None:
     """The error for a name that the hub does not use; a panel that it made itself may have an earlier prefix."""
     if name == prefix:
-        return FieldError("Name", f"must go on after {prefix}, as in {prefix}completions")
+        return FieldError("Name", f"must continue after {prefix}, as in {prefix}completions")
     if name.startswith(prefix) or await audit.was_created(database, "panel", audit_id(subscriber.subscriber_id, name)):
         return None
-    return FieldError("Name", f"must begin with {prefix}, as the operator's setting {PREFIX}PANEL_PREFIX has it")
+    return FieldError("Name", f"must begin with {prefix}, the operator's setting {PREFIX}PANEL_PREFIX")
 
 
 async def _need_fitting(database: Database, subscriber: Subscriber, program_id: str, subscription_id: str) -> None:
@@ -184,7 +184,7 @@ async def _need_fitting(database: Database, subscriber: Subscriber, program_id: 
     existing = await subscriptions.find(database, subscription_id)
     if existing and (existing.program_id, existing.subscriber_id) != (program_id, subscriber.subscriber_id):
         raise Conflict(
-            f"There is a subscription {subscription_id} already: of {existing.program_id} to {existing.subscriber_id}. "
+            f"The subscription {subscription_id} exists already: of {existing.program_id} to {existing.subscriber_id}. "
             "Name another SubscriptionId.",
             code="subscription_fixed",
         )

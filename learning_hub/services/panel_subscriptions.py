@@ -21,8 +21,8 @@ from learning_hub.store.database import Database
 LONGEST_ID = 25
 MOST_OF_A_NAME = 100
 _PUT_IT = (
-    "PUT what stands in this answer as Subscription; on the command line --json shows it, and subscription put takes "
-    "it from a file"
+    "PUT the Subscription of this response; on the command line --json shows it, and subscription put takes it from a "
+    "file"
 )
 EVENT_TYPES = ["AI_COMP_SUCCESS", "LPI_COMP_SUCCESS"]
 
@@ -77,8 +77,9 @@ class PanelSubscriptions:
             target["KeyProperty"] = key.name
         else:
             findings.append(
-                f"It has no field {RECORD_KEY.name} that holds the record key, so that its rows are matched by their "
-                f"values. Add a text {RECORD_KEY.name}, {RECORD_KEY.length} long, and send the same again."
+                f"The panel has no field {RECORD_KEY.name} that holds the record key, so its rows are matched by their "
+                f"values. Add a text field {RECORD_KEY.name} of {RECORD_KEY.length} characters, and send the same "
+                "again."
             )
         mapped = [
             field for field in built.fields if not is_key(field) and (field.name.casefold() in named or is_basic(field))
@@ -86,8 +87,8 @@ class PanelSubscriptions:
         program_id = program_id or await self._only_program()
         if program_id is None:
             findings.append(
-                "Whose events fill it is not said, and there is not exactly one Program: name the Program, and send "
-                "the same again."
+                "The Program whose events fill the panel is not named, and the hub does not have exactly one: name the "
+                "Program, and send the same again."
             )
         body = {
             "Name": f"Events to {built.name}",
@@ -141,9 +142,9 @@ class PanelSubscriptions:
             then = "Start it." if rows_readable else "Start it once rows can be read."
             return f"The subscription {subscription_id} was made, stopped. {then}"
         if saved.subscription.archived_utc is not None:
-            return f"The subscription {subscription_id} is archived, and was left so. To bring it back, {_PUT_IT}."
+            return f"The subscription {subscription_id} is archived, and stays so. To restore it, {_PUT_IT}."
         return (
-            f"The subscription {subscription_id} was there, and is left as it is: it goes elsewhere. Name another "
+            f"The subscription {subscription_id} exists, and is not changed: it has another target. Name another "
             "SubscriptionId."
         )
 
@@ -160,8 +161,8 @@ def _extended(existing: Subscription, basic: dict[str, Any]) -> tuple[dict[str, 
     default: dict[str, Any] | None = templates.get(DEFAULT_TEMPLATE)
     if default is not None:
         has = {name.casefold() for name in default}
-        wanted = basic["Templates"][DEFAULT_TEMPLATE]
-        new = {name: leaf for name, leaf in wanted.items() if name.casefold() not in has}
+        mapped = basic["Templates"][DEFAULT_TEMPLATE]
+        new = {name: leaf for name, leaf in mapped.items() if name.casefold() not in has}
         templates = {**templates, DEFAULT_TEMPLATE: {**default, **new}}
     body = {
         "Name": existing.name,
@@ -182,15 +183,15 @@ def _extended(existing: Subscription, basic: dict[str, Any]) -> tuple[dict[str, 
 
 def _left_as_it_is(existing: Subscription, new: list[str]) -> str:
     """The sentence that the subscription existed, and how to make it fill the new fields."""
-    sentence = f"The subscription {existing.subscription_id} was there, and is left as it is."
+    sentence = f"The subscription {existing.subscription_id} exists, and is not changed."
     if not new:
         return sentence
-    return f"{sentence} To have it fill {', '.join(new)} as well, {_PUT_IT}."
+    return f"{sentence} To fill {', '.join(new)} as well, {_PUT_IT}."
 
 
 def _not_made(program_id: str) -> str:
     """The sentence that no subscription was made, since none was requested, and how to have one made."""
     return (
-        f"No subscription fills it yet. Name the Program {program_id}, and send the same again, so that one is made; "
-        f"or {_PUT_IT}."
+        f"No subscription fills the panel yet. To have one made, name the Program {program_id} and send the same "
+        f"again; or {_PUT_IT}."
     )

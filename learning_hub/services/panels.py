@@ -26,10 +26,10 @@ from learning_hub.services.subscribers import need_subscriber_in_use
 from learning_hub.store import audit, subscribers
 from learning_hub.store.database import Database
 
-SAME_AGAIN = "Sending the same again is safe: what is there by then is left as it is."
+SAME_AGAIN = "Sending the same again is safe: existing fields are not changed."
 _TOO_SLOW = (
-    "The panel source {name} was not finished within {seconds:g} seconds: the subscriber is slow, or somebody else "
-    "makes a panel there just now."
+    "The panel source {name} was not finished within {seconds:g} seconds: the subscriber is slow, or another person "
+    "makes a panel there at the moment."
 )
 
 
@@ -44,7 +44,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     subscription: Annotated[
         dict[str, Any],
         Meta(
-            description="The body of a PUT: a subscription with the basic mapping. Its ProgramId is null where several "
+            description="The body of a PUT: a subscription with the basic mapping. Its ProgramId is null if several "
             "are possible.",
             extra_json_schema={"additionalProperties": True},
         ),
@@ -159,7 +159,7 @@ class Panels:
 def panels_not_supported(kind: str) -> InvalidInput:
     """The error for subscribers of a kind at which no panel can be made."""
     return InvalidInput(
-        f"At a subscriber of the kind {kind} no panel can be made; at iMIS it can.", code="not_supported"
+        f"A subscriber of the kind {kind} has no panels that the hub could make; iMIS has.", code="not_supported"
     )
 
 

@@ -122,7 +122,7 @@ class Reconciliations:
 def comparing_not_supported(kind: str) -> InvalidInput:
     """The error for subscribers of a kind that cannot be asked for their records."""
     return InvalidInput(
-        f"A subscriber of the kind {kind} cannot be asked what it holds; iMIS can.", code="not_supported"
+        f"A subscriber of the kind {kind} cannot be asked for its records; iMIS can.", code="not_supported"
     )
 
 

@@ -202,7 +202,7 @@ def _read_body(fields: Mapping[str, Raw], query: ProcessQuery) -> tuple[ProcessB
     if in_address is None:
         return body, errors
     if body.program_id not in (None, in_address):
-        errors.append(FieldError("ProgramId", "is another one in the address than in the body"))
+        errors.append(FieldError("ProgramId", "differs between the query and the body"))
     return msgspec.structs.replace(body, program_id=in_address), errors
 
 

@@ -47,7 +47,7 @@ class SubscriberChecks:
         except LearningHubError as error:
             return _without_credentials(error.detail)
         if not credentials:
-            return _without_credentials("There are no credentials to sign in with.")
+            return _without_credentials("The subscriber has no credentials to sign in with.")
         in_use = await self._visible_subscriptions(caller, subscriber_id)
         needs = [_needs(subscription) for subscription in in_use]
         # The connector in use, so that what it learns about the credentials and what it renews are not lost.

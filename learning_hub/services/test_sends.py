@@ -30,7 +30,7 @@ from learning_hub.store.notifications import Notifications
 WHY_NOT_SENT = ("category_off", "no_template", "withdrawn", "superseded")
 NOT_SENT = "not_sent"
 PAUSED = "The subscriber is paused: nothing is sent to it until it is back, or a check finds that it works."
-TEST_NOT_SENT = "Made for a test, and not sent: the subscriber was paused meanwhile."
+TEST_NOT_SENT = "The delivery was made for a test send, and was not sent: the subscriber was paused meanwhile."
 POLL_SECONDS = 0.1
 
 

@@ -72,7 +72,7 @@ def test_the_demo_tells_where_each_event_went_and_ends_with_0(told: Told) -> Non
         "delivered as activity 880123 of contact 10042",
         "delivered as the same activity 880123 of contact 10042",
         "201, stored as revision 2",
-        "200, there already",
+        "200, already stored",
         "skipped, category_off",
         "parked, participant_not_found",
         "parked, participant_ambiguous",
@@ -92,7 +92,7 @@ def test_the_demo_tells_where_each_event_went_and_ends_with_0(told: Told) -> Non
 
 def test_a_demo_that_ends_names_nothing_that_is_gone(told: Told) -> None:
     """With --once there are no addresses or keys to go on with, but how to keep it up."""
-    end = told.stdout.partition("How it stands")[2]
+    end = told.stdout.partition("The result")[2]
     assert "http" not in end
     assert "key" not in end.replace("a key.", "")
     assert "without ONCE=1" in told.words

@@ -186,7 +186,7 @@ async def test_the_same_again_changes_nothing(panel_hub: PanelHub) -> None:
 
     assert await panel_hub.definition() == before
     assert await panel_hub.definition_writes() == ["POST"]
-    assert "is archived, and was left so" in said(again)
+    assert "is archived, and stays so" in said(again)
     entries = (await panel_hub.client.get("/audit", params={"ObjectType": "panel"})).json()["Items"]
     assert [(one["Action"], one["ObjectId"], one["Before"]) for one in entries] == [
         ("create", "imis/lh_completions", None)
@@ -314,7 +314,7 @@ async def test_a_subscription_of_others_is_not_taken(panel_hub: PanelHub) -> Non
     assert refused["code"] == "subscription_fixed"
     assert await panel_hub.requests("/api/BOEntityDefinition") == before
     made = await panel_hub.ask(201, ProgramId="NURSES", SubscriptionId="elsewhere")
-    assert "it goes elsewhere" in said(made)
+    assert "it has another target" in said(made)
     assert (await panel_hub.client.get("/subscriptions/elsewhere")).json()["Target"] == {"Kind": "activity"}
 
 

@@ -253,7 +253,7 @@ async def test_a_hub_that_was_never_there_is_told_at_once() -> None:
 async def test_what_is_no_hub_ends_it(answer: httpx.Response) -> None:
     """One sentence with the address, not one for each line."""
     hub = Hub(answer)
-    with pytest.raises(FailedError, match=r"^http://hub is no address of a hub: ") as caught:
+    with pytest.raises(FailedError, match=r"^http://hub is not the address of a hub: ") as caught:
         await _publish(hub, *(_event(f"AI:{number}") for number in range(2000)), connections=1)
     assert len(hub.batches) == 1
     assert ("https://hub/" in str(caught.value)) == (answer.status_code == 301)
@@ -309,5 +309,5 @@ def test_a_progress_file_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
     """Its name, the reason and a way out, before anything is sent."""
     folder = tmp_path / "x.published"
     folder.mkdir()
-    with pytest.raises(FailedError, match=rf"^{folder}, which keeps what was published, cannot be used: "):
+    with pytest.raises(FailedError, match=rf"^{folder}, which records the published events, cannot be used: "):
         ProgressFile(folder, URL).__enter__()

@@ -18,9 +18,9 @@ def normalize_address(scope: Scope, context: RequestContext) -> None:
     """
     Rewrite the path of *scope*: the same operations answer under /api, and with superfluous slashes.
 
-    Litestar's router ignores such slashes as well. It is done here so that an address that needs no key needs none in
-    either form. *context* keeps the path as it was called, with a single slash at its beginning (two begin the name of
-    a host), and whether it is UTF-8 (the server replaces what is not).
+    Litestar's router ignores such slashes as well. They are removed here so that an address that needs no key needs
+    none in either form. *context* stores the path as it was called, with a single slash at its beginning (two begin
+    the name of a host), and whether it is valid UTF-8 (the server replaces invalid bytes).
 
     `GET /api/events/{ProgramId}` is the list of a Program, as in the original hub: a Program id never contains a
     colon, an event id always does.

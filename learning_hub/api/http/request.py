@@ -38,7 +38,7 @@ MOST_WITHOUT_BODY_BYTES = 1000
 # authenticator caches it for most of that second.
 CONFIRM_AFTER_SECONDS = 0.1
 
-# Stands for a slash inside one segment of a path, which was sent as %2F, until the path is routed. No path contains it
+# Represents a slash inside one segment of a path, which was sent as %2F, until the path is routed. No path contains it
 # otherwise: UTF-8 has no surrogates.
 ENCODED_SLASH = "\udc2f"
 

@@ -1,4 +1,4 @@
-"""Batches of events as a hub takes them over HTTP, and what its answers mean."""
+"""Batches of events sent to a hub over HTTP, and the meaning of its responses."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import msgspec
 
 from learning_hub.cli.failures import FailedError
 
-AGAIN = (429, 502, 503, 504)
-LONGEST_ASKED_SECONDS = 3600
+RETRIED = (429, 502, 503, 504)
+LONGEST_RETRY_AFTER_SECONDS = 3600
 PROBLEM = "application/problem+json"
 
 
 class LaterError(Exception):
-    """The hub does not take it now; *asked_seconds* is how long it wants to be left alone."""
+    """The hub does not accept the batch now; *retry_after_seconds* is how long it asks to wait."""
 
-    def __init__(self, why: str, asked_seconds: float = 0) -> None:
+    def __init__(self, why: str, retry_after_seconds: float = 0) -> None:
         super().__init__(why)
-        self.asked_seconds = asked_seconds
+        self.retry_after_seconds = retry_after_seconds
 
 
 class TooLargeError(Exception):
-    """The batch has more bytes than the hub, or a proxy before it, takes at once."""
+    """The batch has more bytes than the hub, or a proxy before it, accepts."""
 
 
 class Result(msgspec.Struct, frozen=True, rename="pascal"):
-    """What the hub answered to one event: its id, or with another status than 200 and 201 the problem."""
+    """The hub's result for one event: with 200 and 201 its id, otherwise the problem."""
 
     status: int
     event_id: str = ""
@@ -40,7 +40,7 @@ class _Results(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class Batches:
-    """The door of a hub for many events at once; *client* has its address and a key."""
+    """Sends batches to a hub; *client* has its address and a key."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
@@ -49,12 +49,12 @@ class Batches:
 
     async def publish(self, events: Sequence[bytes]) -> list[Result]:
         """
-        What the hub answers to each of *events*, in order; each is JSON on one line.
+        The hub's result for each of *events*, in order; each event is JSON on one line.
 
         Raises:
-            LaterError: The hub is busy or away, and was there before.
-            TooLargeError: They are too many bytes for one request.
-            FailedError: There is no hub at the address, it was never there, or it refuses the key.
+            LaterError: The hub is busy or away, and has answered before.
+            TooLargeError: The events have too many bytes for one request.
+            FailedError: The address is not that of a hub, the hub has never answered, or it refuses the key.
         """
         try:
             response = await self._client.post(
@@ -76,25 +76,25 @@ class Batches:
         except (msgspec.DecodeError, UnicodeDecodeError):
             results = []
         if len(results) != count:
-            raise FailedError(f"{self._address} is no address of a hub: its answer to events is not a hub's.")
+            raise FailedError(f"{self._address} is not the address of a hub: its response to events is not a hub's.")
         return results
 
     def _failure(self, response: httpx.Response) -> Exception:
-        """What a status means that is for the whole batch."""
-        said = f"{response.status_code} {response.reason_phrase}".strip()
+        """The error for a status of the whole batch."""
+        status = f"{response.status_code} {response.reason_phrase}".strip()
         problem = _problem(response)
-        if response.status_code in AGAIN:
-            return LaterError(problem.get("detail") or f"{self._address} answers {said}.", _retry_after(response))
+        if response.status_code in RETRIED:
+            return LaterError(problem.get("detail") or f"{self._address} answers {status}.", _retry_after(response))
         if response.status_code == 413:
-            return TooLargeError(problem.get("detail") or f"{self._address} answers {said}.")
+            return TooLargeError(problem.get("detail") or f"{self._address} answers {status}.")
         if problem and response.status_code != 404:
             return FailedError(str(problem["detail"]))
-        leads_to = f" It leads to {location}." if (location := response.headers.get("location")) else ""
-        return FailedError(f"{self._address} is no address of a hub: it answers {said} to events.{leads_to}")
+        redirect = f" It redirects to {location}." if (location := response.headers.get("location")) else ""
+        return FailedError(f"{self._address} is not the address of a hub: it answers {status} to events.{redirect}")
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:
-    """The problem document of an answer; empty where it has none."""
+    """The problem document of a response; empty if it has none."""
     if not response.headers.get("content-type", "").startswith(PROBLEM):
         return {}
     try:
@@ -106,11 +106,11 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
 
 def _retry_after(response: httpx.Response) -> float:
     text = response.headers.get("retry-after", "")
-    return min(float(text), LONGEST_ASKED_SECONDS) if text.isascii() and text.isdigit() else 0
+    return min(float(text), LONGEST_RETRY_AFTER_SECONDS) if text.isascii() and text.isdigit() else 0
 
 
 def _cause(error: httpx.TransportError, address: str) -> str:
-    """Why there was no answer, in the words that the hub has for its own subscribers."""
+    """The reason for no response, worded as the hub words it for its own subscribers."""
     from yarl import URL
 
     from learning_hub.connectors.connection_errors import describe_connection_error

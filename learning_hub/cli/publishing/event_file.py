@@ -13,7 +13,7 @@ import msgspec
 
 from learning_hub.cli.failures import FailedError
 
-# What lies here is a stream or belongs to the system, also where it seems to be a file: /dev/stdin may be redirected.
+# Paths below these are streams or belong to the system, even if they look like files: /dev/stdin may be redirected.
 OF_THE_SYSTEM = (Path("/dev"), Path("/proc"))
 
 
@@ -21,7 +21,7 @@ class EventFile:
     """
     The events of *name*; `-` is stdin.
 
-    *unit* is what is counted, known once the first event was read: `Line` in JSON Lines, `Event` in a document.
+    *unit* is the counted unit, known once the first event was read: `Line` in JSON Lines, `Event` in a document.
     """
 
     def __init__(self, name: str) -> None:
@@ -36,16 +36,16 @@ class EventFile:
         return self._name != "-" and path.is_file() and not is_of_the_system
 
     def beside(self, suffix: str) -> Path | None:
-        """Where something of the file may be kept; None where there is no file."""
+        """The path of a file next to this one; None for a stream."""
         return Path(f"{self._name}{suffix}") if self.can_be_read_again else None
 
     def count(self) -> int | None:
-        """How many events there are; None where they can be read only once."""
+        """The number of events; None for a stream, which can be read only once."""
         return sum(1 for _ in self) if self.can_be_read_again else None
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """
-        Each event on one line, as it is spelled, with its number; what is no JSON as well, for the hub to refuse.
+        Each event on one line, as it is spelled, with its number; invalid JSON is included, for the hub to refuse.
 
         Raises:
             FailedError: The file cannot be read.
@@ -60,7 +60,7 @@ class EventFile:
         return nullcontext(sys.stdin.buffer) if self._name == "-" else Path(self._name).open("rb")
 
     def _events(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-        # The mark that some programs put before UTF-8 stands in the first line alone.
+        # The byte order mark that some programs put before UTF-8 is in the first line only.
         lines = ((number, line.removeprefix(codecs.BOM_UTF8).strip()) for number, line in enumerate(stream, start=1))
         lines = ((number, line) for number, line in lines if line)
         first = next(lines, None)
@@ -70,7 +70,7 @@ class EventFile:
             yield first
             yield from lines
             return
-        # Only the whole tells a document from JSON Lines of which the first is wrong.
+        # Only the whole content shows whether it is a document, or JSON Lines with an invalid first line.
         rest = list(lines)
         events = _events_of_document(b"\n".join([first[1], *(line for _, line in rest)]))
         if events is None:
@@ -103,5 +103,5 @@ def _events_of_document(content: bytes) -> list[bytes] | None:
 
 
 def _on_one_line(content: bytes) -> bytes:
-    # In JSON a line break stands between values only; within a string it would be escaped.
+    # In JSON, line breaks occur only between values; within a string they are escaped.
     return content.replace(b"\n", b" ").replace(b"\r", b" ")

@@ -1,4 +1,4 @@
-"""What of a file was published already, kept beside it, so that publishing it again goes on where it stopped."""
+"""The progress file: records which events of a file were published, so that publishing it again continues."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class ProgressFile:
     """
     `FILE.published`: a JSON line for each line of FILE that the hub at *url* has, with its EventId.
 
-    A line that was changed since, or that another hub has, counts as not published. The last line of the file may be
-    torn, when the program was killed; that line is published again, which the hub takes as the same event. Without a
-    *path* nothing is kept.
+    A line that was changed since, or that was published to another hub, counts as not published. The last line of the
+    progress file may be incomplete if the program was killed; that event is published again, and the hub recognises it
+    as the same. Without a *path* nothing is recorded.
     """
 
     def __init__(self, path: Path | None, url: str) -> None:
@@ -29,7 +29,7 @@ class ProgressFile:
 
     def __enter__(self) -> Self:
         """
-        Read what is known, and be ready to add to it.
+        Read the recorded lines, and open the file for more.
 
         Raises:
             FailedError: The file cannot be read or written.
@@ -37,11 +37,11 @@ class ProgressFile:
         if self._path is None:
             return self
         try:
-            is_torn = self._read_all(self._path)
+            is_incomplete = self._read_all(self._path)
             self._file = self._path.open("a", encoding="utf-8")
         except OSError as error:
             raise self._failure(error) from error
-        if is_torn:
+        if is_incomplete:
             self._file.write("\n")
         return self
 
@@ -55,15 +55,15 @@ class ProgressFile:
         return not self._known
 
     def has(self, number: int, content: bytes) -> bool:
-        """Whether line *number* was published as it is now."""
+        """Whether line *number* was published with this content."""
         return self._known.get(number) == _mark(content)
 
     def add(self, lines: Iterable[tuple[int, bytes, str]]) -> None:
         """
-        These lines are published, each with its number, content and EventId.
+        Record published lines, each with its number, content and EventId.
 
         Raises:
-            FailedError: The file cannot be written any more.
+            FailedError: The file can no longer be written.
         """
         if self._file is None:
             return
@@ -78,7 +78,7 @@ class ProgressFile:
             raise self._failure(error) from error
 
     def _read_all(self, path: Path) -> bool:
-        """Read all entries; whether the last line is torn. Where it is cut, half a character may be left of one."""
+        """Read all entries; whether the last line is incomplete, which may cut a character in half."""
         if not path.exists():
             return False
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -96,8 +96,8 @@ class ProgressFile:
 
     def _failure(self, error: OSError) -> FailedError:
         return FailedError(
-            f"{self._path}, which keeps what was published, cannot be used: {error.strerror or error}. Publish a copy "
-            "of the file from a folder you may write to, or give it as stdin: then nothing is kept."
+            f"{self._path}, which records the published events, cannot be used: {error.strerror or error}. Publish a "
+            "copy of the file from a folder you may write to, or give it as stdin: then nothing is recorded."
         )
 
 

@@ -1,4 +1,4 @@
-"""Publishing many events to a hub: in batches, patiently, and in order where order matters."""
+"""Publish many events to a hub: in batches, with retries, and in order within each source record."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from learning_hub.cli.failures import FailedError
-from learning_hub.cli.publishing.client import AGAIN, Batches, LaterError, Result, TooLargeError
+from learning_hub.cli.publishing.client import RETRIED, Batches, LaterError, Result, TooLargeError
 from learning_hub.cli.publishing.progress_file import ProgressFile
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30
 BATCH_EVENTS = 500
-# Proxies often take no more than 1 MiB in one request unless they are told to.
+# Many proxies accept at most 1 MiB in one request by default.
 BATCH_BYTES = 1_000_000
 EVENTS_AHEAD = 2 * BATCH_EVENTS
 
 
 class BadLine(msgspec.Struct, frozen=True, rename="pascal"):
-    """A line that the hub did not take."""
+    """A line that the hub refused."""
 
     line: int
     status: int
@@ -30,7 +30,7 @@ class BadLine(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class Report(msgspec.Struct, rename="pascal"):
-    """What became of the lines of a file: *before* are those that were published already and not sent again."""
+    """The results of the lines of a file: *before* were published already and not sent again."""
 
     new: int = 0
     same: int = 0
@@ -39,12 +39,12 @@ class Report(msgspec.Struct, rename="pascal"):
 
     @property
     def answered(self) -> int:
-        """How many were sent and got their answer."""
+        """How many were sent and got a response."""
         return self.new + self.same + len(self.failed)
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """An event on its way; *record* is alike for all of one source record."""
+    """An event to send; *record* is the same for all events of one source record."""
 
     number: int
     content: bytes
@@ -59,19 +59,19 @@ class _Source(msgspec.Struct, frozen=True, rename="pascal", gc=False):
 
 class Publishing:
     """
-    One file on its way to a hub.
+    Publishes one file to a hub.
 
-    Events of one source record go out one after the other, as they stand in the file, and never two in one batch: a
-    batch that was cut is sent again, and an earlier revision must not be taken for a change of a later one. So all
-    that is sent again is answered as the same event.
+    Events of one source record are sent one after the other, in the order of the file, and never two in one batch: a
+    batch whose response was lost is sent again, and the hub must not take an earlier revision for a change of a later
+    one. So every event that is sent again is answered as the same event.
 
     Args:
-        batches: The hub.
-        progress: What was published before, and is now.
-        report: Filled in as answers come.
-        connections: How many batches to send side by side.
-        patience_seconds: How long to try again while the hub does not answer.
-        advance: Called with how many more are done.
+        batches: Sends batches to the hub.
+        progress: Records the published events.
+        report: Filled in as responses arrive.
+        connections: How many batches to send in parallel.
+        patience_seconds: How long to retry while the hub does not answer.
+        advance: Called with the number of further finished events.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Publishing:
             self._report.failed.sort(key=lambda bad: bad.line)
 
     def _was_published(self, line: Line) -> bool:
-        """Whether *line* need not be sent. After an earlier one of its record that is sent now it is to follow it."""
+        """Whether *line* need not be sent; it must be if an earlier line of its source record is sent now."""
         if self._progress.is_empty:
             return False
         if line.record not in self._sent_records and self._progress.has(line.number, line.content):
@@ -141,15 +141,15 @@ class Publishing:
     async def _send(self, batch: list[Line]) -> None:
         patience = _Patience(self._patience_seconds)
         while batch:
-            left, later = await self._try(batch)
+            left, later = await self._send_once(batch)
             if later:
                 if len(left) < len(batch):
                     patience = _Patience(self._patience_seconds)
                 await patience.wait(later)
             batch = left
 
-    async def _try(self, batch: list[Line]) -> tuple[list[Line], LaterError | None]:
-        """Send *batch* once; what of it is still to be sent, and why where that must wait."""
+    async def _send_once(self, batch: list[Line]) -> tuple[list[Line], LaterError | None]:
+        """Send *batch* once; the lines that are left to send, and the error if they must wait."""
         try:
             results = await self._batches.publish([line.content for line in batch])
         except LaterError as later:
@@ -160,15 +160,15 @@ class Publishing:
                 await self._send(batch[:middle])
                 return batch[middle:], None
             results = [Result(413, problem={"detail": str(error)})]
-        left = self._settle(batch, results)
-        return left, LaterError(_detail(next(each for each in results if each.status in AGAIN))) if left else None
+        left = self._record(batch, results)
+        return left, LaterError(_detail(next(each for each in results if each.status in RETRIED))) if left else None
 
-    def _settle(self, batch: Sequence[Line], results: Sequence[Result]) -> list[Line]:
-        """Note what the hub answered to each of *batch*; those for which it asks to come back later are left."""
+    def _record(self, batch: Sequence[Line], results: Sequence[Result]) -> list[Line]:
+        """Record the hub's results for *batch*; the lines that must be retried are left."""
         left: list[Line] = []
         published: list[tuple[int, bytes, str]] = []
         for line, result in zip(batch, results, strict=True):
-            if result.status in AGAIN:
+            if result.status in RETRIED:
                 left.append(line)
             elif result.status in (200, 201):
                 self._report.new += result.status == 201
@@ -191,15 +191,15 @@ class _Patience:
 
     async def wait(self, later: LaterError) -> None:
         """
-        Until it is worth trying again.
+        Wait before the next attempt.
 
         Raises:
-            FailedError: It has taken too long.
+            FailedError: The patience is used up.
         """
         if asyncio.get_running_loop().time() > self._deadline:
             raise FailedError(str(later)) from later
-        # Spread, so that not all of the connections come back at once.
-        await asyncio.sleep(max(later.asked_seconds, self._seconds) * random.uniform(1, 1.3))  # noqa: S311
+        # Spread, so that the connections do not all retry at once.
+        await asyncio.sleep(max(later.retry_after_seconds, self._seconds) * random.uniform(1, 1.3))  # noqa: S311
         self._seconds = min(self._seconds * 2, LONGEST_WAIT_SECONDS)
 
 
@@ -212,7 +212,7 @@ def _record_of(number: int, content: bytes) -> int:
 
 
 async def _take(lane: asyncio.Queue[Line | None], waiting: list[Line]) -> bool:
-    """Add to *waiting* what is there, at least one; False at the end of the lane."""
+    """Move the available lines to *waiting*, at least one; False at the end of the lane."""
     while len(waiting) < EVENTS_AHEAD:
         if waiting and lane.empty():
             return True
@@ -224,7 +224,7 @@ async def _take(lane: asyncio.Queue[Line | None], waiting: list[Line]) -> bool:
 
 
 def _next_batch(waiting: Sequence[Line]) -> tuple[list[Line], list[Line]]:
-    """The first of each source record, as many as go into one batch, and the rest, both in their order."""
+    """The first line of each source record, as many as fit into one batch, and the other lines, both in order."""
     batch: list[Line] = []
     rest: list[Line] = []
     records: set[int] = set()

@@ -1,4 +1,4 @@
-"""Serving the hub over HTTP on a port that is bound first, so that one in use is told before anything else starts."""
+"""Serve the hub over HTTP on a port that is bound first, so that a port in use is reported before anything starts."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 2048
 COLLECT_AFTER = 10_000
-# Longer than clients and proxies keep an idle connection, so that none is closed under a request.
+# Longer than clients and proxies keep an idle connection open, so that the server closes none under a request.
 KEEP_ALIVE_SECONDS = 75
-MALFORMED = "The request is no HTTP: its first line, a header, or how the body is cut up cannot be read."
+MALFORMED = "The request is not valid HTTP: its first line, a header, or the chunks of its body cannot be read."
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked for, not bound
 
 
 def bind(host: str, port: int) -> socket.socket:
     """
-    A socket bound to *host* and *port*, 0 for a free one; it takes no connections yet.
+    A socket bound to *host* and *port*, 0 for a free one; it accepts no connections yet.
 
     Raises:
-        FailedError: The port is in use, or the host is none of this machine's.
+        FailedError: The port is in use, or the host is not an address of this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -46,7 +46,7 @@ def bind(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise FailedError(f"{host} is no address to listen on: {error.strerror or error}.") from error
+        raise FailedError(f"{host} is not an address to listen on: {error.strerror or error}.") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -57,16 +57,16 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> FailedError:
-    """The failure for a port that cannot be had."""
+    """The failure for a port that cannot be bound."""
     return FailedError(f"Cannot listen on port {port} of {host}: {error.strerror}. Choose another one with --port.")
 
 
 def listen(listener: socket.socket) -> None:
     """
-    Take connections from now on; they wait until the hub accepts them.
+    Accept connections from now on; they wait until the hub serves them.
 
     Raises:
-        FailedError: Somebody else bound the same port at the same time and was faster.
+        FailedError: Another program bound the same port at the same time and was faster.
     """
     try:
         listener.listen(BACKLOG)
@@ -76,7 +76,7 @@ def listen(listener: socket.socket) -> None:
 
 
 def announce(listener: socket.socket, settings: Settings, *, as_json: bool) -> None:
-    """Print where the hub is served, and how to make a first key where none is set."""
+    """Print the address of the hub, and how to make a first key if no admin key is set."""
     address = address_of(listener)
     if as_json:
         addresses = {"Address": address, "Documentation": f"{address}/schema"}
@@ -86,7 +86,7 @@ def announce(listener: socket.socket, settings: Settings, *, as_json: bool) -> N
         click.echo(f"API documentation at {address}/schema")
     if settings.admin_key is None:
         click.echo(
-            "LEARNING_HUB_ADMIN_KEY is not set. Make a key to begin with:\n"
+            "LEARNING_HUB_ADMIN_KEY is not set. Make a first key:\n"
             '  learning-hub key create --name "First admin" --program "*" --scope admin',
             err=True,
         )
@@ -103,7 +103,7 @@ async def serve_app(app: ApiMiddleware, listener: socket.socket, settings: Setti
     """
     Serve *app* until cancelled.
 
-    Requests under way then get their answers, within the time of one delivery; those that only wait get them at once.
+    Requests under way are then finished within the timeout of one request to a subscriber; waiting ones at once.
     """
     _spare_the_collector()
     server = _Server(
@@ -115,7 +115,7 @@ async def serve_app(app: ApiMiddleware, listener: socket.socket, settings: Setti
             log_config=None,
             access_log=False,
             server_header=False,
-            # Nothing here asks for the caller's address or scheme.
+            # The hub does not use the caller's address or scheme.
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=math.ceil(settings.send_timeout_seconds),
@@ -133,9 +133,9 @@ async def serve_app(app: ApiMiddleware, listener: socket.socket, settings: Setti
 
 def _spare_the_collector() -> None:
     """
-    Let the garbage collector pass over what a hub is made of, a hundred thousand objects that stay.
+    Exclude the hub's long-lived objects, about a hundred thousand, from garbage collection.
 
-    It looks for rings only when more objects have come than a page of the feed has: hardly any of them are in one.
+    The collector runs only after more new objects than a page of the feed has: hardly any of them are in a cycle.
     """
     gc.collect()
     gc.freeze()
@@ -143,20 +143,20 @@ def _spare_the_collector() -> None:
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it; what is no HTTP is answered with a problem, as everything else that is wrong."""
+    """Uvicorn's HTTP protocol, which also answers malformed requests with a problem document."""
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text, which is no problem
-        """Answer a request that cannot be read, and hang up."""
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text is not a problem document
+        """Answer a request that cannot be read, and close the connection."""
         before = self.cycle
         is_under_way = before is not None and not before.response_complete
         if is_under_way and not (before.scope is self.scope and before.more_body):
-            # It came behind a request that is being answered: that answer goes out, and then the connection ends.
+            # It followed a request that is being answered: that response is sent, and then the connection ends.
             before.keep_alive = False
             return
         if not (is_under_way and before.response_started):
             self.transport.write(self._malformed())
         if is_under_way:
-            # The rest of its body; nobody reads what is still going to be answered to the half of it.
+            # It is in the body of the request under way: a response to half a body would not be read.
             before.disconnected = True
             before.message_event.set()
         self.transport.close()
@@ -167,7 +167,7 @@ class Protocol(HttpToolsProtocol):
         )
         request_id = next(sane, new_request_id().encode())
         log.info("request_malformed", extra={"request_id": request_id.decode()})
-        # Which path was called is not known.
+        # The path that was called is unknown.
         content = msgspec.json.encode(problem(400, code="malformed_request", detail=MALFORMED, instance="/"))
         lines = [
             STATUS_LINE[400].removesuffix(b"\r\n"),

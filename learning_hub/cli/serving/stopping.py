@@ -1,4 +1,4 @@
-"""Running until SIGTERM or SIGINT: the first one ends cleanly, a second one does not wait any longer."""
+"""Run until SIGTERM or SIGINT: the first signal ends cleanly, a second one ends at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_until_stopped(work: Coroutine[Any, Any, None], signals: Sequence[signal.Signals] = SIGNALS) -> None:
-    """Run *work* to its end, or until one of *signals* cancels it; what it then does to end is waited for."""
+    """Run *work* to its end, or until one of *signals* cancels it; its cleanup is waited for."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_cancelled_by(work, signals))
 

@@ -1,9 +1,8 @@
 """
 Several worker processes behind one port.
 
-The parent holds the port and keeps its worker processes running: it starts a process again that ends. A worker process
-sees the death of its parent as the end of its standard input, so that no process outlives it. This module, run with
-`python -m`, is a worker process.
+The parent holds the port and restarts worker processes that end. A worker process notices the death of its parent as
+the end of its standard input, so that no process outlives it. This module, run with `python -m`, is a worker process.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from learning_hub.settings import PREFIX, Settings
 
 log = logging.getLogger(__name__)
 
-AGAIN_AFTER_SECONDS = 1
+RESTART_SECONDS = 1
 
 
 async def run_worker_processes(
@@ -53,7 +52,7 @@ async def _keep_process(arguments: list[str], descriptor: int, environment: dict
             await _end(process)
             raise
         log.error("member_ended", extra={"pid": process.pid, "status": status})
-        await asyncio.sleep(AGAIN_AFTER_SECONDS)
+        await asyncio.sleep(RESTART_SECONDS)
 
 
 async def _end(process: Process) -> None:
@@ -70,7 +69,7 @@ async def _end(process: Process) -> None:
 
 
 def main() -> None:
-    """Be a worker process: serve on the inherited port until SIGTERM, or until the parent is gone."""
+    """Run a worker process: serve on the inherited port until SIGTERM, or until the parent is gone."""
     from learning_hub.cli.serving.stopping import run_until_stopped
     from learning_hub.cli.startup import begin_service
 
@@ -78,7 +77,7 @@ def main() -> None:
     parser.add_argument("descriptor", type=int)
     parser.add_argument("--no-worker", action="store_true")
     arguments = parser.parse_args()
-    # Ctrl-C reaches the whole group; when to end is the parent's to say.
+    # Ctrl-C reaches the whole process group, but the parent decides when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     listener = socket.socket(fileno=arguments.descriptor)
     work = _serve_until_orphaned(begin_service(), listener, with_worker=not arguments.no_worker)
@@ -90,7 +89,7 @@ async def _serve_until_orphaned(settings: Settings, listener: socket.socket, *, 
     serving = asyncio.create_task(_serve(settings, listener, with_worker=with_worker))
 
     def end() -> None:
-        # The end of a file can be read for ever, and each further cancelling would cut short how the serving ends.
+        # The end of file stays readable, and another cancellation would cut the clean end short.
         loop.remove_reader(parent)
         serving.cancel()
 

@@ -361,7 +361,7 @@ def test_publishing_that_is_stopped_says_how_to_go_on(settings: dict[str, str], 
             assert publishing.process.stdout
             told = json.loads(publishing.process.stdout.read())
             assert 0 < told["New"] < 4_000
-            assert publishing.log == "Stopped. The same command goes on from there.\n"
+            assert publishing.log == "Stopped. The same command continues from there.\n"
         rest = json.loads(command(*publish, settings=settings).stdout)
         assert (rest["Before"], rest["Before"] + rest["New"] + rest["Same"]) == (told["New"], 4_000)
 
@@ -371,7 +371,7 @@ def test_an_address_that_cannot_be_called_is_told(settings: dict[str, str], tmp_
     """One sentence that names it."""
     done = command("publish", "-", "--url", address, "--key", "any", settings=settings, stdin="{}")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    assert "is no address of a hub" in done.stderr
+    assert "is not the address of a hub" in done.stderr
 
 
 def test_publishing_with_any_key_and_a_mark_before_the_document(settings: dict[str, str], tmp_path: Path) -> None:
@@ -398,7 +398,7 @@ def test_what_is_no_hub_is_told_once(settings: dict[str, str], tmp_path: Path) -
         address = json.loads(sandbox.line())["Address"]
         done = command("publish", str(file), "--url", address, "--key", "any", settings=settings)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"{address} is no address of a hub: it answers 404")
+    assert done.stderr.startswith(f"{address} is not the address of a hub: it answers 404")
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -40,19 +40,19 @@ def test_a_panel_is_made_by_a_command(settings: dict[str, str], imis: RunningSan
     assert "The subscription lh_completions was made, stopped." in told
 
     check = ("subscriber", "check", "imis", "--steps")
-    assert run(*check).endswith("so there are no steps to see any.\n")
+    assert run(*check).endswith("so no steps can show them.\n")
     httpx.put(f"{imis.address}/_sandbox/panels/lh_completions", json={"AvailableViaRest": True}).raise_for_status()
-    assert "To have the rows of lh_completions shown in iMIS:\n  1. In iMIS, go to RiSE" in run(*check)
+    assert "To show the rows of lh_completions in iMIS:\n  1. In iMIS, go to RiSE" in run(*check)
     assert "Select Run to see the rows" not in run(*check[:-1])
 
     file = tmp_path / "more.json"
     file.write_text('["Remark"]')
     more = run(*panel, "--program", "NURSES", "--fields", str(file))
-    assert "To have it fill Remark as well, PUT what stands in this answer as Subscription" in more
+    assert "To fill Remark as well, PUT the Subscription of this response" in more
     assert "--json shows it" in more
 
     unmade = run("subscriber", "panel", "imis", "lh_alone")
-    assert "No subscription fills it yet. Name the Program NURSES" in unmade
+    assert "No subscription fills the panel yet. To have one made, name the Program NURSES" in unmade
     assert unmade.endswith("To name the Program, run the command again with --program.\n")
 
     run("program", "put", "DOCTORS", "--name", "Doctors")
