@@ -66,6 +66,18 @@ CREATE FUNCTION may_have_left_keyless_row(in_doubt boolean, target json) RETURNS
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN in_doubt AND target ->> 'Kind' IS NOT DISTINCT FROM 'panel' AND target ->> 'KeyProperty' IS NULL;
 
+-- Whether a delivery was skipped for a reason that may pass: its event may get a template, or the reopening of its source
+-- record may be withdrawn.
+CREATE FUNCTION is_skipped_for_now(state text, code text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN state = 'skipped' AND code IN ('no_template', 'category_off', 'reopened');
+
+-- Whether processing its event again takes a delivery up again: one that was skipped for now, or was discarded because
+-- its subscription was archived, as a subscription that processes events is in use once more.
+CREATE FUNCTION may_be_processed_again(state text, code text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN is_skipped_for_now(state, code) OR state = 'discarded' AND code = 'archived';
+
 -- The order in which rows of `participant` count: matched by hand before looked up, of one system before of every one.
 CREATE FUNCTION participant_precedence(settled_by text, publisher_system_id text) RETURNS int
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -95,6 +107,25 @@ CREATE FUNCTION reopenings_after(program_id text, subscription_id text, publishe
            AND is_reopening(event.event_type) AND event.event_type <> ALL (subscription.event_types)
            AND event.seq > reopenings_after.event_seq
            AND NOT EXISTS (SELECT FROM withdrawal_of(event.program_id, event.event_uuid))
+    $$;
+
+-- Why a delivery must not send its event any more, whatever else was sent: `withdrawn` or `reopened`; null or no row if
+-- it may.
+CREATE FUNCTION reason_not_to_send(program_id text, subscription_id text, publisher_event_id text,
+                                   publisher_system_id text, event_uuid uuid, event_seq bigint, action text)
+    RETURNS SETOF text
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    AS $$
+        SELECT CASE WHEN EXISTS (SELECT FROM withdrawal_of(reason_not_to_send.program_id,
+                                                           reason_not_to_send.event_uuid))
+                    THEN 'withdrawn'
+                    WHEN EXISTS (SELECT FROM reopenings_after(reason_not_to_send.program_id,
+                                                              reason_not_to_send.subscription_id,
+                                                              reason_not_to_send.publisher_event_id,
+                                                              reason_not_to_send.publisher_system_id,
+                                                              reason_not_to_send.event_seq))
+                    THEN 'reopened' END
+         WHERE reason_not_to_send.action = 'send'
     $$;
 
 -- What a delivery has to wait for: another of its source record that is being sent or may still be carried out, or that
@@ -135,23 +166,27 @@ CREATE FUNCTION newer_delivered(program_id text, subscription_id text, publisher
 
 -- Newer revisions of a delivery's source key that were sent, are being sent or will be. They supersede what is not sent
 -- yet, except where it may have left a keyless row.
-CREATE FUNCTION newer_revisions(program_id text, subscription_id text, publisher_event_id text,
-                                publisher_system_id text, event_seq bigint, event_type text) RETURNS SETOF uuid
+CREATE FUNCTION superseding_revisions(program_id text, subscription_id text, publisher_event_id text,
+                                      publisher_system_id text, event_seq bigint, event_type text, in_doubt boolean,
+                                      target json) RETURNS SETOF uuid
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     AS $$
         SELECT newer.delivery_uuid FROM delivery AS newer
-         WHERE newer.program_id = newer_revisions.program_id
-           AND newer.subscription_id = newer_revisions.subscription_id
-           AND newer.publisher_event_id = newer_revisions.publisher_event_id
-           AND newer.publisher_system_id = newer_revisions.publisher_system_id
-           AND newer.event_seq > newer_revisions.event_seq AND newer.event_type = newer_revisions.event_type
+         WHERE newer.program_id = superseding_revisions.program_id
+           AND newer.subscription_id = superseding_revisions.subscription_id
+           AND newer.publisher_event_id = superseding_revisions.publisher_event_id
+           AND newer.publisher_system_id = superseding_revisions.publisher_system_id
+           AND newer.event_seq > superseding_revisions.event_seq
+           AND newer.event_type = superseding_revisions.event_type
            AND newer.action = 'send' AND newer.state IN ('waiting', 'retrying', 'sending', 'delivered')
+           AND NOT may_have_left_keyless_row(superseding_revisions.in_doubt, superseding_revisions.target)
     $$;
 
 -- migrate: rollback
 
-DROP FUNCTION is_reopening, sends_by_itself, may_have_left_keyless_row, participant_precedence, withdrawal_of,
-              reopenings_after, deliveries_before, newer_delivered, newer_revisions;
+DROP FUNCTION is_reopening, sends_by_itself, may_have_left_keyless_row, is_skipped_for_now, may_be_processed_again,
+              participant_precedence, withdrawal_of, reopenings_after, reason_not_to_send, deliveries_before,
+              newer_delivered, superseding_revisions;
 
 DROP VIEW subscription_place;
 

@@ -54,17 +54,20 @@ class DryRun:
         uuids = [entry.event_uuid for entry in matched]
         async with self._database.connection() as connection:
             before = await enqueue.delivered_before(connection, subscription, subscription.program_id, uuids)
-            existing = await enqueue.standing(connection, subscription, subscription.program_id, uuids)
+            left = await enqueue.left_as_they_are(connection, subscription, subscription.program_id, uuids)
+            reopened = await enqueue.reopened_since(connection, subscription, matched)
         newest = {_source(entry): entry.event_uuid for entry in matched}
         to_render = []
         for entry in matched:
-            state, code = existing.get(entry.event_uuid, (None, None))
-            if entry.event_uuid in before and not replay:
+            uuid = entry.event_uuid
+            if uuid in before and not replay:
                 self._states["unchanged"] += 1
-            elif entry.event_uuid not in before and _stays(state, code):
-                self._states[state or "waiting"] += 1
-            elif newest[_source(entry)] != entry.event_uuid:
+            elif uuid not in before and uuid in left:
+                self._states[left[uuid]] += 1
+            elif newest[_source(entry)] != uuid:
                 self._states["superseded"] += 1
+            elif uuid in reopened:
+                self._states["skipped"] += 1
             else:
                 to_render.append(entry)
         return to_render
@@ -105,10 +108,3 @@ class DryRun:
 
 def _source(entry: FeedEntry) -> tuple[str, str, str]:
     return entry.publisher_system_id, entry.publisher_event_id, entry.event_type
-
-
-def _stays(state: str | None, code: str | None) -> bool:
-    """Whether a run leaves a delivery in its state; one that was skipped without a template is rendered again."""
-    if state == "skipped":
-        return code not in ("no_template", "category_off")
-    return state in ("retrying", "parked", "superseded", "discarded")

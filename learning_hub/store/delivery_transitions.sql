@@ -17,9 +17,8 @@
 -- Make the deliveries of subscription $1 (subscriber $2) that do not exist yet. Arrays, one position a delivery: $3
 -- program ids, $4 delivery uuids, $5 event uuids, $6 event seqs, $7 system ids, $8 publisher event ids, $9 event
 -- types, $10 actions, $11 states, $12 codes, $13 messages. $14: they are held; $15: they are replays. An existing
--- one is taken up again if it was discarded because its subscription was archived, as that is in use once more; or
--- if it was skipped because it had no template and has one now, or because its record was reopened: the claim
--- decides whether that still holds.
+-- one is taken up again if it may be processed again, but a skipped one only if it is to be sent now. Whether the
+-- record of one that was skipped as reopened still is, the claim decides.
 INSERT INTO delivery (program_id, delivery_uuid, subscription_id, subscriber_id, event_uuid, event_seq,
                       publisher_system_id, publisher_event_id, event_type, action, state, code, message, held,
                       due_utc, is_replay)
@@ -33,9 +32,8 @@ SELECT program_id, delivery_uuid, $1::text, $2::text, event_uuid, event_seq, pub
 ON CONFLICT (program_id, subscription_id, event_uuid, action) WHERE NOT is_replay DO UPDATE
    SET state = excluded.state, code = excluded.code, message = excluded.message, due_utc = excluded.due_utc,
        held = excluded.held, released = false, tries_used = 0
- WHERE delivery.state = 'discarded' AND delivery.code = 'archived'
-    OR delivery.state = 'skipped' AND delivery.code IN ('no_template', 'category_off', 'reopened')
-       AND excluded.state = 'waiting'
+ WHERE may_be_processed_again(delivery.state, delivery.code)
+   AND (delivery.state <> 'skipped' OR excluded.state = 'waiting')
 RETURNING delivery_uuid
 
 -- name: supersede
@@ -50,9 +48,10 @@ UPDATE delivery
    AND delivery.publisher_event_id = record.publisher_event_id
    AND delivery.publisher_system_id = record.publisher_system_id
    AND delivery.action = 'send' AND delivery.state IN ('waiting', 'retrying')
-   AND NOT may_have_left_keyless_row(delivery.in_doubt, subscription.target)
-   AND EXISTS (SELECT FROM newer_revisions(delivery.program_id, delivery.subscription_id, delivery.publisher_event_id,
-                                           delivery.publisher_system_id, delivery.event_seq, delivery.event_type))
+   AND EXISTS (SELECT FROM superseding_revisions(
+                   delivery.program_id, delivery.subscription_id, delivery.publisher_event_id,
+                   delivery.publisher_system_id, delivery.event_seq, delivery.event_type, delivery.in_doubt,
+                   subscription.target))
 
 -- 2. Its event is withdrawn, or its source record reopened, before it is sent.
 
@@ -194,16 +193,13 @@ candidate AS (
 -- As many of them as the worker has room for, each with the reason to give it up, null for none.
 chosen AS (
     SELECT program_id, delivery_uuid, connector, is_paused, due_utc > now() AS is_early,
-           CASE WHEN action = 'send' AND EXISTS (SELECT FROM withdrawal_of(program_id, event_uuid))
-                THEN 'withdrawn'
-                WHEN action = 'send'
-                     AND EXISTS (SELECT FROM reopenings_after(program_id, subscription_id, publisher_event_id,
-                                                              publisher_system_id, event_seq))
-                THEN 'reopened'
-                WHEN EXISTS (SELECT FROM newer_delivered(program_id, subscription_id, publisher_event_id,
-                                                         publisher_system_id, event_seq, event_type, action,
-                                                         one_record_for))
-                THEN 'superseded' END AS out_of_date
+           coalesce((SELECT reason
+                       FROM reason_not_to_send(program_id, subscription_id, publisher_event_id, publisher_system_id,
+                                               event_uuid, event_seq, action) AS reason),
+                    CASE WHEN EXISTS (SELECT FROM newer_delivered(program_id, subscription_id, publisher_event_id,
+                                                                  publisher_system_id, event_seq, event_type, action,
+                                                                  one_record_for))
+                         THEN 'superseded' END) AS out_of_date
       FROM candidate
      WHERE position <= room_at_worker
 ),
@@ -405,23 +401,19 @@ UPDATE delivery
        due_utc = CASE failed.out_of_date WHEN 'held' THEN due_utc END,
        held = failed.out_of_date = 'held'
   FROM (SELECT tried.program_id, tried.delivery_uuid, tried.state,
-               CASE WHEN tried.action = 'send'
-                         AND EXISTS (SELECT FROM withdrawal_of(tried.program_id, tried.event_uuid))
-                    THEN 'withdrawn'
-                    WHEN tried.action = 'send'
-                         AND EXISTS (SELECT FROM reopenings_after(
-                                         tried.program_id, tried.subscription_id, tried.publisher_event_id,
-                                         tried.publisher_system_id, tried.event_seq))
-                    THEN 'reopened'
-                    WHEN tried.state = 'parked' THEN NULL
-                    WHEN subscription.archived_utc IS NOT NULL THEN 'archived'
-                    WHEN tried.action = 'send' AND NOT may_have_left_keyless_row(tried.in_doubt, subscription.target)
-                         AND EXISTS (SELECT FROM newer_revisions(
-                                         tried.program_id, tried.subscription_id, tried.publisher_event_id,
-                                         tried.publisher_system_id, tried.event_seq, tried.event_type))
-                    THEN 'superseded'
-                    WHEN NOT tried.released AND NOT sends_by_itself(subscription.state, subscription.schedule)
-                    THEN 'held' END AS out_of_date
+               coalesce((SELECT reason FROM reason_not_to_send(
+                             tried.program_id, tried.subscription_id, tried.publisher_event_id,
+                             tried.publisher_system_id, tried.event_uuid, tried.event_seq, tried.action) AS reason),
+                        CASE WHEN tried.state = 'parked' THEN NULL
+                             WHEN subscription.archived_utc IS NOT NULL THEN 'archived'
+                             WHEN tried.action = 'send'
+                                  AND EXISTS (SELECT FROM superseding_revisions(
+                                                  tried.program_id, tried.subscription_id, tried.publisher_event_id,
+                                                  tried.publisher_system_id, tried.event_seq, tried.event_type,
+                                                  tried.in_doubt, subscription.target))
+                             THEN 'superseded'
+                             WHEN NOT tried.released AND NOT sends_by_itself(subscription.state, subscription.schedule)
+                             THEN 'held' END) AS out_of_date
           FROM unnest($1::text[], $2::uuid[]) AS key (program_id, delivery_uuid)
           JOIN delivery AS tried ON tried.program_id = key.program_id AND tried.delivery_uuid = key.delivery_uuid
           JOIN subscription ON subscription.subscription_id = tried.subscription_id
@@ -436,9 +428,8 @@ UPDATE delivery
 -- Put up to $9 deliveries back into the queue. Filters, null for none: $1 Programs, $2 state, $3 subscription,
 -- $4 subscriber, $5 class, $6 code, $7 Program and $8 uuids of deliveries, $10 and $11 Program and uuid of an event,
 -- $14 signature. Only those after uuid $13, null for all, so that a delivery that is parked again meanwhile is not put
--- back twice. A skipped one is put back only if a template may have been added since, or its reopening withdrawn. It is
--- superseded instead ($12 message) if something newer was delivered, or a newer revision is to be sent. For a stopped
--- subscription it is held.
+-- back twice. A skipped one is put back only if it was skipped for now. It is superseded instead ($12 message) if
+-- something newer was delivered, or a newer revision is to be sent. For a stopped subscription it is held.
 WITH chosen AS (
     SELECT delivery.program_id, delivery.delivery_uuid,
            delivery.state AS state_before, delivery.code AS code_before,
@@ -447,17 +438,17 @@ WITH chosen AS (
                                                delivery.publisher_event_id, delivery.publisher_system_id,
                                                delivery.event_seq, delivery.event_type, delivery.action,
                                                connector.one_record_for))
-           OR NOT may_have_left_keyless_row(delivery.in_doubt, subscription.target)
-              AND EXISTS (SELECT FROM newer_revisions(delivery.program_id, delivery.subscription_id,
-                                                      delivery.publisher_event_id, delivery.publisher_system_id,
-                                                      delivery.event_seq, delivery.event_type)) AS is_superseded
+           OR EXISTS (SELECT FROM superseding_revisions(delivery.program_id, delivery.subscription_id,
+                                                        delivery.publisher_event_id, delivery.publisher_system_id,
+                                                        delivery.event_seq, delivery.event_type, delivery.in_doubt,
+                                                        subscription.target)) AS is_superseded
       FROM delivery
       JOIN subscription USING (subscription_id)
       JOIN subscriber ON subscriber.subscriber_id = delivery.subscriber_id
       JOIN connector ON connector.name = subscriber.connector
      WHERE subscription.archived_utc IS NULL
        AND (delivery.state IN ('parked', 'retrying')
-            OR delivery.state = 'skipped' AND delivery.code IN ('no_template', 'category_off', 'reopened'))
+            OR is_skipped_for_now(delivery.state, delivery.code))
        AND ($1::text[] IS NULL OR delivery.program_id = ANY ($1::text[]))
        AND ($2::text IS NULL OR delivery.state = $2::text)
        AND ($3::text IS NULL OR delivery.subscription_id = $3::text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from learning_hub.model.matching import Match
+from learning_hub.model.matching import FeedEntry, Match
 from learning_hub.model.subscription import Subscription
 from learning_hub.store import delivery_transitions
 from learning_hub.store.database import Connection
@@ -56,12 +56,26 @@ async def skip_already_withdrawn(
     await delivery_transitions.skip_already_withdrawn(connection, subscription.subscription_id, program_id, uuids)
 
 
-async def standing(
+async def left_as_they_are(
     connection: Connection, subscription: Subscription, program_id: str, uuids: Sequence[UUID]
-) -> dict[UUID, tuple[str, str | None]]:
-    """State and code of these events' deliveries to the subscription; those that have none are left out."""
-    rows = await connection.fetch(queries.standing, subscription.subscription_id, program_id, list(uuids))
-    return {row["event_uuid"]: (row["state"], row["code"]) for row in rows}
+) -> dict[UUID, str]:
+    """States of these events' deliveries that a run neither takes up again nor sends; others are left out."""
+    rows = await connection.fetch(queries.left_as_they_are, subscription.subscription_id, program_id, list(uuids))
+    return {row["event_uuid"]: row["state"] for row in rows}
+
+
+async def reopened_since(connection: Connection, subscription: Subscription, entries: Sequence[FeedEntry]) -> set[UUID]:
+    """Those of these events that are not sent because their source record was reopened after them."""
+    rows = await connection.fetch(
+        queries.reopened_since,
+        subscription.subscription_id,
+        [entry.program_id for entry in entries],
+        [entry.event_uuid for entry in entries],
+        [entry.publisher_event_id for entry in entries],
+        [entry.publisher_system_id for entry in entries],
+        [entry.seq for entry in entries],
+    )
+    return {row["event_uuid"] for row in rows}
 
 
 async def delivered_before(

@@ -27,11 +27,22 @@ SELECT source.ordinality::int AS position
                          AND later.action = 'send' AND later.state IN ('waiting', 'retrying', 'sending', 'delivered')
                          AND NOT EXISTS (SELECT FROM withdrawal_of(later.program_id, later.event_uuid))))
 
--- name: standing
--- State and code of the deliveries of these events to subscription $1; $2 program id, $3 event uuids.
-SELECT event_uuid, state, code FROM delivery
+-- name: left_as_they_are
+-- State of the deliveries of these events to subscription $1 that a run neither takes up again nor sends; $2 program id,
+-- $3 event uuids.
+SELECT event_uuid, state FROM delivery
  WHERE program_id = $2::text AND event_uuid = ANY ($3::uuid[]) AND subscription_id = $1::text
-   AND action = 'send' AND NOT is_replay
+   AND action = 'send' AND NOT is_replay AND state IN ('retrying', 'parked', 'skipped', 'superseded', 'discarded')
+   AND NOT may_be_processed_again(state, code)
+
+-- name: reopened_since
+-- Which of these events subscription $1 does not send because their source record was reopened after them; $2 program
+-- ids, $3 event uuids, $4 publisher event ids, $5 system ids, $6 seqs.
+SELECT event_uuid
+  FROM unnest($2::text[], $3::uuid[], $4::text[], $5::text[], $6::bigint[])
+       AS event (program_id, event_uuid, publisher_event_id, publisher_system_id, seq)
+ WHERE EXISTS (SELECT FROM reopenings_after(event.program_id, $1::text, event.publisher_event_id,
+                                            event.publisher_system_id, event.seq))
 
 -- name: delivered_before
 -- Which of these events were ever delivered to subscription $1; $2 program id, $3 event uuids.

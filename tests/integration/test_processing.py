@@ -174,6 +174,34 @@ async def test_a_dry_run_counts_what_a_run_would_leave(imis_hub: ImisHub) -> Non
     assert (run["State"], run["Counts"]["Matched"], run["Request"]["DryRun"]) == ("finished", 4, True)
 
 
+async def test_a_dry_run_takes_up_again_what_a_run_would(imis_hub: ImisHub) -> None:
+    """
+    A run sends what archiving discarded and what a reopening skipped that is withdrawn now, and a dry run says so.
+
+    What is still reopened stays skipped in both.
+    """
+    await imis_hub.set_up(OnReopened="remove", State="stopped")
+    events = [await imis_hub.publish(PublisherEventId="archived")]
+    await imis_hub.settled(events[0], "waiting")
+    await imis_hub.client.delete("/subscriptions/completions")
+    await imis_hub.settled(events[0], "discarded")
+    await imis_hub.put_subscription(OnReopened="remove", State="stopped")
+    events += [await imis_hub.publish(PublisherEventId=source) for source in ("withdrawn", "reopened")]
+    reopening = await imis_hub.publish(EventType="AI_REOPENED", PublisherEventId="withdrawn")
+    await imis_hub.publish(EventType="AI_REOPENED", PublisherEventId="reopened")
+    assert [(await imis_hub.settled(event, "skipped"))["Code"] for event in events[1:]] == ["reopened", "reopened"]
+    await imis_hub.client.delete(reopening)
+    named: dict[str, Any] = {
+        "EventIds": [event.removeprefix("/events/") for event in events], "SubscriptionId": "completions",
+    }  # fmt: skip
+
+    foretold = await imis_hub.process(**named, DryRun=True)
+    done = await imis_hub.process(**named)
+
+    assert (foretold["Waiting"], foretold["Skipped"], foretold["Discarded"]) == (2, 1, 0)
+    assert (done["Delivered"], done["Skipped"], done["Discarded"]) == (2, 1, 0)
+
+
 async def test_starting_sends_what_waited(imis_hub: ImisHub) -> None:
     """What a stopped subscription held goes out by itself once it is started."""
     await imis_hub.set_up(State="stopped")
