@@ -25,7 +25,7 @@ from learning_hub.api.http.headers import sent_key
 from learning_hub.api.http.operation import JSON, Operation
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import EncodingNotTaken, FieldError, InvalidFields, InvalidInput, NotJson, TooLarge
-from learning_hub.model.fields import read_object, read_struct
+from learning_hub.model.fields import read_object
 from learning_hub.model.query_parameters import read_query
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -152,10 +152,6 @@ class ApiRequest(Request[Any, Any, Any]):
             is_empty = False
         if not is_empty:
             raise body_not_taken()
-
-    async def read_body(self, struct: type[T]) -> T:
-        """The body as a *struct*; InvalidFields with every bad field."""
-        return read_struct(await self.read_fields(), struct)
 
     def need_media_type(self, *taken: str) -> str:
         """
