@@ -17,7 +17,7 @@ from writing import append, one_waits, publish_together
 
 from learning_hub.model.clock import now
 from learning_hub.model.errors import InvalidFields, Unavailable
-from learning_hub.model.feed import BEGINNING
+from learning_hub.model.feed import BEGINNING, FeedFilter
 from learning_hub.model.ids import new_uuid
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.writer import COPIED_FROM
@@ -25,7 +25,7 @@ from learning_hub.store import database as database_module
 from learning_hub.store import events
 from learning_hub.store.database import Database, copy_rows
 from learning_hub.store.driver_errors import DataRefused
-from learning_hub.store.feed import FeedFilter, read_feed
+from learning_hub.store.feed import read_feed
 
 MANY = COPIED_FROM + 50
 OF_NO_COLLATION_ALIKE = ("a", "B", "é", "Z", "-", "_", "z", "Ä", "10", "9", "\N{GRINNING FACE}", "\uffee")

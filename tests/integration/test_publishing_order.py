@@ -15,11 +15,11 @@ from running import RunningHub
 from writing import append, one_waits, publish_together, running
 
 from learning_hub.model.errors import Conflict
-from learning_hub.model.feed import BEGINNING
+from learning_hub.model.feed import BEGINNING, FeedFilter
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.writer import Writer
 from learning_hub.store.database import Database
-from learning_hub.store.feed import FeedFilter, read_feed
+from learning_hub.store.feed import read_feed
 from learning_hub.store.notifications import Notifications
 
 pytestmark = pytest.mark.quick
