@@ -17,8 +17,8 @@ from bench.load import ask
 from bench.results import Results
 from bench.setting_up import make_key
 from bench.turns import in_turn
-from learning_hub.model.feed import BEGINNING, Position
-from learning_hub.store.feed import FeedFilter, parameters, queries
+from learning_hub.model.feed import BEGINNING, FeedFilter, Position
+from learning_hub.store.feed import parameters, queries
 
 EVENTS = 20_000
 PAGE = 1_000

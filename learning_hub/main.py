@@ -60,7 +60,7 @@ from learning_hub.store.vault import Vault
 async def run_hub(settings: Settings, database: Database, *, with_worker: bool = True) -> AsyncIterator[ApiMiddleware]:
     """One hub process over an open database, up to date: its API, its jobs and, unless it has none, its worker."""
     async with run_services(settings, database, with_worker=with_worker) as (services, notifications):
-        yield build_app(services, settings, notifications)
+        yield build_app(services, settings, stop_waiting=notifications.close)
 
 
 @asynccontextmanager

@@ -30,8 +30,9 @@ class RunningHub:
         self, address: str, database: Database, settings: Settings, app: ApiMiddleware, stack: AsyncExitStack
     ) -> None:
         self.address = address
-        self._feed = app._notifications.feed
-        self._batch_budget = app._router.dependencies["batch_budget"].dependency()  # type: ignore[attr-defined]
+        parts = app._router.dependencies  # type: ignore[attr-defined]
+        self._feed = parts["feed"].dependency()._notifications.feed
+        self._batch_budget = parts["batch_budget"].dependency()
         self.database = database
         self.settings = settings
         self.client = self._client(ADMIN_KEY)

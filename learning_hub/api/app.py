@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -38,7 +39,6 @@ from learning_hub.api.targets import TargetController
 from learning_hub.api.test_sends import TestSendController
 from learning_hub.services.registry import Services
 from learning_hub.settings import Settings
-from learning_hub.store.notifications import Notifications
 
 # In the order of the OpenAPI document.
 CONTROLLERS: tuple[type[ApiController], ...] = (
@@ -70,8 +70,8 @@ def operations() -> list[Operation]:
     return operations_of(CONTROLLERS)
 
 
-def build_app(services: Services, settings: Settings, notifications: Notifications) -> ApiMiddleware:
-    """The API over *services*; it opens and starts nothing."""
+def build_app(services: Services, settings: Settings, *, stop_waiting: Callable[[], None]) -> ApiMiddleware:
+    """The API over *services*; it opens and starts nothing. *stop_waiting* ends requests that wait."""
     declared = operations()
     # Handlers get these by the names of their parameters.
     dependencies = {
@@ -91,8 +91,9 @@ def build_app(services: Services, settings: Settings, notifications: Notificatio
     return ApiMiddleware(
         router,
         direct_routes(router, dependencies),
+        public_paths=frozenset(operation.path for operation in declared if operation.is_public),
         authenticator=services.authenticator,
-        notifications=notifications,
+        stop_waiting=stop_waiting,
         limiter=RateLimiter(settings.rate_limit) if settings.rate_limit else None,
         max_body_bytes=settings.max_body_bytes,
     )

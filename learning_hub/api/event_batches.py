@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, Meta, UnsetType
 
 from learning_hub.api.event_examples import EXAMPLE_BODY
+from learning_hub.api.events import PUBLISHING_STATUS
 from learning_hub.api.http.body_budget import BodyBudget
 from learning_hub.api.http.controller import ApiController
 from learning_hub.api.http.operation import JSON, JSON_LINES, Operation, ResponseSpec
@@ -114,7 +115,7 @@ def _shown(result: Result, index: int, called_path: str) -> BatchResult:
         problem = problem_response(result, called_path).problem
         return BatchResult(index=index, status=problem.status, problem=problem)
     event_id = str(result.key)
-    status = 201 if result.status == "stored" else 200
+    status = PUBLISHING_STATUS[result.outcome]
     return BatchResult(index=index, status=status, event_id=event_id, location=f"/events/{event_id}")
 
 

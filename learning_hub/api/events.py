@@ -1,4 +1,4 @@
-"""Events over HTTP: publishing, reading, replacing and withdrawing one, and following the feed."""
+"""Single events over HTTP: publish, read, replace and withdraw one. It also serves the feed, on the same path."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotJson
-from learning_hub.model.event import Event, NewEvent, example_event_id
+from learning_hub.model.event import Event, NewEvent, PublishingOutcome, example_event_id
 from learning_hub.model.ids import EventKey
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.publisher import Publisher
@@ -30,6 +30,8 @@ from learning_hub.services.event_bodies import read_event_body
 from learning_hub.services.event_validation import EventValidation, SubscriptionPreview
 from learning_hub.services.feed import Feed
 
+# The status of the response for each outcome of a published event.
+PUBLISHING_STATUS: dict[PublishingOutcome, int] = {"stored": 201, "same": 200}
 LOCATION = {"Location": "/events/{EventId} of the event."}
 IDEMPOTENCY_KEY = "Idempotency-Key"
 ANOTHER_SOURCE = Conflict(
@@ -157,7 +159,7 @@ class EventController(ApiController):
             return await _validate(request, publisher, event_validation, max_data_bytes)
         event, key = await _read_submission(request, publisher, max_data_bytes)
         published = await publisher.submit(event, request.caller, key)
-        return ApiResponse(status=201 if published.status == "stored" else 200, headers=_location(published))
+        return ApiResponse(status=PUBLISHING_STATUS[published.outcome], headers=_location(published))
 
     @route(LIST_EVENTS)
     async def list_events(self, request: ApiRequest, feed: NamedDependency[Feed]) -> ApiResponse:

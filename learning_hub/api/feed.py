@@ -15,9 +15,8 @@ from learning_hub.api.http.operation import Operation, ResponseSpec
 from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.model.event import Event
-from learning_hub.model.feed import Position, write_cursor
+from learning_hub.model.feed import FeedFilter, Position, write_cursor
 from learning_hub.services.feed import Feed, FeedQuery
-from learning_hub.store.feed import FeedFilter
 
 
 class FeedPage(msgspec.Struct, frozen=True, rename="pascal"):

@@ -11,8 +11,8 @@ from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION
-from learning_hub.deliver.preview import Preview
 from learning_hub.model.errors import InvalidFields
+from learning_hub.model.preview import Preview
 from learning_hub.services.previews import EVENT_NEEDED, PreviewBody, Previews
 
 PREVIEW_SUBSCRIPTION = Operation(

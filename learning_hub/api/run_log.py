@@ -19,11 +19,9 @@ from learning_hub.api.http.response import stream_response
 from learning_hub.api.http.routing import route
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.event import example_event_id
-from learning_hub.model.run import RunLine
-from learning_hub.process.run_log import read_position, write_position
+from learning_hub.model.run_log import LoggedRun, RunLine, read_position, write_position
 from learning_hub.services.run_logs import RunLogs
 from learning_hub.services.runs import no_such_run
-from learning_hub.store.run_log import LoggedRun
 
 KEEP_ALIVE_SECONDS = 15
 QUALITY = re.compile(r"q *= *([01](?:\.[0-9]{0,3})?)")

@@ -13,8 +13,7 @@ from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION
 from learning_hub.model.pagination import Page, PageQuery
-from learning_hub.model.run import Run, RunResult
-from learning_hub.process.event_selection import ProcessBody
+from learning_hub.model.run import ProcessBody, Run, RunResult
 from learning_hub.services.runs import ProcessQuery, Runs, Unfinished, no_such_run
 
 EXAMPLE_COUNTS = {

@@ -11,11 +11,10 @@ from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.connectors.kinds import KINDS
-from learning_hub.model.errors import Conflict
+from learning_hub.model.errors import Conflict, KeysMissing
 from learning_hub.model.pagination import Page, PageQuery
 from learning_hub.model.subscriber import SavedSubscriber, ShownSubscriber, SubscriberBody
 from learning_hub.services.subscribers import Subscribers, no_such_subscriber
-from learning_hub.store.vault import KeysMissing
 
 EXAMPLE_SETTINGS = {
     "BaseUrl": "https://members.example.org",

@@ -12,11 +12,10 @@ from learning_hub.api.http.routing import route
 from learning_hub.api.subscribers import NO_SUCH_SUBSCRIBER
 from learning_hub.connectors.discovery import Field, Target
 from learning_hub.connectors.outcomes import Postponed, Refused
-from learning_hub.model.errors import FieldError, InvalidFields
+from learning_hub.model.errors import CredentialsUnreadable, FieldError, InvalidFields
 from learning_hub.model.pagination import PageQuery
 from learning_hub.services.subscriber_availability import no_answer, subscriber_paused
 from learning_hub.services.targets import FieldsPage, TargetLists, TargetsPage, targets_not_supported
-from learning_hub.store.vault import CredentialsUnreadable
 
 EXAMPLE_PANEL = Target(
     name="TopClass_Learning", kind="panel", instances="multi", description="Completions from TopClass"

@@ -14,7 +14,7 @@ from learning_hub.cli.printing import print_line
 from learning_hub.cli.running import run_to_the_end
 
 if TYPE_CHECKING:
-    from learning_hub.model.run import RunLine
+    from learning_hub.model.run_log import RunLine
 
 
 @click.group()
@@ -46,7 +46,7 @@ def log(*, run_id: str, follow: bool, as_json: bool) -> None:
     """Show what happened in a run, line by line."""
 
     async def print_log(hub: Hub) -> None:
-        from learning_hub.store.run_log import START
+        from learning_hub.model.run_log import START
 
         def print_lines(lines: list[RunLine]) -> None:
             for line in lines:

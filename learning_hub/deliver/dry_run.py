@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
-from learning_hub.deliver.preview import Preview, Previewer
+from learning_hub.deliver.preview import Previewer
 from learning_hub.model.event import Event
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import EventKey
 from learning_hub.model.matching import FeedEntry, match
+from learning_hub.model.preview import Preview
 from learning_hub.model.run import Counts
 from learning_hub.model.subscription import Subscription
 from learning_hub.store import enqueue, events

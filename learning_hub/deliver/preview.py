@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
-
-import msgspec
-from msgspec import Meta
+from typing import Any
 
 from learning_hub.connectors.kinds import KINDS
 from learning_hub.connectors.template_validation import TemplateProblem
@@ -19,6 +16,7 @@ from learning_hub.model.event import EVENT_FIELDS, Classification, Event, bucket
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import event_id, new_uuid
 from learning_hub.model.json_errors import place_in
+from learning_hub.model.preview import Preview, PreviewError
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import Subscription
@@ -26,22 +24,6 @@ from learning_hub.model.template import DEFAULT_TEMPLATE, choose_template
 from learning_hub.rendering import Rendered
 from learning_hub.store import events, subscribers
 from learning_hub.store.database import Database
-
-
-class PreviewError(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Why there is no payload."""
-
-    code: Annotated[str, Meta(description="`template_error`, `category_off` or `no_template`.")]
-    message: str
-    place: Annotated[str, Meta(description="The path in the templates: category and keys, joined with dots.")]
-
-
-class Preview(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The payload that would be sent, or why there is none."""
-
-    template: Annotated[str, Meta(description="The category value or `_default`.")] | None
-    payload: Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})] | None
-    error: PreviewError | None
 
 
 class Previewer:

@@ -13,6 +13,8 @@ Every error of the hub, split by what the caller can do about it.
     ├─ Conflict              the request conflicts with the present state
     ├─ TooManyRequests       send again later
     ├─ Unavailable           the database is away, or too many requests are waiting
+    │  ├─ KeysMissing           the hub has no key to encrypt credentials with
+    │  └─ CredentialsUnreadable
     └─ TemplateError         a template cannot be used, or gives no payload for this event
 
 An error holds data and a short, stable `code`; docs/reference/errors.md lists every code. It knows nothing of HTTP:
@@ -158,6 +160,18 @@ class Unavailable(LearningHubError):
     def __init__(self, detail: str | None = None, *, retry_after_seconds: float = 1) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__(detail)
+
+
+class KeysMissing(Unavailable):
+    """The hub has no key to encrypt credentials with."""
+
+    code = "secret_keys_missing"
+
+
+class CredentialsUnreadable(Unavailable):
+    """The stored credentials cannot be read."""
+
+    code = "credentials_unreadable"
 
 
 class TemplateError(LearningHubError):

@@ -27,6 +27,8 @@ EventType = Literal[
     "AI_COMP_UNSUCCESS",
     "AI_REOPENED",
 ]
+# What became of a published event: a new entry of the feed, or nothing, as the latest revision has equal content.
+PublishingOutcome = Literal["stored", "same"]
 # The types that say that an earlier success no longer holds.
 REOPENED: frozenset[EventType] = frozenset({"AI_REOPENED", "LPI_REOPENED"})
 

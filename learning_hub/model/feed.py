@@ -1,14 +1,16 @@
-"""Positions in the feed, and the cursors that carry them through the API."""
+"""Positions in the feed, the cursors that carry them through the API, and the filter of entries."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import struct
+from datetime import date, datetime
 
 import msgspec
 
 from learning_hub.model.errors import FieldError, InvalidFields
+from learning_hub.model.event import FieldFilters
 
 _LAYOUT = struct.Struct(">BIQQ")
 _FORMAT = 1
@@ -25,6 +27,14 @@ class Position(msgspec.Struct, frozen=True, order=True):
     epoch: int
     xid: int
     seq: int
+
+
+class FeedFilter(FieldFilters, frozen=True, kw_only=True):
+    """Which entries of a Program's feed to read; None is no restriction."""
+
+    program_id: str
+    event_date: date | None = None
+    created_since: datetime | None = None
 
 
 BEGINNING = Position(0, 0, 0)

@@ -12,6 +12,28 @@ RunState = Literal["running", "finished", "failed"]
 Trigger = Literal["processEvents", "run", "cron"]
 
 
+Id = Annotated[str, Meta(min_length=1, max_length=25)]
+
+
+class ProcessBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """Which events to process, for which subscription, and how. One of the first four fields is needed."""
+
+    event_date_bucket: Annotated[str, Meta(max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None = None
+    subscription_id: (
+        Annotated[Id, Meta(description="Only this subscription; it sends even when it is stopped.")] | None
+    ) = None
+    event_ids: Annotated[list[str], Meta(min_length=1, max_length=10_000)] | None = None
+    program_id: (
+        Annotated[Id, Meta(description="Alone: all events after each subscription's checkpoint, and what waits.")]
+        | None
+    ) = None
+    replay: Annotated[
+        bool, Meta(description="Also events delivered before; each becomes a new delivery with its own id.")
+    ] = False
+    dry_run: Annotated[bool, Meta(description="Render only; store and send nothing.")] = False
+    wait: Annotated[bool, Meta(description="Wait up to 25 seconds for the end; false answers 202 at once.")] = True
+
+
 class Counts(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """The deliveries of a run by what became of them; they add up to `Matched`."""
 
@@ -41,15 +63,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     started_utc: datetime
     finished_utc: datetime | None
     counts: Counts
-
-
-class RunLine(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """A line of a run's log; about the run itself where it names no delivery."""
-
-    at_utc: datetime
-    event_id: str | None
-    delivery_id: str | None
-    message: Annotated[str, Meta(description="What happened, as a sentence for staff.")]
 
 
 class RunResult(Counts, frozen=True, kw_only=True, rename="pascal", omit_defaults=False):

@@ -4,38 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from learning_hub.model.errors import FieldError, InvalidFields, gathered
 from learning_hub.model.ids import read_bucket, read_event_id
+from learning_hub.model.run import ProcessBody
 
 # A request may name thousands of events; the first bad ones are enough for an answer.
 MOST_ERRORS = 100
-
-Id = Annotated[str, Meta(min_length=1, max_length=25)]
-
-
-class ProcessBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Which events to process, for which subscription, and how. One of the first four fields is needed."""
-
-    event_date_bucket: Annotated[str, Meta(max_length=50, description="{ProgramId}-LB-YYYYMMDD.")] | None = None
-    subscription_id: (
-        Annotated[Id, Meta(description="Only this subscription; it sends even when it is stopped.")] | None
-    ) = None
-    event_ids: Annotated[list[str], Meta(min_length=1, max_length=10_000)] | None = None
-    program_id: (
-        Annotated[Id, Meta(description="Alone: all events after each subscription's checkpoint, and what waits.")]
-        | None
-    ) = None
-    replay: Annotated[
-        bool, Meta(description="Also events delivered before; each becomes a new delivery with its own id.")
-    ] = False
-    dry_run: Annotated[bool, Meta(description="Render only; store and send nothing.")] = False
-    wait: Annotated[bool, Meta(description="Wait up to 25 seconds for the end; false answers 202 at once.")] = True
 
 
 class EventSelection(msgspec.Struct, frozen=True, kw_only=True):

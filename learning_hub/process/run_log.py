@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
 
 from learning_hub.model.ids import delivery_id, event_id
-from learning_hub.model.run import Counts, RunLine, RunState
+from learning_hub.model.run import Counts, RunState
+from learning_hub.model.run_log import START, LoggedRun, LogPosition, RunLine
 from learning_hub.store import run_log
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
-from learning_hub.store.run_log import START, LogEntry, LoggedRun, LogPosition
+from learning_hub.store.run_log import LogEntry
 
 LINES_AT_ONCE = 10_000
 POLL_SECONDS = 0.5
@@ -24,9 +24,6 @@ WAIT_PER_READING_SECOND = 5
 LONGEST_WAIT_SECONDS = 10
 # An attempt's end time is a moment before its commit, so a line may appear behind a later one.
 LATE = timedelta(seconds=5)
-# A position as text: microseconds since 1970, delivery, number.
-_POSITION = re.compile(r"([0-9]{1,18})-([0-9a-f]{32})-([0-9]{1,9})")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LogPart(msgspec.Struct, frozen=True):
@@ -34,22 +31,6 @@ class LogPart(msgspec.Struct, frozen=True):
 
     lines: list[tuple[LogPosition, RunLine]]
     ended: RunState | None
-
-
-def write_position(position: LogPosition) -> str:
-    """A position in a log as text, for a reader who reconnects."""
-    return f"{(position.at_utc - _EPOCH) // timedelta(microseconds=1)}-{position.delivery_uuid.hex}-{position.number}"
-
-
-def read_position(text: str | None) -> LogPosition:
-    """The position that `write_position` wrote; the start of the log for any other text."""
-    match = _POSITION.fullmatch(text or "")
-    try:
-        if match:
-            return LogPosition(_EPOCH + timedelta(microseconds=int(match[1])), UUID(match[2]), int(match[3]))
-    except OverflowError:
-        pass
-    return START
 
 
 async def read(database: Database, run_id: str, run: LoggedRun) -> AsyncIterator[list[RunLine]]:

@@ -13,10 +13,10 @@ import msgspec
 from learning_hub.model.clock import written
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.model.ids import new_id
-from learning_hub.model.run import Counts, Trigger
+from learning_hub.model.run import Counts, ProcessBody, Trigger
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.enqueuer import Enqueuer
-from learning_hub.process.event_selection import EventSelection, ProcessBody
+from learning_hub.process.event_selection import EventSelection
 from learning_hub.process.gathering import Gathering
 from learning_hub.store import runs, schedules
 from learning_hub.store.database import Database

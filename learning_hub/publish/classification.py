@@ -8,14 +8,13 @@ first events is in `writer.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from learning_hub.model.clock import now
 from learning_hub.model.errors import FieldError, InvalidFields
-from learning_hub.model.event import LatestEntry, SourceKey, classify
+from learning_hub.model.event import LatestEntry, PublishingOutcome, SourceKey, classify
 from learning_hub.model.ids import EventKey, new_uuid
 from learning_hub.publish.submission import Published, Submission, idempotency_key_reused
 from learning_hub.store import events, idempotency_keys
@@ -28,6 +27,10 @@ class Decision(msgspec.Struct, frozen=True):
     submission: Submission
     event_uuid: UUID
     new: events.Appended | None
+
+    @property
+    def outcome(self) -> PublishingOutcome:
+        return "stored" if self.new else "same"
 
 
 class SubmissionBatch:
@@ -62,7 +65,7 @@ class SubmissionBatch:
         await self._keep_answers()
         await self._append()
         for decision in self._decisions:
-            self._answer(decision.submission, "stored" if decision.new else "same", decision.event_uuid)
+            self._answer(decision.submission, decision.outcome, decision.event_uuid)
 
     async def _answered_before(self) -> list[Submission]:
         """Answer those whose Idempotency-Key is known; returns the others, without second uses of one key."""
@@ -85,9 +88,9 @@ class SubmissionBatch:
         retried = self._retry(second_uses, among=fresh)
         return [submission for submission in fresh if submission not in retried]
 
-    def _answer_as_kept(self, submission: Submission, kept: idempotency_keys.StoredResponse) -> None:
+    def _answer_as_kept(self, submission: Submission, kept: idempotency_keys.KeptOutcome) -> None:
         if kept.request_hash == submission.request_hash():
-            self._answer(submission, "stored" if kept.status == 201 else "same", kept.event_uuid)
+            self._answer(submission, kept.outcome, kept.event_uuid)
             return
         self.failures.append((submission, idempotency_key_reused()))
 
@@ -133,9 +136,7 @@ class SubmissionBatch:
         answers = [
             (
                 *decision.submission.kept_under,
-                idempotency_keys.StoredResponse(
-                    decision.submission.request_hash(), 201 if decision.new else 200, decision.event_uuid
-                ),
+                idempotency_keys.KeptOutcome(decision.submission.request_hash(), decision.outcome, decision.event_uuid),
             )
             for decision in keyed
         ]
@@ -187,6 +188,6 @@ class SubmissionBatch:
         self._retried |= retried
         return retried
 
-    def _answer(self, submission: Submission, status: Literal["stored", "same"], event_uuid: UUID) -> None:
+    def _answer(self, submission: Submission, outcome: PublishingOutcome, event_uuid: UUID) -> None:
         key = EventKey(submission.event.publisher_program_id, event_uuid)
-        self.answers.append((submission, Published(status, key)))
+        self.answers.append((submission, Published(outcome, key)))

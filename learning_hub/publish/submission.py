@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Literal
 
 import msgspec
 
 from learning_hub.model.errors import Conflict
-from learning_hub.model.event import SourceKey
+from learning_hub.model.event import PublishingOutcome, SourceKey
 from learning_hub.model.ids import EventKey
 from learning_hub.model.received_event import ReceivedEvent
 
 
 class Published(msgspec.Struct, frozen=True, gc=False):
-    """The outcome of a submission: *status* `stored` (a new feed entry) or `same`, and the key of that event."""
+    """The outcome of a submission, and the key of the event that was stored now or before."""
 
-    status: Literal["stored", "same"]
+    outcome: PublishingOutcome
     key: EventKey
 
 

@@ -272,9 +272,9 @@ class Writer:
         counts = Counter[str]()
         for submission, published in answers:
             submission.answer(published)
-            counts[published.status] += 1
-        for status, count in counts.items():
-            EVENTS_PUBLISHED.labels(status).inc(count)
+            counts[published.outcome] += 1
+        for outcome, count in counts.items():
+            EVENTS_PUBLISHED.labels(outcome).inc(count)
         if stored:
             EVENTS_IN_COMMIT.observe(stored)
             self._notifications.notify(self._notifications.feed)

@@ -9,15 +9,15 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from learning_hub.model import feed
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import FieldError, InvalidFields, Unavailable, gathered
 from learning_hub.model.event import FILTERS, Event, FieldFilters
+from learning_hub.model.feed import BEGINNING, FeedFilter, Position, read_cursor
 from learning_hub.model.ids import read_bucket
 from learning_hub.model.pagination import Limit
 from learning_hub.publish.publisher import Publisher
 from learning_hub.store.database import Database
-from learning_hub.store.feed import FeedFilter, read_feed
+from learning_hub.store.feed import read_feed
 from learning_hub.store.notifications import Notifications
 
 READ_SECONDS = 1
@@ -69,8 +69,8 @@ class FeedSlice(NamedTuple):
     """Entries of the feed, the position to read on from, and the position of the last of them."""
 
     items: list[Event]
-    position: feed.Position
-    last: feed.Position | None
+    position: Position
+    last: Position | None
 
 
 class Feed:
@@ -81,7 +81,7 @@ class Feed:
         self._publisher = publisher
         self._notifications = notifications
 
-    async def read_query(self, caller: Caller, query: FeedQuery) -> tuple[FeedFilter, feed.Position]:
+    async def read_query(self, caller: Caller, query: FeedQuery) -> tuple[FeedFilter, Position]:
         """
         The filter of a query, and the position to begin at.
 
@@ -90,18 +90,18 @@ class Feed:
             InvalidFields: With every bad parameter.
         """
         errors: list[FieldError] = []
-        feed_filter, position = None, feed.BEGINNING
+        feed_filter, position = None, BEGINNING
         with gathered(errors):
             feed_filter = await self._read_filter(caller, query)
         if query.cursor:
             with gathered(errors):
-                position = feed.read_cursor(query.cursor)
+                position = read_cursor(query.cursor)
         if errors or feed_filter is None:
             raise InvalidFields(errors)
         return feed_filter, position
 
     async def wait_for(
-        self, feed_filter: FeedFilter, position: feed.Position, limit: int, *, wait_seconds: float, confirm: Confirm
+        self, feed_filter: FeedFilter, position: Position, limit: int, *, wait_seconds: float, confirm: Confirm
     ) -> FeedSlice:
         """
         Up to *limit* entries after *position*; if none exist, those that arrive within *wait_seconds*.
@@ -128,9 +128,7 @@ class Feed:
             await self._notifications.feed.wait(min(left, POLL_SECONDS), seen)
             await confirm()
 
-    async def read(
-        self, feed_filter: FeedFilter, position: feed.Position, limit: int, *, confirm: Confirm
-    ) -> FeedSlice:
+    async def read(self, feed_filter: FeedFilter, position: Position, limit: int, *, confirm: Confirm) -> FeedSlice:
         """
         Entries after *position*, and the position to read on from: a full page, or all entries up to the feed's end.
 
@@ -143,8 +141,8 @@ class Feed:
         """
         until = asyncio.get_running_loop().time() + READ_SECONDS
         items: list[Event] = []
-        last: feed.Position | None = None
-        end: feed.Position | None = None
+        last: Position | None = None
+        end: Position | None = None
         delays = (0.005 * 2**step for step in range(7))
         while True:
             part = await read_feed(self._database, feed_filter, position, limit - len(items))

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw
 
-from learning_hub.deliver.preview import Preview, Previewer
+from learning_hub.deliver.preview import Previewer
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import FieldError, InvalidFields, gathered
 from learning_hub.model.event import Event, NewEvent
 from learning_hub.model.fields import collect, sound_members
 from learning_hub.model.ids import EventKey, read_event_id
 from learning_hub.model.json_values import read_json
+from learning_hub.model.preview import Preview
 from learning_hub.model.received_event import program_named, read_event
 from learning_hub.model.subscription import ObjectText, Subscription
 from learning_hub.model.subscription_draft import is_template, templates_faults

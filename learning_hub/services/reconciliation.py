@@ -17,9 +17,10 @@ from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, g
 from learning_hub.model.fields import collect
 from learning_hub.model.ids import read_event_id
 from learning_hub.model.pagination import Listing
+from learning_hub.model.run import ProcessBody
 from learning_hub.model.subscription import Subscription
 from learning_hub.model.time_range import LONGEST_DAYS, RangePosition, TimeRange, range_between, range_of_bucket
-from learning_hub.process.event_selection import EventSelection, ProcessBody
+from learning_hub.process.event_selection import EventSelection
 from learning_hub.process.runner import Runner
 from learning_hub.services.subscriber_availability import need_not_paused
 from learning_hub.services.subscribers import no_such_subscriber

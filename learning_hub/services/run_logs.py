@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from learning_hub.model.caller import Caller
-from learning_hub.model.run import RunLine
+from learning_hub.model.run_log import LoggedRun, LogPosition, RunLine
 from learning_hub.process.run_log import LogPart, follow, read
 from learning_hub.services.runs import no_such_run
 from learning_hub.store import run_log
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
-from learning_hub.store.run_log import LoggedRun, LogPosition
 
 
 class RunLogs:

@@ -15,9 +15,9 @@ from learning_hub.model.caller import Caller
 from learning_hub.model.errors import FieldError, InvalidFields, NotAllowed, NotFound, gathered
 from learning_hub.model.fields import collect
 from learning_hub.model.pagination import Listing, Page, PageQuery
-from learning_hub.model.run import Counts, Run, RunResult, Trigger
+from learning_hub.model.run import Counts, ProcessBody, Run, RunResult, Trigger
 from learning_hub.model.subscription import Subscription
-from learning_hub.process.event_selection import MOST_ERRORS, EventSelection, ProcessBody, read_selection
+from learning_hub.process.event_selection import MOST_ERRORS, EventSelection, read_selection
 from learning_hub.process.runner import Runner
 from learning_hub.services.programs import need_program
 from learning_hub.services.subscriptions import need_subscription_in_use

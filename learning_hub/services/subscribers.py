@@ -16,7 +16,14 @@ from learning_hub.model.caller import Caller
 from learning_hub.model.circuit_breaker import Pause
 from learning_hub.model.circuit_breaker import shown as shown_pause
 from learning_hub.model.clock import now
-from learning_hub.model.errors import Conflict, FieldError, InvalidFields, LearningHubError, NotFound
+from learning_hub.model.errors import (
+    Conflict,
+    CredentialsUnreadable,
+    FieldError,
+    InvalidFields,
+    LearningHubError,
+    NotFound,
+)
 from learning_hub.model.fields import collect, not_told, sound_members
 from learning_hub.model.ids import id_errors, need_id
 from learning_hub.model.json_values import read_json, write_json
@@ -26,7 +33,7 @@ from learning_hub.services.archiving import archive_subscriptions
 from learning_hub.store import audit, participants, pauses, subscribers
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.notifications import Notifications
-from learning_hub.store.vault import CredentialsUnreadable, Vault
+from learning_hub.store.vault import Vault
 
 LISTING = Listing("subscribers", ordered_by="subscriber_id")
 

@@ -16,8 +16,9 @@ from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.errors import Conflict
 from learning_hub.model.fields import read_struct
 from learning_hub.model.ids import DeliveryKey, EventKey, read_delivery_id
+from learning_hub.model.run import ProcessBody
 from learning_hub.model.subscription import Subscription
-from learning_hub.process.event_selection import EventSelection, ProcessBody
+from learning_hub.process.event_selection import EventSelection
 from learning_hub.process.runner import Runner
 from learning_hub.services.previews import need_event_of
 from learning_hub.services.runs import Unfinished

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import msgspec
 
-from learning_hub.model.event import SCANNED_FILTERS, Event, FieldFilters
-from learning_hub.model.feed import BEGINNING, Position
+from learning_hub.model.event import SCANNED_FILTERS, Event
+from learning_hub.model.feed import BEGINNING, FeedFilter, Position
 from learning_hub.store import events
 from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
@@ -37,25 +37,6 @@ class FeedPart(msgspec.Struct, frozen=True):
     held_back: Position | None = None
 
 
-class FeedFilter(FieldFilters, frozen=True, kw_only=True):
-    """Which entries of a Program's feed to read; None is no restriction."""
-
-    program_id: str
-    event_date: date | None = None
-    created_since: datetime | None = None
-
-    @property
-    def scanned(self) -> list[Any]:
-        """The values of the filters that are compared entry by entry, in the order of `{event_filters}`."""
-        return [getattr(self, name) for name in SCANNED_FILTERS]
-
-    @property
-    def leaves_out_entries(self) -> bool:
-        """Whether a walk along an index meets entries that do not pass."""
-        uses_two_indexes = self.publisher_participant_id is not None and self.event_date is not None
-        return uses_two_indexes or any(value is not None for value in (*self.scanned, self.created_since))
-
-
 async def read_feed(database: Database, spec: FeedFilter, after: Position, limit: int) -> FeedPart:
     """
     Up to *limit* entries after *after*, in feed order; no entry can appear between them later.
@@ -78,7 +59,7 @@ async def read_feed(database: Database, spec: FeedFilter, after: Position, limit
         else:
             if spec.created_since and after == BEGINNING:
                 after = await _start_of_days(connection, spec.program_id, spec.created_since.date(), horizon)
-            most = MOST_EXAMINED if spec.leaves_out_entries else limit
+            most = MOST_EXAMINED if _leaves_out_entries(spec) else limit
             rows = await connection.fetch(_walk(spec), *parameters(spec, after, horizon, limit, most))
             reaches_end = len(rows) < limit and not (rows and rows[-1]["is_last"])
         part = _part(rows, after, horizon, reaches_end=reaches_end)
@@ -116,6 +97,17 @@ def _walk(spec: FeedFilter) -> str:
     return queries.read_feed if spec.event_date is None else queries.read_bucket
 
 
+def _leaves_out_entries(spec: FeedFilter) -> bool:
+    """Whether a walk along an index meets entries that do not pass."""
+    uses_two_indexes = spec.publisher_participant_id is not None and spec.event_date is not None
+    return uses_two_indexes or any(value is not None for value in (*_scanned(spec), spec.created_since))
+
+
+def _scanned(spec: FeedFilter) -> list[Any]:
+    """The values of the filters that are compared entry by entry, in the order of `{event_filters}`."""
+    return [getattr(spec, name) for name in SCANNED_FILTERS]
+
+
 def parameters(
     spec: FeedFilter, after: Position, horizon: Position, limit: int, most_examined: int | None = None
 ) -> list[Any]:
@@ -133,7 +125,7 @@ def parameters(
         spec.publisher_participant_id,
         spec.publisher_event_id,
         *([] if most_examined is None else [most_examined]),
-        *spec.scanned,
+        *_scanned(spec),
     ]
 
 

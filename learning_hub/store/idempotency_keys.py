@@ -1,4 +1,4 @@
-"""The idempotency_key table: the response to each Idempotency-Key of a publisher."""
+"""The idempotency_key table: the outcome of the request with each Idempotency-Key of a publisher."""
 
 from __future__ import annotations
 
@@ -7,39 +7,47 @@ from uuid import UUID
 
 import msgspec
 
+from learning_hub.model.event import PublishingOutcome
 from learning_hub.store.database import Connection
 from learning_hub.store.queries import Queries
 
 queries = Queries("idempotency_keys")
 
 
-class StoredResponse(msgspec.Struct, frozen=True):
-    """The response to an Idempotency-Key; *status* is 201 or 200."""
+# The column `status` holds the HTTP status of the response: rows that are stored already have it, and hub processes of
+# an earlier version read and write it.
+_STATUSES: dict[PublishingOutcome, int] = {"stored": 201, "same": 200}
+_OUTCOMES = {status: outcome for outcome, status in _STATUSES.items()}
+
+
+class KeptOutcome(msgspec.Struct, frozen=True):
+    """The outcome that is kept under an Idempotency-Key."""
 
     request_hash: bytes
-    status: int
+    outcome: PublishingOutcome
     event_uuid: UUID
 
 
-async def find(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredResponse]:
-    """The stored responses to these (Program, Idempotency-Key) pairs; pairs without one are left out."""
+async def find(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KeptOutcome]:
+    """The outcomes kept under these (Program, Idempotency-Key) pairs; pairs without one are left out."""
     rows = await connection.fetch(queries.find, [program for program, _ in keys], [key for _, key in keys])
     return {
-        keys[row["position"] - 1]: StoredResponse(row["request_hash"], row["status"], row["event_uuid"]) for row in rows
+        keys[row["position"] - 1]: KeptOutcome(row["request_hash"], _OUTCOMES[row["status"]], row["event_uuid"])
+        for row in rows
     }
 
 
-async def insert(connection: Connection, responses: Sequence[tuple[str, str, StoredResponse]]) -> set[tuple[str, str]]:
-    """Store responses by (Program, Idempotency-Key); returns the stored pairs, without those another writer stored."""
+async def insert(connection: Connection, outcomes: Sequence[tuple[str, str, KeptOutcome]]) -> set[tuple[str, str]]:
+    """Store outcomes by (Program, Idempotency-Key); returns the stored pairs, without those another writer stored."""
     rows = await connection.fetch(
         queries.insert,
-        [program for program, _, _ in responses],
-        [key for _, key, _ in responses],
-        [response.request_hash for _, _, response in responses],
-        [response.status for _, _, response in responses],
-        [response.event_uuid for _, _, response in responses],
+        [program for program, _, _ in outcomes],
+        [key for _, key, _ in outcomes],
+        [kept.request_hash for _, _, kept in outcomes],
+        [_STATUSES[kept.outcome] for _, _, kept in outcomes],
+        [kept.event_uuid for _, _, kept in outcomes],
     )
-    return {responses[row["position"] - 1][:2] for row in rows}
+    return {outcomes[row["position"] - 1][:2] for row in rows}
 
 
 async def delete(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:

@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from learning_hub.model.run import Counts, RunState, Trigger
+from learning_hub.model.run import Counts
+from learning_hub.model.run_log import LoggedRun, LogPosition
 from learning_hub.store.database import Database
 from learning_hub.store.queries import Queries
 
 queries = Queries("run_log")
 
 Kind = Literal["begun", "gathered", "before", "delivered", "failed", "settled", "left", "finished"]
-
-
-class LoggedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as its log reports it; *counts* is None until the run is over."""
-
-    program_id: str
-    trigger: Trigger
-    requested_by: str
-    request: dict[str, Any]
-    state: RunState
-    counts: Counts | None
-    message: str | None
-
-
-class LogPosition(msgspec.Struct, frozen=True, order=True):
-    """The position of an entry in the log of its run: ordered by time, then by delivery, then by number."""
-
-    at_utc: datetime
-    delivery_uuid: UUID
-    number: int
-
-
-# Before every entry.
-START = LogPosition(datetime(1, 1, 2, tzinfo=UTC), UUID(int=0), 0)
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):

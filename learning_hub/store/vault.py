@@ -18,23 +18,11 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from learning_hub.model.errors import Unavailable
+from learning_hub.model.errors import CredentialsUnreadable, KeysMissing
 from learning_hub.model.json_values import read_json, write_json
 from learning_hub.settings import Settings
 
 KEY_FILE = "secret.key"
-
-
-class KeysMissing(Unavailable):
-    """The hub has no key to encrypt credentials with."""
-
-    code = "secret_keys_missing"
-
-
-class CredentialsUnreadable(Unavailable):
-    """The stored credentials cannot be read."""
-
-    code = "credentials_unreadable"
 
 
 class Vault:

@@ -14,9 +14,11 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from learning_hub.api.app import operations
+from learning_hub.api.http.error_responses import EXAMPLE_LIMIT_BYTES
 from learning_hub.api.http.openapi import build_document
 from learning_hub.api.http.problem_kinds import PROBLEM_KINDS
 from learning_hub.model.event import EventType
+from learning_hub.settings import Settings
 from learning_hub.store.migrations import CHECKOUT
 
 KEPT = CHECKOUT / "openapi" / "openapi.json"
@@ -229,3 +231,8 @@ def test_bounds_are_kept(document: dict[str, Any]) -> None:
     assert parameters["EventType"]["enum"] == sorted(get_args(EventType))
     assert parameters["CreatedSince"]["format"] == "date-time"
     assert "application/x-ndjson" in document["paths"]["/events/batch"]["post"]["requestBody"]["content"]
+
+
+def test_the_limit_in_the_examples_is_the_default() -> None:
+    """The examples of a body that is too large name the limit of a hub without settings."""
+    assert Settings().max_body_bytes == EXAMPLE_LIMIT_BYTES

@@ -32,7 +32,7 @@ async def test_the_backlog_is_bounded_in_bytes(database: Database, monkeypatch: 
         await stopped.publish(a_valid_event(PublisherEventId="AI:one-too-many"))
     assert refusal.value.retry_after_seconds == 1
     job = asyncio.create_task(stopped.run())
-    assert {published.status for published in await asyncio.gather(*waiting)} == {"stored"}
+    assert {published.outcome for published in await asyncio.gather(*waiting)} == {"stored"}
     await stopped.publish(a_valid_event(PublisherEventId="AI:one-more"))
     job.cancel()
     await asyncio.gather(job, return_exceptions=True)

@@ -17,7 +17,7 @@ from writing import append, one_waits, publish_together
 
 from learning_hub.model.clock import now
 from learning_hub.model.errors import InvalidFields, Unavailable
-from learning_hub.model.feed import BEGINNING
+from learning_hub.model.feed import BEGINNING, FeedFilter
 from learning_hub.model.ids import new_uuid
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.writer import COPIED_FROM
@@ -25,7 +25,7 @@ from learning_hub.store import database as database_module
 from learning_hub.store import events
 from learning_hub.store.database import Database, copy_rows
 from learning_hub.store.driver_errors import DataRefused
-from learning_hub.store.feed import FeedFilter, read_feed
+from learning_hub.store.feed import read_feed
 
 MANY = COPIED_FROM + 50
 OF_NO_COLLATION_ALIKE = ("a", "B", "é", "Z", "-", "_", "z", "Ä", "10", "9", "\N{GRINNING FACE}", "\uffee")
@@ -78,7 +78,7 @@ async def test_arrival_and_rows(nurses: Database, copies: list[bool], count: int
     in_order = await nurses.fetch("""SELECT publisher_event_id FROM event ORDER BY publisher_event_id COLLATE "C" """)
 
     assert copies == tried
-    assert {answer.status for answer in answers} == {"stored"}
+    assert {answer.outcome for answer in answers} == {"stored"}
     assert await sources(nurses) == [event.publisher_event_id for event in arrivals]
     assert written == in_order
 
@@ -88,7 +88,7 @@ async def test_large_data_are_not_copied(nurses: Database, copies: list[bool]) -
     answers = await publish_together(nurses, some_events(MANY, PublisherEventData={"text": "x" * 3000}))
 
     assert copies == []
-    assert {answer.status for answer in answers} == {"stored"}
+    assert {answer.outcome for answer in answers} == {"stored"}
 
 
 async def test_several_programs_are_not_copied(nurses: Database, copies: list[bool]) -> None:
@@ -98,7 +98,7 @@ async def test_several_programs_are_not_copied(nurses: Database, copies: list[bo
     answers = await publish_together(nurses, some_events(MANY) + others)
 
     assert copies == []
-    assert {answer.status for answer in answers} == {"stored"}
+    assert {answer.outcome for answer in answers} == {"stored"}
 
 
 async def test_one_is_there_already(nurses: Database, copies: list[bool]) -> None:
@@ -108,7 +108,7 @@ async def test_one_is_there_already(nurses: Database, copies: list[bool]) -> Non
     answers = await publish_together(nurses, arrivals)
 
     assert copies == [False]
-    assert [answer.status for answer in answers] == ["same" if n == 99 else "stored" for n in range(MANY)]
+    assert [answer.outcome for answer in answers] == ["same" if n == 99 else "stored" for n in range(MANY)]
     assert answers[99].key == before.key
     assert sorted(await sources(nurses)) == sorted(event.publisher_event_id for event in arrivals)
 
@@ -122,7 +122,7 @@ async def test_all_are_there_already(nurses: Database, copies: list[bool]) -> No
 
     assert set(of_new) == {True}
     assert copies[len(of_new) :].count(False) <= 2  # one for each of two writers
-    assert {answer.status for answer in again} == {"same"}
+    assert {answer.outcome for answer in again} == {"same"}
     assert [answer.key for answer in again] == [answer.key for answer in before]
     assert len(await sources(nurses)) == 2000
 
@@ -137,7 +137,7 @@ async def test_another_process_is_first(nurses: Database, copies: list[bool]) ->
     answers = await publishing
 
     assert copies == [False]
-    assert {answer.status for answer in answers} == {"stored"}
+    assert {answer.outcome for answer in answers} == {"stored"}
     assert len(await sources(nurses)) == MANY + 1
     revised = await nurses.fetch("SELECT publisher_event_id AS id, revision FROM event WHERE revision > 1")
     assert [tuple(row) for row in revised] == [(arrivals[7].publisher_event_id, 2)]

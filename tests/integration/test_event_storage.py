@@ -14,14 +14,14 @@ from horizon import caught_up, reads_all
 from running import RunningHub
 
 from learning_hub.model.event import EVENT_FIELDS, FILTERS, Classification, Event
-from learning_hub.model.feed import BEGINNING
+from learning_hub.model.feed import BEGINNING, FeedFilter
 from learning_hub.model.ids import EventKey, new_uuid
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.store import events
 from learning_hub.store.database import Database
 from learning_hub.store.event_columns import COLUMNS
 from learning_hub.store.events import Appended
-from learning_hub.store.feed import FeedFilter, read_feed
+from learning_hub.store.feed import read_feed
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 # What the hub assigns.

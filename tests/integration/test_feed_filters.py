@@ -13,12 +13,12 @@ from horizon import caught_up
 from running import RunningHub
 
 from learning_hub.model.event import Classification
-from learning_hub.model.feed import BEGINNING, Position
+from learning_hub.model.feed import BEGINNING, FeedFilter, Position
 from learning_hub.model.ids import new_uuid
 from learning_hub.store import events, feed
 from learning_hub.store.database import Database
 from learning_hub.store.events import Appended
-from learning_hub.store.feed import FeedFilter, read_feed
+from learning_hub.store.feed import read_feed
 
 pytestmark = pytest.mark.quick
 

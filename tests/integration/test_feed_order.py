@@ -15,13 +15,13 @@ from horizon import caught_up
 
 from learning_hub.model.clock import now
 from learning_hub.model.event import Classification, Event
-from learning_hub.model.feed import BEGINNING, Position, read_cursor, write_cursor
+from learning_hub.model.feed import BEGINNING, FeedFilter, Position, read_cursor, write_cursor
 from learning_hub.model.ids import EventKey, event_id, new_uuid
 from learning_hub.publish.writer import Writer
 from learning_hub.store import events, migrations
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.events import Appended
-from learning_hub.store.feed import FeedFilter, read_feed
+from learning_hub.store.feed import read_feed
 from learning_hub.store.notifications import Notifications
 
 pytestmark = pytest.mark.quick

@@ -15,11 +15,11 @@ from running import RunningHub
 from writing import append, one_waits, publish_together, running
 
 from learning_hub.model.errors import Conflict
-from learning_hub.model.feed import BEGINNING
+from learning_hub.model.feed import BEGINNING, FeedFilter
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.writer import Writer
 from learning_hub.store.database import Database
-from learning_hub.store.feed import FeedFilter, read_feed
+from learning_hub.store.feed import read_feed
 from learning_hub.store.notifications import Notifications
 
 pytestmark = pytest.mark.quick
@@ -121,7 +121,7 @@ async def test_a_lost_race_takes_its_record_along(nurses: Database) -> None:
         await one_waits(nurses)
     published = await publishing
 
-    assert [answer.status for answer in published] == ["stored", "stored", "same", "stored", "stored", "stored"]
+    assert [answer.outcome for answer in published] == ["stored", "stored", "same", "stored", "stored", "stored"]
     assert published[1].key == published[2].key
     entries = await stored(nurses)
     assert [(kind, data["n"], revision) for kind, source, data, revision in entries if source == "AI:1"] == [
@@ -146,7 +146,7 @@ async def test_keys_after_a_lost_race(nurses: Database) -> None:
     again = await publish_together(nurses, arrivals, keys)
 
     assert first == again
-    assert [answer.status for answer in first] == ["stored", "stored", "same", "stored"]
+    assert [answer.outcome for answer in first] == ["stored", "stored", "same", "stored"]
     assert [data["n"] for _, _, data, _ in await stored(nurses)] == [0, 1, 2, 3]
 
 
@@ -163,8 +163,8 @@ async def test_a_key_that_another_process_takes(nurses: Database) -> None:
     with pytest.raises(Conflict):
         await publishing
     async with running(other):
-        assert (await other.publish(first, "k1")).status == "stored"
-        assert (await other.publish(third, "k3")).status == "stored"
+        assert (await other.publish(first, "k1")).outcome == "stored"
+        assert (await other.publish(third, "k3")).outcome == "stored"
 
     assert [data["n"] for _, _, data, _ in await stored(nurses)] == [1, 3]
     assert await nurses.fetchval("SELECT count(*) FROM idempotency_key") == 3
@@ -175,7 +175,7 @@ async def test_two_uses_of_a_key_in_one_commit(nurses: Database) -> None:
     arrivals = [an_event("AI_STARTED", n) for n in (1, 1, 2, 1)]
     published = await publish_together(nurses, arrivals, ["k", "k", None, "k"])
 
-    assert [answer.status for answer in published] == ["stored", "stored", "stored", "stored"]
+    assert [answer.outcome for answer in published] == ["stored", "stored", "stored", "stored"]
     assert published[0].key == published[1].key == published[3].key
     assert [(data["n"], revision) for _, _, data, revision in await stored(nurses)] == [(1, 1), (2, 2)]
 
@@ -196,7 +196,7 @@ async def test_two_batches_side_by_side(nurses: Database) -> None:
     answers = await publish_together(nurses, arrivals)
     entries = await stored(nurses)
 
-    assert {answer.status for answer in answers} == {"stored"}
+    assert {answer.outcome for answer in answers} == {"stored"}
     assert await nurses.fetchval("SELECT count(DISTINCT xid::text) > 3 FROM event")
     for source in {event.publisher_event_id for event in arrivals}:
         asked = [
@@ -234,11 +234,11 @@ def test_together_as_one_after_the_other(database_address_for_a_loop_of_its_own:
         return sorted(found, key=lambda entry: entry[:2])
 
     async def compare(arrivals: list[ReceivedEvent]) -> None:
-        together = [answer.status for answer in await publish_together(database, arrivals)]
+        together = [answer.outcome for answer in await publish_together(database, arrivals)]
         entries_together = await entries()
         writer = Writer(database, Notifications(database))
         async with running(writer):
-            alone = [(await writer.publish(event)).status for event in arrivals]
+            alone = [(await writer.publish(event)).outcome for event in arrivals]
         assert together == alone
         assert entries_together == await entries()
 

@@ -16,7 +16,7 @@ from factories import a_valid_event
 from horizon import caught_up
 
 from learning_hub.model.event import Classification, SourceKey
-from learning_hub.model.feed import BEGINNING, Position
+from learning_hub.model.feed import BEGINNING, FeedFilter, Position
 from learning_hub.model.ids import new_uuid
 from learning_hub.store import checkpoints, deliveries, events, feed, migrations, reconciliation
 from learning_hub.store.database import Database
@@ -228,7 +228,7 @@ async def test_plans_of_the_feed(database: Database, is_analyzed: bool) -> None:
         query: str, start: Position, limit: int, most_examined: int | None, **filters: Any
     ) -> tuple[set[str], int]:
         how = queries.plan_for_these_values if most_examined is None else queries.plan_in_index_order
-        spec = feed.FeedFilter(program_id="NURSES", **filters)
+        spec = FeedFilter(program_id="NURSES", **filters)
         until = Position(horizon["epoch"], horizon["xid"] + 1, 0)
         values = feed.parameters(spec, start, until, limit, most_examined)
         nodes = await plan(database, how, query, *values)

@@ -14,10 +14,11 @@ from factories import a_subscriber_body, a_subscription_body
 from msgspec.structs import replace
 from running import RunningHub, running_hub
 
+from learning_hub.model.errors import CredentialsUnreadable
 from learning_hub.sandbox import running_sandbox
 from learning_hub.store import participants, subscribers
 from learning_hub.store.database import Database
-from learning_hub.store.vault import CredentialsUnreadable, Vault
+from learning_hub.store.vault import Vault
 
 PASSWORD = "correct horse battery staple"
 

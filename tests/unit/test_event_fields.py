@@ -29,6 +29,7 @@ from learning_hub.model.event import (
     NewEvent,
     classify,
 )
+from learning_hub.model.feed import FeedFilter
 from learning_hub.model.fields import bare, read_object
 from learning_hub.model.json_values import read_json
 from learning_hub.model.received_event import read_event, read_event_fast
@@ -37,7 +38,6 @@ from learning_hub.model.subscription_draft import SubscriptionDraft
 from learning_hub.presets import PRESETS
 from learning_hub.services.feed import FeedQuery
 from learning_hub.store.event_columns import event_arrays, event_columns, event_filters
-from learning_hub.store.feed import FeedFilter
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 CONTENT = [field for field in EVENT_FIELDS if field.role != "source key"]

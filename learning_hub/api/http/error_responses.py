@@ -29,9 +29,10 @@ from learning_hub.model.errors import (
 )
 from learning_hub.model.fields import read_struct
 from learning_hub.model.query_parameters import read_query
-from learning_hub.settings import Settings
 
 NOT_FOR_PROGRAM = NotAllowed("This key is not for this Program.", code="program_not_allowed")
+# The limit that the examples name: the default of LEARNING_HUB_MAX_BODY_BYTES.
+EXAMPLE_LIMIT_BYTES = 1024 * 1024
 NOBODY = Caller(key_id="", name="", programs=(), scopes=frozenset())
 
 
@@ -66,8 +67,7 @@ def _usually(operation: Operation) -> Iterator[LearningHubError]:
     """The example of a status for which the operation declares none."""
     yield _bad_fields(operation)
     if operation.body is not None:
-        limit = Settings().max_body_bytes
-        yield body_too_large(limit + 1, limit)
+        yield body_too_large(EXAMPLE_LIMIT_BYTES + 1, EXAMPLE_LIMIT_BYTES)
         yield not_json("text/plain", (JSON, JSON_LINES) if operation.takes_lines else (JSON,))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -24,12 +24,10 @@ from learning_hub.api.http.routing import Application, Message, Receive, Scope, 
 from learning_hub.metrics import REQUESTS
 from learning_hub.model.ids import new_request_id
 from learning_hub.services.authentication import Authenticator
-from learning_hub.store.notifications import Notifications
 
 log = logging.getLogger("learning_hub.requests")
 
 VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
-OPEN_PATHS = ("/", "/health/live", "/health/ready", "/schema", "/schema/openapi.json")
 
 
 class ApiMiddleware:
@@ -39,8 +37,9 @@ class ApiMiddleware:
     Args:
         router: Litestar's application.
         direct: Operations that are called without the router, by method and path.
+        public_paths: The paths of operations that need no key.
         authenticator: Checks keys.
-        notifications: Closed when the hub stops, which ends requests that wait.
+        stop_waiting: Ends requests that wait; called when the hub stops.
         limiter: Limits the requests of each key; None for no limit.
         max_body_bytes: Limit of all bodies except batches.
     """
@@ -50,21 +49,23 @@ class ApiMiddleware:
         router: Application,
         direct: Mapping[tuple[str, str], Application],
         *,
+        public_paths: frozenset[str],
         authenticator: Authenticator,
-        notifications: Notifications,
+        stop_waiting: Callable[[], None],
         limiter: RateLimiter | None,
         max_body_bytes: int,
     ) -> None:
         self._router = router
         self._direct = direct
+        self._public_paths = public_paths
         self._authenticator = authenticator
-        self._notifications = notifications
+        self._stop_waiting = stop_waiting
         self._limiter = limiter
         self._max_body_bytes = max_body_bytes
 
     def stop_waiting(self) -> None:
         """Answer waiting requests at once, because the hub stops."""
-        self._notifications.close()
+        self._stop_waiting()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,7 +80,7 @@ class ApiMiddleware:
             scope["method"] = "GET"
         normalize_address(scope, context)
         try:
-            if scope["path"] not in OPEN_PATHS:
+            if scope["path"] not in self._public_paths:
                 context.caller = await self._authenticator.identify(sent_key(scope["headers"]))
                 if self._limiter:
                     self._limiter.take(context.caller.key_id)
