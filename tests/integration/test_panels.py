@@ -145,7 +145,7 @@ async def test_a_panel_is_filled_by_one_subscription(panel_hub: PanelHub) -> Non
     again = await panel_hub.ask(200, Name="lh_COMPLETIONS", Fields=["Grade"], ProgramId="NURSES")
 
     assert again["SubscriptionId"] == "lh_completions"
-    assert "To have it fill Grade as well" in said(again)
+    assert "To fill Grade as well" in said(again)
     assert len((await panel_hub.client.get("/subscriptions")).json()["Items"]) == 1
     await panel_hub.put("/subscriptions/lh_completions", again["Subscription"])
     now = (await panel_hub.client.get("/subscriptions/lh_completions")).json()
