@@ -7,7 +7,6 @@ from uuid import UUID
 
 import msgspec
 
-from learning_hub.model.event import REOPENED
 from learning_hub.model.subscription import Subscription
 from learning_hub.model.template import choose_template
 
@@ -33,24 +32,27 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     What an entry means for a subscription.
 
     `send`: the event is to be sent. `skip`: it is not sent, with *code* why. `withdraw`: what was not sent yet is not
-    sent, and what was is removed where OnWithdraw says so. `remove`: the record of the source is removed, because it
-    was reopened. `keep`: that reopening was withdrawn, so what was not removed yet stays.
+    sent. `remove`: the same, because the source record was reopened. `keep`: that reopening was withdrawn, so what was
+    not removed yet stays.
+
+    *removes_record*: what was sent is removed at the subscriber, as OnWithdraw or OnReopened has it.
     """
 
     effect: Effect
     entry: FeedEntry
     code: str | None = None
+    removes_record: bool = False
 
 
 def match(subscription: Subscription, entry: FeedEntry) -> Match | None:
     """What *entry* means for *subscription*; None when it does not concern it."""
-    if subscription.publisher_system_id not in (None, entry.publisher_system_id):
-        return None
-    if entry.event_type not in subscription.event_types:
-        if entry.event_type not in REOPENED or subscription.on_reopened != "remove":
-            return None
-        return Match(effect="keep" if entry.is_withdrawal else "remove", entry=entry)
-    if entry.is_withdrawal:
-        return Match(effect="withdraw", entry=entry)
-    code = choose_template(subscription.templates, entry.category).code
-    return Match(effect="skip" if code else "send", entry=entry, code=code)
+    if subscription.wants(entry.publisher_system_id, entry.event_type):
+        if entry.is_withdrawal:
+            return Match(effect="withdraw", entry=entry, removes_record=subscription.on_withdraw == "remove")
+        code = choose_template(subscription.templates, entry.category).code
+        return Match(effect="skip" if code else "send", entry=entry, code=code)
+    if subscription.removes_when_reopened(entry.publisher_system_id, entry.event_type):
+        if entry.is_withdrawal:
+            return Match(effect="keep", entry=entry)
+        return Match(effect="remove", entry=entry, removes_record=True)
+    return None

@@ -1,4 +1,9 @@
-"""When a failed delivery is attempted again."""
+"""
+When a failed delivery is attempted again.
+
+The rule stands a second time in SQL: `release_expired` of `store/delivery_transitions.sql` releases many deliveries
+whose worker is gone in one statement, without jitter. A test compares the two.
+"""
 
 from __future__ import annotations
 

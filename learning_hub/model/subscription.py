@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from learning_hub.model.cron import is_cron
-from learning_hub.model.event import EventType
+from learning_hub.model.event import REOPENED, EventType
 from learning_hub.model.ids import PROGRAM_ID_PATTERN
 from learning_hub.model.json_values import write_json
 
@@ -119,7 +119,19 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", d
 
     def wants(self, publisher_system_id: str, event_type: str) -> bool:
         """Whether it gets events of this system and type; its Program and its checkpoint are not considered."""
-        return event_type in self.event_types and self.publisher_system_id in (None, publisher_system_id)
+        return event_type in self.event_types and self._is_of_system(publisher_system_id)
+
+    def removes_when_reopened(self, publisher_system_id: str, event_type: str) -> bool:
+        """Whether an event of this system and type, which it does not get itself, removes the record of its source."""
+        return (
+            self.on_reopened == "remove"
+            and event_type in REOPENED
+            and event_type not in self.event_types
+            and self._is_of_system(publisher_system_id)
+        )
+
+    def _is_of_system(self, publisher_system_id: str) -> bool:
+        return self.publisher_system_id in (None, publisher_system_id)
 
 
 class SavedSubscription(Subscription, frozen=True, kw_only=True, rename="pascal"):

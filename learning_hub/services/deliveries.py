@@ -20,6 +20,7 @@ from learning_hub.model.fields import NOT_BLANK, read_struct
 from learning_hub.model.ids import DeliveryKey, EventKey, read_delivery_id, read_event_id
 from learning_hub.model.pagination import Listing, Page, PageQuery
 from learning_hub.services.delivery_filters import DeliveriesQuery, GroupsQuery, RequeueQuery, read_filter
+from learning_hub.services.requeue import requeue_now
 from learning_hub.store import audit, deliveries, events, failure_groups, pauses, subscriptions
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
@@ -122,18 +123,14 @@ class Deliveries:
         """
         before = await self._need(caller, delivery_id)
         key = need_delivery_key(delivery_id)
-        async with self._database.transaction() as connection:
-            changed = await deliveries.requeue(connection, DeliveryFilter(), only=[key], limit=1)
-            if changed:
-                await audit.write(
-                    connection, caller, "requeue", "delivery", before.delivery_id, before=before, after=changed[0].now
-                )
+        changed = await requeue_now(
+            self._database, self._notifications, caller, DeliveryFilter(), only=[key], limit=1, before=before
+        )
         if not changed:
             subscription = await subscriptions.find(self._database, before.subscription_id)
             if subscription is not None and subscription.archived_utc is not None:
                 raise _archived(before.subscription_id)
             raise cannot_requeue_state(before.state)
-        self._notifications.notify(self._notifications.deliveries)
         return changed[0].now
 
     async def requeue_all(self, caller: Caller, query: RequeueQuery) -> Requeued:
@@ -148,12 +145,10 @@ class Deliveries:
             raise InvalidFields([FieldError("State", "or another filter is needed")])
         requeued, after = 0, None
         while True:
-            async with self._database.transaction() as connection:
-                changed = await deliveries.requeue(connection, delivery_filter, after=after, limit=REQUEUED_AT_ONCE)
-                entries = [audit.Change(each.now.delivery_id, each.before, each.now.summary) for each in changed]
-                await audit.write_many(connection, caller, "requeue", "delivery", entries)
+            changed = await requeue_now(
+                self._database, self._notifications, caller, delivery_filter, after=after, limit=REQUEUED_AT_ONCE
+            )
             requeued += sum(each.now.state == "waiting" for each in changed)
-            self._notifications.notify(self._notifications.deliveries)
             if len(changed) < REQUEUED_AT_ONCE:
                 return Requeued(requeued)
             after = UUID(changed[-1].now.delivery_id[-36:])

@@ -12,6 +12,7 @@ from learning_hub.model.caller import Caller
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.panel import KEY_LENGTH, RECORD_KEY, basic_template, is_basic, is_key
 from learning_hub.model.subscription import Subscription
+from learning_hub.model.subscription_draft import FIELDS
 from learning_hub.model.template import DEFAULT_TEMPLATE
 from learning_hub.services.panel_spec import PanelSpec
 from learning_hub.services.subscriptions import Subscriptions
@@ -25,6 +26,8 @@ _PUT_IT = (
     "file"
 )
 EVENT_TYPES = ["AI_COMP_SUCCESS", "LPI_COMP_SUCCESS"]
+# A PUT resets every field that its body leaves out, except StartFrom. A Preset is not stored.
+KEPT_FIELDS = {attribute: name for attribute, name in FIELDS.items() if attribute not in ("preset", "start_from")}
 
 
 class PanelSubscription(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +49,7 @@ class PanelSubscriptions:
         """The subscription for the panel *built*; it is made, stopped, if the request names a Program."""
         body, findings = await self._basic_body(subscriber_id, built, named=spec.named, program_id=spec.program_id)
         if existing := await self._existing(subscriber_id, spec, built):
-            body, new = _extended(existing, body)
+            body, new = extended(existing, body)
             return PanelSubscription(
                 body=body, subscription_id=existing.subscription_id, findings=[_left_as_it_is(existing, new)]
             )
@@ -155,7 +158,7 @@ def _goes_to(subscription: Subscription, panel: str) -> bool:
     return target.get("Kind") == "panel" and str(target.get("Name", "")).casefold() == panel.casefold()
 
 
-def _extended(existing: Subscription, basic: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def extended(existing: Subscription, basic: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The body of a PUT that adds the keys that only *basic* has to *existing*, and these keys."""
     templates, new = existing.templates, {}
     default: dict[str, Any] | None = templates.get(DEFAULT_TEMPLATE)
@@ -164,21 +167,8 @@ def _extended(existing: Subscription, basic: dict[str, Any]) -> tuple[dict[str, 
         mapped = basic["Templates"][DEFAULT_TEMPLATE]
         new = {name: leaf for name, leaf in mapped.items() if name.casefold() not in has}
         templates = {**templates, DEFAULT_TEMPLATE: {**default, **new}}
-    body = {
-        "Name": existing.name,
-        "SubscriberId": existing.subscriber_id,
-        "ProgramId": existing.program_id,
-        "PublisherSystemId": existing.publisher_system_id,
-        "EventTypes": existing.event_types,
-        "Target": existing.target,
-        "Templates": templates,
-        "Schedule": existing.schedule,
-        "TimeZone": existing.time_zone,
-        "OnWithdraw": existing.on_withdraw,
-        "OnReopened": existing.on_reopened,
-        "State": existing.state,
-    }
-    return body, list(new)
+    body = {name: getattr(existing, attribute) for attribute, name in KEPT_FIELDS.items()}
+    return body | {"Templates": templates}, list(new)
 
 
 def _left_as_it_is(existing: Subscription, new: list[str]) -> str:

@@ -18,6 +18,7 @@ from learning_hub.model.pagination import Limit, Listing, Page
 from learning_hub.model.participant import Participant
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.services.programs import need_program
+from learning_hub.services.requeue import requeue
 from learning_hub.services.subscribers import need_subscriber
 from learning_hub.store import audit, deliveries, participants
 from learning_hub.store.database import Connection, Database
@@ -287,9 +288,7 @@ async def _requeue(connection: Connection, caller: Caller, who: _Who) -> tuple[i
     parked = DeliveryFilter(state="parked", subscriber_id=who.subscriber_id, class_="identity")
     for start in range(0, len(found.parked), REQUEUED_AT_ONCE):
         some = found.parked[start : start + REQUEUED_AT_ONCE]
-        changed = await deliveries.requeue(connection, parked, only=some, limit=len(some))
-        entries = [audit.Change(each.now.delivery_id, each.before, each.now.summary) for each in changed]
-        await audit.write_many(connection, caller, "requeue", "delivery", entries)
+        changed = await requeue(connection, caller, parked, only=some, limit=len(some))
         requeued += sum(each.now.state == "waiting" for each in changed)
     return requeued, found.are_under_way
 

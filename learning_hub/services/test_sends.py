@@ -21,6 +21,7 @@ from learning_hub.model.subscription import Subscription
 from learning_hub.process.event_selection import EventSelection
 from learning_hub.process.runner import Runner
 from learning_hub.services.previews import need_event_of
+from learning_hub.services.requeue import requeue_now
 from learning_hub.services.runs import Unfinished
 from learning_hub.services.subscriptions import need_subscription_in_use
 from learning_hub.store import deliveries, enqueue, pauses
@@ -84,7 +85,8 @@ class TestSends:
         was_delivered = await self._was_delivered(subscription, key)
         deadline = asyncio.get_running_loop().time() + self._wait_seconds
         await self._probe(subscription.subscriber_id, deadline)
-        await self._requeue(subscription, key)
+        # What is parked or retrying of the event is sent at once as well.
+        await requeue_now(self._database, self._notifications, caller, _of_event(subscription, key), limit=10)
         run_id = await self._runner.begin(
             EventSelection(program_id=key.program_id, event_uuids=[key.event_uuid]),
             [subscription],
@@ -119,11 +121,6 @@ class TestSends:
             if is_probed or asyncio.get_running_loop().time() > deadline:
                 raise _paused(pause)
             await asyncio.sleep(POLL_SECONDS)
-
-    async def _requeue(self, subscription: Subscription, key: EventKey) -> None:
-        """Requeue parked and retrying deliveries of the event, so that they are sent at once as well."""
-        async with self._database.transaction() as connection:
-            await deliveries.requeue(connection, _of_event(subscription, key), limit=10)
 
     async def _newest(self, subscription: Subscription, key: EventKey) -> Delivery:
         (newest, *_) = await deliveries.page(self._database, _of_event(subscription, key), None, 1)

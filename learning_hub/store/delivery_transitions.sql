@@ -342,8 +342,8 @@ SELECT position, CASE WHEN state = 'delivered' THEN since_utc END AS paused_sinc
 -- transition: sending -> retrying, parked
 -- Release what a worker holds that is gone, as its lease or, sooner, its liveness lock shows: the outcome is
 -- unknown. The attempt may still be carried out for $1 seconds, and is repeated by the schedule $3, an array of
--- seconds. The delivery is parked if the schedule is used up, or if it was sent to a subscriber that cannot be asked
--- what became of it; $2 message.
+-- seconds: next_attempt_utc of learning_hub/model/retry.py is the same rule. The delivery is parked if the schedule is
+-- used up, or if it was sent to a subscriber that cannot be asked what became of it; $2 message.
 WITH living AS (
     SELECT (classid::bigint << 32) | objid::bigint AS worker
       FROM pg_locks

@@ -32,8 +32,7 @@ async def enqueue(
         await delivery_transitions.supersede(connection, subscription.subscription_id, [match.entry for match in sends])
     await _skip_out_of_date(connection, subscription, matches)
     # After what is not sent any more has been skipped: what was being claimed at that moment counts as sent by now.
-    removing = {"withdraw", "remove"} if subscription.on_withdraw == "remove" else {"remove"}
-    if removals := [match for match in matches if match.effect in removing]:
+    if removals := [match for match in matches if match.removes_record]:
         sent = await _that_were_sent(connection, subscription, removals)
         if sent:
             made += await delivery_transitions.insert(connection, subscription, sent, "remove", as_replays=False)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+import msgspec
 import pytest
 
+from learning_hub.connectors.outcomes import Unknown
 from learning_hub.deliver.completions import Completions
+from learning_hub.deliver.outcome_policy import decide
+from learning_hub.model import clock
 from learning_hub.model.claimed_delivery import ClaimedDelivery, Completion
+from learning_hub.model.retry import RetryPolicy
 from learning_hub.store import queue
 from learning_hub.store.database import Database
 from learning_hub.store.driver_errors import DataRefused
@@ -97,3 +103,71 @@ async def test_a_success_ends_the_pause_of_its_subscriber(database: Database, co
     settled = await asyncio.gather(*(completions.complete(one, delivered("1")) for one in leases[:count]))
     assert any(one.lifted_pause for one in settled)
     assert not await database.fetchval("SELECT EXISTS (SELECT FROM subscriber_pause)")
+
+
+POLICY = RetryPolicy(steps_seconds=(5.0, 30.0, 120.0), settle_seconds=10.0, probe_seconds=5.0)
+
+
+async def retries(database: Database, claimed: Sequence[ClaimedDelivery]) -> list[tuple[object, ...]]:
+    """State, code, failed attempts, and the waits in whole seconds of these deliveries."""
+    rows = await database.fetch(
+        """
+        SELECT state, code, class, tries_used, in_doubt, round(extract(epoch FROM due_utc - failed_utc)) AS wait,
+               round(extract(epoch FROM doubt_until_utc - failed_utc)) AS doubt
+          FROM unnest($1::uuid[]) WITH ORDINALITY AS key (delivery_uuid, position)
+          JOIN delivery USING (delivery_uuid)
+         ORDER BY position
+        """,
+        [one.key.delivery_uuid for one in claimed],
+    )
+    return [tuple(row.values()) for row in rows]
+
+
+async def complete_unknown(database: Database, claimed: Sequence[ClaimedDelivery], *, is_final: bool) -> None:
+    """Complete attempts whose connection was cut, without the pause of their subscriber."""
+    outcome = Unknown(code="connection_failed", message="Cut.", is_final=is_final)
+    outcomes = [
+        (one, msgspec.structs.replace(decide(outcome, one, POLICY, at=clock.now(), chance=0), subscriber_failure=None))
+        for one in claimed
+    ]
+    await queue.complete_together(database, outcomes)
+
+
+async def test_a_worker_that_is_gone_counts_as_an_unknown_outcome(database: Database) -> None:
+    """A delivery whose lease expires waits as long, and is parked after as many attempts, as one that was cut off."""
+    count = len(POLICY.steps_seconds) + 1
+    leases = sorted(await claimed(database), key=lambda one: int(one.publisher_event_id))
+    cut = [msgspec.structs.replace(one, attempts_used=used) for used, one in enumerate(leases[:count])]
+    gone = leases[count : 2 * count]
+    for used, one in enumerate(gone):
+        await database.execute(
+            "UPDATE delivery SET tries_used = $1::int, lease_until_utc = now() - interval '1 s'"
+            " WHERE delivery_uuid = $2::uuid",
+            used,
+            one.key.delivery_uuid,
+        )
+
+    await complete_unknown(database, cut, is_final=False)
+    await queue.release_expired(database, POLICY.settle_seconds, POLICY.steps_seconds)
+
+    found = await retries(database, gone)
+    assert found == await retries(database, cut)
+    assert [(row[0], row[5]) for row in found] == [
+        ("retrying", 10), ("retrying", 30), ("retrying", 120), ("parked", None),
+    ]  # fmt: skip
+
+
+async def test_a_worker_that_is_gone_leaves_to_a_person_what_cannot_be_asked(database: Database) -> None:
+    """What was sent to a subscriber that cannot be asked is parked, whether it was cut off or its lease expires."""
+    cut, gone, *_ = await claimed(database)
+    await queue.mark_sent(database, [gone])
+    await database.execute(
+        "UPDATE delivery SET lease_until_utc = now() - interval '1 s' WHERE delivery_uuid = $1::uuid",
+        gone.key.delivery_uuid,
+    )
+
+    await complete_unknown(database, [cut], is_final=True)
+    await queue.release_expired(database, POLICY.settle_seconds, POLICY.steps_seconds)
+
+    states = [row[:3] for row in await retries(database, [cut, gone])]
+    assert states == [("parked", "outcome_unknown", "unavailable")] * 2

@@ -390,6 +390,26 @@ async def test_a_test_tells_what_is_wrong(imis_hub: ImisHub) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "event_not_wanted")
 
 
+async def test_the_audit_log_has_each_requeue(imis_hub: ImisHub) -> None:
+    """A requeue by a test send is in the audit log as a summary, that of a single delivery with the whole delivery."""
+    await imis_hub.set_up(State="stopped")
+    location = await imis_hub.publish(PublisherParticipantId="nobody@example.org")
+    body = {"EventId": location.removeprefix("/events/")}
+    for _ in range(2):
+        tested = await imis_hub.client.post("/subscriptions/completions/test", json=body)
+    parked = tested.json()["Delivery"]
+    assert (await imis_hub.client.post(f"/deliveries/{parked['DeliveryId']}/requeue")).status_code == 200
+
+    single, test = (await imis_hub.client.get("/audit", params={"ObjectType": "delivery"})).json()["Items"]
+
+    assert {(one["Action"], one["ObjectId"]) for one in (single, test)} == {("requeue", parked["DeliveryId"])}
+    assert (single["Before"]["Message"], single["After"]["State"]) == (parked["Message"], "waiting")
+    assert (test["Before"], test["After"]) == (
+        {"SubscriptionId": "completions", "State": "parked", "Code": "participant_not_found"},
+        {"SubscriptionId": "completions", "State": "waiting", "Code": None},
+    )
+
+
 async def test_a_test_tells_why_nothing_was_sent(imis_hub: ImisHub) -> None:
     """A test of an event that is not sent is 409 with a code that /schema explains; an unknown event is 400."""
     templates = {"Online": {"ActivityType": "CALL"}, "Off": None}

@@ -20,9 +20,10 @@ from learning_hub.deliver.template_variables import template_variables
 from learning_hub.model.cron import latest_tick, schedule_fault, ticks, time_zone_fault
 from learning_hub.model.event import Classification
 from learning_hub.model.json_values import read_json
-from learning_hub.model.subscription import Subscription
+from learning_hub.model.subscription import Subscription, SubscriptionBody
 from learning_hub.model.subscription_draft import SubscriptionDraft
 from learning_hub.presets import PRESETS
+from learning_hub.services.panel_subscriptions import extended
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 
@@ -62,6 +63,28 @@ def test_state_and_start_stay_unless_they_are_sent() -> None:
     anew = drafted(a_subscription_body()).spec(msgspec.structs.replace(there, archived_utc=AT))
     assert (kept.state, kept.start_from) == ("stopped", "beginning")
     assert (anew.state, anew.start_from) == ("started", "now")
+
+
+def test_extending_a_template_keeps_every_other_field() -> None:
+    """A PUT of the body that a panel's subscription is extended with leaves all as it is, but for the new keys."""
+    there = a_subscription(
+        publisher_system_id="LB",
+        schedule="manual",
+        time_zone="America/New_York",
+        on_withdraw="remove",
+        on_reopened="remove",
+        state="stopped",
+        start_from="beginning",
+    )
+    defaults = {field.name: field.default for field in msgspec.structs.fields(SubscriptionBody)}
+    assert [name for name in defaults if getattr(there, name, None) == defaults[name]] == ["preset"]
+
+    body, new = extended(there, {"Templates": {"_default": {"Grade": "{{ data.Grade }}"}}})
+    spec = drafted(body).spec(there)
+
+    assert new == ["Grade"]
+    assert spec.templates["_default"] == there.templates["_default"] | {"Grade": "{{ data.Grade }}"}
+    assert msgspec.structs.replace(spec, templates=there.templates).describes(there)
 
 
 def test_null_is_left_out() -> None:
