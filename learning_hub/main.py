@@ -34,6 +34,7 @@ from learning_hub.services.authentication import Authenticator
 from learning_hub.services.batch_publishing import BatchPublishing
 from learning_hub.services.deliveries import Deliveries
 from learning_hub.services.event_validation import EventValidation
+from learning_hub.services.events import Events
 from learning_hub.services.feed import Feed
 from learning_hub.services.hub_status import HubStatus
 from learning_hub.services.keys import Keys
@@ -256,18 +257,19 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
     database, notifications, previewer = parts.database, parts.notifications, parts.previewer
     wait_seconds = settings.run_wait_seconds
     authenticator = Authenticator(database, settings.admin_key)
-    publisher = Publisher(database, notifications, parts.writer)
+    publisher = Publisher(database, parts.writer)
     discovery = TargetDiscovery(database, parts.connections)
     subscriptions = Subscriptions(database, parts.renderer, discovery, notifications)
     return Services(
         audit_log=AuditLog(database),
         authenticator=authenticator,
         batch_publishing=BatchPublishing(
-            publisher, max_body_bytes=settings.max_body_bytes, max_data_bytes=settings.max_data_bytes
+            database, publisher, max_body_bytes=settings.max_body_bytes, max_data_bytes=settings.max_data_bytes
         ),
         deliveries=Deliveries(database, notifications, pause_seconds=settings.pause_alarm_seconds),
         event_validation=EventValidation(database, publisher, previewer),
-        feed=Feed(database, publisher, notifications),
+        events=Events(database, publisher, notifications, max_data_bytes=settings.max_data_bytes),
+        feed=Feed(database, notifications),
         keys=Keys(database, authenticator),
         panels=Panels(
             database,
