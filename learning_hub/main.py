@@ -24,6 +24,7 @@ from learning_hub.deliver.worker import Worker, WorkerLimits
 from learning_hub.model.errors import LearningHubError
 from learning_hub.model.retry import RetryPolicy
 from learning_hub.process.enqueuer import Enqueuer
+from learning_hub.process.gathering import Gathering
 from learning_hub.process.runner import Runner
 from learning_hub.process.scheduler import Scheduler
 from learning_hub.publish.publisher import Publisher
@@ -211,6 +212,7 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
     previewer: Previewer
     writer: Writer
     enqueuer: Enqueuer
+    gathering: Gathering
     runner: Runner
 
 
@@ -231,6 +233,7 @@ async def _parts(settings: Settings, database: Database) -> AsyncIterator[_Parts
     vault = Vault.of(settings)
     connector_factory = ConnectorFactory(guard_of(settings), timeout_seconds=settings.send_timeout_seconds)
     enqueuer = Enqueuer(database, notifications)
+    gathering = Gathering(database, enqueuer)
     participant_lookup = ParticipantLookup(database, remembered_seconds=settings.participant_remembered_seconds)
     async with AsyncExitStack() as stack:
         renderer = await stack.enter_async_context(Renderer(processes=settings.render_processes))
@@ -249,7 +252,8 @@ async def _parts(settings: Settings, database: Database) -> AsyncIterator[_Parts
             previewer=Previewer(database, participant_lookup, payload_renderer),
             writer=Writer(database, notifications),
             enqueuer=enqueuer,
-            runner=Runner(database, notifications, enqueuer),
+            gathering=gathering,
+            runner=Runner(database, notifications, gathering),
         )
 
 
@@ -284,7 +288,7 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
         publisher=publisher,
         reconciliations=Reconciliations(database, parts.connections, parts.runner, wait_seconds=wait_seconds),
         run_logs=RunLogs(database, notifications),
-        runs=Runs(database, parts.runner, previewer, wait_seconds=wait_seconds),
+        runs=Runs(database, parts.runner, parts.gathering, previewer, wait_seconds=wait_seconds),
         status=HubStatus(database, lambda: _readiness(database, running)),
         subscriber_checks=SubscriberChecks(database, parts.vault, parts.connections, notifications),
         subscribers=Subscribers(database, parts.vault, parts.connector_factory, notifications),
