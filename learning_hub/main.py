@@ -21,6 +21,7 @@ from learning_hub.deliver.worker import Worker, WorkerLimits
 from learning_hub.jobs import Jobs
 from learning_hub.model.retry import RetryPolicy
 from learning_hub.process.enqueuer import Enqueuer
+from learning_hub.process.gathering import Gathering
 from learning_hub.process.runner import Runner
 from learning_hub.process.scheduler import Scheduler
 from learning_hub.publish.publisher import Publisher
@@ -31,6 +32,7 @@ from learning_hub.services.authentication import Authenticator
 from learning_hub.services.batch_publishing import BatchPublishing
 from learning_hub.services.deliveries import Deliveries
 from learning_hub.services.event_validation import EventValidation
+from learning_hub.services.events import Events
 from learning_hub.services.feed import Feed
 from learning_hub.services.hub_status import HubStatus
 from learning_hub.services.keys import Keys
@@ -136,6 +138,7 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
     previewer: Previewer
     writer: Writer
     enqueuer: Enqueuer
+    gathering: Gathering
     runner: Runner
 
 
@@ -156,6 +159,7 @@ async def _parts(settings: Settings, database: Database) -> AsyncIterator[_Parts
     vault = Vault.of(settings)
     connector_factory = ConnectorFactory(guard_of(settings), timeout_seconds=settings.send_timeout_seconds)
     enqueuer = Enqueuer(database, notifications)
+    gathering = Gathering(database, enqueuer)
     participant_lookup = ParticipantLookup(database, remembered_seconds=settings.participant_remembered_seconds)
     async with AsyncExitStack() as stack:
         renderer = await stack.enter_async_context(Renderer(processes=settings.render_processes))
@@ -174,7 +178,8 @@ async def _parts(settings: Settings, database: Database) -> AsyncIterator[_Parts
             previewer=Previewer(database, participant_lookup, payload_renderer),
             writer=Writer(database, notifications),
             enqueuer=enqueuer,
-            runner=Runner(database, notifications, enqueuer),
+            gathering=gathering,
+            runner=Runner(database, notifications, gathering),
         )
 
 
@@ -182,18 +187,19 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
     database, notifications, previewer = parts.database, parts.notifications, parts.previewer
     wait_seconds = settings.run_wait_seconds
     authenticator = Authenticator(database, settings.admin_key)
-    publisher = Publisher(database, notifications, parts.writer)
+    publisher = Publisher(database, parts.writer)
     discovery = TargetDiscovery(database, parts.connections)
     subscriptions = Subscriptions(database, parts.renderer, discovery, notifications)
     return Services(
         audit_log=AuditLog(database),
         authenticator=authenticator,
         batch_publishing=BatchPublishing(
-            publisher, max_body_bytes=settings.max_body_bytes, max_data_bytes=settings.max_data_bytes
+            database, publisher, max_body_bytes=settings.max_body_bytes, max_data_bytes=settings.max_data_bytes
         ),
         deliveries=Deliveries(database, notifications, pause_seconds=settings.pause_alarm_seconds),
         event_validation=EventValidation(database, publisher, previewer),
-        feed=Feed(database, publisher, notifications),
+        events=Events(database, publisher, notifications, max_data_bytes=settings.max_data_bytes),
+        feed=Feed(database, notifications),
         keys=Keys(database, authenticator),
         panels=Panels(
             database,
@@ -208,7 +214,7 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
         publisher=publisher,
         reconciliations=Reconciliations(database, parts.connections, parts.runner, wait_seconds=wait_seconds),
         run_logs=RunLogs(database, notifications),
-        runs=Runs(database, parts.runner, previewer, wait_seconds=wait_seconds),
+        runs=Runs(database, parts.runner, parts.gathering, previewer, wait_seconds=wait_seconds),
         status=HubStatus(database, running),
         subscriber_checks=SubscriberChecks(database, parts.vault, parts.connections, notifications),
         subscribers=Subscribers(database, parts.vault, parts.connector_factory, notifications),

@@ -77,7 +77,6 @@ def build_app(services: Services, settings: Settings, *, stop_waiting: Callable[
     dependencies = {
         **msgspec.structs.asdict(services),
         "operations": declared,
-        "max_data_bytes": settings.max_data_bytes,
         "batch_budget": BodyBudget(BUDGET_BYTES),
     }
     router = Litestar(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from learning_hub.model.errors import NotFound
 from learning_hub.model.event import example_event_id
+from learning_hub.services.events import no_such_event
 
 EXAMPLE_BODY: dict[str, Any] = {
     "PublisherProgramId": "NURSES",
@@ -33,4 +33,4 @@ EXAMPLE_EVENT: dict[str, Any] = {
     "Supersedes": None,
     **EXAMPLE_BODY,
 }
-NO_SUCH_EVENT = NotFound(f"There is no event {example_event_id()}.")
+NO_SUCH_EVENT = no_such_event(example_event_id())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -21,23 +20,17 @@ from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotJson
 from learning_hub.model.event import Event, NewEvent, PublishingOutcome, example_event_id
-from learning_hub.model.ids import EventKey
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.publisher import Publisher
-from learning_hub.publish.submission import Published
-from learning_hub.services.deliveries import need_event_key
-from learning_hub.services.event_bodies import read_event_body
+from learning_hub.publish.submission import Published, idempotency_key_reused
 from learning_hub.services.event_validation import EventValidation, SubscriptionPreview
+from learning_hub.services.events import Events, need_event_key, not_latest_revision, source_key_differs
 from learning_hub.services.feed import Feed
 
 # The status of the response for each outcome of a published event.
 PUBLISHING_STATUS: dict[PublishingOutcome, int] = {"stored": 201, "same": 200}
 LOCATION = {"Location": "/events/{EventId} of the event."}
 IDEMPOTENCY_KEY = "Idempotency-Key"
-ANOTHER_SOURCE = Conflict(
-    "PublisherProgramId, PublisherSystemId, PublisherEventId and EventType must be those of the event in the address.",
-    code="source_key_differs",
-)
 
 
 class PublishQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -89,10 +82,7 @@ PUBLISH_EVENT = Operation(
             headers=LOCATION,
         ),
     ),
-    errors=(
-        NOT_FOR_PROGRAM,
-        Conflict("This Idempotency-Key was used with other content.", code="idempotency_key_reused"),
-    ),
+    errors=(NOT_FOR_PROGRAM, idempotency_key_reused()),
 )
 GET_EVENT = Operation(
     method="GET",
@@ -121,7 +111,7 @@ REPLACE_EVENT = Operation(
             headers=LOCATION,
         ),
     ),
-    errors=(NOT_FOR_PROGRAM, NO_SUCH_EVENT, ANOTHER_SOURCE),
+    errors=(NOT_FOR_PROGRAM, NO_SUCH_EVENT, source_key_differs()),
 )
 WITHDRAW_EVENT = Operation(
     method="DELETE",
@@ -136,11 +126,7 @@ WITHDRAW_EVENT = Operation(
     tag="Publishing",
     scopes=("publish",),
     responses=(ResponseSpec(status=204, meaning="The event is withdrawn, by this request or an earlier one."),),
-    errors=(
-        NOT_FOR_PROGRAM,
-        NO_SUCH_EVENT,
-        Conflict(f"{example_event_id()} is not the latest revision of its source.", code="not_latest_revision"),
-    ),
+    errors=(NOT_FOR_PROGRAM, NO_SUCH_EVENT, not_latest_revision(example_event_id())),
 )
 
 
@@ -152,12 +138,12 @@ class EventController(ApiController):
         self,
         request: ApiRequest,
         publisher: NamedDependency[Publisher],
+        events: NamedDependency[Events],
         event_validation: NamedDependency[EventValidation],
-        max_data_bytes: NamedDependency[int],
     ) -> ApiResponse:
         if request.read_query(PublishQuery).validate_only:
-            return await _validate(request, publisher, event_validation, max_data_bytes)
-        event, key = await _read_submission(request, publisher, max_data_bytes)
+            return await _validate(request, events, event_validation)
+        event, key = await _read_submission(request, events)
         published = await publisher.submit(event, request.caller, key)
         return ApiResponse(status=PUBLISHING_STATUS[published.outcome], headers=_location(published))
 
@@ -166,29 +152,26 @@ class EventController(ApiController):
         return await read_feed_page(request, feed)
 
     @route(GET_EVENT)
-    async def get_event(self, request: ApiRequest, publisher: NamedDependency[Publisher]) -> ApiResponse:
-        return ApiResponse(await publisher.need_event(_event_key(request), request.caller))
+    async def get_event(self, request: ApiRequest, events: NamedDependency[Events]) -> ApiResponse:
+        return ApiResponse(await events.get(request.caller, request.path_id("EventId")))
 
     @route(REPLACE_EVENT)
-    async def replace_event(
-        self, request: ApiRequest, publisher: NamedDependency[Publisher], max_data_bytes: NamedDependency[int]
-    ) -> ApiResponse:
-        key = _event_key(request)
-        request.caller.need_program(key.program_id)
-        event = await _read_event(request, publisher, max_data_bytes)
-        return ApiResponse(headers=_location(await publisher.replace(key, event, request.caller)))
+    async def replace_event(self, request: ApiRequest, events: NamedDependency[Events]) -> ApiResponse:
+        event_id = request.path_id("EventId")
+        # Before the body is received.
+        request.caller.need_program(need_event_key(event_id).program_id)
+        event = await events.read_body(request.caller, await request.read_json_object())
+        return ApiResponse(headers=_location(await events.replace(request.caller, event_id, event)))
 
     @route(WITHDRAW_EVENT)
-    async def withdraw_event(self, request: ApiRequest, publisher: NamedDependency[Publisher]) -> ApiResponse:
-        await publisher.withdraw(_event_key(request), request.caller)
+    async def withdraw_event(self, request: ApiRequest, events: NamedDependency[Events]) -> ApiResponse:
+        await events.withdraw(request.caller, request.path_id("EventId"))
         return ApiResponse(status=204)
 
 
-async def _validate(
-    request: ApiRequest, publisher: Publisher, event_validation: EventValidation, max_data_bytes: int
-) -> ApiResponse:
+async def _validate(request: ApiRequest, events: Events, event_validation: EventValidation) -> ApiResponse:
     try:
-        event, key = await _read_submission(request, publisher, max_data_bytes)
+        event, key = await _read_submission(request, events)
         would_be, previews = await event_validation.validate(request.caller, event, key)
     except NotJson:
         # The request is wrong, not the event.
@@ -199,9 +182,7 @@ async def _validate(
     return ApiResponse(ValidationResult(valid=True, problem=None, would_be=would_be, subscriptions=previews))
 
 
-async def _read_submission(
-    request: ApiRequest, publisher: Publisher, max_data_bytes: int
-) -> tuple[ReceivedEvent, str | None]:
+async def _read_submission(request: ApiRequest, events: Events) -> tuple[ReceivedEvent, str | None]:
     """The event in the body and its Idempotency-Key; faults of both are reported together."""
     sent = request.header(IDEMPOTENCY_KEY.lower())
     key = None if sent is None else header_text(sent.encode("latin-1"))
@@ -209,25 +190,13 @@ async def _read_submission(
     if key is not None and (not 1 <= len(key) <= 200 or "\0" in key):
         errors.append(FieldError(IDEMPOTENCY_KEY, "must have 1 to 200 characters"))
     try:
-        event = await _read_event(request, publisher, max_data_bytes)
+        event = await events.read_body(request.caller, await request.read_json_object())
     except InvalidFields as error:
         raise InvalidFields(error.errors + errors) from None
     if errors:
-        program_errors = await publisher.program_faults(event.publisher_program_id, request.caller)
+        program_errors = await events.program_errors(request.caller, event.publisher_program_id)
         raise InvalidFields(program_errors + errors)
     return event, key
-
-
-async def _read_event(request: ApiRequest, publisher: Publisher, max_data_bytes: int) -> ReceivedEvent:
-    return await read_event_body(
-        await request.read_json_object(),
-        max_data_bytes=max_data_bytes,
-        program_errors=partial(publisher.program_faults, caller=request.caller),
-    )
-
-
-def _event_key(request: ApiRequest) -> EventKey:
-    return need_event_key(request.path_id("EventId"))
 
 
 def _location(published: Published) -> dict[str, str]:

@@ -1,22 +1,26 @@
-"""The feed over HTTP: following it, and reading parts of it."""
+"""The feed over HTTP: following it, reading parts of it, and the ETag that shows whether a page is unchanged."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from learning_hub.api.event_examples import EXAMPLE_EVENT
-from learning_hub.api.feed_etag import Tag, read_tags
 from learning_hub.api.http.error_responses import NOT_FOR_PROGRAM
 from learning_hub.api.http.operation import Operation, ResponseSpec
 from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
+from learning_hub.model.errors import InvalidFields
 from learning_hub.model.event import Event
-from learning_hub.model.feed import FeedFilter, Position, write_cursor
+from learning_hub.model.feed import FeedFilter, Position, read_cursor, write_cursor
 from learning_hub.services.feed import Feed, FeedQuery
+
+_WRITTEN_TAG = re.compile(r'"([0-9a-f]{16})\.([A-Za-z0-9_-]{1,100})\.([0-9]{1,4})"')
 
 
 class FeedPage(msgspec.Struct, frozen=True, rename="pascal"):
@@ -67,7 +71,7 @@ async def read_feed_page(request: ApiRequest, feed: Feed) -> ApiResponse:
     query = request.read_query(FeedQuery)
     feed_filter, beginning = await feed.read_query(request.caller, query)
     fingerprint = _fingerprint(feed_filter, query)
-    tags = read_tags(request.header("if-none-match"))
+    tags = _read_tags(request.header("if-none-match"))
     known = next((tag for tag in tags if tag.fingerprint == fingerprint), None)
     if known and await _is_unchanged(request, feed, feed_filter, known, query):
         return ApiResponse(status=304, headers={"ETag": known.written})
@@ -76,8 +80,36 @@ async def read_feed_page(request: ApiRequest, feed: Feed) -> ApiResponse:
     )
     # The tag of an empty page holds where reading began: the position reached moves with every transaction of the
     # server.
-    tag = Tag(fingerprint, read.last or beginning, len(read.items))
+    tag = _Tag(fingerprint, read.last or beginning, len(read.items))
     return ApiResponse(FeedPage(read.items, write_cursor(read.position)), headers={"ETag": tag.written})
+
+
+class _Tag(msgspec.Struct, frozen=True):
+    """
+    The ETag of a page: the *fingerprint* of the query, the position of the *last* entry, the *count* of entries.
+
+    For a page without entries, *last* is the position from which the page was read. The tag is weak and covers the
+    entries alone: at the end of the feed NextCursor moves on with every transaction of the server, and a reader who
+    keeps the older cursor misses nothing.
+    """
+
+    fingerprint: str
+    last: Position
+    count: int
+
+    @property
+    def written(self) -> str:
+        """The value of the ETag header."""
+        return f'W/"{self.fingerprint}.{write_cursor(self.last)}.{self.count}"'
+
+
+def _read_tags(if_none_match: str | None) -> Iterator[_Tag]:
+    """The tags in an If-None-Match header that belong to pages of the feed."""
+    for fingerprint, last, count in _WRITTEN_TAG.findall(if_none_match or ""):
+        try:
+            yield _Tag(fingerprint, read_cursor(last), int(count))
+        except InvalidFields:
+            continue
 
 
 def _fingerprint(feed_filter: FeedFilter, query: FeedQuery) -> str:
@@ -86,7 +118,7 @@ def _fingerprint(feed_filter: FeedFilter, query: FeedQuery) -> str:
     return hashlib.blake2b(encoded, digest_size=8).hexdigest()
 
 
-async def _is_unchanged(request: ApiRequest, feed: Feed, feed_filter: FeedFilter, tag: Tag, query: FeedQuery) -> bool:
+async def _is_unchanged(request: ApiRequest, feed: Feed, feed_filter: FeedFilter, tag: _Tag, query: FeedQuery) -> bool:
     """
     Whether a page is unchanged, found out without reading it.
 

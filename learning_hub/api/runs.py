@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
 from litestar.di import NamedDependency
+from msgspec import Meta, Raw
 
 from learning_hub.api.http.controller import ApiController
 from learning_hub.api.http.error_responses import NOT_FOR_PROGRAM
@@ -12,9 +17,10 @@ from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.api.subscriptions import NO_SUCH_SUBSCRIPTION
+from learning_hub.model.errors import FieldError
 from learning_hub.model.pagination import Page, PageQuery
 from learning_hub.model.run import ProcessBody, Run, RunResult
-from learning_hub.services.runs import ProcessQuery, Runs, Unfinished, no_such_run
+from learning_hub.services.runs import Runs, Unfinished, no_such_run
 
 EXAMPLE_COUNTS = {
     "Matched": 12, "Delivered": 8, "Unchanged": 2, "Waiting": 0, "Retrying": 0, "Parked": 1, "Skipped": 1,
@@ -36,6 +42,16 @@ EXAMPLE_RUN = {
 UNFINISHED = ResponseSpec(
     status=202, meaning="The run continues; Location is the run. No body.", headers={"Location": "/runs/{RunId}."}
 )
+
+
+class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The Program, which may also be a query parameter, as ProgramId or in the original hub's spelling."""
+
+    program_id: Annotated[str, Meta(min_length=1, max_length=25)] | None = msgspec.field(name="ProgramId", default=None)
+    program_id_as_before: (
+        Annotated[str, Meta(min_length=1, max_length=25, description="Another name of ProgramId.")] | None
+    ) = msgspec.field(name="programId", default=None)
+
 
 PROCESS_EVENTS = Operation(
     method="POST",
@@ -104,8 +120,9 @@ class RunController(ApiController):
 
     @route(PROCESS_EVENTS)
     async def process_events(self, request: ApiRequest, runs: NamedDependency[Runs]) -> ApiResponse:
-        query, fields = request.read_query(ProcessQuery), await request.read_fields()
-        return _result(await runs.process(request.caller, fields, query))
+        query = request.read_query(ProcessQuery)
+        fields, errors = _with_program(await request.read_fields(), query)
+        return _result(await runs.process(request.caller, fields, errors=errors))
 
     @route(RUN_SUBSCRIPTION)
     async def run_subscription(self, request: ApiRequest, runs: NamedDependency[Runs]) -> ApiResponse:
@@ -118,6 +135,25 @@ class RunController(ApiController):
     @route(GET_RUN)
     async def get_run(self, request: ApiRequest, runs: NamedDependency[Runs]) -> ApiResponse:
         return ApiResponse(await runs.get(request.caller, request.path_id("RunId")))
+
+
+def _with_program(fields: Mapping[str, Raw], query: ProcessQuery) -> tuple[Mapping[str, Raw], list[FieldError]]:
+    """The fields of the body with the Program of the query, and the errors of a Program that is named twice."""
+    errors: list[FieldError] = []
+    if query.program_id is not None and query.program_id_as_before is not None:
+        errors.append(FieldError("programId", "is another spelling of ProgramId: send one of them"))
+    in_query = query.program_id or query.program_id_as_before
+    if in_query is None:
+        return fields, errors
+    encoded = Raw(msgspec.json.encode(in_query))
+    try:
+        in_body = msgspec.json.decode(fields.get("ProgramId", encoded), type=str | None)
+    except msgspec.DecodeError:
+        # Reported with the other bad fields of the body.
+        return fields, errors
+    if in_body not in (None, in_query):
+        errors.append(FieldError("ProgramId", "is another one in the address than in the body"))
+    return {**fields, "ProgramId": encoded}, errors
 
 
 def unfinished_response(run: Unfinished) -> ApiResponse:

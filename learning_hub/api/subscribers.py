@@ -11,10 +11,10 @@ from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.connectors.kinds import KINDS
-from learning_hub.model.errors import Conflict, KeysMissing
+from learning_hub.model.errors import KeysMissing
 from learning_hub.model.pagination import Page, PageQuery
 from learning_hub.model.subscriber import SavedSubscriber, ShownSubscriber, SubscriberBody
-from learning_hub.services.subscribers import Subscribers, no_such_subscriber
+from learning_hub.services.subscribers import Subscribers, connector_differs, no_such_subscriber
 
 EXAMPLE_SETTINGS = {
     "BaseUrl": "https://members.example.org",
@@ -63,7 +63,7 @@ PUT_SUBSCRIBER = Operation(
         ),
     ),
     errors=(
-        Conflict("imis is of the kind webhook, which cannot be changed.", code="connector_differs"),
+        connector_differs(ID_FORMS["SubscriberId"].example, "webhook"),
         KeysMissing("There is no Fernet key in secret.key."),
     ),
 )

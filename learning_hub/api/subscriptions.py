@@ -13,10 +13,15 @@ from learning_hub.api.http.path_ids import ID_FORMS
 from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
-from learning_hub.model.errors import Conflict, FieldError, InvalidFields
+from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.pagination import Page
 from learning_hub.model.subscription import SavedSubscription, Subscription, SubscriptionBody
-from learning_hub.services.subscriptions import Subscriptions, SubscriptionsQuery, no_such_subscription
+from learning_hub.services.subscriptions import (
+    Subscriptions,
+    SubscriptionsQuery,
+    no_such_subscription,
+    subscription_fixed,
+)
 
 EXAMPLE_BODY: dict[str, Any] = {
     "Name": "Completions to iMIS",
@@ -58,10 +63,6 @@ EXAMPLE_SAVED = EXAMPLE | {"Warnings": []}
 NO_SUCH_SUBSCRIPTION = no_such_subscription(ID_FORMS["SubscriptionId"].example)
 NEEDED = ("Name", "SubscriberId", "ProgramId", "EventTypes", "Target", "Templates")
 LEFT_OUT = InvalidFields([FieldError(field, "is required") for field in NEEDED])
-FIXED = Conflict(
-    "ProgramId of a subscription cannot be changed: what it has sent belongs to them. Make another subscription.",
-    code="subscription_fixed",
-)
 
 PUT_SUBSCRIPTION = Operation(
     method="PUT",
@@ -94,7 +95,7 @@ PUT_SUBSCRIPTION = Operation(
             example=EXAMPLE_SAVED,
         ),
     ),
-    errors=(LEFT_OUT, FIXED),
+    errors=(LEFT_OUT, subscription_fixed(["ProgramId"])),
 )
 LIST_SUBSCRIPTIONS = Operation(
     method="GET",

@@ -98,8 +98,6 @@ def start(
     body = {name: value for name, value in named.items() if value} | {"Replay": replay, "DryRun": dry_run}
 
     async def process(hub: Hub) -> Any:
-        from learning_hub.services.runs import ProcessQuery
-
-        return await hub.services.runs.process(hub.caller, fields_of(body), ProcessQuery())
+        return await hub.services.runs.process(hub.caller, fields_of(body))
 
     run_to_the_end(process, as_json=as_json)

@@ -108,11 +108,6 @@ class Guard:
     def __init__(self, allowed_private: Iterable[str] = ()) -> None:
         self._listed = [_read_entry(entry) for entry in map(str.strip, allowed_private) if entry]
 
-    @classmethod
-    def from_setting(cls, text: str) -> Guard:
-        """A guard with the comma-separated entries of *text*; raises as the class itself does."""
-        return cls(text.split(","))
-
     def check_url(self, url: str) -> str | None:
         """
         A sentence saying why *url* cannot be a target, or None when it is allowed so far.

@@ -32,17 +32,13 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         """The Programs that lists are restricted to; None for no restriction."""
         return None if self.has_every_program else list(self.programs)
 
-    def may(self, scope: Scope) -> bool:
-        """Whether the key has *scope*; `admin` includes the others."""
-        return scope in self.scopes or "admin" in self.scopes
-
     def may_use(self, program_id: str) -> bool:
         """Whether the key is for this Program, whether or not it exists."""
         return self.has_every_program or program_id in self.programs
 
     def need(self, *scopes: Scope) -> None:
         """
-        Check that the key has one of *scopes*.
+        Check that the key has one of *scopes*; `admin` includes the others.
 
         Raises:
             NotAllowed: The key has none of them.
@@ -58,11 +54,16 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
             NotAllowed: The key is not for the Program, whether or not the Program exists.
         """
         if not self.may_use(program_id):
-            raise NotAllowed("This key is not for this Program.", code="program_not_allowed")
+            raise not_for_program()
 
     def only_program(self) -> str | None:
         """The Program of a key that has exactly one; None for other keys."""
         return self.programs[0] if len(self.programs) == 1 and not self.has_every_program else None
+
+
+def not_for_program() -> NotAllowed:
+    """The error for a Program that the key is not for."""
+    return NotAllowed("This key is not for this Program.", code="program_not_allowed")
 
 
 # The command line, which works on the database of its settings without a key.

@@ -15,7 +15,6 @@ from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.model.ids import new_id
 from learning_hub.model.run import Counts, ProcessBody, Trigger
 from learning_hub.model.subscription import Subscription
-from learning_hub.process.enqueuer import Enqueuer
 from learning_hub.process.event_selection import EventSelection
 from learning_hub.process.gathering import Gathering
 from learning_hub.store import runs, schedules
@@ -42,10 +41,10 @@ class _RunTakenOver(LearningHubError):
 class Runner:
     """Begins runs and brings them to their end."""
 
-    def __init__(self, database: Database, notifications: Notifications, enqueuer: Enqueuer) -> None:
+    def __init__(self, database: Database, notifications: Notifications, gathering: Gathering) -> None:
         self._database = database
         self._notifications = notifications
-        self.gathering = Gathering(database, enqueuer)
+        self._gathering = gathering
         self._liveness = LivenessLock(database)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -222,7 +221,7 @@ class Runner:
     async def _gather(
         self, run_id: str, selection: EventSelection, subscriptions: list[Subscription], body: ProcessBody
     ) -> None:
-        await self.gathering.gather(run_id, selection, subscriptions, replay=body.replay)
+        await self._gathering.gather(run_id, selection, subscriptions, replay=body.replay)
         released = [
             subscription.subscription_id
             for subscription in subscriptions
@@ -234,7 +233,7 @@ class Runner:
         self._notifications.notify(self._notifications.deliveries)
 
     async def _gather_due(self, run_id: str, subscription: Subscription, due: DueTime) -> None:
-        await self.gathering.gather_pending(run_id, subscription)
+        await self._gathering.gather_pending(run_id, subscription)
         async with self._database.transaction() as connection:
             # A subscription that was stopped meanwhile sends nothing by its schedule.
             is_started = await schedules.is_started(connection, due.subscription_id)

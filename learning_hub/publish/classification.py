@@ -17,7 +17,7 @@ from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.event import LatestEntry, PublishingOutcome, SourceKey, classify
 from learning_hub.model.ids import EventKey, new_uuid
 from learning_hub.publish.submission import Published, Submission, idempotency_key_reused
-from learning_hub.store import events, idempotency_keys
+from learning_hub.store import events, idempotency_keys, programs
 from learning_hub.store.database import Connection
 
 
@@ -97,7 +97,7 @@ class SubmissionBatch:
     async def _of_open_programs(self, submissions: list[Submission]) -> list[Submission]:
         """Refuse those of Programs that take no events; returns the others."""
         program_ids = {submission.record.program_id for submission in submissions}
-        closed = await events.closed_programs(self._connection, program_ids)
+        closed = await programs.closed(self._connection, program_ids)
         for submission in submissions:
             if reason := closed.get(submission.record.program_id):
                 self.failures.append((submission, InvalidFields([FieldError("PublisherProgramId", reason)])))

@@ -13,7 +13,9 @@ from learning_hub.model.errors import FieldError, LearningHubError, TooLarge
 from learning_hub.model.received_event import ReceivedEvent, read_event_fast
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.submission import Published
-from learning_hub.services.event_bodies import read_any_event_body
+from learning_hub.services.events import read_any_event_body
+from learning_hub.services.programs import closed_program_errors
+from learning_hub.store.database import Database
 
 SUBMITTED_AT_ONCE = 500
 # Groups of one batch that the writer holds at once: enough to keep it busy, and few compared with the backlog that all
@@ -31,7 +33,8 @@ _Pending = asyncio.Future[Published] | LearningHubError
 class BatchPublishing:
     """Publishes batches; the limits are those of single events."""
 
-    def __init__(self, publisher: Publisher, *, max_body_bytes: int, max_data_bytes: int) -> None:
+    def __init__(self, database: Database, publisher: Publisher, *, max_body_bytes: int, max_data_bytes: int) -> None:
+        self._database = database
         self._publisher = publisher
         self._max_body_bytes = max_body_bytes
         self._max_data_bytes = max_data_bytes
@@ -51,7 +54,7 @@ class BatchPublishing:
         Returns:
             The result of each event, in order.
         """
-        batch = _Batch(self._publisher, caller, self._max_body_bytes, self._max_data_bytes)
+        batch = _Batch(self._database, self._publisher, caller, self._max_body_bytes, self._max_data_bytes)
         results: list[Result] = []
         under_way: deque[list[_Pending]] = deque()
         for start in range(0, len(bodies), SUBMITTED_AT_ONCE):
@@ -72,7 +75,10 @@ class BatchPublishing:
 class _Batch:
     """The events of one request on their way to the writer."""
 
-    def __init__(self, publisher: Publisher, caller: Caller, max_body_bytes: int, max_data_bytes: int) -> None:
+    def __init__(
+        self, database: Database, publisher: Publisher, caller: Caller, max_body_bytes: int, max_data_bytes: int
+    ) -> None:
+        self._database = database
         self._publisher = publisher
         self._caller = caller
         self._max_body_bytes = max_body_bytes
@@ -109,7 +115,7 @@ class _Batch:
     async def _errors_of_program(self, program_id: str) -> list[FieldError]:
         """Why a Program takes no events; each Program is looked up once."""
         if program_id not in self._program_errors:
-            self._program_errors[program_id] = await self._publisher.program_faults(program_id, self._caller)
+            self._program_errors[program_id] = await closed_program_errors(self._database, self._caller, program_id)
         return self._program_errors[program_id]
 
 

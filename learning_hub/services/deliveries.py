@@ -17,11 +17,12 @@ from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFo
 from learning_hub.model.failure import advice_for
 from learning_hub.model.failure_group import Group, GroupPosition
 from learning_hub.model.fields import NOT_BLANK, read_struct
-from learning_hub.model.ids import DeliveryKey, EventKey, read_delivery_id, read_event_id
+from learning_hub.model.ids import DeliveryKey, read_delivery_id
 from learning_hub.model.pagination import Listing, Page, PageQuery
 from learning_hub.services.delivery_filters import DeliveriesQuery, GroupsQuery, RequeueQuery, read_filter
+from learning_hub.services.events import need_event, need_event_key
 from learning_hub.services.requeue import requeue_now
-from learning_hub.store import audit, deliveries, events, failure_groups, pauses, subscriptions
+from learning_hub.store import audit, deliveries, failure_groups, pauses, subscriptions
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
 
@@ -72,18 +73,14 @@ class Deliveries:
         """
         key = need_event_key(event_id)
         caller.need_program(key.program_id)
-        if await events.find_event(self._database, key) is None:
-            raise no_such_event(key)
+        await need_event(self._database, key)
         return await self._page(LISTING_OF_EVENT, DeliveryFilter(event=key), query)
 
     async def get(self, caller: Caller, delivery_id: str) -> DeliveryDetail:
         """One delivery with its event and every attempt; the errors of `_need`."""
         delivery = await self._need(caller, delivery_id)
         [delivery] = await self._with_pauses([delivery])
-        event_key = read_event_id(delivery.event_id)
-        event = await events.find_event(self._database, event_key) if event_key else None
-        if event is None:
-            raise NotFound(f"There is no event {delivery.event_id}.")
+        event = await need_event(self._database, need_event_key(delivery.event_id))
         attempts, payload = await deliveries.attempts(self._database, need_delivery_key(delivery_id))
         return DeliveryDetail(**msgspec.structs.asdict(delivery), event=event, payload=payload, attempt_log=attempts)
 
@@ -205,19 +202,6 @@ def need_delivery_key(delivery_id: str) -> DeliveryKey:
     return key
 
 
-def need_event_key(event_id: str) -> EventKey:
-    """The key in an EventId; NotFound if the text is not an EventId."""
-    key = read_event_id(event_id)
-    if key is None:
-        raise NotFound("There is no such event: an EventId is E:{ProgramId}-{UUID}.")
-    return key
-
-
-def no_such_event(key: EventKey) -> NotFound:
-    """The error for an event that does not exist."""
-    return NotFound(f"There is no event {key}.")
-
-
 def cannot_discard(state: str) -> Conflict:
     """The error for a delivery that is being sent, or is final."""
     return Conflict(f"The delivery is {state} and cannot be discarded.", code="cannot_discard")
@@ -234,8 +218,8 @@ def cannot_requeue_state(state: str) -> Conflict:
 
 def _archived(subscription_id: str) -> Conflict:
     return Conflict(
-        f"The subscription {subscription_id} is archived and sends nothing more. Restore it with a PUT and then "
-        "requeue, or discard this delivery.",
+        f"The subscription {subscription_id} is archived and sends nothing more. Restore it and then requeue, "
+        "or discard this delivery.",
         code="cannot_requeue",
     )
 

@@ -15,7 +15,7 @@ from learning_hub.model.event import FILTERS, Event, FieldFilters
 from learning_hub.model.feed import BEGINNING, FeedFilter, Position, read_cursor
 from learning_hub.model.ids import read_bucket
 from learning_hub.model.pagination import Limit
-from learning_hub.publish.publisher import Publisher
+from learning_hub.services.programs import need_program
 from learning_hub.store.database import Database
 from learning_hub.store.feed import read_feed
 from learning_hub.store.notifications import Notifications
@@ -76,9 +76,8 @@ class FeedSlice(NamedTuple):
 class Feed:
     """Reads the feed."""
 
-    def __init__(self, database: Database, publisher: Publisher, notifications: Notifications) -> None:
+    def __init__(self, database: Database, notifications: Notifications) -> None:
         self._database = database
-        self._publisher = publisher
         self._notifications = notifications
 
     async def read_query(self, caller: Caller, query: FeedQuery) -> tuple[FeedFilter, Position]:
@@ -175,10 +174,8 @@ class Feed:
             program_id, named_in = bucket_program, "EventDateBucket"
         program_id = program_id or caller.only_program()
         if program_id is None:
-            raise InvalidFields(
-                [FieldError("ProgramId", "or EventDateBucket is needed with a key for several Programs")]
-            )
-        await self._publisher.need_known_program(program_id, caller, field=named_in)
+            raise InvalidFields([PROGRAM_NEEDED])
+        await need_program(self._database, caller, program_id, field=named_in)
         return FeedFilter(
             program_id=program_id,
             event_date=day,

@@ -14,8 +14,8 @@ from learning_hub.model.errors import FieldError, InvalidFields, NotFound, gathe
 from learning_hub.model.fields import collect, not_told, sound_texts
 from learning_hub.model.ids import new_id
 from learning_hub.model.pagination import Listing, Page, PageQuery
+from learning_hub.model.program import NOT_KNOWN
 from learning_hub.services.authentication import Authenticator
-from learning_hub.services.programs import NOT_KNOWN
 from learning_hub.store import api_keys, audit, programs
 from learning_hub.store.database import Database
 

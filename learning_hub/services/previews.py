@@ -13,16 +13,16 @@ from learning_hub.model.caller import Caller
 from learning_hub.model.errors import FieldError, InvalidFields, gathered
 from learning_hub.model.event import Event, NewEvent
 from learning_hub.model.fields import collect, sound_members
-from learning_hub.model.ids import EventKey, read_event_id
 from learning_hub.model.json_values import read_json
 from learning_hub.model.preview import Preview
 from learning_hub.model.received_event import program_named, read_event
 from learning_hub.model.subscription import ObjectText, Subscription
 from learning_hub.model.subscription_draft import is_template, templates_faults
 from learning_hub.rendering import Renderer
+from learning_hub.services.events import need_event_of
 from learning_hub.services.subscriptions import need_subscription
 from learning_hub.services.template_checks import check_templates
-from learning_hub.store import events, subscribers
+from learning_hub.store import subscribers
 from learning_hub.store.database import Database
 
 EVENT_NEEDED = FieldError("EventId", "or Event is needed, and only one of them")
@@ -105,22 +105,6 @@ class Previews:
         subscriber = await subscribers.find(self._database, subscription.subscriber_id)
         documents = {name: one for name, one in templates.items() if one is None or is_template(one)}
         return (await check_templates(self._renderer, subscriber, subscription.target, documents)).errors
-
-
-async def need_event_of(database: Database, subscription: Subscription, event_id: str) -> tuple[EventKey, Event]:
-    """
-    The event that a body names for a subscription, and its key.
-
-    Raises:
-        InvalidFields: The text is not an EventId, or the subscription's Program has no such event.
-    """
-    key = read_event_id(event_id)
-    if key is None:
-        raise InvalidFields([FieldError("EventId", "must be E:{ProgramId}-{UUID}")])
-    event = await events.find_event(database, key) if key.program_id == subscription.program_id else None
-    if event is None:
-        raise InvalidFields([FieldError("EventId", "is not an event of the subscription's Program")])
-    return key, event
 
 
 def _program_errors(subscription: Subscription, program_id: str | None) -> list[FieldError]:

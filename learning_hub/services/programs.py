@@ -12,13 +12,12 @@ from learning_hub.model.errors import FieldError, InvalidFields, NotFound
 from learning_hub.model.fields import collect
 from learning_hub.model.ids import id_errors, is_id, need_id
 from learning_hub.model.pagination import Listing, Page, PageQuery
-from learning_hub.model.program import Program, ProgramBody
+from learning_hub.model.program import ARCHIVED, NOT_KNOWN, Program, ProgramBody
 from learning_hub.services.archiving import archive_subscriptions
 from learning_hub.store import audit, programs
 from learning_hub.store.database import Database
 
 LISTING = Listing("programs", ordered_by="program_id")
-NOT_KNOWN = "is not a known Program"
 
 
 class Programs:
@@ -111,8 +110,17 @@ async def need_program(database: Database, caller: Caller, program_id: str, *, f
         InvalidFields: The Program does not exist, and the key is for all Programs; *field* named it.
     """
     caller.need_program(program_id)
-    if not is_id(program_id) or await programs.find(database, program_id) is None:
+    # A key names only Programs that exist, and a Program is never deleted.
+    if caller.has_every_program and (not is_id(program_id) or await programs.find(database, program_id) is None):
         raise InvalidFields([FieldError(field, NOT_KNOWN)])
+
+
+async def closed_program_errors(database: Database, caller: Caller, program_id: str) -> list[FieldError]:
+    """The bad field of an event whose Program takes no events; none for a caller who may not use the Program."""
+    if not caller.may_use(program_id):
+        return []
+    closed = await programs.closed(database, [program_id])
+    return [FieldError("PublisherProgramId", closed[program_id])] if closed else []
 
 
 async def open_program_errors(database: Database, program_id: str) -> list[FieldError]:
@@ -120,4 +128,4 @@ async def open_program_errors(database: Database, program_id: str) -> list[Field
     program = await programs.find(database, program_id)
     if program is None:
         return [FieldError("ProgramId", NOT_KNOWN)]
-    return [] if program.archived_utc is None else [FieldError("ProgramId", "is archived")]
+    return [] if program.archived_utc is None else [FieldError("ProgramId", ARCHIVED)]

@@ -10,6 +10,7 @@ from learning_hub.services.authentication import Authenticator
 from learning_hub.services.batch_publishing import BatchPublishing
 from learning_hub.services.deliveries import Deliveries
 from learning_hub.services.event_validation import EventValidation
+from learning_hub.services.events import Events
 from learning_hub.services.feed import Feed
 from learning_hub.services.hub_status import HubStatus
 from learning_hub.services.keys import Keys
@@ -35,6 +36,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     batch_publishing: BatchPublishing
     deliveries: Deliveries
     event_validation: EventValidation
+    events: Events
     feed: Feed
     keys: Keys
     panels: Panels

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Mapping, Sequence
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Raw
 
 from learning_hub.deliver.dry_run import DryRun
 from learning_hub.deliver.preview import Previewer
@@ -18,6 +17,7 @@ from learning_hub.model.pagination import Listing, Page, PageQuery
 from learning_hub.model.run import Counts, ProcessBody, Run, RunResult, Trigger
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.event_selection import MOST_ERRORS, EventSelection, read_selection
+from learning_hub.process.gathering import Gathering
 from learning_hub.process.runner import Runner
 from learning_hub.services.programs import need_program
 from learning_hub.services.subscriptions import need_subscription_in_use
@@ -27,15 +27,6 @@ from learning_hub.store.database import Database
 LISTING = Listing("runs", ordered_by="run_id")
 # The fields that select events.
 SELECTING = {"EventDateBucket", "SubscriptionId", "EventIds", "ProgramId"}
-
-
-class ProcessQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The Program, which may also be a query parameter, as ProgramId or in the original hub's spelling."""
-
-    program_id: Annotated[str, Meta(min_length=1, max_length=25)] | None = msgspec.field(name="ProgramId", default=None)
-    program_id_as_before: (
-        Annotated[str, Meta(min_length=1, max_length=25, description="Another name of ProgramId.")] | None
-    ) = msgspec.field(name="programId", default=None)
 
 
 class Unfinished(msgspec.Struct, frozen=True):
@@ -51,31 +42,37 @@ class Runs:
     Args:
         database: The hub's database.
         runner: Gathers events and releases deliveries; a worker of any process sends them.
+        gathering: Gathers the feed entries of dry runs.
         previewer: Renders dry runs.
         wait_seconds: How long to wait for the end of a run.
     """
 
-    def __init__(self, database: Database, runner: Runner, previewer: Previewer, *, wait_seconds: float) -> None:
+    def __init__(
+        self, database: Database, runner: Runner, gathering: Gathering, previewer: Previewer, *, wait_seconds: float
+    ) -> None:
         self._database = database
         self._runner = runner
+        self._gathering = gathering
         self._previewer = previewer
         self._wait_seconds = wait_seconds
 
-    async def process(self, caller: Caller, fields: Mapping[str, Raw], query: ProcessQuery) -> RunResult | Unfinished:
+    async def process(
+        self, caller: Caller, fields: Mapping[str, Raw], *, errors: Sequence[FieldError] = ()
+    ) -> RunResult | Unfinished:
         """
         Process the events of a date bucket, a Program, a subscription, or those named; nothing is sent twice.
 
         Args:
             caller: The caller, who must be for the Program.
             fields: The fields of a ProcessBody, as sent.
-            query: May name the Program as well.
+            errors: Bad fields that were found before; they are reported with the others.
 
         Raises:
             InvalidFields: With every bad field, including named events that do not exist.
             NotAllowed: The key is not for the Program, or not for the subscription.
             Unavailable: The run failed.
         """
-        body, named, selection = await self._read(caller, fields, query)
+        body, named, selection = await self._read(caller, fields, errors)
         chosen = [named] if named else await subscriptions.of_program(self._database, selection.program_id)
         if body.dry_run:
             return await self._dry_run(caller, selection, chosen, body)
@@ -121,10 +118,10 @@ class Runs:
         dry_run = DryRun(self._database, self._previewer)
 
         async def perform() -> Counts:
-            gathering, selected = self._runner.gathering, selection
+            selected = selection
             if selection.is_pending:
-                selected = await gathering.pending_selection(selection.program_id, chosen)
-            return await dry_run.perform(gathering.entries(selected), chosen, replay=body.replay)
+                selected = await self._gathering.pending_selection(selection.program_id, chosen)
+            return await dry_run.perform(self._gathering.entries(selected), chosen, replay=body.replay)
 
         run_id, task = await self._runner.begin_dry_run(selection, body, perform, requested_by=caller.key_id)
         if body.wait:
@@ -135,10 +132,12 @@ class Runs:
         return RunResult(run_id=run_id, previews=dry_run.previews, **msgspec.structs.asdict(counts))
 
     async def _read(
-        self, caller: Caller, fields: Mapping[str, Raw], query: ProcessQuery
+        self, caller: Caller, fields: Mapping[str, Raw], found_before: Sequence[FieldError]
     ) -> tuple[ProcessBody, Subscription | None, EventSelection]:
         """The body, the subscription that it names, and the selection of events."""
-        body, errors = _read_body(fields, query)
+        values, errors = collect(fields, ProcessBody)
+        body = ProcessBody(**values)
+        errors += found_before
         unread = {error.field.partition("[")[0] for error in errors} & SELECTING
         named, selection = None, None
         with gathered(errors):
@@ -190,20 +189,6 @@ class Runs:
 def no_such_run() -> NotFound:
     """The error for a run that does not exist, or is of a Program the key is not for."""
     return NotFound("There is no such run.")
-
-
-def _read_body(fields: Mapping[str, Raw], query: ProcessQuery) -> tuple[ProcessBody, list[FieldError]]:
-    """The valid part of the body and the query, and the errors in the rest."""
-    values, errors = collect(fields, ProcessBody)
-    body = ProcessBody(**values)
-    if query.program_id is not None and query.program_id_as_before is not None:
-        errors.append(FieldError("programId", "is another spelling of ProgramId: send one of them"))
-    in_address = query.program_id or query.program_id_as_before
-    if in_address is None:
-        return body, errors
-    if body.program_id not in (None, in_address):
-        errors.append(FieldError("ProgramId", "differs between the query and the body"))
-    return msgspec.structs.replace(body, program_id=in_address), errors
 
 
 def _program_field(body: ProcessBody) -> str:

@@ -165,6 +165,11 @@ def no_such_subscriber(subscriber_id: str) -> NotFound:
     return NotFound(f"There is no subscriber {subscriber_id}.")
 
 
+def connector_differs(subscriber_id: str, connector: str) -> Conflict:
+    """The error for a subscriber that is to be of another kind than *connector*."""
+    return Conflict(f"{subscriber_id} is of the kind {connector}, which cannot be changed.", code="connector_differs")
+
+
 async def visible_subscriber(database: Database, caller: Caller, subscriber_id: str) -> Subscriber | None:
     """The subscriber; None if it does not exist, or none of the caller's Programs uses it."""
     subscriber = await subscribers.find(database, subscriber_id)
@@ -193,7 +198,7 @@ async def need_subscriber_in_use(database: Database, caller: Caller, subscriber_
     """The subscriber; NotFound also if it is archived."""
     subscriber = await need_subscriber(database, caller, subscriber_id)
     if subscriber.archived_utc is not None:
-        raise NotFound(f"The subscriber {subscriber_id} is archived; a PUT restores it.")
+        raise NotFound(f"The subscriber {subscriber_id} is archived; saving it again restores it.")
     return subscriber
 
 
@@ -243,10 +248,7 @@ class _SubscriberSpec:
         if self.errors:
             raise InvalidFields(self.errors)
         if existing and existing.connector != self.connector:
-            raise Conflict(
-                f"{existing.subscriber_id} is of the kind {existing.connector}, which cannot be changed.",
-                code="connector_differs",
-            )
+            raise connector_differs(existing.subscriber_id, existing.connector)
 
     def prepared_credentials(self, existing: Subscriber | None, vault: Vault) -> PreparedCredentials | None:
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -257,6 +257,15 @@ async def need_subscription_in_use(database: Database, caller: Caller, subscript
     return existing
 
 
+def subscription_fixed(fields: Sequence[str]) -> Conflict:
+    """The error for a change of *fields* that cannot be changed."""
+    return Conflict(
+        f"{' and '.join(fields)} of a subscription cannot be changed: what it has sent belongs to them. "
+        "Make another subscription.",
+        code="subscription_fixed",
+    )
+
+
 def _need_fit(spec: SubscriptionSpec, existing: Subscription | None) -> None:
     """
     Check that the specification can replace the existing subscription.
@@ -274,11 +283,7 @@ def _need_fit(spec: SubscriptionSpec, existing: Subscription | None) -> None:
         fixed["StartFrom"] = (spec.start_from, existing.start_from)
     changed = [field for field, (new, old) in fixed.items() if new != old]
     if changed:
-        raise Conflict(
-            f"{' and '.join(changed)} of a subscription cannot be changed: what it has sent belongs to them. "
-            "Make another subscription.",
-            code="subscription_fixed",
-        )
+        raise subscription_fixed(changed)
 
 
 def _stays_stopped(draft: SubscriptionDraft, existing: Subscription) -> bool:

@@ -20,7 +20,7 @@ from learning_hub.model.run import ProcessBody
 from learning_hub.model.subscription import Subscription
 from learning_hub.process.event_selection import EventSelection
 from learning_hub.process.runner import Runner
-from learning_hub.services.previews import need_event_of
+from learning_hub.services.events import need_event_of
 from learning_hub.services.requeue import requeue_now
 from learning_hub.services.runs import Unfinished
 from learning_hub.services.subscriptions import need_subscription_in_use

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -38,15 +38,6 @@ class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     event_uuid: UUID
     classification: Classification
     created_utc: datetime
-
-
-async def closed_programs(connection: Connection, program_ids: Collection[str]) -> dict[str, str]:
-    """Those of *program_ids* that take no events, each with a reason that continues the name of the field."""
-    rows = await connection.fetch(queries.closed_programs, list(program_ids))
-    return {
-        row["program_id"]: "is not a known Program" if row["is_unknown"] else "is archived and takes no events"
-        for row in rows
-    }
 
 
 async def latest_entries(connection: Connection, keys: Sequence[SourceKey]) -> list[LatestEntry | None]:

@@ -2,13 +2,6 @@
 --
 -- {event_columns} and {event_arrays:4} are lists made of the declaration of an event's fields: store/event_columns.py.
 
--- name: closed_programs
--- Those of the Programs $1 that take no events: they are unknown, or archived.
-SELECT given.program_id, program.program_id IS NULL AS is_unknown
-  FROM unnest($1::text[]) AS given (program_id)
-  LEFT JOIN program USING (program_id)
- WHERE program.program_id IS NULL OR program.archived_utc IS NOT NULL
-
 -- name: latest_entries
 -- The newest entry of each source key; $1 program ids, $2 publisher event ids, $3 system ids, $4 event types.
 SELECT key.ordinality::int AS key_number, latest.*

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from learning_hub.model.program import Program
+from collections.abc import Collection
+
+from learning_hub.model.program import NOT_KNOWN, TAKES_NO_EVENTS, Program
 from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
 
@@ -25,6 +27,12 @@ async def find(database: Database | Connection, program_id: str) -> Program | No
     """One Program, archived or not."""
     row = await database.fetchrow(queries.find, program_id)
     return _read(row) if row else None
+
+
+async def closed(connection: Connection | Database, program_ids: Collection[str]) -> dict[str, str]:
+    """Those of *program_ids* that take no events, each with a reason that continues the name of the field."""
+    rows = await connection.fetch(queries.closed, list(program_ids))
+    return {row["program_id"]: NOT_KNOWN if row["is_unknown"] else TAKES_NO_EVENTS for row in rows}
 
 
 async def page(database: Database, within: list[str] | None, after: str, limit: int) -> list[Program]:

@@ -18,7 +18,7 @@ from learning_hub.api.http.guards import NoQuery
 from learning_hub.api.http.operation import JSON, JSON_LINES, Operation
 from learning_hub.api.http.path_ids import example_path
 from learning_hub.api.http.problems import ProblemResponse, problem_response
-from learning_hub.model.caller import Caller
+from learning_hub.model.caller import Caller, not_for_program
 from learning_hub.model.errors import (
     InvalidFields,
     LearningHubError,
@@ -30,7 +30,7 @@ from learning_hub.model.errors import (
 from learning_hub.model.fields import read_struct
 from learning_hub.model.query_parameters import read_query
 
-NOT_FOR_PROGRAM = NotAllowed("This key is not for this Program.", code="program_not_allowed")
+NOT_FOR_PROGRAM = not_for_program()
 # The limit that the examples name: the default of LEARNING_HUB_MAX_BODY_BYTES.
 EXAMPLE_LIMIT_BYTES = 1024 * 1024
 NOBODY = Caller(key_id="", name="", programs=(), scopes=frozenset())

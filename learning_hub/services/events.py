@@ -1,0 +1,190 @@
+"""Single events: read, replace and withdraw one; and read the body of an event that is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from learning_hub.model.caller import Caller
+from learning_hub.model.clock import now
+from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
+from learning_hub.model.event import Event, SourceKey
+from learning_hub.model.fields import read_object
+from learning_hub.model.ids import EventKey, read_event_id
+from learning_hub.model.received_event import ReceivedEvent, program_named, read_event, read_event_fast
+from learning_hub.model.subscription import Subscription
+from learning_hub.publish.publisher import Publisher
+from learning_hub.publish.submission import Published
+from learning_hub.services.programs import closed_program_errors
+from learning_hub.store import events
+from learning_hub.store.database import Database
+from learning_hub.store.notifications import Notifications
+
+# Returns why a Program accepts no events.
+ProgramErrors = Callable[[str], Awaitable[list[FieldError]]]
+
+
+class Events:
+    """
+    What callers do with single events, apart from publishing new ones.
+
+    *max_data_bytes* is the limit for the data of an event.
+    """
+
+    def __init__(
+        self, database: Database, publisher: Publisher, notifications: Notifications, *, max_data_bytes: int
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._notifications = notifications
+        self._max_data_bytes = max_data_bytes
+
+    async def get(self, caller: Caller, event_id: str) -> Event:
+        """
+        One event.
+
+        Raises:
+            NotAllowed: The key is not for its Program.
+            NotFound: The event does not exist.
+        """
+        return await self._need(caller, need_event_key(event_id))
+
+    async def read_body(self, caller: Caller, body: bytes) -> ReceivedEvent:
+        """
+        The event in a body that *caller* sent.
+
+        Raises:
+            InvalidInput: The body is not a well-formed JSON object.
+            InvalidFields: With every bad field; that its Program accepts no events is reported with them.
+            TooLarge: The data alone are over the limit.
+        """
+        event = read_event_fast(body, max_data_bytes=self._max_data_bytes)
+        if event is not None:
+            return event
+        return await read_any_event_body(
+            body, max_data_bytes=self._max_data_bytes, program_errors=partial(self.program_errors, caller)
+        )
+
+    async def program_errors(self, caller: Caller, program_id: str) -> list[FieldError]:
+        """Why a Program accepts no events; the result of `closed_program_errors`."""
+        return await closed_program_errors(self._database, caller, program_id)
+
+    async def replace(self, caller: Caller, event_id: str, event: ReceivedEvent) -> Published:
+        """
+        Store *event* as the next revision of the source of the event *event_id*.
+
+        Raises:
+            NotAllowed, NotFound: As for `get`.
+            Conflict: A part of the source key differs.
+            InvalidFields: Its Program takes no events any more.
+        """
+        existing = await self.get(caller, event_id)
+        if event.source_key != _source_key(existing):
+            raise source_key_differs()
+        return await self._publisher.submit(event, caller)
+
+    async def withdraw(self, caller: Caller, event_id: str) -> None:
+        """
+        Withdraw an event; withdrawing it again changes nothing.
+
+        Raises:
+            NotAllowed, NotFound: As for `get`.
+            Conflict: The event is not the latest revision of its source.
+        """
+        key = need_event_key(event_id)
+        while True:
+            existing = await self._need(caller, key)
+            await self._need_latest(key, existing)
+            if existing.withdrawn_utc:
+                return
+            if await events.append_withdrawal(self._database, key, now()):
+                self._notifications.notify(self._notifications.feed)
+                return
+            # Another writer was first, with the withdrawal itself or with a newer revision: check again.
+
+    async def _need(self, caller: Caller, key: EventKey) -> Event:
+        caller.need_program(key.program_id)
+        return await need_event(self._database, key)
+
+    async def _need_latest(self, key: EventKey, event: Event) -> None:
+        async with self._database.connection() as connection:
+            (latest,) = await events.latest_entries(connection, [_source_key(event)])
+        if latest is None or latest.event_uuid != key.event_uuid:
+            raise not_latest_revision(str(key))
+
+
+def need_event_key(event_id: str) -> EventKey:
+    """The key in an EventId; NotFound if the text is not an EventId."""
+    key = read_event_id(event_id)
+    if key is None:
+        raise NotFound("There is no such event: an EventId is E:{ProgramId}-{UUID}.")
+    return key
+
+
+async def need_event(database: Database, key: EventKey) -> Event:
+    """The event; NotFound if it does not exist."""
+    event = await events.find_event(database, key)
+    if event is None:
+        raise no_such_event(str(key))
+    return event
+
+
+async def need_event_of(database: Database, subscription: Subscription, event_id: str) -> tuple[EventKey, Event]:
+    """
+    The event that a body names for a subscription, and its key.
+
+    Raises:
+        InvalidFields: The text is not an EventId, or the subscription's Program has no such event.
+    """
+    key = read_event_id(event_id)
+    if key is None:
+        raise InvalidFields([FieldError("EventId", "must be E:{ProgramId}-{UUID}")])
+    event = await events.find_event(database, key) if key.program_id == subscription.program_id else None
+    if event is None:
+        raise InvalidFields([FieldError("EventId", "is not an event of the subscription's Program")])
+    return key, event
+
+
+def no_such_event(event_id: str) -> NotFound:
+    """The error for an event that does not exist."""
+    return NotFound(f"There is no event {event_id}.")
+
+
+def source_key_differs() -> Conflict:
+    """The error for an event that is to replace one with another source key."""
+    return Conflict(
+        "PublisherProgramId, PublisherSystemId, PublisherEventId and EventType must be those of the event that is "
+        "replaced.",
+        code="source_key_differs",
+    )
+
+
+def not_latest_revision(event_id: str) -> Conflict:
+    """The error for an event that cannot be withdrawn, as a later revision exists."""
+    return Conflict(f"{event_id} is not the latest revision of its source.", code="not_latest_revision")
+
+
+def _source_key(event: Event) -> SourceKey:
+    """The source key of a stored event."""
+    return SourceKey(event.publisher_program_id, event.publisher_system_id, event.publisher_event_id, event.event_type)
+
+
+async def read_any_event_body(body: bytes, *, max_data_bytes: int, program_errors: ProgramErrors) -> ReceivedEvent:
+    """
+    The event in a body that the fast path, `read_event_fast`, does not read.
+
+    Args:
+        body: The body as sent.
+        max_data_bytes: Limit for PublisherEventData.
+        program_errors: Called if fields are bad, so that a Program that accepts no events is reported with them.
+
+    Raises:
+        InvalidInput, InvalidFields, TooLarge: As for `Events.read_body`.
+    """
+    fields = read_object(body)
+    try:
+        return read_event(fields, max_data_bytes=max_data_bytes)
+    except InvalidFields as error:
+        program_id = program_named(fields)
+        errors = await program_errors(program_id) if program_id else []
+        raise InvalidFields(errors + error.errors) from None
