@@ -109,6 +109,7 @@ CREATE TABLE connector (
     one_record_for text    NOT NULL,   -- source_record: all event types of a source record share one record there;
                                        -- source_key: each event type of a source record has a record of its own
     sends_batches  boolean NOT NULL,   -- many deliveries go into one request
+    key_fields     jsonb   NOT NULL,   -- by Kind of Target: its field that names the column for the record key
 
     CONSTRAINT connector_one_record_for_known CHECK (one_record_for IN ('source_record', 'source_key'))
 );
@@ -414,14 +415,16 @@ CREATE FUNCTION sends_by_itself(subscription_state text, schedule text) RETURNS 
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN subscription_state = 'started' AND schedule = 'realtime';
 
--- Whether a delivery may have left a row in a panel that has no column for the record key. Only the delivery's own
--- values find that row again, so nothing that is not delivered yet may take its place.
-CREATE FUNCTION may_have_left_keyless_row(in_doubt boolean, target json) RETURNS boolean
+-- Whether a delivery may have left a row at a target that names no column for the record key, although its Kind has a
+-- field for that in connector.key_fields. Only the delivery's own values find that row again, so nothing that is not
+-- delivered yet may take its place. Kind.is_keyless of learning_hub/connectors/kind.py is the same rule.
+CREATE FUNCTION may_have_left_keyless_row(in_doubt boolean, target json, key_fields jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN in_doubt AND target ->> 'Kind' IS NOT DISTINCT FROM 'panel' AND target ->> 'KeyProperty' IS NULL;
+    RETURN in_doubt AND key_fields ->> (target ->> 'Kind') IS NOT NULL
+           AND target ->> (key_fields ->> (target ->> 'Kind')) IS NULL;
 
--- Whether a delivery was skipped for a reason that may pass: its event may get a template, or the reopening of its source
--- record may be withdrawn.
+-- Whether a delivery was skipped for a reason that may pass: its event may get a template, or the reopening of its
+-- source record may be withdrawn.
 CREATE FUNCTION is_skipped_for_now(state text, code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN state = 'skipped' AND code IN ('no_template', 'category_off', 'reopened');
@@ -522,7 +525,7 @@ CREATE FUNCTION newer_delivered(program_id text, subscription_id text, publisher
 -- yet, except where it may have left a keyless row.
 CREATE FUNCTION superseding_revisions(program_id text, subscription_id text, publisher_event_id text,
                                       publisher_system_id text, event_seq bigint, event_type text, in_doubt boolean,
-                                      target json) RETURNS SETOF uuid
+                                      target json, key_fields jsonb) RETURNS SETOF uuid
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     AS $$
         SELECT newer.delivery_uuid FROM delivery AS newer
@@ -533,5 +536,6 @@ CREATE FUNCTION superseding_revisions(program_id text, subscription_id text, pub
            AND newer.event_seq > superseding_revisions.event_seq
            AND newer.event_type = superseding_revisions.event_type
            AND newer.action = 'send' AND newer.state IN ('waiting', 'retrying', 'sending', 'delivered')
-           AND NOT may_have_left_keyless_row(superseding_revisions.in_doubt, superseding_revisions.target)
+           AND NOT may_have_left_keyless_row(superseding_revisions.in_doubt, superseding_revisions.target,
+                                             superseding_revisions.key_fields)
     $$;

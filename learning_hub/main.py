@@ -147,7 +147,12 @@ async def synchronise_connectors(database: Database) -> None:
     await connectors.synchronise(
         database,
         [
-            connectors.Capabilities(name=name, one_record_for=kind.one_record_for, sends_batches=kind.batch is not None)
+            connectors.Capabilities(
+                name=name,
+                one_record_for=kind.one_record_for,
+                sends_batches=kind.batch is not None,
+                key_fields=kind.key_fields,
+            )
             for name, kind in KINDS.items()
         ],
     )

@@ -79,6 +79,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     *one_record_for* says which deliveries write the same record at the subscriber: those of one `source_record`,
     whatever their event type, or only those of one `source_key`, which has the event type in it.
+    *key_fields* holds, for each Kind of Target that names a column for the hub's record key, its field that does.
     *resolves_participants*: the publisher's participant is looked up at the subscriber before anything is rendered.
     *removal_has_payload*: a removal is rendered as well, because only the payload identifies the record.
     *can_remove*: the subscriber can remove a record. *can_compare*: the connector is `Comparing`.
@@ -105,6 +106,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     build: Build
     statuses: StatusMeanings = StatusMeanings()
     one_record_for: Literal["source_record", "source_key"] = "source_record"
+    key_fields: Mapping[str, str] = {}
     resolves_participants: bool = True
     removal_has_payload: bool = False
     can_remove: bool = True
@@ -116,6 +118,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     needs_credentials: bool = True
     prepare_credentials: Callable[[Json, Json, datetime], PreparedCredentials] = _store_as_sent
     credential_names: Callable[[Json], list[str]] = list
+
+    def is_keyless(self, target: Json) -> bool:
+        """Whether only values and participant tell a record at *target* from others: no column keeps the record key."""
+        field = self.key_fields.get(str(target.get("Kind")))
+        return field is not None and target.get(field) is None
 
     @property
     def description(self) -> str:

@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Meta
 
 from learning_hub.connectors.base import Comparing, Comparison, Difference, OutboundRecord
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.connectors.outcomes import Failure, Postponed
 from learning_hub.deliver.attempt_recorder import AttemptRecorder
 from learning_hub.deliver.connections import Connections
-from learning_hub.deliver.sibling_rows import is_keyless
 from learning_hub.model.ids import delivery_id, event_id
 from learning_hub.model.record_key import record_key
 from learning_hub.model.subscription import Subscription
@@ -91,7 +91,12 @@ class Reconciler:
         deadline = asyncio.get_running_loop().time() + seconds
         result = Reconciliation()
         async with self._connections.of(subscription.subscriber_id) as (subscriber, connector):
-            conversation = _Conversation(cast("Comparing", connector), subscription, seconds)
+            conversation = _Conversation(
+                cast("Comparing", connector),
+                subscription,
+                seconds,
+                is_keyless=KINDS[subscriber.connector].is_keyless(subscription.target),
+            )
             at_once = min(subscriber.max_concurrency, AT_ONCE)
             while True:
                 page = await reconciliation.page(self._database, subscription, time_range, after, EVENTS_AT_ONCE)
@@ -116,7 +121,8 @@ class Reconciler:
 class _Conversation:
     """Asks one subscriber, until it fails three times in a row."""
 
-    def __init__(self, connector: Comparing, subscription: Subscription, seconds: float) -> None:
+    def __init__(self, connector: Comparing, subscription: Subscription, seconds: float, *, is_keyless: bool) -> None:
+        self._is_keyless = is_keyless
         self._connector = connector
         self._subscription = subscription
         self._seconds = seconds
@@ -176,7 +182,7 @@ class _Conversation:
             return "It was sent before the Target of the subscription was changed, and lies where that was."
         if sent.payload is None:
             return "What was sent is not kept."
-        if sent.record_id is None and is_keyless(self._subscription.target):
+        if sent.record_id is None and self._is_keyless:
             return "Which row is its own is not known: the panel has no KeyProperty."
         return None
 

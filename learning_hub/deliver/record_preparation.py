@@ -13,7 +13,7 @@ from learning_hub.deliver.delivery_context import DeliveryContext
 from learning_hub.deliver.outcome_policy import moved_to_end, parked_for_template, skipped
 from learning_hub.deliver.participant_lookup import ParticipantLookup
 from learning_hub.deliver.payload_renderer import NoTemplate, PayloadRenderer
-from learning_hub.deliver.sibling_rows import SiblingRows, is_keyless
+from learning_hub.deliver.sibling_rows import SiblingRows
 from learning_hub.model import clock
 from learning_hub.model.claimed_delivery import Completion
 from learning_hub.model.errors import TemplateError
@@ -102,10 +102,10 @@ class RecordPreparation:
 
 def _is_found_without_participant(context: DeliveryContext) -> bool:
     """Whether the record to remove is found by its identity or its record key alone."""
-    claimed = context.claimed
-    if claimed.action != "remove" or KINDS[context.subscriber.connector].removal_has_payload:
+    claimed, kind = context.claimed, KINDS[context.subscriber.connector]
+    if claimed.action != "remove" or kind.removal_has_payload:
         return False
-    return bool(claimed.record_id) or not is_keyless(context.subscription.target)
+    return bool(claimed.record_id) or not kind.is_keyless(context.subscription.target)
 
 
 def _record(

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.claimed_delivery import ClaimedDelivery
 from learning_hub.store import sibling_rows
 from learning_hub.store.database import Database
@@ -32,7 +33,7 @@ class SiblingRows:
         self, claimed: ClaimedDelivery, target: Mapping[str, Any], participant_id: str
     ) -> AsyncIterator[frozenset[str] | None]:
         """The ids of the contact's other rows, locked against other deliveries; None for targets with a record key."""
-        if not is_keyless(target):
+        if not KINDS[claimed.connector].is_keyless(target):
             yield None
             return
         panel = str(target["Name"])
@@ -41,8 +42,3 @@ class SiblingRows:
             sibling_rows.locked(self._database, f"{claimed.subscriber_id}/{panel}/{participant_id}") as connection,
         ):
             yield await sibling_rows.of_others(connection, claimed, participant_id=participant_id, panel=panel)
-
-
-def is_keyless(target: Mapping[str, Any]) -> bool:
-    """Whether only values and participant tell a record at *target* from others."""
-    return target.get("Kind") == "panel" and target.get("KeyProperty") is None

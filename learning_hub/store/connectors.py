@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
+from learning_hub.model.json_values import write_json
 from learning_hub.store.database import Database
 from learning_hub.store.queries import Queries
 
@@ -19,6 +20,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     one_record_for: Literal["source_record", "source_key"]
     sends_batches: bool
+    key_fields: Mapping[str, str]
 
 
 async def synchronise(database: Database, kinds: Sequence[Capabilities]) -> None:
@@ -28,4 +30,5 @@ async def synchronise(database: Database, kinds: Sequence[Capabilities]) -> None
         [kind.name for kind in kinds],
         [kind.one_record_for for kind in kinds],
         [kind.sends_batches for kind in kinds],
+        [write_json(kind.key_fields).decode() for kind in kinds],
     )

@@ -44,6 +44,8 @@ UPDATE delivery
    SET state = 'superseded', code = 'superseded', class = NULL, message = $5::text, due_utc = NULL, held = false
   FROM unnest($2::text[], $3::text[], $4::text[]) AS record (program_id, publisher_event_id, publisher_system_id)
   JOIN subscription ON subscription.subscription_id = $1::text
+  JOIN subscriber ON subscriber.subscriber_id = subscription.subscriber_id
+  JOIN connector ON connector.name = subscriber.connector
  WHERE delivery.program_id = record.program_id AND delivery.subscription_id = $1::text
    AND delivery.publisher_event_id = record.publisher_event_id
    AND delivery.publisher_system_id = record.publisher_system_id
@@ -51,7 +53,7 @@ UPDATE delivery
    AND EXISTS (SELECT FROM superseding_revisions(
                    delivery.program_id, delivery.subscription_id, delivery.publisher_event_id,
                    delivery.publisher_system_id, delivery.event_seq, delivery.event_type, delivery.in_doubt,
-                   subscription.target))
+                   subscription.target, connector.key_fields))
 
 -- 2. Its event is withdrawn, or its source record reopened, before it is sent.
 
@@ -410,13 +412,15 @@ UPDATE delivery
                                   AND EXISTS (SELECT FROM superseding_revisions(
                                                   tried.program_id, tried.subscription_id, tried.publisher_event_id,
                                                   tried.publisher_system_id, tried.event_seq, tried.event_type,
-                                                  tried.in_doubt, subscription.target))
+                                                  tried.in_doubt, subscription.target, connector.key_fields))
                              THEN 'superseded'
                              WHEN NOT tried.released AND NOT sends_by_itself(subscription.state, subscription.schedule)
                              THEN 'held' END) AS out_of_date
           FROM unnest($1::text[], $2::uuid[]) AS key (program_id, delivery_uuid)
           JOIN delivery AS tried ON tried.program_id = key.program_id AND tried.delivery_uuid = key.delivery_uuid
           JOIN subscription ON subscription.subscription_id = tried.subscription_id
+          JOIN subscriber ON subscriber.subscriber_id = tried.subscriber_id
+          JOIN connector ON connector.name = subscriber.connector
          WHERE tried.state IN ('waiting', 'retrying', 'parked')) AS failed
  WHERE delivery.program_id = failed.program_id AND delivery.delivery_uuid = failed.delivery_uuid
    AND delivery.state = failed.state AND failed.out_of_date IS NOT NULL
@@ -441,7 +445,7 @@ WITH chosen AS (
            OR EXISTS (SELECT FROM superseding_revisions(delivery.program_id, delivery.subscription_id,
                                                         delivery.publisher_event_id, delivery.publisher_system_id,
                                                         delivery.event_seq, delivery.event_type, delivery.in_doubt,
-                                                        subscription.target)) AS is_superseded
+                                                        subscription.target, connector.key_fields)) AS is_superseded
       FROM delivery
       JOIN subscription USING (subscription_id)
       JOIN subscriber ON subscriber.subscriber_id = delivery.subscriber_id

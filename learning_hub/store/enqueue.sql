@@ -28,8 +28,8 @@ SELECT source.ordinality::int AS position
                          AND NOT EXISTS (SELECT FROM withdrawal_of(later.program_id, later.event_uuid))))
 
 -- name: left_as_they_are
--- State of the deliveries of these events to subscription $1 that a run neither takes up again nor sends; $2 program id,
--- $3 event uuids.
+-- State of the deliveries of these events to subscription $1 that a run neither takes up again nor sends; $2 program
+-- id, $3 event uuids.
 SELECT event_uuid, state FROM delivery
  WHERE program_id = $2::text AND event_uuid = ANY ($3::uuid[]) AND subscription_id = $1::text
    AND action = 'send' AND NOT is_replay AND state IN ('retrying', 'parked', 'skipped', 'superseded', 'discarded')

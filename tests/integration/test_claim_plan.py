@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from bench.claims import queries as filling
-from learning_hub.deliver.sibling_rows import is_keyless
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.event import REOPENED, EventType
 from learning_hub.model.ids import new_uuid
 from learning_hub.store import migrations, queue
@@ -109,7 +109,7 @@ async def test_reopened_types_are_those_of_the_model(database: Database) -> None
 
 
 async def test_keyless_targets_are_those_of_the_connector(database: Database) -> None:
-    """The database and the worker agree on which targets have no column for the record key."""
+    """The database and each kind of subscriber agree on which targets have no column for the record key."""
     panel = {"Kind": "panel", "Name": "lh_completions"}
     targets: list[dict[str, Any]] = [
         {},
@@ -118,10 +118,13 @@ async def test_keyless_targets_are_those_of_the_connector(database: Database) ->
         panel | {"KeyProperty": None},
         panel | {"KeyProperty": "RecordKey"},
     ]
-    for target in targets:
-        found = await database.fetchval("SELECT may_have_left_keyless_row(true, $1::json)", json.dumps(target))
-        assert found == is_keyless(target), target
-    assert not await database.fetchval("SELECT may_have_left_keyless_row(false, $1::json)", json.dumps(panel))
+    rule = "SELECT may_have_left_keyless_row($1, $2::json, key_fields) FROM connector WHERE name = $3"
+    for name, kind in KINDS.items():
+        for target in targets:
+            found = await database.fetchval(rule, True, json.dumps(target), name)
+            assert found == kind.is_keyless(target), (name, target)
+    assert KINDS["imis"].is_keyless(panel)
+    assert not await database.fetchval(rule, False, json.dumps(panel), "imis")
 
 
 INDEXES = {"delivery_due", "delivery_sending", "delivery_record", "delivery_one_at_a_time", "delivery_pkey"}

@@ -32,6 +32,7 @@ KIND = Kind(
     max_concurrency=max_concurrency,
     build=ImisConnector,
     statuses=STATUSES,
+    key_fields={"panel": "KeyProperty"},
     can_compare=True,
     can_build=True,
     check_panel=check_panel,
