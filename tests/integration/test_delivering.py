@@ -133,7 +133,7 @@ async def test_what_is_parked_for_an_archived_subscription_cannot_be_put_back(im
     assert (await imis_hub.client.delete("/subscriptions/completions")).status_code == 204
     refused = await imis_hub.client.post(f"/deliveries/{parked['DeliveryId']}/requeue")
     assert (refused.status_code, refused.json()["code"]) == (409, "cannot_requeue")
-    assert refused.json()["detail"].startswith("Its subscription completions is archived")
+    assert refused.json()["detail"].startswith("The subscription completions is archived")
     await imis_hub.put_subscription()
     put_back = await imis_hub.client.post(f"/deliveries/{parked['DeliveryId']}/requeue")
     assert put_back.status_code == 200, put_back.text
