@@ -152,7 +152,7 @@ def _with_program(fields: Mapping[str, Raw], query: ProcessQuery) -> tuple[Mappi
         # Reported with the other bad fields of the body.
         return fields, errors
     if in_body not in (None, in_query):
-        errors.append(FieldError("ProgramId", "is another one in the address than in the body"))
+        errors.append(FieldError("ProgramId", "differs between the query and the body"))
     return {**fields, "ProgramId": encoded}, errors
 
 
