@@ -199,7 +199,7 @@ def _unknown(names: list[str], prefix: str) -> list[FieldError]:
     return errors
 
 
-def sound_members(raw: bytes) -> dict[str, Any]:
+def valid_members(raw: bytes) -> dict[str, Any]:
     """The members of a JSON object that can be stored, so that they are checked although others cannot be."""
     try:
         members = msgspec.json.decode(raw, type=dict[str, Raw])
@@ -208,7 +208,7 @@ def sound_members(raw: bytes) -> dict[str, Any]:
     return {name: read_json(bytes(member)) for name, member in members.items() if not check_json(bytes(member), name)}
 
 
-def sound_texts(raw: bytes) -> dict[int, str]:
+def valid_texts(raw: bytes) -> dict[int, str]:
     """The texts among the first thousand items of a JSON array that can be stored, by index."""
     try:
         items = msgspec.json.decode(raw, type=list[Raw])
@@ -269,19 +269,19 @@ def _struct_for(content: bytes, kind: Any) -> type[msgspec.Struct] | None:
 def _beside(problems: list[FieldError], content: bytes, kind: Any, place: str) -> list[FieldError]:
     """What else is wrong in an object or a list, besides *problems*, which are about parts that cannot be stored."""
     if not _is_struct(kind):
-        return not_told(_bad_items(content, kind, place), problems)
+        return not_reported(_bad_items(content, kind, place), problems)
     try:
         _read_nested(content, kind, place)
     except InvalidFields as error:
-        return not_told(error.errors, problems)
+        return not_reported(error.errors, problems)
     except (msgspec.MsgspecError, RecursionError):
         pass
     return []
 
 
-def not_told(errors: list[FieldError], told: list[FieldError]) -> list[FieldError]:
-    """The *errors* about fields that *told* does not name yet, neither as a whole nor in a part."""
-    named = {error.field for error in told}
+def not_reported(errors: list[FieldError], reported: list[FieldError]) -> list[FieldError]:
+    """The *errors* about fields that *reported* does not name yet, neither as a whole nor in a part."""
+    named = {error.field for error in reported}
     return [one for one in errors if not any(is_within(field, one.field) for field in named)]
 
 

@@ -12,7 +12,7 @@ from learning_hub.model.clock import read_time, written
 from learning_hub.model.cron import schedule_fault, time_zone_fault
 from learning_hub.model.errors import FieldError, InvalidInput
 from learning_hub.model.event import EventType
-from learning_hub.model.fields import collect, sound_members
+from learning_hub.model.fields import collect, valid_members
 from learning_hub.model.json_errors import place_in
 from learning_hub.model.json_values import read_json, write_json
 from learning_hub.model.preset import Preset
@@ -133,7 +133,7 @@ class SubscriptionDraft:
         self._sent_templates: dict[str, Any] = {}
         text = self.values.get("templates")
         if text is None:
-            self._sent_templates = sound_members(bytes(raw or b""))
+            self._sent_templates = valid_members(bytes(raw or b""))
             self.errors += templates_faults(self._sent_templates) if self._sent_templates else []
             return
         templates = read_json(text)

@@ -11,7 +11,7 @@ from learning_hub.model.api_key import Key, KeyBody, NewKey, key_hash, new_key, 
 from learning_hub.model.caller import EVERY_PROGRAM, SCOPES, Caller, check_grant
 from learning_hub.model.clock import now
 from learning_hub.model.errors import FieldError, InvalidFields, NotFound, gathered
-from learning_hub.model.fields import collect, not_told, sound_texts
+from learning_hub.model.fields import collect, not_reported, valid_texts
 from learning_hub.model.ids import new_id
 from learning_hub.model.pagination import Listing, Page, PageQuery
 from learning_hub.model.program import NOT_KNOWN
@@ -42,7 +42,7 @@ class Keys:
             InvalidFields: With every bad field.
         """
         values, errors = collect(fields, KeyBody)
-        if errors := errors + not_told(await self._value_errors(fields, values), errors):
+        if errors := errors + not_reported(await self._value_errors(fields, values), errors):
             raise InvalidFields(errors)
         body = KeyBody(**values | {"programs": list(dict.fromkeys(values["programs"]))})
         key_id = new_id()
@@ -90,9 +90,9 @@ class Keys:
 
     async def _value_errors(self, fields: Mapping[str, Raw], values: dict[str, Any]) -> list[FieldError]:
         """Errors in the values of those fields and list items of a KeyBody that have the right form."""
-        texts = sound_texts(bytes(fields.get("Programs", b"")))
+        texts = valid_texts(bytes(fields.get("Programs", b"")))
         named = {index: text for index, text in texts.items() if 1 <= len(text) <= LONGEST_PROGRAM_ID}
-        scopes = sound_texts(bytes(fields.get("Scopes", b"")))
+        scopes = valid_texts(bytes(fields.get("Scopes", b"")))
         errors = scope_faults(scopes)
         if named and scopes:
             with gathered(errors):

@@ -11,7 +11,7 @@ from msgspec import Meta, Raw
 from learning_hub.connectors.building import Blueprint
 from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields
-from learning_hub.model.fields import collect, not_told
+from learning_hub.model.fields import collect, not_reported
 from learning_hub.model.ids import id_errors
 from learning_hub.model.panel import LONGEST_NAME, MOST_FIELDS, RECORD_KEY, PanelField, is_key, read_fields
 from learning_hub.model.subscriber import Subscriber
@@ -118,7 +118,7 @@ async def read_panel_spec(
     """
     values, errors = collect(fields, PanelBody)
     panel_fields, field_errors = read_fields(bytes(fields.get("Fields", b'"basic"')))
-    errors += not_told(field_errors, errors)
+    errors += not_reported(field_errors, errors)
     bad = {error.field for error in errors}
     name = values.get("name", "")
     name_errors = KINDS[subscriber.connector].check_panel(name, panel_fields)

@@ -12,7 +12,7 @@ from learning_hub.deliver.preview import Previewer
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import FieldError, InvalidFields, gathered
 from learning_hub.model.event import Event, NewEvent
-from learning_hub.model.fields import collect, sound_members
+from learning_hub.model.fields import collect, valid_members
 from learning_hub.model.json_values import read_json
 from learning_hub.model.preview import Preview
 from learning_hub.model.received_event import program_named, read_event
@@ -116,7 +116,7 @@ def _program_errors(subscription: Subscription, program_id: str | None) -> list[
 def _read_templates(read: bytes | None, sent: Raw | None) -> tuple[Any, list[FieldError]]:
     """The templates as far as they are valid, and errors in their outer form."""
     if read is None:
-        return sound_members(bytes(sent or b"")) or None, []
+        return valid_members(bytes(sent or b"")) or None, []
     if read.strip() == b"null":
         return None, []
     templates = read_json(read)

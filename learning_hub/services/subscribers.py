@@ -24,7 +24,7 @@ from learning_hub.model.errors import (
     LearningHubError,
     NotFound,
 )
-from learning_hub.model.fields import collect, not_told, sound_members
+from learning_hub.model.fields import collect, not_reported, valid_members
 from learning_hub.model.ids import id_errors, need_id
 from learning_hub.model.json_values import read_json, write_json
 from learning_hub.model.pagination import Listing, Page, PageQuery
@@ -226,9 +226,9 @@ class _SubscriberSpec:
             self.errors.append(FieldError("Connector", objection))
             return
         if "Settings" not in bad:
-            self.errors += not_told(connector_factory.check_settings(self.connector, self.settings), self.errors)
+            self.errors += not_reported(connector_factory.check_settings(self.connector, self.settings), self.errors)
         if "Credentials" not in bad and self.credentials is not None:
-            self.errors += not_told(KINDS[self.connector].check_credentials(self.credentials), self.errors)
+            self.errors += not_reported(KINDS[self.connector].check_credentials(self.credentials), self.errors)
 
     def need_fit(self, existing: Subscriber | None) -> None:
         """
@@ -286,7 +286,7 @@ class _SubscriberSpec:
     def _object(self, field: str, fields: Mapping[str, Raw], raw: bytes | None) -> dict[str, Any] | None:
         """The field as far as it is valid; None if it was not sent."""
         if raw is None:
-            return sound_members(bytes(fields.get(field, b""))) or None
+            return valid_members(bytes(fields.get(field, b""))) or None
         if raw.strip() == b"null":
             return None
         value = read_json(raw)

@@ -19,25 +19,25 @@ from learning_hub.store.queries import Queries
 queries = Queries("deliveries")
 
 
-async def page(database: Database, wanted: DeliveryFilter, before: UUID | None, limit: int) -> list[Delivery]:
+async def page(database: Database, delivery_filter: DeliveryFilter, before: UUID | None, limit: int) -> list[Delivery]:
     """Up to *limit* deliveries, newest first, older than *before*."""
     asked = [
-        wanted.programs,
-        wanted.state,
-        wanted.class_,
-        wanted.code,
-        wanted.event.program_id if wanted.event else None,
-        wanted.event.event_uuid if wanted.event else None,
+        delivery_filter.programs,
+        delivery_filter.state,
+        delivery_filter.class_,
+        delivery_filter.code,
+        delivery_filter.event.program_id if delivery_filter.event else None,
+        delivery_filter.event.event_uuid if delivery_filter.event else None,
         before,
         limit,
-        wanted.signature,
+        delivery_filter.signature,
     ]
     async with database.transaction() as connection:
         await connection.execute(feed.queries.plan_in_index_order)
-        if wanted.subscription_id is None and wanted.subscriber_id is None:
+        if delivery_filter.subscription_id is None and delivery_filter.subscriber_id is None:
             rows = await connection.fetch(queries.page, *asked)
         else:
-            of_whom = wanted.subscription_id, wanted.subscriber_id
+            of_whom = delivery_filter.subscription_id, delivery_filter.subscriber_id
             rows = await connection.fetch(queries.page_of_subscriptions, *asked, *of_whom)
     return [read_row(row) for row in rows]
 
@@ -62,7 +62,7 @@ async def count_open(database: Database) -> dict[str, int]:
 
 async def requeue(
     connection: Connection,
-    wanted: DeliveryFilter,
+    delivery_filter: DeliveryFilter,
     *,
     only: Sequence[DeliveryKey] | None = None,
     after: UUID | None = None,
@@ -74,7 +74,7 @@ async def requeue(
 
     Args:
         connection: A transaction.
-        wanted: Which ones.
+        delivery_filter: Which ones.
         only: Restrict it to these, all of one Program.
         after: Only those after this uuid.
         limit: How many at most.
@@ -82,7 +82,7 @@ async def requeue(
     Returns:
         The state of each before, and the delivery as it is now, by uuid: `waiting`, or `superseded` by a newer one.
     """
-    rows = await delivery_transitions.requeue(connection, wanted, only=only, after=after, limit=limit)
+    rows = await delivery_transitions.requeue(connection, delivery_filter, only=only, after=after, limit=limit)
     return [
         Requeued(
             before=DeliverySummary(row["subscription_id"], row["state_before"], row["code_before"]), now=read_row(row)
