@@ -74,9 +74,16 @@ def read_object(body: bytes) -> dict[str, Raw]:
     The fields of a body that must be one JSON object, each still as sent; of a repeated key the last counts.
 
     Raises:
-        InvalidInput: It is not well-formed, not UTF-8, or no object.
+        InvalidInput: It is empty, not well-formed, not UTF-8, or no object.
     """
+    if not body:
+        raise body_needed()
     return _read_body(body, partial(msgspec.json.decode, type=dict[str, Raw]), split_object, "a JSON object")
+
+
+def body_needed() -> InvalidInput:
+    """The error if a body is empty."""
+    return InvalidInput("A JSON object is needed as the body.", code="malformed_json")
 
 
 def read_list(body: bytes, most: int) -> list[Raw]:
@@ -115,14 +122,14 @@ def _array_of(most: int) -> type[msgspec.Struct]:
     return msgspec.defstruct("Array", items, array_like=True, forbid_unknown_fields=True)
 
 
-def _read_body(body: bytes, decode: Callable[[bytes], B], pieces: Callable[[bytes], B], wanted: str) -> B:
+def _read_body(body: bytes, decode: Callable[[bytes], B], pieces: Callable[[bytes], B], expected: str) -> B:
     try:
         body.decode("utf-8")
         return decode(body)
     except UnicodeDecodeError as error:
         raise InvalidInput(f"The body is not UTF-8 (byte {error.start}).", code="malformed_json") from None
     except msgspec.ValidationError:
-        raise InvalidInput(f"The body must be {wanted}.", code="malformed_json") from None
+        raise InvalidInput(f"The body must be {expected}.", code="malformed_json") from None
     except (RecursionError, msgspec.DecodeError) as error:
         # The body may be well-formed, with a value that cannot be stored: then the field is named later.
         try:
@@ -359,8 +366,8 @@ def _worded(error: msgspec.ValidationError, kind: Any, place: str) -> FieldError
         if match := pattern.fullmatch(text):
             return FieldError(place, match.expand(words))
     if match := _GOT.fullmatch(text):
-        wanted = " or ".join(_KINDS.get(part.strip(), part.strip()) for part in match[1].split("|"))
-        return FieldError(place, f"must be {wanted}, not {_KINDS.get(match[2], match[2])}")
+        expected = " or ".join(_KINDS.get(part.strip(), part.strip()) for part in match[1].split("|"))
+        return FieldError(place, f"must be {expected}, not {_KINDS.get(match[2], match[2])}")
     return FieldError(place, text)
 
 

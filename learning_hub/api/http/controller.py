@@ -5,6 +5,8 @@ from __future__ import annotations
 from litestar import Controller, Response
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
+from learning_hub.api.http.headers import allowed_methods
+
 
 class ApiController(Controller):
     """
@@ -26,8 +28,7 @@ class ApiController(Controller):
 
 
 def _options_handler(path: str, methods: set[str]) -> HTTPRouteHandler:
-    # The middleware answers a HEAD as a GET.
-    allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+    allowed = allowed_methods(methods)
 
     async def answer_options() -> Response[bytes]:
         return Response(b"", status_code=204, headers={"Allow": allowed})

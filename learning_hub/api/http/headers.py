@@ -1,4 +1,4 @@
-"""Values of HTTP headers, which are bytes of an unknown encoding; and the API key in the headers of a request."""
+"""Values of HTTP headers: text of an unknown encoding, the API key of a request, the methods of a path."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ def header_text(value: bytes) -> str:
         return value.decode("utf-8")
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def allowed_methods(methods: Iterable[str]) -> str:
+    """The value of `Allow`, sorted. It has HEAD where it has GET, as the middleware answers a HEAD as a GET."""
+    allowed = set(methods)
+    return ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
 
 
 def sent_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

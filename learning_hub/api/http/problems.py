@@ -12,6 +12,7 @@ import msgspec
 from litestar.exceptions import HTTPException
 from msgspec import UNSET, Meta, UnsetType
 
+from learning_hub.api.http.headers import allowed_methods
 from learning_hub.model import errors
 from learning_hub.model.errors import FieldError, LearningHubError
 
@@ -72,8 +73,7 @@ def problem_response(error: Exception, instance: str) -> ProblemResponse:
         code, detail = ROUTING.get(error.status_code, ("invalid_input", error.detail))
         headers = {name.title(): value for name, value in (error.headers or {}).items()}
         if "Allow" in headers:
-            # The middleware answers a HEAD as a GET.
-            headers["Allow"] = headers["Allow"].replace("GET", "GET, HEAD")
+            headers["Allow"] = allowed_methods(headers["Allow"].split(", "))
         return ProblemResponse(problem(error.status_code, code, detail, quote(instance, safe=SAFE_IN_PATHS)), headers)
     log.error("request_failed", exc_info=error)
     detail = "The hub failed. Its log has the cause under the X-Request-Id of this response."

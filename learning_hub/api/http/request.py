@@ -24,8 +24,8 @@ from learning_hub.api.http.context import RequestContext, context_of
 from learning_hub.api.http.headers import sent_key
 from learning_hub.api.http.operation import JSON, Operation
 from learning_hub.model.caller import Caller
-from learning_hub.model.errors import EncodingNotTaken, FieldError, InvalidFields, InvalidInput, NotJson, TooLarge
-from learning_hub.model.fields import read_object
+from learning_hub.model.errors import EncodingNotTaken, FieldError, InvalidFields, NotJson, TooLarge
+from learning_hub.model.fields import body_needed, read_object
 from learning_hub.model.query_parameters import read_query
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -122,7 +122,7 @@ class ApiRequest(Request[Any, Any, Any]):
         if not content.strip() and self.operation.body_optional:
             return b""
         if not content:
-            raise InvalidInput("A JSON object is needed as the body.", code="malformed_json")
+            raise body_needed()
         return content
 
     async def read_fields(self) -> dict[str, Raw]:

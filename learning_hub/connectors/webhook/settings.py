@@ -122,7 +122,7 @@ def _check_headers(headers: Mapping[str, Any]) -> list[FieldError]:
     for name, value in headers.items():
         place, lower = place_in("Settings.Headers", name), name.lower()
         if not _HEADER_NAME.fullmatch(name):
-            errors.append(FieldError(place, "is no valid header name"))
+            errors.append(FieldError(place, "is not a valid header name"))
         elif lower in RESERVED_HEADERS or lower.startswith(RESERVED_BEGINNINGS):
             errors.append(FieldError(place, "is a header that the hub sets itself"))
         elif lower in seen:
