@@ -30,9 +30,8 @@ class RunningHub:
         self, address: str, database: Database, settings: Settings, app: ApiMiddleware, stack: AsyncExitStack
     ) -> None:
         self.address = address
-        parts = app._router.dependencies  # type: ignore[attr-defined]
-        self._feed = parts["feed"].dependency()._notifications.feed
-        self._batch_budget = parts["batch_budget"].dependency()
+        self._feed = app._services["feed"]._notifications.feed
+        self._batch_budget = app._services["batch_budget"]
         self.database = database
         self.settings = settings
         self.client = self._client(ADMIN_KEY)

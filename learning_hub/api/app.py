@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from litestar import Litestar, Request, Response
-from litestar.di import Provide
 
 from learning_hub.api.audit import AuditController
 from learning_hub.api.deliveries import DeliveryController
@@ -73,24 +73,16 @@ def operations() -> list[Operation]:
 def build_app(services: Services, settings: Settings, *, stop_waiting: Callable[[], None]) -> ApiMiddleware:
     """The API over *services*; it opens and starts nothing. *stop_waiting* ends requests that wait."""
     declared = operations()
-    # Handlers get these by the names of their parameters.
-    dependencies = {
-        **msgspec.structs.asdict(services),
-        "operations": declared,
-        "batch_budget": BodyBudget(BUDGET_BYTES),
-    }
-    router = Litestar(
-        route_handlers=CONTROLLERS,
-        dependencies={name: _provide(part) for name, part in dependencies.items()},
-        exception_handlers={Exception: _answer_problem},
-        openapi_config=None,
-        logging_config=None,
-        request_max_body_size=None,
-    )
+    router = _router()
     return ApiMiddleware(
         router,
-        direct_routes(router, dependencies),
+        direct_routes(router),
         public_paths=frozenset(operation.path for operation in declared if operation.is_public),
+        services={
+            **msgspec.structs.asdict(services),
+            "operations": declared,
+            "batch_budget": BodyBudget(BUDGET_BYTES),
+        },
         authenticator=services.authenticator,
         stop_waiting=stop_waiting,
         limiter=RateLimiter(settings.rate_limit) if settings.rate_limit else None,
@@ -98,8 +90,16 @@ def build_app(services: Services, settings: Settings, *, stop_waiting: Callable[
     )
 
 
-def _provide(part: Any) -> Provide:
-    return Provide(lambda: part, sync_to_thread=False)
+@functools.cache
+def _router() -> Litestar:
+    # It depends on the code alone, and takes a twentieth of a second to make.
+    return Litestar(
+        route_handlers=CONTROLLERS,
+        exception_handlers={Exception: _answer_problem},
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=None,
+    )
 
 
 def _answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -19,10 +19,12 @@ class RequestContext(msgspec.Struct, kw_only=True):
 
     *called_path* is the path as it was called, with its prefix. *is_path_utf8* is false if the path has bytes that are
     not UTF-8. *is_head* marks a HEAD, which is routed as a GET. *caller* is None for operations without a key.
-    *max_body_bytes* is the limit of all bodies except batches.
+    *max_body_bytes* is the limit of all bodies except batches. *services* are what handlers get by the names of their
+    parameters.
     """
 
     authenticator: Authenticator
+    services: Mapping[str, Any]
     max_body_bytes: int
     request_id: str
     is_head: bool

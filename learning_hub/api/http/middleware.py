@@ -12,6 +12,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -38,6 +39,7 @@ class ApiMiddleware:
         router: Litestar's application.
         direct: Operations that are called without the router, by method and path.
         public_paths: The paths of operations that need no key.
+        services: What handlers get by the names of their parameters.
         authenticator: Checks keys.
         stop_waiting: Ends requests that wait; called when the hub stops.
         limiter: Limits the requests of each key; None for no limit.
@@ -50,6 +52,7 @@ class ApiMiddleware:
         direct: Mapping[tuple[str, str], Application],
         *,
         public_paths: frozenset[str],
+        services: Mapping[str, Any],
         authenticator: Authenticator,
         stop_waiting: Callable[[], None],
         limiter: RateLimiter | None,
@@ -58,6 +61,7 @@ class ApiMiddleware:
         self._router = router
         self._direct = direct
         self._public_paths = public_paths
+        self._services = services
         self._authenticator = authenticator
         self._stop_waiting = stop_waiting
         self._limiter = limiter
@@ -94,6 +98,7 @@ class ApiMiddleware:
     def _context(self, scope: Scope) -> RequestContext:
         return RequestContext(
             authenticator=self._authenticator,
+            services=self._services,
             max_body_bytes=self._max_body_bytes,
             request_id=_request_id(scope),
             is_head=scope["method"] == "HEAD",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, cast
 
 from litestar import Litestar, Response
 from litestar.handlers import HTTPRouteHandler
 
-from learning_hub.api.http.controller import ApiController
+from learning_hub.api.http.context import context_of
+from learning_hub.api.http.controller import ApiController, service_names
 from learning_hub.api.http.guards import check_request, require_scope
 from learning_hub.api.http.operation import Operation
 from learning_hub.api.http.request import ApiRequest
@@ -42,10 +42,10 @@ def route(operation: Operation) -> Callable[[Callable[..., Awaitable[Response[An
     )
 
 
-def direct_routes(router: Litestar, services: Mapping[str, Any]) -> dict[tuple[str, str], Application]:
+def direct_routes(router: Litestar) -> dict[tuple[str, str], Application]:
     """The operations that are direct, by method and path, with the same checks and handlers as their routes."""
     return {
-        (operation.method, operation.path): _direct(handler, services)
+        (operation.method, operation.path): _direct(handler)
         for handler in _handlers_of(router)
         if (operation := handler.opt["operation"]).is_direct
     }
@@ -71,16 +71,17 @@ def _handlers_of(router: Litestar) -> list[HTTPRouteHandler]:
     ]
 
 
-def _direct(handler: HTTPRouteHandler, services: Mapping[str, Any]) -> Application:
+def _direct(handler: HTTPRouteHandler) -> Application:
     operation = handler.opt["operation"]
-    needed = {name: services[name] for name in inspect.signature(handler.fn).parameters if name != "request"}
+    names = service_names(handler)
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
         scope.update(path_template=operation.path, route_handler=handler, path_params={})
         request = ApiRequest(cast("Any", scope), receive, send)
         require_scope(request, handler)
         await check_request(request)
-        response: ApiResponse = await handler.fn(request=request, **needed)
+        services = context_of(scope).services
+        response: ApiResponse = await handler.fn(request=request, **{name: services[name] for name in names})
         await _send(response, send)
 
     return respond
