@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from learning_hub.api.app import build_app
-from learning_hub.api.http.middleware import ApiMiddleware
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.factory import ConnectorFactory
 from learning_hub.connectors.kinds import KINDS
@@ -57,11 +56,17 @@ from learning_hub.store.notifications import Notifications
 from learning_hub.store.statistics import Statistics
 from learning_hub.store.vault import Vault
 
+if TYPE_CHECKING:
+    from learning_hub.api.http.middleware import ApiMiddleware
+
 
 @asynccontextmanager
 async def run_hub(settings: Settings, database: Database, *, with_worker: bool = True) -> AsyncIterator[ApiMiddleware]:
     """One hub process over an open database, up to date: its API, its jobs and, unless it has none, its worker."""
     async with run_services(settings, database, with_worker=with_worker) as (services, notifications):
+        # Importing Litestar is a quarter of a command's start, and commands call the services without it.
+        from learning_hub.api.app import build_app
+
         yield build_app(services, settings, stop_waiting=notifications.close)
 
 
