@@ -44,9 +44,11 @@ def command(
     )
 
 
-def quick_command(*arguments: str, settings: Mapping[str, str], stdin: str | None = None) -> Result:
-    """What a command answers, within this process: for stories of many commands."""
-    set_here = environment(settings)
+def quick_command(
+    *arguments: str, settings: Mapping[str, str], stdin: str | None = None, more: Mapping[str, str] | None = None
+) -> Result:
+    """What a command answers, within this process: for tests whose subject is not the process itself."""
+    set_here = environment(settings) | dict(more or {})
     cleared: dict[str, str | None] = {name: None for name in os.environ if name not in set_here}
     with ThreadPoolExecutor(max_workers=1) as pool:
         # In a thread of its own, which has no event loop yet.

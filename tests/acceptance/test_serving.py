@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 from factories import an_event_body
-from programs import LIMIT_SECONDS, Served, command, served, started
+from programs import LIMIT_SECONDS, Served, command, quick_command, served, started
 from running import ADMIN_KEY
 
 
@@ -201,8 +201,8 @@ def test_a_wrong_private_target_is_told(given: dict[str, str]) -> None:
     home = Path(given["HOME"])
     settings = {"HOME": str(home), "ALLOWED_PRIVATE_TARGETS": "a b/99"}
     for arguments in (("serve", "--port", "0"), ("work",), ("program", "list")):
-        refused = command(*arguments, settings=settings)
-        assert refused.returncode == 2
+        refused = quick_command(*arguments, settings=settings)
+        assert refused.exit_code == 2
         (line,) = refused.stderr.splitlines()
         assert line.startswith("LEARNING_HUB_ALLOWED_PRIVATE_TARGETS: 'a b/99' is no host")
     assert not home.exists()

@@ -134,7 +134,7 @@ def test_from_a_file_of_events_to_imis(settings: dict[str, str], imis: RunningSa
     _delete_activities(imis)
     missing = quick_command(*reconcile, settings=settings)
     assert (missing.exit_code, "Missing:" in missing.stdout) == (1, True)
-    put_back = json.loads(command(*reconcile, "--put-back", "--json", settings=settings).stdout)
+    put_back = json.loads(_succeed(*reconcile, "--put-back", "--json", settings=settings))
     assert [run["Counts"]["Delivered"] for run in put_back["Runs"]] == [1]
     assert _succeed(*reconcile, settings=settings).split()[:2] == ["There", "1"]
 
@@ -194,8 +194,8 @@ def test_the_doctor_names_the_address_of_a_subscriber_that_is_away(settings: dic
         "Credentials": {"Username": "hub", "Password": "secret"},
     }
     _succeed("subscriber", "put", "imis", "--file", "-", settings=settings, stdin=json.dumps(subscriber))
-    told = command("doctor", settings=settings)
-    assert told.returncode == 1
+    told = quick_command("doctor", settings=settings)
+    assert told.exit_code == 1
     assert " Its address is http://127.0.0.1:1." in told.stdout
 
 
@@ -220,8 +220,8 @@ def test_the_doctor_does_not_sign_in_where_the_credentials_are_refused(
         await connection.close()
 
     asyncio.run(pause())
-    told = command("doctor", settings=settings)
-    assert (told.returncode, "The password is wrong." in told.stdout) == (1, True)
+    told = quick_command("doctor", settings=settings)
+    assert (told.exit_code, "The password is wrong." in told.stdout) == (1, True)
     requests = httpx.get(f"{imis.address}/_sandbox/requests", trust_env=False).json()["Items"]
     assert [one["Path"] for one in requests if not one["Path"].startswith("/_sandbox")] == []
 
@@ -264,8 +264,9 @@ def test_publishing_goes_on_where_it_stopped(settings: dict[str, str], tmp_path:
         hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
 
         def publish(*arguments: str) -> tuple[int, Any, str]:
-            done = command("publish", *arguments, "--url", hub.address, settings=settings, more={"HUB_KEY": ADMIN_KEY})
-            return done.returncode, done.stdout, done.stderr
+            key = {"HUB_KEY": ADMIN_KEY}
+            done = quick_command("publish", *arguments, "--url", hub.address, settings=settings, more=key)
+            return done.exit_code, done.stdout, done.stderr
 
         status, told, errors = publish(str(file))
         assert (status, told) == (1, "38 new, 0 the hub had already, 2 refused.\n")
@@ -279,15 +280,15 @@ def test_publishing_goes_on_where_it_stopped(settings: dict[str, str], tmp_path:
         assert (status, json.loads(told)) == (0, {"New": 2, "Same": 0, "Before": 38, "Failed": []})
         assert len((tmp_path / "events.jsonl.published").read_text().splitlines()) == 40
 
-        wrong = command("publish", str(file), "--url", hub.address, "--key", "wrong" * 5, settings=settings)
-        assert wrong.returncode == 0, "there is nothing left to send"
+        wrong = quick_command("publish", str(file), "--url", hub.address, "--key", "wrong" * 5, settings=settings)
+        assert wrong.exit_code == 0, "there is nothing left to send"
         assert "38" not in wrong.stdout
     # Bound, so that nobody else gets the port, and not listened at.
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        away = command("publish", "-", "--url", nowhere, "--key", "any", settings=settings, stdin=lines[0])
-    assert away.returncode == 1
+        away = quick_command("publish", "-", "--url", nowhere, "--key", "any", settings=settings, stdin=lines[0])
+    assert away.exit_code == 1
     assert (
         away.stderr == f"The hub at {nowhere} does not answer: nothing listens at {nowhere.removeprefix('http://')}.\n"
     )
@@ -304,14 +305,15 @@ def test_publishing_stores_every_change_and_nothing_twice(settings: dict[str, st
             # On several lines, as people keep single events.
             other.write_text(json.dumps([event], indent=2))
             file.write_text(json.dumps(event) + "\n")
-            done = command(
-                *("publish", name, "--url", address),
-                settings=settings,
-                more={"HUB_KEY": ADMIN_KEY},
-                stdin=file.read_text(),
-            )
-            assert done.returncode == 0, done.stderr
-            return done.stdout.partition(",")[0]
+            arguments = ("publish", name, "--url", address)
+            key = {"HUB_KEY": ADMIN_KEY}
+            if name != "/dev/stdin":
+                done = quick_command(*arguments, settings=settings, more=key, stdin=file.read_text())
+                assert done.exit_code == 0, done.stderr
+                return done.stdout.partition(",")[0]
+            whole = command(*arguments, settings=settings, more=key, stdin=file.read_text())
+            assert whole.returncode == 0, whole.stderr
+            return whole.stdout.partition(",")[0]
 
         def entries(count: int) -> list[dict[str, Any]]:
             """The feed once it has *count* entries: transactions of tests beside this one hold it back."""
@@ -369,8 +371,8 @@ def test_publishing_that_is_stopped_says_how_to_go_on(settings: dict[str, str], 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:99999", "http://", "nowhere"])
 def test_an_address_that_cannot_be_called_is_told(settings: dict[str, str], tmp_path: Path, address: str) -> None:
     """One sentence that names it."""
-    done = command("publish", "-", "--url", address, "--key", "any", settings=settings, stdin="{}")
-    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    done = quick_command("publish", "-", "--url", address, "--key", "any", settings=settings, stdin="{}")
+    assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
     assert "is not the address of a hub" in done.stderr
 
 
@@ -396,8 +398,8 @@ def test_what_is_no_hub_is_told_once(settings: dict[str, str], tmp_path: Path) -
     file.write_text("".join(json.dumps(an_event_body(PublisherEventId=f"AI:{number}")) + "\n" for number in range(9)))
     with started("sandbox-imis", "--json", settings={}, log=tmp_path / "log") as sandbox:
         address = json.loads(sandbox.line())["Address"]
-        done = command("publish", str(file), "--url", address, "--key", "any", settings=settings)
-    assert (done.returncode, done.stdout) == (1, "")
+        done = quick_command("publish", str(file), "--url", address, "--key", "any", settings=settings)
+    assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith(f"{address} is not the address of a hub: it answers 404")
     assert len(done.stderr.splitlines()) == 1
 
