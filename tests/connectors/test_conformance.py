@@ -225,7 +225,7 @@ async def test_what_is_in_doubt_and_sent_again(bench: Bench) -> None:
     assert not bench.under_test.cut.is_final
 
 
-async def test_nobody_listens(bench: Bench) -> None:
+async def test_a_refused_connection_was_surely_not_carried_out(bench: Bench) -> None:
     """A refused connection is surely not carried out, and the subscriber is away."""
     await bench.site.stop()
     outcome = await bench.send()
@@ -305,7 +305,7 @@ async def test_rubbish_is_an_answer(bench: Bench, status: int, body: bytes) -> N
         assert Expected.of(outcome) == Expected(Refused, "refused")
 
 
-async def test_a_removal(bench: Bench) -> None:
+async def test_a_removal_succeeds_or_is_refused_without_a_request(bench: Bench) -> None:
     """What can be taken back is, and what cannot is refused without a word to the subscriber."""
     connector = bench.connector()
     sent = await connector.send(bench.outbound(), bench.recorder)

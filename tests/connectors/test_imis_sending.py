@@ -147,7 +147,7 @@ async def test_a_put_has_the_whole_record(
 
 
 @ALL_TARGETS
-async def test_null_clears(
+async def test_null_clears_the_field(
     target: dict[str, Any], site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """A field emptied at the source is emptied at iMIS, and leaving it out leaves it alone."""

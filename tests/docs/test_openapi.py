@@ -90,7 +90,7 @@ def test_every_operation_says_what_may_go_wrong(document: dict[str, Any]) -> Non
             assert "Location" in answers["201"]["headers"] or method == "PUT", (method, path)
 
 
-def test_security(document: dict[str, Any]) -> None:
+def test_three_ways_to_send_a_key_are_declared(document: dict[str, Any]) -> None:
     """Three ways to send a key are declared for all, and only what needs no key says so."""
     schemes = document["components"]["securitySchemes"]
     assert {"apiKey", "http"} == {scheme["type"] for scheme in schemes.values()}

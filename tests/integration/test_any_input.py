@@ -87,7 +87,7 @@ def judge(answer: httpx.Response) -> None:
         assert all(error["message"] for error in answer.json().get("errors", []))
 
 
-async def test_any_body(hub_without_worker: RunningHub) -> None:
+async def test_any_body_is_stored_or_refused_as_a_problem(hub_without_worker: RunningHub) -> None:
     """A body of any bytes is stored or refused as a problem; what is stored has data that were in the body."""
     await hub_without_worker.make_program()
 
@@ -111,7 +111,7 @@ async def test_any_body(hub_without_worker: RunningHub) -> None:
     await try_all(hub_without_worker, attempt)
 
 
-async def test_any_query(hub_without_worker: RunningHub) -> None:
+async def test_any_query_is_answered_or_refused_as_a_problem(hub_without_worker: RunningHub) -> None:
     """A query of any form is answered or refused as a problem."""
     await hub_without_worker.make_program()
 

@@ -84,7 +84,7 @@ async def test_each_by_itself(publisher: httpx.AsyncClient, lines: bool) -> None
     assert [error["field"] for error in found[8]["Problem"]["errors"]] == ["PublisherEventData.Activity Code"]
 
 
-async def test_bad_lines(publisher: httpx.AsyncClient) -> None:
+async def test_a_bad_line_is_refused_alone(publisher: httpx.AsyncClient) -> None:
     """A bad line of JSON Lines is refused alone; an array that is not well-formed is refused whole."""
     bad = [b"{", b"\xff\xfe", event(2)[:-1], event(3) + event(4), b"{'a':1}"]
     found = await results(publisher, b"\n".join([event(1), *bad, event(9)]), lines=True)
@@ -104,7 +104,7 @@ async def test_an_empty_batch(publisher: httpx.AsyncClient) -> None:
     assert await results(publisher, b"\n \n", lines=True) == []
 
 
-async def test_limits(publisher: httpx.AsyncClient) -> None:
+async def test_a_batch_over_its_limits_is_refused_whole(publisher: httpx.AsyncClient) -> None:
     """More than 10,000 events or 16 MiB are 413, and nothing of them is stored."""
     too_many = await publisher.post("/events/batch", content=b"[" + b",".join([b"{}"] * 10_001) + b"]")
     too_many_lines = await publisher.post("/events/batch", content=b"{}\n" * 10_001, headers=LINES)
@@ -146,7 +146,7 @@ async def test_a_large_batch(publisher: httpx.AsyncClient) -> None:
     assert [(200, result["EventId"]) for result in first] == [(result["Status"], result["EventId"]) for result in again]
 
 
-async def test_media_types(publisher: httpx.AsyncClient) -> None:
+async def test_a_batch_is_a_json_array_or_json_lines(publisher: httpx.AsyncClient) -> None:
     """A batch is an array of JSON or JSON Lines; anything else is 415."""
     answer = await publisher.post("/events/batch", content=b"[]", headers={"Content-Type": "text/csv"})
 

@@ -101,7 +101,7 @@ async def store(database: Database, way: str, event: ReceivedEvent, event_uuid: 
 
 
 @pytest.mark.parametrize("name", FILTERS)
-async def test_filters(nurses: Database, name: str) -> None:
+async def test_each_filter_gives_the_events_with_that_value_alone(nurses: Database, name: str) -> None:
     """Each filter gives the events with that value alone, along whichever index the feed is read."""
     field = FILTERS[name]
     sent = received(with_every_field())
@@ -149,7 +149,7 @@ def first_column(event: ReceivedEvent, attribute: str) -> Any:
     return msgspec.structs.astuple(value)[0] if isinstance(value, msgspec.Struct) else value
 
 
-async def test_over_http(hub_without_worker: RunningHub) -> None:
+async def test_each_field_is_returned_found_and_compared_over_http(hub_without_worker: RunningHub) -> None:
     """Each field is returned as it was sent, its filter finds it, and another value of a content field is stored."""
     hub = hub_without_worker
     client = reads_all(hub.client, hub.database)

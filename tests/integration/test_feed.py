@@ -46,7 +46,7 @@ async def ids(client: httpx.AsyncClient, **query: Any) -> list[str]:
     return [item["PublisherEventId"] for item in (await page(client, **query))[0]]
 
 
-async def test_filters(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
+async def test_each_filter_of_the_feed_is_exact(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
     """Each filter is exact, by itself and together with others; what none has is an empty page."""
     await publish(reader, PublisherEventId="1")
     await publish(reader, PublisherEventId="2", PublisherSystemId="LB", EventType="AI_STARTED")
@@ -82,7 +82,7 @@ async def test_filters(hub_without_worker: RunningHub, reader: httpx.AsyncClient
         assert await ids(reader, **query) == found, query
 
 
-async def test_created_since(reader: httpx.AsyncClient) -> None:
+async def test_created_since_takes_that_instant_and_later(reader: httpx.AsyncClient) -> None:
     """CreatedSince takes what was created at that instant or later, whatever its offset."""
     await publish(reader, PublisherEventId="1")
     second = (await reader.get(await publish(reader, PublisherEventId="2"))).json()["CreatedUtc"]
@@ -108,7 +108,7 @@ async def test_which_filters_are_needed(hub_without_worker: RunningHub, reader: 
     assert await ids(reader) == ["AI:1234"]
 
 
-async def test_pages(reader: httpx.AsyncClient) -> None:
+async def test_pages_give_each_entry_once_and_in_order(reader: httpx.AsyncClient) -> None:
     """Pages of any size, followed by their cursors, give each entry once and in one order; the last cursor goes on."""
     for number in range(7):
         await publish(reader, PublisherEventId=f"{number}")
@@ -168,7 +168,9 @@ async def test_withdrawals_are_entries(reader: httpx.AsyncClient) -> None:
     assert await ids(reader, EventDateBucket=entry["EventDateBucket"]) == ["1", "2", "1"]
 
 
-async def test_waiting(hub_without_worker: RunningHub, reader: httpx.AsyncClient) -> None:
+async def test_wait_holds_an_empty_answer_until_something_comes(
+    hub_without_worker: RunningHub, reader: httpx.AsyncClient
+) -> None:
     """Wait holds an empty answer until something comes, and no longer than it says; what is there is given at once."""
     _, cursor = await page(reader)
     # What is measured must not wait for the writers of other tests before it is even sent.

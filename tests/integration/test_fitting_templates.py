@@ -305,7 +305,7 @@ async def test_activity_types_that_cannot_be_had_are_a_warning(hub: ImisHub, fau
 
 
 @pytest.mark.parametrize("preset", [name for name, preset in PRESETS.items() if preset.connector == "imis"])
-async def test_presets_fit(hub: ImisHub, preset: str) -> None:
+async def test_each_preset_can_be_saved_at_a_site(hub: ImisHub, preset: str) -> None:
     """Each can be saved at a site as it is; a panel source that is still to be made is a warning."""
     body = {"Preset": preset, "SubscriberId": "imis", "ProgramId": "NURSES"}
 

@@ -103,7 +103,7 @@ async def test_one_answer_for_all_bad_keys(nurses: RunningHub) -> None:
     assert len(details) == 1
 
 
-async def test_the_prefix(nurses: RunningHub) -> None:
+async def test_every_path_also_answers_below_api(nurses: RunningHub) -> None:
     """Every path also answers with /api before it, and Location is without it all the same."""
     posted = await nurses.client.post("/api/events", json=an_event_body())
     location = posted.headers["Location"]
@@ -184,7 +184,7 @@ OPTIONS = {
 }
 
 
-async def test_options(nurses: RunningHub) -> None:
+async def test_options_names_every_method_of_the_path(nurses: RunningHub) -> None:
     """OPTIONS is answered 204, and Allow names every method of the path, HEAD where there is GET."""
     for path, allowed in OPTIONS.items():
         answer = await nurses.client.options(path)
@@ -192,7 +192,7 @@ async def test_options(nurses: RunningHub) -> None:
     assert is_problem(await nurses.client.options("/nowhere"), 404, "not_found")
 
 
-async def test_compressed_bodies(nurses: RunningHub) -> None:
+async def test_a_compressed_body_is_refused(nurses: RunningHub) -> None:
     """A body with a Content-Encoding is 415 that names it and says what to send; identity is none."""
     body = json.dumps(an_event_body()).encode()
     for encoding in ("gzip", "br", "identity, gzip", "x-" + "y" * 500):
@@ -228,7 +228,7 @@ async def test_a_method_that_a_path_does_not_have_is_405(nurses: RunningHub) -> 
         assert (await nurses.client.options(path)).headers["Allow"] == answer.headers["Allow"]
 
 
-async def test_head(nurses: RunningHub) -> None:
+async def test_head_answers_as_get_without_a_body(nurses: RunningHub) -> None:
     """HEAD answers as GET does, without a body."""
     location = (await nurses.client.post("/events", json=an_event_body())).headers["Location"]
     for path in (location, "/health/live", "/nowhere", "/events?Nonsense=1"):
@@ -275,7 +275,7 @@ BAD_QUERIES = {
 }
 
 
-async def test_queries(nurses: RunningHub) -> None:
+async def test_every_bad_query_parameter_is_named(nurses: RunningHub) -> None:
     """A query parameter that is unknown, given twice, empty or of the wrong form is 400, all of them named."""
     for query, expected in BAD_QUERIES.items():
         answer = await nurses.client.get(f"/events?{query}")
@@ -304,7 +304,7 @@ async def test_validate_only_stores_nothing(nurses: RunningHub) -> None:
     assert len((await nurses.client.get("/events?ProgramId=NURSES")).json()["Items"]) == 1
 
 
-async def test_request_ids(nurses: RunningHub) -> None:
+async def test_a_valid_request_id_comes_back_and_any_other_is_replaced(nurses: RunningHub) -> None:
     """A sane X-Request-Id comes back, any other is replaced, on every kind of answer."""
     for path in ("/events?ProgramId=NURSES", "/nowhere", "/events?Nonsense=1", "/health/live"):
         sane = "0af7651916cd43dd8448eb211c80319c:a/b=@-_."
@@ -321,7 +321,7 @@ async def test_request_ids(nurses: RunningHub) -> None:
     ] == "mine"
 
 
-async def test_tags(nurses: RunningHub) -> None:
+async def test_an_etag_gives_304_until_the_object_changes(nurses: RunningHub) -> None:
     """What is read has an ETag; If-None-Match with it, in any form, is 304 without a body, until it changes."""
     location = (await nurses.client.post("/events", json=an_event_body())).headers["Location"]
     tag = (await nurses.client.get(location)).headers["ETag"]

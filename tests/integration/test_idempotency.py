@@ -68,7 +68,7 @@ async def test_an_event_that_overtakes_itself(publisher: httpx.AsyncClient) -> N
     assert await count(publisher) == 2
 
 
-async def test_other_content(publisher: httpx.AsyncClient) -> None:
+async def test_a_key_with_other_content_is_refused(publisher: httpx.AsyncClient) -> None:
     """The same key with other content, or of another source, is 409 and stores nothing."""
     await post(publisher, "k")
 
@@ -78,7 +78,7 @@ async def test_other_content(publisher: httpx.AsyncClient) -> None:
     assert await count(publisher) == 1
 
 
-async def test_equal_content(publisher: httpx.AsyncClient) -> None:
+async def test_equal_content_spelled_differently_is_the_same_to_a_key(publisher: httpx.AsyncClient) -> None:
     """Content that is spelled differently and equal is the same content to a key as well."""
     first = await post(publisher, "k")
 
@@ -98,7 +98,7 @@ async def test_a_refused_event_leaves_its_key_free(publisher: httpx.AsyncClient)
     assert (await post(publisher, "k"))[0] == 201
 
 
-async def test_lengths(publisher: httpx.AsyncClient) -> None:
+async def test_a_key_has_1_to_200_characters(publisher: httpx.AsyncClient) -> None:
     """A key has 1 to 200 characters of any kind; one with more, or with none, is 400 and stores nothing."""
     assert await post(publisher, "x" * 201) == (400, "invalid_fields")
     assert await post(publisher, "") == (400, "invalid_fields")

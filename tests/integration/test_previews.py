@@ -239,7 +239,7 @@ async def test_a_forecast_counts_the_revisions(hub: RunningHub) -> None:
     assert " 2 The NURSES " in answer["Subscriptions"][0]["Payload"]["Note"]
 
 
-async def test_the_presets(hub: RunningHub) -> None:
+async def test_presets_are_listed_in_pages_with_numbers_as_spelled(hub: RunningHub) -> None:
     """The list has every preset, with numbers as spelled, and pages like all lists."""
     listed = await hub.client.get("/presets")
     first = (await hub.client.get("/presets", params={"Limit": 1})).json()

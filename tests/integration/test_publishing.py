@@ -83,7 +83,7 @@ async def test_the_same_event_again(publisher: httpx.AsyncClient) -> None:
     assert len(await feed(publisher)) == 1
 
 
-async def test_a_revision(publisher: httpx.AsyncClient) -> None:
+async def test_other_content_is_the_next_revision(publisher: httpx.AsyncClient) -> None:
     """Other content of the same source key is a new event, one revision higher, that names the one before."""
     first = await publish(publisher)
     second = await publish(publisher, PublisherParticipantId="robin@example.org")
@@ -115,7 +115,7 @@ async def test_another_source_key(publisher: httpx.AsyncClient) -> None:
         assert IsPartialDict(Revision=1, Supersedes=None, **changes) == await read(publisher, other)
 
 
-async def test_another_program(hub_without_worker: RunningHub) -> None:
+async def test_the_same_source_in_another_program_is_another_event(hub_without_worker: RunningHub) -> None:
     """The same source in another Program is an event of its own."""
     await hub_without_worker.make_program()
     await hub_without_worker.make_program("DOCTORS")
@@ -154,7 +154,7 @@ async def test_the_ends_of_the_calendar(publisher: httpx.AsyncClient) -> None:
         assert again.status_code == 200
 
 
-async def test_replacing(publisher: httpx.AsyncClient) -> None:
+async def test_put_stores_the_next_revision(publisher: httpx.AsyncClient) -> None:
     """PUT stores the next revision, 200 with its Location and no body; unchanged content changes nothing."""
     first = await publish(publisher)
     changed = await publisher.put(first, json=an_event_body(EventEndUtc=None))
@@ -199,7 +199,7 @@ async def test_replacing_with_bad_fields(publisher: httpx.AsyncClient) -> None:
     assert bad_fields(answer) == ["EventType", "EventStartUtc"]
 
 
-async def test_withdrawing(publisher: httpx.AsyncClient) -> None:
+async def test_delete_withdraws_and_the_feed_has_it_once_more(publisher: httpx.AsyncClient) -> None:
     """DELETE withdraws, 204 and again 204; the event reads with WithdrawnUtc, and the feed has it once more."""
     location = await publish(publisher)
     answers = [await publisher.delete(location), await publisher.delete(location)]
@@ -230,7 +230,7 @@ async def test_withdrawing_what_is_not_there(publisher: httpx.AsyncClient) -> No
         assert [(await publisher.delete(path)).status_code, (await publisher.get(path)).status_code] == [404, 404]
 
 
-async def test_reviving(publisher: httpx.AsyncClient) -> None:
+async def test_equal_content_after_a_withdrawal_is_the_next_revision(publisher: httpx.AsyncClient) -> None:
     """Equal content after a withdrawal is the next revision, by POST (201) and by PUT (200)."""
     for method, status in (("POST", 201), ("PUT", 200)):
         first = await publish(publisher, PublisherEventId=method)
@@ -285,7 +285,9 @@ async def test_an_archived_program(hub_without_worker: RunningHub, publisher: ht
     assert (await publisher.get(location)).status_code == 200
 
 
-async def test_scopes(hub_without_worker: RunningHub, publisher: httpx.AsyncClient) -> None:
+async def test_without_the_scope_nothing_is_stored(
+    hub_without_worker: RunningHub, publisher: httpx.AsyncClient
+) -> None:
     """Without the scope the answer is 403 before query and body are judged, and nothing is stored."""
     location = await publish(publisher)
     reader = await hub_without_worker.caller("read", "process", programs=["NURSES"])

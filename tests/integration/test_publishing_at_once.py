@@ -41,7 +41,7 @@ async def feed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
     return list((await client.get("/events?ProgramId=NURSES&Limit=1000")).json()["Items"])
 
 
-async def test_identical_events(hubs: list[httpx.AsyncClient]) -> None:
+async def test_of_identical_events_at_once_one_is_stored(hubs: list[httpx.AsyncClient]) -> None:
     """Fifty identical events at once, through both hubs: one 201, 200 for all others, one Location, one event."""
     answers = await asyncio.gather(*[post(hubs[number % 2]) for number in range(50)])
 

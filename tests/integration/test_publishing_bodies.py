@@ -193,7 +193,7 @@ CONTENT_TYPES = [
 ]
 
 
-async def test_content_types(publisher: httpx.AsyncClient) -> None:
+async def test_only_json_in_utf_8_is_accepted(publisher: httpx.AsyncClient) -> None:
     """JSON in UTF-8 is taken, and so is what is declared as nothing; all else is 415."""
     for number, (content_type, expected) in enumerate(CONTENT_TYPES):
         headers = {} if content_type is None else {"Content-Type": content_type}

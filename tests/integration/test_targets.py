@@ -169,7 +169,7 @@ class TestAnImpatientHub:
         await get(imis_hub, TARGETS)
 
 
-async def test_refused_credentials(imis_hub: ImisHub) -> None:
+async def test_refused_credentials_are_tried_once(imis_hub: ImisHub) -> None:
     """They are told, and tried once: while the subscriber is paused for them, it is not asked at all."""
     await imis_hub.set_up()
     await imis_hub.change_password("changed")

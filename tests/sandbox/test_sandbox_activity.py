@@ -11,7 +11,7 @@ from sandbox.sandbox_entities import GENERIC, activity, bad_fields, entity, iden
 from learning_hub.sandbox import seeds
 
 
-def test_sequence_numbers(imis: httpx.Client) -> None:
+def test_each_new_activity_gets_the_next_sequence_number(imis: httpx.Client) -> None:
     """Each new activity gets the next sequence number, as its identity and as a property."""
     first, second = (imis.post("/api/Activity", json=activity()) for _ in range(2))
 
@@ -19,7 +19,7 @@ def test_sequence_numbers(imis: httpx.Client) -> None:
     assert values_of(second.json())["SEQN"] == seeds.FIRST_SEQN + 1
 
 
-def test_complete_body(imis: httpx.Client) -> None:
+def test_a_complete_body_is_stored(imis: httpx.Client) -> None:
     """A body with all common members is stored and can be read by its identity."""
     values = {
         "ACTIVITY_TYPE": "TCLEARNING",
@@ -53,7 +53,7 @@ def test_complete_body(imis: httpx.Client) -> None:
         },
     ],
 )
-def test_lenient_bodies(imis: httpx.Client, body: dict[str, Any]) -> None:
+def test_a_body_needs_no_entity_name_or_types(imis: httpx.Client, body: dict[str, Any]) -> None:
     """A body needs no entity name, parent or property types; property names may have any letter case."""
     stored = imis.post("/api/Activity", json={"$type": GENERIC, **body}).json()
 
@@ -81,7 +81,9 @@ def test_lenient_bodies(imis: httpx.Client, body: dict[str, Any]) -> None:
         ({"RECURRING_REQUEST": "perhaps"}, ["RECURRING_REQUEST"]),
     ],
 )
-def test_invalid_values(imis: httpx.Client, values: dict[str, Any], fields: list[str]) -> None:
+def test_an_invalid_value_is_an_error_on_its_field(
+    imis: httpx.Client, values: dict[str, Any], fields: list[str]
+) -> None:
     """A missing, unknown, too long or unreadable value is a validation error on its field; nothing is stored."""
     response = imis.post("/api/Activity", json=activity(**values))
 
@@ -90,7 +92,7 @@ def test_invalid_values(imis: httpx.Client, values: dict[str, Any], fields: list
     assert imis.get("/api/Activity").json()["TotalCount"] == 0
 
 
-def test_contradicting_contacts(imis: httpx.Client) -> None:
+def test_contradicting_contacts_are_a_validation_error(imis: httpx.Client) -> None:
     """A body whose parent and PartyId name different contacts is a validation error."""
     body = activity() | {"PrimaryParentIdentity": identity("Party", "10043")}
 
@@ -118,7 +120,7 @@ def test_long_text_by_switch(imis: httpx.Client, switch: Any) -> None:
     assert values_of(stored)["PRODUCT_CODE"] == "x" * 31
 
 
-def test_unknown_properties(imis: httpx.Client, switch: Any) -> None:
+def test_an_unknown_property_is_ignored_or_rejected(imis: httpx.Client, switch: Any) -> None:
     """A property without a column is ignored, or rejected by switch."""
     body = activity(TITLE="Fire", LOCATION="Leeds")
     assert imis.post("/api/Activity", json=body).status_code == 201
@@ -135,7 +137,7 @@ def test_default_transaction_date(imis: httpx.Client, switch: Any) -> None:
     assert abs(now - datetime.fromisoformat(stored["TRANSACTION_DATE"])) < timedelta(seconds=30)
 
 
-def test_update(imis: httpx.Client) -> None:
+def test_an_update_changes_only_the_properties_it_has(imis: httpx.Client) -> None:
     """A PUT changes the properties it has, clears those that are null, and leaves the rest."""
     imis.post("/api/Activity", json=activity(UF_1="key", UNITS=1, NOTE="old", CATEGORY="CPD"))
     response = imis.put("/api/Activity/880123", json=activity(UNITS=2, NOTE=None, SEQN=5))
@@ -146,7 +148,7 @@ def test_update(imis: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("values", [{"ACTIVITY_TYPE": "GOLF"}, {"PartyId": "99999"}, {"UNITS": "lots"}])
-def test_invalid_update(imis: httpx.Client, values: dict[str, Any]) -> None:
+def test_an_invalid_update_changes_nothing(imis: httpx.Client, values: dict[str, Any]) -> None:
     """A PUT follows the same rules as a POST and changes nothing when it breaks one."""
     imis.post("/api/Activity", json=activity(UNITS=1))
 
@@ -154,7 +156,7 @@ def test_invalid_update(imis: httpx.Client, values: dict[str, Any]) -> None:
     assert values_of(imis.get("/api/Activity/880123").json())["UNITS"] == 1
 
 
-def test_absent_activity(imis: httpx.Client) -> None:
+def test_an_absent_activity_is_404(imis: httpx.Client) -> None:
     """Reading, changing and deleting an activity that does not exist is 404."""
     assert imis.get("/api/Activity/1").status_code == 404
     assert imis.put("/api/Activity/1", json=activity()).status_code == 404
@@ -181,7 +183,7 @@ def test_filter_on_a_text_column(imis: httpx.Client, name: str) -> None:
     assert items_of(imis.get(f"/api/Activity?{name}=eq:K-2")) == []
 
 
-def test_validate(imis: httpx.Client) -> None:
+def test_validate_reports_problems_and_stores_nothing(imis: httpx.Client) -> None:
     """_validate reports the problems that a POST would find and stores nothing."""
     good = imis.post("/api/Activity/_validate", json=activity()).json()
     bad = imis.post("/api/Activity/_validate", json=activity(ACTIVITY_TYPE="GOLF")).json()
@@ -191,7 +193,7 @@ def test_validate(imis: httpx.Client) -> None:
     assert imis.get("/api/Activity").json()["TotalCount"] == 0
 
 
-def test_activity_types(imis: httpx.Client) -> None:
+def test_a_new_activity_type_can_be_added_once(imis: httpx.Client) -> None:
     """The seeded types are listed; a new type can be added and used, but not added twice."""
     names = [item["ActivityTypeId"] for item in items_of(imis.get("/api/LegacyActivityType"))]
     golf = {"ActivityTypeId": "GOLF", "Description": "A round of golf"}

@@ -29,7 +29,7 @@ def test_entity_names_in_any_case(imis: httpx.Client, name: str, slash: str) -> 
         "/api/TopClass_Learning?EntityId=%7e10042%7c1",
     ],
 )
-def test_composite_identities(imis: httpx.Client, address: str) -> None:
+def test_a_composite_identity_works_in_every_form(imis: httpx.Client, address: str) -> None:
     """A composite identity works in the path, encoded or not, and as EntityId, for every method."""
     imis.post("/api/TopClass_Learning", json=completion())
 
@@ -40,7 +40,7 @@ def test_composite_identities(imis: httpx.Client, address: str) -> None:
     assert imis.get(address).status_code == 404
 
 
-def test_unencoded_bar(imis: httpx.Client, sandbox: RunningSandbox) -> None:
+def test_an_unencoded_bar_is_understood(imis: httpx.Client, sandbox: RunningSandbox) -> None:
     """An unencoded bar in the request line is understood."""
     imis.post("/api/TopClass_Learning", json=completion())
     host, port = sandbox.address.removeprefix("http://").split(":")
@@ -78,7 +78,7 @@ def test_unencoded_bar(imis: httpx.Client, sandbox: RunningSandbox) -> None:
         ("/somewhere", 404),
     ],
 )
-def test_invalid_addresses(imis: httpx.Client, address: str, status: int) -> None:
+def test_an_invalid_address_is_a_fault_404_or_501(imis: httpx.Client, address: str, status: int) -> None:
     """A wrong number of identity elements is an ArgumentFault, an absent record 404, a missing operation 501."""
     response = imis.get(address)
 
@@ -105,7 +105,7 @@ def test_wrong_identity_by_switch(imis: httpx.Client, switch: Any) -> None:
         ("POST", "/api/metadata/Activity", "GET"),
     ],
 )
-def test_unsupported_methods(imis: httpx.Client, method: str, address: str, allowed: str) -> None:
+def test_an_unsupported_method_is_405_with_allow(imis: httpx.Client, method: str, address: str, allowed: str) -> None:
     """A method that an address does not support is 405 with Allow and the error body of Web API."""
     response = imis.request(method, address, json=activity())
 
@@ -114,7 +114,7 @@ def test_unsupported_methods(imis: httpx.Client, method: str, address: str, allo
 
 
 @pytest.mark.parametrize("entity", ["PersonSummary", "Nothing", "%20"])
-def test_unknown_entity(imis: httpx.Client, switch: Any, entity: str) -> None:
+def test_an_unknown_entity_is_501_or_404(imis: httpx.Client, switch: Any, entity: str) -> None:
     """An entity without a service is 501 with the vendor's reason phrase, or 404 by switch."""
     response = imis.get(f"/api/{entity}")
     assert (response.status_code, response.reason_phrase) == (501, "Service not implemented")
@@ -122,7 +122,7 @@ def test_unknown_entity(imis: httpx.Client, switch: Any, entity: str) -> None:
     assert imis.get(f"/api/{entity}").status_code == 404
 
 
-def test_unsupported_operation(imis: httpx.Client) -> None:
+def test_an_unsupported_operation_is_501(imis: httpx.Client) -> None:
     """An operation that a known entity lacks is 501 with the vendor's reason phrase."""
     response = imis.delete("/api/Party/10042")
 
@@ -130,7 +130,7 @@ def test_unsupported_operation(imis: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("base", ["/Asi.Scheduler_Sandbox", "/iMIS0"])
-def test_base_path(imis: httpx.Client, switch: Any, base: str) -> None:
+def test_token_and_api_are_below_the_base_path(imis: httpx.Client, switch: Any, base: str) -> None:
     """With a base path, the token endpoint and the API are below it in any letter case, and no longer at the root."""
     switch(BasePath=base)
 

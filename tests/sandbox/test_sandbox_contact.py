@@ -34,7 +34,7 @@ def execute(*parameters: Any, operation: str = "FindByAlternateId") -> dict[str,
     }
 
 
-def test_the_seeds(imis: httpx.Client) -> None:
+def test_the_seeds_have_a_dozen_contacts_of_every_sort(imis: httpx.Client) -> None:
     """There are a dozen contacts; two active ones share an e-mail address, one is inactive, one is an organisation."""
     rows = items_of(imis.get("/api/PartySummary"))
     by_id = {row["PartyId"]: row for row in rows}
@@ -46,7 +46,7 @@ def test_the_seeds(imis: httpx.Client) -> None:
     assert by_id["10053"]["IsOrganization"]
 
 
-def test_summary(imis: httpx.Client) -> None:
+def test_a_summary_row_has_its_members_in_order(imis: httpx.Client) -> None:
     """A summary row has its members in the documented order, without nulls."""
     (row,) = items_of(imis.get("/api/PartySummary?Email=eq:robin.vale@example.org&limit=2"))
 
@@ -91,7 +91,7 @@ def test_search_by_other_fields(imis: httpx.Client, query: dict[str, str]) -> No
     assert [row["PartyId"] for row in items_of(imis.get("/api/Party", params=query))] == ["10042"]
 
 
-def test_a_person(imis: httpx.Client) -> None:
+def test_a_person_has_names_addresses_and_alternate_ids(imis: httpx.Client) -> None:
     """A person has names, e-mail addresses and alternate ids; an organisation is not a Person."""
     robin = imis.get("/api/Person/10042").json()
 
@@ -104,7 +104,7 @@ def test_a_person(imis: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("entity", ["Person", "Party"])
-def test_new_person(imis: httpx.Client, entity: str) -> None:
+def test_a_new_person_is_found_by_email(imis: httpx.Client, entity: str) -> None:
     """A new person gets an id, is active, and is found by the primary e-mail address."""
     response = imis.post(f"/api/{entity}", json=new_person())
 
@@ -121,7 +121,7 @@ def test_new_person_with_an_id(imis: httpx.Client) -> None:
     assert bad_fields(imis.post("/api/Person", json={"$type": PERSON, "Email": "x@example.org"})) == ["LastName"]
 
 
-def test_updated_person(imis: httpx.Client) -> None:
+def test_an_update_of_a_person_leaves_the_rest(imis: httpx.Client) -> None:
     """A PUT changes e-mail address and status of a person and leaves the rest."""
     change = {"$type": PERSON, "Email": "new@example.org", "Status": {"PartyStatusId": "I"}}
     changed = imis.put("/api/Person/10042", json=change).json()

@@ -11,7 +11,7 @@ from learning_hub.sandbox import RunningSandbox, seeds
 from learning_hub.sandbox.request_log import MAX_ENTRIES, RequestLog
 
 
-def test_request_log(imis: httpx.Client) -> None:
+def test_every_request_is_in_the_log(imis: httpx.Client) -> None:
     """Each iMIS request is logged with method, path, query, headers, body, status and time."""
     imis.post("/api/Activity?x=1%7C2", json=activity(UNITS=1.5))
     entry = imis.get("/_sandbox/requests").json()["Items"][-1]
@@ -61,7 +61,7 @@ def test_request_log_is_bounded(sandbox: RunningSandbox) -> None:
     assert log.entries[0].path == "5"
 
 
-def test_state(imis: httpx.Client) -> None:
+def test_the_state_shows_all_records(imis: httpx.Client) -> None:
     """The state shows contacts, activities and panel rows as plain JSON."""
     imis.post("/api/Activity", json=activity(UNITS=1.5, EFFECTIVE_DATE="2031-03-14"))
     imis.post("/api/TopClass_Learning", json=completion())
@@ -79,7 +79,7 @@ def test_state(imis: httpx.Client) -> None:
     assert state["AvailableViaRest"] == {"TopClass_Learning": True}
 
 
-def test_reset(imis: httpx.Client, fault: Any, switch: Any) -> None:
+def test_a_reset_restores_the_seeds(imis: httpx.Client, fault: Any, switch: Any) -> None:
     """A reset restores the seeds and clears tokens, faults, switches and the request log."""
     imis.post("/api/Activity", json=activity())
     imis.put("/_sandbox/panels/TopClass_Learning", json={"AvailableViaRest": False})
@@ -95,7 +95,7 @@ def test_reset(imis: httpx.Client, fault: Any, switch: Any) -> None:
     assert imis.get("/_sandbox/requests").json()["Total"] == 0
 
 
-def test_switches(visitor: httpx.Client) -> None:
+def test_switches_are_read_and_changed(visitor: httpx.Client) -> None:
     """Switches are changed by name in any letter case, the others stay, and each has a description."""
     before = visitor.get("/_sandbox/switches").json()
     after = visitor.put("/_sandbox/switches", json={"postordinal": "real"}).json()
@@ -120,7 +120,7 @@ def test_switches(visitor: httpx.Client) -> None:
         [],
     ],
 )
-def test_invalid_switches(visitor: httpx.Client, sent: Any) -> None:
+def test_an_invalid_switch_is_rejected(visitor: httpx.Client, sent: Any) -> None:
     """An unknown switch or value is rejected with a reason and changes nothing."""
     before = visitor.get("/_sandbox/switches").json()
     response = visitor.put("/_sandbox/switches", json=sent)
@@ -162,7 +162,7 @@ def test_invalid_control_requests(visitor: httpx.Client, method: str, address: s
     assert response.json()["Error"]
 
 
-def test_page(imis: httpx.Client) -> None:
+def test_the_page_shows_records_escaped(imis: httpx.Client) -> None:
     """The page shows activities and rows, escaped, shows the control addresses, and reloads itself."""
     imis.post("/api/Activity", json=activity(DESCRIPTION="<script>alert(1)</script> & more"))
     imis.post("/api/TopClass_Learning", json=completion(Course="Fire <b>safety</b>"))
@@ -178,7 +178,7 @@ def test_page(imis: httpx.Client) -> None:
     assert all(word in page.text for word in ("PostOrdinal", "faults", "refresh-tokens"))
 
 
-def test_page_layout(imis: httpx.Client) -> None:
+def test_the_page_keeps_each_value_with_its_heading(imis: httpx.Client) -> None:
     """Times on the page are not wrapped, a column stays with its value, and each cell has its heading."""
     imis.post("/api/Activity", json=activity(EFFECTIVE_DATE="2026-11-20 15:20:00.000", UF_3="key of the hub"))
     imis.post("/api/TopClass_Learning", json=completion(CourseCompleted="2026-11-20 15:20:00.000"))

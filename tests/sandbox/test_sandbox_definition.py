@@ -33,14 +33,14 @@ def test_definition_of_the_seed(imis: httpx.Client) -> None:
     assert by_name["ID"]["IsIdentity"]
 
 
-def test_absent_definition(imis: httpx.Client) -> None:
+def test_an_absent_source_has_no_definition(imis: httpx.Client) -> None:
     """A source that does not exist has no definition."""
     assert imis.get("/api/BOEntityDefinition/LH_Nothing").status_code == 404
     assert imis.put("/api/BOEntityDefinition/LH_Nothing", json=definition("LH_Nothing")).status_code == 404
 
 
 @pytest.mark.parametrize(("kind", "keys"), [("Multi", ["ID", "Ordinal"]), ("Single", ["ID"])])
-def test_new_source(imis: httpx.Client, kind: str, keys: list[str]) -> None:
+def test_a_new_source_accepts_rows_after_its_box_is_ticked(imis: httpx.Client, kind: str, keys: list[str]) -> None:
     """A new source gets key and audit columns, and accepts rows only after its REST box is ticked."""
     response = imis.post("/api/BOEntityDefinition", json=definition("LH_New", kind))
     row = entity("LH_New", {"ID": "10042", "Note": "x"})
@@ -76,7 +76,7 @@ def test_every_kind_of_column(imis: httpx.Client) -> None:
     assert {name: stored[name] for name in kinds} == {name: value for name, (_, value) in kinds.items()}
 
 
-def test_invalid_definition(imis: httpx.Client) -> None:
+def test_all_problems_of_a_definition_are_reported(imis: httpx.Client) -> None:
     """All problems of a definition are reported at once."""
     body = definition("LH_Bad", "Several", text_property("Note", 5), text_property("note", 5), {"Name": "X"})
     response = imis.post("/api/BOEntityDefinition", json=body | {"PrimaryParentEntityTypeName": "Event"})
@@ -93,12 +93,12 @@ def test_a_source_is_single_or_multi(imis: httpx.Client, kind: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["topclass_learning", "Activity", "PARTY"])
-def test_duplicate_name(imis: httpx.Client, name: str) -> None:
+def test_a_duplicate_name_is_409(imis: httpx.Client, name: str) -> None:
     """The name of an existing source or iMIS entity, in any letter case, is 409."""
     assert imis.post("/api/BOEntityDefinition", json=definition(name)).status_code == 409
 
 
-def test_definition_update(imis: httpx.Client) -> None:
+def test_an_update_adds_columns_and_widens_texts(imis: httpx.Client) -> None:
     """A PUT adds columns and widens texts; rows keep their values, and narrowing is ignored silently."""
     path = "/api/BOEntityDefinition/TopClass_Learning"
     row = {"ID": "10042", "CourseCode": "X"}
@@ -113,7 +113,7 @@ def test_definition_update(imis: httpx.Client) -> None:
     assert (stored["CourseCode"], stored["Extra"]) == ("X", None)
 
 
-def test_definition_switches(imis: httpx.Client, switch: Any) -> None:
+def test_switches_reject_missing_keys_and_open_new_sources(imis: httpx.Client, switch: Any) -> None:
     """By switch, missing key columns are rejected, and a new source is available at once."""
     switch(DefinitionKeys="refuse", NewSourceAvailable=True)
     assert bad_fields(imis.post("/api/BOEntityDefinition", json=definition("LH_A"))) == ["ID", "Ordinal"]
@@ -122,7 +122,7 @@ def test_definition_switches(imis: httpx.Client, switch: Any) -> None:
     assert imis.get("/api/LH_A").status_code == 200
 
 
-def test_metadata(imis: httpx.Client, switch: Any) -> None:
+def test_metadata_lists_columns_or_is_501(imis: httpx.Client, switch: Any) -> None:
     """Metadata lists the columns of Activity and of sources; for other entities, or by switch, it is 501."""
     sent = imis.get("/api/metadata/topclass_learning").json()
 

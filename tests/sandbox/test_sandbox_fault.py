@@ -16,7 +16,7 @@ def stored_activities(client: httpx.Client) -> int:
 
 
 @pytest.mark.parametrize("status", ["429", "500", "503", "408", "502"])
-def test_statuses(imis: httpx.Client, fault: Any, status: str) -> None:
+def test_a_status_fault_stores_nothing_and_ends(imis: httpx.Client, fault: Any, status: str) -> None:
     """A status fault answers with text and stores nothing; after *Times* requests it ends."""
     fault(status, Times=1)
 
@@ -39,14 +39,14 @@ def test_text_of_500(imis: httpx.Client, fault: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "sent"), [(7, "7"), ("Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT")]
 )
-def test_retry_after(imis: httpx.Client, fault: Any, given: Any, sent: str) -> None:
+def test_retry_after_is_sent_as_given(imis: httpx.Client, fault: Any, given: Any, sent: str) -> None:
     """Retry-After is sent as given, seconds or a date."""
     fault("429", RetryAfter=given)
 
     assert imis.get("/api/Party").headers["Retry-After"] == sent
 
 
-def test_refuse(imis: httpx.Client, fault: Any) -> None:
+def test_refuse_answers_with_a_validation_error(imis: httpx.Client, fault: Any) -> None:
     """The fault answers a valid request with a validation error and stores nothing."""
     fault("refuse", Times=1)
 
@@ -54,7 +54,7 @@ def test_refuse(imis: httpx.Client, fault: Any) -> None:
     assert stored_activities(imis) == 0
 
 
-def test_rubbish(imis: httpx.Client, fault: Any) -> None:
+def test_rubbish_is_an_html_page_with_status_200(imis: httpx.Client, fault: Any) -> None:
     """The fault answers with an HTML page and status 200, and stores nothing."""
     fault("rubbish", Times=1)
 
@@ -65,7 +65,7 @@ def test_rubbish(imis: httpx.Client, fault: Any) -> None:
 
 
 @pytest.mark.parametrize(("kind", "stored"), [("cut-before", 0), ("cut-after", 1)])
-def test_cut_connections(imis: httpx.Client, fault: Any, kind: str, stored: int) -> None:
+def test_a_connection_is_cut_before_or_after_the_work(imis: httpx.Client, fault: Any, kind: str, stored: int) -> None:
     """The connection is closed without a response, before or after the request is carried out."""
     fault(kind, Times=1)
 
@@ -91,7 +91,7 @@ def wait_until_answered(client: httpx.Client) -> None:
         time.sleep(0.02)
 
 
-def test_slow(imis: httpx.Client, fault: Any) -> None:
+def test_a_slow_response_follows_finished_work(imis: httpx.Client, fault: Any) -> None:
     """The request is carried out at once, and the response is delayed."""
     fault("slow", Seconds=3, Times=1)
 
@@ -111,7 +111,7 @@ def test_slow_sends_the_response(imis: httpx.Client, fault: Any) -> None:
     assert time.monotonic() - start >= 0.1
 
 
-def test_late(imis: httpx.Client, fault: Any) -> None:
+def test_a_late_request_is_carried_out_after_the_client_left(imis: httpx.Client, fault: Any) -> None:
     """The request is carried out after the client has disconnected."""
     fault("late", Seconds=3, Times=1)
 
@@ -123,7 +123,7 @@ def test_late(imis: httpx.Client, fault: Any) -> None:
     assert stored_activities(imis) == 1
 
 
-def test_hold(imis: httpx.Client, fault: Any) -> None:
+def test_a_held_request_is_answered_when_its_fault_ends(imis: httpx.Client, fault: Any) -> None:
     """The request is carried out at once and answered when its fault, and not another one, is deleted."""
     fault("hold", Method="POST", Times=1)
     fault("503", Method="GET")
@@ -148,7 +148,7 @@ def test_default_delay_of_late(visitor: httpx.Client) -> None:
     assert 2 < visitor.post("/_sandbox/faults", json={"Fault": "late"}).json()["Seconds"] < 4
 
 
-def test_forget_tokens(imis: httpx.Client, fault: Any) -> None:
+def test_forget_tokens_revokes_them_once(imis: httpx.Client, fault: Any) -> None:
     """By default the fault revokes tokens once, at a request to the API, and a new token works."""
     fault("forget-tokens")
     assert imis.post("/token", data=password_grant()).status_code == 200
@@ -173,7 +173,9 @@ def test_forget_tokens(imis: httpx.Client, fault: Any) -> None:
         ({"Share": 0}, ""),
     ],
 )
-def test_matching_requests(imis: httpx.Client, fault: Any, members: dict[str, Any], hit: str) -> None:
+def test_a_fault_hits_requests_by_method_and_path(
+    imis: httpx.Client, fault: Any, members: dict[str, Any], hit: str
+) -> None:
     """A fault hits requests by method and path: a prefix, or a pattern with stars, in any letter case."""
     fault("503", **members)
     calls = [("POST", "/token"), ("GET", "/api/Party"), ("POST", "/api/Activity")]
@@ -183,7 +185,7 @@ def test_matching_requests(imis: httpx.Client, fault: Any, members: dict[str, An
     assert ", ".join(call for call, status in statuses.items() if status == 503) == hit
 
 
-def test_share(imis: httpx.Client, fault: Any) -> None:
+def test_a_share_hits_the_same_sequence_each_time(imis: httpx.Client, fault: Any) -> None:
     """A share hits about that part of the requests, in the same sequence at each posting."""
     runs = []
     for _ in range(2):
@@ -250,7 +252,7 @@ def test_faults_below_a_base_path(imis: httpx.Client, fault: Any, switch: Any) -
         {"Fault": "slow", "Seconds": "NaN"},
     ],
 )
-def test_invalid_faults(visitor: httpx.Client, sent: Any) -> None:
+def test_an_invalid_fault_is_rejected_with_a_sentence(visitor: httpx.Client, sent: Any) -> None:
     """An invalid fault is rejected with a sentence."""
     response = visitor.post("/_sandbox/faults", json=sent)
 

@@ -7,7 +7,7 @@ from sandbox.sandbox_entities import activity, items_of, key_of, values_of
 from learning_hub.sandbox import seeds
 
 
-def test_user(imis: httpx.Client) -> None:
+def test_a_user_is_found_by_login_name(imis: httpx.Client) -> None:
     """A user is found by the login name and has the id of the contact."""
     (row,) = items_of(imis.get("/api/User?UserName=rvale"))
 
@@ -26,7 +26,7 @@ def test_basic_contacts_are_generic_rows(imis: httpx.Client, query: str) -> None
     assert imis.get("/api/cscontactbasic/10042").json() == row
 
 
-def test_code_lists(imis: httpx.Client) -> None:
+def test_a_code_list_is_found_by_its_table(imis: httpx.Client) -> None:
     """The code list of a drop-down is found by the name of its table."""
     rows = items_of(imis.get("/api/GenTable?TableName=credit_type"))
 

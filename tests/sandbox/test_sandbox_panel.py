@@ -90,7 +90,7 @@ def test_second_single_row(imis: httpx.Client, switch: Any, second_status: int) 
     assert imis.post("/api/LH_Profile", json=entity("LH_Profile", {"ID": "10043"})).status_code == 201
 
 
-def test_audit_columns(imis: httpx.Client) -> None:
+def test_imis_fills_the_audit_columns(imis: httpx.Client) -> None:
     """Audit columns are filled by iMIS, whatever a client sends for them; a PUT updates UpdatedOn."""
     imis.post("/api/TopClass_Learning", json=completion(CreatedOn="2001-01-01", CreatedByUserKey="me"))
     first = values_of(imis.get(ROW).json())
@@ -114,7 +114,7 @@ def test_audit_columns(imis: httpx.Client) -> None:
         ({"ID": None}, ["ID"]),
     ],
 )
-def test_invalid_values(imis: httpx.Client, values: dict[str, Any], fields: list[str]) -> None:
+def test_an_invalid_row_names_every_bad_field(imis: httpx.Client, values: dict[str, Any], fields: list[str]) -> None:
     """A wrong length, type or contact is a validation error that names every field."""
     assert bad_fields(imis.post("/api/TopClass_Learning", json=completion(**values))) == fields
 
@@ -136,14 +136,14 @@ def test_body_of_a_validation_error(imis: httpx.Client) -> None:
     }
 
 
-def test_unknown_properties(imis: httpx.Client, switch: Any) -> None:
+def test_an_unknown_property_is_ignored_or_rejected(imis: httpx.Client, switch: Any) -> None:
     """A property that the source lacks is ignored, or rejected by switch."""
     assert imis.post("/api/TopClass_Learning", json=completion(Colour="red")).status_code == 201
     switch(UnknownPanelProperty="refuse")
     assert bad_fields(imis.post("/api/TopClass_Learning", json=completion(Colour="red"))) == ["Colour"]
 
 
-def test_put(imis: httpx.Client) -> None:
+def test_a_put_leaves_what_it_omits_and_clears_nulls(imis: httpx.Client) -> None:
     """A PUT leaves omitted properties, clears those with a null or missing Value, and stores an empty text."""
     full = {"Course": "Fire", "Units": 1.5, "CreditType": "CPD", "CEUType": "A", "CourseCompleted": "2031-03-14"}
     imis.post("/api/TopClass_Learning", json=completion(**full))
@@ -188,7 +188,7 @@ def test_put_to_another_contact(imis: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 501, 403])
-def test_closed_source(imis: httpx.Client, switch: Any, status: int) -> None:
+def test_a_closed_source_answers_with_the_status_of_the_switch(imis: httpx.Client, switch: Any, status: int) -> None:
     """A source whose REST box is not ticked answers with the status of the switch."""
     switch(ClosedPanel=status)
     closed = imis.put("/_sandbox/panels/topclass_learning", json={"AvailableViaRest": False})
@@ -213,7 +213,7 @@ def test_columns_of_the_seed(imis: httpx.Client, sandbox: RunningSandbox) -> Non
     assert sandbox.site.panels["topclass_learning"].cardinality == "Multi"
 
 
-def test_reserved_words(imis: httpx.Client) -> None:
+def test_names_are_no_reserved_words_of_sql(imis: httpx.Client) -> None:
     """Names of sources and properties have only letters, digits and underscores, and are not reserved words of SQL."""
     for name in ("1st", "with space", "select", ""):
         assert bad_fields(imis.post("/api/BOEntityDefinition", json=definition(name))) == ["EntityTypeName"]

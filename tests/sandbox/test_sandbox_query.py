@@ -16,7 +16,7 @@ def activities(imis: httpx.Client) -> httpx.Client:
     return imis
 
 
-def test_flat_rows(activities: httpx.Client) -> None:
+def test_a_row_of_query_is_flat(activities: httpx.Client) -> None:
     """A row of query is flat, with display aliases and bare values."""
     response = activities.get("/api/query", params={"QueryName": seeds.ACTIVITIES_QUERY})
     first = items_of(response)[0]
@@ -27,7 +27,7 @@ def test_flat_rows(activities: httpx.Client) -> None:
     assert first["ActivityType"] == "TCLEARNING"
 
 
-def test_generic_rows(activities: httpx.Client) -> None:
+def test_a_row_of_iqa_is_a_generic_entity(activities: httpx.Client) -> None:
     """A row of IQA is a generic entity with its number first, wrapped values, and no identity."""
     first = items_of(activities.get("/api/iqa", params={"queryname": seeds.ACTIVITIES_QUERY}))[0]
     names = [item["Name"] for item in first["Properties"]["$values"]]
@@ -48,7 +48,7 @@ def test_prompts_by_name(activities: httpx.Client) -> None:
     assert activities.get("/api/query", params=unknown).status_code == 400
 
 
-def test_positional_prompts(activities: httpx.Client) -> None:
+def test_prompts_go_by_position(activities: httpx.Client) -> None:
     """The prompts of IQA go by position; an empty prompt is skipped."""
     address = f"/api/IQA?QueryName={seeds.ACTIVITIES_QUERY}"
 
@@ -84,7 +84,7 @@ def test_guid_in_a_generic_row(imis: httpx.Client) -> None:
     }
 
 
-def test_completions(imis: httpx.Client) -> None:
+def test_the_rows_of_a_panel_can_be_queried(imis: httpx.Client) -> None:
     """The rows of a panel source can be queried."""
     imis.post("/api/TopClass_Learning", json=completion(Units=2))
     query = {"QueryName": seeds.COMPLETIONS_QUERY, "CourseCode": "FIRE-201"}
@@ -93,7 +93,7 @@ def test_completions(imis: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("entity", ["IQA", "query"])
-def test_unavailable_queries(imis: httpx.Client, switch: Any, entity: str) -> None:
+def test_an_unavailable_query_is_403_or_404(imis: httpx.Client, switch: Any, entity: str) -> None:
     """An unknown query is 404, or 403 by switch; a query not available to REST is 403; a missing name is 400."""
     assert imis.get(f"/api/{entity}?QueryName=$/Nothing").status_code == 404
     assert imis.get(f"/api/{entity}?QueryName={seeds.CLOSED_QUERY}").status_code == 403
@@ -102,7 +102,7 @@ def test_unavailable_queries(imis: httpx.Client, switch: Any, entity: str) -> No
     assert imis.get(f"/api/{entity}?QueryName=$/Nothing").status_code == 403
 
 
-def test_cached_results(imis: httpx.Client, switch: Any) -> None:
+def test_a_cached_query_does_not_see_new_records(imis: httpx.Client, switch: Any) -> None:
     """By switch, a query does not see new records until its cache expires."""
     switch(QueryCacheSeconds=60)
     query = {"QueryName": seeds.ACTIVITIES_QUERY}
@@ -111,7 +111,7 @@ def test_cached_results(imis: httpx.Client, switch: Any) -> None:
     assert items_of(imis.get("/api/query", params=query)) == []
 
 
-def test_query_definition(imis: httpx.Client) -> None:
+def test_a_query_is_found_by_its_path(imis: httpx.Client) -> None:
     """FindByPath returns whether a query is available to REST; an unknown path is 404."""
 
     def find(path: str) -> httpx.Response:

@@ -73,7 +73,7 @@ def the_summary() -> dict[str, Any]:
     }
 
 
-def test_token_response(visitor: httpx.Client) -> None:
+def test_a_token_response_has_all_members_of_the_sample(visitor: httpx.Client) -> None:
     """The response to a sign-in has all members of the reference's sample."""
     expected = {
         "access_token": ANY,
@@ -86,7 +86,7 @@ def test_token_response(visitor: httpx.Client) -> None:
     same(visitor.post("/token", data=password_grant()), 200, expected)
 
 
-def test_unknown_token(visitor: httpx.Client) -> None:
+def test_an_unknown_token_is_401_with_the_body_of_the_sample(visitor: httpx.Client) -> None:
     """A token that was never issued is 401 with the body of the reference's sample."""
     expected = {
         "$type": "System.Web.Http.HttpError, System.Web.Http",
@@ -123,7 +123,7 @@ def test_every_request_without_a_live_token_is_denied(
     )
 
 
-def test_generic_entity(imis: httpx.Client) -> None:
+def test_a_generic_entity_has_the_members_of_the_sample(imis: httpx.Client) -> None:
     """A row has the members of the reference's sample in order; null properties have no Value."""
     imis.post("/api/TopClass_Learning", json=completion(Units=1.5, CEUType=""))
 
@@ -172,7 +172,7 @@ def test_a_validation_error_has_errors_and_warnings(imis: httpx.Client) -> None:
     assert response.reason_phrase == "Validation error"
 
 
-def test_unsupported_method(imis: httpx.Client) -> None:
+def test_an_unsupported_method_is_an_http_error(imis: httpx.Client) -> None:
     """A method that an address does not support is 405 with an HttpError."""
     expected = {
         "$type": "System.Web.Http.HttpError, System.Web.Http",
@@ -267,7 +267,7 @@ def test_a_definition_and_its_metadata_have_all_columns(imis: httpx.Client) -> N
     same(imis.get("/api/metadata/TopClass_Learning"), 200, typed("EntityDefinitionData", **members))
 
 
-def test_summary_row(imis: httpx.Client) -> None:
+def test_a_search_by_email_returns_the_row_of_the_sample(imis: httpx.Client) -> None:
     """A search by e-mail address returns the row of the reference's sample."""
     item_type = f"{MEMBERSHIP}.PartySummaryData, Asi.Contracts"
 
@@ -276,7 +276,7 @@ def test_summary_row(imis: httpx.Client) -> None:
     same(response, 200, page(item_type, the_summary()))
 
 
-def test_complete_person(imis: httpx.Client) -> None:
+def test_a_contact_has_all_members_as_person_and_party(imis: httpx.Client) -> None:
     """A contact has all its members as Person and as Party."""
     summary = the_summary()
     flat = {name: summary[name] for name in ("CityName", "CountryName", "Email", "IsOrganization")}

@@ -72,7 +72,7 @@ def found(imis: httpx.Client, **query: Any) -> str:
         ("PHRASE", "fire", "ae"),
     ],
 )
-def test_operators(activities: httpx.Client, column: str, test: str, expected: str) -> None:
+def test_every_operator_and_alias_works(activities: httpx.Client, column: str, test: str, expected: str) -> None:
     """Every operator and alias works; names and text ignore letter case."""
     assert found(activities, **{column: test}) == expected
 
@@ -80,7 +80,9 @@ def test_operators(activities: httpx.Client, column: str, test: str, expected: s
 @pytest.mark.parametrize(
     ("test", "expected"), [("12:30 at the gate", "c"), ("eq:12:30 at the gate", "c"), ("at:12:30", "")]
 )
-def test_colons(activities: httpx.Client, test: str, expected: str) -> None:
+def test_a_colon_belongs_to_the_value_except_after_an_operator(
+    activities: httpx.Client, test: str, expected: str
+) -> None:
     """A colon is part of the value unless the text before the first colon is an operator."""
     assert found(activities, DESCRIPTION=test) == expected
 
@@ -109,13 +111,13 @@ def test_filters_are_joined_with_and(activities: httpx.Client) -> None:
         ("RECURRING_REQUEST:Descending|UF_1:Descending", "cdeba"),
     ],
 )
-def test_order(activities: httpx.Client, order: str, expected: str) -> None:
+def test_rows_come_in_the_given_order(activities: httpx.Client, order: str, expected: str) -> None:
     """Rows come in the given order, nulls first, ascending unless it says Descending."""
     assert found(activities, OrderBy=order) == expected
 
 
 @pytest.mark.parametrize("query", [{"COLOUR": "red"}, {"OrderBy": "COLOUR"}])
-def test_unknown_property(activities: httpx.Client, switch: Any, query: dict[str, str]) -> None:
+def test_an_unknown_property_is_400_or_ignored(activities: httpx.Client, switch: Any, query: dict[str, str]) -> None:
     """A filter or order on a property that does not exist is 400, or ignored by switch."""
     assert activities.get("/api/Activity", params=query).status_code == 400
     switch(UnknownFilter="ignore")

@@ -29,7 +29,7 @@ def program(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_json_output(number: signal.Signals) -> None:
+def test_the_first_line_of_json_has_address_and_account(number: signal.Signals) -> None:
     """With --json the first line has address, user and password; the sandbox serves there until a signal ends it."""
     with program("--json", "--username", "hub", "--password", "p&ss") as process:
         assert process.stdout is not None
@@ -60,7 +60,7 @@ def test_readable_output_and_a_used_port() -> None:
     assert stderr.startswith(f"Cannot listen on 127.0.0.1:{port}: ")
 
 
-async def test_in_process() -> None:
+async def test_the_application_runs_without_a_server() -> None:
     """The application also runs without a server; each one has a state of its own."""
     transport = httpx.ASGITransport(app=build_sandbox())  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:

@@ -27,7 +27,7 @@ def test_path_and_form_keys_in_any_case(visitor: httpx.Client, path: str, keys: 
     assert response.json()["token_type"] == "bearer"
 
 
-def test_token_response(visitor: httpx.Client) -> None:
+def test_a_token_response_has_user_and_lifetime(visitor: httpx.Client) -> None:
     """The response has the user, the lifetime in seconds with its start and end, and no refresh token."""
     response = visitor.post("/token", data=password_grant()).json()
 
@@ -40,7 +40,7 @@ def test_token_response(visitor: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "changes", [{"password": "wrong"}, {"username": "somebody"}, {"password": ""}, {"password": "SANDBOX"}]
 )
-def test_wrong_credentials(visitor: httpx.Client, changes: dict[str, str]) -> None:
+def test_wrong_credentials_are_counted(visitor: httpx.Client, changes: dict[str, str]) -> None:
     """Wrong credentials are invalid_grant and are counted."""
     response = visitor.post("/token", data=password_grant(**changes))
 
@@ -53,7 +53,7 @@ def test_wrong_credentials(visitor: httpx.Client, changes: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize("form", [{}, {"grant_type": "client_credentials"}, {"grant_type": ""}])
-def test_unknown_grant(visitor: httpx.Client, form: dict[str, str]) -> None:
+def test_an_unknown_grant_is_unsupported(visitor: httpx.Client, form: dict[str, str]) -> None:
     """A missing or unknown grant type is unsupported_grant_type."""
     response = visitor.post("/token", data=form)
 
@@ -72,7 +72,7 @@ def test_without_live_token(visitor: httpx.Client, path: str, header: str | None
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_revoked_token(imis: httpx.Client) -> None:
+def test_a_revoked_token_is_denied(imis: httpx.Client) -> None:
     """A revoked token is denied, and a new one works."""
     assert imis.get("/api/Party").status_code == 200
     imis.delete("/_sandbox/tokens")
@@ -81,7 +81,7 @@ def test_revoked_token(imis: httpx.Client) -> None:
     assert imis.get("/api/Party").status_code == 200
 
 
-def test_forced_expiry(imis: httpx.Client) -> None:
+def test_live_tokens_can_be_made_to_expire(imis: httpx.Client) -> None:
     """Live tokens can be made to expire before the end of their lifetime."""
     imis.put("/_sandbox/tokens", json={"ExpiresInSeconds": 0})
 
@@ -130,7 +130,7 @@ def test_reusable_refresh_token_by_switch(visitor: httpx.Client, switch: Any) ->
     assert [visitor.post("/token", data=form).status_code for _ in range(2)] == [200, 200]
 
 
-def test_unknown_client(visitor: httpx.Client) -> None:
+def test_a_client_with_a_wrong_secret_is_invalid(visitor: httpx.Client) -> None:
     """A client application with a wrong secret is invalid_client."""
     form = {
         "grant_type": "refresh_token",
@@ -142,7 +142,7 @@ def test_unknown_client(visitor: httpx.Client) -> None:
     assert visitor.post("/token", data=form).json() == {"error": "invalid_client"}
 
 
-def test_lock_out(visitor: httpx.Client, switch: Any) -> None:
+def test_wrong_passwords_in_a_row_lock_the_account(visitor: httpx.Client, switch: Any) -> None:
     """By switch, the right password is rejected after several wrong ones in a row."""
     switch(LockOutAfter=2)
     for _ in range(2):
@@ -151,7 +151,7 @@ def test_lock_out(visitor: httpx.Client, switch: Any) -> None:
     assert visitor.post("/token", data=password_grant()).status_code == 400
 
 
-def test_changed_password(visitor: httpx.Client) -> None:
+def test_the_account_can_get_another_password(visitor: httpx.Client) -> None:
     """The account can be given another password."""
     visitor.put("/_sandbox/account", json={"Password": "new & ü+%"})
 

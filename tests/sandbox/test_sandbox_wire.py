@@ -144,7 +144,7 @@ def test_decimals_are_exact(imis: httpx.Client, sent: str, stored: str) -> None:
         ("", None),
     ],
 )
-def test_dates(imis: httpx.Client, sent: Any, stored: str | None) -> None:
+def test_a_date_is_stored_in_local_time_without_offset(imis: httpx.Client, sent: Any, stored: str | None) -> None:
     """A date is stored in the server's local time, without an offset, with only the fraction digits that it needs."""
     response = imis.post("/api/Activity", json=activity(EFFECTIVE_DATE=sent)).json()
 
@@ -164,7 +164,7 @@ def test_output_format_by_switches(imis: httpx.Client, switch: Any) -> None:
     assert by_name["SOURCE_CODE"] == "A&B"
 
 
-def test_empty_page(imis: httpx.Client) -> None:
+def test_a_search_without_matches_is_an_empty_page(imis: httpx.Client) -> None:
     """A search without matches is 200 and a page with all its members."""
     response = imis.get("/api/TopClass_Learning?ID=10042")
 
@@ -190,7 +190,7 @@ def test_type_of_a_page(imis: httpx.Client) -> None:
     assert page["Items"]["$type"] == f"System.Collections.Generic.List`1[[{GENERIC}]], mscorlib"
 
 
-def test_paging(imis: httpx.Client) -> None:
+def test_next_offset_leads_through_all_rows_once(imis: httpx.Client) -> None:
     """NextOffset leads through all rows once and is 0 at the end."""
     for number in range(5):
         imis.post("/api/Activity", json=activity(UF_1=str(number)))
@@ -208,7 +208,7 @@ def test_paging(imis: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("sent", "limit"), [("", 100), ("0", 100), ("abc", 100), ("-5", 100), ("7", 7), ("500", 500), ("501", 500)]
 )
-def test_limit(imis: httpx.Client, sent: str, limit: int) -> None:
+def test_the_default_limit_is_100_and_the_highest_500(imis: httpx.Client, sent: str, limit: int) -> None:
     """The default limit is 100, and a higher one than 500 counts as 500."""
     assert imis.get("/api/Activity", params={"limit": sent}).json()["Limit"] == limit
 
@@ -229,7 +229,7 @@ def test_limit(imis: httpx.Client, sent: str, limit: int) -> None:
         b'{"$type":"%s","Properties":[{"Value":5}]}' % GENERIC.encode(),
     ],
 )
-def test_unreadable_bodies(imis: httpx.Client, body: bytes) -> None:
+def test_an_unreadable_body_is_400_with_a_sentence(imis: httpx.Client, body: bytes) -> None:
     """A malformed body, a missing or unknown $type, or the body of another entity is 400 with a sentence."""
     response = imis.post("/api/Activity", content=body)
 

@@ -60,7 +60,7 @@ def test_what_prints_data_prints_json() -> None:
             assert "--json" in CliRunner().invoke(learning_hub, [*names, "--help"]).output, names
 
 
-def test_version() -> None:
+def test_the_version_is_that_of_the_package() -> None:
     """The version is that of the package."""
     assert CliRunner().invoke(learning_hub, ["--version"]).output == f"learning-hub {package.__version__}\n"
 

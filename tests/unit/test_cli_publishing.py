@@ -223,7 +223,7 @@ async def test_later_is_tried_later(status: int) -> None:
     assert (report.new, report.failed, len(hub.batches)) == (1, [], 3)
 
 
-async def test_patience_ends() -> None:
+async def test_publishing_ends_with_the_hubs_sentence_after_its_patience() -> None:
     """What does not pass in time ends it with the hub's own sentence."""
     away = {"detail": "The database is away."}
     answer = httpx.Response(503, json=away, headers={"Content-Type": "application/problem+json"})

@@ -38,7 +38,7 @@ def fault_of(text: str) -> str:
 
 
 @given(st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)), OFFSETS)  # noqa: DTZ001
-def test_instants_survive(moment: datetime, offset: timezone) -> None:
+def test_a_time_survives_reading_and_writing(moment: datetime, offset: timezone) -> None:
     """A time with any offset is read as the same instant in UTC, and written so that it reads as that instant again."""
     aware = moment.replace(tzinfo=offset)
 
@@ -125,11 +125,11 @@ def test_offsets_at_the_edges(text: str) -> None:
         "1795000000",
     ],
 )
-def test_no_times(text: str) -> None:
+def test_a_text_that_is_no_time_is_rejected_with_an_example(text: str) -> None:
     """A text that is not an RFC 3339 time, or names a day that does not exist, is rejected with an example."""
     assert fault_of(text) == WRONG
 
 
-def test_now() -> None:
+def test_the_time_now_is_in_utc() -> None:
     """The time now is aware and in UTC."""
     assert UTC is now().tzinfo

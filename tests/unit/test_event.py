@@ -77,7 +77,7 @@ def faults(**changes: Any) -> dict[str, str]:
         ({"publisherSystemId": "LB"}, {"publisherSystemId": "is not a known field"}),
     ],
 )
-def test_rules(changes: dict[str, Any], expected: dict[str, str]) -> None:
+def test_a_broken_rule_is_reported_by_its_field(changes: dict[str, Any], expected: dict[str, str]) -> None:
     """Each field's rule is kept, and what breaks it is told by the field's name."""
     assert expected == faults(**changes)
 
@@ -248,12 +248,14 @@ WITHDRAWN = msgspec.structs.replace(LATEST, is_withdrawal=True)
         (WITHDRAWN, b"other", Classification("revision", 6, 4, UUID(int=7))),
     ],
 )
-def test_classifications(latest: LatestEntry | None, arrived: bytes, expected: Classification) -> None:
+def test_an_event_is_new_the_same_or_the_next_revision(
+    latest: LatestEntry | None, arrived: bytes, expected: Classification
+) -> None:
     """An event is new, the same as the latest revision, or the next one, which it always is after a withdrawal."""
     assert expected == classify(latest, arrived)
 
 
-def test_buckets() -> None:
+def test_the_day_of_a_bucket_has_eight_digits() -> None:
     """A bucket's day has eight digits, in the year 212 as well, and LB in the middle whatever the system."""
     assert bucket("NURSES", date(2026, 11, 22)) == "NURSES-LB-20261122"
     assert bucket("A", date(212, 3, 4)) == "A-LB-02120304"

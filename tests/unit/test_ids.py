@@ -82,7 +82,7 @@ def test_other_texts_are_no_event_ids(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["A", "9", "a.b-c_d", "NURSES", "A" * 25, "0..."])
-def test_program_ids(text: str) -> None:
+def test_a_program_id_has_1_to_25_allowed_characters(text: str) -> None:
     """A ProgramId has 1 to 25 of the characters allowed and begins with a letter or digit."""
     assert is_id(text)
 
@@ -113,13 +113,15 @@ def test_no_program_ids(text: str) -> None:
         ("NURSES-LB-\uff12\uff10261122", None),
     ],
 )
-def test_buckets(text: str, expected: tuple[str, date] | None) -> None:
+def test_a_bucket_names_a_program_and_an_existing_day(text: str, expected: tuple[str, date] | None) -> None:
     """A bucket names a Program and a day that exists."""
     assert expected == read_bucket(text)
 
 
 @given(st.tuples(*[st.text(max_size=8)] * 4), st.tuples(*[st.text(max_size=8)] * 4))
-def test_record_keys(one: tuple[str, str, str, str], other: tuple[str, str, str, str]) -> None:
+def test_a_record_key_depends_on_source_record_and_subscription_alone(
+    one: tuple[str, str, str, str], other: tuple[str, str, str, str]
+) -> None:
     """A record key has 36 characters and is the same for the same source record and subscription alone."""
     assert len(record_key(*one)) == 36
     assert (one == other) == (record_key(*one) == record_key(*other))

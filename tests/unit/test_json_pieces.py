@@ -28,7 +28,7 @@ def spelled(value: Any, style: tuple[bool, int | None]) -> bytes:
 
 
 @given(st.dictionaries(TEXTS, VALUES, max_size=5), st.tuples(st.booleans(), st.sampled_from([None, 1])))
-def test_objects(value: dict[str, Any], style: tuple[bool, int | None]) -> None:
+def test_members_are_those_of_the_strict_reader(value: dict[str, Any], style: tuple[bool, int | None]) -> None:
     """The members of an object are those that the strict reader finds, to the character."""
     text = spelled(value, style)
     expected = msgspec.json.decode(text, type=dict[str, Raw])
@@ -39,7 +39,7 @@ def test_objects(value: dict[str, Any], style: tuple[bool, int | None]) -> None:
 
 
 @given(st.lists(VALUES, max_size=5), st.tuples(st.booleans(), st.sampled_from([None, 1])))
-def test_lists(value: list[Any], style: tuple[bool, int | None]) -> None:
+def test_items_are_those_of_the_strict_reader(value: list[Any], style: tuple[bool, int | None]) -> None:
     """The items of an array are those that the strict reader finds, to the character."""
     text = spelled(value, style)
 
@@ -49,7 +49,7 @@ def test_lists(value: list[Any], style: tuple[bool, int | None]) -> None:
 
 
 @given(st.text(st.sampled_from('{}[],:"\\1 ad8utn'), max_size=14))
-def test_malformed_texts(text: str) -> None:
+def test_only_malformed_texts_are_rejected(text: str) -> None:
     """A text is rejected exactly when it is not well-formed."""
     for split, kind in ((split_object, dict), (partial(split_array, most=100), list)):
         try:

@@ -135,7 +135,7 @@ def test_warnings_are_logged_and_the_known_one_is_not(configured: Callable[..., 
         ),
     ],
 )
-def test_scrubbing(text: str, scrubbed: str) -> None:
+def test_secrets_and_addresses_are_left_out_and_ids_stay(text: str, scrubbed: str) -> None:
     """What may name a person or open a door is left out; ids stay."""
     assert scrub(text) == scrubbed
 

@@ -63,7 +63,7 @@ def test_a_basic_name_with_another_type_is_filled_from_the_data() -> None:
 
 
 @pytest.mark.parametrize("name", ["Category", "a", "A_1", "x" * 60, "Selected", "Titel", "PartyIds"])
-def test_good_names(name: str) -> None:
+def test_a_name_has_letters_digits_and_underscores(name: str) -> None:
     """A letter, then letters, digits and underscores; words of SQL within a name do no harm."""
     assert check_panel(f"lh_{name}"[:60], {0: PanelField(name=name)}) == []
 
@@ -71,7 +71,7 @@ def test_good_names(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["1a", "_a", "a-b", "a b", "ä", "x" * 61, "select", "USER", "Order", "a\n", "Id", "partyid", "UpdatedOn"]
 )
-def test_bad_names(name: str) -> None:
+def test_any_other_name_and_reserved_words_are_rejected(name: str) -> None:
     """Anything else, reserved words in any case, and what iMIS fills itself."""
     (error,) = check_panel("lh_a", {3: msgspec.structs.replace(PanelField(name="a"), name=name)})
     assert error.field == "Fields[3]"
