@@ -15,11 +15,11 @@ from typing import Any
 import asyncpg
 
 from bench import programs, server
+from bench.alternation import measure_alternately
 from bench.events import EVENT, EVENT_START, a_post, bodies
 from bench.load import requests_per_second
 from bench.results import Results
 from bench.setting_up import make_program
-from bench.turns import in_turn
 from learning_hub.model.ids import new_uuid
 
 EVENTS = 10_000
@@ -34,7 +34,7 @@ class Batches:
 
     async def round(self, results: Results) -> None:
         """Load batches of the largest size in both ways."""
-        copied, published = await in_turn(self._copied_per_second, self._published_per_second)
+        copied, published = await measure_alternately(self._copied_per_second, self._published_per_second)
         results.ratios["publish_batch_vs_copy"].append(published / copied)
         results.figures["publish_batch_per_second"].append(published)
         results.figures["copy_per_second"].append(copied)

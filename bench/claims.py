@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from bench import server
+from bench.alternation import measure_alternately
 from bench.results import Results
-from bench.turns import in_turn
 from learning_hub.store import queue
 from learning_hub.store.database import Database
 from learning_hub.store.queries import Queries
@@ -21,7 +21,7 @@ FINISHED = 1_000_000
 WAITING = 100_000
 CLAIMS = 40
 AT_ONCE = 16
-TURNS = 9
+ROUNDS = 9
 
 
 class Claims:
@@ -33,8 +33,8 @@ class Claims:
 
     async def round(self, results: Results) -> None:
         """Measure both in turn."""
-        at_first, later = await in_turn(
-            partial(_claims_per_second, self._new), partial(_claims_per_second, self._grown), turns=TURNS
+        at_first, later = await measure_alternately(
+            partial(_claims_per_second, self._new), partial(_claims_per_second, self._grown), rounds=ROUNDS
         )
         results.ratios["claim_at_1m_vs_empty"].append(later / at_first)
         results.figures["claim_per_second"].append(at_first)

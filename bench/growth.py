@@ -11,19 +11,19 @@ from functools import partial
 from pathlib import Path
 
 from bench import programs, server
+from bench.alternation import measure_alternately
 from bench.events import a_get, publications
 from bench.filling import fill_events
 from bench.load import ask, requests_per_second
 from bench.results import Results
 from bench.setting_up import make_program
-from bench.turns import in_turn
 from learning_hub.store.database import Database
 
 STORED = 1_000_000
 CONNECTIONS = 64
 REQUESTS = 1_500
 PAGES = 20
-TURNS_OF_PAGES = 15
+PAGE_ROUNDS = 15
 SIZES = (1_000, 10_000, 100_000, STORED)
 ROUNDS_A_SIZE = 3
 
@@ -37,10 +37,12 @@ class Growth:
 
     async def round(self, results: Results) -> None:
         """Measure both in turn."""
-        at_first, later = await in_turn(partial(_published, self._new), partial(_published, self._grown))
+        at_first, later = await measure_alternately(partial(_published, self._new), partial(_published, self._grown))
         results.ratios["publish_at_1m_vs_empty"].append(later / at_first)
         results.figures["publish_at_1m_per_second"].append(later)
-        at_first, later = await in_turn(partial(_pages, self._new), partial(_pages, self._grown), turns=TURNS_OF_PAGES)
+        at_first, later = await measure_alternately(
+            partial(_pages, self._new), partial(_pages, self._grown), rounds=PAGE_ROUNDS
+        )
         results.ratios["bucket_read_at_1m_vs_empty"].append(later / at_first)
 
 

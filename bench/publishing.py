@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 
 from bench import programs, server
+from bench.alternation import measure_alternately
 from bench.events import a_get, publications
 from bench.load import requests_per_second, seconds_each
 from bench.results import Results
 from bench.setting_up import make_program
-from bench.turns import in_turn
 
 CONNECTIONS = 64
 REQUESTS = 1_500
@@ -40,7 +40,7 @@ class Publishing:
     async def round(self, results: Results) -> None:
         """Measure all in turn."""
         results.figures["memory_at_rest_megabytes"].append(self._megabytes_at_rest)
-        publish, noop, insert_each, pgbench = await in_turn(
+        publish, noop, insert_each, pgbench = await measure_alternately(
             self.events_per_second, self._answers_per_second, self._inserts_per_second, self._bare_inserts_per_second
         )
         results.ratios["publish_single_vs_noop"].append(publish / noop)

@@ -11,12 +11,12 @@ from pathlib import Path
 import asyncpg
 
 from bench import programs, server
+from bench.alternation import measure_alternately
 from bench.events import a_get
 from bench.filling import fill_events
 from bench.load import ask
 from bench.results import Results
 from bench.setting_up import make_key
-from bench.turns import in_turn
 from learning_hub.model.feed import BEGINNING, FeedFilter, Position
 from learning_hub.store.feed import parameters, queries
 
@@ -34,7 +34,7 @@ class Reading:
 
     async def round(self, results: Results) -> None:
         """Read the whole feed in both ways, page by page."""
-        by_sql, by_http = await in_turn(self._by_sql, self._by_http)
+        by_sql, by_http = await measure_alternately(self._by_sql, self._by_http)
         results.ratios["feed_read_vs_sql"].append(by_http / by_sql)
         results.figures["feed_read_per_second"].append(by_http)
         results.figures["feed_read_by_sql_per_second"].append(by_sql)

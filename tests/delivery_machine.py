@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 from factories import a_valid_event
-from horizon import caught_up
+from feed_visibility import caught_up
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from made_up_subscriber import SETTLE_SECONDS, End, Fate, MadeUpSubscriber

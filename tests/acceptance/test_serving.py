@@ -67,7 +67,7 @@ def test_a_killed_database_comes_back_and_nothing_is_lost(embedded: dict[str, st
                 process.kill()
         deadline = time.monotonic() + 60
 
-        # The watch looks every second: it may be back already, and test_http.py proves the 503 with a gate.
+        # The watch looks every second: it may be back already, and test_http.py proves the 503 with a proxy.
         while (answer := _publish(hub.client, 20)).status_code not in (200, 201):
             assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
             assert int(answer.headers["retry-after"]) > 0

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import httpx
-from faults.endings import confirm_all, deliveries_of, newest_first
+from faults.final_deliveries import confirm_all, deliveries_of, newest_first
 from faults.story import Source
 from http_server import Receiver, running
 from learningbuilder_site import API_KEY, PROCESS, LearningBuilder
@@ -42,7 +42,7 @@ class Kind(Protocol):
     async def is_right(
         self, client: httpx.AsyncClient, story: Sequence[Source], deliveries: Sequence[Delivery]
     ) -> None:
-        """It got what it should of the *story*, all *deliveries* of which are settled."""
+        """It got what it should of the *story*, all *deliveries* of which are finished."""
 
 
 async def put(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> None:

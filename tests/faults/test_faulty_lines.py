@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 from faults import scale
-from faults.endings import settled
 from faults.faulty_line import FaultyLine, Misdeed
+from faults.final_deliveries import finished
 from faults.kinds import a_subscriber
 from faults.story import Publisher, a_story
 from http_server import running
@@ -42,7 +42,7 @@ async def test_a_faulty_line_loses_and_doubles_nothing(hub: RunningHub, name: st
             await publisher.tell(story)
             await asyncio.sleep(scale.of(3, 60))
             await line.be_honest()
-            deliveries = await settled(hub.client, story, subscriber.subscriptions, seconds=scale.of(120, 600))
+            deliveries = await finished(hub.client, story, subscriber.subscriptions, seconds=scale.of(120, 600))
             print(line, deliveries)  # noqa: T201 - for whoever sees it fail
             await subscriber.is_right(hub.client, story, deliveries)
 
@@ -63,6 +63,6 @@ async def test_a_503_that_is_not_true_doubles_nothing_at_imis(hub: RunningHub) -
             await publisher.tell(story)
             await asyncio.sleep(2)
             await line.be_honest()
-            deliveries = await settled(hub.client, story, subscriber.subscriptions, seconds=60)
+            deliveries = await finished(hub.client, story, subscriber.subscriptions, seconds=60)
             assert line.done[Misdeed.SAYS_503_AFTER] > 5
             await subscriber.is_right(hub.client, story, deliveries)

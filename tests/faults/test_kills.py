@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from faults import scale
-from faults.endings import settled
 from faults.faulty_line import FaultyLine
+from faults.final_deliveries import finished
+from faults.hub_processes import HubProcesses, killed_meanwhile, running_hubs
 from faults.kinds import Kind, a_subscriber, put
-from faults.lives import Lives, killed_meanwhile, living
 from faults.story import Publisher, a_story
 from http_server import running
 from plain_http import plain_async_client
@@ -39,7 +39,7 @@ def settings(tmp_path: Path, database_address: str) -> dict[str, str]:
         "RENDER_PROCESSES": "1",
         "RETRY_SECONDS": ",".join(["0.2"] * 200),
         "SEND_TIMEOUT_SECONDS": "2",
-        # Longer than the line keeps what it carries out late: nothing can be settled sooner.
+        # Longer than the line keeps what it carries out late: nothing can be completed sooner.
         "SETTLE_SECONDS": "4",
         "PROBE_SECONDS": "0.1",
         "LOG_FORMAT": "json",
@@ -50,22 +50,22 @@ def settings(tmp_path: Path, database_address: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["imis", "webhook", "learningbuilder"])
 async def test_killed_hubs_lose_and_double_nothing(name: str, settings: dict[str, str], tmp_path: Path) -> None:
     """Two hubs are killed again and again while a publisher repeats what was not answered; in the end all is right."""
-    lives = Lives(["serve", "serve"] if not scale.IS_LONG else ["serve", "serve", "work"], settings, tmp_path)
-    async with a_subscriber(name) as subscriber, living(lives), _line_to(subscriber) as line:
-        async with plain_async_client(lives.addresses()[0], headers=HEADERS) as client:
+    hubs = HubProcesses(["serve", "serve"] if not scale.IS_LONG else ["serve", "serve", "work"], settings, tmp_path)
+    async with a_subscriber(name) as subscriber, running_hubs(hubs), _line_to(subscriber) as line:
+        async with plain_async_client(hubs.addresses()[0], headers=HEADERS) as client:
             await put(client, "/programs/NURSES", {"Name": "Nurses"})
             await subscriber.set_up(client, line.address)
         story = a_story(scale.chance("story"), scale.of(100, 800), with_withdrawals=subscriber.takes_back)
-        publisher = Publisher(lives.addresses, HEADERS, scale.chance("publisher"), longest_wait_seconds=0.6)
-        async with killed_meanwhile(lives, scale.chance("kills"), (0.2, 1.5)):
+        publisher = Publisher(hubs.addresses, HEADERS, scale.chance("publisher"), longest_wait_seconds=0.6)
+        async with killed_meanwhile(hubs, scale.chance("kills"), (0.2, 1.5)):
             await publisher.tell(story)
             await asyncio.sleep(scale.of(2, 60))
         await line.be_honest()
-        async with plain_async_client(lives.addresses()[0], headers=HEADERS) as client:
-            deliveries = await settled(client, story, subscriber.subscriptions, seconds=scale.of(120, 600))
-            print(f"{lives.kills} kills; told again: {publisher.repeated}; {line}; {deliveries}")  # noqa: T201
+        async with plain_async_client(hubs.addresses()[0], headers=HEADERS) as client:
+            deliveries = await finished(client, story, subscriber.subscriptions, seconds=scale.of(120, 600))
+            print(f"{hubs.kills} kills; published again: {publisher.repeated}; {line}; {deliveries}")  # noqa: T201
             await subscriber.is_right(client, story, deliveries)
-    assert lives.errors() == []
+    assert hubs.errors() == []
 
 
 @asynccontextmanager

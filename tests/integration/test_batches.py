@@ -11,7 +11,7 @@ import httpx
 import pytest
 from dirty_equals import IsPartialDict
 from factories import an_event_body
-from horizon import reads_all
+from feed_visibility import reads_all
 from running import RunningHub, eventually
 
 from learning_hub.api import event_batches as batches

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from factories import a_valid_event
-from horizon import caught_up
+from feed_visibility import caught_up
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from running import eventually

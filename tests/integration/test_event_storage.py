@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 from event_values import OPTIONAL, RECIPE, another_value, received, with_every_field, with_needed_fields
-from horizon import caught_up, reads_all
+from feed_visibility import caught_up, reads_all
 from running import RunningHub
 
 from learning_hub.model.event import EVENT_FIELDS, FILTERS, Classification, Event

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from factories import an_event_body
-from horizon import caught_up, reads_all
+from feed_visibility import caught_up, reads_all
 from running import RunningHub
 
 from learning_hub.model.feed import Position, write_cursor

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from factories import a_valid_event
-from horizon import caught_up
+from feed_visibility import caught_up
 from running import RunningHub
 
 from learning_hub.model.event import Classification

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from factories import a_valid_event
-from horizon import caught_up
+from feed_visibility import caught_up
 
 from learning_hub.model.clock import now
 from learning_hub.model.event import Classification, Event

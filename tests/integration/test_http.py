@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from database_proxy import DatabaseProxy
 from dirty_equals import IsPartialDict
 from factories import an_event_body
-from gate import Gate
-from horizon import reads_all
+from feed_visibility import reads_all
 from running import RunningHub, eventually, running_hub
 
 from learning_hub.model.api_key import _checksum
@@ -362,8 +362,8 @@ async def test_a_limit_of_requests(nurses: RunningHub) -> None:
 
 async def test_a_database_that_is_away(settings: Settings, database: Database) -> None:
     """While the database is away every answer that needs it is 503 with Retry-After; once it is back, work goes on."""
-    gate = Gate(database.address)
-    async with gate.opened() as address:
+    proxy = DatabaseProxy(database.address)
+    async with proxy.opened() as address:
         through = Database(address, max_connections=5, acquire_seconds=2)
         await through.open()
         async with running_hub(settings, through, with_worker=False) as hub:
@@ -371,7 +371,7 @@ async def test_a_database_that_is_away(settings: Settings, database: Database) -
             publisher = await hub.caller("publish", "read", programs=["NURSES"])
             assert (await publisher.post("/events", json=an_event_body())).status_code == 201
             await asyncio.sleep(1)  # the hub remembers a key for less than that
-            gate.close()
+            proxy.close()
             answers = await asyncio.gather(
                 hub.client.post("/events", json=an_event_body()),
                 hub.client.post("/events/batch", json=[an_event_body()]),
@@ -389,7 +389,7 @@ async def test_a_database_that_is_away(settings: Settings, database: Database) -
                 assert int(answer.headers["Retry-After"]) >= 1
             assert (await hub.client_with(None).get("/health/live")).status_code == 200
             assert is_problem(await hub.client_with(None).get("/events"), 401, "not_authenticated")
-            gate.open()
+            proxy.open()
             again = await eventually(
                 lambda: publisher.post("/events", json=an_event_body()), until=lambda answer: answer.status_code != 503
             )

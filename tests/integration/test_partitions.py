@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from factories import an_event_body
-from horizon import reads_all
+from feed_visibility import reads_all
 from imis_hub import ImisHub
 from msgspec.structs import replace
 from running import eventually, running_hub

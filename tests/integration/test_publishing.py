@@ -12,7 +12,7 @@ import pytest
 from dirty_equals import IsPartialDict, IsStr
 from event_values import with_every_field
 from factories import an_event_body
-from horizon import reads_all
+from feed_visibility import reads_all
 from running import RunningHub
 
 EVENT_ID = r"E:NURSES-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from factories import an_event_body
-from horizon import reads_all
+from feed_visibility import reads_all
 from running import running_hub
 
 from learning_hub.model.errors import Unavailable

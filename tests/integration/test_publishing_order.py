@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from factories import a_valid_event, an_event_body
-from horizon import caught_up, reads_all
+from feed_visibility import caught_up, reads_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from running import RunningHub

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from database_proxy import DatabaseProxy
 from factories import an_event_body
-from gate import Gate
 from imis_hub import ImisHub
 from running import RunningHub, running_hub
 
@@ -215,12 +215,12 @@ async def test_too_many_requests_as_shown(settings: Settings, database: Database
 
 async def test_a_database_that_is_away_as_shown(settings: Settings, database: Database) -> None:
     """503 is answered as shown."""
-    gate = Gate(database.address)
-    async with gate.opened() as address:
+    proxy = DatabaseProxy(database.address)
+    async with proxy.opened() as address:
         through = Database(address, max_connections=5, acquire_seconds=2)
         await through.open()
         async with running_hub(settings, through, with_worker=False) as hub:
-            gate.close()
+            proxy.close()
             for path, operation_id in (("/programs", "listPrograms"), ("/health/ready", "getReadiness")):
                 answer = await hub.client.get(path)
                 assert (answer.status_code, as_shown(answer, operation_id)) == (503, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from factories import an_event_body
-from horizon import reads_all
+from feed_visibility import reads_all
 from imis_hub import ImisHub
 from pages import ROOT
 from running import RunningHub

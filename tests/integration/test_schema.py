@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from database_catalog import CATALOG, catalog
 from factories import a_valid_event
-from horizon import caught_up
+from feed_visibility import caught_up
 
 from learning_hub.model.event import Classification, SourceKey
 from learning_hub.model.feed import BEGINNING, FeedFilter, Position

@@ -1,4 +1,4 @@
-"""A gate before the test run's PostgreSQL: shut, the database is away."""
+"""A proxy before the test run's PostgreSQL: while it is closed, the database is away."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 
-class Gate:
+class DatabaseProxy:
     """Carries connections to the server at *address*, until it is closed: then it cuts them and lets no new ones in."""
 
     def __init__(self, address: str) -> None:
@@ -20,7 +20,7 @@ class Gate:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[str]:
-        """The address of the database through the gate."""
+        """The address of the database through the proxy."""
         server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         user = self._there.netloc.rpartition("@")[0]

@@ -11,7 +11,7 @@ import httpx
 from faults.story import Source
 from running import eventually
 
-UNSETTLED = ("waiting", "sending", "retrying")
+OPEN_STATES = ("waiting", "sending", "retrying")
 
 
 class Deliveries(list[dict[str, Any]]):
@@ -23,20 +23,20 @@ class Deliveries(list[dict[str, Any]]):
         return f"{len(self)} deliveries, {repeated} of them tried more than once: {counts.most_common(20)}"
 
 
-async def settled(
+async def finished(
     client: httpx.AsyncClient, story: Sequence[Source], subscriptions: Collection[str], *, seconds: float
 ) -> Deliveries:
     """All deliveries, once every event has one to each subscription, and none is under way any more."""
     events = {event_id for source in story for event_id in source.event_ids}
 
     async def look() -> Deliveries:
-        unsettled = [one for state in UNSETTLED for one in await deliveries_of(client, State=state)]
-        return Deliveries(unsettled) if unsettled else await deliveries_of(client)
+        still_open = [one for state in OPEN_STATES for one in await deliveries_of(client, State=state)]
+        return Deliveries(still_open) if still_open else await deliveries_of(client)
 
     def is_whole(found: Deliveries) -> bool:
         sends = Counter(one["EventId"] for one in found if one["Action"] == "send")
         return sends == dict.fromkeys(events, len(subscriptions)) and not any(
-            one["State"] in UNSETTLED for one in found
+            one["State"] in OPEN_STATES for one in found
         )
 
     found = await eventually(look, until=is_whole, seconds=seconds)

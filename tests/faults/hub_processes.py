@@ -16,7 +16,7 @@ from programs import environment
 START_SECONDS = 120
 
 
-class Lives:
+class HubProcesses:
     """
     Some hub processes, each of which is started again as soon as it is killed.
 
@@ -103,20 +103,20 @@ class Lives:
 
 
 @asynccontextmanager
-async def living(lives: Lives) -> AsyncIterator[None]:
+async def running_hubs(hubs: HubProcesses) -> AsyncIterator[None]:
     """They run, and end with the block."""
-    await lives.start()
+    await hubs.start()
     try:
         yield
     finally:
         with suppress(ProcessLookupError):
-            await lives.stop()
+            await hubs.stop()
 
 
 @asynccontextmanager
-async def killed_meanwhile(lives: Lives, chance: Random, seconds: tuple[float, float]) -> AsyncIterator[None]:
+async def killed_meanwhile(hubs: HubProcesses, chance: Random, seconds: tuple[float, float]) -> AsyncIterator[None]:
     """They are killed at random during the block, and run after it."""
-    killing = asyncio.create_task(lives.kill_at_random(chance, seconds))
+    killing = asyncio.create_task(hubs.kill_at_random(chance, seconds))
     try:
         yield
     finally:
