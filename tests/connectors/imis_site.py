@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from panels import WITH_KEY, make_panel
 from plain_http import plain_client
 
@@ -138,3 +139,19 @@ def an_outbound_record(target: dict[str, Any] | None = None, **changed: Any) -> 
         "record_key": KEY,
     }
     return OutboundRecord(**{**given, **changed})
+
+
+TARGETS_WITH_KEY = pytest.mark.parametrize("target", [ACTIVITY, PANEL], ids=["activity", "panel"])
+ALL_TARGETS = pytest.mark.parametrize(
+    "target", [ACTIVITY, PANEL, PANEL_WITHOUT_KEY], ids=["activity", "panel", "keyless"]
+)
+
+
+def stored(site: ImisSite, target: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records at the site that *target* leads to."""
+    return site.activities() if target == ACTIVITY else site.rows(target)
+
+
+def path(target: dict[str, Any]) -> str:
+    """The path of the records of *target* in the API of iMIS."""
+    return f"/api/{target.get('Name', 'Activity')}"

@@ -1,0 +1,169 @@
+"""Requests that a sandbox iMIS refuses, delays or answers with an error: the outcome of the attempt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from connectors.imis_site import (
+    COMPLETION,
+    PANEL,
+    PANEL_WITHOUT_KEY,
+    ROBIN,
+    ROW,
+    ImisSite,
+    RecordedExchanges,
+    an_outbound_record,
+)
+
+from learning_hub.connectors.imis.connector import ImisConnector
+from learning_hub.connectors.outcomes import Accepted, Postponed, Refused, Unknown
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "is_away", "in_doubt"),
+    [
+        ("408", "timed_out", False, True),
+        ("429", "rate_limited", False, False),
+        ("500", "subscriber_error", False, True),
+        ("502", "connection_failed", True, True),
+        ("503", "connection_failed", True, False),
+        ("504", "timed_out", True, True),
+    ],
+)
+async def test_a_failure_that_may_pass_is_postponed(
+    status: str,
+    code: str,
+    is_away: bool,
+    in_doubt: bool,
+    site: ImisSite,
+    connector: ImisConnector,
+    recorder: RecordedExchanges,
+) -> None:
+    """A lone 500 says nothing of the site; 502 to 504 say that it is away."""
+    site.fault(status, Method="POST", Path="/api/Activity")
+    outcome = await connector.send(an_outbound_record(), recorder)
+    assert isinstance(outcome, Postponed)
+    assert (outcome.code, outcome.subscriber_is_away, outcome.in_doubt) == (code, is_away, in_doubt)
+    assert outcome.failure_class == "unavailable"
+
+
+@pytest.mark.parametrize("status", ["403", "404", "409", "413", "501"])
+async def test_a_failure_that_stays_is_refused(
+    status: str, site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
+) -> None:
+    """A person must look."""
+    site.fault(status, Method="POST", Path="/api/Activity")
+    outcome = await connector.send(an_outbound_record(), recorder)
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.failure_class) == ("refused", "refused")
+    assert status in outcome.message
+
+
+async def test_a_wait_that_imis_asks_for_is_passed_on(
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
+) -> None:
+    """`Retry-After` in seconds and as a date."""
+    site.fault("429", Method="POST", Path="/api/Activity", RetryAfter="17")
+    outcome = await connector.send(an_outbound_record(), recorder)
+    assert isinstance(outcome, Postponed)
+    assert outcome.retry_after_seconds == 17
+    site.fault("429", Method="POST", Path="/api/Activity", RetryAfter="Fri, 31 Dec 2999 23:59:59 GMT")
+    outcome = await connector.send(an_outbound_record(), recorder)
+    assert isinstance(outcome, Postponed)
+    assert (outcome.retry_after_seconds or 0) > 10**9
+
+
+async def test_imis_says_why_in_its_own_words(
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
+) -> None:
+    """A validation error reaches staff."""
+    outcome = await connector.send(an_outbound_record(payload={**COMPLETION, "ActivityType": "DANCING"}), recorder)
+    assert isinstance(outcome, Refused)
+    assert "ACTIVITY_TYPE" in outcome.message
+    outcome = await connector.send(an_outbound_record(PANEL, payload={**ROW, "CourseCode": "x" * 81}), recorder)
+    assert isinstance(outcome, Refused)
+    assert "CourseCode" in outcome.message
+
+
+async def test_a_slow_answer_to_a_write_is_unknown(
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
+) -> None:
+    """And to a read it is postponed, for nothing was changed."""
+    connector = make_connector(timeout_seconds=1.5)
+    first = await connector.send(an_outbound_record(), recorder)
+    site.fault("hold", Method="POST", Path="/api/Activity")
+    outcome = await connector.send(an_outbound_record(record_key="another"), recorder)
+    assert isinstance(outcome, Unknown)
+    assert outcome.code == "timed_out"
+    site.fault("hold", Method="GET", Path="/api/Activity")
+    outcome = await connector.send(an_outbound_record(record_id=first.record_id), recorder)
+    assert isinstance(outcome, Postponed)
+    assert (outcome.code, outcome.subscriber_is_away) == ("timed_out", True)
+
+
+async def test_rubbish_in_place_of_imis_is_no_success(
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
+) -> None:
+    """A page that answers everything with 200 swallows no record."""
+    site.fault("rubbish", Method="POST", Path="/api/Activity")
+    outcome = await connector.send(an_outbound_record(), recorder)
+    assert isinstance(outcome, Unknown)
+    assert (outcome.code, outcome.subscriber_is_away) == ("subscriber_error", False)
+    site.fault("rubbish", Method="GET", Path="/api/PartySummary")
+    found = await connector.find_participant("robin.vale@example.org", recorder)
+    assert isinstance(found, Postponed)
+    assert found.code == "subscriber_error"
+
+
+async def test_a_single_row_is_the_contacts_only_one(
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
+) -> None:
+    """A source with one row for each contact has no ordinals; a second source record is refused there."""
+    site.make_single_panel("LH_Profile", ["Course", "RecordKey"])
+    target = {"Kind": "panel", "Name": "LH_Profile", "KeyProperty": "RecordKey"}
+    first = await connector.send(an_outbound_record(target, payload={"Course": "Fire"}), recorder)
+    assert first == Accepted(record_id=ROBIN, is_confirmed=True)
+    update = an_outbound_record(target, payload={"Course": "Water"}, record_id=ROBIN)
+    assert await connector.send(update, recorder) == Accepted(record_id=ROBIN, is_confirmed=True)
+    lost = an_outbound_record(target, payload={"Course": "Water"}, outcome_unknown=True)
+    assert await connector.send(lost, recorder) == Accepted(record_id=ROBIN, unchanged=True, is_confirmed=True)
+    second = await connector.send(an_outbound_record(target, payload={"Course": "Air"}, record_key="another"), recorder)
+    assert isinstance(second, Refused)
+    assert [row["Course"] for row in site.rows(target)] == ["Water"]
+
+
+async def test_a_closed_panel_is_explained(
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
+) -> None:
+    """The usual reason is named."""
+    site.open_panel(PANEL["Name"], is_open=False)
+    outcome = await connector.send(an_outbound_record(PANEL), recorder)
+    assert isinstance(outcome, Refused)
+    assert "Available via the REST API" in outcome.message
+    site.open_panel(PANEL_WITHOUT_KEY["Name"], is_open=False)
+    for target, doubted in ((PANEL, True), (PANEL_WITHOUT_KEY, False)):
+        outcome = await connector.send(an_outbound_record(target, outcome_unknown=doubted), recorder)
+        assert isinstance(outcome, Refused)
+        assert f"look for a record in {target['Name']}: iMIS answered 404" in outcome.message
+        assert "Available via the REST API" in outcome.message
+
+
+async def test_a_forbidden_target_gets_nothing(
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
+) -> None:
+    """Not even a sign-in."""
+    from learning_hub.connectors.addresses import Guard
+
+    connector = make_connector(guard=Guard())
+    outcome = await connector.send(an_outbound_record(), recorder)
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "target_not_allowed"
+    assert site.requests() == []
+
+
+async def test_a_path_in_the_address_is_kept(site: ImisSite, make_connector: Any, recorder: RecordedExchanges) -> None:
+    """Older sites answer below one; a slash at the end does no harm."""
+    site.switch(BasePath="/Asi.Scheduler_Sandbox")
+    connector = make_connector({"BaseUrl": f"{site.address}/Asi.Scheduler_Sandbox/"})
+    assert isinstance(await connector.send(an_outbound_record(), recorder), Accepted)
