@@ -44,7 +44,7 @@ async def one_waits(database: Database) -> None:
 async def publish_together(
     database: Database, arrivals: Sequence[ReceivedEvent], keys: Sequence[str | None] | None = None
 ) -> list[Published]:
-    """Publish them so that one commit takes all of them; raises what one failed with once all are settled."""
+    """Publish them so that one commit takes all of them; raises the error of a failed one once all have ended."""
     writer = Writer(database, Notifications(database))
     waiting = [
         asyncio.create_task(writer.publish(event, key))

@@ -41,7 +41,7 @@ def recorder() -> RecordedExchanges:
 
 @pytest.fixture
 async def make_connector(site: ImisSite) -> AsyncIterator[MakeConnector]:
-    """Makes connectors to the site; settings, credentials and more as told."""
+    """Makes connectors to the site; settings, credentials and more as given."""
     async with AsyncExitStack() as stack:
 
         def make(

@@ -128,7 +128,7 @@ class RecordedExchanges:
 
 
 def an_outbound_record(target: dict[str, Any] | None = None, **changed: Any) -> OutboundRecord:
-    """A completion for Robin, on its way for the first time, unless told otherwise."""
+    """A completion for Robin, on its way for the first time, unless *changed* says otherwise."""
     target = target or ACTIVITY
     given: dict[str, Any] = {
         "delivery_id": "NURSES-1",

@@ -24,7 +24,7 @@ HERE = Guard(["127.0.0.1", "localhost"])
 
 @asynccontextmanager
 async def receiver(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """A server on a free port that reads a request's head and then behaves as told; gives the port."""
+    """A server on a free port that reads a request's head and then behaves as *behaviour* does; gives the port."""
     talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -160,7 +160,7 @@ def test_forbidden_addresses_are_refused_in_every_spelling(host: str) -> None:
 
 @pytest.mark.parametrize("host", ALLOWED_HOSTS)
 def test_public_addresses_and_names_pass(host: str) -> None:
-    """Public addresses pass, and names, which are judged when they are connected to."""
+    """Public addresses pass, and names, which are checked when they are connected to."""
     assert Guard().check_url(f"https://{host}/hook?a=b") is None
 
 
@@ -171,21 +171,21 @@ def test_wrong_forms_are_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", WRONG_FORMS)
-def test_what_is_wrong_is_told_in_words_of_the_hub(url: str) -> None:
+def test_what_is_wrong_is_reported_in_words_of_the_hub(url: str) -> None:
     """No sentence of Python's gets to people."""
-    told = Guard().check_url(url) or ""
-    assert "cast" not in told
-    assert "Invalid" not in told
-    assert "appear" not in told
+    message = Guard().check_url(url) or ""
+    assert "cast" not in message
+    assert "Invalid" not in message
+    assert "appear" not in message
 
 
 @pytest.mark.parametrize("url", DISGUISED)
 def test_a_forbidden_address_in_disguise_names_the_setting(url: str) -> None:
-    """It is told what the form is and where it leads; listing the address makes a wrong form no better."""
+    """The message says what the form is and where it leads; listing the address makes a wrong form no better."""
     assert SETTING in (Guard().check_url(url) or "")
-    told = Guard(["127.0.0.0/8", "::1", "fe80::/10"]).check_url(url)
-    assert told is not None
-    assert SETTING not in told
+    message = Guard(["127.0.0.0/8", "::1", "fe80::/10"]).check_url(url)
+    assert message is not None
+    assert SETTING not in message
 
 
 def test_plain_http_is_refused() -> None:
@@ -239,7 +239,7 @@ def test_a_wrong_entry_stops_the_start(entry: str) -> None:
         Guard([entry])
 
 
-def test_addresses_are_judged_at_the_moment_of_connecting() -> None:
+def test_addresses_are_checked_at_the_moment_of_connecting() -> None:
     """A public name that leads to a private address is refused, and the sentence says where it leads."""
     objection = Guard().check_address(ip_address("10.1.2.3"), host="example.org", port=443, is_https=True)
     assert objection is not None
@@ -255,7 +255,7 @@ def test_unencrypted_connections_need_a_listed_host_or_address() -> None:
 
 
 @given(st.ip_addresses(v=4))
-def test_an_address_within_another_is_judged_as_itself(inner: object) -> None:
+def test_an_address_within_another_is_checked_as_itself(inner: object) -> None:
     """Mapped, translated and 6to4 forms of an IPv4 address are as forbidden as it is."""
     number = int(ip_address(str(inner)))
     is_forbidden = forbidden_because(ip_address(str(inner))) is not None

@@ -51,7 +51,7 @@ class Bench:
         self._connectors: list[Connector] = []
 
     def connector(self, *, guard: Guard = HERE, timeout_seconds: float = 15, **settings: Any) -> Connector:
-        """A connector as the hub makes it; settings as told."""
+        """A connector as the hub makes it; settings as given."""
         factory = ConnectorFactory(guard, timeout_seconds=timeout_seconds)
         given = self.under_test.settings_for(self.site, **settings)
         made = factory.connector(self.name, given, self.under_test.credentials)
@@ -79,7 +79,7 @@ class Bench:
         return self.under_test.landed(self.site)
 
     @property
-    def told(self) -> str:
+    def reported(self) -> str:
         """Everything that was taken down."""
         return str(self.recorder.exchanges)
 
@@ -204,7 +204,7 @@ async def test_an_answer_that_does_not_come_whole(bench: Bench, raw: bytes, is_c
 
 
 async def test_an_answer_that_does_not_come_in_time(bench: Bench) -> None:
-    """A time-out after sending is told from one before."""
+    """A time-out after sending is distinguished from one before."""
     connector = bench.connector(timeout_seconds=1)
     bench.site.standing = Fault(carried_out=True, says=Says(200), after_seconds=10)
     outcome = await connector.send(bench.outbound(), bench.recorder)
@@ -244,7 +244,7 @@ async def test_no_connection_in_time(bench: Bench) -> None:
 
 @pytest.mark.parametrize("host", ["https://localhost", "https://127.0.0.1", "http://localhost", "https://0x7f.1"])
 async def test_an_address_that_is_not_allowed(bench: Bench, host: str) -> None:
-    """The address that a name leads to is judged when the hub connects: nothing is sent, and the setting is named."""
+    """The address that a name leads to is checked when the hub connects: nothing is sent, and the setting is named."""
     address = f"{host}:{bench.site.port}{bench.under_test.path}"
     setting: dict[str, Any] = {bench.under_test.address: address}
     outcome = await bench.send(guard=Guard(), **setting)
@@ -260,7 +260,7 @@ async def test_an_address_that_is_not_allowed(bench: Bench, host: str) -> None:
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 500])
 async def test_secrets_stay_inside(bench: Bench, status: int, caplog: pytest.LogCaptureFixture) -> None:
-    """What the other side repeats of a secret is told nowhere: not with attempts, not in messages, not in the log."""
+    """A secret that the other side repeats is reported nowhere: not with attempts, not in messages, not in the log."""
     caplog.set_level(logging.DEBUG)
     secrets = bench.under_test.secrets
     heard = [*secrets, *(json.dumps(secret) for secret in secrets)]
@@ -270,8 +270,8 @@ async def test_secrets_stay_inside(bench: Bench, status: int, caplog: pytest.Log
     outcome = await connector.send(bench.outbound(), bench.recorder)
 
     assert bench.recorder.exchanges
-    told = bench.told + repr(outcome) + repr(connector) + caplog.text
-    assert [secret for secret in secrets if secret in told] == []
+    reported = bench.reported + repr(outcome) + repr(connector) + caplog.text
+    assert [secret for secret in secrets if secret in reported] == []
     for exchange in bench.recorder.exchanges:
         shown = {name.lower(): value for name, value in exchange.headers.items()}
         assert shown.get("authorization") in (None, "***")
@@ -298,7 +298,7 @@ async def test_rubbish_is_an_answer(bench: Bench, status: int, body: bytes) -> N
     bench.site.standing = Fault(says=Says(status, body, {"Content-Type": "application/json"}))
     outcome = await bench.send()
 
-    said = bench.told + getattr(outcome, "message", "")
+    said = bench.reported + getattr(outcome, "message", "")
     assert "\0" not in said
     said.encode()
     if status == 400:
@@ -306,7 +306,7 @@ async def test_rubbish_is_an_answer(bench: Bench, status: int, body: bytes) -> N
 
 
 async def test_a_removal_succeeds_or_is_refused_without_a_request(bench: Bench) -> None:
-    """What can be taken back is, and what cannot is refused without a word to the subscriber."""
+    """A record that can be removed is removed; any other removal is refused without a request to the subscriber."""
     connector = bench.connector()
     sent = await connector.send(bench.outbound(), bench.recorder)
     assert isinstance(sent, Accepted)

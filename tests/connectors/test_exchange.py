@@ -105,7 +105,7 @@ async def test_a_line_that_was_closed_meanwhile_is_not_used() -> None:
 
 
 async def test_nothing_is_sent_to_a_port_where_nobody_listens() -> None:
-    """A refused connection is told from a lost answer, in words and with the address."""
+    """A refused connection is distinguished from a lost answer, as a sentence with the address."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
@@ -208,7 +208,7 @@ async def test_a_redirect_to_anything_is_an_answer(location: str) -> None:
 
 
 async def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proxies of the environment are passed over: a proxy would connect to what was never judged."""
+    """Proxies of the environment are passed over: a proxy would connect to what was never checked."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     async with receiver(saying(OK)) as port:
@@ -238,7 +238,7 @@ async def test_cookies_are_not_kept() -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "2130706433", "0x7f.1"])
 async def test_a_name_that_leads_to_this_machine_is_not_connected_to(host: str) -> None:
-    """The guard judges what a name resolves to; nothing is sent, nothing is taken down."""
+    """The guard checks what a name resolves to; nothing is sent, nothing is recorded."""
     connected: list[bool] = []
 
     async def notice(*_: Any) -> None:

@@ -118,7 +118,7 @@ async def test_a_wrong_password_ends_the_check(site: ImisSite, connector: ImisCo
     assert "may lock the account" in checked.findings[0]
 
 
-async def test_a_refused_client_application_is_told_where_its_parts_are(make_connector: Any) -> None:
+async def test_a_refused_client_application_is_reported_where_its_parts_are(make_connector: Any) -> None:
     """A refresh token is had by a sign-in, the rest stands in the settings of iMIS."""
     client = {"ClientId": "LearningHub", "ClientSecret": "not-this", "RefreshToken": "used-up"}
     checked = await make_connector(credentials=client).check()
@@ -127,7 +127,7 @@ async def test_a_refused_client_application_is_told_where_its_parts_are(make_con
 
 
 @pytest.mark.parametrize("fault", ["503", "500", "rubbish", "cut-after"])
-async def test_a_site_that_lets_nobody_in_is_told_with_what_to_look_at(
+async def test_a_site_that_lets_nobody_in_is_reported_with_what_to_look_at(
     fault: str, site: ImisSite, connector: ImisConnector
 ) -> None:
     """The address comes first, as a person mistypes it more often than a site is away: also a page may answer there."""
@@ -156,8 +156,8 @@ async def test_a_check_tells_the_clock_that_dates_are_written_on(
         clock = account_checks.clock(ImisSettings(base_url="https://members.example.org", time_zone=zone))
     assert (clock.name, clock.state) == (zone or "UTC", state)
     assert words in clock.message
-    told = found(await connector.check(), "time-zone")
-    assert (told.name, told.state, bool(told.advice)) == (clock.name, state, state == "look")
+    finding = found(await connector.check(), "time-zone")
+    assert (finding.name, finding.state, bool(finding.advice)) == (clock.name, state, state == "look")
 
 
 async def test_a_panel_named_in_two_spellings_is_looked_at_once(connector: ImisConnector) -> None:
@@ -186,7 +186,7 @@ async def test_activities_that_cannot_be_read_are_wrong_for_those_who_write_them
     assert (await connector.check([ROWS])).works
 
 
-async def test_an_activity_type_that_is_not_configured_is_told_with_what_to_click(connector: ImisConnector) -> None:
+async def test_an_activity_type_that_is_not_configured_is_reported_with_what_to_click(connector: ImisConnector) -> None:
     """Types that the event says cannot be known before."""
     wanted: list[dict[str, Any]] = [{"ActivityType": "LHUB"}, {"activity_type": "tclearning"}, {"ActivityType": UNSET}]
     checked = await connector.check([Needs(subscription_id="completions", target=ACTIVITY, templates=wanted)])
@@ -206,7 +206,9 @@ async def test_activity_types_that_are_not_served_are_no_fault(site: ImisSite, c
 
 
 @pytest.mark.parametrize("status", [404, 501, 403])
-async def test_a_closed_panel_is_told_with_what_to_tick(status: int, site: ImisSite, connector: ImisConnector) -> None:
+async def test_a_closed_panel_is_reported_with_what_to_tick(
+    status: int, site: ImisSite, connector: ImisConnector
+) -> None:
     """Whatever the site answers for a source whose box is not ticked."""
     site.switch(ClosedPanel=status)
     site.open_panel("LH_Learning", is_open=False)
@@ -218,8 +220,8 @@ async def test_a_closed_panel_is_told_with_what_to_tick(status: int, site: ImisS
     assert found(checked, "panel").subscription_ids == ["rows"]
 
 
-async def test_a_panel_that_is_not_there_is_told(site: ImisSite, connector: ImisConnector) -> None:
-    """One that was never made, or is spelled otherwise; where definitions are not told, both may be."""
+async def test_a_panel_that_is_not_there_is_reported(site: ImisSite, connector: ImisConnector) -> None:
+    """One that was never made, or is spelled otherwise; where definitions are not reported, both may be."""
     wrong = Needs(subscription_id="rows", target={"Kind": "panel", "Name": "LH_Other"})
     checked = await connector.check([wrong])
     assert found(checked, "panel").message.startswith("There is no panel source LH_Other.")
@@ -307,7 +309,7 @@ async def test_the_query_for_participants_runs(site: ImisSite, make_connector: A
     assert (older.state, "Email is the first it prompts for" in older.advice) == ("look", True)
 
 
-async def test_a_query_that_is_not_marked_is_told_with_what_to_tick(site: ImisSite, make_connector: Any) -> None:
+async def test_a_query_that_is_not_marked_is_reported_with_what_to_tick(site: ImisSite, make_connector: Any) -> None:
     """Its record says so; where there is no such record, it may be missing as well."""
     connector = make_connector({"ParticipantLookup": {"Query": seeds.CLOSED_QUERY, "Prompt": "Email"}})
     checked = await connector.check([ACTIVITIES])
@@ -367,7 +369,7 @@ async def test_a_query_that_refuses_the_prompt_does_not_work(query: str, site: I
 
 
 class TakesNumbersAlone(ImisBehindServer):
-    """The sandbox behind a server that refuses to run a query, unless it is asked for a number, as it is told."""
+    """The sandbox behind a server that refuses to run a query, unless it is asked for a number, as configured."""
 
     def writes(self, request: Received) -> bool:
         return request.path == "/api/query" and NOBODIES[1] not in request.query.values()
@@ -385,7 +387,7 @@ async def test_a_prompt_for_numbers_is_none_the_worse(site: ImisSite, make_conne
 
 
 async def test_a_query_that_is_refused_in_every_way_is_to_be_run_in_imis(site: ImisSite, make_connector: Any) -> None:
-    """Whether the prompt is to blame cannot be told then, and iMIS's words are."""
+    """Whether the prompt is to blame cannot be known then, and iMIS's words are reported."""
     site.fault("refuse", Path="/api/query", Times=None)
     checked = await make_connector({"ParticipantLookup": {"Query": seeds.CONTACT_QUERY, "Prompt": "Mail"}}).check()
     query = found(checked, "query")
@@ -394,7 +396,7 @@ async def test_a_query_that_is_refused_in_every_way_is_to_be_run_in_imis(site: I
 
 
 class SaysRoles(ImisBehindServer):
-    """The sandbox behind a server that answers for the roles of the account as it is told."""
+    """The sandbox behind a server that answers for the roles of the account as configured."""
 
     def writes(self, request: Received) -> bool:
         return request.path == "/api/UserSecurity/_execute"
@@ -418,7 +420,7 @@ class SaysRoles(ImisBehindServer):
 async def test_what_the_roles_of_the_account_mean(
     response: dict[str, Any], message: str, advice: str, site: ImisSite, make_connector: Any
 ) -> None:
-    """An account that is no staff user needs more on each panel; what is not told is no fault."""
+    """An account that is no staff user needs more on each panel; what is not reported is no fault."""
     server = SaysRoles(site)
     async with running(server):
         server.answer(200, json.dumps(response).encode(), Content_Type="application/json")
@@ -438,7 +440,7 @@ async def test_roles_are_read_also_where_the_result_is_bare(site: ImisSite, conn
 
 @pytest.mark.parametrize("fault", ["503", "429", "cut-after"])
 async def test_a_site_that_goes_away_ends_the_check(fault: str, site: ImisSite, connector: ImisConnector) -> None:
-    """What was found until then is told, and no more is asked."""
+    """What was found until then is reported, and nothing more is requested."""
     site.fault(fault, Path="/api/Activity", Times=None)
     checked = await connector.check([ACTIVITIES, ROWS])
     assert (checked.works, checked.is_open) == (False, False)

@@ -61,7 +61,7 @@ async def test_five_hundred_sources_are_all_listed(site: ImisSite, connector: Im
 
 @pytest.mark.parametrize("status", ["403", "404", "501"])
 async def test_a_site_that_does_not_list_its_sources(site: ImisSite, connector: ImisConnector, status: str) -> None:
-    """Activities are there all the same, and a warning says in words why the panel sources are not."""
+    """Activities are there all the same, and a warning says as a sentence why the panel sources are not."""
     site.fault(status, Path="/api/BOEntityDefinition", Times=None)
 
     found = await targets(connector)
@@ -110,7 +110,7 @@ async def test_columns_are_asked_for_each_time(site: ImisSite, connector: ImisCo
 
 @pytest.mark.parametrize("status", [404, 501, 403])
 async def test_a_source_that_is_not_available_says_so(site: ImisSite, connector: ImisConnector, status: int) -> None:
-    """Where the box is not ticked, the columns are told all the same, with what to do before rows can be written."""
+    """Where the box is not ticked, the columns are reported all the same, and what to do before rows can be written."""
     site.switch(ClosedPanel=status)
     site.open_panel("TopClass_Learning", is_open=False)
 
@@ -192,8 +192,8 @@ async def test_what_is_no_source_is_none(connector: ImisConnector) -> None:
     assert "Available via the REST API" in found.message
 
 
-async def test_an_account_that_may_see_nothing_is_told_so(site: ImisSite, connector: ImisConnector) -> None:
-    """Where the account may neither read definitions nor rows, the refusal is told, not that there is no source."""
+async def test_an_account_that_may_see_nothing_is_reported_so(site: ImisSite, connector: ImisConnector) -> None:
+    """Where the account may neither read definitions nor rows, the refusal is reported, not that there is no source."""
     site.fault("403", Path="/api", Times=None)
 
     found = await connector.fields("TopClass_Learning", RecordedExchanges())
@@ -202,7 +202,7 @@ async def test_an_account_that_may_see_nothing_is_told_so(site: ImisSite, connec
     assert "403" in found.message
 
 
-@pytest.mark.parametrize("question", ["targets", "fields", "judge"])
+@pytest.mark.parametrize("question", ["targets", "fields", "validation"])
 async def test_a_site_that_is_away_is_no_site_without_sources(
     site: ImisSite, connector: ImisConnector, question: str
 ) -> None:
@@ -211,7 +211,7 @@ async def test_a_site_that_is_away_is_no_site_without_sources(
     asked: dict[str, Any] = {
         "targets": connector.targets(RecordedExchanges()),
         "fields": connector.fields("Activity", RecordedExchanges()),
-        "judge": connector.validate_templates(ACTIVITY, {}, {}, RecordedExchanges()),
+        "validation": connector.validate_templates(ACTIVITY, {}, {}, RecordedExchanges()),
     }
     found = await asked.pop(question)
     for unused in asked.values():
@@ -221,7 +221,7 @@ async def test_a_site_that_is_away_is_no_site_without_sources(
     assert found.subscriber_is_away
 
 
-async def test_a_refused_sign_in_is_told_once(site: ImisSite, make_connector: MakeConnector) -> None:
+async def test_a_refused_sign_in_is_reported_once(site: ImisSite, make_connector: MakeConnector) -> None:
     """Asking again does not sign in again, so that no account is locked out."""
     connector = make_connector(credentials={"Username": "sandbox", "Password": "wrong"})
 

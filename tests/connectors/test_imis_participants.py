@@ -205,7 +205,7 @@ async def test_a_query_that_gives_everybody_is_not_read_as_a_whole(
 
 
 class HasNoQuery(ImisBehindServer):
-    """The sandbox behind a server that answers for /api/query as it is told."""
+    """The sandbox behind a server that answers for /api/query as configured."""
 
     def writes(self, request: Received) -> bool:
         return request.path == "/api/query"
@@ -226,7 +226,7 @@ async def test_a_service_that_is_not_there_is_known_by_its_words(
 
 class TriesNobody(ImisBehindServer):
     """
-    The sandbox behind a server that answers as it is told when a query is asked for one who is not there.
+    The sandbox behind a server that answers as configured when a query is asked for one who is not there.
 
     Its queries prompt for an Address, which no row shows by this name.
     """

@@ -174,10 +174,10 @@ async def test_a_record_moves_with_its_source_to_another_contact(
 
 
 @ALL_TARGETS
-async def test_taking_back_deletes_the_record(
+async def test_a_removal_deletes_the_record(
     target: dict[str, Any], site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
-    """Taken back twice is taken back once."""
+    """A record that is removed twice is deleted once."""
     first = await connector.send(an_outbound_record(target), recorder)
     assert isinstance(first, Accepted)
     removal = an_outbound_record(target, action="remove", payload={}, record_id=first.record_id)
@@ -189,7 +189,7 @@ async def test_taking_back_deletes_the_record(
 
 
 @TARGETS_WITH_KEY
-async def test_taking_back_finds_the_record_by_its_key(
+async def test_a_removal_finds_the_record_by_its_key(
     target: dict[str, Any], site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
     """Also where its identity never became known."""

@@ -38,7 +38,7 @@ ADMINISTRATOR = "An error occurred. Please contact the administrator."
 
 @pytest.fixture
 async def behind(site: ImisSite) -> AsyncIterator[ImisBehindServer]:
-    """The sandbox behind a server that answers a write as it is told."""
+    """The sandbox behind a server that answers a write as configured."""
     server = ImisBehindServer(site)
     async with running(server):
         yield server
@@ -124,10 +124,10 @@ async def test_every_success_is_one(
     assert removed == Accepted(record_id=first.record_id)
 
 
-async def test_a_bad_payload_told_as_an_error_of_the_server_keeps_its_words(
+async def test_a_bad_payload_reported_as_an_error_of_the_server_keeps_its_words(
     site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
-    """Some bad payloads are answered with 500 and a text: it is tried again some times, and the text is told."""
+    """Some bad payloads are answered with 500 and a text: it is retried some times, and the text is reported."""
     site.switch(ValidationAnswer="text-500")
     outcome = await connector.send(
         an_outbound_record(payload={**an_outbound_record().payload, "ActivityType": "NONE"}), recorder

@@ -157,7 +157,7 @@ async def test_null_is_left_out_of_a_new_record(connector: ImisConnector, record
 async def test_a_version_that_passes_null_over_gets_an_empty_text(
     site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
-    """What cannot be cleared at all is told."""
+    """A field that cannot be cleared at all is reported."""
     site.switch(NullInPut="unchanged")
     first = await connector.send(an_outbound_record(PANEL), recorder)
     assert isinstance(first, Accepted)
@@ -170,7 +170,7 @@ async def test_a_version_that_passes_null_over_gets_an_empty_text(
 async def test_what_stays_set_is_named_whatever_it_is(
     site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
-    """A text is emptied; a date and a number that a version passes over are told."""
+    """A text is emptied; a date and a number that a version passes over are reported."""
     site.switch(NullInPut="unchanged")
     full = {**COMPLETION, "NOTE": "kept", "THRU_DATE": "2031-03-14 00:00:00.000"}
     first = await connector.send(an_outbound_record(payload=full), recorder)
@@ -234,7 +234,7 @@ async def test_a_key_property_that_is_no_column_is_a_matter_of_the_target(
 async def test_a_contact_that_is_not_there_is_a_matter_of_identity(
     target: dict[str, Any], party: str, site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
-    """An id taken as it is that leads nowhere, or that is none: told from the refusal, with iMIS's own words."""
+    """An id taken as it is that leads nowhere, or that is none: recognized by the refusal, with iMIS's own words."""
     outcome = await connector.send(an_outbound_record(target, participant_id=party), recorder)
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.failure_class) == ("participant_not_found", "identity")
@@ -293,7 +293,7 @@ async def test_what_the_reference_leaves_open_changes_nothing(
     connector: ImisConnector,
     recorder: RecordedExchanges,
 ) -> None:
-    """Written, unchanged, updated, cleared, taken back: the same at every version of iMIS."""
+    """Written, unchanged, updated, cleared, removed: the same at every version of iMIS."""
     site.switch(**switches)
     words = "Description" if target == ACTIVITY else "Course"
     payload = {**an_outbound_record(target).payload, words: "O'Hara & <sons>"}

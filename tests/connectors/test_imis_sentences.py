@@ -37,14 +37,14 @@ NEEDS = [
 async def test_a_check_says_what_the_hub_wanted(
     path: str, words: str, site: ImisSite, connector: ImisConnector
 ) -> None:
-    """Each question of the check is told as what it is for."""
+    """Each question of the check is named by what it is for."""
     site.fault("503", Path=path, Times=None)
     checked = await connector.check(NEEDS)
     assert checked.details[-1].message.startswith(words)
 
 
 async def test_a_lookup_says_what_the_hub_wanted(site: ImisSite, connector: ImisConnector) -> None:
-    """A participant that cannot be looked up just now is told as a contact that was looked for."""
+    """A participant that cannot be looked up just now is reported as a contact that was looked for."""
     site.fault("503", Path="/api/PartySummary", Times=None)
     outcome: Any = await connector.find_participant("anyone@example.org", RecordedExchanges())
     assert isinstance(outcome, Postponed)

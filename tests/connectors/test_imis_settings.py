@@ -104,7 +104,7 @@ def test_bad_settings_are_refused(bad: dict[str, Any]) -> None:
     ],
     ids=str,
 )
-def test_what_a_setting_must_be_is_told(bad: dict[str, Any], words: str) -> None:
+def test_what_a_setting_must_be_is_reported(bad: dict[str, Any], words: str) -> None:
     """Not only that it has a form that is not allowed."""
     [error] = check_settings({**SETTINGS, **bad})
     assert error.message.startswith(words)
@@ -128,7 +128,7 @@ def test_the_key_column_is_one_that_holds_a_key() -> None:
     assert error.message.endswith(f": {', '.join(KEY_COLUMNS)}")
 
 
-def test_the_target_is_judged_when_saved() -> None:
+def test_the_target_is_checked_when_saved() -> None:
     """With the sentence that names the setting."""
     [error] = check_settings({"BaseUrl": "https://127.1/"}, Guard())
     assert error.field == "Settings.BaseUrl"
@@ -179,7 +179,7 @@ def test_bad_targets_are_refused(target: dict[str, Any], names: list[str]) -> No
     assert fields(check_target(target)) == [f"Target.{name}" for name in names]
 
 
-def test_the_form_of_a_name_is_told() -> None:
+def test_the_form_of_a_name_is_reported() -> None:
     """What a panel source and its column may be called is said, not only that this is not allowed."""
     for error in check_target({"Kind": "panel", "Name": "a b", "KeyProperty": "1st"}):
         assert error.message == ("must start with a letter, and have letters, digits and underscores only, at most 100")

@@ -52,7 +52,7 @@ async def test_a_token_is_renewed_before_it_ends(
 
 
 @pytest.mark.parametrize("expires_in", ['"1209599"', "1209599.0", "null", '"soon"', '"nan"', "1e400"])
-async def test_a_token_is_kept_however_its_lifetime_is_told(
+async def test_a_token_is_kept_however_its_lifetime_is_reported(
     expires_in: str, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
     """As a number, as text, or not at all: then for an hour."""
@@ -159,10 +159,10 @@ async def test_a_client_application_signs_in_with_its_refresh_token(
     for number in range(2):
         assert isinstance(await connector.send(an_outbound_record(record_key=f"key-{number}"), recorder), Accepted)
         site.revoke_tokens()
-    told = [kept["RefreshToken"] for kept in stored.kept]
-    assert len({seeds.REFRESH_TOKEN, *told}) == 3
+    reported = [kept["RefreshToken"] for kept in stored.kept]
+    assert len({seeds.REFRESH_TOKEN, *reported}) == 3
     assert seeds.CLIENT_SECRET not in str(recorder.exchanges)
-    assert not any(token in str(recorder.exchanges) for token in told)
+    assert not any(token in str(recorder.exchanges) for token in reported)
 
 
 async def test_processes_side_by_side_share_a_refresh_token_that_is_good_for_once(
@@ -271,14 +271,14 @@ async def test_no_secret_comes_back_in_a_sentence(
     """Whatever a site repeats of the password or the token: not in an outcome, not in a check, not in an attempt."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        told, body = dict(scope["headers"]).get(b"authorization", b"").decode(), json.dumps(echo)
+        credentials, body = dict(scope["headers"]).get(b"authorization", b"").decode(), json.dumps(echo)
         answers_well = not scope["path"].startswith(path)
         if answers_well:
-            body, told = json.dumps({"access_token": "bearer-hunter2", "expires_in": 600}), ""
-        headers = [(b"location", f"/?p={quote(SECRET)}&t={quote(told)}".encode())]
+            body, credentials = json.dumps({"access_token": "bearer-hunter2", "expires_in": 600}), ""
+        headers = [(b"location", f"/?p={quote(SECRET)}&t={quote(credentials)}".encode())]
         code = 200 if answers_well else status
         await send({"type": "http.response.start", "status": code, "headers": headers})
-        await send({"type": "http.response.body", "body": f"{body}{told}".encode()})
+        await send({"type": "http.response.body", "body": f"{body}{credentials}".encode()})
 
     async with served(app) as address:
         connector = make_connector({"BaseUrl": address}, {"Username": "fred", "Password": SECRET})
@@ -313,7 +313,7 @@ async def test_no_secret_is_kept(site: ImisSite, make_connector: Any, recorder: 
 async def test_an_address_without_a_token_service_is_explained(
     site: ImisSite, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
-    """It is a wrong BaseUrl, which no waiting mends."""
+    """It is a wrong BaseUrl, which no waiting fixes."""
     connector = make_connector({"BaseUrl": f"{site.address}/elsewhere"})
     outcome = await connector.send(an_outbound_record(), recorder)
     assert isinstance(outcome, Refused)

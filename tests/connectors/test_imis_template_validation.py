@@ -39,17 +39,17 @@ def places(validation: TemplateValidation) -> list[str]:
 
 def test_a_column_of_activities_that_a_site_does_not_list_is_a_warning() -> None:
     """How sites spell the columns in the definition of activities is not confirmed, so nothing is refused for it."""
-    judged = of_activities({"Units": 1, "NOTE": "x"}, Field(name="Units", type="Decimal"))
+    result = of_activities({"Units": 1, "NOTE": "x"}, Field(name="Units", type="Decimal"))
 
-    assert places(judged) == []
-    assert [warning.partition(":")[0] for warning in judged.warnings] == ["Templates._default.NOTE"]
+    assert places(result) == []
+    assert [warning.partition(":")[0] for warning in result.warnings] == ["Templates._default.NOTE"]
 
 
 def test_a_key_column_of_activities_that_is_too_narrow_is_refused() -> None:
     """The error names the setting of the subscriber; a column that is not listed is a warning."""
-    judged = of_activities({}, key=Field(name="UF_3", type="String", length=20, read_only=True, filled_by="hub"))
+    result = of_activities({}, key=Field(name="UF_3", type="String", length=20, read_only=True, filled_by="hub"))
 
-    (error,) = judged.target_errors
+    (error,) = result.target_errors
     assert error.field == "Target"
     assert "UF_3 holds 20 characters" in error.message
     assert "ActivityKeyProperty" in error.message
@@ -84,14 +84,14 @@ def test_nothing_is_said_of_types_that_the_hub_does_not_know() -> None:
     """Whatever stands in a column of another type, or of none that is known, is left to iMIS."""
     fields = [Field(name="Photo", type="Binary"), Field(name="Odd", type=None)]
 
-    judged = of_panel({"Photo": 5, "Odd": True}, *fields)
+    result = of_panel({"Photo": 5, "Odd": True}, *fields)
 
-    assert (places(judged), judged.warnings) == ([], [])
+    assert (places(result), result.warnings) == ([], [])
 
 
 def test_without_columns_nothing_is_judged() -> None:
     """A site that tells no column of a source is no reason to refuse any."""
-    judged = validate_templates(
+    result = validate_templates(
         PanelTarget(kind="panel", name="LH_Odd", key_property="RecordKey"),
         "RecordKey",
         {"_default": {"Anything": 1}},
@@ -99,4 +99,4 @@ def test_without_columns_nothing_is_judged() -> None:
         Fields(target=PANEL, items=[], warnings=["LH_Odd has no rows."]),
     )
 
-    assert judged == TemplateValidation(warnings=["LH_Odd has no rows."])
+    assert result == TemplateValidation(warnings=["LH_Odd has no rows."])

@@ -145,7 +145,7 @@ def test_raw_and_lower_case_forms_are_read() -> None:
     assert read_page({"Items": 5}) is None
 
 
-def test_null_absent_and_empty_are_told_apart() -> None:
+def test_null_absent_and_empty_are_distinguished() -> None:
     """A property without a Value holds nothing, as one with null does, and one with an empty text holds that."""
     rows = [{"Name": "Absent"}, {"Name": "Null", "Value": None}, {"Name": "Empty", "Value": ""}]
     entity = {"Properties": {"$values": rows}}
@@ -222,7 +222,7 @@ def test_the_words_of_imis_are_found(body: bytes, words: str) -> None:
 @pytest.mark.parametrize(
     "status", [300, 301, 302, 304, 307, 308, 400, 403, 404, 405, 409, 410, 413, 415, 418, 422, 501]
 )
-def test_what_does_not_mend_itself_is_refused(status: int) -> None:
+def test_what_does_not_pass_by_itself_is_refused(status: int) -> None:
     """Redirects among it: the hub does not follow them, and says where they point."""
     outcome = outcome_of(answered(status, headers={"location": "https://elsewhere.example/"}), "read x", wrote=True)
     assert isinstance(outcome, Refused)
@@ -242,19 +242,19 @@ def test_what_does_not_mend_itself_is_refused(status: int) -> None:
         ),
     ],
 )
-def test_a_refusal_is_told_in_whole_sentences(answer: HttpResponse, sentence: str) -> None:
+def test_a_refusal_is_reported_in_whole_sentences(answer: HttpResponse, sentence: str) -> None:
     """Who could not do what, what iMIS said, and nothing that it did not say."""
     assert outcome_of(answer, "read x", wrote=False).message == sentence
 
 
-def test_rubbish_is_told_in_whole_sentences() -> None:
+def test_rubbish_is_reported_in_whole_sentences() -> None:
     """What follows begins a sentence of its own."""
-    told = unreadable_response(answered(200, b"<html>"), "read x", wrote=True).message
-    assert told == "What answered when the hub was to read x does not speak as iMIS does: 200, an HTML page."
+    message = unreadable_response(answered(200, b"<html>"), "read x", wrote=True).message
+    assert message == "What answered when the hub was to read x does not speak as iMIS does: 200, an HTML page."
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 599])
-def test_what_may_mend_itself_is_postponed(status: int) -> None:
+def test_what_may_pass_by_itself_is_postponed(status: int) -> None:
     """A failed read is never in doubt."""
     outcome = outcome_of(answered(status), "read x", wrote=False)
     assert isinstance(outcome, Postponed)

@@ -173,7 +173,7 @@ async def test_what_was_surely_not_taken_goes_again(site: LearningBuilder, statu
 
 
 async def test_a_batch_that_was_cut_is_for_a_person(site: LearningBuilder) -> None:
-    """Where the batch was taken and the answer lost, every delivery of it is told so, and nothing is sent twice."""
+    """Where the batch was taken and the answer lost, every delivery of it says so, and nothing is sent twice."""
     site.fail(Fault(carried_out=True))
     outcomes, _ = await send(site, an_outbound_record(1), an_outbound_record(2))
 
@@ -189,7 +189,7 @@ async def test_a_batch_that_takes_too_long_is_for_a_person(site: LearningBuilder
 
 
 async def test_a_process_that_is_not_there(site: LearningBuilder) -> None:
-    """What LearningBuilder refuses is told in its own words, for the whole batch."""
+    """What LearningBuilder refuses is reported in its own words, for the whole batch."""
     target = {"Kind": "import", "ImportProcessId": "99"}
     outcomes, _ = await send(site, an_outbound_record(1, target=target), an_outbound_record(2, target=target))
 

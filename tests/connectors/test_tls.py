@@ -70,7 +70,7 @@ async def test_tls_goes_by_the_name_though_the_connection_goes_by_number(certifi
     assert "the certificate of localhost is self-signed, and the hub does not trust it" in untrusted.message
 
 
-async def test_a_certificate_that_has_expired_is_told(tmp_path: Path) -> None:
+async def test_a_certificate_that_has_expired_is_reported(tmp_path: Path) -> None:
     """The same words where something is sent, and where only the connection is tried."""
     expired = self_signed(tmp_path, days_left=-1)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -133,7 +133,7 @@ async def test_reaching_heeds_the_guard(url: str) -> None:
         await reach(Guard(), url, timeout_seconds=15)
 
 
-async def test_a_server_without_tls_is_told() -> None:
+async def test_a_server_without_tls_is_reported() -> None:
     """An address with https where only http is spoken is named, with the usual reason."""
 
     async def complain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -148,7 +148,7 @@ async def test_a_server_without_tls_is_told() -> None:
     assert f"127.0.0.1:{port} does not speak TLS as the hub does" in result.message
 
 
-async def test_a_server_that_does_not_begin_tls_is_told_from_one_that_does_not_answer() -> None:
+async def test_a_server_that_does_not_begin_tls_is_distinguished_from_one_that_does_not_answer() -> None:
     """Time that ran out before there was a connection leaves nothing in doubt."""
 
     async def wait(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:

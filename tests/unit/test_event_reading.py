@@ -1,4 +1,4 @@
-"""The quick way of reading an event, beside the one that finds every fault."""
+"""The fast path of reading an event, beside the reader that finds every fault."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def by_fields(body: bytes) -> ReceivedEvent | None:
 
 @given(st.dictionaries(st.sampled_from([*an_event_body(), "EventEndUtc", "Other"]), VALUES, max_size=3), st.booleans())
 def test_both_ways_read_the_same(changes: dict[str, Any], escaped: bool) -> None:
-    """Whatever the quick way reads, the other one reads as well; and both read what an ordinary publisher sends."""
+    """Whatever the fast path reads, the other reader reads as well; both read what a usual publisher sends."""
     body = json.dumps(an_event_body(**changes), ensure_ascii=escaped).encode("utf-8", "surrogatepass")
     quick = read_event_fast(body, max_data_bytes=MOST)
 
