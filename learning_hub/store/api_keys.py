@@ -14,7 +14,7 @@ queries = Queries("api_keys")
 
 
 async def insert(connection: Connection, key_id: str, body: KeyBody, key_hash: bytes) -> Key:
-    """Store a new key, without the key itself but its hash."""
+    """Store a new key: its hash, not the key itself."""
     row = await connection.fetchrow(
         queries.insert, key_id, body.name, key_hash, body.programs, list(dict.fromkeys(body.scopes)), body.expires_utc
     )
@@ -23,7 +23,7 @@ async def insert(connection: Connection, key_id: str, body: KeyBody, key_hash: b
 
 
 async def find_with_hash(database: Database | Connection, key_id: str) -> tuple[Key, bytes] | None:
-    """A key, revoked or expired or not, with the hash of its secret."""
+    """A key and the hash of its secret; revoked and expired keys are returned too."""
     row = await database.fetchrow(queries.find, key_id)
     return (_read(row), row["key_hash"]) if row else None
 
@@ -51,7 +51,7 @@ def _read(row: Row) -> Key:
         programs=row["programs"],
         scopes=row["scopes"],
         created_utc=row["created_utc"],
-        # The driver reads the last instant of the calendar, which some write for "never", without its zone.
+        # asyncpg returns the last instant of the calendar, which some callers use for "never", without a time zone.
         expires_utc=None if row["expires_utc"] is None else to_utc(row["expires_utc"]),
         revoked_utc=row["revoked_utc"],
         last_used_utc=row["last_used_utc"],

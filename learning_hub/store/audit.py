@@ -33,7 +33,7 @@ async def write(
 
 
 class Change(NamedTuple):
-    """An object of many that changed: *before* and *after* must hold no secrets."""
+    """A change of one object among many; *before* and *after* must hold no secrets."""
 
     object_id: str
     before: msgspec.Struct
@@ -78,7 +78,7 @@ async def page(
 
 
 async def was_created(database: Database, object_type: ObjectType, object_id: str) -> bool:
-    """Whether the hub created the object at some time; *object_id* is compared without regard to case."""
+    """Whether the hub ever created the object; *object_id* is compared without regard to case."""
     return bool(await database.fetch(queries.was_created, object_type, object_id))
 
 

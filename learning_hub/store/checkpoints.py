@@ -21,8 +21,8 @@ class NextEntries(msgspec.Struct, frozen=True):
     """
     Feed entries after a position.
 
-    *entries* leaves out those from before the subscription's StartFrom. *end* is the position after them, and *is_last*
-    says that no more follow.
+    *entries* does not contain entries from before the subscription's StartFrom. *end* is the position after all entries
+    that were read; *is_last* says that no more entries follow.
     """
 
     entries: list[FeedEntry]
@@ -48,14 +48,14 @@ async def lock_checkpoint(connection: Connection, subscription_id: str, *, wait:
 
 
 async def read_next(connection: Connection, subscription_id: str, after: Position, limit: int) -> NextEntries:
-    """Up to *limit* visible entries after *after*: no entry can appear before them any more."""
+    """Up to *limit* visible entries after *after*; no entry can appear before them later."""
     horizon = await connection.fetchrow(feed.queries.horizon)
     assert horizon is not None  # noqa: S101 - a SELECT without FROM has one row
     return await _read_entries(connection, subscription_id, after, Position(horizon["epoch"], horizon["xid"], 0), limit)
 
 
 async def read_ahead(connection: Connection, subscription_id: str, after: Position, limit: int) -> NextEntries:
-    """Up to *limit* committed entries after *after*, also those that other entries may still appear before."""
+    """Up to *limit* committed entries after *after*, including entries before which others can still appear."""
     return await _read_entries(connection, subscription_id, after, END, limit)
 
 
@@ -70,7 +70,7 @@ async def _read_entries(
 
 
 async def move_checkpoint(connection: Connection, subscription_id: str, checkpoint: Position) -> None:
-    """The subscription has read the feed up to *checkpoint*."""
+    """Store *checkpoint* as the position up to which the subscription has read the feed."""
     await connection.execute(queries.move_checkpoint, subscription_id, checkpoint.epoch, checkpoint.xid, checkpoint.seq)
 
 
@@ -83,12 +83,12 @@ async def entries_of_bucket(
 
 
 async def entries_of_events(connection: Connection, program_id: str, uuids: Sequence[UUID]) -> list[FeedEntry]:
-    """The entries of these events: each event, and its withdrawal where there is one."""
+    """The entries of these events: each event, and its withdrawal if it was withdrawn."""
     return [_read(row) for row in await connection.fetch(queries.entries_of_events, program_id, list(uuids))]
 
 
 async def open_transactions(database: Database, over_seconds: float = 60) -> list[str]:
-    """A sentence for each writing transaction on the server that holds the feed back for over *over_seconds*."""
+    """A sentence for each writing transaction on the server that has held the feed back for over *over_seconds*."""
     return [
         f"A transaction of {row['application']} in database {row['database']} (process {row['pid']}) has been open for "
         f"{row['seconds']} seconds; nothing committed since it began is visible in the feed until it ends."

@@ -1,4 +1,4 @@
-"""The connector table: what statements have to know of each kind of subscriber."""
+"""The connector table: the capabilities of each kind of subscriber that SQL statements use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ queries = Queries("connectors")
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kind of subscriber declares of itself, by the *name* of its connector."""
+    """The capabilities that a kind of subscriber declares; *name* is the name of its connector."""
 
     name: str
     one_record_for: Literal["source_record", "source_key"]
@@ -24,7 +24,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def synchronise(database: Database, kinds: Sequence[Capabilities]) -> None:
-    """Write what differs from what *kinds* declare; a kind that is not among them stays, for its subscribers do."""
+    """Write the capabilities that differ from *kinds*. Other kinds stay, because subscribers refer to them."""
     await database.execute(
         queries.synchronise,
         [kind.name for kind in kinds],

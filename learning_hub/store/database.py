@@ -1,7 +1,8 @@
 """
 The connection pool.
 
-Everything in `store` gets its connections here. Errors of the driver leave as the hub's own (`driver_errors`).
+Everything in `store` gets its connections here. Errors of the driver are translated to errors of the hub
+(`driver_errors`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import asyncpg
 from learning_hub.model.errors import Unavailable
 from learning_hub.store.driver_errors import DATABASE_AWAY, translate_errors
 
-# In quotes: the classes are generic to the type checker alone.
+# Quoted, because these classes are generic only for the type checker.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Row: TypeAlias = asyncpg.Record
 
@@ -34,7 +35,7 @@ class Database:
         self._pool: asyncpg.Pool | None = None
 
     async def open(self) -> None:
-        """Make the pool; Unavailable when the server does not answer."""
+        """Create the pool; Unavailable when the server does not respond."""
         with translate_errors():
             self._pool = await asyncpg.create_pool(
                 self.address,
@@ -46,7 +47,7 @@ class Database:
             )
 
     async def close(self) -> None:
-        """Close the pool; connections in use get ten seconds."""
+        """Close the pool; waits up to ten seconds for connections in use."""
         if self._pool is None:
             return
         try:
@@ -58,7 +59,7 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection from the pool, waiting for a free one; Unavailable when there is none in time."""
+        """A connection from the pool, waiting for a free one; Unavailable when none becomes free in time."""
         if self._pool is None:
             raise Unavailable("The database is not open.")
         with translate_errors():
@@ -76,7 +77,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection inside a transaction (read committed): all of it is committed, or nothing."""
+        """A connection inside a transaction (read committed), which is committed as a whole or not at all."""
         async with self.connection() as connection, connection.transaction():
             yield connection
 
@@ -118,14 +119,14 @@ async def _release_locks(connection: Connection) -> None:
 
 
 async def _reset_nothing(_: Connection) -> None:
-    """A statement or a transaction leaves nothing to reset, and the driver's own reset costs a round trip."""
+    """Reset nothing: statements and transactions leave nothing to reset, and asyncpg's own reset costs a round trip."""
 
 
 async def copy_rows(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """
     Load *rows* into *table* in bulk (COPY), all of them or none.
 
-    Ended after COMMAND_SECONDS: the driver itself waits without limit for a server that hangs or is gone.
+    Cancelled after COMMAND_SECONDS, because asyncpg itself waits without limit for a server that hangs or is gone.
     """
     limit = asyncio.timeout(COMMAND_SECONDS)
     try:
@@ -136,7 +137,7 @@ async def copy_rows(connection: Connection, table: str, columns: Sequence[str], 
             connection.terminate()
             raise TimeoutError from error
         if isinstance(error, (TypeError, ValueError, OverflowError)):
-            # For the arguments of a statement the driver raises this by itself.
+            # For arguments of a statement, asyncpg itself raises DataError.
             raise asyncpg.DataError from error
         raise
 
@@ -148,5 +149,5 @@ def changed(status: str) -> int:
 
 
 def storable(text: str) -> str:
-    """*text* as PostgreSQL accepts it, so that no response of a subscriber keeps a delivery from being completed."""
+    """*text* without what PostgreSQL does not accept, so that no response of a subscriber prevents a completion."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

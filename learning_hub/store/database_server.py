@@ -1,4 +1,4 @@
-"""The database of the settings: its server, its schema, and the connections to it."""
+"""The database that the settings name: its server, its schema, and the connections to it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from learning_hub.store.embedded import EmbeddedServer
 
 
 class DatabaseNotReadyError(Exception):
-    """The database cannot be used as it is; the sentence says what to do."""
+    """The database cannot be used in its present state; the message says what to do."""
 
 
 @asynccontextmanager
 async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncIterator[Database]:
-    """The database of the settings: the embedded one started where none is named, and brought up to date."""
+    """Open the database of the settings, migrated; the embedded server is started if the settings name none."""
     async with run_database_server(settings) as address:
         await bring_up_to_date(address, migrate=migrate)
         database = Database(address, max_connections=settings.max_connections)
@@ -32,14 +32,14 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncIte
 
 @asynccontextmanager
 async def run_database_server(settings: Settings) -> AsyncIterator[str]:
-    """The address of the settings' database; the embedded server runs until the end, and again when it dies."""
+    """Yield the address of the database; the embedded server runs until the end, and is restarted when it dies."""
     if settings.database_url is not None:
         yield settings.database_url
         return
     server, jobs = EmbeddedServer(settings.home), Jobs()
     starting = asyncio.ensure_future(server.start())
     try:
-        # Shielded: whoever is told to stop meanwhile must not leave a server behind.
+        # Shielded: a process that is stopped meanwhile must not leave a server behind.
         address = await asyncio.shield(starting)
         async with jobs.running([server.keep_running()]):
             yield address
@@ -50,10 +50,11 @@ async def run_database_server(settings: Settings) -> AsyncIterator[str]:
 
 async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
     """
-    Apply what the database is missing.
+    Apply the migrations that the database is missing.
 
     Raises:
-        DatabaseNotReadyError: It cannot be reached or migrated, or *migrate* is false and something is missing.
+        DatabaseNotReadyError: The database cannot be reached or migrated, or *migrate* is false and a migration is
+            missing.
     """
     try:
         if migrate:
@@ -72,9 +73,9 @@ async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first sentence of an error of the driver, the network or the migrations, without its full stop."""
+    """The first sentence of an error of asyncpg, the network or the migrations, without its full stop."""
     first = error.__cause__ or error
     if isinstance(first, ValueError):
-        # It may quote the address, password and all.
+        # The error may quote the address, which contains the password.
         return "LEARNING_HUB_DATABASE_URL cannot be read"
     return str(first).strip().partition("\n")[0].rstrip(".") or type(error).__name__

@@ -1,4 +1,4 @@
-"""The delivery and attempt tables as people look at them."""
+"""The delivery and attempt tables as users see them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ queries = Queries("deliveries")
 
 async def page(database: Database, delivery_filter: DeliveryFilter, before: UUID | None, limit: int) -> list[Delivery]:
     """Up to *limit* deliveries, newest first, older than *before*."""
-    asked = [
+    filters = [
         delivery_filter.programs,
         delivery_filter.state,
         delivery_filter.class_,
@@ -35,28 +35,27 @@ async def page(database: Database, delivery_filter: DeliveryFilter, before: UUID
     async with database.transaction() as connection:
         await connection.execute(feed.queries.plan_in_index_order)
         if delivery_filter.subscription_id is None and delivery_filter.subscriber_id is None:
-            rows = await connection.fetch(queries.page, *asked)
+            rows = await connection.fetch(queries.page, *filters)
         else:
             of_whom = delivery_filter.subscription_id, delivery_filter.subscriber_id
-            rows = await connection.fetch(queries.page_of_subscriptions, *asked, *of_whom)
+            rows = await connection.fetch(queries.page_of_subscriptions, *filters, *of_whom)
     return [read_row(row) for row in rows]
 
 
 async def find(database: Database | Connection, key: DeliveryKey) -> Delivery | None:
-    """One delivery."""
     row = await database.fetchrow(queries.find, key.program_id, key.delivery_uuid)
     return read_row(row) if row else None
 
 
 async def attempts(database: Database, key: DeliveryKey) -> tuple[list[Attempt], Raw | None]:
-    """The attempts of a delivery in order, and the payload of the last one that has any."""
+    """The attempts of a delivery in order, and the payload of the newest attempt that has a payload."""
     rows = await database.fetch(queries.attempts, key.program_id, key.delivery_uuid)
     payloads = [row["payload"] for row in rows if row["payload"] is not None]
     return [_attempt(row) for row in rows], _raw(payloads[-1] if payloads else None)
 
 
 async def count_open(database: Database) -> dict[str, int]:
-    """How many deliveries are waiting, sending, retrying and parked; states without any are left out."""
+    """How many deliveries are waiting, sending, retrying and parked; states without deliveries are left out."""
     return {row["state"]: row["deliveries"] for row in await database.fetch(queries.count_open)}
 
 
@@ -69,18 +68,19 @@ async def requeue(
     limit: int,
 ) -> list[Requeued]:
     """
-    Put up to *limit* deliveries back into the queue: parked ones, retrying ones at once, and those skipped for want
-    of a template.
+    Put up to *limit* deliveries back into the queue: parked and retrying ones, and those that were skipped because
+    their category had no template.
 
     Args:
         connection: A transaction.
-        delivery_filter: Which ones.
-        only: Restrict it to these, all of one Program.
-        after: Only those after this uuid.
+        delivery_filter: Which deliveries.
+        only: Only these deliveries, all of one Program.
+        after: Only deliveries after this uuid.
         limit: How many at most.
 
     Returns:
-        The state of each before, and the delivery as it is now, by uuid: `waiting`, or `superseded` by a newer one.
+        The previous state and the present delivery of each, by uuid. It is `waiting`, or `superseded` by a newer
+        delivery.
     """
     rows = await delivery_transitions.requeue(connection, delivery_filter, only=only, after=after, limit=limit)
     return [
@@ -92,7 +92,7 @@ async def requeue(
 
 
 class OfParticipant(msgspec.Struct, frozen=True):
-    """Deliveries of one participant: those *parked* for want of its id, and whether others are under way."""
+    """Deliveries of one participant: those *parked* because its id is missing, and whether others are being sent."""
 
     parked: list[DeliveryKey]
     are_under_way: bool
@@ -106,7 +106,7 @@ async def of_participant(
     publisher_system_id: str | None,
     publisher_participant_id: str,
 ) -> OfParticipant:
-    """What is parked, and what is being sent, for a participant at a subscriber; of any system where it is None."""
+    """The parked deliveries of a participant at a subscriber, and whether others are being sent; None is any system."""
     rows = await connection.fetch(
         queries.of_participant, program_id, publisher_participant_id, publisher_system_id, subscriber_id
     )
@@ -117,7 +117,7 @@ async def of_participant(
 
 
 async def discard(connection: Connection, key: DeliveryKey, reason: str) -> Delivery | None:
-    """Decide that a delivery is not to be sent; None when it is being sent or finished."""
+    """Discard a delivery, so that it is not sent; None when it is being sent or finished."""
     row = await delivery_transitions.discard(connection, key, reason)
     return read_row(row) if row else None
 

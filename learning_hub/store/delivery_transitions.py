@@ -1,4 +1,4 @@
-"""The calls of delivery_transitions.sql: one function for each statement that moves deliveries, with its messages."""
+"""The statements of delivery_transitions.sql as functions: one for each that moves deliveries, with its messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ARCHIVED_BEFORE_SENT = "The subscription was archived before this was sent."
 async def insert(
     connection: Connection, subscription: Subscription, matches: Sequence[Match], action: str, *, as_replays: bool
 ) -> int:
-    """Make the deliveries of *matches* that do not exist yet; returns how many are new or taken up again."""
+    """Insert the deliveries of *matches* that do not exist yet; returns how many are new or taken up again."""
     entries = [match.entry for match in matches]
     rows = await connection.fetch(
         queries.insert_deliveries,
@@ -45,7 +45,7 @@ async def insert(
 
 
 async def supersede(connection: Connection, subscription_id: str, entries: Sequence[FeedEntry]) -> None:
-    """Supersede what is not sent yet of the source records of *entries* and has a newer revision."""
+    """Supersede the unsent deliveries of the source records of *entries* that have a newer revision."""
     records = {(entry.program_id, entry.publisher_event_id, entry.publisher_system_id) for entry in entries}
     programs, event_ids, systems = zip(*sorted(records), strict=True)
     await connection.execute(
@@ -61,7 +61,7 @@ async def supersede(connection: Connection, subscription_id: str, entries: Seque
 async def skip_withdrawn(
     connection: Connection, subscription_id: str, entries: Sequence[FeedEntry], action: str
 ) -> None:
-    """Skip deliveries with this action of the withdrawn events that *entries* name."""
+    """Skip the deliveries with this action of the withdrawn events that *entries* name."""
     await connection.execute(
         queries.skip_withdrawn,
         subscription_id,
@@ -75,14 +75,14 @@ async def skip_withdrawn(
 async def skip_already_withdrawn(
     connection: Connection, subscription_id: str, program_id: str, event_uuids: Sequence[UUID]
 ) -> None:
-    """Skip deliveries of those of these events that are withdrawn."""
+    """Skip the deliveries of those of these events that are withdrawn."""
     await connection.execute(
         queries.skip_already_withdrawn, subscription_id, program_id, list(event_uuids), CAUSES["withdrawn"].meaning
     )
 
 
 async def skip_reopened(connection: Connection, subscription_id: str, reopenings: Sequence[FeedEntry]) -> None:
-    """Skip what is not sent yet of the source records that *reopenings* reopen."""
+    """Skip the unsent deliveries of the source records that *reopenings* reopen."""
     await connection.execute(
         queries.skip_reopened,
         subscription_id,
@@ -95,31 +95,31 @@ async def skip_reopened(connection: Connection, subscription_id: str, reopenings
 
 
 async def hold(connection: Connection, subscription: Subscription) -> None:
-    """Hold what is not sent yet for a run."""
+    """Hold the subscription's unsent deliveries for a run."""
     await connection.execute(queries.hold, subscription.program_id, subscription.subscription_id)
 
 
 async def hold_stragglers(database: Database, subscription: Subscription) -> None:
-    """Hold what failed at the moment of the change, once that is committed."""
+    """Hold deliveries whose attempts failed during the change; called after the change is committed."""
     await database.execute(queries.hold_stragglers, subscription.program_id, subscription.subscription_id)
 
 
 async def release_all(connection: Connection, subscription: Subscription) -> int:
-    """Release everything that is held for a subscription; returns how many deliveries."""
+    """Release all held deliveries of a subscription; returns how many."""
     return changed(await connection.execute(queries.release_all, subscription.program_id, subscription.subscription_id))
 
 
 async def release_for_run(
     connection: Connection, run_id: str, program_id: str, subscription_ids: Sequence[str]
 ) -> None:
-    """Release what waits for a run at these subscriptions."""
+    """Release the deliveries that wait for a run at these subscriptions."""
     await connection.execute(queries.release_for_run, run_id, program_id, list(subscription_ids))
 
 
 async def claim(
     connection: Connection, *, most: int, most_batched: int, lease_seconds: float, worker: int | None
 ) -> list[Row]:
-    """Lease due deliveries; the first row also tells how many were given up, and has no delivery if none is leased."""
+    """Lease due deliveries. The first row also has the number given up, and has no delivery if none was leased."""
     return await connection.fetch(
         queries.claim,
         new_uuid(),
@@ -134,14 +134,14 @@ async def claim(
 
 
 async def complete(connection: Connection, completions: Sequence[tuple[object, ...]]) -> list[Row]:
-    """Complete deliveries whose leases still are what *completions* say, each one the values of the statement."""
+    """Complete the deliveries whose leases are still those of *completions*, which hold the values of the statement."""
     return await connection.fetch(queries.complete, *zip(*completions, strict=True))
 
 
 async def release_expired(
     connection: Connection, settle_seconds: float, steps_seconds: Sequence[float]
 ) -> list[DeliveryKey]:
-    """Release the deliveries of workers that are gone; returns which."""
+    """Release the deliveries of workers that are gone; returns their keys."""
     rows = await connection.fetch(
         queries.release_expired, settle_seconds, CAUSES["outcome_unknown"].meaning, list(steps_seconds)
     )
@@ -149,7 +149,7 @@ async def release_expired(
 
 
 async def recheck_failed(connection: Connection, failed: Sequence[DeliveryKey]) -> None:
-    """Apply to these deliveries, whose attempts failed, what happened while they were being sent."""
+    """Apply to these deliveries, whose attempts failed, the changes that happened while they were being sent."""
     await connection.execute(
         queries.recheck_failed,
         [key.program_id for key in failed],
@@ -169,7 +169,7 @@ async def requeue(
     after: UUID | None,
     limit: int,
 ) -> list[Row]:
-    """Put deliveries back into the queue; returns them with the state and code they had."""
+    """Put deliveries back into the queue; returns them with their previous state and code."""
     return await connection.fetch(
         queries.requeue,
         filters.programs,
@@ -190,12 +190,12 @@ async def requeue(
 
 
 async def discard(connection: Connection, key: DeliveryKey, reason: str) -> Row | None:
-    """Discard a delivery; None if it is being sent, or finished in another way."""
+    """Discard a delivery; None if it is being sent or in another final state."""
     return await connection.fetchrow(queries.discard, key.program_id, key.delivery_uuid, reason)
 
 
 async def discard_all(connection: Connection, subscription: Subscription) -> None:
-    """Discard what is not sent yet for a subscription that was archived."""
+    """Discard the unsent deliveries of a subscription that was archived."""
     await connection.execute(
         queries.discard_all, subscription.program_id, subscription.subscription_id, ARCHIVED_BEFORE_SENT
     )

@@ -1,7 +1,7 @@
 """
-Which errors of the database driver mean what for a caller.
+The meaning of the database driver's errors for callers.
 
-`translate_errors` stands around everything that uses a connection, so that nothing outside `store` sees asyncpg.
+Everything that uses a connection runs inside `translate_errors`, so that nothing outside `store` sees asyncpg.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from learning_hub.model.errors import InvalidInput, Unavailable
 log = logging.getLogger(__name__)
 
 # The connection broke; the server is starting, stopping, a standby for now, or out of connections, memory or disk;
-# an operator ended the query. All of these pass, and none is caused by what the caller sent.
+# an operator ended the query. All of these are temporary, and none is caused by the request.
 DATABASE_AWAY = (
     OSError,
     TimeoutError,
@@ -32,8 +32,8 @@ DATABASE_AWAY = (
     asyncpg.InvalidCatalogNameError,
 )
 
-# Another transaction was in the way, or a migration changed what a prepared statement was made for; the driver then
-# forgets its statements.
+# Another transaction conflicted, or a migration changed the objects of a prepared statement; asyncpg then drops its
+# prepared statements.
 CONFLICTS = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
@@ -43,7 +43,7 @@ CONFLICTS = (
 
 
 class InTheWay(Unavailable):
-    """Another transaction was in the way; the same work done again succeeds."""
+    """Another transaction conflicted; repeating the same work succeeds."""
 
     code = "in_the_way"
 
@@ -65,7 +65,7 @@ def translate_errors() -> Iterator[None]:
 
     Raises:
         Unavailable: The database is away.
-        InTheWay: Another transaction was in the way.
+        InTheWay: Another transaction conflicted.
         DataRefused: The database does not accept the data.
     """
     try:

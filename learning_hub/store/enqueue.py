@@ -1,4 +1,4 @@
-"""From what feed entries mean for a subscription to rows of the delivery table."""
+"""Enqueueing: making deliveries from what feed entries mean for a subscription."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ async def enqueue(
     connection: Connection, subscription: Subscription, matches: Sequence[Match], *, as_replays: bool = False
 ) -> int:
     """
-    Make the deliveries that *matches* mean, in feed order, and skip or supersede what they put out of date.
+    Make the deliveries of *matches*, in feed order, and skip or supersede the deliveries that they make obsolete.
 
-    An event has one delivery for a subscription, however often it is gathered; a replay is a new one. Runs in the
+    An event has one delivery for a subscription, however often it is gathered; a replay is a new delivery. Runs in the
     caller's transaction.
 
     Returns:
@@ -31,7 +31,7 @@ async def enqueue(
         made += await delivery_transitions.insert(connection, subscription, sends, "send", as_replays=as_replays)
         await delivery_transitions.supersede(connection, subscription.subscription_id, [match.entry for match in sends])
     await _skip_out_of_date(connection, subscription, matches)
-    # After what is not sent any more has been skipped: what was being claimed at that moment counts as sent by now.
+    # Removals come after obsolete deliveries were skipped: deliveries claimed meanwhile now count as sent.
     if removals := [match for match in matches if match.removes_record]:
         sent = await _that_were_sent(connection, subscription, removals)
         if sent:
@@ -40,7 +40,7 @@ async def enqueue(
 
 
 async def _skip_out_of_date(connection: Connection, subscription: Subscription, matches: Sequence[Match]) -> None:
-    """Skip what was withdrawn or reopened before it was sent, and removals whose reopening was withdrawn."""
+    """Skip events that were withdrawn or reopened before they were sent, and removals whose reopening was withdrawn."""
     if reopenings := [match.entry for match in matches if match.effect == "remove"]:
         await delivery_transitions.skip_reopened(connection, subscription.subscription_id, reopenings)
     for effect, action in (("withdraw", "send"), ("keep", "remove")):
@@ -51,20 +51,20 @@ async def _skip_out_of_date(connection: Connection, subscription: Subscription, 
 async def skip_already_withdrawn(
     connection: Connection, subscription: Subscription, program_id: str, uuids: Sequence[UUID]
 ) -> None:
-    """Events that were named, and are withdrawn by now, are not sent."""
+    """Skip the deliveries of named events that are withdrawn by now."""
     await delivery_transitions.skip_already_withdrawn(connection, subscription.subscription_id, program_id, uuids)
 
 
 async def left_as_they_are(
     connection: Connection, subscription: Subscription, program_id: str, uuids: Sequence[UUID]
 ) -> dict[UUID, str]:
-    """States of these events' deliveries that a run neither takes up again nor sends; others are left out."""
+    """State of each delivery of these events that a run neither takes up again nor sends; others are left out."""
     rows = await connection.fetch(queries.left_as_they_are, subscription.subscription_id, program_id, list(uuids))
     return {row["event_uuid"]: row["state"] for row in rows}
 
 
 async def reopened_since(connection: Connection, subscription: Subscription, entries: Sequence[FeedEntry]) -> set[UUID]:
-    """Those of these events that are not sent because their source record was reopened after them."""
+    """Those of these events that are not sent because their source record was reopened later."""
     rows = await connection.fetch(
         queries.reopened_since,
         subscription.subscription_id,
@@ -80,13 +80,15 @@ async def reopened_since(connection: Connection, subscription: Subscription, ent
 async def delivered_before(
     connection: Connection, subscription: Subscription, program_id: str, uuids: Sequence[UUID]
 ) -> set[UUID]:
-    """Which of these events were ever delivered to the subscription."""
+    """Those of these events that were ever delivered to the subscription."""
     rows = await connection.fetch(queries.delivered_before, subscription.subscription_id, program_id, list(uuids))
     return {row["event_uuid"] for row in rows}
 
 
 async def _that_were_sent(connection: Connection, subscription: Subscription, matches: Sequence[Match]) -> list[Match]:
-    """Those whose source may have a record at the subscriber; a reopening concerns any type of its source record."""
+    """
+    Matches whose source may have a record at the subscriber; a reopening concerns every type of its source record.
+    """
     rows = await connection.fetch(
         queries.was_sent,
         subscription.subscription_id,

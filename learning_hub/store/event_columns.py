@@ -1,5 +1,5 @@
 """
-What the store takes from EVENT_FIELDS, the declaration of an event's fields in model/event.py.
+SQL lists made from EVENT_FIELDS, the declaration of an event's fields in model/event.py.
 
 A query in a .sql file names lists of columns, parameters and conditions by placeholders, which `Queries` fills in:
 
@@ -7,7 +7,7 @@ A query in a .sql file names lists of columns, parameters and conditions by plac
                         program_id, publisher_system_id, event_type, …
     {event_arrays:4}    an array parameter for each of these columns, from $4 on:
                         $4::text[], $5::text[], $6::text[], …
-    {event_filters:13}  a condition for each filter that is compared entry by entry, from $13 on; null passes all:
+    {event_filters:13}  a condition for each filter that is compared entry by entry, from $13 on; null is no filter:
                         ($13::text IS NULL OR publisher_system_id = $13::text) AND …
 """
 

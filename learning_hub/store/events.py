@@ -1,4 +1,4 @@
-"""The event table: appending entries of the feed, and finding single ones."""
+"""The event table: appending entries to the feed, and finding single events."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ FIRST = Classification("new")
 _COPIED = (
     "event_uuid", "content_hash", *COLUMNS, "seq", "epoch", "version", "revision", "created_utc", "event_date",
 )  # fmt: skip
-# In code points, which is the order of the collation "C" as well.
+# By code points, which is also the order of the collation "C".
 _KEY_ORDER = itemgetter(*map(_COPIED.index, ("program_id", "publisher_event_id", "publisher_system_id", "event_type")))
 
 
 class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An event to append to the feed, as classified."""
+    """A classified event to append to the feed."""
 
     event: ReceivedEvent
     event_uuid: UUID
@@ -41,7 +41,7 @@ class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 async def latest_entries(connection: Connection, keys: Sequence[SourceKey]) -> list[LatestEntry | None]:
-    """The newest entry of each source key, in the order of *keys*."""
+    """The newest entry of each source key, in the order of *keys*; None for a source key without entries."""
     rows = await connection.fetch(
         queries.latest_entries,
         [key.program_id for key in keys],
@@ -58,18 +58,18 @@ async def latest_entries(connection: Connection, keys: Sequence[SourceKey]) -> l
 
 
 def new_uuids(count: int) -> list[UUID]:
-    """New uuids of events, of the driver's own class, which is made, sent and written as text ten times as fast."""
+    """New uuids of events. They are of the asyncpg class, which is created, sent and formatted ten times as fast."""
     return [pgproto.UUID(sixteen) for sixteen in new_uuid_bytes(count)]
 
 
 async def append_first(database: Database, new: Mapping[UUID, ReceivedEvent], created_utc: datetime) -> set[UUID]:
     """
-    Append first events of sources to the feed, by their new uuids, in the order given; committed at once.
+    Append first events of sources to the feed, keyed by their new uuids, in the order given; committed at once.
 
-    No two of them may be of one source record.
+    No two of them may be of the same source record.
 
     Returns:
-        The uuids of those not stored: their source has an entry already, or their Program takes no events.
+        The uuids of events that were not stored: their source already has an entry, or their Program accepts no events.
     """
     received = list(new.values())
     hashes = [event.content_hash for event in received]
@@ -83,10 +83,10 @@ async def copy_first(
     """
     Append first events of one Program as `append_first` does, all of them or none.
 
-    By bulk load, which takes the server half as long where they are many.
+    Uses a bulk load, which costs the server half the time when they are many.
 
     Returns:
-        Whether they are stored; they are not where a source has an entry already, or the Program takes no events.
+        Whether they are stored. They are not if a source already has an entry or the Program accepts no events.
     """
     received = list(new.values())
     hashes = [event.content_hash for event in received]
@@ -107,10 +107,10 @@ async def copy_first(
 
 async def append_events(connection: Connection, new: Sequence[Appended]) -> set[UUID]:
     """
-    Append to the feed, in the order given; of one source the earlier version comes first.
+    Append events to the feed, in the order given; an earlier version of a source comes before a later one.
 
     Returns:
-        The uuids of those stored; the others lost a race for their version and must be classified again.
+        The uuids of stored events. The others lost a race for their version and must be classified again.
     """
     classifications = [item.classification for item in new]
     rows = await connection.fetch(
@@ -127,7 +127,7 @@ async def append_events(connection: Connection, new: Sequence[Appended]) -> set[
 
 
 async def delete_appended(connection: Connection, appended: Sequence[Appended]) -> None:
-    """Delete events that were appended earlier in the same transaction, before anybody saw them."""
+    """Delete events that were appended in this transaction, before any other transaction can see them."""
     await connection.execute(
         queries.delete_appended,
         [item.event.publisher_program_id for item in appended],
@@ -136,7 +136,7 @@ async def delete_appended(connection: Connection, appended: Sequence[Appended]) 
 
 
 async def append_withdrawal(database: Database, key: EventKey, at_utc: datetime) -> bool:
-    """Withdraw an event; False where it is not the latest entry of its source key, or another writer was first."""
+    """Withdraw an event; False if it is not the latest entry of its source key, or another writer was first."""
     try:
         async with database.transaction() as connection:
             row = await connection.fetchrow(queries.append_withdrawal, key.program_id, key.event_uuid, at_utc)
@@ -146,7 +146,7 @@ async def append_withdrawal(database: Database, key: EventKey, at_utc: datetime)
 
 
 async def find_event(database: Database, key: EventKey) -> Event | None:
-    """One event, with WithdrawnUtc where it was withdrawn since."""
+    """One event, with WithdrawnUtc if it was withdrawn."""
     row = await database.fetchrow(queries.find_event, key.program_id, key.event_uuid)
     return read_row(row) if row else None
 
@@ -157,9 +157,9 @@ async def existing(database: Database, program_id: str, event_uuids: Sequence[UU
 
 
 def _column_values(events: list[ReceivedEvent]) -> list[list[Any]]:
-    """Column by column, in the order of COLUMNS, what the events store."""
+    """The stored values of *events*, as one list for each column, in the order of COLUMNS."""
     categories = [event.publisher_event_category for event in events]
-    # Each column by its name: a loop over the declared fields takes twice as long.
+    # Each column is named, because a loop over the declared fields takes twice as long.
     values: dict[str, list[Any]] = {
         "program_id": [event.publisher_program_id for event in events],
         "publisher_system_id": [event.publisher_system_id for event in events],
@@ -193,7 +193,8 @@ def read_row(row: Row) -> Event:
         publisher_participant_id=row["publisher_participant_id"],
         publisher_event_category=None if value is None else Category(value, row["category_label"]),
         publisher_event_data=Raw(row["data"].encode()),
-        # The driver takes the first and the last instant of the calendar for infinities, and gives them back naive.
+        # asyncpg treats the first and the last instant of the calendar as infinities, and returns them without a time
+        # zone.
         event_start_utc=to_utc(row["event_start_utc"]),
         event_end_utc=None if row["event_end_utc"] is None else to_utc(row["event_end_utc"]),
         withdrawn_utc=msgspec.UNSET if withdrawn is None else withdrawn,

@@ -1,4 +1,4 @@
-"""Groups of deliveries that failed with the same cause, and long pauses."""
+"""Groups of deliveries that failed for the same cause, and long pauses."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ async def page(
     pause_seconds: float,
 ) -> list[Group]:
     """
-    Up to *limit* groups after a position: the hub's own failures, then pauses, then the rest, each the largest first.
+    Up to *limit* groups after a position: failures of the hub itself, then pauses, then the rest, each the largest
+    first.
 
     Args:
-        database: The hub's.
+        database: The hub's database.
         filters: Which deliveries are counted.
         after: Only groups after this position.
         limit: How many at most.
-        pause_seconds: How long a pause must have lasted to stand among the groups.
+        pause_seconds: The seconds after which a pause is listed among the groups.
     """
     position = (None,) * 7 if after is None else (
         after.rank, after.count, after.program_id, after.subscriber_id, after.subscription_id, after.code,

@@ -16,7 +16,7 @@ from learning_hub.store.queries import Queries
 
 queries = Queries("feed")
 
-# Some ten milliseconds of work for one statement.
+# About ten milliseconds of work for one statement.
 MOST_EXAMINED = 20_000
 
 
@@ -24,10 +24,10 @@ class FeedPart(msgspec.Struct, frozen=True):
     """
     Some entries of the feed, and the position to read on from.
 
-    With *is_end* the position is the end of what is visible, so that a reader with a narrow filter does not examine the
-    same entries again; without, more entries may follow, even where *events* is empty. *last* is the position of the
-    last of *events*. *held_back* is the position of the Program's newest entry that is committed but not visible yet,
-    as an older transaction is still open.
+    If *is_end* is true, the position is the end of the visible feed, so that a reader with a narrow filter does not
+    examine the same entries again. Otherwise more entries may follow, even if *events* is empty. *last* is the position
+    of the last of *events*. *held_back* is the position of the Program's newest entry that is committed but not visible
+    yet, because an older transaction is still open.
     """
 
     events: list[Event]
@@ -41,13 +41,13 @@ async def read_feed(database: Database, spec: FeedFilter, after: Position, limit
     """
     Up to *limit* entries after *after*, in feed order; no entry can appear between them later.
 
-    Examines at most MOST_EXAMINED entries, so that no filter makes one statement read a whole feed. The entries of one
-    PublisherEventId are all examined.
+    A call examines at most MOST_EXAMINED entries, so that no filter makes one statement read a whole feed. With a
+    filter by PublisherEventId, all entries of that id are examined.
     """
     if full_page := await _full_page(database, spec, after, limit):
         return full_page
     async with database.transaction() as connection:
-        # The horizon first: what is finished before it is visible to every later statement.
+        # The horizon is read first: transactions before it have ended, so every later statement sees them.
         of_one_source = spec.publisher_event_id is not None
         row = await connection.fetchrow(queries.horizon if of_one_source else queries.horizon_for_a_walk)
         assert row is not None  # noqa: S101 - a SELECT without FROM has one row
@@ -67,7 +67,7 @@ async def read_feed(database: Database, spec: FeedFilter, after: Position, limit
 
 
 async def _full_page(database: Database, spec: FeedFilter, after: Position, limit: int) -> FeedPart | None:
-    """The next page of a feed or a bucket without other filters, by one statement; None where it would not be full."""
+    """The next page of a feed or bucket without other filters, by one statement; None if the page would not be full."""
     if spec != FeedFilter(program_id=spec.program_id, event_date=spec.event_date):
         return None
     parameters = (spec.program_id, after.epoch, after.xid, after.seq, limit)
@@ -91,14 +91,14 @@ async def _with_held_back(connection: Connection, program_id: str, part: FeedPar
 
 
 def _walk(spec: FeedFilter) -> str:
-    """The query that walks along the narrowest index."""
+    """The query that reads along the narrowest index."""
     if spec.publisher_participant_id is not None:
         return queries.read_participant
     return queries.read_feed if spec.event_date is None else queries.read_bucket
 
 
 def _leaves_out_entries(spec: FeedFilter) -> bool:
-    """Whether a walk along an index meets entries that do not pass."""
+    """Whether the index contains entries that do not pass the filters."""
     uses_two_indexes = spec.publisher_participant_id is not None and spec.event_date is not None
     return uses_two_indexes or any(value is not None for value in (*_scanned(spec), spec.created_since))
 
@@ -111,7 +111,7 @@ def _scanned(spec: FeedFilter) -> list[Any]:
 def parameters(
     spec: FeedFilter, after: Position, horizon: Position, limit: int, most_examined: int | None = None
 ) -> list[Any]:
-    """The parameters of a walk, or of `read_source` without *most_examined*."""
+    """The parameters of a query of `_walk`; without *most_examined*, those of `read_source`."""
     return [
         spec.program_id,
         after.epoch,

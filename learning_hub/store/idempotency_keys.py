@@ -1,4 +1,4 @@
-"""The idempotency_key table: the outcome of the request with each Idempotency-Key of a publisher."""
+"""The idempotency_key table: the outcome of the request that had an Idempotency-Key of a publisher."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OUTCOMES = {status: outcome for outcome, status in _STATUSES.items()}
 
 
 class KeptOutcome(msgspec.Struct, frozen=True):
-    """The outcome that is kept under an Idempotency-Key."""
+    """The outcome stored for an Idempotency-Key."""
 
     request_hash: bytes
     outcome: PublishingOutcome
@@ -29,7 +29,7 @@ class KeptOutcome(msgspec.Struct, frozen=True):
 
 
 async def find(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KeptOutcome]:
-    """The outcomes kept under these (Program, Idempotency-Key) pairs; pairs without one are left out."""
+    """The stored outcomes of these (Program, Idempotency-Key) pairs; pairs without an outcome are left out."""
     rows = await connection.fetch(queries.find, [program for program, _ in keys], [key for _, key in keys])
     return {
         keys[row["position"] - 1]: KeptOutcome(row["request_hash"], _OUTCOMES[row["status"]], row["event_uuid"])
@@ -38,7 +38,7 @@ async def find(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[
 
 
 async def insert(connection: Connection, outcomes: Sequence[tuple[str, str, KeptOutcome]]) -> set[tuple[str, str]]:
-    """Store outcomes by (Program, Idempotency-Key); returns the stored pairs, without those another writer stored."""
+    """Store outcomes by (Program, Idempotency-Key); returns the stored pairs, without those of a faster writer."""
     rows = await connection.fetch(
         queries.insert,
         [program for program, _, _ in outcomes],

@@ -1,8 +1,8 @@
 """
-The liveness lock: an advisory lock that a process holds for as long as its connection to the database lives.
+The liveness lock: an advisory lock that a process holds as long as its connection to the database lives.
 
-When a worker is killed, PostgreSQL releases its lock at once, so that other workers need not wait until its leases run
-out. A worker is informed when it loses its lock, because the others take over its deliveries from then on.
+When a worker is killed, PostgreSQL releases its lock at once, so that other workers need not wait until its leases
+expire. A worker is notified when it loses its lock, because the others take over its deliveries from then on.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class LivenessLock:
     """
     The liveness lock of one process.
 
-    *number* identifies the lock, and is stored with the leases and runs of the process; it is None while the process
-    has no lock, and must claim nothing.
+    *number* identifies the lock, and is stored with the leases and runs of the process. It is None while the process
+    does not hold the lock; the process must then claim nothing.
     """
 
     def __init__(self, database: Database) -> None:
@@ -69,7 +69,7 @@ class LivenessLock:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(CHECK_SECONDS):
                         await is_closed.wait()
-                # A connection over a dead network is not closed by itself.
+                # A connection over a dead network is not closed on its own.
                 await connection.fetchval(queries.check, timeout=RESPONSE_SECONDS)
         finally:
             connection.terminate()

@@ -17,7 +17,7 @@ queries = Queries("migrations")
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 
-# In a checkout the files are at the top level; in the wheel they are beside this module.
+# In a checkout the files are at the top level; in the wheel they are in the folder of this module.
 FOLDER = CHECKOUT / "migrations" if (CHECKOUT / "schema.sql").exists() else HERE / "migrations"
 SCHEMA_FILE = CHECKOUT / "schema.sql" if (CHECKOUT / "schema.sql").exists() else HERE / "schema.sql"
 
@@ -34,7 +34,7 @@ async def migrate(address: str) -> None:
 
 
 async def missing(address: str) -> list[str]:
-    """Names of migrations this database does not have yet, in order; all of them for an empty database."""
+    """Names of the migrations that this database does not have yet, in order; all of them for an empty database."""
     connection = await asyncpg.connect(address, timeout=30)
     try:
         has_table = await connection.fetchval(queries.has_migration_table)

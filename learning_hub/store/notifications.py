@@ -1,8 +1,8 @@
 """
 Notifications: how one part of the hub wakes another, in its own process and in others (LISTEN and NOTIFY).
 
-A notification only shortens a wait. Every waiter also polls, so that a lost notification (while the listener was
-reconnecting, or because a hub died before it published) delays work and loses nothing.
+A notification only shortens a wait. Every waiter also polls, so a lost notification delays work and loses nothing.
+Notifications are lost while the listener reconnects, or when a hub dies before it has published.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 queries = Queries("notifications")
 
 CHANNEL = "learning_hub"
-# NOTIFY takes a lock of the whole server at commit, so notifications are collected for so long.
+# Seconds for which notifications are collected, because NOTIFY takes a server-wide lock at commit.
 COLLECT_SECONDS = 0.05
 
 
@@ -39,11 +39,11 @@ class Topic:
         self._woken = asyncio.Event()
 
     async def wait(self, seconds: float, seen: int | None = None) -> None:
-        """Return when the topic wakes, or after *seconds*; at once when it woke since its count was *seen*."""
+        """Return when the topic wakes, or after *seconds*; at once if it has woken since its count was *seen*."""
         if seen is not None and seen != self.count:
             return
         try:
-            # Not wait_for, which loses a cancellation that comes at the same moment as the wake-up.
+            # Not wait_for, which loses a cancellation that arrives at the same moment as the wake-up.
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
         except TimeoutError:
@@ -55,7 +55,7 @@ class Notifications:
     The topics of the hub, shared by all processes on one database.
 
     *feed* wakes when an entry was committed; *deliveries* when a delivery may be due; *schedules* when a schedule may
-    have a new next time. *is_closed* says that the hub stops, and that waiters should return.
+    have a new next time. *is_closed* is true when the hub stops; waiters should then return.
     """
 
     def __init__(self, database: Database) -> None:
@@ -75,7 +75,7 @@ class Notifications:
             topic.wake()
 
     def notify(self, topic: Topic) -> None:
-        """Wake the waiters of *topic* here at once and, a moment later, in the other processes."""
+        """Wake the waiters of *topic* in this process at once and, a moment later, in the other processes."""
         topic.wake()
         self._to_publish.add(topic.name)
         self._pending.set()
@@ -88,7 +88,7 @@ class Notifications:
             await asyncio.sleep(COLLECT_SECONDS)
 
     async def flush(self) -> None:
-        """Publish what is not published yet; a notification that is lost only delays."""
+        """Publish the collected notifications. A failure is only logged, as a lost notification only delays work."""
         self._pending.clear()
         names, self._to_publish = self._to_publish, set()
         if not names:
@@ -96,7 +96,7 @@ class Notifications:
         try:
             await self._database.fetch(queries.notify, CHANNEL, sorted(names))
         except asyncio.CancelledError:
-            # Whoever ends the job flushes what it leaves.
+            # The caller that cancels the job then flushes the remaining names.
             self._to_publish |= names
             raise
         except Exception as error:  # noqa: BLE001 - a lost notification only delays

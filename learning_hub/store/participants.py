@@ -2,7 +2,7 @@
 The participant table: the ids that publishers' participants have at subscribers.
 
 A row is a *match*, a person's decision that stays until it is changed, or a *look-up*, an answer of the subscriber that
-expires. A match goes before a look-up, and a row for one system before one for every system.
+expires. A match takes precedence over a look-up, and a row for one system over a row for every system.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from learning_hub.store.queries import Queries
 
 queries = Queries("participants")
 
-# How the table writes "every system"; elsewhere it is None.
+# The value that means "every system" in the table; in Python it is None.
 EVERY_SYSTEM = ""
 
 
@@ -25,7 +25,7 @@ async def find(
     publisher_system_id: str,
     publisher_participant_id: str,
 ) -> Participant | None:
-    """The match or look-up that applies to a participant; None without one."""
+    """The match or look-up that applies to a participant; None if it has neither."""
     row = await database.fetchrow(
         queries.find, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
@@ -42,7 +42,7 @@ async def save_look_up(
     subscriber_participant_id: str,
     seconds: float,
 ) -> None:
-    """Store for *seconds* what a look-up found; a match stays."""
+    """Store the result of a look-up for *seconds*; a match is kept."""
     await database.execute(
         queries.save_look_up,
         subscriber_id,
@@ -64,7 +64,7 @@ async def save_match(
     subscriber_participant_id: str,
     settled_by: str,
 ) -> Participant:
-    """Store a person's match; for every system where *publisher_system_id* is None."""
+    """Store a person's match; for every system if *publisher_system_id* is None."""
     row = await connection.fetchrow(
         queries.save_match,
         subscriber_id,
@@ -89,7 +89,7 @@ async def find_all(
     """
     All matches and look-ups of a participant, the one that applies first.
 
-    With *publisher_system_id* only those of that system and of every system.
+    With *publisher_system_id*, only those of that system and of every system.
     """
     rows = await database.fetch(
         queries.find_all, subscriber_id, program_id, publisher_system_id, publisher_participant_id
@@ -114,7 +114,7 @@ async def delete(
     publisher_system_id: str | None,
     publisher_participant_id: str,
 ) -> list[Participant]:
-    """Delete the match and look-up of a system, or of all systems where it is None; returns what was deleted."""
+    """Delete the match and look-up of a system, or of all systems for None; returns the deleted rows."""
     rows = await connection.fetch(
         queries.delete, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
@@ -124,14 +124,14 @@ async def delete(
 async def delete_look_up(
     database: Database, *, subscriber_id: str, program_id: str, publisher_system_id: str, publisher_participant_id: str
 ) -> None:
-    """Delete the look-up of one participant; a match stays."""
+    """Delete the look-up of one participant; a match is kept."""
     await database.execute(
         queries.delete_look_up, subscriber_id, program_id, publisher_system_id, publisher_participant_id
     )
 
 
 async def delete_look_ups(connection: Connection, subscriber_id: str) -> None:
-    """Delete all look-ups of a subscriber; matches stay."""
+    """Delete all look-ups of a subscriber; matches are kept."""
     await connection.execute(queries.delete_look_ups, subscriber_id)
 
 

@@ -1,4 +1,7 @@
-"""The subscriber_pause table: open circuit breakers (`model.circuit_breaker` decides), for all workers."""
+"""
+The subscriber_pause table: the open circuit breakers of all subscribers, shared by all workers. `model.circuit_breaker`
+has the rules.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ async def note_failure(
     connection: Connection, subscriber_id: str, failure: SubscriberFailure, *, began_utc: datetime, is_probe: bool
 ) -> BreakerChange:
     """
-    Store what the failure of an attempt that began at *began_utc* does to the subscriber's circuit breaker.
+    Store the effect that a failed attempt, begun at *began_utc*, has on the subscriber's circuit breaker.
 
     Runs in the transaction that completes the delivery.
     """
@@ -58,19 +61,20 @@ async def note_failure(
 
 
 async def of(database: Database | Connection, subscriber_ids: Collection[str]) -> dict[str, Pause]:
-    """The pauses of these subscribers, by subscriber; those that are not paused are left out."""
+    """The pauses of these subscribers, by subscriber; subscribers that are not paused are left out."""
     rows = await database.fetch(queries.of, list(subscriber_ids))
     return {row["subscriber_id"]: _read(row) for row in rows}
 
 
 async def find(database: Database | Connection, subscriber_id: str) -> Pause | None:
-    """The subscriber's pause; None where it is not paused."""
+    """The subscriber's pause; None if it is not paused."""
     return (await of(database, [subscriber_id])).get(subscriber_id)
 
 
 async def lift(database: Database | Connection, subscriber_id: str, *, credentials_fixed: bool) -> bool:
     """
-    End the subscriber's pause, and make deliveries due that failed during it; False where it stays or did not exist.
+    End the subscriber's pause, and make the deliveries due that failed during it; False if the pause stays or there was
+    none.
 
     A pause for refused credentials stays unless they were fixed.
     """
@@ -82,7 +86,7 @@ async def lift(database: Database | Connection, subscriber_id: str, *, credentia
 
 
 async def probe_now(database: Database, subscriber_id: str) -> datetime | None:
-    """Make the next probe due; returns its time. None where no probe is sent: not paused, or refused credentials."""
+    """Make the next probe due; returns its time. None if no probe is sent: not paused, or credentials refused."""
     due_utc: datetime | None = await database.fetchval(queries.probe_now, subscriber_id)
     return due_utc
 
@@ -93,12 +97,12 @@ async def pull_forward(database: Database | Connection, subscriber_id: str, sinc
 
 
 async def end_idle(database: Database) -> None:
-    """End the pauses whose next probe is due and for which nothing is to be sent."""
+    """End the pauses whose next probe is due and for which no delivery is to be sent."""
     await database.execute(queries.end_idle)
 
 
 async def lasting(database: Database, seconds: float) -> list[LastingPause]:
-    """Pauses that have lasted for *seconds*; each is returned once, over all processes."""
+    """The pauses that have lasted for *seconds*; each is returned once, over all processes."""
     return [
         LastingPause(subscriber_id=row["subscriber_id"], code=row["code"], since_utc=row["since_utc"])
         for row in await database.fetch(queries.alarm, seconds)
@@ -106,7 +110,7 @@ async def lasting(database: Database, seconds: float) -> list[LastingPause]:
 
 
 async def seconds_paused(database: Database) -> dict[tuple[str, str], float]:
-    """For how long each paused subscriber has been paused, by subscriber and code."""
+    """How many seconds each paused subscriber has been paused, by subscriber and code."""
     rows = await database.fetch(queries.all_seconds)
     return {(row["subscriber_id"], row["code"]): row["seconds"] for row in rows}
 

@@ -24,13 +24,13 @@ async def put(connection: Connection, program_id: str, name: str) -> Program:
 
 
 async def find(database: Database | Connection, program_id: str) -> Program | None:
-    """One Program, archived or not."""
+    """One Program; archived Programs are found too."""
     row = await database.fetchrow(queries.find, program_id)
     return _read(row) if row else None
 
 
 async def closed(connection: Connection | Database, program_ids: Collection[str]) -> dict[str, str]:
-    """Those of *program_ids* that take no events, each with a reason that continues the name of the field."""
+    """Those of *program_ids* that accept no events, each with a reason that continues the name of the field."""
     rows = await connection.fetch(queries.closed, list(program_ids))
     return {row["program_id"]: NOT_KNOWN if row["is_unknown"] else TAKES_NO_EVENTS for row in rows}
 

@@ -1,5 +1,5 @@
 """
-Named queries from .sql files: a query begins at its `-- name:` line and lives under that name.
+Named queries from .sql files: a query begins at its `-- name:` line and is read by that name.
 
 A placeholder such as `{event_columns}` or `{event_arrays:4}` stands for a list that store/event_columns.py makes of the
 declaration of an event's fields.
@@ -21,8 +21,8 @@ class Queries:
     The queries of one .sql file as attributes: `Queries("events").latest_entries` is the SQL text.
 
     Args:
-        file: Its name without the ending.
-        package: Where it lies.
+        file: The name of the file without its ending.
+        package: The package that contains the file.
     """
 
     def __init__(self, file: str, *, package: str = __package__) -> None:
@@ -40,6 +40,6 @@ class Queries:
 
 
 def _filled(placeholder: re.Match[str]) -> str:
-    """The list that a placeholder stands for; its parameters begin with the number behind the colon."""
+    """The list that replaces a placeholder; its parameters begin with the number after the colon."""
     name, first = placeholder.groups()
     return LISTS[name](int(first)) if first else LISTS[name]()

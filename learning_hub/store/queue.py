@@ -21,9 +21,10 @@ queries = Queries("queue")
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
     """
-    How many deliveries a worker may take on.
+    How many deliveries a worker can take on.
 
-    *most* of subscribers that are sent one at a time, and *most_batched* of those that are sent batches.
+    *most* limits deliveries of subscribers that get them one at a time, *most_batched* those of subscribers that get
+    batches.
     """
 
     most: int
@@ -34,12 +35,13 @@ async def claim(
     database: Database, room: Room, lease_seconds: float, *, worker: int | None = None
 ) -> list[ClaimedDelivery]:
     """
-    Lease due deliveries for *lease_seconds*, as many as there is room for, and begin an attempt for each.
+    Lease due deliveries for *lease_seconds*, as many as *room* allows, and begin an attempt for each.
 
-    At most one of a source record at a subscription, the oldest first, and none while an earlier attempt of the record
-    may still be carried out; at most as many at a subscriber as it takes at once, over all processes, and of a paused
-    one only its probe. What was withdrawn, reopened or superseded meanwhile is given up instead. *worker* is the number
-    of the caller's liveness lock: when that ends, the leases end with it; None leaves it to time alone.
+    Of each source record at a subscription, at most one delivery is claimed: the oldest, and only when no earlier
+    attempt for the record may still be carried out. Of each subscriber, at most as many are claimed as it takes at
+    once, over all processes; of a paused subscriber, only its probe. Deliveries that were withdrawn, reopened or
+    superseded meanwhile are given up instead. *worker* is the number of the caller's liveness lock, whose end also ends
+    the leases; with None, leases end only by time.
     """
     while room.most > 0 or room.most_batched > 0:
         async with database.transaction() as connection:
@@ -52,7 +54,7 @@ async def claim(
                 worker=worker,
             )
         claimed = [_claimed(row) for row in rows if row["delivery_uuid"] is not None]
-        # Those that were given up took the room of others that are due as well.
+        # Deliveries that were given up used the room of other due deliveries, so claim again.
         if claimed or not rows[0]["given_up"]:
             return claimed
     return []
@@ -60,11 +62,11 @@ async def claim(
 
 class Completed(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What became of an attempt.
+    The result of completing an attempt.
 
-    *is_ours* is False when the lease was not the delivery's any more, and nothing changed. *completion* is as it was
-    written: a delivery whose subscriber is paused waits. *began_pause*: it showed that the subscriber is away, or
-    refuses the credentials; *lifted_pause*: that it is back.
+    *is_ours* is False when the lease no longer belonged to the delivery, and nothing was changed. *completion* is what
+    was written; a delivery whose subscriber is paused waits. *began_pause* means that the attempt showed that the
+    subscriber is away or refuses the credentials; *lifted_pause*, that it is back.
     """
 
     is_ours: bool
@@ -75,38 +77,39 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True):
 
 async def complete(database: Database, claimed: ClaimedDelivery, completion: Completion) -> Completed:
     """
-    Write down how an attempt ended, and what it says of the subscriber as a whole.
+    Store how an attempt ended, and its effect on the circuit breaker of the subscriber.
 
-    A failed one is not repeated when its event was withdrawn or superseded, or its subscription archived, while it was
-    being sent.
+    A failed delivery is not retried if its event was withdrawn or superseded, or its subscription archived, while it
+    was being sent.
     """
     if completion.subscriber_failure is None:
-        (settled,) = await complete_together(database, [(claimed, completion)])
-        return settled
+        (completed,) = await complete_together(database, [(claimed, completion)])
+        return completed
     async with database.transaction() as connection:
-        settled = await _complete_and_pause(connection, claimed, completion, completion.subscriber_failure)
-    await _recheck_all_failed(database, [(claimed, settled)])
-    return settled
+        completed = await _complete_and_pause(connection, claimed, completion, completion.subscriber_failure)
+    await _recheck_all_failed(database, [(claimed, completed)])
+    return completed
 
 
 async def complete_together(
     database: Database, outcomes: Sequence[tuple[ClaimedDelivery, Completion]]
 ) -> list[Completed]:
-    """The same for many, in their order; none of the completions may begin a pause."""
+    """Complete many deliveries as `complete` does, in their order; no completion may begin a pause."""
     async with database.connection() as connection:
-        settled = await _complete(connection, outcomes)
-    await _recheck_all_failed(database, [(claimed, one) for (claimed, _), one in zip(outcomes, settled, strict=True)])
-    return settled
+        completed = await _complete(connection, outcomes)
+    await _recheck_all_failed(database, [(claimed, one) for (claimed, _), one in zip(outcomes, completed, strict=True)])
+    return completed
 
 
 async def _recheck_all_failed(database: Database, outcomes: Sequence[tuple[ClaimedDelivery, Completed]]) -> None:
     failed = [
         claimed.key
-        for claimed, settled in outcomes
-        if settled.is_ours and settled.completion.state in ("waiting", "retrying", "parked")
+        for claimed, completed in outcomes
+        if completed.is_ours and completed.completion.state in ("waiting", "retrying", "parked")
     ]
     if failed:
-        # A transaction of its own: what it does not see yet is committed after the completion, and sees that itself.
+        # The recheck has its own transaction. A change that it does not see is committed after the completion, and so
+        # sees the completion itself.
         async with database.connection() as connection:
             await delivery_transitions.recheck_failed(connection, failed)
 
@@ -114,15 +117,15 @@ async def _recheck_all_failed(database: Database, outcomes: Sequence[tuple[Claim
 async def _complete_and_pause(
     connection: Connection, claimed: ClaimedDelivery, completion: Completion, failure: SubscriberFailure
 ) -> Completed:
-    # The delivery is locked first, as everywhere: two completions at the same time never wait for each other.
+    # The delivery is locked first, as in all other statements, so that two completions never wait for each other.
     key = claimed.key
     if await connection.fetchrow(queries.lock_lease, key.program_id, key.delivery_uuid, claimed.lease_id) is None:
         return Completed(is_ours=False, completion=completion)
     change = await pauses.note_failure(
         connection, claimed.subscriber_id, failure, began_utc=claimed.started_utc, is_probe=claimed.is_probe
     )
-    (settled,) = await _complete(connection, [(claimed, completion.after_breaker(change, claimed))])
-    return msgspec.structs.replace(settled, began_pause=change.is_opened)
+    (completed,) = await _complete(connection, [(claimed, completion.after_breaker(change, claimed))])
+    return msgspec.structs.replace(completed, began_pause=change.is_opened)
 
 
 async def _complete(connection: Connection, outcomes: Sequence[tuple[ClaimedDelivery, Completion]]) -> list[Completed]:
@@ -143,7 +146,7 @@ async def _complete(connection: Connection, outcomes: Sequence[tuple[ClaimedDeli
 
 
 def _written(claimed: ClaimedDelivery, completion: Completion) -> tuple[object, ...]:
-    """The values of one completion, in the order of the statement's."""
+    """The values of one completion, in the order of the parameters of the statement."""
     return (
         claimed.key.program_id,
         claimed.key.delivery_uuid,
@@ -166,14 +169,14 @@ def _written(claimed: ClaimedDelivery, completion: Completion) -> tuple[object, 
 
 
 def _seconds_until_due(completion: Completion) -> float | None:
-    """In seconds, so that the clocks of workers and database need not agree."""
+    """The time until the delivery is due, in seconds, so that clocks of workers and database need not agree."""
     if completion.state == "waiting":
         return 0.0
     return None if completion.due_utc is None else max(0.0, (completion.due_utc - now()).total_seconds())
 
 
 async def mark_sent(database: Database, batch: Sequence[ClaimedDelivery]) -> None:
-    """Write down that these are being sent to a subscriber that cannot be asked afterwards what became of them."""
+    """Store that these are being sent to a subscriber that cannot be asked later whether it carried them out."""
     await database.execute(
         queries.mark_sent,
         [claimed.key.program_id for claimed in batch],
@@ -184,11 +187,11 @@ async def mark_sent(database: Database, batch: Sequence[ClaimedDelivery]) -> Non
 
 async def release_expired(database: Database, settle_seconds: float, steps_seconds: Sequence[float]) -> int:
     """
-    Release what a worker holds that is gone, or beyond its lease; returns how many deliveries.
+    Release the deliveries of workers that are gone, or whose lease has expired; returns how many.
 
-    Each is retried by the schedule *steps_seconds*, and not before *settle_seconds* from now. It is parked when the
-    schedule is used up, so that one that kills its worker each time comes to an end, and when it was sent to a
-    subscriber that cannot be asked.
+    Each is retried by the schedule *steps_seconds*, but not before *settle_seconds* from now. It is parked when the
+    schedule is used up, so that a delivery that kills its worker each time is not retried for ever. It is also parked
+    when it was sent to a subscriber that cannot be asked for the outcome.
     """
     async with database.connection() as connection:
         released = await delivery_transitions.release_expired(connection, settle_seconds, steps_seconds)
@@ -198,7 +201,7 @@ async def release_expired(database: Database, settle_seconds: float, steps_secon
 
 
 async def seconds_to_next(database: Database) -> float | None:
-    """Seconds until the next delivery falls due; None when none is waiting for its time."""
+    """Seconds until the next delivery is due; None when no delivery waits for its time."""
     seconds: float | None = await database.fetchval(queries.next_due)
     return seconds
 

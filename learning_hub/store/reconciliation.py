@@ -1,4 +1,4 @@
-"""The record that was last sent for each source record, to compare it with what the subscriber holds."""
+"""The record that was last sent for each source record, for comparison with the record at the subscriber."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ class SentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
     The record that was last sent for a source record.
 
-    *payload* is None where it is not stored any more; *is_at_target* is false where the record was sent before the
-    Target was changed; *is_under_way* says that another delivery of the source record is being sent, or may have been
-    carried out.
+    *payload* is None if it is no longer stored. *is_at_target* is false if the record was sent before the Target was
+    changed. *is_under_way* says that another delivery of the source record is being sent, or may have been carried out.
     """
 
     event_uuid: UUID
@@ -50,7 +49,7 @@ async def page(
 ) -> list[RangeEvent]:
     """Up to *limit* events of the subscription's Program in *time_range*, after *after*; fewer at the end."""
     last = time_range.end_utc - timedelta(microseconds=1)
-    # Without *after*: before every event of the first day.
+    # Without *after*, the position before all events of the first day.
     position = after or RangePosition(time_range.begin_utc.date(), 0, 0, 0)
     async with database.transaction() as connection:
         await connection.execute(feed.queries.plan_in_index_order)

@@ -21,9 +21,9 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     """
     Something that happened in a run.
 
-    *kind* is `begun`, `gathered` or `finished` for the run itself. For a delivery it is `before` when it was delivered
-    before the run; `delivered` or `failed` for an attempt; `settled` when it reached its final *state* without an
-    attempt of this run; and `left` when it was not final when the run finished.
+    *kind* of an entry of the run itself is `begun`, `gathered` or `finished`. *kind* of an entry of a delivery is
+    `before` if it was delivered before the run; `delivered` or `failed` for an attempt; `settled` if it reached its
+    final *state* without an attempt of this run; and `left` if it was not final when the run finished.
     """
 
     position: LogPosition
@@ -36,7 +36,7 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def find_run(database: Database, run_id: str) -> LoggedRun | None:
-    """The run as its log reports it; None when it does not exist."""
+    """The run with the fields that its log reports; None when it does not exist."""
     row = await database.fetchrow(queries.find_run, run_id)
     if row is None:
         return None

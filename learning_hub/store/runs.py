@@ -17,7 +17,7 @@ queries = Queries("runs")
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """A run under way; *is_gone*: the process that gathers for it."""
+    """A run that is not finished; *is_gone* says that the process that gathers its deliveries is gone."""
 
     run_id: str
     program_id: str
@@ -35,12 +35,12 @@ async def insert(
     requested_by: str,
     gatherer: int | None,
 ) -> None:
-    """Begin a run; *gatherer* is the number of the liveness lock of the process that gathers for it."""
+    """Begin a run; *gatherer* is the number of the liveness lock of the process that gathers its deliveries."""
     await database.execute(queries.insert, run_id, program_id, trigger, request.decode(), requested_by, gatherer)
 
 
 async def find(database: Database, run_id: str) -> Run | None:
-    """One run, with its counts as they are now."""
+    """One run, with its present counts."""
     row = await database.fetchrow(queries.find, run_id)
     if row is None:
         return None
@@ -48,7 +48,7 @@ async def find(database: Database, run_id: str) -> Run | None:
 
 
 async def page(database: Database, programs: list[str] | None, before: str, limit: int) -> list[Run]:
-    """Up to *limit* runs, newest first, with their counts as they are now."""
+    """Up to *limit* runs, newest first, with their present counts."""
     rows = await database.fetch(queries.page, programs, before, limit)
     return [_read(row, await _current(database, row)) for row in rows]
 
@@ -62,52 +62,57 @@ async def add_deliveries_of_events(
     *,
     with_replays: bool,
 ) -> None:
-    """The run is about these events' deliveries; with replays, about those instead of what was delivered before."""
+    """Add the deliveries of these events to the run. With replays, add those instead of earlier finished deliveries."""
     await connection.execute(
         queries.add_deliveries_of_events, run_id, program_id, subscription_id, list(uuids), with_replays
     )
 
 
 async def add_pending(connection: Connection, run_id: str, program_id: str, subscription_id: str) -> None:
-    """The run is about everything of the subscription that is to be sent or being sent."""
+    """Add all deliveries of the subscription that are to be sent or being sent to the run."""
     await connection.execute(queries.add_pending, run_id, program_id, subscription_id)
 
 
 async def pending_events(
     database: Database, program_id: str, subscription_ids: Sequence[str], limit: int
 ) -> list[UUID]:
-    """Up to *limit* events that are to be sent for these subscriptions."""
+    """Up to *limit* events that have deliveries to be sent for these subscriptions."""
     rows = await database.fetch(queries.pending_events, program_id, list(subscription_ids), limit)
     return [row["event_uuid"] for row in rows]
 
 
 async def release(connection: Connection, run_id: str, program_id: str, subscription_ids: Sequence[str]) -> bool:
-    """What waits for the run at these subscriptions is sent; all its deliveries are known now. False: it is over."""
+    """
+    Release the deliveries that wait for the run at these subscriptions, and store that the run has all its deliveries.
+
+    Returns:
+        False if the run is already finished.
+    """
     await delivery_transitions.release_for_run(connection, run_id, program_id, subscription_ids)
     return changed(await connection.execute(queries.gathered, run_id)) > 0
 
 
 async def counts(database: Database, run_id: str, program_id: str) -> tuple[Counts, int]:
-    """What became of the run's deliveries, and how many of them still go on without anybody's doing."""
+    """The run's deliveries counted by state, and how many of them will still change without a person's action."""
     rows = await database.fetch(queries.counts, run_id, program_id)
     by_state = {row["state"]: row["deliveries"] for row in rows}
     return Counts(matched=sum(by_state.values()), **by_state), sum(row["open"] for row in rows)
 
 
 async def is_gathered(database: Database, run_id: str) -> bool:
-    """Whether the run is under way with all its deliveries known."""
+    """Whether the run is still running and has all its deliveries."""
     return bool(await database.fetchval(queries.is_gathered, run_id))
 
 
 async def running(database: Database, old_seconds: float) -> list[Running]:
-    """Runs under way; what gathers without a liveness lock counts as gone after *old_seconds*."""
+    """Unfinished runs. A process that gathers without a liveness lock counts as gone after *old_seconds*."""
     return [Running(**dict(row)) for row in await database.fetch(queries.running, old_seconds)]
 
 
 async def finish(
     database: Database | Connection, run_id: str, state: RunState, result: Counts, message: str | None = None
 ) -> None:
-    """The run is over."""
+    """Store that the run is finished, with its state, counts and message."""
     await database.execute(queries.finish, run_id, state, msgspec.json.encode(result).decode(), message)
 
 

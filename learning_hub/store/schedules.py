@@ -1,4 +1,4 @@
-"""The subscription_tick table: cron schedules, and up to which time each has run."""
+"""The subscription_tick table: the time up to which each cron schedule has run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ queries = Queries("schedules")
 
 
 class ScheduledSubscription(msgspec.Struct, frozen=True, kw_only=True):
-    """A subscription with a cron expression; its times after *after_utc* have not run. *now_utc* is the database's."""
+    """
+    A subscription with a cron expression. Scheduled times after *after_utc* have not run; *now_utc* is the database's
+    time.
+    """
 
     subscription_id: str
     schedule: str
@@ -25,7 +28,7 @@ class ScheduledSubscription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DueTime(msgspec.Struct, frozen=True, kw_only=True):
-    """A time of a subscription's schedule that has come."""
+    """A scheduled time of a subscription that has come."""
 
     subscription_id: str
     schedule: str
@@ -34,7 +37,7 @@ class DueTime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def scheduled(database: Database) -> list[ScheduledSubscription]:
-    """Started subscriptions with a cron expression."""
+    """The started subscriptions with a cron expression."""
     return [ScheduledSubscription(**dict(row)) for row in await database.fetch(queries.scheduled)]
 
 
@@ -43,8 +46,8 @@ async def lock(connection: Connection, due: DueTime, *, again_seconds: float) ->
     Lock and return the subscription of *due*: no other process begins a run for it until the transaction ends.
 
     Returns:
-        None when that time has run, is being run, or is not scheduled any more; also for *again_seconds* after a failed
-        run for it began.
+        None when that time has run, is being run, or is no longer scheduled. Also None for *again_seconds* after a
+        failed run for it began.
     """
     await connection.execute(queries.insert, due.subscription_id)
     if not await connection.fetchval(queries.lock, due.subscription_id):
@@ -56,20 +59,20 @@ async def lock(connection: Connection, due: DueTime, *, again_seconds: float) ->
 
 
 async def begin(connection: Connection, subscription_id: str, run_id: str) -> None:
-    """Note that the run gathers for the subscription."""
+    """Store that the run gathers deliveries for the subscription."""
     await connection.execute(queries.begin, subscription_id, run_id)
 
 
 async def move(connection: Connection, due: DueTime, run_id: str) -> bool:
-    """The subscription has run up to the time of *due*; False when the run does not gather for it any more."""
+    """Store that the subscription has run up to the time of *due*; False when the run no longer gathers for it."""
     return changed(await connection.execute(queries.move, due.subscription_id, run_id, due.due_utc)) > 0
 
 
 async def give_up(connection: Connection, run_id: str) -> None:
-    """The run does not gather any more, because its process is gone."""
+    """Store that the run no longer gathers deliveries, because its process is gone."""
     await connection.execute(queries.give_up, run_id)
 
 
 async def is_started(connection: Connection, subscription_id: str) -> bool:
-    """Whether the subscription is started; it stays so until the transaction ends."""
+    """Whether the subscription is started; its state is locked until the transaction ends."""
     return bool(await connection.fetchval(queries.still_started, subscription_id))

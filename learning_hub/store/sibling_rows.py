@@ -1,4 +1,4 @@
-"""Which rows at a subscriber belong to which source records, as the delivery table has them."""
+"""The rows at a subscriber that belong to other source records, according to the delivery table."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MOST_SECONDS = 3600
 
 @asynccontextmanager
 async def locked(database: Database, name: str) -> AsyncIterator[Connection]:
-    """A connection that holds the lock *name*, which no other process has at the same time."""
+    """A connection that holds the lock *name*; only one process holds it at a time."""
     async with database.session() as connection:
-        # The caller has a time-out of its own, so this one only has to be longer.
+        # The caller has its own, shorter time-out.
         await connection.execute(queries.lock, name, timeout=MOST_SECONDS)
         yield connection
 
@@ -26,7 +26,7 @@ async def locked(database: Database, name: str) -> AsyncIterator[Connection]:
 async def of_others(
     connection: Connection, claimed: ClaimedDelivery, *, participant_id: str, panel: str
 ) -> frozenset[str]:
-    """Ids of the participant's rows in *panel* that belong to other source records than the claimed delivery's."""
+    """Ids of the participant's rows in *panel* that belong to source records other than the claimed delivery's."""
     rows = await connection.fetch(
         queries.of_others,
         claimed.subscriber_id,

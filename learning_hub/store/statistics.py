@@ -21,7 +21,7 @@ queries = Queries("statistics")
 
 CHECK_SECONDS = 1.0
 
-# A few hundred rows, which any plan reads fast.
+# A few hundred rows, which are read fast by any plan.
 _SMALL_BYTES = 64 * 1024
 
 
@@ -44,7 +44,7 @@ class Statistics:
             await asyncio.sleep(CHECK_SECONDS)
 
     async def gather(self) -> None:
-        """Gather once for each table: where the hub lacks the right to, repeating would not help."""
+        """Gather statistics once for each table; a failure for lack of rights is not repeated."""
         for row in await self._database.fetch(queries.unknown_tables, _SMALL_BYTES):
             if row["name"] not in self._analyzed:
                 self._analyzed.add(row["name"])

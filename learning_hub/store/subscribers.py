@@ -15,12 +15,12 @@ from learning_hub.store.vault import Vault
 
 queries = Queries("subscribers")
 
-# Between two looks whether it is one's turn; a sign-in takes about as long.
+# Seconds between two attempts to take a lock; a sign-in takes about as long.
 LOCK_POLL_SECONDS = 0.2
 
 
 async def lock(connection: Connection, subscriber_id: str) -> None:
-    """Wait until nobody else changes this subscriber, until the transaction ends."""
+    """Lock the subscriber against other changes until the transaction ends."""
     await connection.execute(queries.lock, subscriber_id)
 
 
@@ -34,7 +34,7 @@ async def put(
     encrypted_credentials: bytes | None,
     max_concurrency: int,
 ) -> Subscriber:
-    """Make or change a subscriber; without credentials it keeps those it has."""
+    """Create or change a subscriber; without credentials, it keeps those it has."""
     row = await connection.fetchrow(
         queries.put,
         subscriber_id,
@@ -49,35 +49,35 @@ async def put(
 
 
 async def find(database: Database | Connection, subscriber_id: str) -> Subscriber | None:
-    """One subscriber, archived ones as well."""
+    """One subscriber; archived subscribers are found too."""
     row = await database.fetchrow(queries.find, subscriber_id)
     return _read(row) if row else None
 
 
 async def page(database: Database, within: list[str] | None, after: str, limit: int) -> list[Subscriber]:
-    """Up to *limit* subscribers by id after *after*; only those that get events of these Programs, None for all."""
+    """Up to *limit* subscribers by id after *after*; only those that get events of these Programs, or all for None."""
     return [_read(row) for row in await database.fetch(queries.page, within, after, limit)]
 
 
 async def note_check(connection: Connection, subscriber_id: str) -> None:
-    """Its credentials were found good: every process forgets that they were refused."""
+    """Store that the credentials were found valid; every process then forgets that they were refused."""
     await connection.execute(queries.note_check, subscriber_id)
 
 
 async def is_used_by(database: Database, subscriber_id: str, program_ids: list[str]) -> bool:
-    """Whether the subscriber gets, or once got, events of any of these Programs."""
+    """Whether the subscriber gets, or ever got, events of any of these Programs."""
     return bool(await database.fetchval(queries.is_used_by, subscriber_id, program_ids))
 
 
 async def archive(connection: Connection, subscriber_id: str) -> Subscriber | None:
-    """Let it get nothing more; None where there is none."""
+    """Archive the subscriber, so that it gets nothing more; None if it does not exist."""
     row = await connection.fetchrow(queries.archive, subscriber_id)
     return _read(row) if row else None
 
 
 async def credentials(database: Database, vault: Vault, subscriber_id: str) -> dict[str, Any]:
     """
-    The subscriber's credentials, decrypted; empty where it has none.
+    The subscriber's credentials, decrypted; empty if it has none.
 
     Raises:
         CredentialsUnreadable: They were encrypted with none of the vault's keys.
@@ -88,7 +88,7 @@ async def credentials(database: Database, vault: Vault, subscriber_id: str) -> d
 
 
 class CredentialsLock:
-    """The turn of one process at renewing the credentials of a subscriber, over a connection that holds a lock."""
+    """The lock that one process holds while it renews the credentials of a subscriber, on its own connection."""
 
     def __init__(self, connection: Connection, vault: Vault, subscriber_id: str) -> None:
         self._connection = connection
@@ -97,12 +97,12 @@ class CredentialsLock:
         self._read: bytes | None = None
 
     async def read(self) -> dict[str, Any]:
-        """The credentials as they are stored now, decrypted; empty where there are none."""
+        """The stored credentials, decrypted; empty if there are none."""
         self._read = await self._connection.fetchval(queries.credentials, self._subscriber_id)
         return self._vault.decrypt(self._read) if self._read else {}
 
     async def keep(self, credentials: Mapping[str, Any]) -> None:
-        """Store *credentials* in place of those read last; where an administrator gave others meanwhile, those stay."""
+        """Replace the credentials that were read last by *credentials*, unless an administrator changed them."""
         encrypted = self._vault.encrypt(credentials)
         await self._connection.execute(queries.keep_credentials, self._subscriber_id, encrypted, self._read)
 
@@ -110,9 +110,9 @@ class CredentialsLock:
 @asynccontextmanager
 async def credentials_lock(database: Database, vault: Vault, subscriber_id: str) -> AsyncIterator[CredentialsLock]:
     """
-    The turn at renewing the credentials of a subscriber: nobody else in any process has one meanwhile.
+    Lock the renewal of a subscriber's credentials, over all processes.
 
-    Its connectors stay as they are. Whoever waits holds no connection.
+    The subscriber's connectors are not closed. A process that waits for the lock holds no connection.
     """
     while True:
         async with database.session() as connection:
@@ -125,9 +125,9 @@ async def credentials_lock(database: Database, vault: Vault, subscriber_id: str)
 @asynccontextmanager
 async def panel_lock(database: Database, subscriber_id: str) -> AsyncIterator[None]:
     """
-    The turn at building at a subscriber: nobody else in any process has one meanwhile.
+    Lock the building of panels at a subscriber, over all processes.
 
-    Whoever waits holds no connection.
+    A process that waits for the lock holds no connection.
     """
     while True:
         async with database.session() as connection:

@@ -1,4 +1,4 @@
-"""The subscription table, the checkpoints, and what a change of a subscription does to its deliveries."""
+"""The subscription table, the checkpoints, and the effects of a changed subscription on its deliveries."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from learning_hub.store.queries import Queries
 
 queries = Queries("subscriptions")
 
-# A snapshot in which nothing is visible, in an epoch before the first: whatever there is, is new.
+# A snapshot in which nothing is visible, in an epoch before the first: every entry is new to it.
 NOTHING_SEEN = (0, (1, 1, ()))
 
 
 async def lock(connection: Connection, subscription_id: str) -> None:
     """
-    Wait until nobody else changes this subscription or reads on for it, until the transaction ends.
+    Lock the subscription and its checkpoint until the transaction ends.
 
-    The process stage locks the checkpoint too, and must read the subscription after that: what it enqueues is
-    then held, released or discarded together with the rest.
+    The process stage locks the checkpoint too, and reads the subscription only after that. The deliveries that it
+    enqueues are then held, released or discarded together with the others.
     """
     await connection.execute(queries.lock, subscription_id)
     await connection.execute(queries.lock_checkpoint, subscription_id)
@@ -28,9 +28,9 @@ async def lock(connection: Connection, subscription_id: str) -> None:
 
 async def put(connection: Connection, subscription_id: str, plan: SubscriptionSpec, *, is_new: bool) -> Subscription:
     """
-    Make a subscription, or change it. A new one (an archived one counts as new) begins where its plan says.
+    Create or change a subscription. A new subscription (or one that was archived) begins where its plan says.
 
-    Until the transaction ends no other may change it: `lock` comes first.
+    The caller must have called `lock` in the same transaction.
     """
     epoch, snapshot = (None, None) if plan.start_from == "now" else NOTHING_SEEN
     row = await connection.fetchrow(
@@ -59,13 +59,13 @@ async def put(connection: Connection, subscription_id: str, plan: SubscriptionSp
 
 
 async def find(database: Database | Connection, subscription_id: str) -> Subscription | None:
-    """One subscription, archived ones as well."""
+    """One subscription; archived subscriptions are found too."""
     row = await database.fetchrow(queries.find, subscription_id)
     return read_row(row) if row else None
 
 
 async def of_program(database: Database | Connection, program_id: str) -> list[Subscription]:
-    """The subscriptions of a Program that are in use."""
+    """The subscriptions of a Program that are not archived."""
     return [read_row(row) for row in await database.fetch(queries.of_program, program_id)]
 
 
@@ -78,7 +78,7 @@ async def page(
     after: str,
     limit: int,
 ) -> list[Subscription]:
-    """Up to *limit* subscriptions by id after *after*; only those of Programs in *within*, None for all."""
+    """Up to *limit* subscriptions by id after *after*; only those of Programs in *within*, or all for None."""
     rows = await database.fetch(queries.page, within, program_id, subscriber_id, after, limit)
     return [read_row(row) for row in rows]
 
@@ -86,20 +86,20 @@ async def page(
 async def in_use(
     connection: Connection, *, program_id: str | None = None, subscriber_id: str | None = None
 ) -> list[Subscription]:
-    """The subscriptions in use of a Program or a subscriber."""
+    """The subscriptions of a Program or a subscriber that are not archived."""
     return [read_row(row) for row in await connection.fetch(queries.in_use, program_id, subscriber_id)]
 
 
-async def archive(connection: Connection, there: Subscription) -> Subscription:
-    """Archive it: it gets nothing more, and what was not sent yet is discarded."""
-    row = await connection.fetchrow(queries.archive, there.subscription_id)
+async def archive(connection: Connection, subscription: Subscription) -> Subscription:
+    """Archive the subscription, so that it gets nothing more, and discard its unsent deliveries."""
+    row = await connection.fetchrow(queries.archive, subscription.subscription_id)
     assert row is not None  # noqa: S101 - nothing deletes subscriptions
-    await delivery_transitions.discard_all(connection, there)
+    await delivery_transitions.discard_all(connection, subscription)
     return read_row(row)
 
 
 async def stop(connection: Connection, subscription_id: str) -> Subscription | None:
-    """Stop it, and hold what was not sent yet; None where it was not started."""
+    """Stop the subscription, and hold its unsent deliveries; None if it was not started."""
     row = await connection.fetchrow(queries.stop, subscription_id)
     if row is None:
         return None
@@ -108,19 +108,19 @@ async def stop(connection: Connection, subscription_id: str) -> Subscription | N
     return stopped
 
 
-async def hold(connection: Connection, there: Subscription) -> None:
-    """Hold what was not sent yet for a run."""
-    await delivery_transitions.hold(connection, there)
+async def hold(connection: Connection, subscription: Subscription) -> None:
+    """Hold the unsent deliveries for a run."""
+    await delivery_transitions.hold(connection, subscription)
 
 
-async def hold_stragglers(database: Database, there: Subscription) -> None:
-    """Hold also what failed at the moment of the change, once that is committed."""
-    await delivery_transitions.hold_stragglers(database, there)
+async def hold_stragglers(database: Database, subscription: Subscription) -> None:
+    """Hold deliveries whose attempts failed during the change; called after the change is committed."""
+    await delivery_transitions.hold_stragglers(database, subscription)
 
 
-async def release(connection: Connection, there: Subscription) -> int:
-    """Send what was held; returns how many deliveries."""
-    return await delivery_transitions.release_all(connection, there)
+async def release(connection: Connection, subscription: Subscription) -> int:
+    """Release the held deliveries; returns how many."""
+    return await delivery_transitions.release_all(connection, subscription)
 
 
 def read_row(row: Row) -> Subscription:

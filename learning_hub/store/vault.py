@@ -1,9 +1,9 @@
 """
 The vault: encrypts credentials of subscribers before they are stored.
 
-LEARNING_HUB_SECRET_KEYS has the keys; the first encrypts, all decrypt, so that keys can be rotated. Without the setting
-the vault makes one key and stores it in `secret.key` under LEARNING_HUB_HOME, readable by its owner alone, for all
-processes that share this home. Hubs on several machines need the setting.
+The setting LEARNING_HUB_SECRET_KEYS holds the keys. The first one encrypts and all of them decrypt, so that keys can be
+rotated. Without the setting the vault makes one key and stores it in `secret.key` under LEARNING_HUB_HOME, readable by
+its owner alone, for all processes that share this home. Hubs on several machines need the setting.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KEY_FILE = "secret.key"
 
 
 class Vault:
-    """Encrypts and decrypts credentials; it reads its keys when they are first needed."""
+    """Encrypts and decrypts credentials; the keys are read when they are first needed."""
 
     def __init__(self, keys: Sequence[str], key_file: Path) -> None:
         self._configured_keys = tuple(keys)
@@ -76,7 +76,7 @@ class Vault:
 
 
 def _stored_key(file: Path) -> str:
-    """The key in *file*, which is made if it does not exist; processes that start at once agree on one key."""
+    """The key in *file*, which is created if it does not exist; processes that start at once agree on one key."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if not file.exists():
@@ -96,7 +96,7 @@ def _make_key(file: Path) -> None:
             stream.write(Fernet.generate_key() + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
-        # A link is atomic, and never replaces the file of a process that was faster.
+        # A link is created atomically, and never replaces the file of a process that was faster.
         with contextlib.suppress(FileExistsError):
             os.link(draft, file)
     finally:
