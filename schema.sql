@@ -1,22 +1,22 @@
--- The whole database of the Learning Hub as it is now. A database built from migrations/ is equal to it; a test
--- compares the two. PostgreSQL 15 or newer.
+-- The present schema of the Learning Hub's database. A database built from migrations/ is equal to it; a test compares
+-- the two. PostgreSQL 15 or newer.
 --
 -- An event has a row in `event`, one in `delivery` for each subscription that it matches, and one in `attempt` for each
 -- attempt to send it. Their keys all begin with program_id, so that each look-up concerns one Program: the tables can
 -- be partitioned or distributed by it.
 -- Times are timestamptz and mean UTC. JSON that must be kept to the character is json, never jsonb.
 
--- Organisations whose learning is recorded. They own events, keys are scoped to them.
+-- Programs: organisations whose learning is recorded. They own events, and API keys are limited to them.
 CREATE TABLE program (
     program_id   text        PRIMARY KEY,
     name         text        NOT NULL,
     created_utc  timestamptz NOT NULL DEFAULT now(),
-    archived_utc timestamptz,            -- takes no new events from then on
+    archived_utc timestamptz,            -- since then it accepts no events
 
     CONSTRAINT program_id_form CHECK (program_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,24}$')
 );
 
--- API keys. The key itself is never stored, only its SHA-256: it is random, so a slow hash would add nothing.
+-- API keys. Only the SHA-256 of a key is stored: the key is random, so a slow hash would add nothing.
 CREATE TABLE api_key (
     key_id        text        PRIMARY KEY,
     name          text        NOT NULL,
@@ -59,12 +59,12 @@ CREATE TABLE event (
     publisher_event_id       text        NOT NULL,
     event_type               text        NOT NULL,
     version                  int         NOT NULL,   -- counts the entries of a source key: revisions and withdrawals
-    revision                 int         NOT NULL,   -- counts its revisions alone
-    supersedes               uuid,                   -- the revision before
+    revision                 int         NOT NULL,   -- counts only its revisions
+    supersedes               uuid,                   -- the previous revision
     publisher_participant_id text        NOT NULL,
     category_value           text,
     category_label           text,
-    data                     json        NOT NULL,   -- as sent, to the character
+    data                     json        NOT NULL,   -- exactly as sent
     event_start_utc          timestamptz NOT NULL,
     event_end_utc            timestamptz,
     content_hash             bytea       NOT NULL,   -- of everything but the source key; equal content, equal hash
@@ -73,7 +73,7 @@ CREATE TABLE event (
     withdrawn_utc            timestamptz,
 
     PRIMARY KEY (program_id, event_uuid, is_withdrawal),
-    -- Two writers that want the same next version: one of them loses, looks again and decides anew.
+    -- If two writers want the same next version, one of them loses and classifies its event again.
     CONSTRAINT event_source_version
         UNIQUE (program_id, publisher_event_id, publisher_system_id, event_type, version),
     CONSTRAINT event_revision_counts_from_one CHECK (revision >= 1 AND version >= revision),
@@ -83,14 +83,14 @@ CREATE TABLE event (
     CONSTRAINT event_date_is_of_created CHECK (event_date = (created_utc AT TIME ZONE 'UTC')::date)
 );
 
--- For following a Program's feed, and for the process stage.
+-- For reading a Program's feed, and for the process stage.
 CREATE UNIQUE INDEX event_feed ON event (program_id, epoch, xid, seq);
 -- For reading a date bucket.
 CREATE INDEX event_bucket ON event (program_id, event_date, epoch, xid, seq);
--- For what one person did.
+-- For the events of one participant.
 CREATE INDEX event_participant ON event (program_id, publisher_participant_id, epoch, xid, seq);
 
--- What a publisher's Idempotency-Key was answered with, so that the same key gets the same answer.
+-- The responses to publishers' Idempotency-Keys, so that a repeated key gets the same response.
 CREATE TABLE idempotency_key (
     program_id      text        NOT NULL,
     idempotency_key text        NOT NULL,
@@ -102,11 +102,11 @@ CREATE TABLE idempotency_key (
     PRIMARY KEY (program_id, idempotency_key)
 );
 
--- Kinds of subscribers, with what statements have to know of each. A row is what the connector declares in KINDS of
+-- Kinds of subscribers, with the capabilities that statements use. A row holds what the connector declares in KINDS of
 -- learning_hub/connectors/kinds.py; each hub process writes it when it starts (learning_hub/store/connectors.py).
 CREATE TABLE connector (
     name           text    PRIMARY KEY,
-    one_record_for text    NOT NULL,   -- source_record: all event types of a source record share one record there;
+    one_record_for text    NOT NULL,   -- source_record: all event types of a source record share one record;
                                        -- source_key: each event type of a source record has a record of its own
     sends_batches  boolean NOT NULL,   -- many deliveries go into one request
     key_fields     jsonb   NOT NULL,   -- by Kind of Target: its field that names the column for the record key
@@ -122,7 +122,7 @@ CREATE TABLE subscriber (
     settings        json        NOT NULL,
     credentials     bytea,                  -- encrypted (Fernet); never leaves the hub
     credentials_changed_utc timestamptz,    -- when an administrator last gave them
-    credentials_checked_utc timestamptz,    -- when a check last found them good
+    credentials_checked_utc timestamptz,    -- when a check last found them valid
     max_concurrency int         NOT NULL DEFAULT 1,   -- deliveries under way at once, over all processes
     created_utc     timestamptz NOT NULL DEFAULT now(),
     changed_utc     timestamptz NOT NULL DEFAULT now(),
@@ -132,19 +132,19 @@ CREATE TABLE subscriber (
     CONSTRAINT subscriber_sends_at_least_one CHECK (max_concurrency >= 1)
 );
 
--- Subscribers that nothing is sent to just now, for all workers: away, asking to wait, or refusing the credentials.
+-- Paused subscribers, for all workers: they are away, ask to wait, or refuse the credentials.
 CREATE TABLE subscriber_pause (
     subscriber_id       text        PRIMARY KEY REFERENCES subscriber,
     code                text        NOT NULL,   -- of the failure that began it, or of the last probe
     class               text        NOT NULL,
-    message             text        NOT NULL,   -- in words for staff
+    message             text        NOT NULL,   -- a sentence for staff
     since_utc           timestamptz NOT NULL DEFAULT clock_timestamp(),
-    probe_seconds       float8      NOT NULL,   -- between the probe before and the next one
-    next_probe_utc      timestamptz,            -- null: no probes, the credentials have to be mended first
-    alarmed_utc         timestamptz             -- when the operator was told that it lasts
+    probe_seconds       float8      NOT NULL,   -- between the previous probe and the next one
+    next_probe_utc      timestamptz,            -- null: no probes until the credentials are fixed
+    alarmed_utc         timestamptz             -- when the long pause was logged for the operator
 );
 
--- Which events of a Program a subscriber gets, where they land, and one template for each category.
+-- Subscriptions: which events of a Program a subscriber gets, with the target and one template for each category.
 CREATE TABLE subscription (
     subscription_id     text        PRIMARY KEY,
     name                text        NOT NULL,
@@ -153,16 +153,17 @@ CREATE TABLE subscription (
     publisher_system_id text,                -- null: every system
     event_types         text[]      NOT NULL,
     target              json        NOT NULL,
-    target_changed_utc  timestamptz NOT NULL DEFAULT now(),  -- records written before it lie somewhere else
-    templates           json        NOT NULL, -- category value, or _default, to a template; null is off on purpose
+    target_changed_utc  timestamptz NOT NULL DEFAULT now(),  -- records sent before it are at another target
+    templates           json        NOT NULL, -- by category value or _default; a null template turns the category off
     on_withdraw         text        NOT NULL DEFAULT 'keep',
     on_reopened         text        NOT NULL DEFAULT 'ignore',
     schedule            text        NOT NULL DEFAULT 'realtime',  -- realtime, manual, or a cron expression
     time_zone           text        NOT NULL DEFAULT 'UTC',       -- of the cron expression
-    scheduled_utc       timestamptz NOT NULL DEFAULT now(),  -- runs by this schedule, started, from then on
+    scheduled_utc       timestamptz NOT NULL DEFAULT now(),  -- since then it is started with this schedule
     state               text        NOT NULL DEFAULT 'started',
     start_from          text        NOT NULL DEFAULT 'now',       -- now, beginning, or an RFC 3339 time
-    -- What had been committed when the subscription was made with StartFrom now: exactly that is left out.
+    -- The snapshot when the subscription was created with StartFrom now; exactly the entries visible in it are left
+    -- out.
     start_epoch         int         NOT NULL,
     start_snapshot      pg_snapshot NOT NULL,
     created_utc         timestamptz NOT NULL DEFAULT now(),
@@ -177,8 +178,8 @@ CREATE TABLE subscription (
 
 CREATE INDEX subscription_program ON subscription (program_id);
 
--- The position up to which each subscription has read its Program's feed. Apart from the subscription, so that reading
--- on and an administrator's change do not wait for each other.
+-- Checkpoints: the position up to which each subscription has read its Program's feed. This is a separate table, so
+-- that reading on and an administrator's change do not wait for each other.
 CREATE TABLE subscription_checkpoint (
     subscription_id text   PRIMARY KEY REFERENCES subscription,
     epoch           int    NOT NULL,
@@ -186,22 +187,22 @@ CREATE TABLE subscription_checkpoint (
     seq             bigint NOT NULL
 );
 
--- The name of that table in the first release, for its processes that go on while the others are upgraded. The next
--- release drops it.
+-- The name of subscription_checkpoint in the first release, for processes of that release that run during an upgrade.
+-- The next release drops it.
 CREATE VIEW subscription_place AS SELECT subscription_id, epoch, xid, seq FROM subscription_checkpoint;
 
--- Up to which time of its cron expression each subscription has run. Apart from the subscription, so that a run and an
+-- The time up to which the cron expression of each subscription has run. This is a separate table, so that a run and an
 -- administrator's change do not wait for each other.
 CREATE TABLE subscription_tick (
     subscription_id text        PRIMARY KEY REFERENCES subscription,
-    done_utc        timestamptz NOT NULL,   -- moves when the deliveries of its run are gathered and released
-    run_id          text                    -- the last run that was begun; it alone may move done_utc
+    done_utc        timestamptz NOT NULL,   -- set when the deliveries of its run are gathered and released
+    run_id          text                    -- the run that was begun last; only it may move done_utc
 );
 
--- What failures by like cause have in common: the code, and the message without what differs from one event to the
--- other: quoted values, e-mail addresses, UUIDs, numbers, times, ids with three digits in a row or of hexadecimal digits.
--- Kept are names of columns such as UF_3, the status that iMIS answered, the names of what is missing (data['Credits']),
--- and the place of a template error to the character.
+-- The signature of a failure: the code, and the message without the parts that differ between events with the same
+-- cause. Removed are quoted values, e-mail addresses, UUIDs, numbers, times, and ids with three digits in a row or of
+-- hexadecimal digits. Kept are column names such as UF_3, the status of an iMIS response, the names of missing values
+-- (data['Credits']), and the exact place of a template error.
 CREATE FUNCTION failure_signature(code text, message text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN substr(md5(
@@ -218,9 +219,9 @@ CREATE FUNCTION failure_signature(code text, message text) RETURNS text
 
 -- Deliveries: one event that is to be sent for one subscription.
 --
--- waiting -> sending -> delivered, or retrying -> sending ..., or parked; what is skipped, superseded or discarded is
--- not sent. The statements that write `state` stand in learning_hub/store/delivery_transitions.sql, in the order of a
--- delivery's life; docs/reference/delivery-states.md draws every arrow.
+-- waiting -> sending -> delivered, or retrying -> sending ..., or parked; skipped, superseded and discarded deliveries
+-- are not sent. The statements that write `state` are in learning_hub/store/delivery_transitions.sql, in the order of a
+-- delivery's life; docs/reference/delivery-states.md shows all transitions.
 CREATE TABLE delivery (
     program_id           text        NOT NULL,
     delivery_uuid        uuid        NOT NULL,   -- DeliveryId is {program_id}-{delivery_uuid}
@@ -238,25 +239,25 @@ CREATE TABLE delivery (
     class                text,                   -- who is responsible for the next step
     message              text,                   -- the reason as a sentence for staff
     failing_since_utc    timestamptz,            -- the first failure since it was put into the queue
-    failed_utc           timestamptz,            -- the last one
-    -- What failures by like cause have in common.
+    failed_utc           timestamptz,            -- the last failure
+    -- The signature, equal for failures with the same cause.
     signature            text GENERATED ALWAYS AS (
         CASE WHEN state IN ('retrying', 'parked') THEN failure_signature(code, message) END) STORED,
     held                 boolean     NOT NULL DEFAULT false,  -- of a stopped or manual subscription: waits for a run
-    released             boolean     NOT NULL DEFAULT false,  -- a run or a person lets it go, whatever the schedule is
+    released             boolean     NOT NULL DEFAULT false,  -- a run or a person released it, whatever the schedule is
     due_utc              timestamptz,            -- when it may be sent next
     attempts             int         NOT NULL DEFAULT 0,
     tries_used           int         NOT NULL DEFAULT 0,      -- steps of the retry schedule since it was requeued
-    in_doubt             boolean     NOT NULL DEFAULT false,  -- a failed attempt may have left a record there
-    doubt_until_utc      timestamptz,            -- until then an attempt may still be carried out: its record waits
-    lease_id             uuid,                   -- the lease that a completion has to name
-    lease_until_utc      timestamptz,            -- after this the outcome is unknown and it falls due again
-    lease_worker         bigint,                 -- number of the liveness lock that its worker holds while it lives
+    in_doubt             boolean     NOT NULL DEFAULT false,  -- a failed attempt may have written a record
+    doubt_until_utc      timestamptz,            -- until then an attempt may still be carried out
+    lease_id             uuid,                   -- the lease that a completion must name
+    lease_until_utc      timestamptz,            -- then the outcome is unknown, and it is due again
+    lease_worker         bigint,                 -- number of its worker's liveness lock
     created_utc          timestamptz NOT NULL DEFAULT now(),
-    state_utc            timestamptz NOT NULL DEFAULT clock_timestamp(),  -- since when it is in its state
+    state_utc            timestamptz NOT NULL DEFAULT clock_timestamp(),  -- when its state was last changed
     delivered_utc        timestamptz,
-    confirmed_utc        timestamptz,            -- when it was read back at the subscriber
-    subscriber_record_id text,                   -- the record's identity there
+    confirmed_utc        timestamptz,            -- when its record was read back from the subscriber
+    subscriber_record_id text,                   -- the record id at the subscriber
 
     PRIMARY KEY (program_id, delivery_uuid),
     CONSTRAINT delivery_action_known CHECK (action IN ('send', 'remove')),
@@ -272,11 +273,11 @@ CREATE TABLE delivery (
         CHECK (state NOT IN ('retrying', 'parked') OR (code IS NOT NULL AND class IS NOT NULL AND message IS NOT NULL))
 );
 
--- Many statements change the state; none of them may forget to write when.
+-- Many statements change the state; the trigger ensures that each also writes the time.
 --
--- The trigger refuses no arrow, although they are all listed (learning_hub/model/delivery_transitions.py). A claim or a
+-- The trigger refuses no transition, although all are listed (learning_hub/model/delivery_transitions.py). A claim or a
 -- completion changes many deliveries of many subscribers in one statement: one refused row would undo all of them, and
--- would do so again with every repetition. The tests refuse what is not in the list instead.
+-- would do so again with every repetition. The tests refuse unlisted transitions instead.
 CREATE FUNCTION note_delivery_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.state_utc := clock_timestamp();
@@ -289,67 +290,67 @@ CREATE TRIGGER delivery_state_moved BEFORE UPDATE OF state ON delivery
 
 -- One delivery for an event and a subscription, however often the event is gathered; a replay is a new one.
 CREATE UNIQUE INDEX delivery_once ON delivery (program_id, subscription_id, event_uuid, action) WHERE NOT is_replay;
--- Never two of one source record under way to one subscription.
+-- At most one delivery of a source record is being sent for a subscription.
 CREATE UNIQUE INDEX delivery_one_at_a_time
     ON delivery (program_id, subscription_id, publisher_event_id, publisher_system_id) WHERE state = 'sending';
 -- For the order within a source record, and for finding its record at the subscriber.
 CREATE INDEX delivery_record
     ON delivery (program_id, subscription_id, publisher_event_id, publisher_system_id, event_seq);
--- For claiming: what may be sent to a subscriber, the longest due first.
+-- For claiming: the deliveries that may be sent to a subscriber, the longest due first.
 CREATE INDEX delivery_due ON delivery (subscriber_id, due_utc) WHERE state IN ('waiting', 'retrying') AND NOT held;
--- For counting what is under way, and for finding leases that ran out.
+-- For counting deliveries that are being sent, and for finding expired leases.
 CREATE INDEX delivery_sending ON delivery (subscriber_id, lease_until_utc) WHERE state = 'sending';
--- For which rows of a contact belong to other source records, where a panel has no column for the record key.
+-- For finding the rows of a contact that belong to other source records, if a panel has no column for the record key.
 CREATE INDEX delivery_row ON delivery (subscriber_id, subscriber_record_id COLLATE "C")
     WHERE subscriber_record_id COLLATE "C" >= '~' AND subscriber_record_id COLLATE "C" < '~~';
--- Lists are newest first, and each filter that may leave over few of many has an index in that order.
--- For what became of an event.
+-- Lists are newest first. Each filter that may select few of many deliveries has an index in that order.
+-- For the deliveries of an event.
 CREATE INDEX delivery_event ON delivery (program_id, event_uuid, delivery_uuid);
--- For what a subscription got.
+-- For the deliveries of a subscription.
 CREATE INDEX delivery_subscription ON delivery (program_id, subscription_id, delivery_uuid);
--- For looking at what is not finished.
+-- For listing deliveries that are not final.
 CREATE INDEX delivery_open ON delivery (program_id, state, delivery_uuid)
     WHERE state IN ('waiting', 'sending', 'retrying', 'parked');
--- For looking at what will not be sent.
+-- For listing deliveries that will not be sent.
 CREATE INDEX delivery_unsent ON delivery (program_id, state, delivery_uuid)
     WHERE state IN ('skipped', 'superseded', 'discarded');
--- For looking at what has one reason, or one responsible party.
+-- For listing deliveries by code, or by responsible party.
 CREATE INDEX delivery_code ON delivery (program_id, code, delivery_uuid) WHERE code IS NOT NULL;
 CREATE INDEX delivery_class ON delivery (program_id, class, delivery_uuid) WHERE class IS NOT NULL;
--- For failures by like cause, and looking at those of one.
+-- For grouping failures by signature, and listing the failures of one group.
 CREATE INDEX delivery_signature ON delivery (program_id, signature, delivery_uuid) WHERE signature IS NOT NULL;
 
--- One attempt at a delivery: what was sent and what came back, without secrets. Written before anything is sent, so
+-- Attempts of deliveries: the request and the response, without secrets. The row is written before anything is sent, so
 -- that an attempt whose worker died leaves a trace.
 CREATE TABLE attempt (
     program_id    text        NOT NULL,
     delivery_uuid uuid        NOT NULL,
     number        int         NOT NULL,
     started_utc   timestamptz NOT NULL,
-    sent_utc      timestamptz,              -- written before it is sent, where nobody can be asked afterwards
+    sent_utc      timestamptz,              -- written before sending, if the subscriber cannot be asked later
     ended_utc     timestamptz,              -- null while it is under way
     code          text,                     -- null: it succeeded, or is under way
     message       text,
-    payload       json,                     -- what the template gave
+    payload       json,                     -- the result of the template
     request       json,                     -- {"Method", "Url", "Headers", "Body"}
     response      json,                     -- {"Status", "Headers", "Body"}
 
     PRIMARY KEY (program_id, delivery_uuid, number)
 );
 
--- Passes of the process stage over a set of events.
+-- Runs of the process stage over a selection of events.
 CREATE TABLE run (
     run_id       text        PRIMARY KEY,
     program_id   text        NOT NULL,
     trigger      text        NOT NULL,      -- processEvents, run, or cron
-    request      json        NOT NULL,      -- what was asked for
+    request      json        NOT NULL,      -- the request
     requested_by text        NOT NULL,
-    gatherer     bigint,                    -- number of the liveness lock that its process holds while it lives
+    gatherer     bigint,                    -- number of its process's liveness lock
     state        text        NOT NULL DEFAULT 'running',
-    counts       json,                      -- once it has finished
+    counts       json,                      -- set when it has finished
     message      text,
     started_utc  timestamptz NOT NULL DEFAULT now(),
-    gathered_utc timestamptz,               -- when all its deliveries were known
+    gathered_utc timestamptz,               -- when all its deliveries had been gathered
     finished_utc timestamptz,
 
     CONSTRAINT run_state_known CHECK (state IN ('running', 'finished', 'failed')),
@@ -357,34 +358,34 @@ CREATE TABLE run (
 );
 
 CREATE INDEX run_program ON run (program_id, run_id);
--- For closing what was left running.
+-- For closing runs whose process is gone.
 CREATE INDEX run_running ON run (started_utc) WHERE state = 'running';
 
--- The deliveries that a run is about.
+-- The deliveries of a run.
 CREATE TABLE run_delivery (
     program_id    text    NOT NULL,
     run_id        text    NOT NULL REFERENCES run ON DELETE CASCADE,
     delivery_uuid uuid    NOT NULL,
-    was_delivered boolean NOT NULL,         -- before the run began: it counts as unchanged
+    was_delivered boolean NOT NULL,         -- delivered before the run began: counts as unchanged
 
     PRIMARY KEY (program_id, run_id, delivery_uuid)
 );
 
--- Who a publisher's participant is at a subscriber.
+-- The id of a publisher's participant at a subscriber.
 CREATE TABLE participant (
     subscriber_id             text        NOT NULL REFERENCES subscriber,
     program_id                text        NOT NULL,
     publisher_system_id       text        NOT NULL,   -- '' is every system
     publisher_participant_id  text        NOT NULL,
     subscriber_participant_id text        NOT NULL,
-    settled_by                text,                   -- who matched it by hand; null: it was looked up
+    settled_by                text,                   -- who matched it; null: it was looked up
     changed_utc               timestamptz NOT NULL DEFAULT now(),
-    expires_utc               timestamptz,            -- null: until changed
+    expires_utc               timestamptz,            -- null: never, until it is changed
 
     PRIMARY KEY (subscriber_id, program_id, publisher_participant_id, publisher_system_id)
 );
 
--- What was changed by people and programs with an admin or staff key. No secrets.
+-- The audit log: changes by people and programs with an admin or staff key. It holds no secrets.
 CREATE TABLE audit (
     audit_id    bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at_utc      timestamptz NOT NULL DEFAULT now(),
@@ -399,11 +400,11 @@ CREATE TABLE audit (
 
 -- The rules of deliveries
 --
--- Each rule that statements need stands here once, under its name. The planner puts the text of such a function into
--- the statement that names it, so that a rule costs what its text costs: a scalar one because it is only an expression,
--- one over other rows because it is a single SELECT that returns a set, stands in FROM, and is STABLE and not STRICT.
--- tests/integration/test_claim_plan.py reads the plans. Bodies are strings and arguments are single values, so that no
--- function is bound to a table that an operator replaces (bench/partitions.sql).
+-- Each rule that several statements need is defined here once. The planner inlines these functions, so that a rule
+-- costs no more than its text. It inlines a scalar function because it is only an expression. It inlines a function
+-- over other rows because it is a single SELECT that returns a set, is used in FROM, and is STABLE and not STRICT.
+-- tests/integration/test_claim_plan.py checks the plans. Bodies are strings and arguments are single values, so that no
+-- function depends on a table that an operator replaces (bench/partitions.sql).
 
 -- Whether an event of this type says that its source record was reopened; REOPENED of learning_hub/model/event.py.
 CREATE FUNCTION is_reopening(event_type text) RETURNS boolean
@@ -415,9 +416,9 @@ CREATE FUNCTION sends_by_itself(subscription_state text, schedule text) RETURNS 
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN subscription_state = 'started' AND schedule = 'realtime';
 
--- Whether a delivery may have left a row at a target that names no column for the record key, although its Kind has a
--- field for that in connector.key_fields. Only the delivery's own values find that row again, so nothing that is not
--- delivered yet may take its place. Kind.is_keyless of learning_hub/connectors/kind.py is the same rule.
+-- Whether a delivery may have written a row at a target that names no column for the record key, although its Kind has
+-- a field for that in connector.key_fields. The row can be found again only by the delivery's own values, so no
+-- undelivered delivery may supersede this one. Kind.is_keyless of learning_hub/connectors/kind.py is the same rule.
 CREATE FUNCTION may_have_left_keyless_row(in_doubt boolean, target json, key_fields jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN in_doubt AND key_fields ->> (target ->> 'Kind') IS NOT NULL
@@ -429,13 +430,15 @@ CREATE FUNCTION is_skipped_for_now(state text, code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN state = 'skipped' AND code IN ('no_template', 'category_off', 'reopened');
 
--- Whether processing its event again takes a delivery up again: one that was skipped for now, or was discarded because
--- its subscription was archived, as a subscription that processes events is in use once more.
+-- Whether processing the event again takes a delivery up again. It does if the delivery was skipped for a reason that
+-- may pass, or discarded because its subscription was archived: a subscription that processes events is no longer
+-- archived.
 CREATE FUNCTION may_be_processed_again(state text, code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN is_skipped_for_now(state, code) OR state = 'discarded' AND code = 'archived';
 
--- The order in which rows of `participant` count: matched by hand before looked up, of one system before of every one.
+-- The precedence of rows of `participant`: a match before a look-up, a row for one system before a row for every
+-- system.
 CREATE FUNCTION participant_precedence(settled_by text, publisher_system_id text) RETURNS int
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN settled_by IS NULL THEN 2 ELSE 0 END + CASE WHEN publisher_system_id = '' THEN 1 ELSE 0 END;
@@ -449,8 +452,9 @@ CREATE FUNCTION withdrawal_of(program_id text, event_uuid uuid) RETURNS SETOF uu
            AND event.is_withdrawal
     $$;
 
--- Reopenings of a source record after an event, where they remove what the subscription sent of it: it says so and does
--- not send them itself. A withdrawn one does not count.
+-- Reopenings of a source record after an event, if they remove the record that the subscription sent: the
+-- subscription's on_reopened says so, and it does not send the reopenings themselves. Withdrawn reopenings do not
+-- count.
 CREATE FUNCTION reopenings_after(program_id text, subscription_id text, publisher_event_id text,
                                  publisher_system_id text, event_seq bigint) RETURNS SETOF uuid
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
@@ -466,8 +470,8 @@ CREATE FUNCTION reopenings_after(program_id text, subscription_id text, publishe
            AND NOT EXISTS (SELECT FROM withdrawal_of(event.program_id, event.event_uuid))
     $$;
 
--- Why a delivery must not send its event any more, whatever else was sent: `withdrawn` or `reopened`; null or no row if
--- it may.
+-- Why a delivery must no longer send its event, whatever else was sent: `withdrawn` or `reopened`; null or no row if it
+-- may.
 CREATE FUNCTION reason_not_to_send(program_id text, subscription_id text, publisher_event_id text,
                                    publisher_system_id text, event_uuid uuid, event_seq bigint, action text)
     RETURNS SETOF text
@@ -485,8 +489,8 @@ CREATE FUNCTION reason_not_to_send(program_id text, subscription_id text, publis
          WHERE reason_not_to_send.action = 'send'
     $$;
 
--- What a delivery has to wait for: another of its source record that is being sent or may still be carried out, or that
--- is older and neither finished, parked nor held.
+-- The deliveries that block a delivery: those of the same source record that are being sent or may still be carried
+-- out, and older ones that are neither final, parked nor held.
 CREATE FUNCTION deliveries_before(program_id text, subscription_id text, publisher_event_id text,
                                   publisher_system_id text, event_seq bigint, delivery_uuid uuid) RETURNS SETOF uuid
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
@@ -502,9 +506,10 @@ CREATE FUNCTION deliveries_before(program_id text, subscription_id text, publish
                         < (deliveries_before.event_seq, deliveries_before.delivery_uuid)))
     $$;
 
--- Newer deliveries that were delivered into the record of this one, so that sending this one would bring back something
--- old: of the same source key, or, where all event types share a record, of the same source record. Against a delivery
--- that sends, a removal of another event type counts only if a reopening asked for it, not if that event was withdrawn.
+-- Newer deliveries that were delivered into the same record, so that sending this delivery would overwrite newer data
+-- with older. They are of the same source key or, if all event types share a record, of the same source record. For a
+-- delivery that sends, a removal of another event type counts only if a reopening caused it, not if that event was
+-- withdrawn.
 CREATE FUNCTION newer_delivered(program_id text, subscription_id text, publisher_event_id text,
                                 publisher_system_id text, event_seq bigint, event_type text, action text,
                                 one_record_for text) RETURNS SETOF uuid
@@ -521,8 +526,8 @@ CREATE FUNCTION newer_delivered(program_id text, subscription_id text, publisher
                    AND (newer.action = 'send' OR newer_delivered.action = 'remove' OR is_reopening(newer.event_type)))
     $$;
 
--- Newer revisions of a delivery's source key that were sent, are being sent or will be. They supersede what is not sent
--- yet, except where it may have left a keyless row.
+-- Newer revisions of a delivery's source key that were sent, are being sent or will be sent. They supersede an unsent
+-- delivery, unless it may have written a keyless row.
 CREATE FUNCTION superseding_revisions(program_id text, subscription_id text, publisher_event_id text,
                                       publisher_system_id text, event_seq bigint, event_type text, in_doubt boolean,
                                       target json, key_fields jsonb) RETURNS SETOF uuid

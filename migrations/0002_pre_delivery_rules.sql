@@ -6,11 +6,11 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '60s';
 
--- Kinds of subscribers, with what statements have to know of each. A row is what the connector declares in KINDS of
+-- Kinds of subscribers, with the capabilities that statements use. A row holds what the connector declares in KINDS of
 -- learning_hub/connectors/kinds.py; each hub process writes it when it starts (learning_hub/store/connectors.py).
 CREATE TABLE connector (
     name           text    PRIMARY KEY,
-    one_record_for text    NOT NULL,   -- source_record: all event types of a source record share one record there;
+    one_record_for text    NOT NULL,   -- source_record: all event types of a source record share one record;
                                        -- source_key: each event type of a source record has a record of its own
     sends_batches  boolean NOT NULL,   -- many deliveries go into one request
     key_fields     jsonb   NOT NULL,   -- by Kind of Target: its field that names the column for the record key
@@ -22,13 +22,13 @@ INSERT INTO connector (name, one_record_for, sends_batches, key_fields)
 VALUES ('imis', 'source_record', false, '{"panel": "KeyProperty"}'), ('learningbuilder', 'source_record', true, '{}'),
        ('webhook', 'source_key', false, '{}');
 
--- There are few subscribers: checking them takes no time.
+-- The check is fast, because subscribers are few.
 ALTER TABLE subscriber DROP CONSTRAINT subscriber_connector_known;
 ALTER TABLE subscriber ADD CONSTRAINT subscriber_connector_fkey FOREIGN KEY (connector) REFERENCES connector;
 
 ALTER TABLE subscription_place RENAME TO subscription_checkpoint;
 
--- Which names there are depends on the server: PostgreSQL 18 names the NOT NULL constraints as well.
+-- The existing names depend on the server version: PostgreSQL 18 also names NOT NULL constraints.
 DO $$
 DECLARE
     old text;
@@ -41,16 +41,16 @@ BEGIN
 END
 $$;
 
--- Processes of the first release read on through it, and write.
+-- Processes of the first release read and write checkpoints through this view.
 CREATE VIEW subscription_place AS SELECT subscription_id, epoch, xid, seq FROM subscription_checkpoint;
 
 -- The rules of deliveries
 --
--- Each rule that statements need stands here once, under its name. The planner puts the text of such a function into
--- the statement that names it, so that a rule costs what its text costs: a scalar one because it is only an expression,
--- one over other rows because it is a single SELECT that returns a set, stands in FROM, and is STABLE and not STRICT.
--- tests/integration/test_claim_plan.py reads the plans. Bodies are strings and arguments are single values, so that no
--- function is bound to a table that an operator replaces (bench/partitions.sql).
+-- Each rule that several statements need is defined here once. The planner inlines these functions, so that a rule
+-- costs no more than its text. It inlines a scalar function because it is only an expression. It inlines a function
+-- over other rows because it is a single SELECT that returns a set, is used in FROM, and is STABLE and not STRICT.
+-- tests/integration/test_claim_plan.py checks the plans. Bodies are strings and arguments are single values, so that no
+-- function depends on a table that an operator replaces (bench/partitions.sql).
 
 -- Whether an event of this type says that its source record was reopened; REOPENED of learning_hub/model/event.py.
 CREATE FUNCTION is_reopening(event_type text) RETURNS boolean
@@ -62,9 +62,9 @@ CREATE FUNCTION sends_by_itself(subscription_state text, schedule text) RETURNS 
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN subscription_state = 'started' AND schedule = 'realtime';
 
--- Whether a delivery may have left a row at a target that names no column for the record key, although its Kind has a
--- field for that in connector.key_fields. Only the delivery's own values find that row again, so nothing that is not
--- delivered yet may take its place. Kind.is_keyless of learning_hub/connectors/kind.py is the same rule.
+-- Whether a delivery may have written a row at a target that names no column for the record key, although its Kind has
+-- a field for that in connector.key_fields. The row can be found again only by the delivery's own values, so no
+-- undelivered delivery may supersede this one. Kind.is_keyless of learning_hub/connectors/kind.py is the same rule.
 CREATE FUNCTION may_have_left_keyless_row(in_doubt boolean, target json, key_fields jsonb) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN in_doubt AND key_fields ->> (target ->> 'Kind') IS NOT NULL
@@ -76,13 +76,15 @@ CREATE FUNCTION is_skipped_for_now(state text, code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN state = 'skipped' AND code IN ('no_template', 'category_off', 'reopened');
 
--- Whether processing its event again takes a delivery up again: one that was skipped for now, or was discarded because
--- its subscription was archived, as a subscription that processes events is in use once more.
+-- Whether processing the event again takes a delivery up again. It does if the delivery was skipped for a reason that
+-- may pass, or discarded because its subscription was archived: a subscription that processes events is no longer
+-- archived.
 CREATE FUNCTION may_be_processed_again(state text, code text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN is_skipped_for_now(state, code) OR state = 'discarded' AND code = 'archived';
 
--- The order in which rows of `participant` count: matched by hand before looked up, of one system before of every one.
+-- The precedence of rows of `participant`: a match before a look-up, a row for one system before a row for every
+-- system.
 CREATE FUNCTION participant_precedence(settled_by text, publisher_system_id text) RETURNS int
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN settled_by IS NULL THEN 2 ELSE 0 END + CASE WHEN publisher_system_id = '' THEN 1 ELSE 0 END;
@@ -96,8 +98,9 @@ CREATE FUNCTION withdrawal_of(program_id text, event_uuid uuid) RETURNS SETOF uu
            AND event.is_withdrawal
     $$;
 
--- Reopenings of a source record after an event, where they remove what the subscription sent of it: it says so and does
--- not send them itself. A withdrawn one does not count.
+-- Reopenings of a source record after an event, if they remove the record that the subscription sent: the
+-- subscription's on_reopened says so, and it does not send the reopenings themselves. Withdrawn reopenings do not
+-- count.
 CREATE FUNCTION reopenings_after(program_id text, subscription_id text, publisher_event_id text,
                                  publisher_system_id text, event_seq bigint) RETURNS SETOF uuid
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
@@ -113,8 +116,8 @@ CREATE FUNCTION reopenings_after(program_id text, subscription_id text, publishe
            AND NOT EXISTS (SELECT FROM withdrawal_of(event.program_id, event.event_uuid))
     $$;
 
--- Why a delivery must not send its event any more, whatever else was sent: `withdrawn` or `reopened`; null or no row if
--- it may.
+-- Why a delivery must no longer send its event, whatever else was sent: `withdrawn` or `reopened`; null or no row if it
+-- may.
 CREATE FUNCTION reason_not_to_send(program_id text, subscription_id text, publisher_event_id text,
                                    publisher_system_id text, event_uuid uuid, event_seq bigint, action text)
     RETURNS SETOF text
@@ -132,8 +135,8 @@ CREATE FUNCTION reason_not_to_send(program_id text, subscription_id text, publis
          WHERE reason_not_to_send.action = 'send'
     $$;
 
--- What a delivery has to wait for: another of its source record that is being sent or may still be carried out, or that
--- is older and neither finished, parked nor held.
+-- The deliveries that block a delivery: those of the same source record that are being sent or may still be carried
+-- out, and older ones that are neither final, parked nor held.
 CREATE FUNCTION deliveries_before(program_id text, subscription_id text, publisher_event_id text,
                                   publisher_system_id text, event_seq bigint, delivery_uuid uuid) RETURNS SETOF uuid
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
@@ -149,9 +152,10 @@ CREATE FUNCTION deliveries_before(program_id text, subscription_id text, publish
                         < (deliveries_before.event_seq, deliveries_before.delivery_uuid)))
     $$;
 
--- Newer deliveries that were delivered into the record of this one, so that sending this one would bring back something
--- old: of the same source key, or, where all event types share a record, of the same source record. Against a delivery
--- that sends, a removal of another event type counts only if a reopening asked for it, not if that event was withdrawn.
+-- Newer deliveries that were delivered into the same record, so that sending this delivery would overwrite newer data
+-- with older. They are of the same source key or, if all event types share a record, of the same source record. For a
+-- delivery that sends, a removal of another event type counts only if a reopening caused it, not if that event was
+-- withdrawn.
 CREATE FUNCTION newer_delivered(program_id text, subscription_id text, publisher_event_id text,
                                 publisher_system_id text, event_seq bigint, event_type text, action text,
                                 one_record_for text) RETURNS SETOF uuid
@@ -168,8 +172,8 @@ CREATE FUNCTION newer_delivered(program_id text, subscription_id text, publisher
                    AND (newer.action = 'send' OR newer_delivered.action = 'remove' OR is_reopening(newer.event_type)))
     $$;
 
--- Newer revisions of a delivery's source key that were sent, are being sent or will be. They supersede what is not sent
--- yet, except where it may have left a keyless row.
+-- Newer revisions of a delivery's source key that were sent, are being sent or will be sent. They supersede an unsent
+-- delivery, unless it may have written a keyless row.
 CREATE FUNCTION superseding_revisions(program_id text, subscription_id text, publisher_event_id text,
                                       publisher_system_id text, event_seq bigint, event_type text, in_doubt boolean,
                                       target json, key_fields jsonb) RETURNS SETOF uuid

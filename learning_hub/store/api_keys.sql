@@ -19,7 +19,7 @@ SELECT * FROM api_key WHERE key_id > $1::text ORDER BY key_id LIMIT $2::int
 UPDATE api_key SET revoked_utc = coalesce(revoked_utc, now()) WHERE key_id = $1::text RETURNING *
 
 -- name: note_use
--- Store that the keys $1 were used at the times $2 (arrays).
+-- Store the times $2 at which the keys $1 were last used (arrays).
 UPDATE api_key SET last_used_utc = greatest(last_used_utc, used.at)
   FROM unnest($1::text[], $2::timestamptz[]) AS used (key_id, at)
  WHERE api_key.key_id = used.key_id

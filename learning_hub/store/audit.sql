@@ -6,7 +6,8 @@ INSERT INTO audit (key_id, key_name, action, object_type, object_id, before, aft
 VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::json, $7::json)
 
 -- name: write_many
--- Record one kind of change of the objects with the ids $5: what each was before, $6, and what it is after, $7.
+-- Record the same change of the objects with the ids $5; $6 holds the state of each before the change, $7 after it
+-- (arrays).
 INSERT INTO audit (key_id, key_name, action, object_type, object_id, before, after)
 SELECT $1::text, $2::text, $3::text, $4::text, changed.object_id, changed.before, changed.after
   FROM unnest($5::text[], $6::json[], $7::json[]) AS changed (object_id, before, after)
@@ -21,7 +22,7 @@ SELECT * FROM audit
  LIMIT $4::int
 
 -- name: was_created
--- A row if the object of type $1 and id $2, without regard to case, was created at some time.
+-- A row if an object of type $1 and id $2 (without regard to case) was ever created.
 SELECT 1 FROM audit
  WHERE object_type = $1::text AND lower(object_id) = lower($2::text) AND action = 'create'
  LIMIT 1

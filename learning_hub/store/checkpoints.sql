@@ -13,17 +13,17 @@ SELECT subscription.subscription_id
                                                   pg_snapshot_xmin(pg_current_snapshot())))
 
 -- name: lock_checkpoint
--- Lock and read the checkpoint of subscription $1; no row while another process holds the lock.
+-- Lock and read the checkpoint of subscription $1; returns no row while another process holds the lock.
 SELECT epoch, xid, seq FROM subscription_checkpoint WHERE subscription_id = $1::text FOR UPDATE SKIP LOCKED
 
 -- name: wait_for_checkpoint
--- The same, waiting for the lock.
+-- The same as lock_checkpoint, but waits for the lock.
 SELECT epoch, xid, seq FROM subscription_checkpoint WHERE subscription_id = $1::text FOR UPDATE
 
 -- name: next_entries
--- Up to $7 entries for subscription $1 after ($2, $3, $4) and before the horizon ($5, $6), in feed order. Entries
--- from before its StartFrom are marked, so that the checkpoint moves past them. The limit stands in the subquery: after a
--- join the planner would sort the whole rest of the feed for each page.
+-- Up to $7 entries for subscription $1 after ($2, $3, $4) and before the horizon ($5, $6), in feed order. Entries from
+-- before its StartFrom are marked, so that the checkpoint moves past them. The limit is in the subquery, because after
+-- a join the planner would sort the whole rest of the feed for each page.
 SELECT event.program_id, event.event_uuid, event.is_withdrawal, event.epoch, event.xid, event.seq,
        event.publisher_system_id, event.publisher_event_id, event.event_type, event.category_value,
        (event.epoch = subscription.start_epoch AND pg_visible_in_snapshot(event.xid, subscription.start_snapshot))
@@ -42,12 +42,12 @@ SELECT event.program_id, event.event_uuid, event.is_withdrawal, event.epoch, eve
  ORDER BY event.epoch, event.xid, event.seq
 
 -- name: move_checkpoint
--- Subscription $1 has read up to ($2, $3, $4).
+-- Store ($2, $3, $4) as the position up to which subscription $1 has read the feed.
 UPDATE subscription_checkpoint SET epoch = $2::int, xid = $3::xid8, seq = $4::bigint WHERE subscription_id = $1::text
 
 -- name: entries_of_bucket
--- Up to $6 entries of Program $1 on day $2 after ($3, $4, $5), in feed order, those still
--- hidden in the feed included: a publisher that was answered 201 and processes the bucket at once must find the event.
+-- Up to $6 entries of Program $1 on day $2 after ($3, $4, $5), in feed order. Entries still hidden in the feed are
+-- included, because a publisher that received 201 and processes the bucket at once must find its event.
 SELECT program_id, event_uuid, is_withdrawal, epoch, xid, seq, publisher_system_id, publisher_event_id, event_type,
        category_value
   FROM event
@@ -65,8 +65,8 @@ SELECT program_id, event_uuid, is_withdrawal, epoch, xid, seq, publisher_system_
  ORDER BY epoch, xid, seq
 
 -- name: open_transactions
--- Writing transactions that have been open for over $1 seconds, on the whole server: nothing committed after they
--- began is visible in the feed until they end.
+-- Writing transactions on the whole server that have been open for over $1 seconds. Entries committed after such a
+-- transaction began are hidden in the feed until it ends.
 SELECT pid, coalesce(datname, '?') AS database, coalesce(nullif(application_name, ''), '?') AS application,
        extract(epoch FROM now() - xact_start)::int AS seconds
   FROM pg_stat_activity

@@ -1,9 +1,8 @@
--- Kinds of subscribers.
+-- Kinds of subscribers and their capabilities.
 
 -- name: synchronise
--- Write kinds that are new or declare something else than before; arrays: $1 names, $2 one_record_for, $3
--- sends_batches, $4 key_fields as JSON objects. Rows are written in one order, so that processes that start at once
--- never wait for each other in a circle.
+-- Write the kinds that are new or whose capabilities changed; arrays: $1 names, $2 one_record_for, $3 sends_batches, $4
+-- key_fields as JSON objects. Rows are written in one order, so that processes that start at once do not deadlock.
 INSERT INTO connector (name, one_record_for, sends_batches, key_fields)
 SELECT name, one_record_for, sends_batches, key_fields::jsonb
   FROM unnest($1::text[], $2::text[], $3::boolean[], $4::text[])

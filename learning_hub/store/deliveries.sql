@@ -1,9 +1,9 @@
--- Deliveries as people look at them.
+-- Deliveries as users see them.
 
 -- name: page
 -- Up to $8 deliveries before uuid $7, newest first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code,
--- $5 and $6 Program and uuid of an event, $9 signature. The newest of each Program are read, as its indexes are in that
--- order.
+-- $5 and $6 Program and uuid of an event, $9 signature. The newest deliveries of each Program are read separately,
+-- because the indexes are in that order for each Program.
 SELECT delivery.*
   FROM program
  CROSS JOIN LATERAL (
@@ -55,8 +55,8 @@ SELECT * FROM attempt WHERE program_id = $1::text AND delivery_uuid = $2::uuid O
 
 -- name: of_participant
 -- Deliveries at subscriber $4 that are parked until participant $2 of Program $1 is matched, and those that are being
--- sent; $3 the system, null for any. They are found by the person's events, which are few, however many deliveries are
--- parked; OFFSET keeps the planner from doing it the other way round.
+-- sent; $3 is the system, null for any. They are found by the participant's events, which are few however many
+-- deliveries are parked. OFFSET prevents the planner from reading the parked deliveries first.
 WITH their_event AS MATERIALIZED (
     SELECT event_uuid FROM event
      WHERE program_id = $1::text AND publisher_participant_id = $2::text AND NOT is_withdrawal
@@ -72,7 +72,7 @@ SELECT delivery.delivery_uuid, delivery.state = 'sending' AS is_under_way
    AND (delivery.state = 'parked' AND delivery.class = 'identity' OR delivery.state = 'sending')
 
 -- name: count_open
--- How many deliveries are not finished, by state.
+-- How many deliveries are not final, by state.
 SELECT state, count(*) AS deliveries FROM delivery
  WHERE state IN ('waiting', 'sending', 'retrying', 'parked')
  GROUP BY state

@@ -1,24 +1,24 @@
--- The life of a delivery: every statement that writes its state or its hold, in the order in which a delivery meets
--- them.
+-- The life of a delivery: all statements that write its state or its hold, in the order of that life.
 --
--- A line `transition: old -> new` names the arrows that a statement can take, `none` that it leaves the state as it is,
--- and `[*]` is a delivery that is made. learning_hub/model/delivery_transitions.py lists them with their causes; a test
--- compares the two, and another one with the arrows that deliveries really take. The predicates are functions of
--- schema.sql.
+-- A line `transition: old -> new` lists the transitions of a statement. `none` means that it does not change the state,
+-- and `[*]` is a delivery that does not exist yet. learning_hub/model/delivery_transitions.py lists all transitions
+-- with their causes. One test compares the two lists, and another compares them with the transitions that deliveries
+-- take. The predicates are functions of schema.sql.
 --
--- Whatever leaves `waiting` and `retrying` for a state that is not sent loses its due time, its class and its hold.
+-- A delivery that goes from `waiting` or `retrying` to a state that is not sent loses its due time, its class and its
+-- hold.
 
--- 1. It is made, and replaces what it makes out of date.
+-- 1. The delivery is made, and supersedes older deliveries.
 
 -- name: insert_deliveries
 -- transition: [*] -> waiting, skipped
 -- transition: discarded -> waiting, skipped
 -- transition: skipped -> waiting
--- Make the deliveries of subscription $1 (subscriber $2) that do not exist yet. Arrays, one position a delivery: $3
--- program ids, $4 delivery uuids, $5 event uuids, $6 event seqs, $7 system ids, $8 publisher event ids, $9 event
--- types, $10 actions, $11 states, $12 codes, $13 messages. $14: they are held; $15: they are replays. An existing
--- one is taken up again if it may be processed again, but a skipped one only if it is to be sent now. Whether the
--- record of one that was skipped as reopened still is, the claim decides.
+-- Insert the deliveries of subscription $1 (subscriber $2) that do not exist yet. Arrays with one element for each
+-- delivery: $3 program ids, $4 delivery uuids, $5 event uuids, $6 event seqs, $7 system ids, $8 publisher event ids, $9
+-- event types, $10 actions, $11 states, $12 codes, $13 messages. $14: they are held; $15: they are replays. An existing
+-- delivery is taken up again if it may be processed again; a skipped one only if it is to be sent now. For a delivery
+-- that was skipped as reopened, the claim decides whether its record is still reopened.
 INSERT INTO delivery (program_id, delivery_uuid, subscription_id, subscriber_id, event_uuid, event_seq,
                       publisher_system_id, publisher_event_id, event_type, action, state, code, message, held,
                       due_utc, is_replay)
@@ -38,8 +38,9 @@ RETURNING delivery_uuid
 
 -- name: supersede
 -- transition: waiting, retrying -> superseded
--- What subscription $1 has not sent yet is superseded by a newer revision of its source key; $2 program ids, $3
--- publisher event ids, $4 system ids of the source records to look at, $5 the message. What is being sent goes on.
+-- Supersede the unsent deliveries of subscription $1 that have a newer revision of their source key; $2 program ids, $3
+-- publisher event ids, $4 system ids of the source records concerned, $5 message. Deliveries that are being sent are
+-- not changed.
 UPDATE delivery
    SET state = 'superseded', code = 'superseded', class = NULL, message = $5::text, due_utc = NULL, held = false
   FROM unnest($2::text[], $3::text[], $4::text[]) AS record (program_id, publisher_event_id, publisher_system_id)
@@ -55,12 +56,13 @@ UPDATE delivery
                    delivery.publisher_system_id, delivery.event_seq, delivery.event_type, delivery.in_doubt,
                    subscription.target, connector.key_fields))
 
--- 2. Its event is withdrawn, or its source record reopened, before it is sent.
+-- 2. The event is withdrawn, or the source record reopened, before the delivery is sent.
 
 -- name: skip_withdrawn
 -- transition: waiting, retrying, parked -> skipped
--- What was withdrawn before it was sent is skipped; $1 subscription, $2 program ids, $3 event uuids, $4 message, $5
--- action: `remove` where reopenings were withdrawn, so that what they would have removed stays.
+-- Skip the deliveries whose events were withdrawn before they were sent; $1 subscription, $2 program ids, $3 event
+-- uuids, $4 message, $5 action. The action is `remove` if reopenings were withdrawn, so that the records that they
+-- would have removed stay.
 UPDATE delivery
    SET state = 'skipped', code = 'withdrawn', class = NULL, message = $4::text, due_utc = NULL, held = false
   FROM unnest($2::text[], $3::uuid[]) AS withdrawn (program_id, event_uuid)
@@ -70,8 +72,8 @@ UPDATE delivery
 
 -- name: skip_already_withdrawn
 -- transition: waiting, retrying -> skipped
--- Of deliveries that were made because somebody named their events, those of withdrawn events are skipped; $1
--- subscription, $2 program id, $3 event uuids, $4 message.
+-- Skip the deliveries of withdrawn events among those made because a request named their events; $1 subscription, $2
+-- program id, $3 event uuids, $4 message.
 UPDATE delivery
    SET state = 'skipped', code = 'withdrawn', class = NULL, message = $4::text, due_utc = NULL, held = false
  WHERE delivery.program_id = $2::text AND delivery.event_uuid = ANY ($3::uuid[])
@@ -80,7 +82,7 @@ UPDATE delivery
 
 -- name: skip_reopened
 -- transition: waiting, retrying, parked -> skipped
--- What subscription $1 has not sent when its source record is reopened is skipped; $2 program ids, $3 publisher event
+-- Skip the unsent deliveries of subscription $1 whose source record is reopened; $2 program ids, $3 publisher event
 -- ids, $4 system ids of the source records, $5 seqs of the reopenings, $6 message.
 UPDATE delivery
    SET state = 'skipped', code = 'reopened', class = NULL, message = $6::text, due_utc = NULL, held = false
@@ -92,12 +94,12 @@ UPDATE delivery
    AND delivery.event_seq < reopened.seq AND delivery.action = 'send'
    AND delivery.state IN ('waiting', 'retrying', 'parked')
 
--- 3. It is held while its subscription does not send by itself, and released for a run.
+-- 3. The delivery is held while its subscription does not send by itself, and released for a run.
 
 -- name: hold
 -- transition: retrying -> waiting
--- Hold what subscription $1/$2 has not sent yet, also what waits for its next attempt. What is being sent loses its
--- release, so that it is held as well if it fails.
+-- Hold the unsent deliveries of subscription $1/$2, including those that wait for their next attempt. A delivery that
+-- is being sent loses its release, so that it is held too if its attempt fails.
 UPDATE delivery
    SET released = false, held = state <> 'sending',
        state = CASE state WHEN 'sending' THEN state ELSE 'waiting' END,
@@ -109,8 +111,8 @@ UPDATE delivery
 
 -- name: hold_stragglers
 -- transition: retrying -> waiting
--- Hold what failed while subscription $1/$2 was being stopped, before its worker could see that. What a run has
--- released since then goes on.
+-- Hold the deliveries whose attempts failed while subscription $1/$2 was being stopped, before their worker could see
+-- that. Deliveries that a run has released since then are not held.
 UPDATE delivery SET held = true, state = 'waiting', code = NULL, class = NULL, message = NULL
  WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND NOT held
    AND NOT released
@@ -120,14 +122,14 @@ UPDATE delivery SET held = true, state = 'waiting', code = NULL, class = NULL, m
 
 -- name: release_all
 -- transition: none
--- Let everything that is held for subscription $1/$2 be sent now.
+-- Release all held deliveries of subscription $1/$2, which are then due at once.
 UPDATE delivery SET held = false, due_utc = now()
  WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND held
 
 -- name: release_for_run
 -- transition: none
--- Let what waits for run $1 of Program $2 at the subscriptions $3 be sent now. Rows are locked in one order, so that
--- two runs never wait for each other.
+-- Release the deliveries that wait for run $1 of Program $2 at the subscriptions $3, which are then due at once. Rows
+-- are locked in one order, so that two runs do not deadlock.
 WITH waiting AS (
     SELECT delivery.program_id, delivery.delivery_uuid
       FROM run_delivery
@@ -141,17 +143,17 @@ UPDATE delivery SET held = false, released = true, due_utc = now()
   FROM waiting
  WHERE delivery.program_id = waiting.program_id AND delivery.delivery_uuid = waiting.delivery_uuid
 
--- 4. A worker takes it.
+-- 4. A worker claims the delivery.
 
 -- name: claim
 -- transition: waiting, retrying -> sending, skipped, superseded
 -- Lease due deliveries to lease $1 for $2 seconds, and begin an attempt for each; $3 is the number of the worker's
--- liveness lock. The worker takes up to $4 deliveries of subscribers that are sent one at a time, and up to $5 of
--- those that are sent batches. What is out of date is given up instead and counted in the first column, with the
--- message $6 if it was withdrawn, $7 if it was reopened, $8 if it is superseded.
+-- liveness lock. The worker takes up to $4 deliveries of subscribers that get them one at a time, and up to $5 of
+-- subscribers that get batches. Obsolete deliveries are given up instead, and counted in the first column; their
+-- message is $6 if withdrawn, $7 if reopened, $8 if superseded.
 WITH
--- How many more deliveries each subscriber takes. A paused subscriber takes a single one, its probe, when that is
--- due and nothing else is being sent to it.
+-- How many more deliveries each subscriber takes. A paused subscriber takes only its probe, when that is due and no
+-- other delivery is being sent to it.
 subscriber_room AS (
     SELECT subscriber.subscriber_id, pause.subscriber_id IS NOT NULL AS is_paused,
            connector.name AS connector, connector.one_record_for, connector.sends_batches,
@@ -168,9 +170,9 @@ subscriber_room AS (
             WHERE delivery.subscriber_id = subscriber.subscriber_id AND delivery.state = 'sending') AS under_way
      WHERE subscriber.archived_utc IS NULL
 ),
--- The deliveries that each subscriber could get, the longest due first, locked so that nobody else changes them: due,
--- released or of a subscription that sends by itself, and with nothing of their source record before them. A probe may
--- be a delivery that is not due yet.
+-- The deliveries that each subscriber could get, the longest due first, locked against other changes. They are due,
+-- they are released or their subscription sends by itself, and no earlier delivery of their source record blocks them.
+-- A probe may be a delivery that is not due yet.
 candidate AS (
     SELECT next.*, room.connector, room.one_record_for, room.is_paused, room.room_at_worker,
            row_number() OVER (PARTITION BY room.sends_batches ORDER BY next.due_utc) AS position
@@ -192,7 +194,7 @@ candidate AS (
             LIMIT greatest(0, least(room.room_at_subscriber, room.room_at_worker))
               FOR UPDATE SKIP LOCKED) AS next
 ),
--- As many of them as the worker has room for, each with the reason to give it up, null for none.
+-- As many candidates as the worker has room for, each with the reason to give it up; null means that it is sent.
 chosen AS (
     SELECT program_id, delivery_uuid, connector, is_paused, due_utc > now() AS is_early,
            coalesce((SELECT reason
@@ -233,9 +235,9 @@ begun AS (
     SELECT program_id, delivery_uuid, attempts, clock_timestamp() FROM claimed
     RETURNING program_id, delivery_uuid, number, started_utc
 )
--- Beside each claimed delivery stands what sending it needs: its event and the event's withdrawal, when its
--- subscription and subscriber were changed, the Program's name, the participant as far as it is remembered, and the
--- record that an earlier delivery has at the same target.
+-- Each claimed delivery is returned with the data that sending it needs: its event and the event's withdrawal, when its
+-- subscription and subscriber were changed, the Program's name, the stored id of the participant if there is one, and
+-- the record that an earlier delivery has at the same target.
 SELECT counted.given_up, event.*, claimed.*, begun.started_utc,
        withdrawal.withdrawn_utc AS withdrawal_utc, subscription.changed_utc AS subscription_changed_utc,
        subscription.archived_utc AS subscription_archived_utc, subscriber.changed_utc AS subscriber_changed_utc,
@@ -280,17 +282,17 @@ SELECT counted.given_up, event.*, claimed.*, begun.started_utc,
         ORDER BY participant_precedence(participant.settled_by, participant.publisher_system_id)
         LIMIT 1) AS known ON true
 
--- 5. Its attempt ends.
+-- 5. The attempt ends.
 
 -- name: complete
 -- transition: sending -> delivered, waiting, retrying, parked, skipped, discarded
--- Complete the deliveries $1/$2 (arrays, as are all others) if their leases are still $3; of any other nothing
--- changes. $4 state, $5 code, $6 class, $7 message, $8 seconds until it is due, null for never, $9 tries used, $10
+-- Complete the deliveries $1/$2 (arrays, as are all others) if their leases are still $3; other deliveries are not
+-- changed. $4 state, $5 code, $6 class, $7 message, $8 seconds until it is due, null for never, $9 attempts used, $10
 -- record id at the subscriber, $11 number of the attempt, $12 payload, $13 request, $14 response, $15 whether the
--- attempt may have been carried out although it failed, $16 for how many seconds it may still be, null for none, $17
--- whether the record was read back. Returns the positions, from 1, of those that were completed. A waiting delivery
--- has no reason of its own; its attempt keeps why it failed. A success ends the pause of the subscriber, and is
--- returned with the pause's beginning.
+-- failed attempt may nevertheless have been carried out, $16 for how many seconds it may still be carried out, null for
+-- none, $17 whether the record was read back. Returns the positions, from 1, of the completed deliveries. A waiting
+-- delivery has no reason of its own; its attempt keeps the reason of the failure. A success ends the pause of the
+-- subscriber; its row then has the time at which the pause began.
 WITH completion AS (
     SELECT *
       FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::float8[],
@@ -342,10 +344,10 @@ SELECT position, CASE WHEN state = 'delivered' THEN since_utc END AS paused_sinc
 
 -- name: release_expired
 -- transition: sending -> retrying, parked
--- Release what a worker holds that is gone, as its lease or, sooner, its liveness lock shows: the outcome is
--- unknown. The attempt may still be carried out for $1 seconds, and is repeated by the schedule $3, an array of
--- seconds: next_attempt_utc of learning_hub/model/retry.py is the same rule. The delivery is parked if the schedule is
--- used up, or if it was sent to a subscriber that cannot be asked what became of it; $2 message.
+-- Release the deliveries of workers that are gone, because the lease has expired or, sooner, the liveness lock is free.
+-- The outcome of the attempt is unknown, and it may still be carried out for $1 seconds. It is repeated by the schedule
+-- $3, an array of seconds; next_attempt_utc of learning_hub/model/retry.py is the same rule. The delivery is parked if
+-- the schedule is used up, or if it was sent to a subscriber that cannot be asked for the outcome; $2 message.
 WITH living AS (
     SELECT (classid::bigint << 32) | objid::bigint AS worker
       FROM pg_locks
@@ -389,10 +391,10 @@ RETURNING attempt.program_id, attempt.delivery_uuid
 -- transition: waiting, retrying, parked -> skipped
 -- transition: waiting, retrying -> discarded, superseded
 -- transition: retrying -> waiting
--- Apply to the deliveries $1/$2 (arrays), whose attempts failed, what happened while they were being sent and could
--- not be changed: their event was withdrawn ($3 message), their record reopened ($4), their subscription archived
--- ($5), or a newer revision came ($6). What is not released is held if its subscription does not send by itself any
--- more. A parked one is not repeated, so that only the first two concern it.
+-- Apply to the deliveries $1/$2 (arrays), whose attempts failed, the changes that happened while they were being sent
+-- and so did not change them: their event was withdrawn ($3 message), their source record reopened ($4), their
+-- subscription archived ($5), or a newer revision came ($6). Unreleased deliveries are held if their subscription no
+-- longer sends by itself. Parked deliveries are not retried, so only the first two changes concern them.
 UPDATE delivery
    SET state = CASE failed.out_of_date WHEN 'archived' THEN 'discarded' WHEN 'superseded' THEN 'superseded'
                                        WHEN 'held' THEN 'waiting' ELSE 'skipped' END,
@@ -425,15 +427,16 @@ UPDATE delivery
  WHERE delivery.program_id = failed.program_id AND delivery.delivery_uuid = failed.delivery_uuid
    AND delivery.state = failed.state AND failed.out_of_date IS NOT NULL
 
--- 6. A person decides.
+-- 6. A person requeues or discards the delivery.
 
 -- name: requeue
 -- transition: parked, retrying, skipped -> waiting, superseded
--- Put up to $9 deliveries back into the queue. Filters, null for none: $1 Programs, $2 state, $3 subscription,
--- $4 subscriber, $5 class, $6 code, $7 Program and $8 uuids of deliveries, $10 and $11 Program and uuid of an event,
--- $14 signature. Only those after uuid $13, null for all, so that a delivery that is parked again meanwhile is not put
--- back twice. A skipped one is put back only if it was skipped for now. It is superseded instead ($12 message) if
--- something newer was delivered, or a newer revision is to be sent. For a stopped subscription it is held.
+-- Put up to $9 deliveries back into the queue. Filters, null for none: $1 Programs, $2 state, $3 subscription, $4
+-- subscriber, $5 class, $6 code, $7 Program and $8 uuids of deliveries, $10 and $11 Program and uuid of an event, $14
+-- signature. Only deliveries after uuid $13 are taken, null for all, so that a delivery that is parked again meanwhile
+-- is not put back twice. A skipped delivery is put back only if it was skipped for a reason that may pass. A delivery
+-- is superseded instead ($12 message) if something newer was delivered, or a newer revision is to be sent. Deliveries
+-- of a stopped subscription are held.
 WITH chosen AS (
     SELECT delivery.program_id, delivery.delivery_uuid,
            delivery.state AS state_before, delivery.code AS code_before,
@@ -484,7 +487,7 @@ RETURNING delivery.*, chosen.state_before, chosen.code_before
 
 -- name: discard
 -- transition: waiting, retrying, parked, skipped -> discarded
--- Discard delivery $1/$2 for the reason $3. What is being sent or finished in another way stays as it is.
+-- Discard delivery $1/$2 for the reason $3. A delivery that is being sent or in another final state is not changed.
 UPDATE delivery
    SET state = 'discarded', code = 'discarded', class = NULL, message = $3::text, due_utc = NULL, held = false
  WHERE program_id = $1::text AND delivery_uuid = $2::uuid
@@ -493,7 +496,7 @@ RETURNING *
 
 -- name: discard_all
 -- transition: waiting, retrying -> discarded
--- Discard what subscription $1/$2 has not sent yet, as the subscription was archived; $3 message.
+-- Discard the unsent deliveries of subscription $1/$2, which was archived; $3 message.
 UPDATE delivery
    SET state = 'discarded', code = 'archived', class = NULL, message = $3::text, due_utc = NULL, held = false
  WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying')

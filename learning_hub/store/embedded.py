@@ -174,10 +174,10 @@ def _make_folders(data_folder: Path) -> None:
 
 def _check_version(data_folder: Path, version: int) -> None:
     file = data_folder / VERSION_FILE
-    data_version = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else str(version)
-    if data_version != str(version):
+    stored = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else str(version)
+    if stored != str(version):
         raise SettingsError(
-            f"{HOME}: the database in {data_folder} is of PostgreSQL {data_version!r}, and the embedded server is {version}. "
+            f"{HOME}: the database in {data_folder} is of PostgreSQL {stored!r}, and the embedded server is {version}. "
             "Name another folder; to take the data along, export them with the hub that made them."
         )
 

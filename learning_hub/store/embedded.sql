@@ -1,2 +1,2 @@
--- The number of connections of other clients to this server, to any database.
+-- The number of connections that other clients have to any database of this server.
 SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()

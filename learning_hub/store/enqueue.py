@@ -86,9 +86,7 @@ async def delivered_before(
 
 
 async def _that_were_sent(connection: Connection, subscription: Subscription, matches: Sequence[Match]) -> list[Match]:
-    """
-    Matches whose source may have a record at the subscriber; a reopening concerns every type of its source record.
-    """
+    """Matches whose source may have a record at the subscriber; a reopening concerns all types of its source record."""
     rows = await connection.fetch(
         queries.was_sent,
         subscription.subscription_id,

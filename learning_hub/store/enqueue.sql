@@ -1,9 +1,10 @@
--- What is known of deliveries when feed entries are taken. All of these run in the transaction that takes the entries.
+-- Queries about existing deliveries that the enqueuer makes for new feed entries, in the transaction that reads the
+-- entries.
 
 -- name: was_sent
--- Which of these source records may have a record at subscription $1; $2 program ids, $3 publisher event ids, $4
--- system ids, $5 event types, null for any type of the record, $6 seqs: only what came before counts. The record of one
--- event type stays if all event types share it and a later event of another type was sent into it, or will be.
+-- Which of these source records may have a record at subscription $1; $2 program ids, $3 publisher event ids, $4 system
+-- ids, $5 event types, null for any type of the record, $6 seqs: only earlier deliveries count. For a given event type,
+-- a record that all event types share is not returned if a later event of another type was sent into it, or will be.
 SELECT source.ordinality::int AS position
   FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) WITH ORDINALITY
        AS source (program_id, publisher_event_id, publisher_system_id, event_type, seq)
@@ -28,16 +29,16 @@ SELECT source.ordinality::int AS position
                          AND NOT EXISTS (SELECT FROM withdrawal_of(later.program_id, later.event_uuid))))
 
 -- name: left_as_they_are
--- State of the deliveries of these events to subscription $1 that a run neither takes up again nor sends; $2 program
--- id, $3 event uuids.
+-- State of each delivery of these events to subscription $1 that a run neither takes up again nor sends; $2 program id,
+-- $3 event uuids.
 SELECT event_uuid, state FROM delivery
  WHERE program_id = $2::text AND event_uuid = ANY ($3::uuid[]) AND subscription_id = $1::text
    AND action = 'send' AND NOT is_replay AND state IN ('retrying', 'parked', 'skipped', 'superseded', 'discarded')
    AND NOT may_be_processed_again(state, code)
 
 -- name: reopened_since
--- Which of these events subscription $1 does not send because their source record was reopened after them; $2 program
--- ids, $3 event uuids, $4 publisher event ids, $5 system ids, $6 seqs.
+-- Which of these events subscription $1 does not send because their source record was reopened later; $2 program ids,
+-- $3 event uuids, $4 publisher event ids, $5 system ids, $6 seqs.
 SELECT event_uuid
   FROM unnest($2::text[], $3::uuid[], $4::text[], $5::text[], $6::bigint[])
        AS event (program_id, event_uuid, publisher_event_id, publisher_system_id, seq)

@@ -17,11 +17,11 @@ SELECT key.ordinality::int AS key_number, latest.*
         ORDER BY version DESC LIMIT 1) AS latest
 
 -- name: append_first
--- Append the first events of sources that have none yet, in one statement that commits by itself; the order is as for
--- append_events. $1 event uuids, $2 when they are created, $3 content hashes, then what they hold.
--- An event is left out where its source has an entry already, or its Program takes no events. Returns the uuids of
--- those left out. A source's first entry stays as long as any other of the source does, so its version 1 tells whether
--- there is one.
+-- Append the first events of sources that have no entries yet, in one statement that commits by itself, in the same
+-- order as append_events. $1 event uuids, $2 when they are created, $3 content hashes, then the columns of the declared
+-- fields. An event is left out if its source already has an entry, or its Program accepts no events. Returns the uuids
+-- of the events left out. The first entry of a source is never deleted before its others, so version 1 shows whether
+-- the source has entries.
 WITH appended AS (
     INSERT INTO event (event_uuid, epoch, seq, version, revision, created_utc, event_date, content_hash,
                        {event_columns})
@@ -43,21 +43,20 @@ SELECT event_uuid FROM unnest($1::uuid[]) AS given (event_uuid)
  WHERE event_uuid NOT IN (SELECT event_uuid FROM appended)
 
 -- name: reserve_positions
--- Reserve positions in the feed for $2 entries of Program $1: the epoch, and sequence numbers in ascending order. The
--- transaction gets its own number, which comes before them in the order of the feed, at the same moment. No row where
--- the Program takes no events.
+-- Reserve positions in the feed for $2 entries of Program $1: returns the epoch, and sequence numbers in ascending
+-- order. This also assigns the transaction its id, which precedes the sequence number in the order of the feed. Returns
+-- no row if the Program accepts no events.
 SELECT pg_current_xact_id(), (SELECT max(epoch) FROM feed_epoch) AS epoch,
        ARRAY (SELECT nextval('event_seq') FROM generate_series(1, $2::int)) AS seqs
   FROM program
  WHERE program_id = $1::text AND archived_utc IS NULL
 
 -- name: append_events
--- Append new events, one for each position of the arrays, in that order of the feed. $1 event uuids, $2 when they are
--- created, $3 versions, $4 revisions, $5 the uuids they supersede, $6 content hashes, then what they hold.
--- All writers insert in the same order of source keys, so that two of them never wait for each other in a ring: by code
--- point, as the hub sorts what it loads in bulk.
--- An event is left out where its source key has got that version meanwhile: its writer lost a race and must classify it
--- again. Returns the uuids of those that were stored.
+-- Append new events, one for each element of the arrays, in that order of the feed. $1 event uuids, $2 when they are
+-- created, $3 versions, $4 revisions, $5 the uuids they supersede, $6 content hashes, then the columns of the declared
+-- fields. All writers insert in the same order of source keys, by code point as the bulk load does, so that two of them
+-- do not deadlock. An event is left out if its source key already has that version: its writer lost a race and must
+-- classify it again. Returns the uuids of the stored events.
 INSERT INTO event (event_uuid, epoch, seq, version, revision, supersedes, created_utc, event_date, content_hash,
                    {event_columns})
 SELECT event_uuid, (SELECT max(epoch) FROM feed_epoch), seq, version, revision, supersedes, created_utc,
@@ -74,14 +73,15 @@ ON CONFLICT ON CONSTRAINT event_source_version DO NOTHING
 RETURNING event_uuid
 
 -- name: delete_appended
--- Delete events that this transaction has appended, before anybody saw them; $1 program ids, $2 event uuids.
+-- Delete events that this transaction has appended, before other transactions can see them; $1 program ids, $2 event
+-- uuids.
 DELETE FROM event
  USING unnest($1::text[], $2::uuid[]) AS appended (program_id, event_uuid)
  WHERE event.program_id = appended.program_id AND event.event_uuid = appended.event_uuid AND NOT event.is_withdrawal
 
 -- name: append_withdrawal
--- Append the withdrawal of event $1/$2 at $3 if the event is the latest entry of its source key. Returns no row where
--- it is not; where another writer was first, the constraint event_source_version is violated.
+-- Append the withdrawal of event $1/$2 at $3 if the event is the latest entry of its source key; returns no row if it
+-- is not. If another writer was first, the constraint event_source_version is violated.
 INSERT INTO event (event_uuid, is_withdrawal, epoch, version, revision, supersedes, created_utc, event_date,
                    withdrawn_utc, content_hash,
                    {event_columns})
@@ -99,7 +99,7 @@ SELECT event_uuid, true, (SELECT max(epoch) FROM feed_epoch), version + 1, revis
 RETURNING event_uuid
 
 -- name: find_event
--- The event $1/$2, with its withdrawal's time where it was withdrawn.
+-- The event $1/$2, with the time of its withdrawal if it was withdrawn.
 SELECT event.*, withdrawal.withdrawn_utc AS withdrawal_utc
   FROM event
   LEFT JOIN event AS withdrawal

@@ -1,10 +1,11 @@
--- Failures by like cause.
+-- Failed deliveries grouped by cause.
 
 -- name: page
--- Up to $17 groups, the hub's own faults first, then pauses that have lasted $9 seconds, then the rest, each the
+-- Up to $17 groups: failures of the hub itself first, then pauses that have lasted $9 seconds, then the rest, each the
 -- largest first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code, $5 and $6 Program and uuid of an
--- event, $7 subscription, $8 subscriber, $10 signature. What is retrying because its subscriber went away is counted
--- with the pause, if that is shown. After the position $11 to $16 and $18, null $11 for the beginning.
+-- event, $7 subscription, $8 subscriber, $10 signature. A delivery that is retrying because its subscriber is away is
+-- counted with the pause, if the pause is listed. The page begins after the position $11 to $16 and $18, or at the
+-- beginning if $11 is null.
 WITH paused AS (
     SELECT served.program_id, pause.*,
            (SELECT count(*) FROM delivery

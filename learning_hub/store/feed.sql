@@ -4,17 +4,17 @@
 -- store/event_columns.py.
 
 -- name: horizon
--- The end of what can be read: every entry before it is visible to all readers, and no other entry will come before it.
+-- The end of the visible feed: all entries before it are visible to all readers, and no entry will be added before it.
 SELECT (SELECT max(epoch) FROM feed_epoch) AS epoch, pg_snapshot_xmin(pg_current_snapshot()) AS xid
 
 -- name: horizon_for_a_walk
--- The same, and the rest of the transaction is planned as by plan_in_index_order: one way to the server and back.
+-- The horizon; the rest of the transaction is planned as by plan_in_index_order. One statement saves a round trip.
 SELECT (SELECT max(epoch) FROM feed_epoch) AS epoch, pg_snapshot_xmin(pg_current_snapshot()) AS xid,
        set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true)
 
 -- name: full_page_of_feed
 -- The next $5 entries of Program $1 after ($2, $3, $4) and before the horizon, in feed order. One statement has one
--- snapshot, so that what is before its horizon is visible in it.
+-- snapshot, so all entries before its horizon are visible in it.
 SELECT event_uuid, epoch, xid, seq, event_date, created_utc, revision, supersedes, withdrawn_utc AS withdrawal_utc,
        {event_columns}
   FROM event
@@ -23,7 +23,7 @@ SELECT event_uuid, epoch, xid, seq, event_date, created_utc, revision, supersede
  ORDER BY epoch, xid, seq LIMIT $5::int
 
 -- name: full_page_of_bucket
--- The same of the entries of day $6.
+-- The same for the entries of day $6.
 SELECT event_uuid, epoch, xid, seq, event_date, created_utc, revision, supersedes, withdrawn_utc AS withdrawal_utc,
        {event_columns}
   FROM event
@@ -32,24 +32,24 @@ SELECT event_uuid, epoch, xid, seq, event_date, created_utc, revision, supersede
  ORDER BY epoch, xid, seq LIMIT $5::int
 
 -- name: held_back
--- The newest entry of Program $1 from the horizon $2/$3 on: committed, and visible to readers once what is older has
--- ended.
+-- The newest entry of Program $1 at or after the horizon $2/$3: it is committed, and becomes visible to readers once
+-- older transactions have ended.
 SELECT epoch, xid, seq FROM event
  WHERE program_id = $1::text AND (epoch, xid) >= ($2::int, $3::xid8)
  ORDER BY epoch DESC, xid DESC, seq DESC LIMIT 1
 
 -- name: plan_for_these_values
--- The next query has filters that may be null; a plan that fits all of them would fit none.
+-- Plan the next query for its actual parameters: its filters may be null, and no generic plan fits all combinations.
 SET LOCAL plan_cache_mode = force_custom_plan
 
 -- name: plan_in_index_order
--- The same for a query that must take its order from an index. On a table it knows too little about, the planner
--- would rather read all that comes after a position and sort it, for each page anew.
+-- The same for a query that must take its order from an index. With too few statistics of a table, the planner would
+-- read all entries after the position and sort them, for each page again.
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true)
 
 -- name: start_of_days
--- The position of the first entry of Program $1 that was created on day $2 or later. The first entry of each day is
--- found, and the first of these taken: clocks go backwards, so that the first entry of the first day need not come
+-- The position of the first entry of Program $1 that was created on day $2 or later. The query takes the first of the
+-- first entries of each day, because clocks can go backwards, so that the first entry of the first day need not come
 -- first.
 WITH RECURSIVE day AS (
     SELECT min(event_date) AS event_date FROM event WHERE program_id = $1::text AND event_date >= $2::date
@@ -69,9 +69,9 @@ SELECT first_of_day.*
 
 -- name: read_feed
 -- Up to $7 entries of Program $1 after ($2, $3, $4) and before the horizon ($5, $6), in feed order. Filters, null for
--- no restriction: $8 event date, $9 created since, $10 participant, $11 publisher's event id, from $13 on those that
--- no index serves. At most $12 entries are examined; the last of so many is returned whether it passes the filters or
--- not, as the position to read on from.
+-- none: $8 event date, $9 created since, $10 participant, $11 publisher's event id, from $13 on those without an index.
+-- At most $12 entries are examined. When that many were examined, the last one is returned even if it does not pass the
+-- filters, as the position to read on from.
 WITH last AS (
     SELECT epoch, xid, seq
       FROM event
@@ -101,8 +101,8 @@ SELECT *
  LIMIT $7::int
 
 -- name: read_bucket
--- The same for one event date. Comparing it with the position, and ordering by it, leaves the planner no other index,
--- whatever it believes about the table.
+-- The same for one event date. The date is in the comparison with the position and in the order, so that the planner
+-- has no other index to choose, whatever its statistics.
 WITH last AS (
     SELECT epoch, xid, seq
       FROM event
@@ -162,9 +162,9 @@ SELECT *
  LIMIT $7::int
 
 -- name: read_source
--- The same for one publisher's event id; its filters that no index serves begin at $12. All entries of that id are found
--- first, and sorted for each page: most have a handful. Without that the planner would look for them along the feed once
--- the table is analysed, as it judges what comes before the horizon by the epoch alone.
+-- The same for one publisher's event id; its filters without an index begin at $12. All entries of that id, usually a
+-- handful, are found first and sorted for each page. Otherwise the planner, once the table is analysed, would search
+-- for them along the feed, because it estimates the entries before the horizon by the epoch alone.
 WITH source AS MATERIALIZED (
     SELECT * FROM event WHERE program_id = $1::text AND publisher_event_id = $11::text
 )

@@ -21,7 +21,7 @@ WITH new AS (
 SELECT new.position::int FROM new JOIN stored USING (program_id, idempotency_key)
 
 -- name: delete
--- Delete the keys $2 of the Programs $1 (arrays), stored in this transaction, whose event lost a race.
+-- Delete the keys $2 of the Programs $1 (arrays), which this transaction stored, because their events lost a race.
 DELETE FROM idempotency_key
  USING unnest($1::text[], $2::text[]) AS lost (program_id, idempotency_key)
  WHERE idempotency_key.program_id = lost.program_id AND idempotency_key.idempotency_key = lost.idempotency_key

@@ -2,8 +2,8 @@
 -- set).
 
 -- name: find
--- Participant $4 of Program $2 and system $3 at subscriber $1: the match for this system, the match for every system, or
--- the look-up that has not expired.
+-- Participant $4 of Program $2 and system $3 at subscriber $1: the match for this system, the match for every system,
+-- or the look-up that has not expired, in this order of precedence.
 SELECT * FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_system_id IN ($3::text, '')
    AND publisher_participant_id = $4::text
@@ -12,8 +12,8 @@ SELECT * FROM participant
  LIMIT 1
 
 -- name: save_look_up
--- Store for $6 seconds the look-up that participant $4 of Program $2 and system $3 is $5 at subscriber $1. A match
--- stays.
+-- Store for $6 seconds the result of a look-up: participant $4 of Program $2 and system $3 is $5 at subscriber $1. A
+-- match is kept.
 INSERT INTO participant (subscriber_id, program_id, publisher_system_id, publisher_participant_id,
                          subscriber_participant_id, expires_utc)
 VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, now() + make_interval(secs => $6::float8))
@@ -23,7 +23,8 @@ ON CONFLICT (subscriber_id, program_id, publisher_system_id, publisher_participa
  WHERE participant.settled_by IS NULL
 
 -- name: save_match
--- Store the match by key $6 that participant $4 of Program $2 and system $3 ('' for every system) is $5 at subscriber $1.
+-- Store the match, made with key $6, that participant $4 of Program $2 and system $3 ('' for every system) is $5 at
+-- subscriber $1.
 INSERT INTO participant (subscriber_id, program_id, publisher_system_id, publisher_participant_id,
                          subscriber_participant_id, settled_by)
 VALUES ($1::text, $2::text, $3::text, $4::text, $5::text, $6::text)
@@ -50,19 +51,19 @@ SELECT * FROM participant
  LIMIT $5::int
 
 -- name: delete
--- Delete the match and look-up of participant $4 of Program $2 at subscriber $1: those of system $3 ('' for every system),
--- or of all systems where $3 is null.
+-- Delete the match and look-up of participant $4 of Program $2 at subscriber $1: those of system $3 ('' for every
+-- system), or of all systems if $3 is null.
 DELETE FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_participant_id = $4::text
    AND ($3::text IS NULL OR publisher_system_id = $3::text)
 RETURNING *
 
 -- name: delete_look_up
--- Delete the look-up of participant $4 of Program $2 and system $3 at subscriber $1; a match stays.
+-- Delete the look-up of participant $4 of Program $2 and system $3 at subscriber $1; a match is kept.
 DELETE FROM participant
  WHERE subscriber_id = $1::text AND program_id = $2::text AND publisher_system_id = $3::text
    AND publisher_participant_id = $4::text AND settled_by IS NULL
 
 -- name: delete_look_ups
--- Delete the look-ups of subscriber $1: its address may now lead to another system, or it is asked in another way.
+-- Delete the look-ups of subscriber $1, because its address may now lead to another system, or its look-up has changed.
 DELETE FROM participant WHERE subscriber_id = $1::text AND settled_by IS NULL

@@ -1,12 +1,12 @@
--- Pauses: open circuit breakers of subscribers. model/circuit_breaker.py says what they mean.
+-- Pauses: open circuit breakers of subscribers. model/circuit_breaker.py has the rules.
 
 -- name: lock
--- Let failures of subscriber $1 change its circuit breaker one after the other.
+-- Serialise the failures of subscriber $1 that change its circuit breaker.
 SELECT pg_advisory_xact_lock(hashtextextended('pause ' || $1::text, 0))
 
 -- name: find
--- The pause of subscriber $1, null columns without one, with the time by the database's clock, which all workers use, and
--- whether its credentials were changed or found valid after $2.
+-- The pause of subscriber $1, null columns if it is not paused, with the time of the database's clock, which all
+-- workers use, and whether its credentials were changed or found valid after $2.
 SELECT clock_timestamp() AS at_utc, pause.*,
        coalesce(greatest(credentials_changed_utc, credentials_checked_utc) > $2::timestamptz, false) AS are_credentials_fixed
   FROM subscriber
@@ -35,7 +35,7 @@ UPDATE subscriber_pause SET next_probe_utc = least(next_probe_utc, now())
 RETURNING next_probe_utc
 
 -- name: lift
--- End the pause of subscriber $1; a pause for refused credentials ends only where they were fixed ($2).
+-- End the pause of subscriber $1; a pause for refused credentials ends only if they were fixed ($2).
 DELETE FROM subscriber_pause
  WHERE subscriber_id = $1::text AND (next_probe_utc IS NOT NULL OR $2::boolean)
 RETURNING since_utc
@@ -53,7 +53,8 @@ UPDATE delivery
  WHERE delivery.program_id = failed.program_id AND delivery.delivery_uuid = failed.delivery_uuid
 
 -- name: end_idle
--- End pauses whose next probe is due and for which nothing is to be sent: the next delivery finds out.
+-- End the pauses whose next probe is due and for which no delivery is to be sent; the next delivery then shows whether
+-- the subscriber is back.
 DELETE FROM subscriber_pause
  WHERE next_probe_utc <= now()
    AND NOT EXISTS (SELECT FROM delivery
@@ -67,5 +68,5 @@ UPDATE subscriber_pause SET alarmed_utc = now()
 RETURNING subscriber_id, code, since_utc
 
 -- name: all_seconds
--- Every paused subscriber, why, and for how many seconds.
+-- Each paused subscriber, with the code of its pause and the seconds since it began.
 SELECT subscriber_id, code, extract(epoch FROM clock_timestamp() - since_utc)::float8 AS seconds FROM subscriber_pause

@@ -26,7 +26,7 @@ SELECT * FROM program
 UPDATE program SET archived_utc = coalesce(archived_utc, now()) WHERE program_id = $1::text RETURNING *
 
 -- name: closed
--- Those of the Programs $1 that take no events: they are unknown, or archived.
+-- Those of the Programs $1 that accept no events, because they are unknown or archived.
 SELECT given.program_id, program.program_id IS NULL AS is_unknown
   FROM unnest($1::text[]) AS given (program_id)
   LEFT JOIN program USING (program_id)

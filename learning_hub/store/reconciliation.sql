@@ -1,11 +1,12 @@
--- The record that was last sent for each source record, to compare it with what the subscriber holds.
+-- The record that was last sent for each source record, for comparison with the record at the subscriber.
 
 -- name: page
--- Up to $10 events of Program $1 on the days $2 to $3 after the position $6 to $9, ordered by day and, within a day, as in
--- the feed. An event created from $4 on and before $5 comes with the delivery by which subscription $11 last sent its
--- source record: the delivery and its payload, whether it was sent to the present Target, and whether another delivery
--- of the record is under way. These columns are null where a removal or another event was sent last. OFFSET makes the
--- planner read the deliveries of the event, and ORDER BY those of the record: a subscription has too many.
+-- Up to $10 events of Program $1 on the days $2 to $3 after the position $6 to $9, ordered by day and, within a day, as
+-- in the feed. An event created from $4 on and before $5 is returned with the delivery by which subscription $11 last
+-- sent its source record: the delivery and its payload, whether it was sent to the present Target, and whether another
+-- delivery of the record is under way. These columns are null if a removal or another event was sent last. OFFSET makes
+-- the planner read the deliveries by event, and ORDER BY those by source record: all deliveries of a subscription are
+-- too many.
 WITH event_in_range AS (
     SELECT event_uuid, event_date, epoch, xid, seq, created_utc, is_withdrawal
       FROM event
@@ -50,6 +51,6 @@ SELECT event_in_range.event_uuid, event_in_range.event_date, event_in_range.epoc
  ORDER BY event_in_range.event_date, event_in_range.epoch, event_in_range.xid, event_in_range.seq
 
 -- name: confirm
--- The subscriber holds the records of the deliveries $2 of Program $1 as they were sent.
+-- Store that the subscriber holds the records of the deliveries $2 of Program $1 as they were sent.
 UPDATE delivery SET confirmed_utc = now()
  WHERE program_id = $1::text AND delivery_uuid = ANY ($2::uuid[]) AND state = 'delivered'

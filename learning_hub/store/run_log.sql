@@ -1,13 +1,14 @@
 -- The log of a run, made from the stored run, its deliveries and their attempts.
 
 -- name: find_run
--- Run $1, as far as its own lines report it.
+-- Run $1, with the columns that the entries of the run itself report.
 SELECT program_id, trigger, requested_by, request, state, counts, message FROM run WHERE run_id = $1::text
 
 -- name: page
--- Up to $6 lines of the log of run $1 of Program $2, after the position $3 (time), $4 (delivery), $5 (number), in that
--- order. Lines of the run itself have the lowest uuid, or the highest at its end. Lines of deliveries begin once the run
--- has gathered all its deliveries, and end with the run: later changes of a delivery are not part of the run.
+-- Up to $6 entries of the log of run $1 of Program $2, after the position $3 (time), $4 (delivery), $5 (number), in
+-- that order. Entries of the run itself have the lowest uuid, or the highest at its end. Entries of deliveries begin
+-- when the run has gathered all its deliveries, and end with the run: later changes of a delivery are not part of the
+-- run.
 WITH mine AS (
     SELECT delivery.program_id, delivery.delivery_uuid, delivery.event_uuid, delivery.subscriber_id, delivery.state,
            delivery.state_utc, delivery.code, delivery.message, delivery.held, delivery.attempts,
@@ -18,7 +19,7 @@ WITH mine AS (
       JOIN delivery ON delivery.program_id = run_delivery.program_id
                    AND delivery.delivery_uuid = run_delivery.delivery_uuid
      WHERE run.run_id = $1::text AND run.program_id = $2::text AND run.gathered_utc IS NOT NULL
-       -- Other deliveries have all their lines before $3: an attempt ends when its delivery changes state, or a moment
+       -- All entries of other deliveries are before $3: an attempt ends when its delivery changes state, or a moment
        -- later.
        AND (run.gathered_utc >= $3::timestamptz OR delivery.state_utc >= $3::timestamptz - interval '1 minute'
             OR delivery.state IN ('waiting', 'sending', 'retrying'))

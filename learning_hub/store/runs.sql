@@ -1,4 +1,4 @@
--- Runs of the process stage, and the deliveries they are about.
+-- Runs of the process stage, and the deliveries of each run.
 
 -- name: insert
 -- Begin run $1 of Program $2; $3 trigger, $4 request, $5 who requested it, $6 the number of its process's liveness
@@ -18,8 +18,8 @@ SELECT * FROM run
  LIMIT $3::int
 
 -- name: add_deliveries_of_events
--- Run $1 is about the deliveries of these events ($4) of Program $2 at subscription $3; with $5, about the replays that
--- this transaction made instead of what was delivered before.
+-- Add the deliveries of these events ($4) of Program $2 at subscription $3 to run $1. With $5, add the replays that
+-- this transaction made instead of the deliveries that were delivered before.
 INSERT INTO run_delivery (program_id, run_id, delivery_uuid, was_delivered)
 SELECT program_id, $1::text, delivery_uuid, state = 'delivered'
   FROM delivery
@@ -29,7 +29,7 @@ SELECT program_id, $1::text, delivery_uuid, state = 'delivered'
 ON CONFLICT DO NOTHING
 
 -- name: add_pending
--- Run $1 is about everything of Program $2 at subscription $3 that is to be sent or being sent.
+-- Add all deliveries of Program $2 at subscription $3 that are to be sent or being sent to run $1.
 INSERT INTO run_delivery (program_id, run_id, delivery_uuid, was_delivered)
 SELECT program_id, $1::text, delivery_uuid, false
   FROM delivery
@@ -37,19 +37,20 @@ SELECT program_id, $1::text, delivery_uuid, false
 ON CONFLICT DO NOTHING
 
 -- name: pending_events
--- Up to $3 events of Program $1 that are to be sent for the subscriptions $2.
+-- Up to $3 events of Program $1 that have deliveries to be sent for the subscriptions $2.
 SELECT DISTINCT event_uuid FROM delivery
  WHERE program_id = $1::text AND subscription_id = ANY ($2::text[]) AND state IN ('waiting', 'retrying')
  LIMIT $3::int
 
 -- name: gathered
--- All deliveries of run $1 are known, if it is still running.
+-- Store that run $1 has all its deliveries, if it is still running.
 UPDATE run SET gathered_utc = clock_timestamp() WHERE run_id = $1::text AND state = 'running'
 
 -- name: counts
--- The deliveries of run $1 of Program $2 by state; what was delivered before counts as unchanged. `open` are those
--- that go on without anybody's doing: not held, not for a paused subscriber unless its probe is due, and not behind
--- an earlier one of their source record that waits for its next attempt.
+-- The deliveries of run $1 of Program $2 counted by state; those delivered before the run count as unchanged. `open`
+-- counts the deliveries that will still change without a person's action: they are not held, not for a paused
+-- subscriber unless its probe is due, and not behind an earlier delivery of their source record that waits for its next
+-- attempt.
 SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
             WHEN delivery.state = 'sending' THEN 'waiting'
             ELSE delivery.state END AS state,
@@ -71,12 +72,12 @@ SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
  GROUP BY 1
 
 -- name: is_gathered
--- Whether run $1 is running and all its deliveries are known.
+-- Whether run $1 is running and has all its deliveries.
 SELECT gathered_utc IS NOT NULL FROM run WHERE run_id = $1::text AND state = 'running'
 
 -- name: running
--- Runs that are running, and whether the process that gathers is gone: its liveness lock is free, or, if it had none,
--- $1 seconds are over.
+-- Runs that are running, and whether the process that gathers their deliveries is gone: its liveness lock is free or,
+-- if it had none, $1 seconds have passed.
 WITH living AS (
     SELECT (classid::bigint << 32) | objid::bigint AS process
       FROM pg_locks
@@ -90,6 +91,6 @@ SELECT run_id, program_id, trigger, gathered_utc IS NOT NULL AS is_gathered,
   FROM run WHERE state = 'running'
 
 -- name: finish
--- Run $1 is over: $2 state, $3 counts, $4 message.
+-- Store that run $1 is finished: $2 state, $3 counts, $4 message.
 UPDATE run SET state = $2::text, counts = $3::json, message = $4::text, finished_utc = clock_timestamp()
  WHERE run_id = $1::text AND state = 'running'

@@ -1,8 +1,8 @@
--- Rows at subscribers, as the delivery table has them.
+-- Rows at subscribers, according to the delivery table.
 
 -- name: of_others
 -- Record ids between $2 and $3 that deliveries of other source records have at subscriber $1 in the panel $8. $4 to $7
--- are the source record to leave out: Program, subscription, system, publisher's event id.
+-- identify the source record to leave out: Program, subscription, system, publisher's event id.
 SELECT DISTINCT delivery.subscriber_record_id
   FROM delivery
   JOIN subscription USING (subscription_id)

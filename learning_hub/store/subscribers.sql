@@ -1,12 +1,13 @@
--- Subscribers: the systems that want to know.
+-- Subscribers: the systems that get events.
 
 -- name: lock
--- Let changes of subscriber $1 come one after the other, those that make it included.
+-- Serialise the changes of subscriber $1, including its creation.
 SELECT pg_advisory_xact_lock(hashtextextended('subscriber ' || $1::text, 0))
 
 -- name: put
--- Make subscriber $1, or change it; null credentials keep those it has. A PUT brings an archived one back.
--- The time of a change is that of the statement: now() is the beginning of a transaction that may have waited long.
+-- Create or change subscriber $1; with null credentials it keeps those it has. A PUT makes an archived subscriber
+-- active again. The time of a change is that of the statement, because now() is the beginning of a transaction that may
+-- have waited long.
 INSERT INTO subscriber (subscriber_id, name, connector, settings, credentials, credentials_changed_utc,
                         max_concurrency)
 VALUES ($1::text, $2::text, $3::text, $4::json, $5::bytea, CASE WHEN $5::bytea IS NOT NULL THEN clock_timestamp() END,
@@ -27,19 +28,21 @@ SELECT * FROM subscriber WHERE subscriber_id = $1::text
 SELECT credentials FROM subscriber WHERE subscriber_id = $1::text
 
 -- name: keep_credentials
--- Subscriber $1 has renewed its credentials $3 to $2; nothing changes where they are others by now.
+-- Store that subscriber $1 has renewed its credentials $3 to $2; nothing changes if the stored credentials are no
+-- longer $3.
 UPDATE subscriber SET credentials = $2::bytea WHERE subscriber_id = $1::text AND credentials = $3::bytea
 
 -- name: lock_credentials
--- Be the one who renews the credentials of subscriber $1, until the session ends; false where somebody else is.
+-- Try to lock the renewal of the credentials of subscriber $1 until the session ends; false if another session holds
+-- the lock.
 SELECT pg_try_advisory_lock(hashtextextended('credentials ' || $1::text, 0))
 
 -- name: take_building_turn
--- Be the one who builds at subscriber $1, until the session ends; false where somebody else is.
+-- Try to lock the building of panels at subscriber $1 until the session ends; false if another session holds the lock.
 SELECT pg_try_advisory_lock(hashtextextended('building ' || $1::text, 0))
 
 -- name: note_check
--- The credentials of subscriber $1 were found good.
+-- Store that the credentials of subscriber $1 were found valid.
 UPDATE subscriber SET credentials_checked_utc = clock_timestamp() WHERE subscriber_id = $1::text
 
 -- name: page
@@ -57,5 +60,5 @@ SELECT * FROM subscriber
 SELECT EXISTS (SELECT FROM subscription WHERE subscriber_id = $1::text AND program_id = ANY ($2::text[]))
 
 -- name: archive
--- Let a subscriber get nothing more.
+-- Archive a subscriber, so that it gets nothing more.
 UPDATE subscriber SET archived_utc = coalesce(archived_utc, now()) WHERE subscriber_id = $1::text RETURNING *

@@ -1,17 +1,19 @@
--- Subscriptions and their checkpoints. What a change does to their deliveries stands in delivery_transitions.sql.
+-- Subscriptions and their checkpoints. The effects of a change on their deliveries are in delivery_transitions.sql.
 
 -- name: lock
--- Let changes of subscription $1 be made one after the other, its creation included.
+-- Serialise the changes of subscription $1, including its creation.
 SELECT pg_advisory_xact_lock(hashtextextended('subscription ' || $1::text, 0))
 
 -- name: lock_checkpoint
--- Keep the process stage from reading on for subscription $1, so that an administrator's change comes before or after.
+-- Prevent the process stage from reading on for subscription $1, so that an administrator's change comes before or
+-- after.
 SELECT FROM subscription_checkpoint WHERE subscription_id = $1::text FOR UPDATE
 
 -- name: put
--- Make subscription $1, or change it; a PUT brings an archived one back. Where it starts is what $15 and $16 say for
--- a new one, null for what this moment's snapshot does not contain. The time of a change is that of the statement:
--- now() is the beginning of a transaction that may have waited long.
+-- Create or change subscription $1; a PUT makes an archived subscription active again. A new subscription starts at the
+-- snapshot $16 in epoch $15; if these are null, at the present snapshot, so that it gets only entries that the snapshot
+-- does not contain. The time of a change is that of the statement, because now() is the beginning of a transaction that
+-- may have waited long.
 INSERT INTO subscription (subscription_id, name, subscriber_id, program_id, publisher_system_id, event_types, target,
                           templates, schedule, time_zone, on_withdraw, on_reopened, state, start_from, start_epoch,
                           start_snapshot, scheduled_utc)
@@ -39,8 +41,8 @@ ON CONFLICT (subscription_id) DO UPDATE
 RETURNING *
 
 -- name: put_checkpoint
--- Let subscription $1 read the feed from where it starts: from its snapshot's oldest open transaction, as nothing
--- before that can be new to it, or from the beginning.
+-- Set the checkpoint of subscription $1 to its start: the oldest open transaction of its snapshot, because nothing
+-- before it can be new, or the beginning of the feed.
 INSERT INTO subscription_checkpoint (subscription_id, epoch, xid, seq)
 SELECT subscription_id, start_epoch, CASE start_epoch WHEN 0 THEN '0'::xid8 ELSE pg_snapshot_xmin(start_snapshot) END, 0
   FROM subscription WHERE subscription_id = $1::text
@@ -51,11 +53,11 @@ ON CONFLICT (subscription_id) DO UPDATE SET epoch = excluded.epoch, xid = exclud
 SELECT * FROM subscription WHERE subscription_id = $1::text
 
 -- name: of_program
--- The subscriptions of Program $1 that are in use.
+-- The subscriptions of Program $1 that are not archived.
 SELECT * FROM subscription WHERE program_id = $1::text AND archived_utc IS NULL ORDER BY subscription_id
 
 -- name: in_use
--- The subscriptions in use of Program $1 or subscriber $2; null is not asked for.
+-- The subscriptions of Program $1 or subscriber $2 that are not archived; null is no filter.
 SELECT * FROM subscription
  WHERE (program_id = $1::text OR subscriber_id = $2::text) AND archived_utc IS NULL
  ORDER BY subscription_id
@@ -71,7 +73,7 @@ SELECT * FROM subscription
  LIMIT $5::int
 
 -- name: archive
--- Let a subscription get nothing more.
+-- Archive a subscription, so that it gets nothing more.
 UPDATE subscription SET archived_utc = coalesce(archived_utc, now()) WHERE subscription_id = $1::text RETURNING *
 
 -- name: stop
