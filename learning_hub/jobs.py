@@ -12,14 +12,14 @@ log = logging.getLogger(__name__)
 
 
 class Jobs:
-    """Jobs that run in the background until the end; *ended* names those that did not, which is the hub's fault."""
+    """Jobs that run in the background until the end; *ended* names jobs that ended early, which is a fault."""
 
     def __init__(self) -> None:
         self.ended: list[str] = []
 
     @asynccontextmanager
     async def running(self, jobs: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-        """Run *jobs* until the end; the worker among them then finishes what is under way."""
+        """Run *jobs* inside the block; at its end, the worker among them finishes the attempts that are under way."""
         tasks = [asyncio.create_task(job, name=getattr(job, "__qualname__", "a job")) for job in jobs]
         for task in tasks:
             task.add_done_callback(self._note_end)

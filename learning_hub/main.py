@@ -1,4 +1,4 @@
-"""The only place where the parts of the hub are put together."""
+"""The composition root: the only module that puts the parts of the hub together."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def run_hub(settings: Settings, database: Database, *, with_worker: bool = True) -> AsyncIterator[ApiMiddleware]:
-    """One hub process over an open database, up to date: its API, its jobs and, unless it has none, its worker."""
+    """One hub process on an open, migrated database: its API, its jobs and, with *with_worker*, its worker."""
     async with run_services(settings, database, with_worker=with_worker) as (services, notifications):
         # Importing Litestar is a quarter of a command's start, and commands call the services without it.
         from learning_hub.api.app import build_app
@@ -87,15 +87,15 @@ async def run_services(
     with_schedules: bool = True,
 ) -> AsyncIterator[tuple[Services, Notifications]]:
     """
-    The services over an open database, and what works in the background for them.
+    The services on an open database, and their background jobs.
 
     Args:
-        settings: Of the hub.
-        database: Open, and up to date.
-        with_worker: Send deliveries; without a worker another process does.
-        with_jobs: Write published events, read the feed and close runs; without jobs the services only read and change
-            the database, and other processes hear of it.
-        with_schedules: Run subscriptions at the times of their schedules, if there are jobs at all.
+        settings: The settings of the hub.
+        database: An open, migrated database.
+        with_worker: Send deliveries; without a worker, another process sends them.
+        with_jobs: Write published events, read the feed and close runs. Without jobs the services only read and change
+            the database, and notify other processes.
+        with_schedules: Run subscriptions at the times of their schedules; requires jobs.
     """
     await synchronise_connectors(database)
     async with AsyncExitStack() as stack:
@@ -103,11 +103,12 @@ async def run_services(
         parts = await stack.enter_async_context(_parts(settings, database))
         services = _services(settings, parts, running)
         stack.push_async_callback(services.authenticator.flush)
-        # A command ends as soon as it has changed something; other processes must hear of that.
+        # A command ends as soon as it has changed something; its notifications must still be published.
         stack.push_async_callback(parts.notifications.flush)
         jobs = [parts.notifications.publish()]
         if with_jobs:
-            # Outlives the runs that gather: other processes must not take them for abandoned before they stop.
+            # The lock outlives the runs that gather, so that other processes do not close them as abandoned before they
+            # stop.
             await stack.enter_async_context(running.running([parts.runner.hold_liveness_lock()]))
             jobs += [
                 parts.notifications.listen(),
@@ -121,7 +122,7 @@ async def run_services(
             jobs.append(Scheduler(database, parts.notifications, parts.runner).run())
         if with_worker:
             worker = build_worker(settings, parts)
-            # Outlives the attempts: they finish before the lock is released.
+            # The lock outlives the attempts, which finish before it is released.
             await stack.enter_async_context(running.running([worker.hold_liveness_lock()]))
             jobs.append(worker.run())
         stack.push_async_callback(parts.runner.stop)
@@ -130,7 +131,7 @@ async def run_services(
 
 
 class _Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """What services and jobs of one process share."""
+    """The objects that services and jobs of one process share."""
 
     database: Database
     notifications: Notifications
@@ -148,7 +149,7 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def synchronise_connectors(database: Database) -> None:
-    """The database holds what each kind of subscriber declares of itself."""
+    """Write the capabilities of each kind of subscriber to the database."""
     await connectors.synchronise(
         database,
         [
@@ -235,7 +236,6 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
 
 
 def build_worker(settings: Settings, parts: _Parts) -> Worker:
-    """The worker of one process."""
     retries = RetryPolicy(
         steps_seconds=settings.retry_seconds,
         settle_seconds=settings.settle_seconds,
@@ -251,10 +251,10 @@ def build_worker(settings: Settings, parts: _Parts) -> Worker:
 
 def guard_of(settings: Settings) -> Guard:
     """
-    The guard of the settings; its rules are its own, so what is wrong with its entries is known only here.
+    The guard of the settings. Only the guard knows its rules, so errors in the entries are found here.
 
     Raises:
-        SettingsError: LEARNING_HUB_ALLOWED_PRIVATE_TARGETS lists what is no host or network.
+        SettingsError: LEARNING_HUB_ALLOWED_PRIVATE_TARGETS has an entry that is not a host or a network.
     """
     try:
         return Guard(settings.allowed_private_targets)

@@ -1,4 +1,4 @@
-"""Creating a target at a subscriber, such as a panel source at iMIS: what is wanted, and what came of it."""
+"""Creating a target at a subscriber, such as a panel source at iMIS: the specification and the result."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from learning_hub.model.panel import PanelField
 
 class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A target that the subscriber is to have.
+    The specification of a target at the subscriber.
 
-    *fields* are those it needs, the field for the record key among them; it may have others. With *is_read_only*,
-    fields that are added are flagged as not to be changed by people.
+    *fields* are the fields it needs, including the field for the record key; it may have others. With *is_read_only*,
+    added fields are flagged as not to be changed by people.
     """
 
     name: str
@@ -23,11 +23,11 @@ class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
     """
-    The target as it is now, read back from the subscriber.
+    The present target, read back from the subscriber.
 
-    *name* is as the subscriber spells it, *fields* are all fields it has now, *before* those it had (None: the target
+    *name* is spelled as at the subscriber. *fields* are all its present fields, *before* those it had (None: the target
     was created). *lacks* names fields of the blueprint that are missing although nothing was refused. *rows_readable*
-    says whether records can be read there, None where that is not known. *findings* are sentences for a person.
+    says whether records of the target can be read, None if that is not known. *findings* are sentences for a person.
     """
 
     name: str

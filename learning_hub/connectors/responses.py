@@ -1,11 +1,11 @@
 """
-HTTP responses and what their statuses mean, shared by all connectors.
+HTTP responses and the meaning of their statuses, shared by all connectors.
 
-    StatusMeanings        what a kind of subscriber declares where the common meaning does not apply
+    StatusMeanings        what a kind of subscriber declares if the common meaning does not apply
     classify              the outcome of a response
     not_answered          the outcome without a complete response, for a request that can be repeated
     postponed             the outcome of a response after which a later attempt may succeed
-    retry_after_seconds   how long the subscriber asks to wait
+    retry_after_seconds   the wait that the subscriber asks for
     describe_response     a response as the end of a sentence
     shorten               text on one line, of limited length
 
@@ -25,18 +25,18 @@ from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refus
 from learning_hub.model.clock import now
 
 LONGEST_TEXT = 500
-# The statuses that say that a subscriber is away as a whole, and the code of each.
+# The statuses that mean that the whole subscriber is away, and the code of each.
 AWAY = {502: "connection_failed", 503: "connection_failed", 504: "timed_out"}
 
 
 class StatusMeanings(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What the statuses of a kind of subscriber mean.
+    The meaning of the statuses of a kind of subscriber.
 
-    A status of *already_there* says that the subscriber has the record already, which is a success. A status of
-    *credentials_refused* says that a person must fix the credentials. A status of *gone* says that the subscriber wants
-    no further event of the subscription. All other statuses have the common meaning: 2xx is a success, 408, 425, 429
-    and 5xx except 501 may pass, and the rest is a refusal.
+    A status of *already_there* means that the subscriber already has the record, which is a success. A status of
+    *credentials_refused* means that a person must fix the credentials. A status of *gone* means that the subscriber
+    wants no further events of the subscription. All other statuses have the common meaning: 2xx is a success; 408, 425,
+    429 and 5xx except 501 may pass; the rest are refusals.
     """
 
     already_there: frozenset[int] = frozenset()
@@ -50,9 +50,9 @@ def classify(response: HttpResponse, message: str, *, wrote: bool, meanings: Sta
 
     Args:
         response: Any complete response.
-        message: For an outcome that is no success.
-        wrote: Whether the request was to change something; then some statuses leave open whether it did.
-        meanings: Those of the kind of subscriber (`Kind.statuses`).
+        message: The message of an outcome that is not a success.
+        wrote: Whether the request was to change something; some statuses then leave open whether it did.
+        meanings: The meanings for the kind of subscriber (`Kind.statuses`).
     """
     status = response.status
     if 200 <= status < 300:
@@ -67,7 +67,7 @@ def classify(response: HttpResponse, message: str, *, wrote: bool, meanings: Sta
 def classify_failure(
     response: HttpResponse, message: str, *, wrote: bool, meanings: StatusMeanings
 ) -> Postponed | Refused:
-    """The outcome of a response that is no success; arguments as for `classify`."""
+    """The outcome of a response that is not a success; arguments as for `classify`."""
     if response.status in meanings.credentials_refused:
         return Refused(code="credentials_refused", message=message)
     return postponed(response, message, wrote=wrote) or Refused(code="refused", message=message)
@@ -75,12 +75,12 @@ def classify_failure(
 
 def postponed(response: HttpResponse, message: str, *, wrote: bool) -> Postponed | None:
     """
-    The outcome of a response after which a later attempt may succeed; None where none will, or for a success.
+    The outcome of a response after which a later attempt may succeed; None for a success, or if no later attempt will.
 
     Args:
         response: Any complete response.
-        message: For the outcome.
-        wrote: Whether the request was to change something; then some statuses leave open whether it did.
+        message: The message of the outcome.
+        wrote: Whether the request was to change something; some statuses then leave open whether it did.
     """
     status, wait = response.status, retry_after_seconds(response)
     if status == 429:
@@ -93,7 +93,7 @@ def postponed(response: HttpResponse, message: str, *, wrote: bool) -> Postponed
             message=message,
             retry_after_seconds=wait,
             subscriber_is_away=True,
-            # A gateway that gave up does not know what became of the request behind it.
+            # A gateway that gave up does not know whether the server behind it carried out the request.
             in_doubt=wrote and status != 503,
         )
     if status == 425 or (status >= 500 and status != 501):
@@ -103,7 +103,7 @@ def postponed(response: HttpResponse, message: str, *, wrote: bool) -> Postponed
 
 
 def not_answered(result: NotSent | OutcomeUnknown, subscriber: str) -> Postponed:
-    """The outcome without a complete response, where the request is sent again even if it may have arrived."""
+    """The outcome without a complete response, for a request that is sent again even if it may have arrived."""
     return Postponed(
         code=result.code,
         message=f"The hub got no answer from {subscriber}. {result.message}",
@@ -113,7 +113,7 @@ def not_answered(result: NotSent | OutcomeUnknown, subscriber: str) -> Postponed
 
 
 def retry_after_seconds(response: HttpResponse) -> float | None:
-    """The wait that `Retry-After` asks for, as seconds or as a date; None where it is absent or not readable."""
+    """The wait that `Retry-After` asks for, as seconds or as a date; None if it is absent or cannot be read."""
     value = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
         return float(value)
@@ -126,7 +126,7 @@ def retry_after_seconds(response: HttpResponse) -> float | None:
 
 
 def describe_response(response: HttpResponse, reason: str | None = None) -> str:
-    """`400, the reason that the subscriber gave.`; *reason* where its protocol has a place for one."""
+    """`400, the reason that the subscriber gave.`; *reason* is given if its protocol has a field for it."""
     if reason is None:
         reason = _text_reason(response)
     if 300 <= response.status < 400 and (location := shorten(response.headers.get("location", ""))):
@@ -135,13 +135,13 @@ def describe_response(response: HttpResponse, reason: str | None = None) -> str:
 
 
 def shorten(text: str) -> str:
-    """*text* on one line, cut where it is long, and without NUL, which the database does not store."""
+    """*text* on one line, cut if it is long, and without NUL, which the database does not store."""
     text = " ".join(text.replace("\0", "\N{REPLACEMENT CHARACTER}").split())
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
 
 def is_page(response: HttpResponse) -> bool:
-    """Whether the body is a page for people, as a proxy writes it."""
+    """Whether the body is a page for people, such as the error pages of proxies."""
     return "html" in response.headers.get("content-type", "").lower() or response.text.lstrip()[:1] == "<"
 
 

@@ -1,9 +1,9 @@
 """
-From events to deliveries.
+The process stage: makes deliveries from events.
 
 - `enqueuer`: reads the feed for every subscription and makes the deliveries of new entries.
-- `runner`: begins runs, waits for them and closes them; `gathering` makes the deliveries of a run, for the events that
-  an `event_selection` selects.
+- `runner`: begins runs, waits for them and closes them; `gathering` makes the deliveries of a run, for the events of an
+  `event_selection`.
 - `scheduler`: begins a run for each time of a cron expression.
-- `run_log`: the log of a run as sentences.
+- `run_log`: the log of a run as human-readable lines.
 """

@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 
 ENTRIES_AT_ONCE = 500
 POLL_SECONDS = 1.0
-# While events are published continuously, polling at every commit would be most of the work.
+# The least seconds between two polls. Under continuous publishing, a poll for each commit would be most of the work.
 LEAST_SECONDS_APART = 0.02
-# After a notification an entry may still be hidden behind an older open transaction: poll again soon, then less often.
+# Waits between polls after a notification, as an entry may still be hidden behind an older open transaction.
 POLL_AGAIN_SECONDS = (0.02, 0.1, 0.3)
 
 
@@ -29,7 +29,7 @@ class Enqueuer:
         self._notifications = notifications
 
     async def run(self) -> None:
-        """Read on whenever an entry is committed, until cancelled."""
+        """Read on for all subscriptions whenever an entry is committed, until cancelled."""
         polls = 0
         while True:
             seen = self._notifications.feed.count
@@ -55,14 +55,15 @@ class Enqueuer:
 
     async def read_on(self, subscription_id: str, *, wait: bool = False) -> int:
         """
-        Make the deliveries of every visible entry after the subscription's checkpoint.
+        Make the deliveries of all visible entries after the subscription's checkpoint.
 
         Reading entries, making their deliveries and moving the checkpoint is one transaction, so that each entry is
         enqueued exactly once, whichever process is killed at whatever time.
 
         Args:
             subscription_id: The subscription.
-            wait: Wait for another process that reads for it, instead of leaving the entries to that process.
+            wait: Wait for another process that reads for the subscription, instead of leaving the entries to that
+                process.
 
         Returns:
             How many deliveries were made.
@@ -85,7 +86,7 @@ class Enqueuer:
             if checkpoint is None or subscription is None or subscription.archived_utc:
                 return 0, True
             read = await checkpoints.read_next(connection, subscription_id, checkpoint, ENTRIES_AT_ONCE)
-            matches = [found for entry in read.entries if (found := match(subscription, entry))]
+            matches = [result for entry in read.entries if (result := match(subscription, entry))]
             made = await enqueue.enqueue(connection, subscription, matches)
             if read.end != checkpoint:
                 await checkpoints.move_checkpoint(connection, subscription_id, read.end)
@@ -95,8 +96,8 @@ class Enqueuer:
         """
         Make the deliveries of entries that are committed but hidden in the feed behind an older open transaction.
 
-        The checkpoint stays, because entries that become visible before these must not be skipped. `read_on` reads
-        these entries again and finds their deliveries made.
+        The checkpoint does not move, because entries that become visible before these must not be skipped. `read_on`
+        later reads these entries again and finds their deliveries made.
         """
         async with self._database.transaction() as connection:
             position = await checkpoints.lock_checkpoint(connection, subscription_id, wait=True)
@@ -104,6 +105,6 @@ class Enqueuer:
             is_last = position is None or subscription is None or subscription.archived_utc is not None
             while position is not None and subscription is not None and not is_last:
                 read = await checkpoints.read_ahead(connection, subscription_id, position, ENTRIES_AT_ONCE)
-                matches = [found for entry in read.entries if (found := match(subscription, entry))]
+                matches = [result for entry in read.entries if (result := match(subscription, entry))]
                 await enqueue.enqueue(connection, subscription, matches)
                 position, is_last = read.end, read.is_last

@@ -1,4 +1,4 @@
-"""Which events a run processes: the request, and the selection it means."""
+"""The events that a run processes: reading the request into a selection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from learning_hub.model.errors import FieldError, InvalidFields, gathered
 from learning_hub.model.ids import read_bucket, read_event_id
 from learning_hub.model.run import ProcessBody
 
-# A request may name thousands of events; the first bad ones are enough for an answer.
+# A request may name thousands of events; the first bad names are enough for a response.
 MOST_ERRORS = 100
 
 
@@ -33,11 +33,11 @@ def read_selection(
     body: ProcessBody, program_of_subscription: str | None, *, unread: Collection[str] = ()
 ) -> EventSelection | None:
     """
-    The events that *body* selects; None where all fields that select events could not be read.
+    The events that *body* selects; None if none of the fields that select events could be read.
 
     Args:
-        body: The request, as far as it could be read.
-        program_of_subscription: The Program of the named subscription, None when the request names none.
+        body: The request, with the fields that could be read.
+        program_of_subscription: The Program of the named subscription, None if the request names none.
         unread: Fields that were sent and could not be read.
 
     Raises:

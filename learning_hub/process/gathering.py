@@ -1,4 +1,4 @@
-"""Gathering the deliveries of a run: the feed entries of a selection, and the deliveries they mean."""
+"""Gathering the deliveries of a run: reading the feed entries of a selection, and making their deliveries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Gathering:
     async def gather(
         self, run_id: str, selection: EventSelection, subscriptions: list[Subscription], *, replay: bool
     ) -> None:
-        """Make the deliveries of *selection* that do not exist yet, and note all of them with the run."""
+        """Make the deliveries of *selection* that do not exist yet, and add all of them to the run."""
         if selection.is_pending:
             for subscription in subscriptions:
                 await self.gather_pending(run_id, subscription)
@@ -34,7 +34,7 @@ class Gathering:
             await self._gather_events(run_id, selection, subscriptions, replay=replay)
 
     async def gather_pending(self, run_id: str, subscription: Subscription) -> None:
-        """Read the feed to its end for *subscription*, and note all its unfinished deliveries with the run."""
+        """Read the feed to its end for *subscription*, and add all its unfinished deliveries to the run."""
         await self._read_to_end(subscription)
         async with self._database.transaction() as connection:
             await runs.add_pending(connection, run_id, subscription.program_id, subscription.subscription_id)
@@ -46,7 +46,7 @@ class Gathering:
             uuids = list({entry.event_uuid for entry in entries})
             for subscription in subscriptions:
                 async with self._database.transaction() as connection:
-                    # The lock keeps the enqueuer out, which makes the same deliveries from the feed.
+                    # The lock excludes the enqueuer, which makes the same deliveries from the feed.
                     await checkpoints.lock_checkpoint(connection, subscription.subscription_id, wait=True)
                     await _make_deliveries(connection, subscription, entries, replay=replay)
                     await runs.add_deliveries_of_events(
@@ -59,7 +59,7 @@ class Gathering:
                     )
 
     async def pending_selection(self, program_id: str, subscriptions: list[Subscription]) -> EventSelection:
-        """The events with an unfinished delivery to these subscriptions, by uuid, the newest of the feed included."""
+        """The events with an unfinished delivery to these subscriptions, by uuid, including the newest of the feed."""
         for subscription in subscriptions:
             await self._read_to_end(subscription)
         ids = [subscription.subscription_id for subscription in subscriptions]
@@ -67,7 +67,7 @@ class Gathering:
         return EventSelection(program_id=program_id, event_uuids=uuids)
 
     async def entries(self, selection: EventSelection) -> AsyncIterator[list[FeedEntry]]:
-        """The feed entries of a *selection* of a day or of events, in feed order, up to 500 at a time."""
+        """The feed entries of *selection*, which names a day or events, in feed order, up to 500 at a time."""
         if selection.day is None:
             async with self._database.connection() as connection:
                 yield await checkpoints.entries_of_events(connection, selection.program_id, selection.event_uuids or [])
@@ -91,8 +91,8 @@ class Gathering:
 async def _make_deliveries(
     connection: Connection, subscription: Subscription, entries: list[FeedEntry], *, replay: bool
 ) -> None:
-    """The deliveries that reading the feed makes, without moving the checkpoint; with *replay* also new ones."""
-    matches = [found for entry in entries if (found := match(subscription, entry))]
+    """Make the deliveries that the enqueuer would make, without moving the checkpoint; with *replay*, also replays."""
+    matches = [result for entry in entries if (result := match(subscription, entry))]
     await enqueue.enqueue(connection, subscription, matches)
     uuids = [item.entry.event_uuid for item in matches]
     if not uuids:

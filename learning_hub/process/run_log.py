@@ -19,22 +19,23 @@ from learning_hub.store.run_log import LogEntry
 
 LINES_AT_ONCE = 10_000
 POLL_SECONDS = 0.5
-# Reading the log of a run with many deliveries takes long; the wait between two reads is so many times as long.
+# The wait between two reads of a log, as a multiple of the duration of a read, which is long for runs with many
+# deliveries.
 WAIT_PER_READING_SECOND = 5
 LONGEST_WAIT_SECONDS = 10
-# An attempt's end time is a moment before its commit, so a line may appear behind a later one.
+# An attempt ends shortly before its commit, so a line may appear after lines with later times.
 LATE = timedelta(seconds=5)
 
 
 class LogPart(msgspec.Struct, frozen=True):
-    """Lines of a log in order, each with its position; *ended* is the state of a run that is over, at the last part."""
+    """Lines of a log in order, each with its position; in the last part, *ended* is the state of the finished run."""
 
     lines: list[tuple[LogPosition, RunLine]]
     ended: RunState | None
 
 
 async def read(database: Database, run_id: str, run: LoggedRun) -> AsyncIterator[list[RunLine]]:
-    """All lines of the log as it is now, in order, up to 10,000 at a time."""
+    """All present lines of the log, in order, up to 10,000 at a time."""
     position = START
     while True:
         entries = await run_log.page(database, run_id, run.program_id, position, LINES_AT_ONCE)
@@ -48,7 +49,7 @@ async def follow(
     database: Database, notifications: Notifications, run_id: str, run: LoggedRun, after: LogPosition
 ) -> AsyncIterator[LogPart]:
     """
-    The lines after *after*, and new lines until the run is over or the hub stops.
+    The lines after *after*, and new lines until the run has finished or the hub stops.
 
     A part without lines says that nothing was logged for some time.
     """
@@ -57,7 +58,7 @@ async def follow(
     seen: set[LogPosition] = set()
     while True:
         began = loop.time()
-        # Read before the lines: once this says that the run is over, the lines are complete.
+        # Read before the lines: if the run has finished by now, the lines are complete.
         now = await run_log.find_run(database, run_id) or run
         position = _read_from(last, after)
         is_full = True
@@ -119,7 +120,7 @@ def _message_of_delivery(entry: LogEntry) -> str:
             return _sentences(f"Sent: delivered{name}.", entry.message)
         case "left":
             return _left(entry)
-    # A delivery that is retried is reported as such by the line at the end of the run.
+    # The line at the end of the run says that the delivery is retried.
     return _state_and_reason("failed" if entry.state in ("retrying", "waiting") else entry.state, entry.message)
 
 

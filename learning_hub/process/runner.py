@@ -1,4 +1,4 @@
-"""Runs: beginning them, releasing what they gathered, waiting for their end, and closing them."""
+"""Runs: beginning them, releasing their deliveries, waiting for their end, and closing them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from learning_hub.store.schedules import DueTime
 
 log = logging.getLogger(__name__)
 
-# A process that holds no liveness lock counts as gone when it has gathered for so long.
+# Seconds of gathering after which a process without a liveness lock counts as gone.
 GATHERING_SECONDS = 900
 CLOSE_EVERY_SECONDS = 2
-# A scheduled time whose run failed is run again after this pause: the cause of the failure may last.
+# Seconds before a scheduled time whose run failed is run again, because the cause of the failure may last.
 DUE_AGAIN_SECONDS = 60
 GONE = "The hub process that gathered the events has ended; begin the run again."
 GONE_BY_SCHEDULE = "The hub process that gathered the events has ended; another one runs what was due."
@@ -39,7 +39,7 @@ class _RunTakenOver(LearningHubError):
 
 
 class Runner:
-    """Begins runs and brings them to their end."""
+    """Begins runs, and closes them when they have finished."""
 
     def __init__(self, database: Database, notifications: Notifications, gathering: Gathering) -> None:
         self._database = database
@@ -54,7 +54,7 @@ class Runner:
         return self._liveness.number is not None
 
     async def hold_liveness_lock(self) -> None:
-        """Show the other processes that this one lives, until cancelled: then they leave its runs alone."""
+        """Hold the liveness lock, until cancelled, so that other processes do not close the runs of this process."""
         await self._liveness.keep(on_lost=lambda: None)
 
     async def begin(
@@ -67,9 +67,9 @@ class Runner:
         requested_by: str,
     ) -> str:
         """
-        Begin a run over the events of *selection* for *subscriptions*; it goes on by itself.
+        Begin a run over the events of *selection* for *subscriptions*; it continues in the background.
 
-        A subscription that *body* names sends even when it is stopped; others send only when they are started.
+        A subscription that *body* names sends even if it is stopped; others send only if they are started.
 
         Returns:
             The run's id.
@@ -84,13 +84,13 @@ class Runner:
 
     async def begin_due(self, due: DueTime) -> asyncio.Task[None] | None:
         """
-        Begin the run of a scheduled time, unless another process does or did; it goes on by itself.
+        Begin the run of a scheduled time, unless another process does or did; it continues in the background.
 
-        A time counts as run once its deliveries are gathered and released, in the same transaction. When a process is
-        killed before, another one runs the time.
+        A time counts as run once its deliveries are gathered and released, in the same transaction. If a process is
+        killed before that, another process runs the time.
 
         Returns:
-            The task that gathers; None where there is nothing to do.
+            The task that gathers; None if no run is needed.
         """
         run_id = new_id()
         request = msgspec.json.encode({"SubscriptionId": due.subscription_id, "DueUtc": written(due.due_utc)})
@@ -112,7 +112,7 @@ class Runner:
         requested_by: str,
     ) -> tuple[str, asyncio.Task[None]]:
         """
-        Begin a dry run over *selection*, carried out by *perform*; it goes on by itself.
+        Begin a dry run over *selection*, carried out by *perform*; it continues in the background.
 
         Returns:
             The run's id, and the task that ends with the run.
@@ -127,12 +127,12 @@ class Runner:
 
     async def wait(self, run_id: str, program_id: str, seconds: float) -> Counts | None:
         """
-        The counts of a run once none of its deliveries goes on by itself any more.
+        The counts of a run once none of its deliveries will change without a person's action.
 
-        None when that takes longer than *seconds*, or the hub stops; the run goes on all the same.
+        None when that takes longer than *seconds*, or the hub stops; the run continues nevertheless.
 
         Raises:
-            Unavailable: The run failed; the same run begun again does the rest.
+            Unavailable: The run failed; beginning the same run again does the rest.
         """
         began = asyncio.get_running_loop().time()
         while True:
@@ -149,7 +149,7 @@ class Runner:
             await asyncio.sleep(min(0.03 + waited / 10, 0.5, seconds - waited))
 
     async def close_runs(self) -> None:
-        """Close runs that are over, whichever process began them, until cancelled."""
+        """Close finished runs, whichever process began them, until cancelled."""
         while True:
             try:
                 for run in await runs.running(self._database, GATHERING_SECONDS):
@@ -164,7 +164,7 @@ class Runner:
             await asyncio.sleep(CLOSE_EVERY_SECONDS)
 
     async def stop(self) -> None:
-        """Give gathering runs ten seconds to end."""
+        """Wait up to ten seconds for runs that are gathering."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=10)
 
@@ -176,7 +176,7 @@ class Runner:
             await runs.finish(self._database, run_id, "finished", counts)
 
     async def _give_up(self, run: runs.Running) -> None:
-        """Close the run of a process that is gone as failed; the schedule runs a time that was due at once."""
+        """Close the run of a process that is gone as failed; the schedule then runs a time that was due at once."""
         counts, _ = await runs.counts(self._database, run.run_id, run.program_id)
         message = GONE_BY_SCHEDULE if run.trigger == "cron" else GONE
         async with self._database.transaction() as connection:
@@ -199,14 +199,14 @@ class Runner:
     async def _fail(self, run_id: str, program_id: str, error: Exception) -> None:
         log.error("run_failed", extra={"run_id": run_id}, exc_info=error)
         message = error.detail if isinstance(error, LearningHubError) else "The hub failed; its log has the cause."
-        # While the database is away the run cannot be closed. This process then loses its liveness lock as well, so
-        # that another one closes the run.
+        # While the database is away the run cannot be closed. This process then also loses its liveness lock, so that
+        # another process closes the run.
         with contextlib.suppress(LearningHubError):
             counts = await self._counts_of_failed(run_id, program_id)
             await runs.finish(self._database, run_id, "failed", counts, message)
 
     async def _counts_of_failed(self, run_id: str, program_id: str) -> Counts:
-        """The counts of a failed run; zeros where counting fails as well."""
+        """The counts of a failed run; zeros if counting fails too."""
         try:
             counts, _ = await runs.counts(self._database, run_id, program_id)
         except LearningHubError:
@@ -235,7 +235,7 @@ class Runner:
     async def _gather_due(self, run_id: str, subscription: Subscription, due: DueTime) -> None:
         await self._gathering.gather_pending(run_id, subscription)
         async with self._database.transaction() as connection:
-            # A subscription that was stopped meanwhile sends nothing by its schedule.
+            # A subscription that was stopped meanwhile no longer sends by its schedule.
             is_started = await schedules.is_started(connection, due.subscription_id)
             released = [due.subscription_id] if is_started else []
             is_ours = await runs.release(connection, run_id, subscription.program_id, released)

@@ -15,9 +15,9 @@ from learning_hub.store.schedules import DueTime, ScheduledSubscription
 
 log = logging.getLogger(__name__)
 
-# A change of a subscription notifies; this covers lost notifications, and clocks that differ.
+# A changed subscription sends a notification; polling covers lost notifications, and clocks that differ.
 POLL_SECONDS = 30.0
-# The database is away, or this process does not hold its liveness lock yet.
+# The wait while the database is away, or this process does not hold its liveness lock yet.
 POLL_AGAIN_SECONDS = 0.5
 SHORTEST_SECONDS = 0.05
 GATHERING_AT_ONCE = 4
@@ -25,10 +25,10 @@ GATHERING_AT_ONCE = 4
 
 class Scheduler:
     """
-    Begins a run for each scheduled time; any number of schedulers may run on one database.
+    Begins a run for each scheduled time; several schedulers may run on one database.
 
-    The database's clock decides which time has come, and the database stores which time has run. Several missed times
-    of a subscription are made up by one run.
+    The database's clock decides which times have come, and the database stores which times have run. If a subscription
+    has missed several times, one run makes up for all of them.
     """
 
     def __init__(self, database: Database, notifications: Notifications, runner: Runner) -> None:
@@ -38,7 +38,7 @@ class Scheduler:
         self._gathering: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Begin what is due, and sleep until the next time, until cancelled."""
+        """Begin due runs, and sleep until the next scheduled time, until cancelled."""
         while True:
             seen = self._notifications.schedules.count
             wait = POLL_AGAIN_SECONDS
@@ -52,7 +52,7 @@ class Scheduler:
             await self._notifications.schedules.wait(wait, seen)
 
     async def begin_due(self) -> float:
-        """Begin a run for each subscription whose time has come; seconds until the next time."""
+        """Begin a run for each subscription whose time has come; returns the seconds until the next time."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         wait = POLL_SECONDS
@@ -63,7 +63,7 @@ class Scheduler:
             except LearningHubError:
                 raise
             except Exception:
-                # A schedule that cannot be read any more (its time zone was removed) must not stop the others.
+                # A schedule that can no longer be read (its time zone was removed) must not stop the others.
                 log.exception("schedule_failed", extra={"subscription_id": scheduled.subscription_id})
         return max(SHORTEST_SECONDS, wait - (loop.time() - began))
 

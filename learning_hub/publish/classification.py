@@ -1,8 +1,8 @@
 """
 The slow path into the feed: submissions are classified by the latest entry of their source, in one transaction.
 
-It takes revisions, events sent again, Idempotency-Keys, and several events of one source record. The fast path for
-first events is in `writer.py`.
+The slow path takes revisions, repeated events, submissions with an Idempotency-Key, and several events of one source
+record. The fast path for first events is in `writer.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from learning_hub.store.database import Connection
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The event that answers a submission, and what to append where that event is a new one."""
+    """The event that answers a submission, and what to append if that event is new."""
 
     submission: Submission
     event_uuid: UUID
@@ -35,10 +35,10 @@ class Decision(msgspec.Struct, frozen=True):
 
 class SubmissionBatch:
     """
-    The submissions of one transaction, and what to answer each of them once the transaction is committed.
+    The submissions of one transaction, and the answer of each once the transaction is committed.
 
-    A submission is classified by the one before it of the same source, even where the same statement writes both. So a
-    submission that must be retried takes all later ones of its source record into the next batch with it.
+    A submission is classified by the submission before it of the same source, even if the same statement writes both.
+    If a submission must be retried, all later ones of its source record are therefore retried in the next batch too.
     """
 
     def __init__(self, connection: Connection, submissions: Sequence[Submission]) -> None:
@@ -54,11 +54,11 @@ class SubmissionBatch:
 
     @property
     def retried(self) -> list[Submission]:
-        """Those that must go into the next batch, in the order of their arrival."""
+        """The submissions that must be retried in the next batch, in the order of their arrival."""
         return [submission for submission in self._submissions if submission in self._retried]
 
     async def write(self) -> None:
-        """Classify every submission, store what is new, and fill in answers, failures and what is to be retried."""
+        """Classify all submissions, store the new events, and fill in answers, failures and submissions to retry."""
         fresh = await self._of_open_programs(await self._answered_before())
         latest = await self._latest(fresh)
         self._decisions = [self._decide(submission, latest) for submission in fresh]
@@ -68,7 +68,7 @@ class SubmissionBatch:
             self._answer(decision.submission, decision.outcome, decision.event_uuid)
 
     async def _answered_before(self) -> list[Submission]:
-        """Answer those whose Idempotency-Key is known; returns the others, without second uses of one key."""
+        """Answer submissions whose Idempotency-Key is stored; returns the others, without second uses of a key."""
         keyed = [submission.kept_under for submission in self._submissions if submission.idempotency_key]
         if not keyed:
             return list(self._submissions)
@@ -95,7 +95,7 @@ class SubmissionBatch:
         self.failures.append((submission, idempotency_key_reused()))
 
     async def _of_open_programs(self, submissions: list[Submission]) -> list[Submission]:
-        """Refuse those of Programs that take no events; returns the others."""
+        """Refuse the submissions of Programs that accept no events; returns the others."""
         program_ids = {submission.record.program_id for submission in submissions}
         closed = await programs.closed(self._connection, program_ids)
         for submission in submissions:
@@ -127,11 +127,11 @@ class SubmissionBatch:
         return Decision(submission, new.event_uuid, new)
 
     async def _keep_answers(self) -> None:
-        """Store Idempotency-Keys; a submission whose key another writer has just taken is retried."""
+        """Store Idempotency-Keys; a submission is retried if another writer has just stored its key."""
         keyed = [decision for decision in self._decisions if decision.submission.idempotency_key]
         if not keyed:
             return
-        # In one order for all writers, so that two of them never wait for each other in a ring.
+        # All writers use the same order, so that two of them do not deadlock.
         keyed.sort(key=lambda decision: decision.submission.kept_under)
         answers = [
             (
@@ -160,16 +160,16 @@ class SubmissionBatch:
 
     async def _roll_back(self, lost: list[Submission]) -> set[UUID]:
         """
-        Retry those that lost a race, and all that were classified by them, and free their keys.
+        Retry the submissions that lost a race, and all that were classified by them, and delete their keys.
 
         Returns:
-            The uuids of new events that must not be in the feed.
+            The uuids of new events that must be deleted from the feed.
         """
         if not lost:
             return set()
         self.lost += lost
         retried = self._retry(lost, among=[decision.submission for decision in self._decisions])
-        # Only what this transaction kept: a key that was lost belongs to another writer.
+        # Only keys that this transaction stored; a key that lost the race belongs to another writer.
         if keys := self._kept & {submission.kept_under for submission in retried}:
             await idempotency_keys.delete(self._connection, list(keys))
         rolled_back = {

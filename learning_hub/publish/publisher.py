@@ -1,4 +1,4 @@
-"""What a publisher does with new events: publish them, and classify them without storing them."""
+"""The operations of a publisher: publishing events, and classifying them without storing them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from learning_hub.store.database import Database
 
 
 class Publisher:
-    """The publishing side of the hub, apart from HTTP."""
+    """The publishing operations, without HTTP."""
 
     def __init__(self, database: Database, writer: Writer) -> None:
         self._database = database
@@ -29,9 +29,9 @@ class Publisher:
         Store *event* unless the latest revision of its source has equal content.
 
         Returns:
-            A future that is done once the outcome is durably committed. It may raise InvalidFields, where a key for all
-            Programs named one that does not exist or takes no events any more; Conflict, where the Idempotency-Key was
-            used with other content; Unavailable, where the database is away.
+            A future that is done once the outcome is durably committed. It may raise InvalidFields, if a key for all
+            Programs was used with a Program that does not exist or no longer accepts events; Conflict, if the
+            Idempotency-Key was used with other content; Unavailable, if the database is away.
 
         Raises:
             NotAllowed: The key is not for the event's Program.
@@ -44,7 +44,7 @@ class Publisher:
         self, event: ReceivedEvent, caller: Caller, idempotency_key: str | None = None
     ) -> Literal["new", "same", "revision"]:
         """
-        Classify *event* without storing it; `same` also where its Idempotency-Key was answered before.
+        Classify *event* without storing it; `same` also if its Idempotency-Key is stored with the same content.
 
         Raises:
             NotAllowed, InvalidFields, Conflict: As for `submit`.

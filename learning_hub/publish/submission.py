@@ -1,4 +1,4 @@
-"""A submission: an event for the writer, with the future of its publisher's answer."""
+"""A submission: an event for the writer, with the future of its publisher's response."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Published(msgspec.Struct, frozen=True, gc=False):
 
 
 def request_hash(source_key: SourceKey, content_hash: bytes) -> bytes:
-    """The hash of a source key and a content, of 32 bytes, that is stored with an Idempotency-Key."""
+    """The 32-byte hash of a source key and a content hash, which is stored with an Idempotency-Key."""
     return hashlib.sha256(msgspec.json.encode(source_key) + content_hash).digest()
 
 
@@ -31,7 +31,7 @@ def idempotency_key_reused() -> Conflict:
 
 
 class SourceRecord(msgspec.Struct, frozen=True, gc=False):
-    """The entries of one source event, whatever their types, are stored in the order of their arrival."""
+    """The key of a source record; its events, whatever their types, are stored in the order of their arrival."""
 
     program_id: str
     publisher_system_id: str
@@ -40,9 +40,9 @@ class SourceRecord(msgspec.Struct, frozen=True, gc=False):
 
 class Submission:
     """
-    One event waiting to be written, and the future that its publisher waits on.
+    One event waiting to be written, and the future that its publisher waits for.
 
-    *size* is that of its data in bytes; *lost_races* counts how often another process wrote its source first.
+    *size* is the size of its data in bytes; *lost_races* counts how often another process wrote its source first.
     """
 
     __slots__ = ("event", "future", "idempotency_key", "lost_races", "record", "size")

@@ -1,17 +1,18 @@
 """
-The group commit: all events get into the feed through the Writer.
+The group commit: the Writer appends all events to the feed.
 
-Submissions that arrive while a commit is under way are written together by the next one. A submission that arrives
-alone is written at once, without a timer. Submissions that have no answer yet are bounded, in number and in bytes of
-their data, including those being written and those whose publishers have hung up; past that the answer is Unavailable.
+Submissions that arrive during a commit are written together by the next one. A submission that arrives alone is written
+at once, without a timer. The number of unanswered submissions, and the bytes of their data, are bounded. These include
+submissions that are being written and those whose publishers have disconnected; beyond the bounds a submission fails
+with Unavailable.
 
-While more submissions are waiting than one batch holds, a second batch is written beside the first, so that the
+While more submissions are waiting than one batch holds, a second batch is written at the same time, so that the
 database has work while the hub prepares the next batch.
 
-Two entries of one source record get into the feed in the order in which they arrived, whatever their types: a
-submission waits while another of its source record is being written.
+Two entries of one source record are appended in the order in which they arrived, whatever their types: a submission
+waits while another one of its source record is being written.
 
-First events of their source take the fast path, `_append_first`; every other submission is classified in one
+First events of their source take the fast path, `_append_first`; all other submissions are classified in one
 transaction (`classification.py`).
 """
 
@@ -44,10 +45,11 @@ MAX_BATCH = 500
 MAX_BACKLOG = 20_000
 MAX_BACKLOG_BYTES = 64 * 1024 * 1024
 MAX_LOST_RACES = 50
-# From so many events on, the bulk load is faster, although it takes five round trips to the database.
+# The number of events from which the bulk load is faster, although it takes five round trips to the database.
 COPIED_FROM = 100
-# Bytes of data. asyncpg sends half a mebibyte at once, and before it sends more it waits for the server, which may be
-# gone; that is noticed only when the time is up, as it is where other fields are so long that they reach the same size.
+# The most bytes of data in a bulk load. asyncpg sends half a mebibyte at once, and waits for the server before it sends
+# more. If the server is gone, that is noticed only after the time limit. The same happens if other fields are so long
+# that they reach that size.
 COPIED_BYTES = 384 * 1024
 
 
@@ -70,7 +72,7 @@ class Writer:
         Add *event* to the next batch; the submission's future is done once it is durably committed.
 
         Raises:
-            Unavailable: Too many are waiting; it may be sent again.
+            Unavailable: Too many submissions are waiting; the event may be sent again.
         """
         submission = Submission(event, idempotency_key, self._loop.create_future())
         if not self._has_room_for(submission):
@@ -83,7 +85,7 @@ class Writer:
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
-        # Kept, as finding it takes a call to the kernel each time.
+        # Cached, because finding the loop takes a system call each time.
         return asyncio.get_running_loop()
 
     async def publish(self, event: ReceivedEvent, idempotency_key: str | None = None) -> Published:
@@ -91,20 +93,20 @@ class Writer:
         Write *event*; returns once it is durably committed.
 
         Raises:
-            InvalidFields: Its Program takes no events.
+            InvalidFields: Its Program accepts no events.
             Conflict: The Idempotency-Key was used with other content.
-            Unavailable: The database is away, or too many are waiting; it may be sent again.
+            Unavailable: The database is away, or too many submissions are waiting; the event may be sent again.
         """
         return await self.submit(event, idempotency_key).future
 
     def _has_room_for(self, submission: Submission) -> bool:
-        """Whether the bounds hold with *submission* as well; one that exceeds them by itself may come alone."""
+        """Whether the bounds hold with *submission* added; a submission that exceeds them alone is accepted alone."""
         return self._unanswered == 0 or (
             self._unanswered < MAX_BACKLOG and self._unanswered_bytes + submission.size <= MAX_BACKLOG_BYTES
         )
 
     async def run(self) -> None:
-        """Write what is waiting, until cancelled."""
+        """Write waiting submissions, until cancelled."""
         try:
             async with asyncio.TaskGroup() as writers:
                 writers.create_task(self._write_batches(self._any_waiting, least=1))
@@ -136,7 +138,7 @@ class Writer:
             self._wake_writers()
 
     def _take(self, least: int) -> list[Submission]:
-        """The next batch, without those whose source record is being written."""
+        """The next batch, without submissions whose source record is being written."""
         if len(self._waiting) < least:
             return []
         held = {submission.record for batch in self._writing for submission in batch}
@@ -151,7 +153,7 @@ class Writer:
         return batch
 
     async def _write_or_fail(self, batch: list[Submission]) -> list[Submission]:
-        """Write *batch*; returns those that must be retried in the next batch, in the order of their arrival."""
+        """Write *batch*; returns the submissions that must be retried in the next batch, in the order of arrival."""
         left = batch
         try:
             left = await self._append_first(batch)
@@ -174,7 +176,7 @@ class Writer:
 
     @staticmethod
     def _without_exhausted(retried: list[Submission], *, lost: list[Submission]) -> list[Submission]:
-        """Those of *retried* that have not lost too many races; *lost* are those that have just lost one."""
+        """The submissions of *retried* that have not lost too many races; *lost* are those that have just lost one."""
         for submission in lost:
             submission.lost_races += 1
             if submission.lost_races > MAX_LOST_RACES:
@@ -191,7 +193,7 @@ class Writer:
             submission.fail(error)
 
     async def _write_one_by_one(self, batch: list[Submission]) -> list[Submission]:
-        """Write each submission alone: one that the database refuses must not fail the others."""
+        """Write each submission alone, so that one that the database refuses does not fail the others."""
         retried: list[Submission] = []
         for submission in batch:
             follows_retried = any(other.record == submission.record for other in retried)
@@ -200,11 +202,11 @@ class Writer:
 
     async def _append_first(self, batch: list[Submission]) -> list[Submission]:
         """
-        The fast path: store those that are the first of their source, as nearly all are.
+        The fast path: store the submissions that are the first of their source, which nearly all are.
 
         Returns:
-            The others, in the order of their arrival; also those with an Idempotency-Key, and several of one source
-            record, of which a later one must not get into the feed before an earlier one.
+            The other submissions, in the order of their arrival. These include those with an Idempotency-Key, and all
+            of a source record with several, because a later one must not be appended before an earlier one.
         """
         of_record = Counter(map(attrgetter("record"), batch))
         candidates = [item for item in batch if item.idempotency_key is None and of_record[item.record] == 1]
@@ -228,11 +230,11 @@ class Writer:
         """
         Store first events by the statement or the bulk load, whichever is likely to be faster.
 
-        The bulk load is in vain where the source of one of them has an entry already, and that is seldom one alone: a
-        publisher sends all of its year again.
+        The bulk load stores nothing if a source already has an entry. That is seldom the case for only one event: a
+        publisher typically sends all events of a year again.
 
         Returns:
-            The uuids of those not stored.
+            The uuids of the events that were not stored.
         """
         program_id = self._program_to_copy(new)
         if program_id and self._copying_pays:
@@ -247,10 +249,10 @@ class Writer:
     @staticmethod
     def _program_to_copy(new: dict[UUID, ReceivedEvent]) -> str | None:
         """
-        The one Program of events to load in bulk; None where they are of several Programs, too few or too large.
+        The Program of events to load in bulk; None if they are of several Programs, too few or too large.
 
-        They must be so small that the driver, as a rule, sends them at once. Those of several Programs would be written
-        to the partitions of the Programs one after the other, and not in the order of the source keys.
+        Their size is limited so that asyncpg usually sends them at once. Events of several Programs would be written to
+        the partitions of the Programs one after the other, and not in the order of the source keys.
         """
         if len(new) < COPIED_FROM or sum(len(event.publisher_event_data) for event in new.values()) > COPIED_BYTES:
             return None
@@ -258,7 +260,7 @@ class Writer:
         return program_ids.pop() if len(program_ids) == 1 else None
 
     async def _write_classified(self, submissions: list[Submission]) -> SubmissionBatch:
-        """Store what is new, as classified by the latest entry of each source."""
+        """Classify the submissions by the latest entry of each source, and store the new events."""
         async with self._database.transaction() as connection:
             batch = SubmissionBatch(connection, submissions)
             await batch.write()
@@ -268,7 +270,7 @@ class Writer:
         return batch
 
     def _answer(self, answers: Iterable[tuple[Submission, Published]], *, stored: int) -> None:
-        """Answer publishers once their events are committed, *stored* of them just now."""
+        """Answer publishers after the commit, which stored *stored* of the events."""
         counts = Counter[str]()
         for submission, published in answers:
             submission.answer(published)

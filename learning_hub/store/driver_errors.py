@@ -43,7 +43,7 @@ CONFLICTS = (
 
 
 class InTheWay(Unavailable):
-    """Another transaction conflicted; repeating the same work succeeds."""
+    """Another transaction was in the way; the same work done again succeeds."""
 
     code = "in_the_way"
 

@@ -1,9 +1,9 @@
 """
-Creating a panel source at a site, or adding fields to it, exactly once, whatever the outcome of a request.
+Creating a panel source at an iMIS site, or adding fields to it, exactly once, whatever the outcome of a request.
 
-How a site handles a definition is not confirmed, so after each write the hub reads the definition, and what it reads
-counts. The site refuses a second definition of the same name, so after an unknown outcome the hub reads the definition,
-and writes it again where it is missing.
+How a site handles a definition is not confirmed, so the hub reads the definition after each write, and relies only on
+what it reads. The site refuses a second definition of the same name. After an unknown outcome the hub therefore reads
+the definition, and writes it again if it is missing.
 
 Source: iMIS reference, sections 8.2, 9.1 and 9.3.
 """
@@ -33,13 +33,13 @@ from learning_hub.model.panel import PanelField, as_added
 
 MOST_WRITES = 3
 _CHOOSE = "Choose another name, or ask for what is there."
-# iMIS may accept a definition first and create it later (section 9.3 lists the status 202).
+# Waits between polls, as iMIS may accept a definition first and create it later (section 9.3 lists the status 202).
 POLL_SECONDS = (0.5, 1, 2)
 
 
 async def build(api: Api, blueprint: Blueprint, recorder: Recorder) -> Built | Clash:
     """
-    Create or extend the source of the blueprint; the source as the site has it then.
+    Create or extend the source of the blueprint; returns the source as the site then has it.
 
     Raises:
         Failed: The source was not built, or that is not known; calling again is safe.
@@ -119,7 +119,7 @@ class _Builder:
         return findings
 
     async def _read(self, *, awaited: bool = False) -> Json | None:
-        """The definition as it is now; with *awaited*, the hub polls for it a few times."""
+        """The present definition; with *awaited*, the hub polls for it a few times."""
         for seconds in (*(POLL_SECONDS if awaited else ()), None):
             name = self._blueprint.name
             current = await self._api.get(DEFINITIONS, name, self._recorder, doing=reading_fields(name))
@@ -133,13 +133,13 @@ class _Builder:
             return await self._submit(extended(current, self._blueprint), name_of(current, self._blueprint))
         failed = await self._submit(new_definition(self._blueprint, with_keys=True), None)
         if _is_refused(failed) and await self._read() is None:
-            # It is not confirmed whether a definition must have its key columns, or must not have them.
+            # It is not confirmed whether a definition must or must not have its key columns.
             without = await self._submit(new_definition(self._blueprint, with_keys=False), None)
             return failed if _is_refused(without) else without
         return failed
 
     async def _submit(self, definition: Json, record_id: str | None) -> Failed | None:
-        """Write a definition; the failure, None where it succeeded."""
+        """Write a definition; returns the failure, or None if it succeeded."""
         verb = "make" if record_id is None else "add fields to"
         try:
             await self._api.define(
@@ -168,7 +168,7 @@ class _Builder:
         return Unknown(code="outcome_unknown", message=message, subscriber_is_away=False)
 
     async def _try_rows(self, name: str) -> tuple[bool | None, str]:
-        """Whether rows can be read over REST, and the same as a sentence with instructions."""
+        """Whether rows can be read over REST, and a sentence that says so, with instructions."""
         try:
             await self._api.first(name, self._recorder, doing=f"read rows of {name}", advice="")
         except Failed as failed:
