@@ -1,27 +1,27 @@
 """
-Templates: from an event and a template to a payload.
+Templates: makes payloads from events and templates.
 
-What the rest of the hub uses:
+The modules that the rest of the hub uses:
 
-    renderer            renders events and analyzes templates, in worker processes
-    job                 what the renderer takes for one payload, and what it gives
+    renderer            renders events and analyzes templates, in render processes
+    job                 the input and the result of the renderer for one payload
     scope               the names that a template can use
 
-Worker processes:
+Render processes:
 
-    worker_pool         lends processes to callers, with fair scheduling between templates
-    worker_process      one process as the hub sees it
-    worker_main         the program that runs in it
-    messages            the messages between the two
-    progress            which leaf a process works on, known also after it died
+    worker_pool         lends render processes to callers, with fair scheduling between templates
+    worker_process      one render process as the hub sees it
+    worker_main         the program that runs in a render process
+    messages            the messages between the hub and a render process
+    progress            the leaf that a render process works on, readable even after it died
 
-Templates in a worker process:
+Templates in a render process:
 
-    compiler            from a template document to compiled templates
+    compiler            compiles a template document
     compiled_templates  compiled templates, rendered leaf by leaf
-    static_analysis     what is known of the value of a leaf before any event comes
+    static_analysis     what is known of the value of a leaf before any event
     strictness          unknown names and filters, and comparisons of missing values, are errors
-    error_messages      what went wrong, for the author of the template
+    error_messages      error messages for the author of the template
 
 The language of the leaves:
 
@@ -31,7 +31,7 @@ The language of the leaves:
     arithmetic          filters that calculate, with decimals
     datetimes           reading and writing dates and times
     values              values as text, as JSON and in messages
-    limits              what templates may use
+    limits              the limits of templates
 """
 
 from learning_hub.rendering.job import Rendered, RenderJob

@@ -1,7 +1,8 @@
 """
 Compiled templates: rendered for every event, leaf by leaf.
 
-A payload is built from the nodes of a template and not from text, so it is well-formed JSON whatever the leaves give.
+A payload is built from the nodes of a template and not from text, so it is well-formed JSON whatever values the leaves
+have.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _OMITTED = object()
 
 
 class RenderState:
-    """What the nodes share while one payload is rendered."""
+    """The state that the nodes share while one payload is rendered."""
 
     __slots__ = ("budget", "progress", "scope", "time_zone")
 
@@ -47,7 +48,7 @@ class TemplateNode(Protocol):
 
 
 class LiteralNode:
-    """A value that is the same in template and payload."""
+    """A value that is copied unchanged from the template to the payload."""
 
     __slots__ = ("value",)
 
@@ -130,8 +131,8 @@ class CompiledTemplates:
     """
     The templates of a subscription, ready to render.
 
-    *errors* are all that the compiler found, in the order of the document. *leaves* are those of whose values static
-    analysis knows something.
+    *errors* are all errors that the compiler found, in the order of the document. *leaves* are the leaves of whose
+    values static analysis knows something.
     """
 
     def __init__(self, templates: dict[str, CompiledTemplate | None], errors: list[TemplateError]) -> None:

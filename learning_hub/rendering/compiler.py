@@ -41,7 +41,8 @@ def compile_templates(templates: str | bytes, progress: ProgressWriter = UNSHARE
     """
     The compiled `Templates` of a subscription, from their JSON text; *progress* records each leaf.
 
-    Never raises for what is in them: every mistake is among the `errors`, with its place (`_default.Items[0].Name`).
+    Never raises for the content of the templates: all mistakes are in `errors`, with their places
+    (`_default.Items[0].Name`).
     """
     raw = templates.encode(errors="surrogatepass") if isinstance(templates, str) else templates
     document, errors = _read_document(raw)
@@ -53,7 +54,7 @@ def compile_templates(templates: str | bytes, progress: ProgressWriter = UNSHARE
 
 
 def _read_document(raw: bytes) -> tuple[dict[str, Any], list[TemplateError]]:
-    """The templates by category, or none and the reasons why the whole document cannot be read."""
+    """The templates by category; or an empty dict, and the reasons why the document cannot be read."""
     if len(raw) > MAX_TEMPLATE_BYTES:
         return {}, [TemplateError(f"are larger than {MAX_TEMPLATE_BYTES // 1024} KiB", place=ALL_TEMPLATES)]
     if errors := check_json(raw, ALL_TEMPLATES, MAX_TEMPLATE_LEVELS):
@@ -128,7 +129,7 @@ class _Compiler:
         return LeafNode(template, expression, place)
 
     def _add_error(self, message: str, place: str) -> TemplateNode:
-        """A node in place of the one that cannot be compiled; a template with errors is not rendered."""
+        """Add an error, and return a node that replaces the faulty one; a template with errors is not rendered."""
         self._errors.append(TemplateError(message, place=place))
         return LiteralNode(None)
 

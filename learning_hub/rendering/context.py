@@ -1,4 +1,4 @@
-"""What a leaf sees while it is rendered: its variables, found by path, and its budget."""
+"""The context in which a leaf is rendered: its variables, found by path, and its budget."""
 
 from __future__ import annotations
 

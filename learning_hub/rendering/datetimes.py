@@ -2,8 +2,8 @@
 Dates and times in templates.
 
 Templates read ISO 8601 and RFC 3339 (`2024-08-03`, `2024-08-03T21:43:58Z`, `2024-08-03 21:43:58.5+02:00`), dates with
-the month in words (`March 14, 2016 3:20 pm`), Unix seconds as a whole number, and `now`. A date such as `8/3/2024` is
-an error, since its month and its day cannot be told apart. A time without an offset is in UTC.
+the name of the month (`March 14, 2016 3:20 pm`), Unix seconds as a whole number, and `now`. A date such as `8/3/2024`
+is an error, because its month and its day cannot be distinguished. A time without an offset is in UTC.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TWO_DEFAULTS = (datetime(2000, 1, 1, 0), datetime(2004, 2, 2, 1))  # noqa: DTZ0
 
 def read_time(value: object, filter_name: str) -> datetime | date:
     """
-    *value* as a time with its offset, or as a date where it has no time of day.
+    *value* as a time with its offset, or as a date if it has no time of day.
 
     Raises:
         FilterArgumentError: *value* is neither.
@@ -110,7 +110,7 @@ def _read_text(text: str) -> datetime | date | None:
 
 
 def _read_words(text: str) -> datetime | date | None:
-    """A date with its month in words; None where day or year must be guessed, or a zone has only an abbreviation."""
+    """A date with the name of its month; None if day or year must be guessed, or its zone is only an abbreviation."""
     if not _MONTH_NAME.search(text):
         return None
     try:

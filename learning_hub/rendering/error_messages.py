@@ -1,4 +1,4 @@
-"""What went wrong in a template, as one line for the person who wrote it."""
+"""Errors in a template as one-line messages for the author of the template."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Every filter of templates, among them Liquid's standard filters, corrected where python-liquid's are wrong here.
+All filters of templates, including Liquid's standard filters, corrected where those of python-liquid are wrong here.
 
 Numbers are decimals, and a value that is not a number is an error. Null, booleans, lists and objects in text are
 written as everywhere in a template, not as Python writes them. `truncate` and `truncatewords` do not change text that
@@ -90,7 +90,7 @@ def join(left: object, separator: object = " ") -> str:
 
 
 def map_(left: object, key: object) -> list[Any]:
-    """The values of *key* in a list of objects; null where an object does not have the key."""
+    """The values of *key* in a list of objects; null for an object that does not have the key."""
     values = []
     for item in _flat(left) if isinstance(left, (list, tuple)) else [left]:
         if not isinstance(item, dict):
@@ -100,14 +100,14 @@ def map_(left: object, key: object) -> list[Any]:
 
 
 def truncate(left: object, length: object = 50, end: object = "...") -> str:
-    """Text of at most *length* characters; where it was cut, they include *end*."""
+    """Text of at most *length* characters; if it was cut, they include *end*."""
     text, mark = as_text(left), as_text(end)
     limit = _count(length, "truncate")
     return text if len(text) <= limit else text[: max(limit - len(mark), 0)] + mark
 
 
 def truncatewords(left: object, count: object = 15, end: object = "...") -> str:
-    """The first *count* words, followed by *end* where the text has more."""
+    """The first *count* words, followed by *end* if the text has more."""
     text = as_text(left)
     limit = max(_count(count, "truncatewords"), 1)
     words = text.split()

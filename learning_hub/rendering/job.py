@@ -1,4 +1,4 @@
-"""What the renderer takes for one payload, and what it gives."""
+"""The input and the result of the renderer for one payload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What templates may use, and the budget that a payload spends. The kernel watches computing time and memory."""
+"""The limits of templates, and the budget of a payload. The kernel limits computing time and memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from liquid.exceptions import LiquidError
 # A subscription's `Templates` as JSON.
 MAX_TEMPLATE_BYTES = 256 * 1024
 MAX_TEMPLATE_LEVELS = 100
-# Errors reported for one template; nobody reads more.
+# Errors reported for one template; a person would not read more.
 MAX_TEMPLATE_ERRORS = 100
 # Computing time to compile the templates of a subscription. Ten thousand leaves take about a third of a second.
 COMPILE_SECONDS = 3.0
@@ -26,7 +26,7 @@ MAX_ITERATIONS = 100_000
 MAX_TEXT_CHARACTERS = 1_000_000
 MAX_LIST_ITEMS = 100_000
 
-# Memory of a worker process. Its code takes about 60 MiB of it.
+# Memory of a render process. Its code takes about 60 MiB of it.
 WORKER_MEMORY_BYTES = 512 * 1024 * 1024
 
 
@@ -48,7 +48,7 @@ class Budget:
 
     def spend_characters(self, count: int) -> None:
         """
-        Take *count* characters.
+        Use up *count* characters.
 
         Raises:
             LimitReachedError: Fewer are left.
@@ -59,7 +59,7 @@ class Budget:
 
     def spend_iterations(self, count: int) -> None:
         """
-        Take *count* iterations of a loop.
+        Use up *count* iterations of a loop.
 
         Raises:
             LimitReachedError: Fewer are left.

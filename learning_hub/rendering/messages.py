@@ -1,8 +1,8 @@
 """
-The messages between the hub and a worker process: length-prefixed frames of MessagePack over its pipes.
+The messages between the hub and a render process: length-prefixed frames of MessagePack over its pipes.
 
-A worker process sends an empty frame when it is ready. It answers each request in order, with one frame for each job
-of a `RenderRequest` and one frame for an `AnalysisRequest`, so the hub knows which job a process died over.
+A render process sends an empty frame when it is ready. It answers each request in order, with one frame for each job of
+a `RenderRequest` and one frame for an `AnalysisRequest`, so the hub knows during which job a process died.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def write_message(message: Request | RenderResult | AnalysisResult) -> bytes:
 
 
 def write_frame(body: bytes = b"") -> bytes:
-    """*body* with its length before it."""
+    """*body*, preceded by its length."""
     return len(body).to_bytes(PREFIX_BYTES) + body
 
 

@@ -1,8 +1,8 @@
 """
-The progress of a worker process, in a page of memory that outlives the process.
+The progress of a render process, in a page of memory that outlives the process.
 
-The kernel ends a process that takes too long, in the middle of whatever it does. The page then tells which leaf it was
-compiling or rendering.
+The kernel ends a process that takes too long, at any point of its work. The page then shows which leaf it was compiling
+or rendering.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ import msgspec
 Stage = Literal["compiling", "rendering"]
 
 _PAGE_BYTES = 512
-# What precedes the place: a letter for the stage, and the length of the place.
+# The bytes before the place: a letter for the stage, and the length of the place.
 _HEAD_BYTES = 3
 _LETTERS: dict[Stage, bytes] = {"compiling": b"c", "rendering": b"r"}
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What a process does, and the place of the leaf (`_default.Items[0].Name`); empty outside of any leaf."""
+    """The stage of a process, and the place of the leaf (`_default.Items[0].Name`), empty outside of any leaf."""
 
     stage: Stage
     place: str
 
 
 class ProgressWriter:
-    """The worker's side of the page; without a *file* it writes nothing."""
+    """The render process's side of the page; without a *file* it writes nothing."""
 
     def __init__(self, file: int | None = None) -> None:
         self._page = None if file is None else mmap.mmap(file, _PAGE_BYTES)
@@ -42,12 +42,12 @@ class ProgressWriter:
             self._page[: _HEAD_BYTES + len(cut)] = _LETTERS[stage] + len(cut).to_bytes(2) + cut
 
 
-# For templates that are compiled and rendered in the caller's own process.
+# For templates that are compiled and rendered in the process of the caller.
 UNSHARED_PROGRESS = ProgressWriter()
 
 
 class ProgressPage:
-    """The hub's side of the page; the worker process inherits *file*."""
+    """The hub's side of the page; the render process inherits *file*."""
 
     def __init__(self) -> None:
         if hasattr(os, "memfd_create"):
@@ -58,7 +58,7 @@ class ProgressPage:
         os.truncate(self.file, _PAGE_BYTES)
 
     def read(self) -> Progress | None:
-        """The progress of the process, also after its end; None before its first job."""
+        """The progress of the process, readable even after its end; None before its first job."""
         page = os.pread(self.file, _PAGE_BYTES, 0)
         for stage, letter in _LETTERS.items():
             if page.startswith(letter):
@@ -67,5 +67,4 @@ class ProgressPage:
         return None
 
     def close(self) -> None:
-        """Close the file."""
         os.close(self.file)

@@ -1,8 +1,8 @@
 """
 The renderer: renders events and analyzes templates for the API and the worker.
 
-Both are done in a few worker processes, so that no template can block the event loop, and one that takes too long can
-be stopped without harm to anything else.
+Both run in a few render processes, so that no template can block the event loop, and a template that takes too long can
+be stopped without affecting anything else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from learning_hub.rendering.progress import Progress, Stage
 from learning_hub.rendering.worker_pool import WorkerPool
 from learning_hub.rendering.worker_process import ProcessDiedError, WorkerProcess
 
-# Jobs that go to one process together; more are spread over the processes.
+# The most jobs that are sent to one process together; more are distributed over the processes.
 BATCH_SIZE = 50
 
 
@@ -45,14 +45,14 @@ class TemplateAnalysis(msgspec.Struct, frozen=True):
 
 class Renderer:
     """
-    Renders events through templates in worker processes.
+    Renders events through templates in render processes.
 
     Callers wait for a free process under fair scheduling by their templates, so that slow templates delay only their
-    own events. A renderer can be made without a running loop. Its processes start when first needed, and end with
+    own events. A renderer can be created without a running loop. Its processes start when first needed, and end with
     `close`, or by themselves when the hub dies.
 
     Args:
-        processes: Worker processes, 1 or more; only with 2 or more are slow templates kept from using all of them.
+        processes: Render processes, 1 or more; only with 2 or more are slow templates prevented from using all of them.
         time_limit_seconds: Computing time for one payload, once its templates are compiled.
         compile_limit_seconds: Computing time to compile or analyze the templates of a subscription.
         memory_limit_bytes: Memory of one process, its code included.
@@ -136,14 +136,14 @@ class Renderer:
             return await self._render_in(process, jobs)
 
     async def _render_in(self, process: WorkerProcess, jobs: Sequence[RenderJob]) -> list[Rendered | TemplateError]:
-        """The results of *jobs*; when the process dies over a job, that job gets an error and a new process goes on."""
+        """The results of *jobs*. If the process dies over a job, that job gets an error and a new process continues."""
         results: list[Rendered | TemplateError] = []
         died_at: int | None = None
         while len(results) < len(jobs):
             left = jobs[len(results) :]
             try:
                 async with aclosing(process.exchange(_request(left), len(left), read_render_result)) as responses:
-                    # One by one: results that came before a death stay.
+                    # Results are appended one by one, so that those from before a death are kept.
                     async for response in responses:
                         results.append(_result(response))  # noqa: PERF401
             except ProcessDiedError as death:
@@ -158,7 +158,7 @@ class Renderer:
         return results
 
     def _death_error(self, death: ProcessDiedError, assumed: Progress) -> TemplateError:
-        """The error of what a process died over, at its last progress; *assumed* where that is not known."""
+        """The error of the leaf at which a process died, by its last progress, or *assumed* if that is not known."""
         stage = death.progress.stage if death.progress else assumed.stage
         place = (death.progress.place if death.progress else "") or assumed.place
         if not death.took_too_long:

@@ -1,4 +1,4 @@
-"""The scope of a template: the names that it can use, and what they stand for."""
+"""The scope of a template: the names that it can use, and their values."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def write_scope(
     `complete_scope` adds `data` and `category`, which are parts of the event.
 
     Args:
-        event: The fields of the contract by their names; those left out are null. `PublisherEventData` is a
-            `msgspec.Raw` of the publisher's text or what `read_json` made of it; times may be text or UTC datetimes.
-        participant_id: The participant's id at the subscriber; None where it is not known.
-        subscription_id: The subscription's id.
-        subscription_name: Its name.
-        program_id: The Program's id.
-        program_name: Its name.
+        event: The fields of the contract by their names; fields left out are null. `PublisherEventData` is a
+            `msgspec.Raw` of the publisher's text, or the result of `read_json` for it; times may be text or UTC
+            datetimes.
+        participant_id: The participant's id at the subscriber; None if it is not known.
+        subscription_id: The id of the subscription.
+        subscription_name: The name of the subscription.
+        program_id: The id of the Program.
+        program_name: The name of the Program.
     """
     return write_json(
         {

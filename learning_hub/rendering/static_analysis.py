@@ -1,8 +1,8 @@
 """
-Static analysis: what is known of the value of a leaf before any event comes.
+Static analysis: what is known of the value of a leaf before any event.
 
-The filters of a leaf that is one `{{ … }}` tell its type and, for text, its length. A leaf of literals and filters
-alone is constant: it is evaluated here, so that a mistake in it is found when the template is saved.
+The filters of a leaf that is one `{{ … }}` determine its type and, for text, its length. A leaf that consists only of
+literals and filters is constant. It is evaluated here, so that a mistake in it is found when the template is saved.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _TYPED_FILTERS: dict[str, Gives] = {
 }  # fmt: skip
 _FILTERS_THAT_KEEP_THE_TYPE = ("blank_to_null", "must_have")
 _FILTERS_TO_TEXT = (*(name for name in TEXT_FILTERS if name != "split"), "join", "json", "truncatewords")
-# Their result can depend on the time of rendering (`'now'`) or on the subscriber's time zone.
+# Filters whose result can depend on the time of rendering (`'now'`) or on the subscriber's time zone.
 _TIME_FILTERS = frozenset(("date", "imis_datetime", "in_zone"))
 
-# The value of a longer constant text is not kept, its length is.
+# For a longer constant text, only its length is kept and not its value.
 _MAX_CONSTANT_CHARACTERS = 200
 
 
@@ -51,16 +51,16 @@ def analyze_leaf(
     place: str, template: BoundTemplate, expression: OutputNode | None, *, evaluates_constants: bool
 ) -> Leaf | None:
     """
-    What is known of the leaf at *place*; None when its value depends on the event in every respect.
+    What is known of the leaf at *place*; None if nothing is known before an event.
 
     Args:
         place: The leaf's place in the templates.
         template: The compiled leaf.
-        expression: Set where the leaf is exactly one `{{ … }}`.
+        expression: Set if the leaf is exactly one `{{ … }}`.
         evaluates_constants: False for a leaf with errors, which cannot be evaluated.
 
     Raises:
-        Exception: The leaf is constant and cannot be rendered, for this event or any other.
+        Exception: The leaf is constant and cannot be rendered for any event.
     """
     leaf = _infer(place, template.nodes, expression)
     if evaluates_constants and _is_constant(template.nodes):
@@ -69,7 +69,7 @@ def analyze_leaf(
 
 
 def _infer(place: str, nodes: Iterable[Node], expression: OutputNode | None) -> Leaf | None:
-    """What literals and filters tell of a leaf without evaluating it."""
+    """What is known of a leaf from its literals and filters, without evaluating it."""
     if expression is None:
         return Leaf(place, "text", shortest=sum(len(node.text) for node in nodes if isinstance(node, ContentNode)))
     filtered = expression.expression
@@ -114,7 +114,7 @@ def _first_argument(filter_: Filter) -> Expression | None:
 
 
 def _is_constant(nodes: Iterable[Node]) -> bool:
-    """Whether a leaf consists of text, literals and filters alone: names, ranges and tags depend on the event."""
+    """Whether a leaf consists only of text, literals and filters; names, ranges and tags depend on the event."""
     return all(isinstance(node, ContentNode) or _is_constant_output(node) for node in nodes)
 
 
@@ -129,7 +129,7 @@ def _is_constant_output(node: Node) -> bool:
 
 
 def _evaluate_constant(place: str, template: BoundTemplate, expression: OutputNode | None) -> Leaf | None:
-    """The leaf with its value; None where the value can change with the time or the time zone."""
+    """The leaf with its value; None if the value can change with the time or the time zone."""
     context = Context(template, {}, Budget(), None)
     try:
         if expression is not None:
@@ -141,7 +141,7 @@ def _evaluate_constant(place: str, template: BoundTemplate, expression: OutputNo
         if isinstance(error.__cause__, OverflowError):
             return None
         raise
-    # A time filter is evaluated all the same: text that it cannot read is a mistake at any time.
+    # A time filter is evaluated nevertheless, because text that it cannot read is a mistake at any time.
     return None if _uses_time(template.nodes) else _constant_leaf(place, value)
 
 

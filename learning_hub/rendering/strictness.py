@@ -1,5 +1,5 @@
 """
-Strict Liquid: mistakes that python-liquid would ignore are errors, before any event comes or when it is rendered.
+Strict Liquid: mistakes that python-liquid would ignore are errors, when a template is compiled or when it is rendered.
 
 Unknown filters, wrong arguments of filters and names that are not in scope are errors of the template. A missing
 operand of a comparison becomes an error of the payload. Number literals become decimals.

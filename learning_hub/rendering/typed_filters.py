@@ -1,5 +1,5 @@
 """
-The typed filters: from any value that a publisher sent to a value of a certain type, or an error.
+The typed filters: each converts any value that a publisher sent to a value of one type, or raises an error.
 
 All of them but `must_have` return null for null. A missing value never gets here (see `filters`). Blank text is not a
 number, date or boolean; `blank_to_null` before the filter makes it null.

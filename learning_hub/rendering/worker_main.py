@@ -1,9 +1,9 @@
 """
-The program of a worker process: reads requests from standard input and answers them until the input ends.
+The program of a render process: reads requests from standard input and answers them until the input ends.
 
-Some templates do what their authors did not mean. In this process they can do no harm: the kernel ends it when one job
-takes more computing time than its limit, whatever it does, and refuses it more memory than its limit. The hub then
-starts another one.
+A template can use far more time or memory than its author meant. In this process it does no harm: the kernel ends the
+process when one job takes more computing time than its limit, and refuses memory beyond the limit of the process. The
+hub then starts another render process.
 
     python -m learning_hub.rendering.worker_main RENDER_SECONDS COMPILE_SECONDS MEMORY_BYTES [FILE]
 
@@ -79,7 +79,7 @@ class TemplateCache:
 
 @contextmanager
 def limited_computing_time(seconds: float) -> Iterator[None]:
-    """Limit the computing time of the block; when it takes longer, the kernel ends the process."""
+    """Limit the computing time of the block; when the block takes longer, the kernel ends the process."""
     if not hasattr(signal, "setitimer"):  # Windows: only the hub's own, longer time limit applies.
         yield
         return
@@ -104,7 +104,7 @@ def render(
         return RenderResult(error=_wire_error(error))
     except LearningHubError as error:
         return RenderResult(error=WireError(error.detail, ALL_TEMPLATES, TemplateError.code))
-    # Any other error, such as memory that runs out outside of a leaf, must fail this job alone.
+    # Any other error, such as memory that runs out outside of a leaf, must fail only this job.
     except Exception as error:  # noqa: BLE001
         return RenderResult(error=WireError(describe_error(error), ALL_TEMPLATES, TemplateError.code))
     return RenderResult(payload, name)
@@ -159,7 +159,7 @@ def _limit_memory(memory_bytes: int) -> None:
         import resource
     except ImportError:  # Windows
         return
-    # Where the system knows no such limit (macOS refuses some), time and output are still bounded.
+    # If the system does not support such a limit (macOS refuses some), time and output are still bounded.
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 

@@ -1,9 +1,9 @@
 """
-The pool of worker processes, with fair scheduling between templates.
+The pool of render processes, with fair scheduling between templates.
 
-A key stands for the templates of one subscription. Keys that wait are served in rotation and not in the order of
-arrival. Where there are several processes, one key never uses all of them, and neither do all slow keys together. So
-templates that take long delay only themselves.
+A key identifies the templates of one subscription. Waiting keys are served in rotation and not in the order of arrival.
+If there are several processes, one key never uses all of them, and neither do all slow keys together. Templates that
+take long thus delay only themselves.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from contextlib import asynccontextmanager
 
 from learning_hub.rendering.worker_process import WorkerProcess
 
-# How long a key counts as slow after a process was stopped for it.
+# Seconds for which a key counts as slow after a process was stopped because of it.
 SLOW_SECONDS = 600.0
 _MAX_SLOW_KEYS = 10_000
 
 
 class WorkerPool:
-    """Lends out *processes*, one caller at a time each."""
+    """Lends out *processes*, each to one caller at a time."""
 
     def __init__(self, processes: Sequence[WorkerProcess]) -> None:
-        # The process used last is used next: as long as one is enough, the others need not even start.
+        # The process used last is used next, so that the others need not start as long as one is enough.
         self._idle = list(reversed(processes))
         self._max_per_key = max(1, len(processes) - 1)
-        # Until when a key counts as slow, on the monotonic clock.
+        # The time until which each key counts as slow, on the monotonic clock.
         self._slow_until: dict[str, float] = {}
         self._in_use: Counter[str] = Counter()
-        # In the order of their next service: a dict keeps the order in which keys came into it.
+        # Waiting keys in the order of their next service; a dict keeps its keys in the order of insertion.
         self._waiting: dict[str, deque[asyncio.Future[WorkerProcess]]] = {}
 
     @asynccontextmanager
     async def worker(self, key: str) -> AsyncIterator[WorkerProcess]:
-        """A process for *key* alone, as soon as fair scheduling gives it one."""
+        """Lend a process to *key*, as soon as fair scheduling assigns one to it."""
         process = await self._acquire(key)
         try:
             yield process
@@ -44,7 +44,7 @@ class WorkerPool:
             self._release(key, process)
 
     def mark_slow(self, key: str) -> None:
-        """Count *key* as slow for a while, because a process had to be stopped for it."""
+        """Count *key* as slow for SLOW_SECONDS, because a process had to be stopped for it."""
         if len(self._slow_until) >= _MAX_SLOW_KEYS:
             self._slow_until.clear()
         self._slow_until[key] = time.monotonic() + SLOW_SECONDS
@@ -73,7 +73,7 @@ class WorkerPool:
             self._serve(key)
 
     def _next_key(self) -> str | None:
-        """The key that has waited longest since its last service, of those that may use one more process."""
+        """The key that has waited longest since its last service, of the keys that may use one more process."""
         slow_in_use = sum(count for key, count in self._in_use.items() if self._is_slow(key))
         return next(
             (

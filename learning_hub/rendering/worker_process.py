@@ -1,4 +1,4 @@
-"""A worker process as the hub sees it: started when needed, used by one caller at a time, and replaced when it dies."""
+"""A render process as the hub sees it: started when needed, used by one caller at a time, and replaced when it dies."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from learning_hub.rendering.progress import Progress, ProgressPage
 Response = TypeVar("Response")
 
 START_SECONDS = 60.0
-# The kernel limits computing time, which on a busy machine takes longer by the clock. So the hub waits this many times
-# the limit; that matters only where the kernel knows no such limit.
+# The kernel limits computing time, which on a busy machine takes longer by the clock. The hub therefore waits this many
+# times the limit. Its own limit matters only if the kernel does not support one.
 PATIENCE = 10
 
 
@@ -27,8 +27,8 @@ class ProcessDiedError(Exception):
     """
     The process ended before it answered.
 
-    *took_too_long* says that it was ended for its computing time. *progress* is what it did last, None where that is
-    not known.
+    *took_too_long* says that it was ended because of its computing time. *progress* is its last progress, None if that
+    is not known.
     """
 
     def __init__(self, *, took_too_long: bool) -> None:
@@ -58,22 +58,22 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process id, None while it is not running."""
+        """The process id; None while the process is not running."""
         return self._process.pid if self._process else None
 
     async def exchange(
         self, request: Request, responses: int, read: Callable[[bytes], Response]
     ) -> AsyncGenerator[Response]:
         """
-        The responses to *request*, as they come.
+        The responses to *request*, as they arrive.
 
         The process is ended when the caller stops early or is cancelled, because the pipe then holds responses that
-        nobody read.
+        were not read.
 
         Args:
-            request: Sent to the process.
-            responses: How many there are.
-            read: Decodes one of them.
+            request: The request to send to the process.
+            responses: How many responses the request has.
+            read: Decodes one response.
 
         Raises:
             ProcessDiedError: The process ended, or was ended because it did not answer in time.
@@ -96,11 +96,11 @@ class WorkerProcess:
                     await self._end()
 
     async def close(self) -> None:
-        """End the process for good, at once; it has nothing to lose."""
+        """End the process at once and for good; it holds nothing that could be lost."""
         self._is_closed = True
         if self._process is not None:
             _kill(self._process)
-        # A caller that waits for a response learns of the death first: a pipe has one reader at a time.
+        # A caller that waits for a response must see the death first, because a pipe has one reader at a time.
         async with self._in_use:
             await self._end()
 
@@ -110,17 +110,17 @@ class WorkerProcess:
         if self._process is not None and self._process.returncode is None:
             return self._process
         await self._end()
-        # Templates cannot read the environment; keeping the hub's secrets out of it is a second line of defence.
+        # Templates cannot read the environment; removing the hub's secrets from it is a second line of defence.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("LEARNING_HUB_")}
         command = (sys.executable, "-m", "learning_hub.rendering.worker_main", *self._arguments)
         try:
-            # On Windows a process inherits no files but its pipes, so its progress is not known.
+            # On Windows a process inherits only its pipes, so its progress is not known.
             self._progress = ProgressPage() if os.name == "posix" else None
             files = [self._progress.file] if self._progress else []
             self._process = await asyncio.create_subprocess_exec(
                 *command, *map(str, files), stdin=PIPE, stdout=PIPE, env=environment, pass_fds=files
             )
-            # The empty frame that says that it is ready.
+            # The empty frame, which says that the process is ready.
             await _receive(self._process, START_SECONDS)
         except (OSError, ProcessDiedError) as error:
             await self._end()
@@ -147,7 +147,7 @@ class WorkerProcess:
         assert process.stdout is not None  # noqa: S101
         process.stdin.close()
         await process.wait()
-        # The event loop closes the pipe only after it was read to its end.
+        # The event loop closes the pipe only after reading it to its end.
         await process.stdout.read()
 
 
@@ -159,7 +159,7 @@ def _kill(process: Process) -> None:
 
 async def _send(process: Process, frame: bytes) -> None:
     assert process.stdin is not None  # noqa: S101
-    # When the process is dead, reading its response says so.
+    # If the process is dead, reading its response shows that.
     with suppress(ConnectionError):
         process.stdin.write(frame)
         await process.stdin.drain()
