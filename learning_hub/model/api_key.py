@@ -18,7 +18,7 @@ from learning_hub.model.caller import SCOPES, Scope
 from learning_hub.model.errors import FieldError
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256: as much chance as 32 random bytes
+_SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256: as hard to guess as 32 random bytes
 
 ProgramList = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=25)]],
@@ -32,7 +32,7 @@ ScopeList = Annotated[
 
 
 class KeyBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The body of a request that makes a key."""
+    """The body of a request that creates a key."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     programs: ProgramList
@@ -98,7 +98,7 @@ def key_hash(key: str) -> bytes:
 
 
 def same_secret(left: bytes, right: bytes) -> bool:
-    """Compare in constant time, so that the time taken does not reveal how much agrees."""
+    """Compare in constant time, so that the time taken does not reveal how many bytes agree."""
     return hmac.compare_digest(left, right)
 
 

@@ -66,7 +66,7 @@ def not_for_program() -> NotAllowed:
     return NotAllowed("This key is not for this Program.", code="program_not_allowed")
 
 
-# The command line, which works on the database of its settings without a key.
+# The command line, which uses the database of its settings without a key.
 COMMAND_LINE = Caller(key_id="cli", name="command line", programs=(EVERY_PROGRAM,), scopes=frozenset(SCOPES))
 # The caller in the audit log for changes that the hub makes by itself.
 HUB = Caller(key_id="hub", name="The hub itself", programs=(EVERY_PROGRAM,), scopes=frozenset())
@@ -74,10 +74,10 @@ HUB = Caller(key_id="hub", name="The hub itself", programs=(EVERY_PROGRAM,), sco
 
 def check_grant(programs: list[str], scopes: list[Scope]) -> None:
     """
-    Check that a key with these Programs and scopes may be made.
+    Check that a key with these Programs and scopes may be created.
 
     Raises:
-        InvalidFields: `*` among other Programs, or `admin` for some Programs only.
+        InvalidFields: `*` is among other Programs, or `admin` is granted for some Programs only.
     """
     errors = []
     if EVERY_PROGRAM in programs and len(programs) > 1:

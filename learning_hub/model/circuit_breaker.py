@@ -1,22 +1,25 @@
 """
 The circuit breaker of a subscriber: when it opens, how probes back off, and what closes it.
 
-A subscriber is *paused* while its circuit breaker is open: no worker sends it anything but probes. Every decision
-stands here; `store.pauses` keeps the state in the table subscriber_pause, so that all workers obey it.
+A subscriber is *paused* while its circuit breaker is open: no worker sends it anything but probes. All decisions are in
+this module; `store.pauses` keeps the state in the table subscriber_pause, which all workers obey.
 
 Opens: an attempt fails in a way that concerns the subscriber as a whole (`subscriber_failure`): the subscriber cannot
 be reached or does not answer, asks to wait, or refuses the credentials.
 
-Half-open: one delivery at a time is sent as a probe (`claim` in delivery_transitions.sql picks it). The first probe is
-due after a configured wait, or later where the subscriber asks for it; each failed probe doubles the wait, up to a
-minute (`after_failure`). A breaker that refused credentials opened sends no probes, so that no account is locked out.
+Half-open: one delivery at a time is sent as a probe (`claim` in delivery_transitions.sql selects it). The first probe
+is due after a configured wait, or later if the subscriber asks for a longer wait; each failed probe doubles the wait,
+up to a minute (`after_failure`). A breaker that was opened by refused credentials sends no probes, so that no account
+is locked out.
 
 Closes:
     - with the first delivery that succeeds (`complete` in delivery_transitions.sql), unless credentials were refused;
     - with changed settings, unless credentials were refused, and with changed credentials or a successful check in any
-      case (`store.pauses.lift`);
-    - when a probe is due and nothing is left to send (`store.pauses.end_idle`): the next delivery finds out.
-What failed while it was open is then due at once (`store.pauses.pull_forward`).
+    case (`store.pauses.lift`);
+    - when a probe is due and nothing is left to send (`store.pauses.end_idle`); the next delivery then shows whether
+    the subscriber is back.
+
+Deliveries that failed while it was open are then due at once (`store.pauses.pull_forward`).
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ class SubscriberFailure(msgspec.Struct, frozen=True, kw_only=True):
     """
     A failure that concerns the subscriber as a whole, and so opens its circuit breaker.
 
-    *first_probe_seconds* is the wait before the first probe, None where no probe may be sent; *asked_wait_seconds* the
+    *first_probe_seconds* is the wait before the first probe, None if no probe may be sent; *asked_wait_seconds* is the
     wait that the subscriber asked for.
     """
 
@@ -52,7 +55,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     """
     An open circuit breaker.
 
-    *probe_seconds* is the wait before the next probe; *next_probe_utc* is None where no probe is sent.
+    *probe_seconds* is the wait before the next probe; *next_probe_utc* is None if no probe is sent.
     """
 
     subscriber_id: str
@@ -70,11 +73,11 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
 
 class BreakerChange(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What a failure did to the circuit breaker.
+    The effect of a failure on the circuit breaker.
 
-    *pause* is the breaker afterwards, None where it stays closed. *is_opened*: the failure opened it, or changed its
+    *pause* is the breaker afterwards, None if it stays closed. *is_opened*: the failure opened it, or changed its
     reason to refused credentials. *uses_attempt*: the failed attempt counts for its delivery, because it opened the
-    breaker or was its probe; deliveries that were under way beside it only wait.
+    breaker or was its probe; other deliveries that were being sent at the same time only wait.
     """
 
     pause: Pause | None
@@ -95,7 +98,7 @@ class ShownPause(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 def shown(pause: Pause) -> ShownPause:
-    """The pause as a subscriber shows it."""
+    """The pause as it is shown with the subscriber."""
     return ShownPause(
         since_utc=pause.since_utc, code=pause.code, message=pause.message, next_probe_utc=pause.next_probe_utc
     )
@@ -110,10 +113,11 @@ def subscriber_failure(
     asked_wait_seconds: float | None = None,
 ) -> SubscriberFailure | None:
     """
-    The failure that opens the circuit breaker; None where it concerns its own delivery alone.
+    The failure that opens the circuit breaker; None if it concerns only its own delivery.
 
     Args:
-        code: Of the failed attempt. `credentials_refused` and `rate_limited` always concern the whole subscriber.
+        code: The code of the failed attempt. `credentials_refused` and `rate_limited` always concern the whole
+            subscriber.
         message: A sentence about the subscriber.
         is_away: Whether the attempt showed that the subscriber is down or cannot be reached.
         first_probe_seconds: The configured wait before the first probe.
@@ -144,13 +148,13 @@ def after_failure(
     The circuit breaker after an attempt failed.
 
     Args:
-        subscriber_id: The subscriber that failed.
-        pause: The breaker until then; None while it is closed.
-        failure: Why it failed.
-        at: When it failed, UTC.
+        subscriber_id: The subscriber of the attempt.
+        pause: The breaker before the failure; None while it is closed.
+        failure: The failure.
+        at: The time of the failure, UTC.
         is_probe: Whether the delivery was sent as a probe.
-        are_credentials_fixed: Whether the credentials were changed, or found valid, after the attempt began: then their
-            refusal means nothing any more.
+        are_credentials_fixed: Whether the credentials were changed, or found valid, after the attempt began. Their
+            refusal then means nothing.
     """
     if failure.first_probe_seconds is None:
         if are_credentials_fixed:
@@ -181,8 +185,8 @@ def _with_probes(
     if is_probe:
         wait = min(2 * pause.probe_seconds, max(LONGEST_PROBE_SECONDS, first_probe_seconds))
         return _opened(subscriber_id, failure, pause.since_utc, wait, at + timedelta(seconds=max(wait, asked)))
-    # A delivery that was under way when the breaker opened says nothing new, except how long the subscriber asks to
-    # wait.
+    # A delivery that was being sent when the breaker opened adds nothing new, except the wait that the subscriber asks
+    # for.
     return msgspec.structs.replace(pause, next_probe_utc=max(pause.next_probe_utc, at + timedelta(seconds=asked)))
 
 

@@ -14,16 +14,16 @@ from learning_hub.model.event import Event
 from learning_hub.model.failure import FailureClass
 from learning_hub.model.ids import DeliveryKey
 
-# When the row was last changed, and a second time that makes it another version: when it was archived, or its
-# credentials were checked.
+# The times that identify the version of a row: when it was last changed, and when it was archived or its credentials
+# were checked.
 Version = tuple[datetime, datetime | None]
 
 
 class ClaimSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What the database held about a delivery when it was claimed.
+    The data that the database held about a delivery when it was claimed.
 
-    *known_participant_id* is the participant's id at the subscriber, None where no match or look-up is stored.
+    *known_participant_id* is the participant's id at the subscriber, None if no match or look-up is stored.
     """
 
     event: Event
@@ -35,17 +35,17 @@ class ClaimSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 class ClaimedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A delivery leased to a worker, with what an attempt needs.
+    A delivery leased to a worker, with the data that an attempt needs.
 
     Attributes:
-        lease_id: The completion must name it.
+        lease_id: The lease, which the completion must name.
         attempts_used: Failed attempts that counted towards the retry schedule so far.
         connector: The kind of the subscriber.
-        is_probe: The subscriber is paused, and this delivery finds out whether it is back.
+        is_probe: The subscriber is paused, and this delivery shows whether it is back.
         is_early: The delivery was claimed before it was due, so that a failure uses up no attempt.
-        record_id: The identity at the subscriber that an earlier delivery of the source record got, None for none.
+        record_id: The id at the subscriber that an earlier delivery of the source record got, None for none.
         tried_before: Some delivery of the source record was attempted before.
-        snapshot: None where the event is missing.
+        snapshot: None if the event is missing.
     """
 
     key: DeliveryKey
@@ -72,12 +72,12 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     How an attempt ended: the delivery's next state, and what is stored with the attempt.
 
     Attributes:
-        in_doubt: The attempt failed, and the subscriber may have carried it out all the same.
-        doubt_seconds: For how long from now the subscriber may still carry it out; None where that is over.
+        in_doubt: The attempt failed, and the subscriber may nevertheless have carried it out.
+        doubt_seconds: For how many seconds from now the subscriber may still carry it out; None if it no longer can.
         is_confirmed: The record was read back as it was sent.
         subscriber_failure: The failure concerns the subscriber as a whole and opens its circuit breaker.
         is_final: The state holds even while the subscriber is paused.
-        stops_subscription: The subscriber refuses everything more from this subscription.
+        stops_subscription: The subscriber refuses all further events of this subscription.
     """
 
     state: Literal["delivered", "waiting", "retrying", "parked", "skipped", "discarded"]
@@ -99,7 +99,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
     def after_breaker(self, change: BreakerChange, claimed: ClaimedDelivery) -> Completion:
         """
-        The completion once the circuit breaker took the failure.
+        The completion after the failure has changed the circuit breaker.
 
         The delivery waits for the subscriber and uses up no attempt, unless the failure counts or the state is final.
         """

@@ -1,4 +1,4 @@
-"""The only reader of the clock, and the only format of times: RFC 3339."""
+"""The only module that reads the clock, and the only format of times: RFC 3339."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LEAP_SECOND = re.compile(r":59:60(\.[0-9]+)?")
 
 
 def now() -> datetime:
-    """The time now, UTC."""
+    """The present time, UTC."""
     return datetime.now(UTC)
 
 
@@ -24,7 +24,7 @@ def read_time(text: str) -> datetime:
     An RFC 3339 time, converted to UTC and cut to microseconds; a time without an offset is in UTC.
 
     Raises:
-        ValueError: *text* is not such a time, or its offset leads out of the years 1 to 9999.
+        ValueError: *text* is not such a time, or its offset moves it out of the years 1 to 9999.
     """
     if "." in text:
         text = _FINER_THAN_MICROSECONDS.sub(r"\1", text)
@@ -41,7 +41,7 @@ def to_utc(moment: datetime) -> datetime:
     *moment* in UTC; a time without an offset is in UTC.
 
     Raises:
-        ValueError: The offset leads out of the years 1 to 9999.
+        ValueError: The offset moves it out of the years 1 to 9999.
     """
     if moment.tzinfo is UTC:
         return moment

@@ -24,12 +24,12 @@ _NICKNAMES = {
     "@annually": "0 0 1 1 *",
 }
 
-# Where the search for a first tick begins: a fixed day, so that an expression is valid at all times or never. CronSim
-# searches fifty years and then gives up, as for 30 February.
+# The start of the search for a first tick. The day is fixed, so that an expression is either always valid or never.
+# CronSim searches fifty years and then gives up, as for 30 February.
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
-# The latest tick is searched in growing spans before *until*: an expression that is due every minute may have been due
-# every minute for years, and its ticks before the last hour are then not computed.
+# The latest tick is searched in growing spans before *until*. An expression that has been due every minute for years is
+# then computed only for the last hour.
 _LOOK_BACK = tuple(timedelta(days=days) for days in (1 / 24, 1, 32, 366))
 
 
@@ -69,7 +69,7 @@ def time_zone_fault(name: str) -> str | None:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        # The last two come from a name of a folder, or of another file, among the time zones.
+        # The last two are raised for the name of a folder or of another file among the time zones.
         return "must be an IANA time zone such as America/New_York"
     return None
 
@@ -89,7 +89,7 @@ def ticks(schedule: str, time_zone: str, after: datetime) -> Iterator[datetime]:
 
 
 def latest_tick(schedule: str, time_zone: str, after: datetime, until: datetime) -> datetime | None:
-    """The last time of a cron expression after *after* and up to *until*; None without such a time."""
+    """The last time of a cron expression after *after* and up to *until*; None if there is no such time."""
     for look_back in (*_LOOK_BACK, until - after):
         begin = max(after, until - look_back)
         last = None

@@ -1,4 +1,4 @@
-"""A delivery and its attempts, as people and programs read them."""
+"""A delivery and its attempts, as users read them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class DeliverySummary(msgspec.Struct, frozen=True, rename="pascal"):
-    """What the audit log keeps of each delivery when many are changed together."""
+    """The part of a delivery that the audit log keeps when many deliveries are changed together."""
 
     subscription_id: str
     state: State
@@ -59,7 +59,7 @@ class DeliverySummary(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class Requeued(msgspec.Struct, frozen=True):
-    """A requeued delivery: what it was *before*, and what it is *now*."""
+    """A requeued delivery: its previous state in *before*, and the delivery itself in *now*."""
 
     before: DeliverySummary
     now: Delivery
@@ -81,5 +81,5 @@ class DeliveryDetail(Delivery, frozen=True, kw_only=True, rename="pascal"):
     """A delivery with its event, the payload of its last attempt, and every attempt."""
 
     event: Event
-    payload: Annotated[Raw, Meta(description="What the template gave for the last attempt.")] | None
+    payload: Annotated[Raw, Meta(description="The result of the template for the last attempt.")] | None
     attempt_log: list[Attempt]

@@ -1,4 +1,4 @@
-"""Which deliveries are meant, where people and programs name several."""
+"""The filter of deliveries, for lists and for requests that change many."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from learning_hub.model.ids import EventKey
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deliveries are meant; None is no restriction. *programs* are those the caller may see."""
+    """The filter of deliveries; None is no restriction. *programs* are those that the caller may see."""
 
     programs: list[str] | None = None
     state: str | None = None

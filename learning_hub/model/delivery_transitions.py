@@ -1,8 +1,8 @@
 """
-The states of a delivery and the arrows between them.
+The states of a delivery and the transitions between them.
 
-Each transition stands beside the statement of `store/delivery_transitions.sql` that carries it out. Tests compare the
-list with those statements, with what deliveries really do, and with docs/reference/delivery-states.md.
+Each transition names the statement of `store/delivery_transitions.sql` that carries it out. Tests compare the list with
+those statements, with the transitions that deliveries take, and with docs/reference/delivery-states.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ START: Start = "[*]"
 
 
 class Transition(msgspec.Struct, frozen=True):
-    """*statement* moves a delivery from any of the states *before* to *after*, or makes it; *cause* says when."""
+    """*statement* moves a delivery from one of the states *before* to *after*, or makes it; *cause* says when."""
 
     name: str
     statement: str
@@ -33,9 +33,9 @@ class Transition(msgspec.Struct, frozen=True):
 
 _PENDING: tuple[State, ...] = ("waiting", "retrying")
 
-# In the order of a delivery's life, as the statements.
+# In the order of a delivery's life, like the statements.
 TRANSITIONS = (
-    # It is made.
+    # The delivery is made.
     Transition("matched", "insert_deliveries", (START,), "waiting", "An event matches the subscription."),
     Transition(
         "no template", "insert_deliveries", (START,), "skipped", "The category has no template, or is switched off."
@@ -62,7 +62,7 @@ TRANSITIONS = (
         "Its event is processed again, and has a template now, or its reopening was withdrawn.",
     ),
     Transition("newer revision", "supersede", _PENDING, "superseded", "A newer revision of its source key came."),
-    # Its event is withdrawn, or its record reopened.
+    # The event is withdrawn, or the source record reopened.
     Transition("withdrawn", "skip_withdrawn", (*_PENDING, "parked"), "skipped", "Its event was withdrawn."),
     Transition(
         "withdrawn",
@@ -72,7 +72,7 @@ TRANSITIONS = (
         "Its event was named in a request, but is withdrawn.",
     ),
     Transition("reopened", "skip_reopened", (*_PENDING, "parked"), "skipped", "Its source record was reopened."),
-    # Its subscription stops sending by itself.
+    # The subscription stops sending by itself.
     Transition("stopped", "hold", ("retrying",), "waiting", "Its subscription was stopped: it is held."),
     Transition(
         "stopped",
@@ -81,7 +81,7 @@ TRANSITIONS = (
         "waiting",
         "Its subscription was stopped while it failed: it is held.",
     ),
-    # A worker takes it.
+    # A worker claims the delivery.
     Transition("claimed", "claim", _PENDING, "sending", "A worker takes it."),
     Transition(
         "withdrawn or reopened",
@@ -97,7 +97,7 @@ TRANSITIONS = (
         "superseded",
         "A worker finds that something newer was delivered into its record.",
     ),
-    # Its attempt ends.
+    # The attempt ends.
     Transition("delivered", "complete", ("sending",), "delivered", "The subscriber has it."),
     Transition("failed", "complete", ("sending",), "retrying", "The attempt failed in a way that may pass."),
     Transition(
@@ -150,7 +150,7 @@ TRANSITIONS = (
         "waiting",
         "It failed, and meanwhile its subscription was stopped: it is held.",
     ),
-    # A person decides.
+    # A person requeues or discards the delivery.
     Transition(
         "put back", "requeue", ("retrying", "parked", "skipped"), "waiting", "A person puts it back into the queue."
     ),

@@ -27,9 +27,9 @@ EventType = Literal[
     "AI_COMP_UNSUCCESS",
     "AI_REOPENED",
 ]
-# What became of a published event: a new entry of the feed, or nothing, as the latest revision has equal content.
+# The outcome of a published event: `stored` as a new entry of the feed; `same`: the latest revision has equal content.
 PublishingOutcome = Literal["stored", "same"]
-# The types that say that an earlier success no longer holds.
+# The event types that say that an earlier success is no longer valid.
 REOPENED: frozenset[EventType] = frozenset({"AI_REOPENED", "LPI_REOPENED"})
 
 ShortText = Annotated[str, Meta(min_length=1, max_length=25)]
@@ -40,10 +40,10 @@ class Category(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False
     """The publisher's own classification of an event; the value chooses the template."""
 
     value: Annotated[str, Meta(min_length=1, max_length=200, description="A stable code.")]
-    label: Annotated[str, Meta(max_length=400, description="What people call it; may change.")] | None = None
+    label: Annotated[str, Meta(max_length=400, description="The name for people; it may change.")] | None = None
 
 
-# The docstrings of NewEvent and Event are read in the OpenAPI document.
+# The docstrings of NewEvent and Event appear in the OpenAPI document.
 # Each field of NewEvent is declared in EVENT_FIELDS as well, and is a field of Event.
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=False):
     """An event as a publisher sends it."""
@@ -54,7 +54,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=Fa
     publisher_system_id: Annotated[
         ShortText, Meta(description="The system within the Program, an arbitrary string such as LB.")
     ]
-    event_type: Annotated[EventType, Meta(description="What happened. AI_COMP_SUCCESS is the one in use today.")]
+    event_type: Annotated[EventType, Meta(description="What happened. AI_COMP_SUCCESS is the type in use today.")]
     publisher_event_id: Annotated[
         LongText, Meta(description="The publisher's own id of the source event, such as AI:1234.")
     ]
@@ -64,7 +64,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=Fa
     publisher_event_category: Category | None = None
     publisher_event_data: Annotated[
         Raw,
-        Meta(description="Any content, kept to the character; 256 KiB at most.", extra_json_schema={"type": "object"}),
+        Meta(description="Any content, kept exactly as sent; 256 KiB at most.", extra_json_schema={"type": "object"}),
     ]
     event_start_utc: Annotated[datetime, Meta(description="When it happened, or when it began.")]
     event_end_utc: Annotated[datetime, Meta(description="When it ended; not before the start.")] | None = None
@@ -77,7 +77,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=False
     event_date_bucket: Annotated[str, Meta(description="{ProgramId}-LB-YYYYMMDD, from CreatedUtc.")]
     created_utc: Annotated[datetime, Meta(description="When the hub stored it.")]
     revision: Annotated[int, Meta(ge=1, description="1 for the first event of a source key.")]
-    supersedes: Annotated[str, Meta(description="EventId of the revision before.")] | None
+    supersedes: Annotated[str, Meta(description="EventId of the previous revision.")] | None
     publisher_program_id: str
     publisher_system_id: str
     event_type: EventType
@@ -109,14 +109,14 @@ class EventField(NamedTuple):
     *attribute* is its name in NewEvent, ReceivedEvent and Event.
 
     *columns* are its columns in the table `event`, each with its PostgreSQL type. A field that is a Struct has one
-    column for each field of the Struct, in their order, the first of which is NOT NULL where the Struct is present.
+    column for each field of the Struct, in their order; the first column is not null if the Struct is present.
 
     *role*: a `source key` field decides which event this is, and can never change. A `content` field is part of the
     content hash, so that another value is a revision. An `added content` field is the same for a field that was added
     after events had been stored: it must be optional, and an event without it keeps the hash it had before.
 
     *filter* is its filter in FieldFilters; None for a field that is no filter. A filter compares the first column.
-    *has_walk* tells that feed.sql names this filter itself, since an index serves it; every other filter is compared
+    *has_walk* says that feed.sql names this filter itself, because it has an index; all other filters are compared
     entry by entry.
     """
 
@@ -133,7 +133,7 @@ class EventField(NamedTuple):
 
 
 EVENT_FIELDS = (
-    # Every query of the feed is for one Program, so this is no filter among others.
+    # Not a filter, because every query of the feed is for one Program.
     EventField("publisher_program_id", {"program_id": "text"}, "source key"),
     EventField("publisher_system_id", {"publisher_system_id": "text"}, "source key", filter="publisher_system_id"),
     EventField("event_type", {"event_type": "text"}, "source key", filter="event_type"),
@@ -174,7 +174,7 @@ EVENT_NAMES = (
 
 
 class SourceKey(msgspec.Struct, frozen=True, gc=False):
-    """The fields that an event shares with its revisions, and with itself sent again."""
+    """The fields that an event shares with its revisions and its repetitions."""
 
     program_id: str
     publisher_system_id: str
@@ -184,7 +184,7 @@ class SourceKey(msgspec.Struct, frozen=True, gc=False):
 
 @functools.lru_cache(maxsize=1_000)
 def bucket(program_id: str, day: date) -> str:
-    """The EventDateBucket of a Program's day (UTC). The `LB` is a literal of the format, whatever the system."""
+    """The EventDateBucket of a Program's day (UTC). `LB` is a literal of the format, whatever the system."""
     return f"{program_id}-LB-{day.year:04d}{day.month:02d}{day.day:02d}"
 
 
@@ -200,10 +200,10 @@ class LatestEntry(msgspec.Struct, frozen=True):
 
 class Classification(msgspec.Struct, frozen=True):
     """
-    What publishing an event comes to.
+    The result of classifying a published event.
 
-    *version*, *revision* and *supersedes* are those of the entry to store; they mean nothing where *would_be* is
-    `same`, since nothing is stored.
+    *version*, *revision* and *supersedes* are those of the entry to store; they are meaningless if *would_be* is
+    `same`, because nothing is stored.
     """
 
     would_be: Literal["new", "same", "revision"]
@@ -220,8 +220,8 @@ def classify(latest: LatestEntry | None, content_hash: bytes) -> Classification:
     revives the event.
 
     Args:
-        latest: The newest entry of the event's source key; None where there is none.
-        content_hash: Of the event.
+        latest: The newest entry of the event's source key; None if it has no entry.
+        content_hash: The content hash of the event.
     """
     if latest is None:
         return Classification("new")

@@ -1,7 +1,7 @@
 """
 The reason of a delivery's state: every code, who is responsible, and what to do, as sentences for staff.
 
-docs/reference/errors.md repeats this table; a test holds the two together.
+docs/reference/errors.md repeats this table; a test compares the two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ FailureClass = Literal["data", "mapping", "identity", "refused", "unavailable", 
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """What a code means: *failure_class* is None where nobody needs to act; *advice* says what a person can do."""
+    """The meaning of a code. *failure_class* is None if nobody needs to act; *advice* says what a person can do."""
 
     failure_class: FailureClass | None
     meaning: str
@@ -119,11 +119,11 @@ CAUSES: dict[str, Cause] = {
 
 
 def advice_for(code: str | None) -> str | None:
-    """What to do about *code*; None without a code."""
+    """The advice for *code*; None without a code."""
     return CAUSES[code].advice if code in CAUSES else None
 
 
 def class_of(code: str) -> FailureClass:
-    """Who is responsible; for an unknown code, the hub."""
+    """The responsible party; the hub for an unknown code."""
     cause = CAUSES.get(code)
     return (cause.failure_class if cause else None) or "hub"

@@ -31,7 +31,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     subscription_id: str | None
     code: str
     class_: Annotated[FailureClass, Meta(description="Who is responsible.")] = msgspec.field(name="Class")
-    message: Annotated[str, Meta(description="The reason as a sentence for staff, of the example.")]
+    message: Annotated[str, Meta(description="The reason of the example, as a sentence for staff.")]
     advice: Annotated[str, Meta(description="What a person can do.")] | None
     signature: (
         Annotated[
@@ -42,11 +42,11 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     count: Annotated[
         int,
         Meta(
-            description="Deliveries that are retrying or parked for it; of a pause, those that wait and those "
-            "retrying that found the subscriber away."
+            description="Deliveries that are retrying or parked for this cause. For a pause: those that wait, and "
+            "those that are retrying because the subscriber was away."
         ),
     ]
-    first_utc: Annotated[datetime, Meta(description="Since when they fail, or the subscriber is paused.")]
+    first_utc: Annotated[datetime, Meta(description="When the first of them failed, or the pause began.")]
     last_utc: Annotated[datetime, Meta(description="When a delivery last failed.")]
     example: Example | None
 
@@ -66,7 +66,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class GroupPosition(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """The order of groups: the hub's own failures, then pauses, then the rest, each the largest first."""
+    """The order of groups: failures of the hub itself, then pauses, then the rest, each the largest first."""
 
     rank: Annotated[int, Meta(ge=0, le=2)]
     count: Annotated[int, Meta(ge=0, lt=2**62)]

@@ -20,8 +20,8 @@ class Position(msgspec.Struct, frozen=True, order=True):
     """
     A position between two entries of the feed: directly after the entry with these numbers.
 
-    *epoch* counts the clusters the store has lived in; *xid* is the transaction that wrote the entry, *seq* the
-    entry's number within the store. Positions are ordered as the feed is.
+    *epoch* is the epoch of the feed, *xid* the transaction that wrote the entry, *seq* the sequence number of the
+    entry. Positions are ordered as the feed is.
     """
 
     epoch: int

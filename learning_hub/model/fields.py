@@ -1,7 +1,7 @@
 """
-From a JSON object to a Struct, finding every bad field instead of the first.
+Reads a JSON object into a Struct, and reports all bad fields instead of the first.
 
-The Struct is the one declaration of an object: its types and `Meta` limits are checked here and shown in the OpenAPI
+The Struct is the only declaration of an object: its types and `Meta` limits are checked here and shown in the OpenAPI
 document.
 
     read_struct, collect         from the fields of a body, as they were sent
@@ -31,7 +31,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 B = TypeVar("B")
 
 MOST_TEXTS = 1000
-NOT_BLANK = r"\S"  # the pattern of a text that must say something
+NOT_BLANK = r"\S"  # the pattern of a text that must not be blank
 
 _KINDS = {
     "str": "a string",
@@ -71,10 +71,10 @@ class Declared(NamedTuple):
 
 def read_object(body: bytes) -> dict[str, Raw]:
     """
-    The fields of a body that must be one JSON object, each still as sent; of a repeated key the last counts.
+    The fields of a body that must be one JSON object, each as sent; the last value of a repeated key counts.
 
     Raises:
-        InvalidInput: It is empty, not well-formed, not UTF-8, or no object.
+        InvalidInput: The body is not well-formed, not UTF-8, or not an object.
     """
     if not body:
         raise body_needed()
@@ -88,11 +88,11 @@ def body_needed() -> InvalidInput:
 
 def read_list(body: bytes, most: int) -> list[Raw]:
     """
-    The items of a body that must be one JSON array, each still as sent.
+    The items of a body that must be one JSON array, each as sent.
 
     Raises:
-        TooLarge: It has more than *most*, whatever comes after them.
-        InvalidInput: It is not well-formed, not UTF-8, or no array.
+        TooLarge: It has more than *most* items, whatever follows them.
+        InvalidInput: It is not well-formed, not UTF-8, or not an array.
     """
     found = _read_body(body, partial(_first_items, most=most), partial(split_array, most=most + 1), "a JSON array")
     if len(found) > most:
@@ -131,7 +131,7 @@ def _read_body(body: bytes, decode: Callable[[bytes], B], pieces: Callable[[byte
     except msgspec.ValidationError:
         raise InvalidInput(f"The body must be {expected}.", code="malformed_json") from None
     except (RecursionError, msgspec.DecodeError) as error:
-        # The body may be well-formed, with a value that cannot be stored: then the field is named later.
+        # The body may be well-formed, with a value that cannot be stored; a later check then names its field.
         try:
             return pieces(body)
         except (ValueError, RecursionError):
@@ -154,7 +154,7 @@ def read_struct(fields: Mapping[str, Raw], struct: type[T], *, prefix: str = "")
 def collect(
     fields: Mapping[str, Raw], struct: type[msgspec.Struct], *, prefix: str = ""
 ) -> tuple[dict[str, Any], list[FieldError]]:
-    """The values of the valid fields, by attribute name, and what is wrong with the others."""
+    """The values of the valid fields, by attribute name, and the errors of the others."""
     values: dict[str, Any] = {}
     errors: list[FieldError] = []
     known = declared_fields(struct)
@@ -176,13 +176,13 @@ def check_values(
     values: Mapping[str, Any], struct: type[msgspec.Struct], whole: str, messages: Mapping[str, str] | None = None
 ) -> list[FieldError]:
     """
-    What keeps *values* from being a *struct*; no message repeats a value.
+    The errors that prevent *values* from becoming a *struct*; no message repeats a value.
 
     Args:
-        values: The fields of an object, decoded. Null counts as left out where the field may be left out.
-        struct: What they are to be.
+        values: The fields of an object, decoded. Null counts as left out if the field may be left out.
+        struct: The Struct that they must form.
         whole: The name of the object (`Settings`), with which the names of the fields begin.
-        messages: What a field must be, where its type says too little; by its path (`ParticipantLookup.Query`).
+        messages: The requirement for a field whose type says too little, by its path (`ParticipantLookup.Query`).
     """
     _, errors = collect({name: Raw(write_json(value)) for name, value in values.items()}, struct, prefix=f"{whole}.")
     return [_with_message(error, (messages or {}).get(error.field.removeprefix(f"{whole}."))) for error in errors]
@@ -194,12 +194,12 @@ def _with_message(error: FieldError, message: str | None) -> FieldError:
 
 
 def from_values(values: Mapping[str, Any], struct: type[T]) -> T:
-    """*values*, in which `check_values` found nothing wrong, as a *struct*."""
+    """*values*, for which `check_values` found no errors, as a *struct*."""
     return msgspec.convert({name: value for name, value in values.items() if value is not None}, struct)
 
 
 def _unknown(names: list[str], prefix: str) -> list[FieldError]:
-    """A hundred of the unknown names, and the number of the others: a response must not grow with its request."""
+    """Errors for up to a hundred unknown names, and the number of the rest, so that the response stays small."""
     errors = [FieldError(prefix + _shown(name), _NOT_KNOWN) for name in names[:MAX_ERRORS]]
     if more := len(names) - len(errors):
         errors.append(FieldError(f"{prefix}…", f"{more} more are not known fields"))
@@ -207,7 +207,7 @@ def _unknown(names: list[str], prefix: str) -> list[FieldError]:
 
 
 def valid_members(raw: bytes) -> dict[str, Any]:
-    """The members of a JSON object that can be stored, so that they are checked although others cannot be."""
+    """The members of a JSON object that can be stored, so that they are checked even if others cannot be stored."""
     try:
         members = msgspec.json.decode(raw, type=dict[str, Raw])
     except (msgspec.MsgspecError, RecursionError):
@@ -264,7 +264,7 @@ def _is_struct(kind: Any) -> bool:
 
 
 def _struct_for(content: bytes, kind: Any) -> type[msgspec.Struct] | None:
-    """The Struct that *content* must be; of a union's alternatives the only Struct, where *content* is an object."""
+    """The Struct that *content* must be; for a union, its only Struct if *content* is an object."""
     if _is_struct(kind):
         return cast("type[msgspec.Struct]", kind)
     if get_origin(kind) not in (Union, types.UnionType) or content.lstrip()[:1] != b"{":
@@ -274,7 +274,7 @@ def _struct_for(content: bytes, kind: Any) -> type[msgspec.Struct] | None:
 
 
 def _beside(problems: list[FieldError], content: bytes, kind: Any, place: str) -> list[FieldError]:
-    """What else is wrong in an object or a list, besides *problems*, which are about parts that cannot be stored."""
+    """The other errors in an object or a list, besides *problems*, which concern parts that cannot be stored."""
     if not _is_struct(kind):
         return not_reported(_bad_items(content, kind, place), problems)
     try:
@@ -298,7 +298,7 @@ def is_within(field: str, whole: str) -> bool:
 
 
 def _bad_items(content: bytes, kind: Any, place: str) -> list[FieldError]:
-    """Every bad item of a list, by index, since the decoder stops at the first; empty where no item is at fault."""
+    """All bad items of a list, by index, because the decoder stops at the first; empty if no item is bad."""
     if get_origin(kind) is not list:
         return []
     try:
@@ -313,7 +313,7 @@ def _bad_items(content: bytes, kind: Any, place: str) -> list[FieldError]:
         except msgspec.ValidationError as error:
             errors.append(_worded(error, bare(item_type), f"{place}[{index}]"))
         except msgspec.MsgspecError:
-            # The item is no JSON that can be stored, which is reported already.
+            # The item is not JSON that can be stored, which is already reported.
             continue
         if len(errors) == MAX_ERRORS:
             break
@@ -372,7 +372,7 @@ def _worded(error: msgspec.ValidationError, kind: Any, place: str) -> FieldError
 
 
 def _choices_in(kind: Any) -> tuple[Any, ...]:
-    """The values of a Literal, or of the Literal among the alternatives of a union; empty where there is none."""
+    """The values of a Literal, or of the Literal among the alternatives of a union; empty without a Literal."""
     if get_origin(kind) is Literal:
         return get_args(kind)
     if get_origin(kind) not in (Union, types.UnionType):

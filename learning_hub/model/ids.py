@@ -1,5 +1,5 @@
 """
-The only reader of random bytes for ids, and the form of every id the hub makes.
+The only module that reads random bytes for ids, and the form of all ids that the hub makes.
 
 UUIDs are version 7 (RFC 9562): time-ordered, so that new rows are added at the end of their index.
 """
@@ -51,7 +51,7 @@ def need_id(field: str, text: str) -> str:
     *text*, if it has the form of an id.
 
     Raises:
-        InvalidFields: The text, which came in the field *field*, does not have that form.
+        InvalidFields: The text, which is the value of the field *field*, does not have that form.
     """
     if errors := id_errors(field, text):
         raise InvalidFields(errors)
@@ -89,7 +89,7 @@ def new_uuid() -> UUID:
 
 
 def new_uuid_bytes(count: int) -> list[bytes]:
-    """*count* new UUIDs, each as its sixteen bytes, unordered among themselves; random bytes are read once for all."""
+    """*count* new UUIDs of sixteen bytes each, in no particular order; random bytes are read once for all of them."""
     milliseconds = (time.time_ns() // 1_000_000).to_bytes(6)
     chance = bytearray(os.urandom(10 * count))
     chance[0::10] = chance[0::10].translate(_VERSION_7)

@@ -1,8 +1,8 @@
 """
 The errors of a JSON text, each with its place.
 
-This reader is slower than the one of `json_values`, and accepts what that one rejects (lone surrogates, any number), so
-it reads only texts that have an error.
+This reader is slower than that of `json_values`, and accepts texts that the other rejects (lone surrogates, any
+number), so it reads only texts that have an error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from learning_hub.model.errors import FieldError
 
-# Enough for any person to see what is wrong; more would only make the response long.
+# Enough for a person to find the error; more would only make the response long.
 MAX_ERRORS = 100
 _MAX_KEY_CHARACTERS = 60
 
@@ -58,8 +58,8 @@ def find_errors(raw: bytes, field: str, cause: Exception | None, max_depth: int 
 
     Args:
         raw: The text, in UTF-8.
-        field: The name of the whole, with which every place begins.
-        cause: Why the strict reader rejected the text, if it did; then there is at least one error.
+        field: The name of the whole text, with which all places begin.
+        cause: Why the strict reader rejected the text, if it did; the result then has at least one error.
         max_depth: Levels of objects and arrays allowed.
     """
     try:
@@ -91,7 +91,8 @@ def _describe_malformed(error: ValueError, cause: Exception | None) -> str:
     return str(error)
 
 
-# A place is kept as (place of the parent, step) and spelled out only for errors, or depth would cost its square.
+# A place is kept as (place of the parent, step) and spelled out only for errors; otherwise the cost would be quadratic
+# in the depth.
 _Place = tuple[Any, str | int] | None
 
 

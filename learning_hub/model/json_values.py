@@ -7,7 +7,7 @@ is lost: it becomes 0.)
 
     read_json       bytes or text -> dict, list, str, int, SpelledDecimal, bool, None
     write_json      the reverse
-    check_json      the errors that keep a publisher's JSON from being stored, each with its place
+    check_json      the errors that prevent a publisher's JSON from being stored, each with its place
     read_storable   both at once: the value, or None when check_json would find an error
     content_hash    equal for values that are equal as JSON
 """
@@ -110,7 +110,7 @@ def write_json(value: Any) -> bytes:
 
 def check_json(raw: bytes, field: str, max_depth: int = 100) -> list[FieldError]:
     """
-    The errors that keep a publisher's JSON text from being stored; empty when it has none.
+    The errors that prevent a publisher's JSON text from being stored; empty when it has none.
 
     Errors are malformed JSON, invalid UTF-8, NUL and lone surrogates in strings and keys, numbers beyond the range of a
     double, and nesting past *max_depth* levels, of which *raw* itself is the first. The text is stored as it was sent,
@@ -118,7 +118,7 @@ def check_json(raw: bytes, field: str, max_depth: int = 100) -> list[FieldError]
 
     Args:
         raw: The JSON text, in UTF-8.
-        field: The name of the whole (`PublisherEventData`), with which every place begins.
+        field: The name of the whole text (`PublisherEventData`), with which all places begin.
         max_depth: Levels of objects and arrays allowed, 1 or more.
 
     Returns:

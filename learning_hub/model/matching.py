@@ -1,4 +1,4 @@
-"""What a feed entry means for the deliveries of a subscription."""
+"""Matching: the effect of a feed entry on the deliveries of a subscription."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Effect = Literal["send", "skip", "withdraw", "remove", "keep"]
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What an entry means for a subscription.
+    The effect of an entry on a subscription.
 
-    `send`: the event is to be sent. `skip`: it is not sent, with *code* why. `withdraw`: what was not sent yet is not
-    sent. `remove`: the same, because the source record was reopened. `keep`: that reopening was withdrawn, so what was
-    not removed yet stays.
+    `send`: the event is to be sent. `skip`: the event is not sent, and *code* says why. `withdraw`: unsent deliveries
+    of the event are skipped. `remove`: the same, because the source record was reopened. `keep`: the reopening was
+    withdrawn, so records that were not removed yet stay.
 
-    *removes_record*: what was sent is removed at the subscriber, as OnWithdraw or OnReopened has it.
+    *removes_record*: the record that was sent is removed at the subscriber, as OnWithdraw or OnReopened says.
     """
 
     effect: Effect
@@ -45,7 +45,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def match(subscription: Subscription, entry: FeedEntry) -> Match | None:
-    """What *entry* means for *subscription*; None when it does not concern it."""
+    """The effect of *entry* on *subscription*; None if the entry does not concern it."""
     if subscription.wants(entry.publisher_system_id, entry.event_type):
         if entry.is_withdrawal:
             return Match(effect="withdraw", entry=entry, removes_record=subscription.on_withdraw == "remove")

@@ -33,7 +33,7 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 class Listing(msgspec.Struct, frozen=True):
     """
-    A list, which makes its cursors: the *name* of the list, a colon, and the value that its items are *ordered_by*.
+    A list that makes its own cursors: the *name* of the list, a colon, and the value that its items are *ordered_by*.
 
     Cursors stay valid, so the name must never change.
     """

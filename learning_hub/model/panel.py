@@ -22,7 +22,7 @@ USUAL_LENGTH = 400
 LONGEST_TEXT = 4000
 LONGEST_NAME = 60
 MOST_FIELDS = 200
-# Of the record key, which the hub makes.
+# The length of the record key, which the hub makes.
 KEY_LENGTH = 36
 
 
@@ -88,7 +88,7 @@ def is_key(field: PanelField) -> bool:
 
 def basic_template(fields: Iterable[PanelField]) -> dict[str, str]:
     """
-    A template for *fields*: a basic field has its expression of `BASIC`, another the value of its name in the data.
+    A template for *fields*: a basic field has its expression of `BASIC`, any other the value of its name in the data.
 
     A text is cut at the length of its field, and an absent or blank value is null.
     """

@@ -18,7 +18,7 @@ class Participant(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     publisher_participant_id: str
     subscriber_participant_id: str
     settled_by: (
-        Annotated[str, Meta(description="KeyId of the person who matched it; null where the hub looked it up.")] | None
+        Annotated[str, Meta(description="KeyId of the person who matched it; null if the hub looked it up.")] | None
     )
     changed_utc: Annotated[datetime, Meta(description="When it was matched or looked up.")]
     expires_utc: (

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from learning_hub.model.ids import PROGRAM_ID_PATTERN
 
-# Errors that continue the name of the field.
+# Errors, which continue a sentence that begins with the name of the field.
 NOT_KNOWN = "is not a known Program"
 ARCHIVED = "is archived"
 TAKES_NO_EVENTS = "is archived and takes no events"

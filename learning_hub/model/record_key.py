@@ -1,4 +1,4 @@
-"""The record key: the hub's own key of a source record, which the subscriber keeps beside the record."""
+"""The record key: the hub's own key of a source record, which the subscriber stores with the record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMESPACE = UUID("6f1d3f9e-5f0e-4c53-9d5c-0b1a2f6c7d11")
 
 def record_key(program_id: str, subscription_id: str, publisher_system_id: str, publisher_event_id: str) -> str:
     """
-    The hub's own key of a source record at a subscription, for the subscriber to keep beside the record.
+    The hub's own key of a source record at a subscription, which the subscriber stores with the record.
 
     36 characters; the same for all revisions and event types of the source record, different for every other record
     and subscription.

@@ -1,8 +1,8 @@
 """
 When a failed delivery is attempted again.
 
-The rule stands a second time in SQL: `release_expired` of `store/delivery_transitions.sql` releases many deliveries
-whose worker is gone in one statement, without jitter. A test compares the two.
+The same rule is in SQL, without jitter: `release_expired` of `store/delivery_transitions.sql` releases many deliveries
+of workers that are gone in one statement. A test compares the two.
 """
 
 from __future__ import annotations

@@ -24,18 +24,23 @@ class ProcessBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     ) = None
     event_ids: Annotated[list[str], Meta(min_length=1, max_length=10_000)] | None = None
     program_id: (
-        Annotated[Id, Meta(description="Alone: all events after each subscription's checkpoint, and what waits.")]
+        Annotated[
+            Id,
+            Meta(
+                description="Alone: events after each subscription's checkpoint, and those with unfinished deliveries."
+            ),
+        ]
         | None
     ) = None
     replay: Annotated[
-        bool, Meta(description="Also events delivered before; each becomes a new delivery with its own id.")
+        bool, Meta(description="Also send events delivered before; each gets a new delivery with its own id.")
     ] = False
     dry_run: Annotated[bool, Meta(description="Render only; store and send nothing.")] = False
     wait: Annotated[bool, Meta(description="Wait up to 25 seconds for the end; false answers 202 at once.")] = True
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The deliveries of a run by what became of them; they add up to `Matched`."""
+    """The deliveries of a run counted by their results; the counts add up to `Matched`."""
 
     matched: Annotated[
         int, Meta(description="Deliveries of the run: one for each event and subscription that gets it.")

@@ -44,7 +44,7 @@ class SubscriptionSpec(msgspec.Struct, frozen=True, kw_only=True):
     start_from: str
 
     def describes(self, existing: Subscription) -> bool:
-        """Whether *existing* already is as specified."""
+        """Whether *existing* already equals this specification."""
         return all(
             write_json(getattr(self, name)) == write_json(getattr(existing, name))
             for name in self.__struct_fields__
@@ -181,7 +181,7 @@ class SubscriptionDraft:
 
     def _need(self, *names: str) -> None:
         bad = {error.field.partition("[")[0].partition(".")[0] for error in self.errors}
-        # With an unknown preset, it is unknown as well which fields the preset would have given.
+        # With an unknown preset, the fields that it would have given are unknown too.
         needed = set(names) - (GIVEN_BY_PRESET if "Preset" in bad else set())
         for name in names:
             if name in needed and name not in self.values and FIELDS[name] not in bad:

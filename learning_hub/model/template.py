@@ -15,7 +15,7 @@ import msgspec
 DEFAULT_TEMPLATE = "_default"
 # The place of a template error that does not belong to a single template.
 ALL_TEMPLATES = "Templates"
-# The only key of an object that stands in place of a value, which is left out when it is null.
+# The only key of an object that replaces a value; the value is left out when it is null.
 OMIT = "$omit"
 
 Gives = Literal["text", "integer", "decimal", "boolean", "date", "time", "imis_datetime"]
@@ -23,12 +23,12 @@ Gives = Literal["text", "integer", "decimal", "boolean", "date", "time", "imis_d
 
 class Leaf(msgspec.Struct, frozen=True, array_like=True):
     """
-    What static analysis knows of the value of a leaf, which is a string with Liquid in a template.
+    The result of the static analysis of a leaf, which is a string with Liquid in a template.
 
     *place* is its category and keys, joined with dots. The value has the type *gives*, or is null; a `date` is a day, a
     `time` is in ISO 8601. A text has at least *shortest* characters and at most *longest*; None means no limit.
-    *constant* is the value as JSON text, where it is the same for every event and not a text over two hundred
-    characters; else None. For a constant null, list or object, *gives* is `text`.
+    *constant* is the value as JSON text if it is the same for every event and not a text of over two hundred
+    characters; otherwise it is None. For a constant null, list or object, *gives* is `text`.
     """
 
     place: str
@@ -40,10 +40,10 @@ class Leaf(msgspec.Struct, frozen=True, array_like=True):
 
 class TemplateChoice(msgspec.Struct, frozen=True):
     """
-    The template that serves a category, or the reason why none does.
+    The template that serves a category, or the reason why no template does.
 
     *name* is the category's value or `_default`, None without a template. *code* is then `category_off` when the
-    category is switched off with null, and `no_template` when the category has no template and there is no `_default`.
+    category is switched off with null, and `no_template` when the category has no template and `_default` is missing.
     """
 
     name: str | None
