@@ -86,7 +86,7 @@ class BreakerChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownPause(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Why nothing is sent to a subscriber for now; what is due for it waits and uses up no attempt."""
+    """Why nothing is sent to a subscriber at present; due deliveries wait for it and use up no attempt."""
 
     since_utc: datetime
     code: Annotated[str, Meta(description="Why; docs/reference/errors.md lists all.")]

@@ -66,7 +66,7 @@ class Requeued(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """One attempt: what was sent and what came back, without secrets."""
+    """One attempt: its request and response, without secrets."""
 
     number: int
     started_utc: datetime

@@ -118,7 +118,7 @@ def as_added(field: PanelField) -> PanelField:
 
 def read_fields(sent: bytes) -> tuple[dict[int, PanelField], list[FieldError]]:
     """
-    The fields of a request by their index in its list, and what is wrong with them.
+    The fields of a request by their index in its list, and the errors of the others.
 
     The result includes fields of which only the name could be read, so that names are always checked.
 

@@ -122,10 +122,10 @@ def _hash(sent: Any, data: Any, start: datetime, end: datetime | None) -> bytes:
 
     Times are compared as instants, *data* as JSON values with numbers as decimals.
 
-    Stored hashes must stay what they are, or a history that is sent again would become revisions of itself. So the
+    Stored hashes must never change, or a history that is sent again would become revisions of itself. Therefore the
     fields of the role `content` are hashed by their position, present or not; no field can be added to them. A field of
-    the role `added content` is hashed with its name, and only where it is present: an event without it has the hash
-    that it had before the field existed.
+    the role `added content` is hashed with its name, and only if it is present: an event without it has the hash that
+    it had before the field existed.
     """
     category = sent.publisher_event_category
     parts = [

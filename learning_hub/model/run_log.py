@@ -42,7 +42,7 @@ START = LogPosition(datetime(1, 1, 2, tzinfo=UTC), UUID(int=0), 0)
 
 
 class RunLine(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """A line of a run's log; about the run itself where it names no delivery."""
+    """A line of a run's log; without a delivery, it is about the run itself."""
 
     at_utc: datetime
     event_id: str | None

@@ -43,10 +43,10 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
 
 def number_in(text: str) -> Number | None:
     """
-    *text* as a number, None where it is not a number.
+    *text* as a number, None if it is not a number.
 
     White space around the number is ignored. `12` is an int, `1.30` a decimal that keeps its spelling. Text with
-    thousands separators or currency signs is not a number: guessing at them would change amounts.
+    thousands separators or currency signs is not a number, because guessing their meaning would change amounts.
     """
     text = text.strip()
     if _WHOLE.fullmatch(text):

@@ -1,8 +1,8 @@
 """
 Named queries from .sql files: a query begins at its `-- name:` line and is read by that name.
 
-A placeholder such as `{event_columns}` or `{event_arrays:4}` stands for a list that store/event_columns.py makes of the
-declaration of an event's fields.
+A placeholder such as `{event_columns}` or `{event_arrays:4}` is replaced by a list that store/event_columns.py makes
+from the declaration of an event's fields.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class _Builder:
             failed = await self._write(current)
             latest = await self._read(awaited=failed is None)
             if current is None and latest is not None:
-                # A source that appears after a refusal was created by somebody else.
+                # A source that appears after a refusal was created by another client.
                 was_made = was_in_doubt or not _is_refused(failed)
                 before = None if was_made else latest
             was_in_doubt = was_in_doubt or _is_in_doubt(failed)
