@@ -1,4 +1,4 @@
-"""The hub's commands as real processes."""
+"""The hub's commands, as real processes and within the process of a test."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from click.testing import CliRunner, Result
 from plain_http import plain_client
@@ -47,10 +48,11 @@ def command(
 def quick_command(
     *arguments: str, settings: Mapping[str, str], stdin: str | None = None, more: Mapping[str, str] | None = None
 ) -> Result:
-    """What a command answers, within this process: for tests whose subject is not the process itself."""
+    """What a command answers, within this process, whose logging it leaves as it is: for tests of what it does."""
     set_here = environment(settings) | dict(more or {})
     cleared: dict[str, str | None] = {name: None for name in os.environ if name not in set_here}
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    keep_logging = patch("learning_hub.cli.startup.configure_logging", lambda *_: None)
+    with keep_logging, ThreadPoolExecutor(max_workers=1) as pool:
         # In a thread of its own, which has no event loop yet.
         return pool.submit(
             CliRunner().invoke, learning_hub, arguments, env=cleared | set_here, input=stdin, catch_exceptions=False

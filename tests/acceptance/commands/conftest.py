@@ -17,9 +17,3 @@ def settings(tmp_path: Path, database_address: str) -> dict[str, str]:
         "SECRET_KEYS": Fernet.generate_key().decode(),
         "ALLOWED_PRIVATE_TARGETS": "127.0.0.1",
     }
-
-
-@pytest.fixture(autouse=True)
-def _keep_logging(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands within this process leave its logging as it is."""
-    monkeypatch.setattr("learning_hub.cli.startup.configure_logging", lambda *_: None)
