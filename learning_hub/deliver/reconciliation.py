@@ -30,6 +30,8 @@ MOST_FAILURES = 3
 # Failures that say nothing about the next record.
 OF_ONE_RECORD = ("template_error",)
 AT_ONCE = 8
+# For the comparison of one record, which takes several exchanges at the subscriber.
+RECORD_SECONDS = 25.0
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -94,7 +96,6 @@ class Reconciler:
             conversation = _Conversation(
                 cast("Comparing", connector),
                 subscription,
-                seconds,
                 is_keyless=KINDS[subscriber.connector].is_keyless(subscription.target),
             )
             at_once = min(subscriber.max_concurrency, AT_ONCE)
@@ -121,11 +122,10 @@ class Reconciler:
 class _Conversation:
     """Asks one subscriber, until it fails three times in a row."""
 
-    def __init__(self, connector: Comparing, subscription: Subscription, seconds: float, *, is_keyless: bool) -> None:
+    def __init__(self, connector: Comparing, subscription: Subscription, *, is_keyless: bool) -> None:
         self._is_keyless = is_keyless
         self._connector = connector
         self._subscription = subscription
-        self._seconds = seconds
         self._failures = 0
         self._last_message = ""
 
@@ -156,7 +156,7 @@ class _Conversation:
         if self.is_over:
             return f"The subscriber was not asked any more. {self._last_message}"
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(RECORD_SECONDS):
                 answer = await self._connector.compare(self._outbound(sent), AttemptRecorder())
         except TimeoutError:
             answer = Postponed(code="timed_out", message="The subscriber did not answer in time.")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from imis_hub import TEMPLATE, ImisHub
 from msgspec.structs import replace
-from panels import WITH_KEY, make_panel
+from panels import WITH_KEY
 from plain_http import plain_async_client
 from running import RunningHub, eventually
 
@@ -109,7 +109,7 @@ async def test_there_missing_and_different(imis_hub: ImisHub) -> None:
 @pytest.mark.parametrize("target", [{"Kind": "activity"}, PANEL, KEYLESS], ids=["activity", "panel", "keyless"])
 async def test_what_is_missing_is_put_back_once(imis_hub: ImisHub, target: dict[str, Any]) -> None:
     """A record that was deleted at iMIS is inserted again, once, and confirmed; nothing else is sent."""
-    make_panel(imis_hub.imis.address, PANEL["Name"], WITH_KEY)
+    await imis_hub.make_panel(PANEL["Name"], WITH_KEY)
     is_activity = target["Kind"] == "activity"
     await imis_hub.set_up(Target=target, Templates={"_default": TEMPLATE if is_activity else ROW})
     (gone, delivery), (stays, _) = await delivered(imis_hub, 2, PublisherEventData={
@@ -322,14 +322,14 @@ class TestInALittleTime:
 
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
-        return replace(settings, run_wait_seconds=0.2)
+        return replace(settings, run_wait_seconds=0.05)
 
     async def test_it_goes_on_where_it_stopped(self, imis_hub: ImisHub) -> None:
         """An answer that is not whole has a cursor; following it, each record is told exactly once."""
         await imis_hub.set_up()
         done = await delivered(imis_hub, 5)
         await at_imis(imis_hub, "DELETE", f"/api/Activity/{done[3][1]['SubscriberRecordId']}")
-        await imis_hub.fault("slow", Method="GET", Path="/api/Activity/", Seconds=0.15)
+        await imis_hub.fault("slow", Method="GET", Path="/api/Activity/", Seconds=0.1)
         there = answers = 0
         missing: list[str] = []
         more: dict[str, Any] = {}
