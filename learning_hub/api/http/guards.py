@@ -16,9 +16,11 @@ class NoQuery(msgspec.Struct, frozen=True):
     """The query of operations without query parameters."""
 
 
-def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def require_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """
     A Litestar guard: the key must have a scope of the operation.
+
+    It is asynchronous because Litestar runs any other guard in a thread.
 
     Raises:
         NotAllowed: The key has none of the scopes.

@@ -78,7 +78,7 @@ def _direct(handler: HTTPRouteHandler) -> Application:
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
         scope.update(path_template=operation.path, route_handler=handler, path_params={})
         request = ApiRequest(cast("Any", scope), receive, send)
-        require_scope(request, handler)
+        await require_scope(request, handler)
         await check_request(request)
         services = context_of(scope).services
         response: ApiResponse = await handler.fn(request=request, **{name: services[name] for name in names})
