@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import httpx
+import panels
 from hub_calls import HubCalls
+from panels import Columns
 from plain_http import plain_async_client
 from running import RunningHub
 
@@ -60,6 +64,15 @@ class ImisHub(HubCalls):
         }
         answer = await self.client.put(f"/subscriptions/{subscription_id}", json=body)
         assert answer.status_code in (200, 201), answer.text
+
+    async def make_panel(self, name: str, columns: Columns, *, object_type: str = "Multi") -> None:
+        """Make a panel source at the iMIS by hand, as its administrator would."""
+        await self.make_panels([name], columns, object_type=object_type)
+
+    async def make_panels(self, names: Iterable[str], columns: Columns, *, object_type: str = "Multi") -> None:
+        """Make many panel sources alike."""
+        # The iMIS runs on the loop of the test, which must not wait.
+        await asyncio.to_thread(panels.make_panels, self.imis.address, names, columns, object_type=object_type)
 
     async def state(self) -> dict[str, Any]:
         """Everything the iMIS holds."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -105,35 +107,63 @@ async def eventually(
 
 
 @asynccontextmanager
-async def served(app: object) -> AsyncIterator[str]:
+async def served(app: object, protocol: type[asyncio.Protocol] = Protocol) -> AsyncIterator[str]:
     """The address of an ASGI application while it is served on this loop."""
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         host="127.0.0.1",
         port=0,
-        http=Protocol,
+        http=protocol,
         lifespan="off",
         ws="none",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=2,
     )
+    # Pytest gives this logger a handler, and with a handler uvicorn logs each request in spite of `access_log`.
+    logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
     server = _Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
         assert not task.done(), "uvicorn does not start"
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.should_exit = True
+        server.stopping.set()
         await task
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers, which belong to the test run here."""
+    """
+    Uvicorn that stops at once.
+
+    Uvicorn itself checks every tenth of a second whether it should exit, and then sleeps for another tenth, which is
+    longer than most tests take. Its signal handlers belong to the test run here.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - they have no event
+                    await asyncio.sleep(0.002)
+        except TimeoutError:
+            for request in self.server_state.tasks:
+                request.cancel()

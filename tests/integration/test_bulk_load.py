@@ -234,10 +234,10 @@ SELECT publisher_system_id, publisher_event_id, event_type, version, revision, s
 """
 
 
-def test_copied_as_by_the_statement(database_address_for_a_loop_of_its_own: str) -> None:
+def test_copied_as_by_the_statement(database_address: str) -> None:
     """Whatever characters and times an event has, both ways store the same row."""
     loop = asyncio.new_event_loop()
-    database = Database(database_address_for_a_loop_of_its_own, max_connections=2)
+    database = Database(database_address, max_connections=2)
     loop.run_until_complete(database.open())
 
     async def compare(bodies: list[dict[str, Any]]) -> None:

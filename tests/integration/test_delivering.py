@@ -6,7 +6,7 @@ import pytest
 from factories import an_event_body
 from imis_hub import TEMPLATE, ImisHub
 from msgspec.structs import replace
-from panels import WITH_KEY, make_panel
+from panels import WITH_KEY
 from running import eventually
 
 from learning_hub.settings import Settings
@@ -254,7 +254,7 @@ async def test_discarding_needs_a_reason_and_is_final(imis_hub: ImisHub) -> None
 async def test_panel_rows_are_inserted_and_updated(imis_hub: ImisHub) -> None:
     """A panel row is inserted once and updated by revisions; the hub's key finds it."""
     template = {"CourseCode": "{{ data['Activity Code'] }}", "Units": "{{ data['Credits'] | decimal }}"}
-    make_panel(imis_hub.imis.address, "LH_Learning", WITH_KEY)
+    await imis_hub.make_panel("LH_Learning", WITH_KEY)
     await imis_hub.set_up(
         Target={"Kind": "panel", "Name": "LH_Learning", "KeyProperty": "RecordKey"},
         Templates={"_default": template},

@@ -54,10 +54,10 @@ def a_step(machine: DeliveryMachine, chance: Random) -> None:
 
 
 @pytest.fixture
-def loop(database_address_for_a_loop_of_its_own: str) -> Iterator[asyncio.AbstractEventLoop]:
+def loop(database_address: str) -> Iterator[asyncio.AbstractEventLoop]:
     """The loop of the machines, which have a database on it."""
     loop = asyncio.new_event_loop()
-    database = Database(database_address_for_a_loop_of_its_own, max_connections=5)
+    database = Database(database_address, max_connections=5)
     loop.run_until_complete(database.open())
     DeliveryMachine.database, DeliveryMachine.loop = database, loop
     DeliveryMachine().execute(delivery_arrows.RECORD)

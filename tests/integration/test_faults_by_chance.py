@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from imis_hub import ImisHub
 from msgspec.structs import replace
-from panels import WITH_KEY, make_panel
+from panels import WITH_KEY
 
 from learning_hub.settings import Settings
 
@@ -24,7 +24,7 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 async def hub(imis_hub: ImisHub) -> ImisHub:
-    make_panel(imis_hub.imis.address, "LH_Learning", WITH_KEY)
+    await imis_hub.make_panel("LH_Learning", WITH_KEY)
     await imis_hub.set_up(Target=PANEL, Templates={"_default": ROW})
     await imis_hub.put_subscriber(MaxConcurrency=4)
     return imis_hub

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from imis_hub import TEMPLATE, ImisHub
-from panels import Columns, make_panel
+from panels import Columns
 from running import eventually
 
 from learning_hub.presets import PRESETS
@@ -43,7 +43,7 @@ FIT = {
 @pytest.fixture
 async def hub(imis_hub: ImisHub) -> ImisHub:
     """A hub, an iMIS as its subscriber, and there the panel source LH_Training."""
-    make_panel(imis_hub.imis.address, "LH_Training", COLUMNS)
+    await imis_hub.make_panel("LH_Training", COLUMNS)
     await imis_hub.hub.make_program("NURSES")
     await imis_hub.put_subscriber()
     return imis_hub
@@ -133,7 +133,7 @@ async def test_a_column_that_is_required_must_be_mapped(hub: ImisHub) -> None:
         "Title": {"Type": "String", "MaxLength": 40, "Required": True},
         "RecordKey": {"Type": "String", "MaxLength": 36, "Required": True},
     }
-    make_panel(hub.imis.address, "LH_Strict", columns)
+    await hub.make_panel("LH_Strict", columns)
 
     errors = await refused(
         hub,
@@ -370,7 +370,7 @@ async def test_to_stop_works_whatever_became_of_the_panel(hub: ImisHub) -> None:
     """A subscription whose column is gone is stopped by a PUT of what it is; started again it is judged."""
     await put(hub, 201, Templates={"_default": ROW | {"Title": "x"}})
     await hub.reset()
-    make_panel(hub.imis.address, "LH_Training", {name: kind for name, kind in COLUMNS.items() if name != "Title"})
+    await hub.make_panel("LH_Training", {name: kind for name, kind in COLUMNS.items() if name != "Title"})
     before = len(await hub.requests())
 
     stopped = await put(hub, 200, Templates={"_default": ROW | {"Title": "x"}}, State="stopped")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from imis_hub import ImisHub
-from panels import WITH_KEY, make_panel
+from panels import WITH_KEY
 
 PANEL = {"Kind": "panel", "Name": "LH_Learning", "KeyProperty": "RecordKey"}
 ROW = {"CourseCode": "{{ data['Activity Code'] }}", "Course": "{{ data['Activity Title'] }}"}
@@ -14,7 +14,7 @@ CHANGED = {"Activity Code": "FIRE-201", "Activity Title": "Mended"}
 @pytest.fixture
 async def hub(imis_hub: ImisHub) -> ImisHub:
     """A hub that writes activities and rows of the panel LH_Learning."""
-    make_panel(imis_hub.imis.address, "LH_Learning", WITH_KEY)
+    await imis_hub.make_panel("LH_Learning", WITH_KEY)
     await imis_hub.set_up(EventTypes=["LPI_COMP_SUCCESS"])
     await imis_hub.put_subscription("rows", Target=PANEL, Templates={"_default": ROW})
     return imis_hub

@@ -9,7 +9,6 @@ from factories import an_event_body
 from imis_hub import ImisHub
 from msgspec.structs import replace
 from panel_hub import BASIC_NAMES, PanelHub, said
-from panels import make_panel as make_by_hand
 from running import running_hub
 
 from learning_hub.settings import Settings
@@ -197,7 +196,7 @@ async def test_the_same_again_changes_nothing(panel_hub: PanelHub) -> None:
 async def test_fields_are_added_and_nothing_is_taken_away(panel_hub: PanelHub) -> None:
     """Fields that are there stay as they are, also wider or by hand; texts are widened where a Length says so."""
     by_hand = {"RecordKey": 36, "Title": 100, "Code": 20, "Note": 900}
-    make_by_hand(panel_hub.imis.address, "lh_Completions", by_hand)
+    await panel_hub.make_panel("lh_Completions", by_hand)
 
     fields = ["title", {"Name": "Code", "Length": 30}, {"Name": "Note", "Length": 50}, "Grade"]
     extended = await panel_hub.ask(200, Fields=fields)
@@ -214,7 +213,7 @@ async def test_fields_are_added_and_nothing_is_taken_away(panel_hub: PanelHub) -
 
 async def test_what_the_hub_does_not_know_of_a_definition_stays(panel_hub: PanelHub) -> None:
     """A PUT has the whole definition, unknown members as they came."""
-    make_by_hand(panel_hub.imis.address, "lh_completions", {"Done": "DateTime", "Fee": "Monetary"})
+    await panel_hub.make_panel("lh_completions", {"Done": "DateTime", "Fee": "Monetary"})
     before = await panel_hub.definition()
     await panel_hub.ask(200, Fields=["Grade"])
     put = (await panel_hub.requests("/api/BOEntityDefinition"))[-2]["Body"]
@@ -275,7 +274,7 @@ class TestWithAnotherPrefix:
         async with running_hub(replace(hub.settings, panel_prefix="lh_"), hub.database, with_worker=False) as earlier:
             made = await earlier.client.post("/subscribers/imis/panels", json={"Name": "lh_completions"})
             assert made.status_code == 201, made.text
-        make_by_hand(panel_hub.imis.address, "lh_of_others", {"Title": 10})
+        await panel_hub.make_panel("lh_of_others", {"Title": 10})
 
         answer = await panel_hub.ask(200, Name="LH_Completions", Fields=["Grade"])
 
@@ -286,8 +285,8 @@ class TestWithAnotherPrefix:
 
 async def test_what_does_not_fit_is_a_conflict(panel_hub: PanelHub) -> None:
     """A source with one row a contact, and fields of other types, all named; nothing is changed."""
-    make_by_hand(panel_hub.imis.address, "lh_single", {"Title": 10}, object_type="Single")
-    make_by_hand(panel_hub.imis.address, "lh_completions", {"Title": "Decimal", "Units": 40, "RecordKey": 36})
+    await panel_hub.make_panel("lh_single", {"Title": 10}, object_type="Single")
+    await panel_hub.make_panel("lh_completions", {"Title": "Decimal", "Units": 40, "RecordKey": 36})
     before = await panel_hub.definition()
 
     single = await panel_hub.ask(409, Name="lh_single")

@@ -10,7 +10,6 @@ import pytest
 from imis_hub import ImisHub
 from msgspec.structs import replace
 from panel_hub import BASIC_NAMES, PanelHub, said
-from panels import make_panel as make_by_hand
 
 from learning_hub.settings import Settings
 
@@ -31,7 +30,7 @@ async def test_keys_are_as_imis_wants_them(panel_hub: PanelHub, keys: str) -> No
 
 async def test_what_is_dropped_in_silence_is_told(panel_hub: PanelHub) -> None:
     """Where iMIS says yes and adds nothing, the answer names what is missing, and maps only what is there."""
-    make_by_hand(panel_hub.imis.address, "lh_completions", {"Title": 100})
+    await panel_hub.make_panel("lh_completions", {"Title": 100})
     await panel_hub.switch(DefinitionChanges="drop")
 
     found = await panel_hub.ask(200, Fields=[{"Name": "Title", "Length": 200}, "Grade"])
@@ -161,7 +160,7 @@ async def test_somebody_else_makes_it_in_the_same_moment(panel_hub: PanelHub) ->
     await panel_hub.fault("late", Method="POST", Path="/api/BOEntityDefinition", Seconds=1, Times=1)
     asked = asyncio.create_task(panel_hub.ask(200, Fields=["Grade"]))
     await asyncio.sleep(0.4)
-    make_by_hand(panel_hub.imis.address, "lh_completions", {"Code": 20})
+    await panel_hub.make_panel("lh_completions", {"Code": 20})
     assert (await asked)["Added"] == ["RecordKey", "Grade"]
     assert await panel_hub.widths() == {"Code": 20, "RecordKey": 40, "Grade": 400}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dirty_equals import IsPartialDict
 from imis_hub import ImisHub
-from panels import BASIC, make_panel
+from panels import BASIC
 
 from learning_hub.presets import PRESETS
 
@@ -33,7 +33,7 @@ async def panel_row(imis_hub: ImisHub, panel: str) -> dict[str, Any]:
 
 async def test_openwater_fills_the_basic_fields(imis_hub: ImisHub) -> None:
     """The sample is a row with every basic field, found again by its key, and what is emptied is cleared."""
-    make_panel(imis_hub.imis.address, "lh_openwater", BASIC)
+    await imis_hub.make_panel("lh_openwater", BASIC)
     sample = await set_up(imis_hub, "openwater-imis-panel")
     data = sample["PublisherEventData"]
     first = await imis_hub.publish(**sample | {"PublisherEventData": data | {"Units": "1.50"}})
@@ -73,7 +73,7 @@ async def test_openwater_fills_the_basic_fields(imis_hub: ImisHub) -> None:
 @pytest.mark.parametrize("title", [{}, {"Application Title": None}, {"Application Title": "  "}], ids=str)
 async def test_an_application_without_a_title(imis_hub: ImisHub, title: dict[str, Any]) -> None:
     """A title that is absent, null or blank leaves its column empty."""
-    make_panel(imis_hub.imis.address, "lh_openwater", BASIC)
+    await imis_hub.make_panel("lh_openwater", BASIC)
     sample = await set_up(imis_hub, "openwater-imis-panel")
 
     await imis_hub.delivered(await imis_hub.publish(**sample | {"PublisherEventData": {"Status": "Draft", **title}}))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from imis_hub import ImisHub
 from msgspec.structs import replace
-from panels import WITH_KEY, make_panel
+from panels import WITH_KEY
 from running import eventually
 
 from learning_hub.settings import Settings
@@ -25,7 +25,7 @@ def settings(settings: Settings) -> Settings:
 
 
 async def set_up(imis_hub: ImisHub, target: dict[str, Any] = KEYLESS) -> None:
-    make_panel(imis_hub.imis.address, KEYED["Name"], WITH_KEY)
+    await imis_hub.make_panel(KEYED["Name"], WITH_KEY)
     preset = (await imis_hub.client.get("/presets")).json()["Items"][-1]
     assert preset["PresetId"] == "topclass-imis-panel"
     await imis_hub.set_up(Target=target, Templates=preset["Templates"])

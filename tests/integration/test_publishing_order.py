@@ -221,10 +221,10 @@ ARRIVALS = st.lists(
 )
 
 
-def test_together_as_one_after_the_other(database_address_for_a_loop_of_its_own: str) -> None:
+def test_together_as_one_after_the_other(database_address: str) -> None:
     """Events published in one batch give each source record the entries they give it when published one by one."""
     loop = asyncio.new_event_loop()
-    database = Database(database_address_for_a_loop_of_its_own, max_connections=3)
+    database = Database(database_address, max_connections=3)
     loop.run_until_complete(database.open())
 
     async def entries() -> list[tuple[Any, ...]]:

@@ -8,7 +8,6 @@ import pytest
 from factories import a_subscriber_body
 from imis_hub import ImisHub
 from msgspec.structs import replace
-from panels import make_panel, make_panels
 from running import RunningHub, eventually, running_hub
 
 from learning_hub.settings import Settings
@@ -60,7 +59,7 @@ async def test_each_time_the_subscriber_is_asked(imis_hub: ImisHub) -> None:
     assert len((await get(imis_hub, TARGETS))["Items"]) == 2
     await get(imis_hub, f"{TARGETS}/LH_New/fields", 404)
 
-    make_panel(imis_hub.imis.address, "LH_New", {"Title": 60})
+    await imis_hub.make_panel("LH_New", {"Title": 60})
 
     assert "LH_New" in [one["Name"] for one in (await get(imis_hub, TARGETS))["Items"]]
     assert "Title" in [one["Name"] for one in (await get(imis_hub, f"{TARGETS}/lh_new/fields"))["Items"]]
@@ -70,7 +69,7 @@ async def test_long_lists_come_in_pages(imis_hub: ImisHub) -> None:
     """With a Limit and the Cursor of the page before, every target and every field comes once, in order."""
     await imis_hub.put_subscriber()
     names = [f"LH_{number:03}" for number in range(120)]
-    make_panels(imis_hub.imis.address, names, {f"Column{number}": 40 for number in range(7)})
+    await imis_hub.make_panels(names, {f"Column{number}": 40 for number in range(7)})
 
     for path, limit in ((TARGETS, 50), (f"{TARGETS}/LH_007/fields", 4)):
         whole = [one["Name"] for one in (await get(imis_hub, path, Limit=1000))["Items"]]
