@@ -8,20 +8,24 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 from unittest.mock import patch
 
 from click.testing import CliRunner, Result
+from forked_program import ForkedProgram
 from plain_http import plain_client
 
 from learning_hub.cli.root import learning_hub
 
 # The longest that a command runs: with initdb, a recovery after a crash and waits of a test on a busy machine.
 LIMIT_SECONDS = 180
+
+Process: TypeAlias = subprocess.Popen[str] | ForkedProgram
+Start = Callable[..., Process]
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -62,7 +66,7 @@ def quick_command(
 class Program:
     """A command that runs until it is stopped."""
 
-    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+    def __init__(self, process: Process, log: Path) -> None:
         self.process = process
         self._log = log
 
@@ -82,33 +86,39 @@ class Program:
         return self._log.read_text(encoding="utf-8")
 
 
+def anew(arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[str]) -> subprocess.Popen[str]:
+    """A command in a Python of its own, as a person starts it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "learning_hub", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        # Where the tests run in the background SIGINT is ignored, and a child would inherit that.
+        preexec_fn=_heed_sigint,  # noqa: PLW1509 - nothing but this happens in it
+    )
+
+
 def _heed_sigint() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
-def started(*arguments: str, settings: Mapping[str, str], log: Path) -> Iterator[Program]:
+def started(*arguments: str, settings: Mapping[str, str], log: Path, start: Start = ForkedProgram) -> Iterator[Program]:
     """A command that runs, at the longest until the end of the block."""
-    with (
-        log.open("w", encoding="utf-8") as stderr,
-        subprocess.Popen(
-            [sys.executable, "-m", "learning_hub", *arguments],
-            env=environment(settings),
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            # Where the tests run in the background SIGINT is ignored, and a child would inherit that.
-            preexec_fn=_heed_sigint,  # noqa: PLW1509 - nothing but this happens in it
-        ) as process,
-    ):
+    with log.open("w", encoding="utf-8") as stderr:
+        process = start(arguments, environment(settings), stderr)
         timer = threading.Timer(LIMIT_SECONDS, process.kill)
         timer.start()
         try:
             yield Program(process, log)
         finally:
-            timer.cancel()
             if process.poll() is None:
                 process.terminate()
+            process.wait()
+            timer.cancel()
+            assert process.stdout
+            process.stdout.close()
 
 
 class Served(Program):
@@ -124,9 +134,9 @@ class Served(Program):
 
 
 @contextmanager
-def served(*arguments: str, settings: Mapping[str, str], log: Path) -> Iterator[Served]:
+def served(*arguments: str, settings: Mapping[str, str], log: Path, start: Start = ForkedProgram) -> Iterator[Served]:
     """`learning-hub serve` on a free port."""
-    with started("serve", "--port", "0", "--json", *arguments, settings=settings, log=log) as program:
+    with started("serve", "--port", "0", "--json", *arguments, settings=settings, log=log, start=start) as program:
         hub = Served(program, settings.get("ADMIN_KEY", ""))
         with hub.client:
             yield hub

@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -18,6 +16,7 @@ from typing import Any, Self
 import pytest
 from cryptography.fernet import Fernet
 from factories import an_event_body
+from forked_program import ForkedProgram
 from panels import WITH_KEY, make_panel
 from plain_http import plain_client
 from running import ADMIN_KEY
@@ -115,14 +114,8 @@ class _Hub:
     """`learning-hub serve` as a process, and a client with the admin key."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "learning_hub", "serve", "--port", "0", "--json"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._process.stdout is not None
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+            self._process = ForkedProgram(["serve", "--port", "0", "--json"], environment, nowhere)
         address = json.loads(self._process.stdout.readline())["Address"]
         self._client = plain_client(address, headers={"X-API-Key": ADMIN_KEY})
 
@@ -133,8 +126,7 @@ class _Hub:
         self._client.close()
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        self._process.wait(timeout=60)
-        assert self._process.stdout is not None
+        self._process.wait(60)
         self._process.stdout.close()
 
     def kill(self) -> None:

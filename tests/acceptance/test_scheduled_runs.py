@@ -26,10 +26,10 @@ VALUES ('01JD0000000000000000000000', 'NURSES', 'run', '{}', 'somebody')
 
 
 @pytest.fixture
-def settings(database_address_for_a_loop_of_its_own: str, tmp_path: Path) -> dict[str, str]:
+def settings(database_address: str, tmp_path: Path) -> dict[str, str]:
     """Settings of hubs on one database."""
     return {
-        "DATABASE_URL": database_address_for_a_loop_of_its_own,
+        "DATABASE_URL": database_address,
         "HOME": str(tmp_path / "home"),
         "ADMIN_KEY": ADMIN_KEY,
         "SECRET_KEYS": Fernet.generate_key().decode(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import signal
 import socket
@@ -13,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import programs
 import psutil
 import pytest
 from factories import an_event_body
-from programs import LIMIT_SECONDS, Served, command, quick_command, served, started
+from programs import LIMIT_SECONDS, Served, command, quick_command
 from running import ADMIN_KEY
+
+served = functools.partial(programs.served, start=programs.anew)
+started = functools.partial(programs.started, start=programs.anew)
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 
+from forked_program import ForkedProgram
 from programs import environment
 
 START_SECONDS = 120
@@ -30,7 +29,7 @@ class HubProcesses:
         self._commands = list(commands)
         self._environment = environment(settings)
         self._folder = folder
-        self._processes: dict[int, Process] = {}
+        self._processes: dict[int, ForkedProgram] = {}
         self._addresses: dict[int, str] = {}
         self.kills = 0
 
@@ -67,7 +66,8 @@ class HubProcesses:
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
-            await asyncio.wait_for(process.wait(), START_SECONDS)
+            await asyncio.to_thread(process.wait, START_SECONDS)
+            process.stdout.close()
 
     def errors(self) -> list[str]:
         """What they logged of faults of their own."""
@@ -78,17 +78,16 @@ class HubProcesses:
         command = self._commands[place]
         more = ["--port", "0", "--json"] if command == "serve" else []
         with (self._folder / f"{place}.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "learning_hub", command, *more, env=self._environment, stdout=PIPE, stderr=log,
-                stdin=DEVNULL,
-            )  # fmt: skip
-        assert process.stdout
+            process = ForkedProgram([command, *more], self._environment, log)
+        reading = asyncio.ensure_future(asyncio.to_thread(process.stdout.readline))
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+            line = await asyncio.wait_for(asyncio.shield(reading), START_SECONDS)
             assert line, (self._folder / f"{place}.log").read_text()[-2000:]
         except BaseException:
             # Cancelled meanwhile, nobody else would ever end it.
             process.kill()
+            await asyncio.wait([reading])
+            process.stdout.close()
             raise
         self._processes[place] = process
         if command == "serve":
@@ -98,7 +97,8 @@ class HubProcesses:
         self._addresses.pop(place, None)
         process = self._processes.pop(place)
         process.kill()
-        await process.wait()
+        await asyncio.to_thread(process.wait)
+        process.stdout.close()
         self.kills += 1
 
 

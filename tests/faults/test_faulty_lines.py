@@ -31,7 +31,7 @@ def settings(settings: Settings) -> Settings:
 async def test_a_faulty_line_loses_and_doubles_nothing(hub: RunningHub, name: str) -> None:
     """Requests are lost, cut, late and answered by others at random; in the end each kind of subscriber is right."""
     async with a_subscriber(name) as subscriber:
-        story = a_story(scale.chance("story"), scale.of(200, 1000), with_withdrawals=subscriber.takes_back)
+        story = a_story(scale.chance("story"), scale.of(120, 1000), with_withdrawals=subscriber.takes_back)
         line = FaultyLine(subscriber.address, scale.chance("line"))
         async with running(line):
             await hub.make_program("NURSES")

@@ -55,7 +55,7 @@ async def test_killed_hubs_lose_and_double_nothing(name: str, settings: dict[str
         async with plain_async_client(hubs.addresses()[0], headers=HEADERS) as client:
             await put(client, "/programs/NURSES", {"Name": "Nurses"})
             await subscriber.set_up(client, line.address)
-        story = a_story(scale.chance("story"), scale.of(100, 800), with_withdrawals=subscriber.takes_back)
+        story = a_story(scale.chance("story"), scale.of(60, 800), with_withdrawals=subscriber.takes_back)
         publisher = Publisher(hubs.addresses, HEADERS, scale.chance("publisher"), longest_wait_seconds=0.6)
         async with killed_meanwhile(hubs, scale.chance("kills"), (0.2, 1.5)):
             await publisher.tell(story)
