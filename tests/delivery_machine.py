@@ -244,7 +244,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.subscriber.is_away = is_away
 
     def change_or_mend_the_password(self, *, is_refused: bool) -> None:
-        """Somebody changes the password at the subscriber, or mends it and checks the subscriber."""
+        """Somebody changes the password at the subscriber, or fixes it and checks the subscriber."""
         self.subscriber.refuses_credentials = is_refused
 
         async def lift(connection: Connection) -> None:

@@ -24,7 +24,7 @@ async def caught_up(database: Database) -> None:
     """All that was committed by now is before the feed's horizon; fails after 60 seconds, naming what holds it back."""
     then = await database.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())")
     deadline = asyncio.get_running_loop().time() + LIMIT_SECONDS
-    # Nothing tells when a transaction of another database ends.
+    # Nothing says when a transaction of another database ends.
     while await database.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())") < then:
         if asyncio.get_running_loop().time() > deadline:
             pytest.fail(f"After {LIMIT_SECONDS} seconds there still was {await database.fetch(OLDEST)}.")

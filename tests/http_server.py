@@ -1,4 +1,4 @@
-"""A real HTTP server for tests that answers as it is told: with any status, late, or not at all."""
+"""A real HTTP server for tests that answers as the test says: with any status, late, or not at all."""
 
 from __future__ import annotations
 

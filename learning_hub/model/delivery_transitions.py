@@ -151,15 +151,13 @@ TRANSITIONS = (
         "It failed, and meanwhile its subscription was stopped: it is held.",
     ),
     # A person requeues or discards the delivery.
+    Transition("requeued", "requeue", ("retrying", "parked", "skipped"), "waiting", "A person requeues it."),
     Transition(
-        "put back", "requeue", ("retrying", "parked", "skipped"), "waiting", "A person puts it back into the queue."
-    ),
-    Transition(
-        "put back",
+        "requeued",
         "requeue",
         ("retrying", "parked", "skipped"),
         "superseded",
-        "A person puts it back, but something newer was delivered or is to be sent.",
+        "A person requeues it, but something newer was delivered or is to be sent.",
     ),
     Transition("discarded", "discard", (*_PENDING, "parked", "skipped"), "discarded", "A person decides against it."),
     Transition("archived", "discard_all", _PENDING, "discarded", "Its subscription was archived."),

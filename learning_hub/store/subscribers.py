@@ -131,7 +131,7 @@ async def panel_lock(database: Database, subscriber_id: str) -> AsyncIterator[No
     """
     while True:
         async with database.session() as connection:
-            if await connection.fetchval(queries.take_building_turn, subscriber_id):
+            if await connection.fetchval(queries.lock_panel_building, subscriber_id):
                 yield
                 return
         await asyncio.sleep(LOCK_POLL_SECONDS)

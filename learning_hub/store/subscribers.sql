@@ -37,7 +37,7 @@ UPDATE subscriber SET credentials = $2::bytea WHERE subscriber_id = $1::text AND
 -- the lock.
 SELECT pg_try_advisory_lock(hashtextextended('credentials ' || $1::text, 0))
 
--- name: take_building_turn
+-- name: lock_panel_building
 -- Try to lock the building of panels at subscriber $1 until the session ends; false if another session holds the lock.
 SELECT pg_try_advisory_lock(hashtextextended('building ' || $1::text, 0))
 

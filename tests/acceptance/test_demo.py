@@ -198,7 +198,7 @@ def test_ctrl_c_while_starting_leaves_nothing_behind(environment: dict[str, str]
 
 
 def test_the_demo_ends_with_1_when_something_is_not_in_imis_as_it_should_be(environment: dict[str, str]) -> None:
-    """Values in iMIS that are not those that were meant are told in a sentence, and the exit status is 1."""
+    """Values in iMIS that are not those that were meant are reported in a sentence, and the exit status is 1."""
     code = (
         "import sys\n"
         "from learning_hub.demo import demonstration, story\n"
@@ -216,7 +216,7 @@ def test_the_demo_ends_with_1_when_something_is_not_in_imis_as_it_should_be(envi
 
 
 def test_a_demo_that_cannot_start_says_so_in_one_sentence(environment: dict[str, str], temporary: Path) -> None:
-    """What keeps a program from starting is told on stderr without a traceback, and the exit status is 1."""
+    """What keeps a program from starting is reported on stderr without a traceback, and the exit status is 1."""
     code = (
         "import sys\n"
         "from learning_hub.demo import demonstration, world\n"

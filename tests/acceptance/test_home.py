@@ -1,4 +1,4 @@
-"""A home that cannot hold the hub's database is told in a sentence that names the setting."""
+"""A home that cannot hold the hub's database is reported in a sentence that names the setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new user lets a password and a template fail, as docs/how-to/rehearse-failures.md tells, and mends both."""
+"""A new user lets a password and a template fail, as docs/how-to/rehearse-failures.md tells, and fixes both."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_rehearsed_password_and_template_lose_nothing_and_double_nothing(rehea
     assert (group["Count"], group["Code"]) == (50, "template_error")
     assert rehearsal.written() == {"POST": 50}
 
-    # Something else is wrong meanwhile, which is not mended.
+    # Something else is wrong meanwhile, which is not fixed.
     unknown = rehearsal.publish(PublisherParticipantId="nobody@example.org", PublisherEventCategory={"value": "ILT"})
     other = rehearsal.parked_delivery_of(unknown)
     assert other["Code"] == "participant_not_found"

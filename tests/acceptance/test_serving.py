@@ -90,7 +90,7 @@ def test_a_killed_database_comes_back_and_nothing_is_lost(embedded: dict[str, st
 def test_processes_share_one_port(given: dict[str, str], log: Path) -> None:
     """Of two processes one may die: the other goes on answering and the first is replaced; Ctrl-C ends all with 0."""
     with served("--processes", "2", settings=given, log=log) as hub:
-        # A member takes several seconds to start; the address is told once one answers.
+        # A member takes several seconds to start; the address is reported once one answers.
         assert httpx.get(f"{hub.address}/health/live", trust_env=False, timeout=10).status_code == 200
         _until(lambda: len(_members(hub.process.pid)) == 2, log)
         assert hub.client.get("/health/ready").status_code == 200
@@ -150,7 +150,7 @@ def test_who_waits_does_not_hold_up_the_end(given: dict[str, str], log: Path) ->
 
 
 def test_the_log_is_json_and_names_nobody(given: dict[str, str], log: Path) -> None:
-    """Every line of the log is a JSON object; a request is told by its route, without ids, queries and keys."""
+    """Every line of the log is a JSON object; a request is reported by its route, without ids, queries and keys."""
     with served(settings=given | {"LOG_FORMAT": "json"}, log=log) as hub:
         hub.client.get("/programs/SECRETPROGRAM", params={"email": "robin@example.org"})
         hub.stop()
@@ -170,7 +170,7 @@ def test_a_worker_runs_until_it_is_stopped(given: dict[str, str], log: Path) -> 
 
 
 def test_a_database_that_is_out_of_date_is_refused(tmp_path: Path, empty_database_address: str, log: Path) -> None:
-    """--no-migrate names what is missing, and migrate mends it."""
+    """--no-migrate names what is missing, and migrate fixes it."""
     settings = {"HOME": str(tmp_path), "DATABASE_URL": empty_database_address}
     refused = command("serve", "--port", "0", "--no-migrate", settings=settings)
     assert refused.returncode == 1
@@ -202,7 +202,7 @@ def test_a_wrong_setting_is_told(given: dict[str, str]) -> None:
 
 
 def test_a_wrong_private_target_is_told(given: dict[str, str]) -> None:
-    """It is told as any other setting, before anything is started."""
+    """It is reported as any other setting, before anything is started."""
     home = Path(given["HOME"])
     settings = {"HOME": str(home), "ALLOWED_PRIVATE_TARGETS": "a b/99"}
     for arguments in (("serve", "--port", "0"), ("work",), ("program", "list")):
@@ -214,7 +214,7 @@ def test_a_wrong_private_target_is_told(given: dict[str, str]) -> None:
 
 
 def test_a_password_is_not_told(given: dict[str, str]) -> None:
-    """An address of a database that cannot be read is told without a part of it."""
+    """An address of a database that cannot be read is reported without a part of it."""
     for address in ("postgresql://hub:let/mein@db/hub", "postgresql://hub@127.0.0.1/hub?sslmode=letmein"):
         refused = command("serve", "--port", "0", settings=given | {"DATABASE_URL": address})
         assert refused.returncode in (1, 2)

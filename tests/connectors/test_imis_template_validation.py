@@ -90,7 +90,7 @@ def test_nothing_is_said_of_types_that_the_hub_does_not_know() -> None:
 
 
 def test_without_columns_nothing_is_judged() -> None:
-    """A site that tells no column of a source is no reason to refuse any."""
+    """A site that names no column of a source is no reason to refuse any."""
     result = validate_templates(
         PanelTarget(kind="panel", name="LH_Odd", key_property="RecordKey"),
         "RecordKey",

@@ -1,4 +1,4 @@
-"""The documentation tells the truth: the tutorial runs, and the references name all there is and nothing else."""
+"""The documentation is true: the tutorial runs, and the references name all there is and nothing else."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class Publisher:
                     continue
                 if answer.is_success:
                     return answer
-                # A hub that is going down or coming up may say so; nothing else is wrong with what is told.
+                # A hub that is going down or coming up may say so; nothing else is wrong with what is sent.
                 assert answer.status_code == 503, answer.text
                 self.repeated += 1
             await asyncio.sleep(0.1)

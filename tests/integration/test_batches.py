@@ -115,7 +115,7 @@ async def test_a_batch_over_its_limits_is_refused_whole(publisher: httpx.AsyncCl
 
 
 async def test_every_fault_is_named(hub_without_worker: RunningHub, publisher: httpx.AsyncClient) -> None:
-    """A bad event of a batch is told of its Program as it would be alone, if its key may know."""
+    """A bad event of a batch learns of its Program what it would learn alone, if its key may know."""
     bad = [event(1, PublisherProgramId=program, EventType="x") for program in ("NOPE", "NURSES", "NOPE")]
     for client, faults in ((hub_without_worker.client, ["PublisherProgramId"]), (publisher, [])):
         for lines in (True, False):

@@ -32,7 +32,7 @@ async def history(hub: RunningHub, **filters: str) -> list[dict[str, Any]]:
 
 
 async def test_a_program_is_made_once(hub: RunningHub) -> None:
-    """However many make a Program at once, one is told that it made it, and each change begins where the last ended."""
+    """However many make a Program at once, one gets 201, and each change begins where the last ended."""
     answers = await asyncio.gather(
         *(hub.client.put("/programs/PX", json={"Name": f"Name {number}"}) for number in range(40))
     )

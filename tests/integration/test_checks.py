@@ -64,7 +64,7 @@ async def test_a_key_for_some_programs_hears_of_their_subscriptions_alone(imis_h
 
 
 async def test_what_one_subscription_lacks_keeps_no_pause(imis_hub: ImisHub) -> None:
-    """The credentials are mended, so that all others go on, though the check does not find everything well."""
+    """The credentials are fixed, so that all others go on, though the check does not find everything well."""
     await imis_hub.set_up()
     await imis_hub.put_subscription("rows", Target={"Kind": "panel", "Name": "LH_Missing"}, Templates={"_default": ROW})
     await imis_hub.change_password("changed")
@@ -80,7 +80,7 @@ async def test_what_one_subscription_lacks_keeps_no_pause(imis_hub: ImisHub) -> 
 async def test_a_query_without_the_prompt_is_told_by_the_check_as_by_deliveries(
     imis_hub: ImisHub, made_of_it: str
 ) -> None:
-    """Whatever iMIS makes of the prompt, both name it, nobody is taken for another, and a right one mends it all."""
+    """Whatever iMIS makes of the prompt, both name it, nobody is taken for another, and a right one fixes it all."""
     await imis_hub.set_up()
     await imis_hub.delivered(await imis_hub.publish())
     await imis_hub.switch(UnknownFilter=made_of_it)

@@ -108,7 +108,7 @@ async def test_no_participant_is_parked_with_advice(imis_hub: ImisHub) -> None:
 
 
 async def test_requeue_renders_with_todays_template(imis_hub: ImisHub) -> None:
-    """A delivery parked for its template goes out with the mended one once it is put back."""
+    """A delivery parked for its template goes out with the fixed one once it is put back."""
     await imis_hub.set_up(Templates={"_default": TEMPLATE | {"Subtype": "{{ data['Nope'] }}"}})
     location = await imis_hub.publish(PublisherEventData=DATA)
     parked = await imis_hub.settled(location, "parked")
@@ -126,7 +126,7 @@ async def test_requeue_renders_with_todays_template(imis_hub: ImisHub) -> None:
 
 
 async def test_what_is_parked_for_an_archived_subscription_cannot_be_put_back(imis_hub: ImisHub) -> None:
-    """The answer tells that the subscription is archived; brought back, it takes the delivery."""
+    """The answer says that the subscription is archived; brought back, it takes the delivery."""
     await imis_hub.set_up()
     location = await imis_hub.publish(PublisherParticipantId="nobody@example.org")
     parked = await imis_hub.settled(location, "parked")

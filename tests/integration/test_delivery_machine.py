@@ -33,7 +33,7 @@ WALKS = 200 if os.environ.get("LEARNING_HUB_TEST_FAULTS") == "long" else 20
 
 
 def a_step(machine: DeliveryMachine, chance: Random) -> None:
-    """One thing that happens, by chance; what is told first is what happens most."""
+    """One thing that happens, by chance; the first of these is what happens most."""
     ends: list[End] = ["accepted", "accepted", "refused", "failed", "cut", "timed out"]
     fates: list[Fate] = ["carried out", "lost", "on its way"]
     types = ["AI_STARTED", "AI_COMP_SUCCESS"]

@@ -241,7 +241,7 @@ async def test_an_idle_feed_is_not_sent_again(hub_without_worker: RunningHub, re
 
 
 async def test_every_bad_parameter_of_the_feed_is_named(hub_without_worker: RunningHub) -> None:
-    """What names no day and a cursor that the hub did not give are told together."""
+    """What names no day and a cursor that the hub did not give are reported together."""
     answer = await hub_without_worker.client.get("/events", params={"EventDateBucket": "x", "Cursor": "nonsense"})
     assert [error["field"] for error in answer.json()["errors"]] == ["EventDateBucket", "Cursor"]
 

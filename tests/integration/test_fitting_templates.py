@@ -170,7 +170,7 @@ async def test_all_that_is_wrong_is_told_at_once(hub: ImisHub) -> None:
     [(5, "Templates.Off"), ({"Code": "\0"}, "Templates.Off.Code"), ({"Code": "x" * 11}, "Templates.Off.Code")],
 )
 async def test_one_broken_template_hides_nothing_of_the_others(hub: ImisHub, broken: Any, field: str) -> None:
-    """Structure, Liquid, and what the columns at iMIS do not take are told together, for each template."""
+    """Structure, Liquid, and what the columns at iMIS do not take are reported together, for each template."""
     templates = {"Off": broken, "A": {"Code": "{{ data['x' }}"}, "B": {"Code": "x", "Nope": "x", "Hours": "many"}}
 
     errors = await refused(hub, Templates=templates, Schedule="never", Colour="red")
@@ -268,7 +268,7 @@ async def test_what_may_work_is_saved(hub: ImisHub, name: str, value: Any) -> No
 
 
 async def test_an_activity_type_that_is_not_there_is_a_warning(hub: ImisHub) -> None:
-    """It may be added later, so the subscription is saved; in any case it is told where it stands and what to click."""
+    """It may be added later, so the subscription is saved; the answer says where, and what to click."""
     of_event = TEMPLATE | {"ActivityType": "{{ data.Type }}"}
     templates = {
         "A": TEMPLATE | {"ActivityType": "tclearning"},
@@ -291,7 +291,7 @@ async def test_an_activity_type_that_is_not_there_is_a_warning(hub: ImisHub) -> 
 
 @pytest.mark.parametrize("fault", ["501", "500", "503"])
 async def test_activity_types_that_cannot_be_had_are_a_warning(hub: ImisHub, fault: str) -> None:
-    """The templates are judged all the same, by the columns that were told before."""
+    """The templates are judged all the same, by the columns that were listed before."""
     await hub.fault(fault, Path="/api/LegacyActivityType")
 
     saved = await put(hub, 201, Target={"Kind": "activity"}, Templates={"_default": TEMPLATE})
@@ -382,7 +382,7 @@ async def test_to_stop_works_whatever_became_of_the_panel(hub: ImisHub) -> None:
 
 
 async def test_what_stays_stopped_is_judged_when_it_is_saved_again(hub: ImisHub) -> None:
-    """What could not be asked before is told when the same is saved again, as a warning: nothing new is refused."""
+    """What could not be asked before is reported when the same is saved again, as a warning: nothing new is refused."""
     unfit: dict[str, Any] = {"Templates": {"_default": ROW | {"Nope": "x"}}, "State": "stopped"}
     await hub.fault("503")
     (warning,) = (await put(hub, 201, **unfit))["Warnings"]
@@ -405,7 +405,7 @@ async def test_an_archived_subscriber_is_not_asked(hub: ImisHub) -> None:
 
 
 async def test_columns_without_types_are_judged_by_their_names(hub: ImisHub) -> None:
-    """Where only a row tells the names of the columns, an unknown one is refused and no type is."""
+    """Where only a row shows the names of the columns, an unknown one is refused and no type is."""
     await put(hub, 201)
     await hub.delivered(await hub.publish(PublisherEventData={"Code": "X"}))
     await hub.fault("501", Path="/api/BOEntityDefinition")

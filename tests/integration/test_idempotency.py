@@ -93,7 +93,7 @@ async def test_a_key_is_of_one_program(publisher: httpx.AsyncClient) -> None:
 
 
 async def test_a_refused_event_leaves_its_key_free(publisher: httpx.AsyncClient) -> None:
-    """A key whose event was refused can be used with the mended one."""
+    """A key whose event was refused can be used with the fixed one."""
     assert (await post(publisher, "k", EventType="X"))[0] == 400
     assert (await post(publisher, "k"))[0] == 201
 

@@ -227,7 +227,7 @@ async def test_an_expired_key_opens_nothing(hub_without_worker: RunningHub) -> N
 
 
 async def test_every_bad_field_of_a_key_is_named(hub_without_worker: RunningHub) -> None:
-    """Unknown fields and Programs, admin for some Programs, and an expiry in the past are told together."""
+    """Unknown fields and Programs, admin for some Programs, and an expiry in the past are reported together."""
     hub = hub_without_worker
     await hub.make_program()
     body = {
@@ -256,7 +256,7 @@ async def test_one_bad_item_of_a_list_hides_no_other(hub_without_worker: Running
 
 
 async def test_use_of_a_key_is_noted(hub_without_worker: RunningHub) -> None:
-    """The list tells when a key was last used."""
+    """The list says when a key was last used."""
     hub = hub_without_worker
     made = (await hub.client.post("/keys", json={"Name": "k", "Programs": ["*"], "Scopes": ["read"]})).json()
     await hub.client_with(made["Key"]).get("/programs")

@@ -56,7 +56,7 @@ async def test_it_is_answered_with_a_problem(hub_without_worker: RunningHub, sen
 
 
 async def test_a_body_that_turns_bad_later(hub_without_worker: RunningHub) -> None:
-    """A chunk that cannot be read in the middle of a body is told to the caller, and nothing is stored."""
+    """A chunk that cannot be read in the middle of a body is reported to the caller, and nothing is stored."""
     begun = b"POST /events HTTP/1.1\r\n" + KEY + CHUNKED + b"2\r\n{}\r\n"
     answer = await said(hub_without_worker, begun, b"zz\r\n")
 

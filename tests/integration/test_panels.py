@@ -136,7 +136,7 @@ async def test_the_subscription_can_be_put_as_it_is(panel_hub: PanelHub) -> None
 
 
 async def test_a_panel_is_filled_by_one_subscription(panel_hub: PanelHub) -> None:
-    """Named in another case, and with a field more, it makes no second one; what is new can be added as it is told."""
+    """Named in another case, and with a field more, it makes no second one; the answer says how to add what is new."""
     await panel_hub.ask(201, ProgramId="NURSES")
     await panel_hub.client.post("/subscriptions/lh_completions/run")
     stored = (await panel_hub.client.get("/subscriptions/lh_completions")).json()

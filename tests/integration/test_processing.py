@@ -225,7 +225,7 @@ async def test_a_replay_is_a_new_delivery(imis_hub: ImisHub) -> None:
 
 
 async def test_a_dry_run_sends_and_stores_nothing(imis_hub: ImisHub) -> None:
-    """A dry run renders and tells what would be sent; nothing is stored and iMIS is not asked."""
+    """A dry run renders and says what would be sent; nothing is stored and iMIS is not asked."""
     await imis_hub.set_up(Schedule="manual", Templates={"_default": TEMPLATE, "Broken": BROKEN})
     await imis_hub.publish(PublisherEventId="1")
     await imis_hub.publish(PublisherEventId="2", PublisherEventCategory={"value": "Broken"})

@@ -1,4 +1,4 @@
-"""Filters of lists: one that names nothing is told, so that it never looks like an empty list."""
+"""Filters of lists: one that names nothing is reported, so that it never looks like an empty list."""
 
 from __future__ import annotations
 

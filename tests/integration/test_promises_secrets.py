@@ -40,7 +40,7 @@ def settings(settings: Settings) -> Settings:
     ],
 )
 async def test_whatever_the_subscriber_says_is_kept(hub: RunningHub, body: bytes) -> None:
-    """An answer of any bytes ends the try and is told in words; it never keeps a delivery from being settled."""
+    """An answer of any bytes ends the attempt and is reported as a sentence; it never keeps a delivery open."""
     async with _subscriber(400, body) as address:
         event = await _deliver_to(hub, address)
         found = await eventually(lambda: _deliveries(hub, event), until=_has_ended)
@@ -93,7 +93,7 @@ async def test_secrets_and_people_stay_where_they_belong(
             answers += [row[0] for row in rows]
     spoken = "\n".join(record.getMessage() + str(record.__dict__) for record in heard.records)
 
-    # What came back was told, without the password.
+    # What came back was reported, without the password.
     assert "***" in check.text
     assert "***" in delivery["Message"]
     for text in [*answers, spoken]:
@@ -137,7 +137,7 @@ async def _deliver_to(hub: RunningHub, address: str, password: str = PASSWORDS[0
 
 
 def _has_ended(found: list[dict[str, Any]]) -> bool:
-    """Parked, or waiting until the credentials are mended."""
+    """Parked, or waiting until the credentials are fixed."""
     return bool(found) and (found[0]["State"] == "parked" or (found[0]["State"] == "waiting" and found[0]["Message"]))
 
 

@@ -147,7 +147,7 @@ async def test_an_event_that_was_delivered_and_withdrawn_is_not_said_to_be_unsen
 
 
 async def test_a_removal_of_one_event_does_not_overtake_another_that_still_stands(imis_hub: ImisHub) -> None:
-    """Started arrived and was taken back; completed, parked all the while, makes the record anew once it is mended."""
+    """Started arrived and was taken back; completed, parked all the while, makes the record anew once it is fixed."""
     types = ["AI_STARTED", "AI_COMP_SUCCESS"]
     await imis_hub.set_up(OnWithdraw="remove", EventTypes=types, Templates={"_default": TEMPLATE, "Bad": UNREADABLE})
     started = await imis_hub.publish(EventType="AI_STARTED")

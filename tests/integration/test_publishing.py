@@ -247,7 +247,7 @@ async def test_equal_content_after_a_withdrawal_is_the_next_revision(publisher: 
 
 
 async def test_programs_of_others(hub_without_worker: RunningHub, publisher: httpx.AsyncClient) -> None:
-    """A key gets 403 for any Program but its own, whether it exists or not; one for all Programs is told the field."""
+    """A key gets 403 for any Program but its own, whether it exists or not; one for all gets the field."""
     other = await publish(hub_without_worker.client, PublisherProgramId="DOCTORS")
     for program in ("DOCTORS", "NOBODY"):
         answers = [

@@ -146,7 +146,7 @@ async def test_a_publisher_that_hangs_up(hubs: list[httpx.AsyncClient]) -> None:
 
 
 async def test_a_writer_that_is_stopped_tells_those_who_wait(database: Database) -> None:
-    """Whoever waits for a writer that ends is told to try again."""
+    """Whoever waits for a writer that ends is asked to try again."""
     from factories import a_valid_event
 
     from learning_hub.store.notifications import Notifications

@@ -204,7 +204,7 @@ async def test_the_span_is_checked(imis_hub: ImisHub, body: dict[str, Any], fiel
 
 
 async def test_every_bad_field_of_a_reconciliation_is_named(imis_hub: ImisHub) -> None:
-    """A bad bucket and a cursor of another list are told together, with what has the wrong form."""
+    """A bad bucket and a cursor of another list are reported together, with what has the wrong form."""
     await imis_hub.set_up()
     body = {"EventDateBucket": "nonsense", "Cursor": "nonsense", "PutBack": "yes"}
     answer = await imis_hub.client.post("/subscriptions/completions/reconcile", json=body)
@@ -325,7 +325,7 @@ class TestInALittleTime:
         return replace(settings, run_wait_seconds=0.05)
 
     async def test_it_goes_on_where_it_stopped(self, imis_hub: ImisHub) -> None:
-        """An answer that is not whole has a cursor; following it, each record is told exactly once."""
+        """An answer that is not whole has a cursor; following it, each record is reported exactly once."""
         await imis_hub.set_up()
         done = await delivered(imis_hub, 5)
         await at_imis(imis_hub, "DELETE", f"/api/Activity/{done[3][1]['SubscriberRecordId']}")

@@ -84,7 +84,7 @@ async def test_a_put_that_changes_nothing_leaves_no_trace(hub_without_worker: Ru
 
 
 async def test_every_bad_field_is_named(hub_without_worker: RunningHub) -> None:
-    """Bad settings, bad credentials and unknown fields are told together, and no message repeats a secret."""
+    """Bad settings, bad credentials and unknown fields are reported together, and no message repeats a secret."""
     body = a_subscriber_body(
         Settings={"TimeZone": "Mars/Olympus", "MaxConcurrency": 0, "Colour": "red"},
         Credentials={"Username": "", "Password": 7, "Pin": "4711"},
@@ -247,7 +247,7 @@ async def test_a_check_says_in_words_what_is_wrong(hub_without_worker: RunningHu
 
 
 async def test_an_archived_subscriber_is_not_checked(hub_without_worker: RunningHub) -> None:
-    """It gets nothing, so that nobody is told it works: as of archived subscriptions the answer is 404, and says so."""
+    """It gets nothing, so the check must not say that it works: 404, as of archived subscriptions, which says so."""
     client = hub_without_worker.client
     with running_sandbox() as imis:
         right = {"Username": imis.username, "Password": imis.password}
@@ -311,7 +311,7 @@ async def test_new_settings_forget_who_was_looked_up(hub_without_worker: Running
 
 
 async def test_a_lost_key_is_told_in_words(hub_without_worker: RunningHub) -> None:
-    """With other secret keys the subscriber still reads, the check says what is wrong, and new credentials mend it."""
+    """With other secret keys the subscriber still reads, the check says what is wrong, and new credentials fix it."""
     hub = hub_without_worker
     await hub.client.put("/subscribers/imis", json=a_subscriber_body())
     settings = replace(hub.settings, secret_keys=(Fernet.generate_key().decode(),))

@@ -130,7 +130,7 @@ async def test_the_same_put_again_changes_nothing(hub: RunningHub) -> None:
 
 
 async def test_every_bad_field_is_named(hub: RunningHub) -> None:
-    """All that is wrong is told together: with fields, what they name, and templates with their places."""
+    """All that is wrong is reported together: with fields, what they name, and templates with their places."""
     answer = await put(
         hub,
         "a%20b",
@@ -290,7 +290,7 @@ async def test_archiving_discards_what_was_not_sent(hub: RunningHub) -> None:
     assert await deliveries(hub) == [
         {"state": "discarded", "held": False, "code": "archived", "publisher_event_id": "AI:1"}
     ]
-    # Another one tells when an entry was taken; with the second the round of the first is over for all.
+    # Another one shows when an entry was taken; with the second the round of the first is over for all.
     await put(hub, "another")
     for number in (2, 3):
         await publish(hub, number)
@@ -316,7 +316,7 @@ async def test_an_archived_subscription_is_made_anew(hub: RunningHub) -> None:
 
 
 async def test_a_list_can_be_narrowed(hub: RunningHub) -> None:
-    """ProgramId and SubscriberId filter; a limited key sees its Programs alone and is told nothing of others."""
+    """ProgramId and SubscriberId filter; a limited key sees its Programs alone and learns nothing of others."""
     await hub.make_program("DOCTORS")
     await hub.client.put("/subscribers/other", json=a_subscriber_body())
     await put(hub, "a")

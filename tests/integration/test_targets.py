@@ -169,7 +169,7 @@ class TestAnImpatientHub:
 
 
 async def test_refused_credentials_are_tried_once(imis_hub: ImisHub) -> None:
-    """They are told, and tried once: while the subscriber is paused for them, it is not asked at all."""
+    """They are reported, and tried once: while the subscriber is paused for them, it is not asked at all."""
     await imis_hub.set_up()
     await imis_hub.change_password("changed")
     assert (await get(imis_hub, TARGETS, 409))["code"] == "subscriber_refused"
@@ -199,7 +199,7 @@ async def test_a_check_in_one_process_frees_the_others(imis_hub: ImisHub) -> Non
 
 
 async def test_an_account_without_rights(imis_hub: ImisHub) -> None:
-    """Where it may not list sources, activities are left with a warning; where it may see nothing, that is told."""
+    """Where it may not list sources, activities are left with a warning; where it may see nothing, that is reported."""
     await imis_hub.put_subscriber()
     await imis_hub.fault("403", Path="/api")
 

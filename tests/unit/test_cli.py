@@ -66,7 +66,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 def test_the_openapi_document_is_the_same_each_time(tmp_path: Path) -> None:
-    """Written, it is current; changed, the difference is shown with the command that mends it."""
+    """Written, it is current; changed, the difference is shown with the command that fixes it."""
     file = tmp_path / "openapi.json"
     assert CliRunner().invoke(learning_hub, ["openapi", "--output", str(file)]).exit_code == 0
     assert CliRunner().invoke(learning_hub, ["openapi", "--check", str(file)]).output == f"{file} is current.\n"

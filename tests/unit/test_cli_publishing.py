@@ -158,7 +158,7 @@ async def test_a_batch_has_few_bytes() -> None:
 
 
 async def test_what_is_too_large_together_goes_in_parts() -> None:
-    """A proxy that takes less gets less; the one event that is too large by itself is told."""
+    """A proxy that takes less gets less; the one event that is too large by itself is reported."""
     large = httpx.Response(413, text="<html>")
     hub = Hub(large, large, large)
     report = await _publish(hub, *(_event(f"AI:{number}") for number in range(4)), connections=1)
@@ -209,7 +209,7 @@ async def test_one_that_must_wait_holds_up_its_record_alone() -> None:
 
 
 async def test_a_bad_line_does_not_stop_the_others() -> None:
-    """It is told with its number."""
+    """It is reported with its number."""
     report = await _publish(Hub(), _event("AI:1"), b"{no json", _event("AI:2"))
     assert (report.new, [(bad.line, bad.status, bad.detail) for bad in report.failed]) == (2, [(2, 400, "No JSON.")])
 

@@ -78,7 +78,7 @@ def faults(**changes: Any) -> dict[str, str]:
     ],
 )
 def test_a_broken_rule_is_reported_by_its_field(changes: dict[str, Any], expected: dict[str, str]) -> None:
-    """Each field's rule is kept, and what breaks it is told by the field's name."""
+    """Each field's rule is kept, and what breaks it is reported by the field's name."""
     assert expected == faults(**changes)
 
 

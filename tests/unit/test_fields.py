@@ -91,7 +91,7 @@ def test_all_faults_are_found() -> None:
     ],
 )
 def test_each_fault_has_its_words(field: str, value: str, place: str, message: str) -> None:
-    """A fault is named by its path and told in words that a publisher understands."""
+    """A fault is named by its path and reported in words that a publisher understands."""
     fields = {"Text": '"abc"'} | {field: value}
     found = faults("{" + ", ".join(f'"{name}": {given}' for name, given in fields.items()) + "}")
 

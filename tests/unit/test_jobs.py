@@ -10,7 +10,7 @@ from learning_hub.jobs import Jobs
 
 
 async def test_a_job_that_ends_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    """A background job that fails is told in the log and named; one that is cancelled at the end is not."""
+    """A background job that fails is reported in the log and named; one that is cancelled at the end is not."""
 
     async def fails() -> None:
         raise ZeroDivisionError

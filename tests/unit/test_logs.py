@@ -106,7 +106,7 @@ def test_a_migration_is_an_event_like_any_other(configured: Callable[..., Told])
 
 
 def test_what_every_request_repeats_is_told_seldom(configured: Callable[..., Told]) -> None:
-    """A database that is away is told once in a while, not for each caller."""
+    """A database that is away is reported once in a while, not for each caller."""
     told = configured()
     for _ in range(100):
         logging.getLogger("learning_hub.store.driver_errors").warning("database_away", extra={"error": "OSError"})

@@ -143,7 +143,7 @@ def test_names_are_told_apart_by_case() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("ADMIN_KEY", "hunter2"), ("SECRET_KEYS", "hunter2")])
 def test_a_wrong_secret_is_not_repeated(name: str, value: str) -> None:
-    """What is wrong with it is told without it."""
+    """What is wrong with it is reported without it."""
     with pytest.raises(SettingsError) as caught:
         read_settings({f"LEARNING_HUB_{name}": value})
     assert value not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Static analysis tells the type, the length and the constant value of a leaf before any event comes."""
+"""Static analysis finds the type, the length and the constant value of a leaf before any event comes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def known(leaf: str) -> Leaf | None:
     ],
 )
 def test_filters_tell_the_type(leaf: str, gives: str) -> None:
-    """The last filter that changes the type tells the type of the leaf, whatever filters come before it."""
+    """The last filter that changes the type finds the type of the leaf, whatever filters come before it."""
     found = known(leaf)
     assert found is not None
     assert (found.place, found.gives) == (PLACE, gives)

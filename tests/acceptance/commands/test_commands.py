@@ -202,7 +202,7 @@ def test_the_doctor_names_the_address_of_a_subscriber_that_is_away(settings: dic
 def test_the_doctor_does_not_sign_in_where_the_credentials_are_refused(
     settings: dict[str, str], imis: RunningSandbox, database_address: str
 ) -> None:
-    """Called by a monitor it would lock the account; it tells of the pause instead."""
+    """Called by a monitor it would lock the account; it reports the pause instead."""
     subscriber = {
         "Name": "Association iMIS",
         "Connector": "imis",
@@ -252,7 +252,7 @@ def test_subscribers_of_other_kinds(settings: dict[str, str]) -> None:
 
 
 def test_publishing_goes_on_where_it_stopped(settings: dict[str, str], tmp_path: Path) -> None:
-    """Bad lines are told with number and fields; the next time only they are sent; too fast is only slower."""
+    """Bad lines are reported with number and fields; the next time only they are sent; too fast is only slower."""
     events = [an_event_body(PublisherEventId=f"AI:{number}") for number in range(40)]
     lines = [json.dumps(event) for event in events]
     lines[7] = json.dumps(an_event_body(EventType="DANCED"))
@@ -295,7 +295,7 @@ def test_publishing_goes_on_where_it_stopped(settings: dict[str, str], tmp_path:
 
 
 def test_publishing_stores_every_change_and_nothing_twice(settings: dict[str, str], tmp_path: Path) -> None:
-    """A change back, a withdrawn event and other files are told as what they are; a repetition stores nothing."""
+    """A change back, a withdrawn event and other files are reported as what they are; a repetition stores nothing."""
     file, other = tmp_path / "events.jsonl", tmp_path / "other.json"
     with served("--no-worker", settings=settings | {"ADMIN_KEY": ADMIN_KEY}, log=tmp_path / "log") as hub:
         hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
@@ -341,7 +341,7 @@ def test_publishing_stores_every_change_and_nothing_twice(settings: dict[str, st
 
 
 def test_publishing_that_is_stopped_says_how_to_go_on(settings: dict[str, str], tmp_path: Path) -> None:
-    """Ctrl-C tells how many went out; the same command sends the rest."""
+    """Ctrl-C says how many went out; the same command sends the rest."""
     file = tmp_path / "events.jsonl"
     events = (an_event_body(PublisherEventId=f"AI:{number}") for number in range(4_000))
     file.write_text("".join(json.dumps(event) + "\n" for event in events))

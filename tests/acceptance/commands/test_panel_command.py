@@ -13,7 +13,7 @@ from learning_hub.sandbox import RunningSandbox
 
 
 def test_a_panel_is_made_by_a_command(settings: dict[str, str], imis: RunningSandbox, tmp_path: Path) -> None:
-    """It prints the fields and what is to be done; with a file of fields it adds them; what is refused is told."""
+    """It prints the fields and what is to be done; with a file of fields it adds them; what is refused is reported."""
 
     def run(*arguments: str, stdin: str | None = None, fails: bool = False) -> str:
         done = quick_command(*arguments, settings=settings, stdin=stdin)
