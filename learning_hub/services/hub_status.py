@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 from learning_hub.jobs import Jobs
 from learning_hub.metrics import DELIVERIES_OPEN, SUBSCRIBER_PAUSED
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.store import deliveries, pauses
 from learning_hub.store.checkpoints import open_transactions
 from learning_hub.store.database import Database
+from learning_hub.store.storing import need_storable
 
 OPEN_STATES = ("waiting", "sending", "retrying", "parked")
 RETRY_AFTER_SECONDS = 2
+PROBE_INTERVAL_SECONDS = 1.0
 
 
 class HubStatus:
@@ -19,21 +24,39 @@ class HubStatus:
     def __init__(self, database: Database, jobs: Jobs) -> None:
         self._database = database
         self._jobs = jobs
+        self._probing = asyncio.Lock()
+        self._probed_at = float("-inf")
+        self._probe_failure: str | None = None
 
     async def need_ready(self) -> list[str]:
         """
         What holds the feed back, as sentences.
 
         Raises:
-            Unavailable: This process cannot take events: a job has ended, or the database does not answer.
+            Unavailable: This process cannot take events: a job has ended, or the database does not store an
+                event.
         """
         if ended := self._jobs.ended:
             reasons = [f"{name} has ended: the log has the cause. Restart this hub process." for name in ended]
             raise Unavailable(" ".join(reasons), retry_after_seconds=RETRY_AFTER_SECONDS)
+        if failure := await self._probe():
+            raise Unavailable(failure, retry_after_seconds=RETRY_AFTER_SECONDS)
         try:
             return await open_transactions(self._database)
         except LearningHubError as error:
             raise Unavailable(error.detail, retry_after_seconds=RETRY_AFTER_SECONDS) from error
+
+    async def _probe(self) -> str | None:
+        """Why no event can be stored, or None; tried at most once in PROBE_INTERVAL_SECONDS."""
+        async with self._probing:
+            if time.monotonic() - self._probed_at >= PROBE_INTERVAL_SECONDS:
+                self._probe_failure = None
+                try:
+                    await need_storable(self._database)
+                except LearningHubError as error:
+                    self._probe_failure = error.detail
+                self._probed_at = time.monotonic()
+            return self._probe_failure
 
     async def refresh_gauges(self) -> None:
         """Set the metrics that are read from the database and are the same in every process."""

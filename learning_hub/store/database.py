@@ -64,7 +64,13 @@ class Database:
             raise Unavailable("The database is not open.")
         with translate_errors():
             async with self._pool.acquire(timeout=self._acquire_seconds) as connection:
-                yield connection
+                try:
+                    yield connection
+                except asyncpg.ReadOnlySQLTransactionError:
+                    # After a fail-over a session may stay read-only, and so may the others of the pool.
+                    connection.terminate()
+                    await self._pool.expire_connections()
+                    raise
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:

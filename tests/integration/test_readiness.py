@@ -1,0 +1,38 @@
+"""Readiness is what the hub can do: it stores an event to find out."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from learning_hub.jobs import Jobs
+from learning_hub.model.errors import Unavailable
+from learning_hub.services.hub_status import HubStatus
+from learning_hub.store.database import Database
+
+
+async def test_the_check_leaves_no_event(database: Database) -> None:
+    """A hub that can store is ready, and the event of the check is gone."""
+    assert await HubStatus(database, Jobs()).need_ready() == []
+    assert await database.fetchval("SELECT count(*) FROM event") == 0
+
+
+async def test_a_locked_event_table_is_not_ready(database: Database, database_address: str) -> None:
+    """A hub whose table of events is locked is not ready."""
+    other = await asyncpg.connect(database_address)
+    try:
+        async with other.transaction():
+            await other.execute("LOCK TABLE event IN SHARE MODE")
+            with pytest.raises(Unavailable):
+                await HubStatus(database, Jobs()).need_ready()
+    finally:
+        await other.close()
+
+
+async def test_read_only_sessions_leave_the_pool(database: Database) -> None:
+    """A hub whose session is read-only is not ready; the session is closed and the next check succeeds."""
+    await database.execute("SET default_transaction_read_only = on")
+    with pytest.raises(Unavailable):
+        await HubStatus(database, Jobs()).need_ready()
+
+    assert await HubStatus(database, Jobs()).need_ready() == []
