@@ -47,15 +47,23 @@ class HubStatus:
             raise Unavailable(error.detail, retry_after_seconds=RETRY_AFTER_SECONDS) from error
 
     async def _probe(self) -> str | None:
-        """Why no event can be stored, or None; tried at most once in PROBE_INTERVAL_SECONDS."""
+        """
+        Why no event can be stored, or None; tried at most once in PROBE_INTERVAL_SECONDS.
+
+        A failure is not repeated from memory: the next call waits until it may try again.
+        """
+        called_at = time.monotonic()
         async with self._probing:
-            if time.monotonic() - self._probed_at >= PROBE_INTERVAL_SECONDS:
+            wait = self._probed_at + PROBE_INTERVAL_SECONDS - time.monotonic()
+            if self._probed_at >= called_at or (wait > 0 and self._probe_failure is None):
+                return self._probe_failure
+            await asyncio.sleep(max(wait, 0))
+            self._probed_at = time.monotonic()
+            try:
+                await need_storable(self._database)
                 self._probe_failure = None
-                try:
-                    await need_storable(self._database)
-                except LearningHubError as error:
-                    self._probe_failure = error.detail
-                self._probed_at = time.monotonic()
+            except LearningHubError as error:
+                self._probe_failure = error.detail
             return self._probe_failure
 
     async def refresh_gauges(self) -> None:
