@@ -53,6 +53,18 @@ GET_READINESS = Operation(
     ),
     errors=(Unavailable("The database is away.", retry_after_seconds=2),),
 )
+GET_HEALTH = Operation(
+    method="GET",
+    path="/health",
+    operation_id="getHealth",
+    summary="Check readiness at the address of the original hub",
+    tag="Operating",
+    is_public=True,
+    responses=(
+        ResponseSpec(status=200, meaning="The hub is ready.", body=Health, example={"Status": "ready", "Findings": []}),
+    ),
+    errors=(Unavailable("The database is away.", retry_after_seconds=2),),
+)
 GET_METRICS = Operation(
     method="GET",
     path="/metrics",
@@ -81,6 +93,10 @@ class HealthController(ApiController):
 
     @route(GET_READINESS)
     async def get_readiness(self, status: NamedDependency[HubStatus]) -> ApiResponse:
+        return ApiResponse(Health("ready", await status.need_ready()))
+
+    @route(GET_HEALTH)
+    async def get_health(self, status: NamedDependency[HubStatus]) -> ApiResponse:
         return ApiResponse(Health("ready", await status.need_ready()))
 
     @route(GET_METRICS)

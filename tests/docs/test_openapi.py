@@ -96,7 +96,7 @@ def test_three_ways_to_send_a_key_are_declared(document: dict[str, Any]) -> None
     assert {"apiKey", "http"} == {scheme["type"] for scheme in schemes.values()}
     assert [{name: []} for name in schemes] == document["security"]
     open_ones = {path for _, path, operation in described(document) if operation.get("security") == []}
-    assert open_ones == {"/health/live", "/health/ready", "/schema/openapi.json"}
+    assert open_ones == {"/health", "/health/live", "/health/ready", "/schema/openapi.json"}
 
 
 def test_paths_and_parameters(document: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
+from running import RunningHub
 
 from learning_hub.jobs import Jobs
 from learning_hub.model.errors import Unavailable
@@ -36,3 +37,11 @@ async def test_read_only_sessions_leave_the_pool(database: Database) -> None:
         await HubStatus(database, Jobs()).need_ready()
 
     assert await HubStatus(database, Jobs()).need_ready() == []
+
+
+async def test_the_original_hubs_address_is_public(hub_without_worker: RunningHub) -> None:
+    """GET /health and GET /api/health answer as GET /health/ready does, without a key."""
+    client = hub_without_worker.client_with(None)
+    for path in ("/health", "/api/health"):
+        response = await client.get(path)
+        assert (response.status_code, response.json()) == (200, {"Status": "ready", "Findings": []})
