@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
 from learning_hub.jobs import Jobs
@@ -12,6 +13,8 @@ from learning_hub.store import deliveries, pauses
 from learning_hub.store.checkpoints import open_transactions
 from learning_hub.store.database import Database
 from learning_hub.store.storing import need_storable
+
+log = logging.getLogger(__name__)
 
 OPEN_STATES = ("waiting", "sending", "retrying", "parked")
 RETRY_AFTER_SECONDS = 2
@@ -58,13 +61,22 @@ class HubStatus:
             if self._probed_at >= called_at or (wait > 0 and self._probe_failure is None):
                 return self._probe_failure
             await asyncio.sleep(max(wait, 0))
-            self._probed_at = time.monotonic()
-            try:
-                await need_storable(self._database)
-                self._probe_failure = None
-            except LearningHubError as error:
-                self._probe_failure = error.detail
-            return self._probe_failure
+            failure = await self._store()
+            # Only now, so that a caller that goes away leaves no result that nobody has seen.
+            self._probed_at, self._probe_failure = time.monotonic(), failure
+            return failure
+
+    async def _store(self) -> str | None:
+        """Why no event can be stored, or None."""
+        try:
+            await need_storable(self._database)
+        except LearningHubError as error:
+            return error.detail
+        except Exception:
+            # For example a missing column or privilege: publishing fails in the same way.
+            log.exception("readiness_check_failed")
+            return "The hub cannot store an event: the log has the cause."
+        return None
 
     async def refresh_gauges(self) -> None:
         """Set the metrics that are read from the database and are the same in every process."""

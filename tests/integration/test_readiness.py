@@ -39,6 +39,17 @@ async def test_read_only_sessions_leave_the_pool(database: Database) -> None:
     assert await HubStatus(database, Jobs()).need_ready() == []
 
 
+async def test_what_keeps_the_hub_from_storing_is_not_ready(hub_without_worker: RunningHub) -> None:
+    """A table that lacks a column, as after a broken restore, is 503 and not 500; with the column it is 200 again."""
+    database, client = hub_without_worker.database, hub_without_worker.client
+    await database.execute("ALTER TABLE event RENAME COLUMN data TO data_")
+    answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "the log has the cause" in answer.json()["detail"]
+    await database.execute("ALTER TABLE event RENAME COLUMN data_ TO data")
+    assert (await client.get("/health/ready")).status_code == 200
+
+
 async def test_the_original_hubs_address_is_public(hub_without_worker: RunningHub) -> None:
     """GET /health and GET /api/health answer as GET /health/ready does, without a key."""
     client = hub_without_worker.client_with(None)
