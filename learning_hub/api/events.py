@@ -19,12 +19,12 @@ from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotJson
-from learning_hub.model.event import Event, NewEvent, PublishingOutcome, example_event_id
+from learning_hub.model.event import Event, NewEvent, PublishingOutcome
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.submission import Published, idempotency_key_reused
 from learning_hub.services.event_validation import EventValidation, SubscriptionPreview
-from learning_hub.services.events import Events, need_event_key, not_latest_revision, source_key_differs
+from learning_hub.services.events import Events, need_event_key, source_key_differs
 from learning_hub.services.feed import Feed
 
 # The status of the response for each outcome of a published event.
@@ -119,6 +119,7 @@ WITHDRAW_EVENT = Operation(
     operation_id="withdrawEvent",
     summary="Withdraw an event",
     description=(
+        "The id of any revision stands for its source, whose latest revision is withdrawn. "
         "Subscriptions that have not sent the event do not send it any more; for those that have, OnWithdraw of the "
         "subscription decides. The history stays: the event is shown with WithdrawnUtc, and the withdrawal is a "
         "separate entry in the feed."
@@ -126,7 +127,7 @@ WITHDRAW_EVENT = Operation(
     tag="Publishing",
     scopes=("publish",),
     responses=(ResponseSpec(status=204, meaning="The event is withdrawn, by this request or an earlier one."),),
-    errors=(NOT_FOR_PROGRAM, NO_SUCH_EVENT, not_latest_revision(example_event_id())),
+    errors=(NOT_FOR_PROGRAM, NO_SUCH_EVENT),
 )
 
 

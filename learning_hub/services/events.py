@@ -8,7 +8,7 @@ from functools import partial
 from learning_hub.model.caller import Caller
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
-from learning_hub.model.event import Event, SourceKey
+from learning_hub.model.event import Event, LatestEntry, SourceKey
 from learning_hub.model.fields import read_object
 from learning_hub.model.ids import EventKey, read_event_id
 from learning_hub.model.received_event import ReceivedEvent, program_named, read_event, read_event_fast
@@ -47,7 +47,9 @@ class Events:
             NotAllowed: The key is not for its Program.
             NotFound: The event does not exist.
         """
-        return await self._need(caller, need_event_key(event_id))
+        key = need_event_key(event_id)
+        caller.need_program(key.program_id)
+        return await need_event(self._database, key)
 
     async def read_body(self, caller: Caller, body: bytes) -> ReceivedEvent:
         """
@@ -85,32 +87,31 @@ class Events:
 
     async def withdraw(self, caller: Caller, event_id: str) -> None:
         """
-        Withdraw an event; withdrawing it again changes nothing.
+        Withdraw the latest revision of an event's source; withdrawing it again changes nothing.
+
+        *event_id* may be that of any revision, because some publishers keep only the first.
 
         Raises:
             NotAllowed, NotFound: As for `get`.
-            Conflict: The event is not the latest revision of its source.
         """
-        key = need_event_key(event_id)
+        source = _source_key(await self.get(caller, event_id))
         while True:
-            existing = await self._need(caller, key)
-            await self._need_latest(key, existing)
-            if existing.withdrawn_utc:
+            latest = await self._latest_entry(source)
+            if latest.is_withdrawal:
                 return
+            key = EventKey(source.program_id, latest.event_uuid)
             if await events.append_withdrawal(self._database, key, now()):
                 self._notifications.notify(self._notifications.feed)
                 return
             # Another writer was first, with the withdrawal itself or with a newer revision: check again.
 
-    async def _need(self, caller: Caller, key: EventKey) -> Event:
-        caller.need_program(key.program_id)
-        return await need_event(self._database, key)
-
-    async def _need_latest(self, key: EventKey, event: Event) -> None:
+    async def _latest_entry(self, source: SourceKey) -> LatestEntry:
         async with self._database.connection() as connection:
-            (latest,) = await events.latest_entries(connection, [_source_key(event)])
-        if latest is None or latest.event_uuid != key.event_uuid:
-            raise not_latest_revision(str(key))
+            (latest,) = await events.latest_entries(connection, [source])
+        if latest is None:
+            # The source was removed since it was read.
+            raise NotFound("There is no such event any more.")
+        return latest
 
 
 def need_event_key(event_id: str) -> EventKey:
@@ -157,11 +158,6 @@ def source_key_differs() -> Conflict:
         "replaced.",
         code="source_key_differs",
     )
-
-
-def not_latest_revision(event_id: str) -> Conflict:
-    """The error for an event that cannot be withdrawn, as a later revision exists."""
-    return Conflict(f"{event_id} is not the latest revision of its source.", code="not_latest_revision")
 
 
 def _source_key(event: Event) -> SourceKey:

@@ -211,17 +211,21 @@ async def test_delete_withdraws_and_the_feed_has_it_once_more(publisher: httpx.A
     assert [without, event] == await feed(publisher)
 
 
-async def test_withdrawing_an_earlier_revision(publisher: httpx.AsyncClient) -> None:
-    """DELETE is 409 for a revision that is not the latest, one that was withdrawn and revived as well."""
+async def test_any_revision_stands_for_its_source(publisher: httpx.AsyncClient) -> None:
+    """DELETE by the id of any revision withdraws the latest, also after it was revived; PUT follows the latest."""
     first = await publish(publisher)
     second = await publish(publisher, EventEndUtc=None)
-    earlier = await publisher.delete(first)
-    await publisher.delete(second)
-    await publish(publisher, EventEndUtc=None)
-    revived = await publisher.delete(second)
+    assert (await publisher.delete(first)).status_code == 204
+    assert "WithdrawnUtc" in await read(publisher, second)
+    assert "WithdrawnUtc" not in await read(publisher, first)
 
-    assert (earlier.status_code, earlier.json()["code"]) == (409, "not_latest_revision")
-    assert revived.status_code == 409
+    third = await publish(publisher, EventEndUtc=None)
+    assert [(await publisher.delete(location)).status_code for location in (second, first, third)] == [204] * 3
+    assert "WithdrawnUtc" in await read(publisher, third)
+
+    fourth = (await publisher.put(first, json=an_event_body(EventEndUtc=None))).headers["Location"]
+    assert IsPartialDict(Revision=4, Supersedes=third.removeprefix("/events/")) == await read(publisher, fourth)
+    assert len(await feed(publisher)) == 6
 
 
 async def test_withdrawing_what_is_not_there(publisher: httpx.AsyncClient) -> None:

@@ -114,11 +114,6 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "The event in the body has another source key than the one in the address.",
         "Publish it with `POST /events`, or fix the address.",
     ),
-    "not_latest_revision": ProblemKind(
-        409,
-        "Only the latest revision can be withdrawn.",
-        "Read the event's source again and withdraw the latest.",
-    ),
     "connector_differs": ProblemKind(
         409,
         "The kind of a subscriber cannot be changed.",
