@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar.di import NamedDependency
 
 from learning_hub.api.http.controller import ApiController
+from learning_hub.api.http.headers import NO_STORE
 from learning_hub.api.http.operation import Operation, ResponseSpec
 from learning_hub.api.http.path_ids import ID_FORMS
 from learning_hub.api.http.request import ApiRequest
@@ -95,7 +96,7 @@ class KeyController(ApiController):
     @route(MAKE_KEY)
     async def make_key(self, request: ApiRequest, keys: NamedDependency[Keys]) -> ApiResponse:
         key = await keys.create(request.caller, await request.read_fields())
-        return ApiResponse(key, status=201, headers={"Location": f"/keys/{key.key_id}"})
+        return ApiResponse(key, status=201, headers={"Location": f"/keys/{key.key_id}", **NO_STORE})
 
     @route(LIST_KEYS)
     async def list_keys(self, request: ApiRequest, keys: NamedDependency[Keys]) -> ApiResponse:

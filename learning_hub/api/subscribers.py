@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from litestar.di import NamedDependency
+from msgspec import UNSET
 
 from learning_hub.api.http.controller import ApiController
+from learning_hub.api.http.headers import NO_STORE
 from learning_hub.api.http.operation import Operation, ResponseSpec
 from learning_hub.api.http.path_ids import ID_FORMS
 from learning_hub.api.http.request import ApiRequest
@@ -116,7 +118,8 @@ class SubscriberController(ApiController):
         subscriber, is_new = await subscribers.put(
             request.caller, request.path_id("SubscriberId"), await request.read_fields()
         )
-        return ApiResponse(subscriber, status=201 if is_new else 200)
+        headers = {} if subscriber.signing_secret is UNSET else NO_STORE
+        return ApiResponse(subscriber, status=201 if is_new else 200, headers=headers)
 
     @route(LIST_SUBSCRIBERS)
     async def list_subscribers(self, request: ApiRequest, subscribers: NamedDependency[Subscribers]) -> ApiResponse:

@@ -44,6 +44,30 @@ def is_problem(answer: httpx.Response, status: int, code: str) -> bool:
     return (answer.status_code, problem["code"]) == (status, code)
 
 
+async def test_caches_keep_answers_apart(nurses: RunningHub) -> None:
+    """What is answered to a key may be kept for it alone and is checked each time; what shows a secret is not kept."""
+    client = nurses.client
+    webhook = {"Name": "Hook", "Connector": "webhook", "Settings": {"Url": "https://hook.example.org/in"}}
+    key = {"Name": "Reader", "Programs": ["NURSES"], "Scopes": ["read"]}
+    kept = [
+        await client.get("/programs/NURSES"),
+        await client.get("/programs/NURSES", headers={"If-None-Match": "*"}),
+        await client.get("/programs/NOBODY"),
+        await client.post("/events", json=an_event_body()),
+        await client.get("/nothing"),
+    ]
+    secret = [await client.post("/keys", json=key), await client.put("/subscribers/hook", json=webhook)]
+    again = await client.put("/subscribers/hook", json=webhook)
+
+    assert [answer.status_code for answer in kept] == [200, 304, 404, 201, 404]
+    assert {answer.headers["Cache-Control"] for answer in [*kept, again]} == {"private, no-cache"}
+    assert [(answer.status_code, answer.headers["Cache-Control"]) for answer in secret] == [(201, "no-store")] * 2
+    assert {answer.headers["Vary"] for answer in [*kept, *secret]} == {"X-API-Key, Authorization, Cookie"}
+    open_to_all = await nurses.client_with(None).get("/health/live")
+    assert {answer.headers["X-Content-Type-Options"] for answer in [*kept, open_to_all]} == {"nosniff"}
+    assert "Cache-Control" not in open_to_all.headers
+
+
 async def test_three_ways_to_send_a_key(nurses: RunningHub) -> None:
     """A key is taken as X-API-Key, as Bearer, and as the password of Basic with its id or any name."""
     key = await nurses.make_key("read", programs=["NURSES"])

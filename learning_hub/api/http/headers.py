@@ -1,10 +1,20 @@
-"""Values of HTTP headers: text of an unknown encoding, the API key of a request, the methods of a path."""
+"""HTTP headers: text of an unknown encoding, the API key of a request, the methods of a path, rules for caches."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import Iterable
+
+# For a response that shows a secret.
+NO_STORE = {"Cache-Control": "no-store"}
+# A browser must not take JSON for a page.
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+# A cache between may keep a response for the same caller, and asks whether it is current each time.
+_PRIVATE = (b"cache-control", b"private, no-cache")
+# The headers by which callers differ.
+_CALLER_HEADERS = b"X-API-Key, Authorization, Cookie"
 
 
 def header_text(value: bytes) -> str:
@@ -19,6 +29,21 @@ def allowed_methods(methods: Iterable[str]) -> str:
     """The value of `Allow`, sorted. It has HEAD where it has GET, as the middleware answers a HEAD as a GET."""
     allowed = set(methods)
     return ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
+
+
+def with_caching_rules(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The *headers* of a response to a key, with `Vary`, and with `Cache-Control` unless they forbid to store it."""
+    vary, kept, is_stored = _CALLER_HEADERS, [], True
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"vary":
+            vary = value + b", " + vary
+        elif lower == b"cache-control":
+            is_stored = b"no-store" not in value
+            kept += [] if is_stored else [(name, value)]
+        else:
+            kept.append((name, value))
+    return [*kept, (b"vary", vary), *([_PRIVATE] if is_stored else [])]
 
 
 def sent_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
