@@ -129,7 +129,7 @@ def test_who_waits_is_answered_when_the_parent_dies(given: dict[str, str], log: 
 
 def test_a_request_under_way_is_answered(given: dict[str, str], log: Path) -> None:
     """A caller that waits for events when the hub is stopped gets its answer."""
-    with served(settings=given, log=log) as hub:
+    with programs.served(settings=given, log=log) as hub:
         hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
         with _waiting(hub, seconds=2) as answer:
             assert hub.stop() == 0
@@ -139,7 +139,7 @@ def test_a_request_under_way_is_answered(given: dict[str, str], log: Path) -> No
 
 def test_who_waits_does_not_hold_up_the_end(given: dict[str, str], log: Path) -> None:
     """Callers that wait for events get an empty page at once when the hub is stopped, and the hub ends."""
-    with served(settings=given, log=log) as hub:
+    with programs.served(settings=given, log=log) as hub:
         hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
         began = time.monotonic()
         with _waiting(hub, seconds=30) as answer:
@@ -151,7 +151,7 @@ def test_who_waits_does_not_hold_up_the_end(given: dict[str, str], log: Path) ->
 
 def test_the_log_is_json_and_names_nobody(given: dict[str, str], log: Path) -> None:
     """Every line of the log is a JSON object; a request is reported by its route, without ids, queries and keys."""
-    with served(settings=given | {"LOG_FORMAT": "json"}, log=log) as hub:
+    with programs.served(settings=given | {"LOG_FORMAT": "json"}, log=log) as hub:
         hub.client.get("/programs/SECRETPROGRAM", params={"email": "robin@example.org"})
         hub.stop()
         lines = [json.loads(line) for line in hub.log.splitlines()]
