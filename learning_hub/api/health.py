@@ -53,17 +53,11 @@ GET_READINESS = Operation(
     ),
     errors=(Unavailable("The database is away.", retry_after_seconds=2),),
 )
-GET_HEALTH = Operation(
-    method="GET",
+GET_HEALTH = msgspec.structs.replace(
+    GET_READINESS,
     path="/health",
     operation_id="getHealth",
     summary="Check readiness at the address of the original hub",
-    tag="Operating",
-    is_public=True,
-    responses=(
-        ResponseSpec(status=200, meaning="The hub is ready.", body=Health, example={"Status": "ready", "Findings": []}),
-    ),
-    errors=(Unavailable("The database is away.", retry_after_seconds=2),),
 )
 GET_METRICS = Operation(
     method="GET",
