@@ -48,6 +48,20 @@ class ValidationResult(msgspec.Struct, frozen=True, kw_only=True, rename="pascal
     subscriptions: list[SubscriptionPreview]
 
 
+EXAMPLE_VALIDATION = {
+    "Valid": True,
+    "Problem": None,
+    "WouldBe": "new",
+    "Subscriptions": [
+        {
+            "SubscriptionId": "nurses-activities",
+            "Template": "Online",
+            "Payload": {"ActivityType": "TCLEARNING", "Source": "TopClass", "Description": "Fire safety refresher"},
+            "Error": None,
+        }
+    ],
+}
+
 PUBLISH_EVENT = Operation(
     method="POST",
     path="/events",
@@ -80,6 +94,7 @@ PUBLISH_EVENT = Operation(
             body=ValidationResult,
             is_often_empty=True,
             headers=LOCATION,
+            example=EXAMPLE_VALIDATION,
         ),
     ),
     errors=(NOT_FOR_PROGRAM, idempotency_key_reused()),

@@ -10,11 +10,11 @@ from litestar.di import NamedDependency
 
 import learning_hub
 from learning_hub.api.http.controller import ApiController
-from learning_hub.api.http.openapi import build_document
 from learning_hub.api.http.operation import Operation, ResponseSpec
 from learning_hub.api.http.problem_kinds import PROBLEM_KINDS
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
+from learning_hub.api.openapi.document import build_document, responses_of
 
 # Only the beginning: the whole document would contain itself.
 EXAMPLE_DOCUMENT = {
@@ -73,7 +73,9 @@ class SchemaController(ApiController):
     @route(GET_DOCUMENTATION)
     async def get_documentation(self, operations: NamedDependency[list[Operation]]) -> ApiResponse:
         document = build_document(operations)
-        page = pages.get_template("schema.html").render(document=document, problem_kinds=PROBLEM_KINDS)
+        page = pages.get_template("schema.html").render(
+            document=document, responses_of=responses_of, problem_kinds=PROBLEM_KINDS
+        )
         return ApiResponse(page.encode(), media_type="text/html")
 
     @route(GET_FRONT_DOOR)

@@ -33,7 +33,7 @@ def _document() -> str:
     import msgspec
 
     from learning_hub.api.app import operations
-    from learning_hub.api.http.openapi import build_document
+    from learning_hub.api.openapi.document import build_document
     from learning_hub.model.json_values import write_json
 
     return msgspec.json.format(write_json(build_document(operations())), indent=2).decode() + "\n"

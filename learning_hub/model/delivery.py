@@ -65,6 +65,23 @@ class Requeued(msgspec.Struct, frozen=True):
     now: Delivery
 
 
+class AttemptRequest(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The request of an attempt as it was sent, with what is secret masked."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: Annotated[str, Meta(description="As text, at most 64 KiB; null where there is none.")] | None
+
+
+class AttemptResponse(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The response of an attempt as it was received, with what is secret masked."""
+
+    status: int
+    headers: dict[str, str]
+    body: Annotated[str, Meta(description="As text, at most 64 KiB; null where there is none.")] | None
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """One attempt: its request and response, without secrets."""
 

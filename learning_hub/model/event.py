@@ -29,6 +29,7 @@ EventType = Literal[
 ]
 # The outcome of a published event: `stored` as a new entry of the feed; `same`: the latest revision has equal content.
 PublishingOutcome = Literal["stored", "same"]
+WouldBe = Literal["new", "same", "revision"]
 # The event types that say that an earlier success is no longer valid.
 REOPENED: frozenset[EventType] = frozenset({"AI_REOPENED", "LPI_REOPENED"})
 
@@ -206,7 +207,7 @@ class Classification(msgspec.Struct, frozen=True):
     `same`, because nothing is stored.
     """
 
-    would_be: Literal["new", "same", "revision"]
+    would_be: WouldBe
     version: int = 1
     revision: int = 1
     supersedes: UUID | None = None

@@ -10,6 +10,8 @@ from msgspec import Meta
 
 from learning_hub.model.failure import FailureClass
 
+GroupKind = Literal["failures", "pause"]
+
 
 class Example(msgspec.Struct, frozen=True, rename="pascal"):
     """The newest delivery of a group."""
@@ -25,7 +27,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     A group of failures has a *subscription_id*, a *signature* and an *example*; a pause has none of them.
     """
 
-    kind: Annotated[Literal["failures", "pause"], Meta(description="`pause`: nothing is sent to the subscriber.")]
+    kind: Annotated[GroupKind, Meta(description="`pause`: nothing is sent to the subscriber.")]
     program_id: str
     subscriber_id: str
     subscription_id: str | None

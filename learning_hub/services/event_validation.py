@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from learning_hub.deliver.preview import Previewer
 from learning_hub.model.caller import Caller
+from learning_hub.model.event import WouldBe
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.publisher import Publisher
 from learning_hub.store import subscriptions
@@ -33,7 +34,7 @@ class EventValidation:
 
     async def validate(
         self, caller: Caller, event: ReceivedEvent, idempotency_key: str | None
-    ) -> tuple[Literal["new", "same", "revision"], list[SubscriptionPreview]]:
+    ) -> tuple[WouldBe, list[SubscriptionPreview]]:
         """
         The classification of *event* if it were published, and what each subscription that takes it would send.
 

@@ -13,7 +13,7 @@ from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields
 from learning_hub.model.fields import collect, not_reported
 from learning_hub.model.ids import id_errors
-from learning_hub.model.panel import LONGEST_NAME, MOST_FIELDS, RECORD_KEY, PanelField, is_key, read_fields
+from learning_hub.model.panel import LONGEST_NAME, RECORD_KEY, PanelField, is_key, read_fields
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.services.programs import open_program_errors
 from learning_hub.settings import PREFIX
@@ -39,31 +39,6 @@ class PanelBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
             Meta(
                 description="`basic`, or a list of fields: each is an object, or a name, which stands for a text of "
                 "400 characters. The field for the record key is always added.",
-                extra_json_schema={
-                    "anyOf": [
-                        {"const": "basic"},
-                        {
-                            "type": "array",
-                            "minItems": 1,
-                            "maxItems": MOST_FIELDS,
-                            "items": {
-                                "anyOf": [
-                                    {"type": "string"},
-                                    {
-                                        "type": "object",
-                                        "required": ["Name"],
-                                        "additionalProperties": False,
-                                        "properties": {
-                                            "Name": {"type": "string"},
-                                            "Type": {"enum": ["text", "integer", "decimal", "date", "boolean"]},
-                                            "Length": {"type": "integer"},
-                                        },
-                                    },
-                                ]
-                            },
-                        },
-                    ]
-                },
             ),
         ]
         | None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import jsonschema
+import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from referencing import Registry
@@ -15,8 +16,11 @@ from referencing.jsonschema import DRAFT202012
 
 from learning_hub.api.app import operations
 from learning_hub.api.http.error_responses import EXAMPLE_LIMIT_BYTES
-from learning_hub.api.http.openapi import build_document
 from learning_hub.api.http.problem_kinds import PROBLEM_KINDS
+from learning_hub.api.openapi.descriptions import COMPONENTS, FIELDS, IN_PLACES
+from learning_hub.api.openapi.document import build_document, responses_of
+from learning_hub.api.openapi.named_types import ENUMS, FIELD_SCHEMAS, UNIONS
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.event import EventType
 from learning_hub.settings import Settings
 from learning_hub.store.migrations import CHECKOUT
@@ -35,9 +39,10 @@ def document() -> dict[str, Any]:
 
 
 def described(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every operation, with the shared responses in the place of references to them."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            yield method.upper(), path, operation
+            yield method.upper(), path, operation | {"responses": responses_of(document, operation)}
 
 
 def test_the_document_is_valid(document: dict[str, Any]) -> None:
@@ -174,18 +179,15 @@ def test_examples_of_problems_are_told_in_the_reference(document: dict[str, Any]
 def test_bodies_take_no_other_fields(document: dict[str, Any]) -> None:
     """The objects of bodies say that they take no other fields; what may hold anything stays open."""
     schemas = document["components"]["schemas"]
-    for name in ("NewEvent", "Category", "KeyBody", "ProgramBody", "SubscriberBody", "SubscriptionBody", "ProcessBody"):
+    for name in ("NewEvent", "Category", "KeyBody", "ProgramBody", "SubscriptionBody", "ProcessBody"):
+        assert schemas[name]["additionalProperties"] is False, name
+    for alternative in schemas["SubscriberBody"]["oneOf"]:
+        name = alternative["$ref"].rpartition("/")[2]
         assert schemas[name]["additionalProperties"] is False, name
     for name in ("Event", "Key", "Program", "Delivery", "Problem"):
         assert "additionalProperties" not in schemas[name], name
     assert schemas["NewEvent"]["properties"]["PublisherEventData"]["additionalProperties"] is True
-    for name, field in (
-        ("SubscriberBody", "Settings"),
-        ("SubscriptionBody", "Templates"),
-        ("PreviewBody", "Templates"),
-    ):
-        (given, _) = schemas[name]["properties"][field]["anyOf"]
-        assert given["additionalProperties"] is True, (name, field)
+    assert schemas["Template"]["additionalProperties"] is True
 
 
 def _anchored(schema: Any) -> Any:
@@ -205,13 +207,12 @@ def test_times_are_declared(document: dict[str, Any]) -> None:
     for name, schema in document["components"]["schemas"].items():
         for field, declared in schema.get("properties", {}).items():
             if field.endswith("Utc"):
-                kinds = declared.get("anyOf", [declared])
-                assert any(kind.get("format") == "date-time" for kind in kinds), (name, field)
+                assert declared.get("format") == "date-time", (name, field)
 
 
 def _schemas(place: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(node, dict):
-        if isinstance(node.get("type"), str) and "example" not in place:
+        if isinstance(node.get("type"), str | list) and "example" not in place:
             yield place, node
         for name, child in node.items():
             yield from _schemas(f"{place}/{name}", child)
@@ -228,9 +229,109 @@ def test_bounds_are_kept(document: dict[str, Any]) -> None:
 
     assert (parameters["Wait"]["minimum"], parameters["Wait"]["maximum"], parameters["Wait"]["default"]) == (0, 30, 0)
     assert (parameters["Limit"]["minimum"], parameters["Limit"]["maximum"]) == (1, 1000)
-    assert parameters["EventType"]["enum"] == sorted(get_args(EventType))
+    assert parameters["EventType"] == {"$ref": "#/components/schemas/EventType"}
+    assert document["components"]["schemas"]["EventType"]["enum"] == list(get_args(EventType))
     assert parameters["CreatedSince"]["format"] == "date-time"
     assert "application/x-ndjson" in document["paths"]["/events/batch"]["post"]["requestBody"]["content"]
+
+
+def test_everything_has_a_description(document: dict[str, Any]) -> None:
+    """Every tag, parameter, component and field has a description."""
+    without = [tag["name"] for tag in document["tags"] if not tag.get("description")]
+    for method, path, operation in described(document):
+        without += [
+            f"{method} {path} {parameter['name']}"
+            for parameter in operation.get("parameters", [])
+            if not parameter.get("description")
+        ]
+    for name, schema in document["components"]["schemas"].items():
+        fields = {f"{name}.{field}": declared for field, declared in schema.get("properties", {}).items()}
+        without += [place for place, declared in {name: schema, **fields}.items() if not declared.get("description")]
+
+    assert without == []
+
+
+def test_every_description_of_a_name_is_used(document: dict[str, Any]) -> None:
+    """The tables of descriptions have no line for what the document does not have."""
+    schemas = document["components"]["schemas"]
+    fields = {f"{name}.{field}" for name, schema in schemas.items() for field in schema.get("properties", {})}
+    fields |= {
+        f"{parameter['in']}.{parameter['name']}"
+        for _, _, operation in described(document)
+        for parameter in operation.get("parameters", [])
+    }
+
+    assert set(IN_PLACES) | set(FIELD_SCHEMAS) <= fields
+    assert set(FIELDS) <= {place.partition(".")[2] for place in fields}
+    assert set(COMPONENTS) == set(ENUMS) | set(UNIONS)
+
+
+def test_components_have_names_for_generators(document: dict[str, Any]) -> None:
+    """Components are named in one word, differ in more than case, and each is referred to."""
+    schemas = document["components"]["schemas"]
+    assert all(re.fullmatch(r"[A-Z][A-Za-z]+", name) for name in schemas)
+    assert len({name.lower() for name in schemas}) == len(schemas)
+    assert not [name for name in schemas if name.endswith("Query")]
+
+    text = json.dumps(document)
+    for kind in ("schemas", "responses"):
+        assert not [name for name in document["components"][kind] if f'"#/components/{kind}/{name}"' not in text]
+
+
+def test_errors_are_shared_components(document: dict[str, Any]) -> None:
+    """Every error response is a reference to a component."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for status, answer in operation["responses"].items():
+                assert ("$ref" in answer) == (int(status) >= 400), (method, path, status)
+
+
+def test_optional_fields_of_requests_have_no_null_default(document: dict[str, Any]) -> None:
+    """No default is null: strict generators would make a field of it that must be given."""
+    for place, schema in _schemas("", document):
+        assert schema.get("default", ...) is not None, place
+
+
+def test_lists_of_values_are_components(document: dict[str, Any]) -> None:
+    """A field with a list of values refers to the component of the list, which has a type."""
+    for name, schema in document["components"]["schemas"].items():
+        for field, declared in schema.get("properties", {}).items():
+            assert len(declared.get("enum", ())) <= 1, (name, field)
+        if "enum" in schema:
+            assert schema["type"] == "string", name
+
+
+def test_patterns_are_portable(document: dict[str, Any]) -> None:
+    """No regular expression looks ahead or behind, which Go and Rust cannot."""
+    patterns = {schema["pattern"] for _, schema in _schemas("", document) if "pattern" in schema}
+    assert patterns
+    assert not [pattern for pattern in patterns if re.search(r"\(\?[=!<]", pattern)]
+
+
+def test_a_subscriber_is_put_by_its_connector(document: dict[str, Any]) -> None:
+    """The body of PUT /subscribers/{SubscriberId} is a union by Connector of what each kind takes."""
+    schemas = document["components"]["schemas"]
+    put = document["paths"]["/subscribers/{SubscriberId}"]["put"]["requestBody"]["content"]["application/json"]
+    assert put["schema"] == {"$ref": "#/components/schemas/SubscriberBody"}
+
+    union = schemas["SubscriberBody"]
+    assert union["discriminator"]["propertyName"] == "Connector"
+    assert set(union["discriminator"]["mapping"]) == set(KINDS)
+    for connector, target in union["discriminator"]["mapping"].items():
+        body = schemas[target.rpartition("/")[2]]
+        assert body["properties"]["Connector"]["enum"] == [connector]
+        settings = schemas[body["properties"]["Settings"]["$ref"].rpartition("/")[2]]
+        assert set(settings["properties"]) == {
+            field.encode_name for field in msgspec.structs.fields(KINDS[connector].settings)
+        }
+
+
+def test_the_answer_of_validate_only_has_a_schema(document: dict[str, Any]) -> None:
+    """POST /events answers 200 with a ValidationResult, or with no body."""
+    content = document["paths"]["/events"]["post"]["responses"]["200"]["content"]
+
+    assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/ValidationResult"}
+    assert content["text/plain"]["schema"]["maxLength"] == 0
 
 
 def test_the_limit_in_the_examples_is_the_default() -> None:

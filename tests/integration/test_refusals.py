@@ -16,10 +16,11 @@ from running import RunningHub, running_hub
 from learning_hub.api.app import operations
 from learning_hub.api.event_batches import MAX_EVENTS
 from learning_hub.api.event_examples import EXAMPLE_BODY
+from learning_hub.api.http.error_responses import by_code, error_responses
 from learning_hub.api.http.guards import NoQuery
-from learning_hub.api.http.openapi import build_document
 from learning_hub.api.http.operation import Operation
 from learning_hub.api.http.path_ids import ID_FORMS, example_path
+from learning_hub.api.openapi.document import build_document, responses_of
 from learning_hub.model.caller import SCOPES
 from learning_hub.settings import Settings
 from learning_hub.store.database import Database
@@ -30,18 +31,20 @@ DOCUMENT = build_document(EVERY)
 
 
 def shown(operation: Operation | str, status: int) -> dict[str, dict[str, Any]]:
-    """The problems the document shows for a status of an operation, by code."""
+    """
+    The problems that an operation declares for a status, by code.
+
+    The document shows those of the first operation with these codes, as the response that all of them share.
+    """
     if isinstance(operation, str):
         (operation,) = (one for one in EVERY if one.operation_id == operation)
-    answers = DOCUMENT["paths"][operation.path][operation.method.lower()]["responses"]
-    content = answers.get(str(status), {}).get("content", {}).get("application/problem+json", {})
-    values = [content["example"]] if "example" in content else [one["value"] for one in content["examples"].values()]
-    return {problem["code"]: problem for problem in values}
+    problems = by_code(error_responses(operation).get(status, []))
+    return {code: msgspec.to_builtins(problem) for code, problem in problems.items()}
 
 
 def with_status(among: list[Operation], status: int) -> Iterator[Operation]:
     for operation in among:
-        if str(status) in DOCUMENT["paths"][operation.path][operation.method.lower()]["responses"]:
+        if str(status) in responses_of(DOCUMENT, DOCUMENT["paths"][operation.path][operation.method.lower()]):
             yield operation
 
 
@@ -128,6 +131,11 @@ async def refuse_requests(client: httpx.AsyncClient, operation: Operation, **ids
     assert (answer.status_code, as_shown(answer, operation, **ids)) == (415, True), answer.text
 
 
+def _component(reference: dict[str, str]) -> dict[str, Any]:
+    component: dict[str, Any] = DOCUMENT["components"]["schemas"][reference["$ref"].rpartition("/")[2]]
+    return component
+
+
 async def test_unknown_fields_are_refused_as_declared(set_up_hub: RunningHub) -> None:
     """Every object of a body whose schema takes no other fields refuses them, and every body is such an object."""
     for operation in EVERY:
@@ -135,8 +143,9 @@ async def test_unknown_fields_are_refused_as_declared(set_up_hub: RunningHub) ->
             continue
         schema = DOCUMENT["paths"][operation.path][operation.method.lower()]["requestBody"]["content"]
         reference = schema["application/json"]["schema"]
-        name = reference.get("items", reference)["$ref"].rpartition("/")[2]
-        assert DOCUMENT["components"]["schemas"][name]["additionalProperties"] is False
+        whole = reference.get("items", reference)
+        for declared in _component(whole).get("oneOf", [whole]):
+            assert _component(declared)["additionalProperties"] is False
         body = operation.body_example
         more = [body[0] | {"Colour": 1}] if isinstance(body, list) else body | {"Colour": 1}
         answer = await send(set_up_hub.client, operation, json=more)
@@ -230,7 +239,7 @@ async def test_what_is_read_again_without_a_change(set_up_hub: RunningHub) -> No
     for operation in EVERY:
         if operation.method != "GET" or "{" in operation.path or operation.path == "/metrics":
             continue
-        responses = DOCUMENT["paths"][operation.path]["get"]["responses"]
+        responses = responses_of(DOCUMENT, DOCUMENT["paths"][operation.path]["get"])
         params = {"ProgramId": "NURSES"} if operation.path == "/events" else {}
         got = await set_up_hub.client.get(operation.path, params=params)
         again = await set_up_hub.client.get(

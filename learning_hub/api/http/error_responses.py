@@ -17,7 +17,7 @@ from learning_hub.api.http.body import body_too_large, not_json
 from learning_hub.api.http.guards import NoQuery
 from learning_hub.api.http.operation import JSON, JSON_LINES, Operation
 from learning_hub.api.http.path_ids import example_path
-from learning_hub.api.http.problems import ProblemResponse, problem_response
+from learning_hub.api.http.problems import Problem, ProblemResponse, problem_response
 from learning_hub.model.caller import Caller, not_for_program
 from learning_hub.model.errors import (
     InvalidFields,
@@ -47,6 +47,14 @@ def error_responses(operation: Operation) -> dict[int, list[ProblemResponse]]:
         response = problem_response(error, path)
         responses.setdefault(response.problem.status, [response])
     return responses
+
+
+def by_code(responses: list[ProblemResponse]) -> dict[str, Problem]:
+    """The first problem of each code."""
+    problems: dict[str, Problem] = {}
+    for response in responses:
+        problems.setdefault(response.problem.code, response.problem)
+    return problems
 
 
 def _always(operation: Operation) -> Iterator[Exception]:

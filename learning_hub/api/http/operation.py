@@ -18,14 +18,14 @@ from learning_hub.model.errors import LearningHubError
 JSON = "application/json"
 JSON_LINES = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
+EMPTY = "text/plain"
 
 
 class ResponseSpec(msgspec.Struct, frozen=True, kw_only=True):
     """
     One response of an operation: its meaning, the type of its body, its headers by name.
 
-    *is_often_empty*: the body is sent only if the request asks for it. The description then names the body and no
-    schema does, since generated clients read every declared body and fail if it is missing. *event_stream* is an
+    *is_often_empty*: the body is sent only if the request asks for it, and else there is none. *event_stream* is an
     example of the same response as server-sent events, for callers who accept them; the body is then streamed without
     an ETag.
     """

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 import learning_hub
-from learning_hub.api.http.error_responses import error_responses
-from learning_hub.api.http.operation import EVENT_STREAM, JSON, JSON_LINES, Operation, ResponseSpec
+from learning_hub.api.http.error_responses import by_code, error_responses
+from learning_hub.api.http.operation import EMPTY, EVENT_STREAM, JSON, JSON_LINES, Operation, ResponseSpec
 from learning_hub.api.http.path_ids import ID_FORMS, IdForm, ids_in
 from learning_hub.api.http.problem_kinds import PROBLEM_KINDS
 from learning_hub.api.http.problems import MEDIA_TYPE, Problem, ProblemResponse
+from learning_hub.api.openapi.descriptions import TAGS, describe
+from learning_hub.api.openapi.named_types import reference
+from learning_hub.api.openapi.schemas import Schemas, portable, without_null
 from learning_hub.model.json_values import write_json
 
 # 403 and 409 are described by their codes instead.
@@ -35,18 +38,20 @@ HEADERS: dict[str, dict[str, Any]] = {
     "WWW-Authenticate": {"description": "How to send a key."},
     "X-Request-Id": {"description": "Also in the hub's log."},
 }
-REFERENCE = "#/components/schemas/{name}"
+RESPONSE = "#/components/responses/{name}"
+# Responses with more codes than this are named after their operation.
+MOST_CODES_IN_A_NAME = 3
 
 
 def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
     """The whole document, as JSON values in a fixed order."""
     listed = [operation for operation in operations if operation.is_listed]
-    schemas, components = msgspec.json.schema_components(list(_structs(listed)), ref_template=REFERENCE)
-    by_struct = dict(zip(_structs(listed), map(_tidy, schemas), strict=True))
-    closed = _closed(listed)
+    schemas = Schemas(_types(listed))
+    errors = ErrorResponses()
     paths: dict[str, dict[str, Any]] = {}
     for operation in listed:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, by_struct)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas, errors)
+    bodies = [described.get("requestBody") for methods in paths.values() for described in methods.values()]
     document = {
         "openapi": "3.1.0",
         "info": {
@@ -61,13 +66,16 @@ def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "security": [{"ApiKey": []}, {"Bearer": []}, {"Basic": []}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in listed)],
+        "tags": [
+            {"name": tag, "description": TAGS[tag]} for tag in dict.fromkeys(operation.tag for operation in listed)
+        ],
         "paths": paths,
         "components": {
-            "schemas": {name: _tidy(schema) | closed.get(name, {}) for name, schema in sorted(components.items())},
+            "schemas": schemas.reachable([paths, errors.components], closed_from=bodies),
+            "responses": dict(sorted(errors.components.items())),
             "securitySchemes": {
-                "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-                "Bearer": {"type": "http", "scheme": "bearer"},
+                "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The key."},
+                "Bearer": {"type": "http", "scheme": "bearer", "description": "The key as a bearer token."},
                 "Basic": {
                     "type": "http",
                     "scheme": "basic",
@@ -81,18 +89,26 @@ def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
     return values
 
 
-def _structs(operations: Iterable[Operation]) -> Iterator[Any]:
-    yield Problem
-    seen: list[Any] = [Problem]
+def responses_of(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
+    """The responses of an operation of the document by status, with the shared ones in the place of references."""
+    shared = document["components"]["responses"]
+    return {
+        status: shared[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+        for status, response in operation["responses"].items()
+    }
+
+
+def _types(operations: Iterable[Operation]) -> list[Any]:
+    """The types of all bodies and queries, each once."""
+    types: list[Any] = [Problem]
     for operation in operations:
-        bodies = [operation.body, operation.query, *(spec.body for spec in operation.responses)]
-        for struct in bodies:
-            if struct is not None and struct not in seen:
-                seen.append(struct)
-                yield struct
+        for declared in (operation.body, operation.query, *(spec.body for spec in operation.responses)):
+            if declared is not None and declared not in types:
+                types.append(declared)
+    return types
 
 
-def _operation(operation: Operation, by_struct: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+def _operation(operation: Operation, schemas: Schemas, errors: ErrorResponses) -> dict[str, Any]:
     described: dict[str, Any] = {"operationId": operation.operation_id, "summary": operation.summary}
     needs = f"Needs the scope {' or '.join(operation.scopes)}." if operation.scopes else ""
     if text := " ".join(part for part in (operation.description, needs) if part):
@@ -102,12 +118,12 @@ def _operation(operation: Operation, by_struct: dict[Any, dict[str, Any]]) -> di
         described["security"] = []
     if parameters := [
         *_path_parameters(operation),
-        *_query_parameters(operation),
+        *_query_parameters(operation, schemas),
         *_header_parameters(operation),
     ]:
         described["parameters"] = parameters
     if operation.body is not None:
-        content: dict[str, Any] = {"schema": by_struct[operation.body]}
+        content: dict[str, Any] = {"schema": schemas.of(operation.body)}
         if operation.body_example is not None:
             content["example"] = operation.body_example
         described["requestBody"] = {
@@ -119,13 +135,20 @@ def _operation(operation: Operation, by_struct: dict[Any, dict[str, Any]]) -> di
                 "schema": {"type": "string", "description": "One item of the list a line."},
                 "example": "".join(f"{write_json(item).decode()}\n" for item in operation.body_example),
             }
-    described["responses"] = _responses(operation, by_struct)
+    described["responses"] = _responses(operation, schemas, errors)
     return described
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": _schema_of(form), "example": form.example}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": describe("path", name),
+            "schema": _schema_of(form),
+            "example": form.example,
+        }
         for name, form in ((name, ID_FORMS[name]) for name in ids_in(operation.path))
     ]
 
@@ -133,36 +156,22 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
 def _schema_of(form: IdForm) -> dict[str, Any]:
     return {
         "type": "string",
-        "pattern": form.pattern,
+        "pattern": portable(form.pattern),
         "minLength": form.min_length,
         "maxLength": form.max_length,
     }
 
 
-def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
+def _query_parameters(operation: Operation, schemas: Schemas) -> list[dict[str, Any]]:
     if operation.query is None:
         return []
-    (reference,), components = msgspec.json.schema_components([operation.query], ref_template=REFERENCE)
-    schema = components[reference["$ref"].rpartition("/")[2]]
+    required = schemas.required(operation.query)
     parameters = []
-    for name, declared in schema.get("properties", {}).items():
-        given = _without_null(declared)
-        parameter = {"name": name, "in": "query", "required": name in schema.get("required", [])}
-        if "description" in given:
-            parameter["description"] = given.pop("description")
-        parameters.append(parameter | {"schema": given})
+    for name, declared in schemas.fields(operation.query).items():
+        schema = without_null(declared)
+        described = {"description": schema.pop("description", describe("query", name))}
+        parameters.append({"name": name, "in": "query", "required": name in required, **described, "schema": schema})
     return parameters
-
-
-def _without_null(declared: dict[str, Any]) -> dict[str, Any]:
-    """A parameter is absent rather than null."""
-    given = {key: value for key, value in declared.items() if not (key == "default" and value is None)}
-    options = [option for option in given.pop("anyOf", []) if option.get("type") != "null"]
-    for option in options:
-        given = option | given
-    if "enum" in given:
-        given["enum"] = [value for value in given["enum"] if value is not None]
-    return given
 
 
 def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -178,26 +187,28 @@ def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
     ]
 
 
-def _responses(operation: Operation, by_struct: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    described = {str(spec.status): _response(operation, spec, by_struct) for spec in operation.responses}
+def _responses(operation: Operation, schemas: Schemas, errors: ErrorResponses) -> dict[str, Any]:
+    described = {str(spec.status): _response(operation, spec, schemas) for spec in operation.responses}
     if _has_tag(operation):
         described["304"] = {"description": MEANING[304], "headers": _headers("ETag")}
     for status, responses in error_responses(operation).items():
-        described[str(status)] = _error_response(status, responses)
+        described[str(status)] = errors.reference(operation, status, responses)
     return dict(sorted(described.items()))
 
 
-def _response(operation: Operation, spec: ResponseSpec, by_struct: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+def _response(operation: Operation, spec: ResponseSpec, schemas: Schemas) -> dict[str, Any]:
     headers = _headers("ETag") if _has_tag(operation) else _headers()
     headers |= {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in spec.headers.items()}
     described: dict[str, Any] = {"description": spec.meaning, "headers": headers}
+    if spec.body is None:
+        return described
+    described["content"] = {}
     if spec.is_often_empty:
-        described["description"] += f" The body, if present, is a {spec.body.__name__}."
-    elif spec.body is not None:
-        content: dict[str, Any] = {"schema": by_struct[spec.body]}
-        if spec.example is not None:
-            content["example"] = spec.example
-        described["content"] = {spec.media_type: content}
+        # First, because generated clients read the first type that they know, and fail at JSON that is not sent.
+        described["content"][EMPTY] = {"schema": {"type": "string", "maxLength": 0}, "example": ""}
+    described["content"][spec.media_type] = {"schema": schemas.of(spec.body)}
+    if spec.example is not None:
+        described["content"][spec.media_type]["example"] = spec.example
     if spec.event_stream is not None:
         described["content"][EVENT_STREAM] = {"schema": {"type": "string"}, "example": spec.event_stream}
     return described
@@ -207,56 +218,46 @@ def _has_tag(operation: Operation) -> bool:
     return operation.method == "GET" and all(spec.event_stream is None for spec in operation.responses)
 
 
-def _error_response(status: int, responses: list[ProblemResponse]) -> dict[str, Any]:
+class ErrorResponses:
+    """The error responses of all operations: one component for those with the same status, codes and headers."""
+
+    def __init__(self) -> None:
+        self.components: dict[str, Any] = {}
+        self._names: dict[tuple[Any, ...], str] = {}
+
+    def reference(self, operation: Operation, status: int, responses: list[ProblemResponse]) -> dict[str, Any]:
+        """What stands for the error response of one status of *operation*."""
+        problems = by_code(responses)
+        headers = _headers(
+            *(name for response in responses for name in response.headers), *(["Allow"] if status == 405 else [])
+        )
+        key = (status, *sorted(problems), *headers)
+        if key not in self._names:
+            self._names[key] = name = _response_name(operation, status, problems)
+            self.components[name] = _error_response(status, problems, headers)
+        return {"$ref": RESPONSE.format(name=self._names[key])}
+
+
+def _response_name(operation: Operation, status: int, codes: Iterable[str]) -> str:
+    names = ["".join(word.capitalize() for word in code.split("_")) for code in codes]
+    if len(names) <= MOST_CODES_IN_A_NAME:
+        return "Or".join(names)
+    return f"{operation.operation_id[0].upper()}{operation.operation_id[1:]}{status}"
+
+
+def _error_response(status: int, problems: dict[str, Problem], headers: dict[str, Any]) -> dict[str, Any]:
     """The error response of one status: one example, or one for each code."""
-    by_code = {response.problem.code: response.problem for response in responses}
-    content: dict[str, Any] = {"schema": {"$ref": REFERENCE.format(name="Problem")}}
-    if len(by_code) == 1:
-        content["example"] = responses[0].problem
+    content: dict[str, Any] = {"schema": reference(Problem.__name__)}
+    if len(problems) == 1:
+        (content["example"],) = problems.values()
     else:
-        content["examples"] = {code: {"value": problem} for code, problem in by_code.items()}
-    names = [name for response in responses for name in response.headers] + (["Allow"] if status == 405 else [])
+        content["examples"] = {code: {"value": problem} for code, problem in problems.items()}
     return {
-        "description": MEANING.get(status) or " ".join(PROBLEM_KINDS[code].meaning for code in by_code),
-        "headers": _headers(*names),
+        "description": MEANING.get(status) or " ".join(PROBLEM_KINDS[code].meaning for code in problems),
+        "headers": headers,
         "content": {MEDIA_TYPE: content},
     }
 
 
 def _headers(*names: str) -> dict[str, Any]:
     return {name: {"schema": {"type": "string"}} | HEADERS[name] for name in ("X-Request-Id", *dict.fromkeys(names))}
-
-
-def _closed(operations: Iterable[Operation]) -> dict[str, Any]:
-    """The objects within request bodies, by name, whose unknown fields are refused."""
-    bodies = [operation.body for operation in operations if operation.body is not None]
-    _, components = msgspec.json.schema_components(bodies, ref_template=REFERENCE)
-    return {name: {"additionalProperties": False} for name, schema in components.items() if "properties" in schema}
-
-
-def _tidy(schema: Any) -> Any:
-    """
-    The schema, with free-form objects declared as such, because some generators make unusable types otherwise.
-
-    Every field whose name ends in Utc is declared as a time; msgspec does so only for times that must have an offset.
-    """
-    if isinstance(schema, dict):
-        tidied = {key: _tidy(value) for key, value in schema.items()}
-        if tidied.get("type") == "object" and "properties" not in tidied:
-            tidied.setdefault("additionalProperties", True)
-        for name, declared in schema.get("properties", {}).items():
-            if name.endswith("Utc"):
-                tidied["properties"][name] = _as_time(_tidy(declared))
-        return tidied
-    if isinstance(schema, list):
-        return [_tidy(item) for item in schema]
-    return schema
-
-
-def _as_time(declared: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a string, or of a string or null, as that of a time."""
-    if declared.get("type") == "string":
-        return declared | {"format": "date-time"}
-    if "anyOf" in declared:
-        return declared | {"anyOf": [_as_time(option) for option in declared["anyOf"]]}
-    return declared
