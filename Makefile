@@ -68,6 +68,13 @@ fix: setup ## Format and mend what can be mended
 openapi: $(VENV)/run.stamp ## Write openapi/openapi.json
 	@$(BIN)/learning-hub openapi --output openapi/openapi.json
 
+$(VENV)/clients.stamp: requirements/clients.txt $(VENV)/dev.stamp
+	@$(PIP) install --require-hashes -r requirements/clients.txt
+	@touch $@
+
+clients: $(VENV)/clients.stamp ## Generate clients from openapi.json, compile and use them (ONLY=python or typescript)
+	@$(BIN)/python tests/clients/try_clients.py $(ONLY)
+
 bench: $(VENV)/bench.stamp ## Measure, write bench.json and draw the plots (some minutes)
 	@$(BIN)/python -m bench
 
@@ -77,4 +84,4 @@ bench-quick: setup ## Measure for under a minute, and fail where a ratio has fal
 lock: setup ## Write requirements/*.txt anew from pyproject.toml (needs uv on the PATH)
 	@sh requirements/lock.sh
 
-.PHONY: help setup demo serve test-quick test faults check fix openapi bench bench-quick lock
+.PHONY: help setup demo serve test-quick test faults check fix openapi clients bench bench-quick lock

@@ -11,4 +11,7 @@ pin() {
 printf 'hatchling\npip\neditables\n' | pin build -
 pin run --extra embedded pyproject.toml
 pin dev --extra embedded --extra dev --constraint requirements/run.txt pyproject.toml
+# Generators of clients, and what their clients need.
+printf 'openapi-generator-cli\nopenapi-python-client\npydantic\npython-dateutil\nurllib3\n' |
+    pin clients --constraint requirements/dev.txt -
 printf 'matplotlib\n' | pin bench --constraint requirements/dev.txt -

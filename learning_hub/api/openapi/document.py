@@ -71,7 +71,7 @@ def build_document(operations: Iterable[Operation]) -> dict[str, Any]:
         ],
         "paths": paths,
         "components": {
-            "schemas": schemas.reachable([paths, errors.components], closed_from=bodies),
+            "schemas": schemas.reachable([paths, errors.components], bodies=bodies),
             "responses": dict(sorted(errors.components.items())),
             "securitySchemes": {
                 "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The key."},

@@ -61,15 +61,15 @@ class Schemas:
         required: list[str] = self._component_of(struct).get("required", [])
         return required
 
-    def reachable(self, document: Any, *, closed_from: Any) -> dict[str, Any]:
+    def reachable(self, document: Any, *, bodies: Any) -> dict[str, Any]:
         """
         The components that *document* refers to, by name and in its order.
 
-        Objects that *closed_from*, the bodies of requests, refers to take no other fields.
+        Objects that *bodies*, the bodies of requests, refer to take no other fields.
         """
-        closed = {name for name in self._reached(closed_from) if "properties" in self._components[name]}
+        sent = {name for name in self._reached(bodies) if "properties" in self._components[name]}
         return {
-            name: self._components[name] | ({"additionalProperties": False} if name in closed else {})
+            name: _as_sent(self._components[name]) if name in sent else self._components[name]
             for name in sorted(self._reached(document))
         }
 
@@ -184,6 +184,23 @@ def _alternatives(schema: dict[str, Any], options: list[dict[str, Any]]) -> dict
     if len(kept) == 1 and len(options) == 2 and isinstance(kept[0].get("type"), str):
         return {**kept[0], **schema, "type": [kept[0]["type"], "null"]}
     return {**schema, "anyOf": options}
+
+
+def _as_sent(component: dict[str, Any]) -> dict[str, Any]:
+    """
+    An object in the body of a request: it takes no other fields.
+
+    Defaults are told in the description, because some generators make a field that has one a field that must be given.
+    """
+    fields = {name: _without_default(field) for name, field in component["properties"].items()}
+    return {**component, "properties": fields, "additionalProperties": False}
+
+
+def _without_default(field: dict[str, Any]) -> dict[str, Any]:
+    if "default" not in field:
+        return field
+    text = f"{field['description']} Left out: `{msgspec.json.encode(field['default']).decode()}`."
+    return {key: value for key, value in field.items() if key != "default"} | {"description": text}
 
 
 def _listed(name: str, values: tuple[str, ...]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ MOST_IN_BATCH = 500
 # Far below the default limit of IIS (maxAllowedContentLength: 30,000,000 bytes).
 MOST_BYTES_IN_BATCH = 4 * 1024 * 1024
 # One address, which LearningBuilder writes to: no list, and nothing that could be read as another mail header.
-Email = Annotated[str, Meta(pattern=r"^[^\s@,;<>\"]+@[^\s@,;<>\"]+$", max_length=254)]
+Email = Annotated[str, Meta(pattern=r'^[^\s@,;<>"]+@[^\s@,;<>"]+$', max_length=254)]
 
 
 class LearningBuilderSettings(msgspec.Struct, frozen=True, rename="pascal"):
