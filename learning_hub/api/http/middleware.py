@@ -18,7 +18,7 @@ import msgspec
 
 from learning_hub.api.http.address import normalize_address
 from learning_hub.api.http.context import RequestContext, put_context
-from learning_hub.api.http.headers import NO_SNIFFING, sent_key, with_caching_rules
+from learning_hub.api.http.headers import sent_key, with_browser_rules, with_caching_rules
 from learning_hub.api.http.problems import MEDIA_TYPE, problem_response
 from learning_hub.api.http.rate_limit import RateLimiter
 from learning_hub.api.http.routing import Application, Message, Receive, Scope, Send
@@ -118,7 +118,8 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            headers = [*message.get("headers", []), (b"x-request-id", self._context.request_id.encode()), NO_SNIFFING]
+            headers = with_browser_rules(message.get("headers", []))
+            headers.append((b"x-request-id", self._context.request_id.encode()))
             if self._context.caller is not None:
                 headers = with_caching_rules(headers)
             if _is_empty(headers):
