@@ -85,7 +85,7 @@ class ApiMiddleware:
         normalize_address(scope, context)
         try:
             if scope["path"] not in self._public_paths:
-                context.caller = await self._authenticator.identify(sent_key(scope["headers"]))
+                context.caller = await self._authenticator.identify(sent_key(scope["headers"]), address=_address(scope))
                 if self._limiter:
                     self._limiter.take(context.caller.key_id)
             application = self._direct.get((scope["method"], scope["path"]), self._router)
@@ -155,6 +155,11 @@ class _Exchange:
                 "request_id": self._context.request_id,
             },
         )
+
+
+def _address(scope: Scope) -> str:
+    """The address of the peer; a server on a unix socket has no other than this machine."""
+    return scope["client"][0] if scope.get("client") else "local"
 
 
 def _request_id(scope: Scope) -> str:
