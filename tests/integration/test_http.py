@@ -56,11 +56,13 @@ async def test_caches_keep_answers_apart(nurses: RunningHub) -> None:
         await client.get("/programs/NOBODY"),
         await client.post("/events", json=an_event_body()),
         await client.get("/nothing"),
+        await nurses.client_with(None).get("/programs"),
+        await nurses.client_with("unknown").get("/programs"),
     ]
     secret = [await client.post("/keys", json=key), await client.put("/subscribers/hook", json=webhook)]
     again = await client.put("/subscribers/hook", json=webhook)
 
-    assert [answer.status_code for answer in kept] == [200, 304, 404, 201, 404]
+    assert [answer.status_code for answer in kept] == [200, 304, 404, 201, 404, 401, 401]
     assert {answer.headers["Cache-Control"] for answer in [*kept, again]} == {"private, no-cache"}
     assert [(answer.status_code, answer.headers["Cache-Control"]) for answer in secret] == [(201, "no-store")] * 2
     assert {answer.headers["Vary"] for answer in [*kept, *secret]} == {"X-API-Key, Authorization, Cookie"}

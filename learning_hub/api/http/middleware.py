@@ -84,7 +84,8 @@ class ApiMiddleware:
             scope["method"] = "GET"
         normalize_address(scope, context)
         try:
-            if scope["path"] not in self._public_paths:
+            exchange.needs_key = scope["path"] not in self._public_paths
+            if exchange.needs_key:
                 context.caller = await self._authenticator.identify(sent_key(scope["headers"]), address=_address(scope))
                 if self._limiter:
                     self._limiter.take(context.caller.key_id)
@@ -106,7 +107,7 @@ class ApiMiddleware:
 
 
 class _Exchange:
-    """One request and its response."""
+    """One request and its response. *needs_key*: the response differs by key, also where the key is refused."""
 
     def __init__(self, scope: Scope, context: RequestContext, send: Send) -> None:
         self._scope = scope
@@ -114,13 +115,14 @@ class _Exchange:
         self._send = send
         self._began = time.perf_counter()
         self._status = 0
+        self.needs_key = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = with_browser_rules(message.get("headers", []))
             headers.append((b"x-request-id", self._context.request_id.encode()))
-            if self._context.caller is not None:
+            if self.needs_key:
                 headers = with_caching_rules(headers)
             if _is_empty(headers):
                 headers = [pair for pair in headers if pair[0].lower() != b"content-type"]
