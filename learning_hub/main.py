@@ -49,6 +49,7 @@ from learning_hub.services.subscribers import Subscribers
 from learning_hub.services.subscriptions import Subscriptions
 from learning_hub.services.targets import TargetLists
 from learning_hub.services.test_sends import TestSends
+from learning_hub.services.visible_metrics import VisibleMetrics
 from learning_hub.settings import Settings, SettingsError
 from learning_hub.store import connectors
 from learning_hub.store.database import Database
@@ -200,6 +201,7 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
     authenticator = Authenticator(database, settings.admin_key)
     publisher = Publisher(database, parts.writer)
     discovery = TargetDiscovery(database, parts.connections)
+    status = HubStatus(database, running)
     subscriptions = Subscriptions(database, parts.renderer, discovery, notifications)
     return Services(
         audit_log=AuditLog(database),
@@ -226,12 +228,13 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
         reconciliations=Reconciliations(database, parts.connections, parts.runner, wait_seconds=wait_seconds),
         run_logs=RunLogs(database, notifications),
         runs=Runs(database, parts.runner, parts.gathering, previewer, wait_seconds=wait_seconds),
-        status=HubStatus(database, running),
+        status=status,
         subscriber_checks=SubscriberChecks(database, parts.vault, parts.connections, notifications),
         subscribers=Subscribers(database, parts.vault, parts.connector_factory, notifications),
         subscriptions=subscriptions,
         targets=TargetLists(database, discovery, answer_seconds=wait_seconds),
         test_sends=TestSends(database, parts.runner, notifications, wait_seconds=wait_seconds),
+        visible_metrics=VisibleMetrics(database, status),
     )
 
 

@@ -176,8 +176,8 @@ def _panel_prefix(text: str) -> str:
 
 
 def _admin_key(text: str) -> str:
-    if len(text) < 20:
-        raise ValueError("must have 20 or more characters")
+    if len(text) < 20 or len(set(text)) < 8:
+        raise ValueError("must have 20 or more characters, of which at least 8 differ")
     return text
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import msgspec
 from litestar.di import NamedDependency
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from learning_hub.api.http.controller import ApiController
 from learning_hub.api.http.operation import Operation, ResponseSpec
+from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.model.errors import Unavailable
 from learning_hub.services.hub_status import HubStatus
+from learning_hub.services.visible_metrics import VisibleMetrics
 
 EXAMPLE_METRICS = """\
 # HELP learning_hub_deliveries_open Deliveries that are not final, over all processes.
@@ -64,6 +66,7 @@ GET_METRICS = Operation(
     path="/metrics",
     operation_id="getMetrics",
     summary="Read metrics in the text format of Prometheus",
+    description="A key that is not for every Program gets the metrics of its own subscribers and deliveries alone.",
     tag="Operating",
     scopes=("process",),
     responses=(
@@ -94,6 +97,6 @@ class HealthController(ApiController):
         return ApiResponse(Health("ready", await status.need_ready()))
 
     @route(GET_METRICS)
-    async def get_metrics(self, status: NamedDependency[HubStatus]) -> ApiResponse:
-        await status.refresh_gauges()
-        return ApiResponse(generate_latest(), media_type=CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8"))
+    async def get_metrics(self, request: ApiRequest, visible_metrics: NamedDependency[VisibleMetrics]) -> ApiResponse:
+        text = await visible_metrics.text(request.caller)
+        return ApiResponse(text, media_type=CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8"))

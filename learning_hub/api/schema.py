@@ -51,6 +51,16 @@ GET_DOCUMENTATION = Operation(
     is_listed=False,
     responses=(ResponseSpec(status=200, meaning="A page."),),
 )
+GET_STYLESHEET = Operation(
+    method="GET",
+    path="/schema/style.css",
+    operation_id="getStylesheet",
+    summary="Read the stylesheet of the pages",
+    tag="Operating",
+    is_public=True,
+    is_listed=False,
+    responses=(ResponseSpec(status=200, meaning="A stylesheet."),),
+)
 GET_FRONT_DOOR = Operation(
     method="GET",
     path="/",
@@ -77,6 +87,10 @@ class SchemaController(ApiController):
             document=document, responses_of=responses_of, problem_kinds=PROBLEM_KINDS
         )
         return ApiResponse(page.encode(), media_type="text/html")
+
+    @route(GET_STYLESHEET)
+    async def get_stylesheet(self) -> ApiResponse:
+        return ApiResponse(pages.get_template("style.css").render().encode(), media_type="text/css")
 
     @route(GET_FRONT_DOOR)
     async def get_front_door(self) -> ApiResponse:

@@ -83,6 +83,13 @@ _COMPATIBLE = IPv6Network("::/96")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 
+# Characters that are not seen although their category is that of letters, symbols or marks: joiners, fillers, the blank
+# of Braille, and variation selectors (Unicode, Default_Ignorable_Code_Point).
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
+
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
@@ -250,6 +257,7 @@ def _split(url: str) -> SplitResult:
     """*url* in its parts; refused are characters that readers of URLs drop or read differently."""
     if any(character <= " " or character in '\\"<>^`{|}\x7f' for character in url):
         raise ValueError("The address has a blank or another character that does not belong into one")
+    _need_visible(url)
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -266,6 +274,7 @@ def _host_of(parts: SplitResult) -> str:
         raise ValueError("The address must be without a part after #")
     if "%" in parts.netloc:
         raise ValueError("The host must be written without %")
+    _need_ascii_digits(parts.netloc)
     host = _ascii_digits(parts.hostname or "")
     if not host:
         raise ValueError("The address has no host")
@@ -283,9 +292,39 @@ def _port_of(parts: SplitResult) -> int:
     return int(written)
 
 
+def _need_visible(text: str) -> None:
+    """
+    Check that a person sees each character of *text*.
+
+    Raises:
+        ValueError: A character is invisible, so the text reads as another one.
+    """
+    hidden = next((each for each in text if _is_invisible(each)), None)
+    if hidden is not None:
+        raise ValueError(f"The address has an invisible character (U+{ord(hidden):04X}); write it anew")
+
+
+def _is_invisible(character: str) -> bool:
+    if character.isascii():
+        return False
+    return unicodedata.category(character) in _INVISIBLE_CATEGORIES or _INVISIBLE.match(character) is not None
+
+
+def _need_ascii_digits(host: str) -> None:
+    """
+    Check that the digits of *host* are 0 to 9.
+
+    Raises:
+        ValueError: Another digit would be read as one of those by some readers of URLs, and refused by others.
+    """
+    if any(character.isdigit() and not character.isascii() for character in host):
+        raise ValueError("The host must be written with the digits 0 to 9")
+
+
 def _ascii_digits(host: str) -> str:
-    """Full-width digits and dots are digits and dots to those who translate international names."""
-    return unicodedata.normalize("NFKC", host).replace("\N{IDEOGRAPHIC FULL STOP}", ".")
+    """*host* with the dots and digits, of any script, that those see who translate international names."""
+    plain = unicodedata.normalize("NFKC", host).replace("\N{IDEOGRAPHIC FULL STOP}", ".")
+    return "".join(str(unicodedata.decimal(each, each)) for each in plain)
 
 
 def _disguised(url: str) -> Address | None:
@@ -294,7 +333,8 @@ def _disguised(url: str) -> Address | None:
 
     Read as generously as any reader of URLs might: percent-encoded, with a zone, dots or a user too many.
     """
-    text = unquote("".join(character for character in url if character > " ")).replace("\\", "/")
+    seen = (character for character in url if character > " " and not _is_invisible(character))
+    text = unquote("".join(seen)).replace("\\", "/")
     match = re.match(r"[a-z]*:?//+(?:[^/?#]*@)?(?:\[([^]/]*)\]?|([^/?#:]*))", text, re.IGNORECASE)
     host = _ascii_digits(match[1] or match[2] or "").partition("%")[0].strip(".") if match else ""
     try:
@@ -320,6 +360,8 @@ def _read_entry(entry: str) -> Listed:
         host, port = match[1], int(match[2])
     host = host.removeprefix("[").removesuffix("]")
     try:
+        _need_visible(host)
+        _need_ascii_digits(host)
         if "/" in host:
             return Listed(None, ip_network(host, strict=False), port)
         address = read_address(_plain_name(host))

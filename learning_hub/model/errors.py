@@ -12,6 +12,7 @@ Every error of the hub, split by what the caller can do about it.
     ├─ NotFound
     ├─ Conflict              the request conflicts with the present state
     ├─ TooManyRequests       send again later
+    │  └─ TooManyUnknownKeys    too many keys were tried from one address
     ├─ Unavailable           the database is away, or too many requests are waiting
     │  ├─ KeysMissing           the hub has no key to encrypt credentials with
     │  └─ CredentialsUnreadable
@@ -150,6 +151,12 @@ class TooManyRequests(LearningHubError):
     def __init__(self, retry_after_seconds: float) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__()
+
+
+class TooManyUnknownKeys(TooManyRequests):
+    """Too many unknown keys came from this address within a minute."""
+
+    code = "too_many_unknown_keys"
 
 
 class Unavailable(LearningHubError):

@@ -7,10 +7,13 @@ import logging
 import time
 from datetime import datetime
 
+import msgspec
+
 from learning_hub.model.api_key import key_hash, key_id_of, same_secret
 from learning_hub.model.caller import EVERY_PROGRAM, SCOPES, Caller
 from learning_hub.model.clock import now
 from learning_hub.model.errors import LearningHubError, NotAuthenticated
+from learning_hub.services.unknown_keys import UnknownKeys
 from learning_hub.store import api_keys
 from learning_hub.store.database import Database
 
@@ -19,6 +22,16 @@ log = logging.getLogger(__name__)
 REMEMBERED_SECONDS = 0.8
 MOST_REMEMBERED = 10_000
 NOTE_USE_SECONDS = 5
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """A key that was looked up: its caller, None if it is revoked or unknown; and whether it was ever given out."""
+
+    caller: Caller | None
+    is_known: bool
+
+
+_UNKNOWN = _Found(None, is_known=False)
 
 
 class Authenticator:
@@ -33,55 +46,67 @@ class Authenticator:
             programs=(EVERY_PROGRAM,),
             scopes=frozenset(SCOPES),
         )
-        self._remembered: dict[bytes, tuple[float, Caller | None]] = {}
+        self._unknown_keys = UnknownKeys()
+        self._remembered: dict[bytes, tuple[float, _Found]] = {}
         self._used: dict[str, datetime] = {}
 
-    async def identify(self, key: str | None) -> Caller:
+    async def identify(self, key: str | None, *, address: str | None = None) -> Caller:
         """
-        The caller with *key*.
+        The caller with *key*; *address* is where it came from, or None for a key that was checked before.
 
         Raises:
             NotAuthenticated: The key is missing, unknown, expired or revoked; the error is the same for all.
+            TooManyUnknownKeys: The key is unknown, as were many from the same address before.
         """
         if key is None:
             raise NotAuthenticated
         hashed = key_hash(key)
         if self._admin_hash and same_secret(hashed, self._admin_hash):
             return self._admin
-        caller = await self._look_up(key, hashed)
+        found = await self._look_up(key, hashed)
+        if not found.is_known and address is not None:
+            self._unknown_keys.count(address)
+        caller = found.caller
         if caller is None or (caller.expires_utc and caller.expires_utc <= now()):
             raise NotAuthenticated
         self._used[caller.key_id] = now()
         return caller
 
-    async def _look_up(self, key: str, hashed: bytes) -> Caller | None:
-        known_until, caller = self._remembered.get(hashed, (0.0, None))
+    async def _look_up(self, key: str, hashed: bytes) -> _Found:
+        known_until, found = self._remembered.get(hashed, (0.0, _UNKNOWN))
         if known_until > time.monotonic():
-            return caller
+            return found
         key_id = key_id_of(key)
         if key_id is None:
-            return None
-        found = await api_keys.find_with_hash(self._database, key_id)
-        caller = None
-        if found and same_secret(found[1], hashed) and found[0].revoked_utc is None:
-            caller = Caller(
-                key_id=found[0].key_id,
-                name=found[0].name,
-                programs=tuple(found[0].programs),
-                scopes=frozenset(found[0].scopes),
-                expires_utc=found[0].expires_utc,
-            )
+            return _UNKNOWN
+        found = await self._find(key_id, hashed)
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered.clear()
-        self._remembered[hashed] = (time.monotonic() + REMEMBERED_SECONDS, caller)
-        return caller
+        self._remembered[hashed] = (time.monotonic() + REMEMBERED_SECONDS, found)
+        return found
+
+    async def _find(self, key_id: str, hashed: bytes) -> _Found:
+        stored = await api_keys.find_with_hash(self._database, key_id)
+        if stored is None or not same_secret(stored[1], hashed):
+            return _UNKNOWN
+        key = stored[0]
+        if key.revoked_utc is not None:
+            return _Found(None, is_known=True)
+        caller = Caller(
+            key_id=key.key_id,
+            name=key.name,
+            programs=tuple(key.programs),
+            scopes=frozenset(key.scopes),
+            expires_utc=key.expires_utc,
+        )
+        return _Found(caller, is_known=True)
 
     def forget(self, key_id: str) -> None:
         """Remove this key from the cache, because it was revoked."""
         self._remembered = {
-            hashed: (until, caller)
-            for hashed, (until, caller) in self._remembered.items()
-            if caller is None or caller.key_id != key_id
+            hashed: (until, found)
+            for hashed, (until, found) in self._remembered.items()
+            if found.caller is None or found.caller.key_id != key_id
         }
 
     async def note_use(self) -> None:

@@ -26,6 +26,7 @@ from learning_hub.services.subscribers import Subscribers
 from learning_hub.services.subscriptions import Subscriptions
 from learning_hub.services.targets import TargetLists
 from learning_hub.services.test_sends import TestSends
+from learning_hub.services.visible_metrics import VisibleMetrics
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,3 +54,4 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     subscriptions: Subscriptions
     targets: TargetLists
     test_sends: TestSends
+    visible_metrics: VisibleMetrics

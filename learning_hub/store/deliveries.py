@@ -54,9 +54,13 @@ async def attempts(database: Database, key: DeliveryKey) -> tuple[list[Attempt],
     return [_attempt(row) for row in rows], _raw(payloads[-1] if payloads else None)
 
 
-async def count_open(database: Database) -> dict[str, int]:
-    """How many deliveries are waiting, sending, retrying and parked; states without deliveries are left out."""
-    return {row["state"]: row["deliveries"] for row in await database.fetch(queries.count_open)}
+async def count_open(database: Database, programs: list[str] | None = None) -> dict[str, int]:
+    """
+    How many deliveries are waiting, sending, retrying and parked; states without deliveries are left out.
+
+    *programs* restricts the count to their deliveries.
+    """
+    return {row["state"]: row["deliveries"] for row in await database.fetch(queries.count_open, programs)}
 
 
 async def requeue(

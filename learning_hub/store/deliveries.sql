@@ -72,7 +72,7 @@ SELECT delivery.delivery_uuid, delivery.state = 'sending' AS is_under_way
    AND (delivery.state = 'parked' AND delivery.class = 'identity' OR delivery.state = 'sending')
 
 -- name: count_open
--- How many deliveries are not final, by state.
+-- How many deliveries of the Programs $1, null for all, are not final, by state.
 SELECT state, count(*) AS deliveries FROM delivery
- WHERE state IN ('waiting', 'sending', 'retrying', 'parked')
+ WHERE state IN ('waiting', 'sending', 'retrying', 'parked') AND ($1::text[] IS NULL OR program_id = ANY ($1::text[]))
  GROUP BY state

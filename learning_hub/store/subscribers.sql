@@ -55,6 +55,10 @@ SELECT * FROM subscriber
  ORDER BY subscriber_id
  LIMIT $3::int
 
+-- name: ids_used_by
+-- The ids of the subscribers that get events of any of the Programs $1.
+SELECT DISTINCT subscriber_id FROM subscription WHERE program_id = ANY ($1::text[])
+
 -- name: is_used_by
 -- Whether subscriber $1 gets events of any of the Programs $2.
 SELECT EXISTS (SELECT FROM subscription WHERE subscriber_id = $1::text AND program_id = ANY ($2::text[]))

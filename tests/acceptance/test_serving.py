@@ -43,13 +43,18 @@ def given(tmp_path: Path, database_address: str) -> dict[str, str]:
 
 
 def test_a_hub_with_a_database_of_its_own_serves_and_stops(embedded: dict[str, str], log: Path) -> None:
-    """With nothing but an empty home it serves; on SIGTERM it ends with 0 and its PostgreSQL with it."""
+    """
+    With nothing but an empty home it serves; on SIGTERM it ends with 0 and its PostgreSQL with it.
+
+    No setting of the hub, which may be a secret, is in the environment of its PostgreSQL.
+    """
     with served(settings=embedded, log=log) as hub:
         assert hub.announced["Documentation"] == f"{hub.address}/schema"
         answer = hub.client.get("/health/ready")
         assert answer.json()["Status"] == "ready"
         assert "server" not in answer.headers
         assert _postgres(embedded)
+        assert not [name for name in _postgres(embedded)[0].environ() if name.startswith("LEARNING_HUB_")]
         assert hub.stop() == 0
     assert not _postgres(embedded)
 

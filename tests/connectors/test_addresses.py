@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 
 import pytest
@@ -149,6 +150,37 @@ DISGUISED = [
     "https://127.0.0.1\\@example.org",
     "https:///127.0.0.1",
     "https://127.0.0.1:port",
+    "https://127.0.\u200b0.1",
+    "https://١٢٧.0.0.1",
+    "https://१२७.०.०.१/",
+]
+# A person sees another address than the hub does, or none at all.
+INVISIBLE = [
+    "https://lo\u200bcalhost/",
+    "https://example.org\u200b/",
+    "\ufeffhttps://example.org/",
+    "https://exam\u00adple.org/",
+    "https://exam\u200dple.org/",
+    "https://example.org/\u2060in",
+    "https://example.org/in?to=\u200e1",
+    "https://example\u00a0.org/",
+    "https://example.org/\u3000",
+    "https://exam\u115fple.org",
+    "https://exam\ufe0fple.org",
+    "https://exam\u034fple.org",
+    "https://exam\u2800ple.org/",
+    "https://example.org/\U000e0041",
+    "https://exam\u3164ple.org",
+    "https://exam\u180eple.org",
+    "https://example.org/\u0085",
+    "https://example.org/\u2028",
+]
+ODD_DIGITS = [
+    "https://١٢٧.0.0.1/",
+    "https://example٣.org/",
+    "https://hook².example.org/",
+    "https://①②⑦.0.0.1",
+    "https://４.example",
 ]
 
 
@@ -186,6 +218,18 @@ def test_a_forbidden_address_in_disguise_names_the_setting(url: str) -> None:
     message = Guard(["127.0.0.0/8", "::1", "fe80::/10"]).check_url(url)
     assert message is not None
     assert SETTING not in message
+
+
+@pytest.mark.parametrize("url", INVISIBLE)
+def test_invisible_characters_are_refused(url: str) -> None:
+    """An address with a character that nobody sees is refused, and the sentence has its code point."""
+    assert "invisible character (U+" in (Guard(["localhost", "127.0.0.0/8"]).check_url(url) or "")
+
+
+@pytest.mark.parametrize("url", ODD_DIGITS)
+def test_digits_of_other_scripts_are_refused(url: str) -> None:
+    """A host with digits that readers of addresses translate, or do not, is refused, also where it is listed."""
+    assert "digits 0 to 9" in (Guard(["127.0.0.0/8"]).check_url(url) or "")
 
 
 def test_plain_http_is_refused() -> None:
@@ -232,10 +276,12 @@ def test_a_listed_target_opens_no_other(listed: str, url: str) -> None:
     assert Guard(listed.split(",")).check_url(url) is not None
 
 
-@pytest.mark.parametrize("entry", ["10.0.0.0/99", "a b", "http://example.org", "300.1.1.1", "x/y"])
+@pytest.mark.parametrize(
+    "entry", ["10.0.0.0/99", "lo\u200bcalhost", "١٠.0.0.1", "a b", "http://example.org", "300.1.1.1", "x/y"]
+)
 def test_a_wrong_entry_stops_the_start(entry: str) -> None:
     """The sentence names the setting and the entry."""
-    with pytest.raises(ValueError, match=f"{SETTING}: '{entry}'"):
+    with pytest.raises(ValueError, match=re.escape(f"{SETTING}: {entry!r}")):
         Guard([entry])
 
 

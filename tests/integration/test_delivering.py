@@ -380,3 +380,31 @@ async def test_metrics_tell_what_is_open_and_what_was_settled(imis_hub: ImisHub)
     assert 'learning_hub_events_published_total{status="stored"}' in text
     assert 'route="/events"' in text
     assert "example.org" not in text
+
+
+async def test_metrics_of_other_programs_are_not_seen(imis_hub: ImisHub) -> None:
+    """A key of some Programs sees the figures of their subscribers and deliveries, and none of the whole hub."""
+    await imis_hub.set_up()
+    await imis_hub.settled(await imis_hub.publish(PublisherParticipantId="nobody@example.org"), "parked")
+    await imis_hub.hub.make_program("DOCTORS")
+    await imis_hub.hub.database.execute(
+        "INSERT INTO subscriber_pause (subscriber_id, code, class, message, since_utc, next_probe_utc, probe_seconds) "
+        "VALUES ('imis', 'connection_failed', 'unavailable', 'away', now(), now() + interval '1 hour', 5)"
+    )
+    nurses = (await (await imis_hub.hub.caller("process", programs=["NURSES"])).get("/metrics")).text
+    doctors = (await (await imis_hub.hub.caller("process", programs=["DOCTORS"])).get("/metrics")).text
+
+    assert (
+        'learning_hub_deliveries_settled_total{code="participant_not_found",state="parked",subscriber="imis"}' in nurses
+    )
+    assert 'learning_hub_deliveries_open{state="parked"} 1.0' in nurses
+    assert 'learning_hub_subscriber_paused_seconds{code="connection_failed",subscriber="imis"}' in nurses
+    assert 'learning_hub_deliveries_open{state="parked"} 0.0' in doctors
+    assert "imis" not in doctors
+    named = {line.split()[2] for line in (nurses + doctors).splitlines() if line.startswith("# TYPE")}
+    assert named == {
+        "learning_hub_deliveries_settled_total",
+        "learning_hub_deliveries_settled_created",
+        "learning_hub_deliveries_open",
+        "learning_hub_subscriber_paused_seconds",
+    }

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+import re
 from typing import Any
 
 import httpx
@@ -55,17 +56,37 @@ async def test_caches_keep_answers_apart(nurses: RunningHub) -> None:
         await client.get("/programs/NOBODY"),
         await client.post("/events", json=an_event_body()),
         await client.get("/nothing"),
+        await nurses.client_with(None).get("/programs"),
+        await nurses.client_with("unknown").get("/programs"),
     ]
     secret = [await client.post("/keys", json=key), await client.put("/subscribers/hook", json=webhook)]
     again = await client.put("/subscribers/hook", json=webhook)
 
-    assert [answer.status_code for answer in kept] == [200, 304, 404, 201, 404]
+    assert [answer.status_code for answer in kept] == [200, 304, 404, 201, 404, 401, 401]
     assert {answer.headers["Cache-Control"] for answer in [*kept, again]} == {"private, no-cache"}
     assert [(answer.status_code, answer.headers["Cache-Control"]) for answer in secret] == [(201, "no-store")] * 2
     assert {answer.headers["Vary"] for answer in [*kept, *secret]} == {"X-API-Key, Authorization, Cookie"}
     open_to_all = await nurses.client_with(None).get("/health/live")
     assert {answer.headers["X-Content-Type-Options"] for answer in [*kept, open_to_all]} == {"nosniff"}
     assert "Cache-Control" not in open_to_all.headers
+
+
+async def test_pages_load_and_run_nothing_foreign(nurses: RunningHub) -> None:
+    """Pages run no script, load only the stylesheets of the hub, send no address along, and are framed by nobody."""
+    anybody = nurses.client_with(None)
+    pages = [await anybody.get(path) for path in ("/", "/schema", "/api/schema")]
+
+    assert {page.headers["Content-Security-Policy"] for page in pages} == {
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    }
+    assert {page.headers["X-Frame-Options"] for page in pages} == {"DENY"}
+    assert {page.headers["Referrer-Policy"] for page in pages} == {"no-referrer"}
+    assert {page.headers["X-Content-Type-Options"] for page in pages} == {"nosniff"}
+    loaded = {address for page in pages for address in re.findall(r"(?:src|<link[^>]* href)=\"([^\"]*)\"", page.text)}
+    assert loaded == {"/schema/style.css"}
+    assert not [page for page in pages if re.search(r"<style|<script|\s(?:style|on\w+)=", page.text)]
+    style = await anybody.get("/schema/style.css")
+    assert (style.status_code, style.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
 
 
 async def test_three_ways_to_send_a_key(nurses: RunningHub) -> None:

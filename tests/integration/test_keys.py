@@ -16,6 +16,7 @@ from factories import an_event_body
 from running import RunningHub, eventually, running_hub
 
 from learning_hub.api.http.request import CONFIRM_AFTER_SECONDS
+from learning_hub.model.api_key import new_key
 from learning_hub.model.clock import now, written
 from learning_hub.model.errors import NotAuthenticated
 from learning_hub.services.authentication import REMEMBERED_SECONDS, Authenticator
@@ -296,3 +297,31 @@ async def test_a_list_of_keys_goes_on_with_its_cursor(hub_without_worker: Runnin
             400,
             Contains({"field": "Cursor", "message": IsStr()}),
         )
+
+
+async def test_guessing_is_slowed_down(hub_without_worker: RunningHub) -> None:
+    """
+    After a hundred unknown keys from an address further unknown ones are 429; good keys from there go on.
+
+    Requests without a key and revoked or expired keys do not count.
+    """
+    hub = hub_without_worker
+    await hub.make_program()
+    body = {"Name": "k", "Programs": ["NURSES"], "Scopes": ["read"]}
+    made = [(await hub.client.post("/keys", json=body)).json() for _ in range(3)]
+    good, revoked, expired = (one["Key"] for one in made)
+    await hub.client.delete(f"/keys/{made[1]['KeyId']}")
+    await hub.database.execute("UPDATE api_key SET expires_utc = now() WHERE key_id = $1", made[2]["KeyId"])
+
+    async def status(key: str | None) -> int:
+        headers = {} if key is None else {"X-API-Key": key}
+        return (await anybody.get("/programs", headers=headers)).status_code
+
+    anybody = hub.client_with(None)
+    assert {await status(key) for key in [None, revoked, expired] * 40} == {401}
+    wrong_secret = new_key(made[0]["KeyId"])
+    assert {await status(key) for key in [*(f"guess-{n}" for n in range(99)), wrong_secret]} == {401}
+    refused = await anybody.get("/programs", headers={"X-API-Key": "guess-100"})
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_unknown_keys")
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert [await status(key) for key in (wrong_secret, good, None, revoked, expired)] == [429, 200, 401, 401, 401]

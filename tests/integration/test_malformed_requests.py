@@ -49,6 +49,7 @@ async def test_it_is_answered_with_a_problem(hub_without_worker: RunningHub, sen
 
     assert first == "HTTP/1.1 400 Bad Request"
     assert (headers["content-type"], headers["connection"]) == ("application/problem+json", "close")
+    assert headers["x-content-type-options"] == "nosniff"
     assert int(headers["content-length"]) == len(content)
     assert headers["x-request-id"] == "mine" if b"mine" in sent else headers["x-request-id"]
     assert (found["status"], found["code"], found["instance"]) == (400, "malformed_request", "/")

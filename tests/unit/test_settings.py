@@ -43,6 +43,8 @@ def test_settings_are_read() -> None:
     [
         ("DATABASE_URL", "mysql://db/hub"),
         ("ADMIN_KEY", "short"),
+        ("ADMIN_KEY", "a" * 20),
+        ("ADMIN_KEY", "abcdefg" * 10),
         ("SECRET_KEYS", "no-fernet-key"),
         ("RETRY_SECONDS", "5,soon"),
         ("RETRY_SECONDS", ","),

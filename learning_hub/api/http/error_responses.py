@@ -25,6 +25,7 @@ from learning_hub.model.errors import (
     NotAllowed,
     NotAuthenticated,
     TooManyRequests,
+    TooManyUnknownKeys,
     Unavailable,
 )
 from learning_hub.model.fields import read_struct
@@ -68,6 +69,7 @@ def _always(operation: Operation) -> Iterator[Exception]:
     except NotAllowed as error:
         yield error
     yield TooManyRequests(retry_after_seconds=1)
+    yield TooManyUnknownKeys(retry_after_seconds=60)
     yield Unavailable("The database is away.", retry_after_seconds=2)
 
 

@@ -11,6 +11,16 @@ NO_STORE = {"Cache-Control": "no-store"}
 # A browser must not take JSON for a page.
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
+# For pages: they load nothing but the stylesheets of the hub, run no script, and no other page may frame them.
+_PAGE_RULES = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
 # A cache between may keep a response for the same caller, and asks whether it is current each time.
 _PRIVATE = (b"cache-control", b"private, no-cache")
 # The headers by which callers differ.
@@ -29,6 +39,13 @@ def allowed_methods(methods: Iterable[str]) -> str:
     """The value of `Allow`, sorted. It has HEAD where it has GET, as the middleware answers a HEAD as a GET."""
     allowed = set(methods)
     return ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
+
+
+def with_browser_rules(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The *headers* of any response, with what a browser must not do with it."""
+    kept = list(headers)
+    is_page = any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in kept)
+    return [*kept, NO_SNIFFING, *(_PAGE_RULES if is_page else ())]
 
 
 def with_caching_rules(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -18,7 +18,7 @@ import msgspec
 
 from learning_hub.api.http.address import normalize_address
 from learning_hub.api.http.context import RequestContext, put_context
-from learning_hub.api.http.headers import NO_SNIFFING, sent_key, with_caching_rules
+from learning_hub.api.http.headers import sent_key, with_browser_rules, with_caching_rules
 from learning_hub.api.http.problems import MEDIA_TYPE, problem_response
 from learning_hub.api.http.rate_limit import RateLimiter
 from learning_hub.api.http.routing import Application, Message, Receive, Scope, Send
@@ -84,8 +84,9 @@ class ApiMiddleware:
             scope["method"] = "GET"
         normalize_address(scope, context)
         try:
-            if scope["path"] not in self._public_paths:
-                context.caller = await self._authenticator.identify(sent_key(scope["headers"]))
+            exchange.needs_key = scope["path"] not in self._public_paths
+            if exchange.needs_key:
+                context.caller = await self._authenticator.identify(sent_key(scope["headers"]), address=_address(scope))
                 if self._limiter:
                     self._limiter.take(context.caller.key_id)
             application = self._direct.get((scope["method"], scope["path"]), self._router)
@@ -106,7 +107,7 @@ class ApiMiddleware:
 
 
 class _Exchange:
-    """One request and its response."""
+    """One request and its response. *needs_key*: the response differs by key, also where the key is refused."""
 
     def __init__(self, scope: Scope, context: RequestContext, send: Send) -> None:
         self._scope = scope
@@ -114,12 +115,14 @@ class _Exchange:
         self._send = send
         self._began = time.perf_counter()
         self._status = 0
+        self.needs_key = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            headers = [*message.get("headers", []), (b"x-request-id", self._context.request_id.encode()), NO_SNIFFING]
-            if self._context.caller is not None:
+            headers = with_browser_rules(message.get("headers", []))
+            headers.append((b"x-request-id", self._context.request_id.encode()))
+            if self.needs_key:
                 headers = with_caching_rules(headers)
             if _is_empty(headers):
                 headers = [pair for pair in headers if pair[0].lower() != b"content-type"]
@@ -154,6 +157,11 @@ class _Exchange:
                 "request_id": self._context.request_id,
             },
         )
+
+
+def _address(scope: Scope) -> str:
+    """The address of the peer; a server on a unix socket has no other than this machine."""
+    return scope["client"][0] if scope.get("client") else "local"
 
 
 def _request_id(scope: Scope) -> str:

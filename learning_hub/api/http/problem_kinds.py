@@ -205,6 +205,11 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "Too many requests with this key.",
         "Wait as long as `Retry-After` says.",
     ),
+    "too_many_unknown_keys": ProblemKind(
+        429,
+        "A hundred unknown keys came from this address within a minute; keys that are known are still accepted.",
+        "Check the key; wait as long as `Retry-After` says.",
+    ),
     "error": ProblemKind(
         500,
         "The hub failed in a way that has no code of its own.",

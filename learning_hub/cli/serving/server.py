@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 import learning_hub
+from learning_hub.api.http.headers import NO_SNIFFING
 from learning_hub.api.http.middleware import VALID_REQUEST_ID, ApiMiddleware
 from learning_hub.api.http.problems import MEDIA_TYPE, problem
 from learning_hub.cli.failures import FailedError
@@ -174,6 +175,7 @@ class Protocol(HttpToolsProtocol):
             *(b"%s: %s" % header for header in self.server_state.default_headers),
             b"content-type: %s" % MEDIA_TYPE.encode(),
             b"content-length: %d" % len(content),
+            b"%s: %s" % NO_SNIFFING,
             b"x-request-id: %s" % request_id,
             b"connection: close",
         ]
