@@ -97,8 +97,11 @@ class HubProcesses:
         self._addresses.pop(place, None)
         process = self._processes.pop(place)
         process.kill()
-        await asyncio.to_thread(process.wait)
-        process.stdout.close()
+        try:
+            await asyncio.to_thread(process.wait)
+        finally:
+            # The kills are cancelled at any moment.
+            process.stdout.close()
         self.kills += 1
 
 

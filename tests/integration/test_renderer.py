@@ -27,6 +27,8 @@ ENDLESS_LOOPS = (
     "{% assign l = (1..2000) | reverse %}"
     "{% for i in (1..300) %}{% for j in (1..300) %}{% assign x = l | uniq %}{% endfor %}{% endfor %}"
 )
+# Where it matters that a template is stopped, not after how long: a second of each would take the processor for nothing.
+SHORT_LIMIT_SECONDS = 0.3
 MEMORY_EATER = (
     "{% assign s = 'a' %}{% for i in (1..19) %}{% assign s = s | append: s %}{% endfor %}"
     "{% assign t = s | replace: 'a', s %}"
@@ -232,7 +234,7 @@ async def test_callers_share_the_processes() -> None:
 
 async def test_a_template_that_takes_long_holds_up_only_its_own_events() -> None:
     """While many events wait for templates that take too long, those of other templates are rendered between them."""
-    async with Renderer(processes=2) as renderer:
+    async with Renderer(processes=2, time_limit_seconds=SHORT_LIMIT_SECONDS) as renderer:
         await asyncio.gather(*(renderer.render(job_of(f"warm {number}")) for number in range(20)))
         endless = [{str(kind): ENDLESS_CALL} for kind in (1, 2) for _ in range(12)]
         slow = [asyncio.create_task(renderer.render(job_of(leaf))) for leaf in endless]
@@ -250,7 +252,7 @@ async def test_a_template_that_takes_long_holds_up_only_its_own_events() -> None
 
 async def test_one_template_leaves_a_process_for_the_others() -> None:
     """However many events of one template wait, an event of another template waits for none of them."""
-    async with Renderer(processes=2) as renderer:
+    async with Renderer(processes=2, time_limit_seconds=SHORT_LIMIT_SECONDS) as renderer:
         await asyncio.gather(*(renderer.render(job_of(f"warm {number}")) for number in range(20)))
         slow = [asyncio.create_task(renderer.render(job_of(ENDLESS_CALL))) for _ in range(8)]
         await asyncio.sleep(0)
@@ -265,7 +267,7 @@ async def test_one_template_leaves_a_process_for_the_others() -> None:
 
 async def test_all_templates_that_take_long_leave_a_process_for_the_others() -> None:
     """All templates that were stopped lately together never use every process."""
-    async with Renderer(processes=2) as renderer:
+    async with Renderer(processes=2, time_limit_seconds=SHORT_LIMIT_SECONDS) as renderer:
         endless = [{str(kind): ENDLESS_CALL} for kind in range(4)]
         await asyncio.gather(*(renderer.render(job_of(leaf)) for leaf in endless), return_exceptions=True)
         slow = [asyncio.create_task(renderer.render(job_of(leaf))) for leaf in endless for _ in range(5)]
