@@ -27,7 +27,7 @@ ENDLESS_LOOPS = (
     "{% assign l = (1..2000) | reverse %}"
     "{% for i in (1..300) %}{% for j in (1..300) %}{% assign x = l | uniq %}{% endfor %}{% endfor %}"
 )
-# Where it matters that a template is stopped, not after how long: a second of each would take the processor for nothing.
+# Where it matters that a template is stopped, not after how long: a whole second of each would only take the processor.
 SHORT_LIMIT_SECONDS = 0.3
 MEMORY_EATER = (
     "{% assign s = 'a' %}{% for i in (1..19) %}{% assign s = s | append: s %}{% endfor %}"
