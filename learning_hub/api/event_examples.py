@@ -33,4 +33,5 @@ EXAMPLE_EVENT: dict[str, Any] = {
     "Supersedes": None,
     **EXAMPLE_BODY,
 }
+EXAMPLE_DETAIL: dict[str, Any] = EXAMPLE_EVENT | {"SupersededBy": None}
 NO_SUCH_EVENT = no_such_event(example_event_id())

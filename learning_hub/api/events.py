@@ -8,7 +8,7 @@ import msgspec
 from litestar.di import NamedDependency
 from msgspec import Meta
 
-from learning_hub.api.event_examples import EXAMPLE_BODY, EXAMPLE_EVENT, NO_SUCH_EVENT
+from learning_hub.api.event_examples import EXAMPLE_BODY, EXAMPLE_DETAIL, NO_SUCH_EVENT
 from learning_hub.api.feed import LIST_EVENTS, read_feed_page
 from learning_hub.api.http.controller import ApiController
 from learning_hub.api.http.error_responses import NOT_FOR_PROGRAM
@@ -19,7 +19,7 @@ from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotJson
-from learning_hub.model.event import Event, NewEvent, PublishingOutcome
+from learning_hub.model.event import EventDetail, NewEvent, PublishingOutcome
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.submission import Published, idempotency_key_reused
@@ -106,7 +106,7 @@ GET_EVENT = Operation(
     summary="Read an event",
     tag="Reading",
     scopes=("read",),
-    responses=(ResponseSpec(status=200, meaning="The event.", body=Event, example=EXAMPLE_EVENT),),
+    responses=(ResponseSpec(status=200, meaning="The event.", body=EventDetail, example=EXAMPLE_DETAIL),),
     errors=(NOT_FOR_PROGRAM, NO_SUCH_EVENT),
 )
 REPLACE_EVENT = Operation(

@@ -93,6 +93,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=False
     )
 
 
+class EventDetail(Event, frozen=True, kw_only=True, rename="pascal", gc=False):
+    """An event with the revision that came after it, which no entry of the feed can know."""
+
+    superseded_by: Annotated[str, Meta(description="EventId of the next revision; null for the latest.")] | None
+
+
 class FieldFilters(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """The filters of the feed by a field of the event: the exact value, or None for no restriction."""
 

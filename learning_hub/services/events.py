@@ -8,7 +8,7 @@ from functools import partial
 from learning_hub.model.caller import Caller
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
-from learning_hub.model.event import Event, LatestEntry, SourceKey
+from learning_hub.model.event import Event, EventDetail, LatestEntry, SourceKey
 from learning_hub.model.fields import read_object
 from learning_hub.model.ids import EventKey, read_event_id
 from learning_hub.model.received_event import ReceivedEvent, program_named, read_event, read_event_fast
@@ -39,7 +39,7 @@ class Events:
         self._notifications = notifications
         self._max_data_bytes = max_data_bytes
 
-    async def get(self, caller: Caller, event_id: str) -> Event:
+    async def get(self, caller: Caller, event_id: str) -> EventDetail:
         """
         One event.
 
@@ -49,7 +49,10 @@ class Events:
         """
         key = need_event_key(event_id)
         caller.need_program(key.program_id)
-        return await need_event(self._database, key)
+        event = await events.find_event_detail(self._database, key)
+        if event is None:
+            raise no_such_event(event_id)
+        return event
 
     async def read_body(self, caller: Caller, body: bytes) -> ReceivedEvent:
         """

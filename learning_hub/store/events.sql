@@ -99,8 +99,15 @@ SELECT event_uuid, true, (SELECT max(epoch) FROM feed_epoch), version + 1, revis
 RETURNING event_uuid
 
 -- name: find_event
--- The event $1/$2, with the time of its withdrawal if it was withdrawn.
-SELECT event.*, withdrawal.withdrawn_utc AS withdrawal_utc
+-- The event $1/$2, with the time of its withdrawal if it was withdrawn, and the uuid of the next revision.
+SELECT event.*, withdrawal.withdrawn_utc AS withdrawal_utc,
+       (SELECT next.event_uuid FROM event AS next
+         WHERE next.program_id = event.program_id
+           AND next.publisher_event_id = event.publisher_event_id
+           AND next.publisher_system_id = event.publisher_system_id
+           AND next.event_type = event.event_type
+           AND next.version > event.version AND NOT next.is_withdrawal
+         ORDER BY next.version LIMIT 1) AS superseded_by
   FROM event
   LEFT JOIN event AS withdrawal
     ON withdrawal.program_id = event.program_id AND withdrawal.event_uuid = event.event_uuid

@@ -164,7 +164,7 @@ async def test_each_field_is_returned_found_and_compared_over_http(hub_without_w
             name: next(iter(value.values())) if isinstance(value, dict) else value,
         }
         answer = await client.get("/events", params=query)
-        assert answer.json()["Items"] == [first], answer.text
+        assert [item | {"SupersededBy": None} for item in answer.json()["Items"]] == [first], answer.text
         answer = await client.get("/events", params=query | {name: "AI_REOPENED"})
         assert answer.json()["Items"] == [], answer.text
 

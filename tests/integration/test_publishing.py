@@ -66,6 +66,7 @@ async def test_a_new_event(publisher: httpx.AsyncClient) -> None:
         "CreatedUtc": IsStr(regex=r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"),
         "Revision": 1,
         "Supersedes": None,
+        "SupersededBy": None,
         **with_every_field(),
     } == stored
 
@@ -84,15 +85,28 @@ async def test_the_same_event_again(publisher: httpx.AsyncClient) -> None:
 
 
 async def test_other_content_is_the_next_revision(publisher: httpx.AsyncClient) -> None:
-    """Other content of the same source key is a new event, one revision higher, that names the one before."""
+    """Other content of the same source key is a new event, one revision higher; each names the one before and after."""
     first = await publish(publisher)
     second = await publish(publisher, PublisherParticipantId="robin@example.org")
     third = await publish(publisher)
 
     assert len({first, second, third}) == 3
-    assert IsPartialDict(Revision=2, Supersedes=first.removeprefix("/events/")) == await read(publisher, second)
-    assert IsPartialDict(Revision=3, Supersedes=second.removeprefix("/events/")) == await read(publisher, third)
-    assert IsPartialDict(Revision=1, Supersedes=None, **an_event_body()) == await read(publisher, first)
+    ids = [location.removeprefix("/events/") for location in (first, second, third)]
+    assert IsPartialDict(Revision=2, Supersedes=ids[0], SupersededBy=ids[2]) == await read(publisher, second)
+    assert IsPartialDict(Revision=3, Supersedes=ids[1], SupersededBy=None) == await read(publisher, third)
+    assert IsPartialDict(Revision=1, Supersedes=None, SupersededBy=ids[1], **an_event_body()) == await read(
+        publisher, first
+    )
+
+
+async def test_a_withdrawal_supersedes_nothing(publisher: httpx.AsyncClient) -> None:
+    """The latest revision has no SupersededBy after it was withdrawn, and names the revision that revives it."""
+    location = await publish(publisher)
+    assert (await publisher.delete(location)).status_code == 204
+    assert IsPartialDict(SupersededBy=None, WithdrawnUtc=IsStr()) == await read(publisher, location)
+
+    revived = await publish(publisher)
+    assert IsPartialDict(SupersededBy=revived.removeprefix("/events/")) == await read(publisher, location)
 
 
 async def test_what_arrives_is_compared_with_the_latest(publisher: httpx.AsyncClient) -> None:
@@ -204,6 +218,7 @@ async def test_delete_withdraws_and_the_feed_has_it_once_more(publisher: httpx.A
     location = await publish(publisher)
     answers = [await publisher.delete(location), await publisher.delete(location)]
     event = await read(publisher, location)
+    assert event.pop("SupersededBy") is None
 
     assert [(answer.status_code, answer.content) for answer in answers] == [(204, b""), (204, b"")]
     assert IsStr(regex=r".*Z") == event["WithdrawnUtc"]
