@@ -13,6 +13,7 @@ from unittest.mock import patch
 from learning_hub.cli import main
 from learning_hub.model.clock import now
 from learning_hub.model.ids import EventKey
+from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.submission import Published, Submission
 from learning_hub.publish.writer import Writer
@@ -26,8 +27,13 @@ class InsertEach(Writer):
         super().__init__(*parts)
         self._inserting: set[asyncio.Task[None]] = set()
 
-    def submit(self, event: ReceivedEvent, idempotency_key: str | None = None) -> Submission:
-        submission = Submission(event, idempotency_key, self._loop.create_future())
+    def submit(
+        self,
+        event: ReceivedEvent,
+        idempotency_key: str | None = None,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> Submission:
+        submission = Submission(event, idempotency_key, precondition, self._loop.create_future())
         task = asyncio.create_task(self._insert(submission))
         self._inserting.add(task)
         task.add_done_callback(self._inserting.discard)

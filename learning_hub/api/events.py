@@ -19,7 +19,7 @@ from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotJson
-from learning_hub.model.event import EventDetail, NewEvent, PublishingOutcome
+from learning_hub.model.event import EventDetail, NewEvent, PublishingOutcome, event_tag
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.submission import Published, idempotency_key_reused
@@ -115,6 +115,7 @@ REPLACE_EVENT = Operation(
     operation_id="replaceEvent",
     summary="Store the next revision of an event",
     tag="Publishing",
+    is_conditional=True,
     scopes=("publish",),
     body=NewEvent,
     body_example=EXAMPLE_BODY,
@@ -140,6 +141,7 @@ WITHDRAW_EVENT = Operation(
         "separate entry in the feed."
     ),
     tag="Publishing",
+    is_conditional=True,
     scopes=("publish",),
     responses=(ResponseSpec(status=204, meaning="The event is withdrawn, by this request or an earlier one."),),
     errors=(NOT_FOR_PROGRAM, NO_SUCH_EVENT),
@@ -169,7 +171,8 @@ class EventController(ApiController):
 
     @route(GET_EVENT)
     async def get_event(self, request: ApiRequest, events: NamedDependency[Events]) -> ApiResponse:
-        return ApiResponse(await events.get(request.caller, request.path_id("EventId")))
+        found = await events.get(request.caller, request.path_id("EventId"))
+        return ApiResponse(found.event, tag=found.tag)
 
     @route(REPLACE_EVENT)
     async def replace_event(self, request: ApiRequest, events: NamedDependency[Events]) -> ApiResponse:
@@ -177,11 +180,12 @@ class EventController(ApiController):
         # Before the body is received.
         request.caller.need_program(need_event_key(event_id).program_id)
         event = await events.read_body(request.caller, await request.read_json_object())
-        return ApiResponse(headers=_location(await events.replace(request.caller, event_id, event)))
+        published = await events.replace(request.caller, event_id, event, request.precondition())
+        return ApiResponse(headers=_location(published), tag=event_tag(published.key.event_uuid, is_withdrawn=False))
 
     @route(WITHDRAW_EVENT)
     async def withdraw_event(self, request: ApiRequest, events: NamedDependency[Events]) -> ApiResponse:
-        await events.withdraw(request.caller, request.path_id("EventId"))
+        await events.withdraw(request.caller, request.path_id("EventId"), request.precondition())
         return ApiResponse(status=204)
 
 

@@ -6,12 +6,12 @@ from litestar.di import NamedDependency
 
 from learning_hub.api.http.controller import ApiController
 from learning_hub.api.http.headers import NO_STORE
-from learning_hub.api.http.operation import Operation, ResponseSpec
+from learning_hub.api.http.operation import MERGE_PATCH_TEXT, Operation, ResponseSpec
 from learning_hub.api.http.path_ids import ID_FORMS
 from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
-from learning_hub.model.api_key import Key, KeyBody, NewKey
+from learning_hub.model.api_key import Key, KeyBody, KeyPatch, NewKey
 from learning_hub.model.pagination import Page, PageQuery
 from learning_hub.services.keys import Keys, no_such_key
 
@@ -75,7 +75,21 @@ GET_KEY = Operation(
     summary="Read a key, without its secret",
     tag="Setting up",
     scopes=("admin",),
-    responses=(ResponseSpec(status=200, meaning="The key.", body=Key, example=EXAMPLE),),
+    responses=(ResponseSpec(status=200, meaning="The key.", body=Key, example=EXAMPLE, has_figures=True),),
+    errors=(NO_SUCH_KEY,),
+)
+PATCH_KEY = Operation(
+    method="PATCH",
+    path="/keys/{KeyId}",
+    operation_id="patchKey",
+    summary="Change the name of a key, or when it expires",
+    description=MERGE_PATCH_TEXT,
+    tag="Setting up",
+    is_conditional=True,
+    scopes=("admin",),
+    body=KeyPatch,
+    body_example={"ExpiresUtc": None},
+    responses=(ResponseSpec(status=200, meaning="The key as it is now.", body=Key, example=EXAMPLE),),
     errors=(NO_SUCH_KEY,),
 )
 REVOKE_KEY = Operation(
@@ -84,6 +98,7 @@ REVOKE_KEY = Operation(
     operation_id="revokeKey",
     summary="Revoke a key: every process refuses it within a second",
     tag="Setting up",
+    is_conditional=True,
     scopes=("admin",),
     responses=(ResponseSpec(status=204, meaning="The key is revoked, by this request or an earlier one."),),
     errors=(NO_SUCH_KEY,),
@@ -104,9 +119,17 @@ class KeyController(ApiController):
 
     @route(GET_KEY)
     async def get_key(self, request: ApiRequest, keys: NamedDependency[Keys]) -> ApiResponse:
-        return ApiResponse(await keys.get(request.path_id("KeyId")))
+        key = await keys.get(request.path_id("KeyId"))
+        return ApiResponse(key, tag=key.tag, has_figures=True)
+
+    @route(PATCH_KEY)
+    async def patch_key(self, request: ApiRequest, keys: NamedDependency[Keys]) -> ApiResponse:
+        key = await keys.patch(
+            request.caller, request.path_id("KeyId"), await request.read_fields(), request.precondition()
+        )
+        return ApiResponse(key, tag=key.tag)
 
     @route(REVOKE_KEY)
     async def revoke_key(self, request: ApiRequest, keys: NamedDependency[Keys]) -> ApiResponse:
-        await keys.revoke(request.caller, request.path_id("KeyId"))
+        await keys.revoke(request.caller, request.path_id("KeyId"), request.precondition())
         return ApiResponse(status=204)

@@ -48,6 +48,7 @@ MATCH_PARTICIPANT = Operation(
     description="The match is valid until it is changed, and takes precedence over a lookup; a match for one publisher "
     "system takes precedence over a match for all systems. The id in the address is percent-encoded.",
     tag="Delivering",
+    is_conditional=True,
     scopes=("process", "staff"),
     query=ParticipantQuery,
     body=ParticipantBody,
@@ -99,6 +100,7 @@ FORGET_PARTICIPANT = Operation(
     summary="Forget the match of a participant at a subscriber: the next delivery looks it up again",
     description="Without PublisherSystemId, the matches for every publisher system are forgotten.",
     tag="Delivering",
+    is_conditional=True,
     scopes=("process", "staff"),
     query=ParticipantQuery,
     responses=(ResponseSpec(status=204, meaning="No match of the participant is remembered."),),
@@ -114,7 +116,8 @@ class ParticipantController(ApiController):
         self, request: ApiRequest, participants: NamedDependency[ParticipantMatches]
     ) -> ApiResponse:
         query, fields = request.read_query(ParticipantQuery), await request.read_fields()
-        return ApiResponse(await participants.match(request.caller, *_ids_of(request), query, fields))
+        matched = await participants.match(request.caller, *_ids_of(request), query, fields, request.precondition())
+        return ApiResponse(matched, tag=matched.tag)
 
     @route(LIST_PARTICIPANTS)
     async def list_participants(
@@ -128,13 +131,15 @@ class ParticipantController(ApiController):
         self, request: ApiRequest, participants: NamedDependency[ParticipantMatches]
     ) -> ApiResponse:
         query = request.read_query(ParticipantQuery)
-        return ApiResponse(await participants.get(request.caller, *_ids_of(request), query))
+        participant = await participants.get(request.caller, *_ids_of(request), query)
+        return ApiResponse(participant, tag=participant.tag)
 
     @route(FORGET_PARTICIPANT)
     async def forget_participant(
         self, request: ApiRequest, participants: NamedDependency[ParticipantMatches]
     ) -> ApiResponse:
-        await participants.forget(request.caller, *_ids_of(request), request.read_query(ParticipantQuery))
+        query = request.read_query(ParticipantQuery)
+        await participants.forget(request.caller, *_ids_of(request), query, request.precondition())
         return ApiResponse(status=204)
 
 

@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from learning_hub.api.http.controller import ApiController
 from learning_hub.api.http.headers import NO_STORE
-from learning_hub.api.http.operation import Operation, ResponseSpec
+from learning_hub.api.http.operation import MERGE_PATCH_TEXT, Operation, ResponseSpec
 from learning_hub.api.http.path_ids import ID_FORMS
 from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
@@ -15,7 +15,7 @@ from learning_hub.api.http.routing import route
 from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.errors import KeysMissing
 from learning_hub.model.pagination import Page, PageQuery
-from learning_hub.model.subscriber import SavedSubscriber, ShownSubscriber, SubscriberBody
+from learning_hub.model.subscriber import SavedSubscriber, ShownSubscriber, SubscriberBody, SubscriberPatch
 from learning_hub.services.subscribers import Subscribers, connector_differs, no_such_subscriber
 
 EXAMPLE_SETTINGS = {
@@ -55,6 +55,7 @@ PUT_SUBSCRIBER = Operation(
         "The kind of a subscriber cannot be changed."
     ),
     tag="Setting up",
+    is_conditional=True,
     scopes=("admin",),
     body=SubscriberBody,
     body_example=EXAMPLE_BODY,
@@ -65,6 +66,26 @@ PUT_SUBSCRIBER = Operation(
         ),
     ),
     errors=(
+        connector_differs(ID_FORMS["SubscriberId"].example, "webhook"),
+        KeysMissing("There is no Fernet key in secret.key."),
+    ),
+)
+PATCH_SUBSCRIBER = Operation(
+    method="PATCH",
+    path="/subscribers/{SubscriberId}",
+    operation_id="patchSubscriber",
+    summary="Change fields of a subscriber",
+    description=f"{MERGE_PATCH_TEXT} Credentials that it does not name stay.",
+    tag="Setting up",
+    is_conditional=True,
+    scopes=("admin",),
+    body=SubscriberPatch,
+    body_example={"Settings": {"TimeZone": "America/Chicago"}},
+    responses=(
+        ResponseSpec(status=200, meaning="The subscriber as it is now.", body=SavedSubscriber, example=EXAMPLE),
+    ),
+    errors=(
+        NO_SUCH_SUBSCRIBER,
         connector_differs(ID_FORMS["SubscriberId"].example, "webhook"),
         KeysMissing("There is no Fernet key in secret.key."),
     ),
@@ -93,7 +114,9 @@ GET_SUBSCRIBER = Operation(
     summary="Read a subscriber, without its credentials",
     tag="Setting up",
     scopes=("process", "staff", "admin"),
-    responses=(ResponseSpec(status=200, meaning="The subscriber.", body=ShownSubscriber, example=EXAMPLE),),
+    responses=(
+        ResponseSpec(status=200, meaning="The subscriber.", body=ShownSubscriber, example=EXAMPLE, has_figures=True),
+    ),
     errors=(NO_SUCH_SUBSCRIBER,),
 )
 ARCHIVE_SUBSCRIBER = Operation(
@@ -104,6 +127,7 @@ ARCHIVE_SUBSCRIBER = Operation(
     description="Its subscriptions are archived as well. A PUT restores the subscriber; each subscription needs a PUT "
     "of its own.",
     tag="Setting up",
+    is_conditional=True,
     scopes=("admin",),
     responses=(ResponseSpec(status=204, meaning="The subscriber is archived, by this request or an earlier one."),),
     errors=(NO_SUCH_SUBSCRIBER,),
@@ -116,10 +140,16 @@ class SubscriberController(ApiController):
     @route(PUT_SUBSCRIBER)
     async def put_subscriber(self, request: ApiRequest, subscribers: NamedDependency[Subscribers]) -> ApiResponse:
         subscriber, is_new = await subscribers.put(
-            request.caller, request.path_id("SubscriberId"), await request.read_fields()
+            request.caller, request.path_id("SubscriberId"), await request.read_fields(), request.precondition()
         )
-        headers = {} if subscriber.signing_secret is UNSET else NO_STORE
-        return ApiResponse(subscriber, status=201 if is_new else 200, headers=headers)
+        return _saved(subscriber, status=201 if is_new else 200)
+
+    @route(PATCH_SUBSCRIBER)
+    async def patch_subscriber(self, request: ApiRequest, subscribers: NamedDependency[Subscribers]) -> ApiResponse:
+        subscriber = await subscribers.patch(
+            request.caller, request.path_id("SubscriberId"), await request.read_fields(), request.precondition()
+        )
+        return _saved(subscriber, status=200)
 
     @route(LIST_SUBSCRIBERS)
     async def list_subscribers(self, request: ApiRequest, subscribers: NamedDependency[Subscribers]) -> ApiResponse:
@@ -127,9 +157,15 @@ class SubscriberController(ApiController):
 
     @route(GET_SUBSCRIBER)
     async def get_subscriber(self, request: ApiRequest, subscribers: NamedDependency[Subscribers]) -> ApiResponse:
-        return ApiResponse(await subscribers.get(request.caller, request.path_id("SubscriberId")))
+        subscriber = await subscribers.get(request.caller, request.path_id("SubscriberId"))
+        return ApiResponse(subscriber, tag=subscriber.tag, has_figures=True)
 
     @route(ARCHIVE_SUBSCRIBER)
     async def archive_subscriber(self, request: ApiRequest, subscribers: NamedDependency[Subscribers]) -> ApiResponse:
-        await subscribers.archive(request.caller, request.path_id("SubscriberId"))
+        await subscribers.archive(request.caller, request.path_id("SubscriberId"), request.precondition())
         return ApiResponse(status=204)
+
+
+def _saved(subscriber: SavedSubscriber, *, status: int) -> ApiResponse:
+    headers = {} if subscriber.signing_secret is UNSET else NO_STORE
+    return ApiResponse(subscriber, status=status, headers=headers, tag=subscriber.tag)

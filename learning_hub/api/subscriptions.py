@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 
 from learning_hub.api.http.controller import ApiController
 from learning_hub.api.http.error_responses import NOT_FOR_PROGRAM
-from learning_hub.api.http.operation import Operation, ResponseSpec
+from learning_hub.api.http.operation import MERGE_PATCH_TEXT, Operation, ResponseSpec
 from learning_hub.api.http.path_ids import ID_FORMS
 from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
@@ -78,6 +78,7 @@ PUT_SUBSCRIPTION = Operation(
         "now, `Warnings` say why: the subscription is saved without this comparison, and another PUT asks again."
     ),
     tag="Setting up",
+    is_conditional=True,
     scopes=("admin",),
     body=SubscriptionBody,
     body_example=EXAMPLE_BODY,
@@ -96,6 +97,22 @@ PUT_SUBSCRIPTION = Operation(
         ),
     ),
     errors=(LEFT_OUT, subscription_fixed(["ProgramId"])),
+)
+PATCH_SUBSCRIPTION = Operation(
+    method="PATCH",
+    path="/subscriptions/{SubscriptionId}",
+    operation_id="patchSubscription",
+    summary="Change fields of a subscription",
+    description=f"{MERGE_PATCH_TEXT} Within Templates null is a value: it switches a category off.",
+    tag="Setting up",
+    is_conditional=True,
+    scopes=("admin",),
+    body=SubscriptionBody,
+    body_example={"Schedule": "manual"},
+    responses=(
+        ResponseSpec(status=200, meaning="The subscription as it is now.", body=SavedSubscription, example=EXAMPLE),
+    ),
+    errors=(NO_SUCH_SUBSCRIPTION, subscription_fixed(["ProgramId"])),
 )
 LIST_SUBSCRIPTIONS = Operation(
     method="GET",
@@ -133,6 +150,7 @@ ARCHIVE_SUBSCRIPTION = Operation(
     description="Deliveries that were not sent are discarded. A PUT makes the subscription again; it then starts at "
     "the StartFrom of that PUT.",
     tag="Setting up",
+    is_conditional=True,
     scopes=("admin",),
     responses=(ResponseSpec(status=204, meaning="The subscription is archived, by this request or an earlier one."),),
     errors=(NO_SUCH_SUBSCRIPTION,),
@@ -144,8 +162,19 @@ class SubscriptionController(ApiController):
 
     @route(PUT_SUBSCRIPTION)
     async def put_subscription(self, request: ApiRequest, subscriptions: NamedDependency[Subscriptions]) -> ApiResponse:
-        saved = await subscriptions.put(request.caller, request.path_id("SubscriptionId"), await request.read_fields())
-        return ApiResponse(saved.shown, status=201 if saved.is_new else 200)
+        saved = await subscriptions.put(
+            request.caller, request.path_id("SubscriptionId"), await request.read_fields(), request.precondition()
+        )
+        return ApiResponse(saved.shown, status=201 if saved.is_new else 200, tag=saved.subscription.tag)
+
+    @route(PATCH_SUBSCRIPTION)
+    async def patch_subscription(
+        self, request: ApiRequest, subscriptions: NamedDependency[Subscriptions]
+    ) -> ApiResponse:
+        saved = await subscriptions.patch(
+            request.caller, request.path_id("SubscriptionId"), await request.read_fields(), request.precondition()
+        )
+        return ApiResponse(saved.shown, tag=saved.subscription.tag)
 
     @route(LIST_SUBSCRIPTIONS)
     async def list_subscriptions(
@@ -155,11 +184,12 @@ class SubscriptionController(ApiController):
 
     @route(GET_SUBSCRIPTION)
     async def get_subscription(self, request: ApiRequest, subscriptions: NamedDependency[Subscriptions]) -> ApiResponse:
-        return ApiResponse(await subscriptions.get(request.caller, request.path_id("SubscriptionId")))
+        subscription = await subscriptions.get(request.caller, request.path_id("SubscriptionId"))
+        return ApiResponse(subscription, tag=subscription.tag)
 
     @route(ARCHIVE_SUBSCRIPTION)
     async def archive_subscription(
         self, request: ApiRequest, subscriptions: NamedDependency[Subscriptions]
     ) -> ApiResponse:
-        await subscriptions.archive(request.caller, request.path_id("SubscriptionId"))
+        await subscriptions.archive(request.caller, request.path_id("SubscriptionId"), request.precondition())
         return ApiResponse(status=204)

@@ -48,6 +48,33 @@ def create(
     click.echo(created.key)
 
 
+@key.command()
+@click.argument("key_id")
+@click.option("--name", help="Another name.")
+@click.option(
+    "--expires", metavar="TIME", help="When the key expires, such as 2027-12-31T00:00:00Z; `never` for never."
+)
+@json_option
+def update(*, key_id: str, name: str | None, expires: str | None, as_json: bool) -> None:
+    """Change the name of a key, or when it expires."""
+    if name is None and expires is None:
+        raise click.UsageError("Give --name, --expires, or both.")
+    patch: dict[str, Any] = {"Name": name} if name is not None else {}
+    if expires is not None:
+        patch["ExpiresUtc"] = None if expires == "never" else expires
+
+    async def change(hub: Hub) -> Any:
+        from learning_hub.model.precondition import NO_PRECONDITION
+
+        return await hub.services.keys.patch(hub.caller, key_id, fields_of(patch), NO_PRECONDITION)
+
+    changed = call(change)
+    if as_json:
+        print_json(changed)
+        return
+    print_fields(values_of(changed))
+
+
 async def _page(hub: Hub, options: Options) -> Any:
     from learning_hub.model.pagination import PageQuery
 

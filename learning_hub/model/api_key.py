@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from learning_hub.model.caller import SCOPES, Scope
 from learning_hub.model.errors import FieldError
+from learning_hub.model.precondition import entity_tag
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256: as hard to guess as 32 random bytes
@@ -51,6 +52,24 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     expires_utc: datetime | None
     revoked_utc: datetime | None
     last_used_utc: Annotated[datetime, Meta(description="When the key was last used, to within some seconds.")] | None
+
+    @property
+    def tag(self) -> str:
+        return entity_tag(self, Key, without={"last_used_utc"})
+
+
+class KeyPatch(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The fields of a key that a merge patch changes; nothing else of a key can be changed."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    expires_utc: Annotated[datetime, Meta(description="When the key expires; null: never.")] | None = None
+
+
+class ChangedKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What can be changed of a key, whole."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    expires_utc: datetime | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):

@@ -11,6 +11,7 @@ Every error of the hub, split by what the caller can do about it.
     ├─ NotAllowed            the key does not permit this, or not for this Program
     ├─ NotFound
     ├─ Conflict              the request conflicts with the present state
+    ├─ PreconditionFailed    what If-Match or If-None-Match asks for does not hold
     ├─ TooManyRequests       send again later
     │  └─ TooManyUnknownKeys    too many keys were tried from one address
     ├─ Unavailable           the database is away, or too many requests are waiting
@@ -141,6 +142,12 @@ class Conflict(LearningHubError):
     ) -> None:
         super().__init__(detail, code=code)
         self.retry_after_seconds = retry_after_seconds
+
+
+class PreconditionFailed(LearningHubError):
+    """What If-Match or If-None-Match asks for does not hold."""
+
+    code = "precondition_failed"
 
 
 class TooManyRequests(LearningHubError):

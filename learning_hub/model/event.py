@@ -195,6 +195,11 @@ def bucket(program_id: str, day: date) -> str:
     return f"{program_id}-LB-{day.year:04d}{day.month:02d}{day.day:02d}"
 
 
+def event_tag(event_uuid: UUID, *, is_withdrawn: bool) -> str:
+    """The entity tag of a source: its latest revision, and whether that one is withdrawn."""
+    return f'"{event_uuid}-withdrawn"' if is_withdrawn else f'"{event_uuid}"'
+
+
 class LatestEntry(msgspec.Struct, frozen=True):
     """The newest feed entry of a source key."""
 
@@ -203,6 +208,10 @@ class LatestEntry(msgspec.Struct, frozen=True):
     revision: int
     content_hash: bytes
     is_withdrawal: bool
+
+    @property
+    def tag(self) -> str:
+        return event_tag(self.event_uuid, is_withdrawn=self.is_withdrawal)
 
 
 class Classification(msgspec.Struct, frozen=True):

@@ -8,6 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from learning_hub.model.precondition import entity_tag
+
 
 class Participant(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """A publisher's participant and its id at the subscriber, as a person matched it or the hub looked it up."""
@@ -24,6 +26,10 @@ class Participant(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     expires_utc: (
         Annotated[datetime, Meta(description="When it is looked up again; null: a match stays until changed.")] | None
     )
+
+    @property
+    def tag(self) -> str:
+        return entity_tag(self, Participant)
 
     @property
     def position(self) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from learning_hub.model.ids import PROGRAM_ID_PATTERN
+from learning_hub.model.precondition import entity_tag
 
 # Errors, which continue a sentence that begins with the name of the field.
 NOT_KNOWN = "is not a known Program"
@@ -31,6 +32,16 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     name: str
     created_utc: datetime
     archived_utc: datetime | None = None
+
+    @property
+    def tag(self) -> str:
+        return entity_tag(self, Program)
+
+
+class ProgramPatch(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The fields of a Program that a merge patch changes; the whole is checked as a PUT of it."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
 class ProgramBody(msgspec.Struct, frozen=True, rename="pascal"):

@@ -10,6 +10,7 @@ from msgspec import Meta, Raw
 
 from learning_hub.model.circuit_breaker import ShownPause
 from learning_hub.model.ids import PROGRAM_ID_PATTERN
+from learning_hub.model.precondition import entity_tag
 
 SubscriberId = Annotated[
     str,
@@ -49,6 +50,15 @@ class SubscriberBody(msgspec.Struct, frozen=True, kw_only=True, rename="pascal")
         ]
         | None
     ) = None
+
+
+class SubscriberPatch(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The fields of a subscriber that a merge patch changes; the whole is checked as a PUT of it."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    connector: Annotated[str, Meta(max_length=50, description="May be sent, but not changed.")] | None = None
+    settings: Annotated[AnyObject, Meta(description="The settings that change.")] | None = None
+    credentials: Annotated[AnyObject, Meta(description="The credentials that change.")] | None = None
 
 
 class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +103,10 @@ class ShownSubscriber(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"
         ]
         | None
     )
+
+    @property
+    def tag(self) -> str:
+        return entity_tag(self, ShownSubscriber, without={"paused"})
 
 
 class SavedSubscriber(ShownSubscriber, frozen=True, kw_only=True, rename="pascal"):

@@ -13,6 +13,7 @@ from learning_hub.model.cron import is_cron
 from learning_hub.model.event import REOPENED, EventType
 from learning_hub.model.ids import PROGRAM_ID_PATTERN
 from learning_hub.model.json_values import write_json
+from learning_hub.model.precondition import entity_tag
 
 Id = Annotated[str, Meta(pattern=PROGRAM_ID_PATTERN)]
 OnWithdraw = Literal["keep", "remove"]
@@ -101,6 +102,19 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", d
     created_utc: datetime
     changed_utc: datetime
     archived_utc: datetime | None
+
+    @property
+    def tag(self) -> str:
+        return entity_tag(self, Subscription)
+
+    @property
+    def as_body(self) -> dict[str, Any]:
+        """The fields of the SubscriptionBody that makes it."""
+        return {
+            field.encode_name: getattr(self, field.name)
+            for field in msgspec.structs.fields(SubscriptionBody)
+            if field.name != "preset"
+        }
 
     @cached_property
     def templates_json(self) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from learning_hub.model.clock import now
-from learning_hub.model.errors import FieldError, InvalidFields
+from learning_hub.model.errors import FieldError, InvalidFields, PreconditionFailed
 from learning_hub.model.event import LatestEntry, PublishingOutcome, SourceKey, classify
 from learning_hub.model.ids import EventKey, new_uuid
 from learning_hub.publish.submission import Published, Submission, idempotency_key_reused
@@ -61,7 +61,9 @@ class SubmissionBatch:
         """Classify all submissions, store the new events, and fill in answers, failures and submissions to retry."""
         fresh = await self._of_open_programs(await self._answered_before())
         latest = await self._latest(fresh)
-        self._decisions = [self._decide(submission, latest) for submission in fresh]
+        self._decisions = [
+            self._decide(submission, latest) for submission in fresh if self._is_wanted(submission, latest)
+        ]
         await self._keep_answers()
         await self._append()
         for decision in self._decisions:
@@ -106,6 +108,16 @@ class SubmissionBatch:
     async def _latest(self, fresh: Sequence[Submission]) -> dict[SourceKey, LatestEntry | None]:
         sources = list({submission.event.source_key: None for submission in fresh})
         return dict(zip(sources, await events.latest_entries(self._connection, sources), strict=True))
+
+    def _is_wanted(self, submission: Submission, latest: dict[SourceKey, LatestEntry | None]) -> bool:
+        """Whether its precondition holds of the latest entry of its source; it fails otherwise."""
+        before = latest[submission.event.source_key]
+        try:
+            submission.precondition.check(*([before.tag] if before else []))
+        except PreconditionFailed as error:
+            self.failures.append((submission, error))
+            return False
+        return True
 
     @staticmethod
     def _decide(submission: Submission, latest: dict[SourceKey, LatestEntry | None]) -> Decision:

@@ -8,6 +8,7 @@ from typing import Literal
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.event import classify
+from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.submission import Published, idempotency_key_reused, request_hash
 from learning_hub.publish.writer import Writer
@@ -23,22 +24,27 @@ class Publisher:
         self._writer = writer
 
     def submit(
-        self, event: ReceivedEvent, caller: Caller, idempotency_key: str | None = None
+        self,
+        event: ReceivedEvent,
+        caller: Caller,
+        idempotency_key: str | None = None,
+        *,
+        precondition: Precondition = NO_PRECONDITION,
     ) -> asyncio.Future[Published]:
         """
-        Store *event* unless the latest revision of its source has equal content.
+        Store *event* unless the latest revision of its source has equal content; *precondition* is about that revision.
 
         Returns:
             A future that is done once the outcome is durably committed. It may raise InvalidFields, if a key for all
             Programs was used with a Program that does not exist or no longer accepts events; Conflict, if the
-            Idempotency-Key was used with other content; Unavailable, if the database is away.
+            Idempotency-Key was used with other content; PreconditionFailed; Unavailable, if the database is away.
 
         Raises:
             NotAllowed: The key is not for the event's Program.
             Unavailable: Too many events are waiting to be stored.
         """
         caller.need_program(event.publisher_program_id)
-        return self._writer.submit(event, idempotency_key).future
+        return self._writer.submit(event, idempotency_key, precondition).future
 
     async def would_be(
         self, event: ReceivedEvent, caller: Caller, idempotency_key: str | None = None

@@ -10,6 +10,7 @@ import msgspec
 from learning_hub.model.errors import Conflict
 from learning_hub.model.event import PublishingOutcome, SourceKey
 from learning_hub.model.ids import EventKey
+from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.received_event import ReceivedEvent
 
 
@@ -45,15 +46,27 @@ class Submission:
     *size* is the size of its data in bytes; *lost_races* counts how often another process wrote its source first.
     """
 
-    __slots__ = ("event", "future", "idempotency_key", "lost_races", "record", "size")
+    __slots__ = ("event", "future", "idempotency_key", "lost_races", "precondition", "record", "size")
 
-    def __init__(self, event: ReceivedEvent, idempotency_key: str | None, future: asyncio.Future[Published]) -> None:
+    def __init__(
+        self,
+        event: ReceivedEvent,
+        idempotency_key: str | None,
+        precondition: Precondition,
+        future: asyncio.Future[Published],
+    ) -> None:
         self.event = event
         self.idempotency_key = idempotency_key
+        self.precondition = precondition
         self.record = SourceRecord(event.publisher_program_id, event.publisher_system_id, event.publisher_event_id)
         self.size = len(event.publisher_event_data)
         self.future = future
         self.lost_races = 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it can be stored without looking at anything but its event."""
+        return self.idempotency_key is None and self.precondition is NO_PRECONDITION
 
     @property
     def kept_under(self) -> tuple[str, str]:

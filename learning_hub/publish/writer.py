@@ -31,6 +31,7 @@ from learning_hub.metrics import EVENTS_IN_COMMIT, EVENTS_PUBLISHED
 from learning_hub.model.clock import now
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.model.ids import EventKey
+from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.classification import SubmissionBatch
 from learning_hub.publish.submission import Published, Submission
@@ -67,14 +68,19 @@ class Writer:
         self._full_batch_waiting = asyncio.Event()
         self._copying_pays = True
 
-    def submit(self, event: ReceivedEvent, idempotency_key: str | None = None) -> Submission:
+    def submit(
+        self,
+        event: ReceivedEvent,
+        idempotency_key: str | None = None,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> Submission:
         """
         Add *event* to the next batch; the submission's future is done once it is durably committed.
 
         Raises:
             Unavailable: Too many submissions are waiting; the event may be sent again.
         """
-        submission = Submission(event, idempotency_key, self._loop.create_future())
+        submission = Submission(event, idempotency_key, precondition, self._loop.create_future())
         if not self._has_room_for(submission):
             raise Unavailable("Too many events are waiting to be stored.", retry_after_seconds=1)
         self._waiting.append(submission)
@@ -205,11 +211,12 @@ class Writer:
         The fast path: store the submissions that are the first of their source, which nearly all are.
 
         Returns:
-            The other submissions, in the order of their arrival. These include those with an Idempotency-Key, and all
-            of a source record with several, because a later one must not be appended before an earlier one.
+            The other submissions, in the order of their arrival. These include those with an Idempotency-Key or a
+            precondition, and all of a source record with several, because a later one must not be appended before an
+            earlier one.
         """
         of_record = Counter(map(attrgetter("record"), batch))
-        candidates = [item for item in batch if item.idempotency_key is None and of_record[item.record] == 1]
+        candidates = [item for item in batch if item.is_plain and of_record[item.record] == 1]
         if not candidates:
             return batch
         created_utc = now()

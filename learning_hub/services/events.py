@@ -8,9 +8,10 @@ from functools import partial
 from learning_hub.model.caller import Caller
 from learning_hub.model.clock import now
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
-from learning_hub.model.event import Event, EventDetail, LatestEntry, SourceKey
+from learning_hub.model.event import Event, LatestEntry, SourceKey, event_tag
 from learning_hub.model.fields import read_object
 from learning_hub.model.ids import EventKey, read_event_id
+from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.received_event import ReceivedEvent, program_named, read_event, read_event_fast
 from learning_hub.model.subscription import Subscription
 from learning_hub.publish.publisher import Publisher
@@ -18,6 +19,7 @@ from learning_hub.publish.submission import Published
 from learning_hub.services.programs import closed_program_errors
 from learning_hub.store import events
 from learning_hub.store.database import Database
+from learning_hub.store.events import FoundEvent
 from learning_hub.store.notifications import Notifications
 
 # Returns why a Program accepts no events.
@@ -39,9 +41,9 @@ class Events:
         self._notifications = notifications
         self._max_data_bytes = max_data_bytes
 
-    async def get(self, caller: Caller, event_id: str) -> EventDetail:
+    async def get(self, caller: Caller, event_id: str) -> FoundEvent:
         """
-        One event.
+        One event, and the tag of its latest revision.
 
         Raises:
             NotAllowed: The key is not for its Program.
@@ -74,21 +76,24 @@ class Events:
         """Why a Program accepts no events; the result of `closed_program_errors`."""
         return await closed_program_errors(self._database, caller, program_id)
 
-    async def replace(self, caller: Caller, event_id: str, event: ReceivedEvent) -> Published:
+    async def replace(
+        self, caller: Caller, event_id: str, event: ReceivedEvent, precondition: Precondition = NO_PRECONDITION
+    ) -> Published:
         """
         Store *event* as the next revision of the source of the event *event_id*.
 
         Raises:
             NotAllowed, NotFound: As for `get`.
+            PreconditionFailed: The precondition does not hold of the latest revision.
             Conflict: A part of the source key differs.
             InvalidFields: Its Program takes no events any more.
         """
-        existing = await self.get(caller, event_id)
+        existing = (await self.get(caller, event_id)).event
         if event.source_key != _source_key(existing):
             raise source_key_differs()
-        return await self._publisher.submit(event, caller)
+        return await self._publisher.submit(event, caller, precondition=precondition)
 
-    async def withdraw(self, caller: Caller, event_id: str) -> None:
+    async def withdraw(self, caller: Caller, event_id: str, precondition: Precondition = NO_PRECONDITION) -> None:
         """
         Withdraw the latest revision of an event's source; withdrawing it again changes nothing.
 
@@ -96,12 +101,16 @@ class Events:
 
         Raises:
             NotAllowed, NotFound: As for `get`.
+            PreconditionFailed: The precondition does not hold of the latest revision.
         """
-        source = _source_key(await self.get(caller, event_id))
+        source = _source_key((await self.get(caller, event_id)).event)
         while True:
             latest = await self._latest_entry(source)
             if latest.is_withdrawal:
+                # The revision that the caller has seen is withdrawn, perhaps by this request when it came before.
+                precondition.check(latest.tag, event_tag(latest.event_uuid, is_withdrawn=False))
                 return
+            precondition.check(latest.tag)
             key = EventKey(source.program_id, latest.event_uuid)
             if await events.append_withdrawal(self._database, key, now()):
                 self._notifications.notify(self._notifications.feed)

@@ -7,15 +7,17 @@ from typing import Any
 
 from msgspec import Raw
 
-from learning_hub.model.api_key import Key, KeyBody, NewKey, key_hash, new_key, scope_faults
+from learning_hub.model.api_key import ChangedKey, Key, KeyBody, KeyPatch, NewKey, key_hash, new_key, scope_faults
 from learning_hub.model.caller import EVERY_PROGRAM, SCOPES, Caller, check_grant
 from learning_hub.model.clock import now
 from learning_hub.model.errors import FieldError, InvalidFields, NotFound, gathered
 from learning_hub.model.fields import collect, not_reported, valid_texts
 from learning_hub.model.ids import new_id
 from learning_hub.model.pagination import Listing, Page, PageQuery
+from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.program import NOT_KNOWN
 from learning_hub.services.authentication import Authenticator
+from learning_hub.services.patching import patched
 from learning_hub.store import api_keys, audit, programs
 from learning_hub.store.database import Database
 
@@ -72,20 +74,68 @@ class Keys:
             raise no_such_key()
         return found[0]
 
-    async def revoke(self, caller: Caller, key_id: str) -> None:
+    async def patch(self, caller: Caller, key_id: str, patch: Mapping[str, Raw], precondition: Precondition) -> Key:
+        """
+        Change the name of a key, or when it expires.
+
+        Raises:
+            NotFound: The key does not exist.
+            InvalidFields: With every bad field.
+            PreconditionFailed: The precondition does not hold.
+        """
+
+        async def read() -> tuple[str, dict[str, Any]]:
+            key = await self.get(key_id)
+            return key.tag, {"Name": key.name, "ExpiresUtc": key.expires_utc}
+
+        async def write(fields: Mapping[str, Raw], unchanged: Precondition) -> Key:
+            return await self._update(caller, key_id, fields, unchanged, expires_is_sent="ExpiresUtc" in patch)
+
+        return await patched(patch, KeyPatch, read, write, precondition)
+
+    async def _update(
+        self,
+        caller: Caller,
+        key_id: str,
+        fields: Mapping[str, Raw],
+        unchanged: Precondition,
+        *,
+        expires_is_sent: bool,
+    ) -> Key:
+        values, errors = collect(fields, ChangedKey)
+        expires_utc = values.get("expires_utc")
+        # The time of a key that has expired may stay.
+        if expires_is_sent and expires_utc and expires_utc <= now():
+            errors.append(_must_be_in_the_future())
+        if errors:
+            raise InvalidFields(errors)
+        async with self._database.transaction() as connection:
+            before = await api_keys.lock(connection, _valid(key_id))
+            if before is None:
+                raise no_such_key()
+            unchanged.check(before.tag)
+            after = await api_keys.update(connection, key_id, ChangedKey(**values))
+            if before != after:
+                await audit.write(connection, caller, "update", "key", key_id, before=before, after=after)
+        self._authenticator.forget(key_id)
+        return after
+
+    async def revoke(self, caller: Caller, key_id: str, precondition: Precondition = NO_PRECONDITION) -> None:
         """
         Revoke a key, in every running process within a second; revoking it again changes nothing.
 
         Raises:
             NotFound: The key does not exist.
+            PreconditionFailed: The precondition does not hold.
         """
         async with self._database.transaction() as connection:
-            found = await api_keys.find_with_hash(connection, _valid(key_id))
-            after = await api_keys.revoke(connection, key_id)
-            if found is None or after is None:
+            before = await api_keys.lock(connection, _valid(key_id))
+            if before is None:
                 raise no_such_key()
-            if found[0].revoked_utc is None:
-                await audit.write(connection, caller, "revoke", "key", key_id, before=found[0], after=after)
+            precondition.check(before.tag)
+            after = await api_keys.revoke(connection, key_id)
+            if before.revoked_utc is None:
+                await audit.write(connection, caller, "revoke", "key", key_id, before=before, after=after)
         self._authenticator.forget(key_id)
 
     async def _value_errors(self, fields: Mapping[str, Raw], values: dict[str, Any]) -> list[FieldError]:
@@ -103,13 +153,17 @@ class Keys:
         errors += [FieldError(f"Programs[{at}]", NOT_KNOWN) for at, text in named.items() if text not in known]
         expires_utc = values.get("expires_utc")
         if expires_utc and expires_utc <= now():
-            errors.append(FieldError("ExpiresUtc", "must be in the future"))
+            errors.append(_must_be_in_the_future())
         return errors
 
 
 def no_such_key() -> NotFound:
     """The error for a key that does not exist."""
     return NotFound("There is no such key.")
+
+
+def _must_be_in_the_future() -> FieldError:
+    return FieldError("ExpiresUtc", "must be in the future")
 
 
 def _valid(key_id: str) -> str:

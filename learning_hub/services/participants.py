@@ -16,6 +16,7 @@ from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, N
 from learning_hub.model.fields import NOT_BLANK, collect
 from learning_hub.model.pagination import Limit, Listing, Page
 from learning_hub.model.participant import Participant
+from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.services.programs import need_program
 from learning_hub.services.requeue import requeue
@@ -90,6 +91,7 @@ class ParticipantMatches:
         participant_id: str,
         query: ParticipantQuery,
         fields: Mapping[str, Raw],
+        precondition: Precondition = NO_PRECONDITION,
     ) -> MatchedParticipant:
         """
         Match a participant with a contact of a subscriber, and requeue the participant's parked deliveries.
@@ -100,9 +102,11 @@ class ParticipantMatches:
             participant_id: The publisher's id of the participant.
             query: The Program, and the system if the match is for one system only.
             fields: The fields of a ParticipantBody, as sent.
+            precondition: What must hold of what is remembered before.
 
         Raises:
             InvalidFields: With every bad field.
+            PreconditionFailed: The precondition does not hold.
             NotAllowed, NotFound, InvalidInput: As for `get`.
         """
         errors: list[FieldError] = []
@@ -113,7 +117,7 @@ class ParticipantMatches:
         if errors or field_errors or who is None:
             raise InvalidFields(errors + field_errors)
         subscriber_participant_id = ParticipantBody(**values).subscriber_participant_id.strip()
-        matched, requeued, are_under_way = await self._store(caller, who, subscriber_participant_id)
+        matched, requeued, are_under_way = await self._store(caller, who, subscriber_participant_id, precondition)
         if are_under_way:
             requeued += await self._requeue_late(caller, who)
         return MatchedParticipant(**msgspec.structs.asdict(matched), requeued=requeued)
@@ -148,10 +152,18 @@ class ParticipantMatches:
             raise nothing_remembered(participant_id)
         return found[0]
 
-    async def forget(self, caller: Caller, subscriber_id: str, participant_id: str, query: ParticipantQuery) -> None:
+    async def forget(
+        self,
+        caller: Caller,
+        subscriber_id: str,
+        participant_id: str,
+        query: ParticipantQuery,
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> None:
         """Forget the match of a participant, so that it is looked up again; without a system, for every system."""
         who = await self._read(caller, subscriber_id, participant_id, query)
         async with self._database.transaction() as connection:
+            await who.need(connection, precondition)
             forgotten = await participants.delete(
                 connection,
                 subscriber_id=who.subscriber_id,
@@ -162,9 +174,12 @@ class ParticipantMatches:
             for before in forgotten:
                 await audit.write(connection, caller, "forget", "participant", who.audit_id, before=before, after=None)
 
-    async def _store(self, caller: Caller, who: _Who, subscriber_participant_id: str) -> tuple[Participant, int, bool]:
+    async def _store(
+        self, caller: Caller, who: _Who, subscriber_participant_id: str, precondition: Precondition
+    ) -> tuple[Participant, int, bool]:
         """The match as stored, how many deliveries were requeued with it, and whether others are under way."""
         async with self._database.transaction() as connection:
+            await who.need(connection, precondition)
             before = await who.remembered(connection)
             matched = await participants.save_match(
                 connection,
@@ -228,6 +243,12 @@ class _Who(msgspec.Struct, frozen=True, kw_only=True):
     def audit_id(self) -> str:
         """The object id in the audit log."""
         return f"{self.subscriber_id}/{self.program_id}/{self.publisher_participant_id}"
+
+    async def need(self, connection: Connection, precondition: Precondition) -> None:
+        """Check *precondition* against what is remembered; no other request with one changes it meanwhile."""
+        if precondition:
+            await participants.lock(connection, self.audit_id)
+            precondition.check(*(each.tag for each in (await self.remembered(connection))[:1]))
 
     async def remembered(self, connection: Connection) -> list[Participant]:
         """All remembered matches of the participant, in order of precedence."""

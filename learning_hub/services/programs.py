@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec import Raw
 
@@ -12,8 +13,10 @@ from learning_hub.model.errors import FieldError, InvalidFields, NotFound
 from learning_hub.model.fields import collect
 from learning_hub.model.ids import id_errors, is_id, need_id
 from learning_hub.model.pagination import Listing, Page, PageQuery
+from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.program import ARCHIVED, NOT_KNOWN, Program, ProgramBody
 from learning_hub.services.archiving import archive_subscriptions
+from learning_hub.services.patching import patched
 from learning_hub.store import audit, programs
 from learning_hub.store.database import Database
 
@@ -26,7 +29,13 @@ class Programs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(self, caller: Caller, program_id: str, fields: Mapping[str, Raw]) -> tuple[Program, bool]:
+    async def put(
+        self,
+        caller: Caller,
+        program_id: str,
+        fields: Mapping[str, Raw],
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> tuple[Program, bool]:
         """
         Make or rename a Program.
 
@@ -34,12 +43,14 @@ class Programs:
             caller: An administrator.
             program_id: The Program.
             fields: The fields of a ProgramBody, as sent.
+            precondition: What must hold of the Program before.
 
         Returns:
             The Program, and whether it is new.
 
         Raises:
             InvalidFields: With every bad field.
+            PreconditionFailed: The precondition does not hold.
         """
         values, errors = collect(fields, ProgramBody)
         if errors := id_errors("ProgramId", program_id) + errors:
@@ -48,6 +59,7 @@ class Programs:
         async with self._database.transaction() as connection:
             await programs.lock(connection, program_id)
             before = await programs.find(connection, program_id)
+            precondition.check(*([before.tag] if before else []))
             after = await programs.put(connection, program_id, body.name)
             if before != after:
                 action: Action = "update" if before else "create"
@@ -76,21 +88,45 @@ class Programs:
             raise no_such_program(program_id)
         return program
 
-    async def archive(self, caller: Caller, program_id: str) -> None:
+    async def patch(
+        self, caller: Caller, program_id: str, patch: Mapping[str, Raw], precondition: Precondition
+    ) -> Program:
+        """
+        Change the fields of a Program that a merge patch names.
+
+        Raises:
+            NotFound: The Program does not exist, or is archived.
+            InvalidFields, PreconditionFailed: As for `put`.
+        """
+
+        async def read() -> tuple[str, dict[str, Any]]:
+            program = await self.get(caller, program_id)
+            if program.archived_utc is not None:
+                raise NotFound(f"The Program {program_id} is archived; saving it again restores it.")
+            return program.tag, {"Name": program.name}
+
+        async def write(fields: Mapping[str, Raw], unchanged: Precondition) -> Program:
+            return (await self.put(caller, program_id, fields, unchanged))[0]
+
+        return await patched(patch, ProgramBody, read, write, precondition)
+
+    async def archive(self, caller: Caller, program_id: str, precondition: Precondition = NO_PRECONDITION) -> None:
         """
         Archive a Program and its subscriptions: it accepts and sends no more events, its history stays.
 
         Raises:
             InvalidFields: The id does not have the form of one.
             NotFound: The Program does not exist.
+            PreconditionFailed: The precondition does not hold.
         """
         need_id("ProgramId", program_id)
         async with self._database.transaction() as connection:
             await programs.lock(connection, program_id)
             before = await programs.find(connection, program_id)
-            after = await programs.archive(connection, program_id)
-            if before is None or after is None:
+            if before is None:
                 raise no_such_program(program_id)
+            precondition.check(before.tag)
+            after = await programs.archive(connection, program_id)
             if before != after:
                 await audit.write(connection, caller, "archive", "program", program_id, before=before, after=after)
             await archive_subscriptions(connection, caller, program_id=program_id)

@@ -28,8 +28,10 @@ from learning_hub.model.fields import collect, not_reported, valid_members
 from learning_hub.model.ids import id_errors, need_id
 from learning_hub.model.json_values import read_json, write_json
 from learning_hub.model.pagination import Listing, Page, PageQuery
+from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.subscriber import SavedSubscriber, ShownSubscriber, Subscriber, SubscriberBody
 from learning_hub.services.archiving import archive_subscriptions
+from learning_hub.services.patching import patched
 from learning_hub.store import audit, participants, pauses, subscribers
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.notifications import Notifications
@@ -49,7 +51,13 @@ class Subscribers:
         self._connector_factory = connector_factory
         self._notifications = notifications
 
-    async def put(self, caller: Caller, subscriber_id: str, fields: Mapping[str, Raw]) -> tuple[SavedSubscriber, bool]:
+    async def put(
+        self,
+        caller: Caller,
+        subscriber_id: str,
+        fields: Mapping[str, Raw],
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> tuple[SavedSubscriber, bool]:
         """
         Make or change a subscriber; without Credentials the stored ones stay.
 
@@ -57,6 +65,7 @@ class Subscribers:
             caller: An administrator.
             subscriber_id: The subscriber.
             fields: The fields of a SubscriberBody, as sent.
+            precondition: What must hold of the subscriber before.
 
         Returns:
             The subscriber as it may be shown, and whether it is new.
@@ -65,12 +74,14 @@ class Subscribers:
             InvalidFields: With every bad field.
             Conflict: The subscriber is of another kind.
             KeysMissing: The hub has no key to encrypt credentials with.
+            PreconditionFailed: The precondition does not hold.
         """
         spec = _SubscriberSpec(self._connector_factory, subscriber_id, fields)
         async with self._database.transaction() as connection:
             await subscribers.lock(connection, subscriber_id)
             existing = await subscribers.find(connection, subscriber_id)
             spec.need_fit(existing)
+            precondition.check(*([self._shown(existing).tag] if existing else []))
             prepared = spec.prepared_credentials(existing, self._vault)
             if existing and prepared is None and spec.describes(existing):
                 shown = self._shown(existing, await pauses.find(connection, subscriber_id))
@@ -97,12 +108,36 @@ class Subscribers:
         subscriber = await need_subscriber(self._database, caller, subscriber_id)
         return self._shown(subscriber, await pauses.find(self._database, subscriber_id))
 
-    async def archive(self, caller: Caller, subscriber_id: str) -> None:
-        """Archive a subscriber and its subscriptions; the errors of `need_subscriber`."""
+    async def patch(
+        self, caller: Caller, subscriber_id: str, patch: Mapping[str, Raw], precondition: Precondition
+    ) -> SavedSubscriber:
+        """
+        Change the fields of a subscriber that a merge patch names, within its Settings and Credentials as well.
+
+        Raises:
+            NotFound: The subscriber does not exist, or is archived.
+            InvalidFields, Conflict, KeysMissing, PreconditionFailed: As for `put`.
+        """
+
+        async def read() -> tuple[str, dict[str, Any]]:
+            existing = await need_subscriber_in_use(self._database, caller, subscriber_id)
+            whole = {"Name": existing.name, "Connector": existing.connector, "Settings": existing.settings}
+            if read_json(patch.get("Credentials", b"null")) is not None:
+                whole["Credentials"] = self._known_credentials(existing)
+            return self._shown(existing).tag, whole
+
+        async def write(fields: Mapping[str, Raw], unchanged: Precondition) -> SavedSubscriber:
+            return (await self.put(caller, subscriber_id, fields, unchanged))[0]
+
+        return await patched(patch, SubscriberBody, read, write, precondition)
+
+    async def archive(self, caller: Caller, subscriber_id: str, precondition: Precondition = NO_PRECONDITION) -> None:
+        """Archive a subscriber and its subscriptions; the errors of `need_subscriber`, and PreconditionFailed."""
         existing = await need_subscriber(self._database, caller, subscriber_id)
         async with self._database.transaction() as connection:
             await subscribers.lock(connection, subscriber_id)
             existing = await subscribers.find(connection, subscriber_id) or existing
+            precondition.check(self._shown(existing).tag)
             archived = await subscribers.archive(connection, subscriber_id)
             if archived and existing.archived_utc is None:
                 before, after = self._shown(existing), self._shown(archived)
@@ -149,6 +184,16 @@ class Subscribers:
             archived_utc=subscriber.archived_utc,
             paused=shown_pause(pause) if pause else None,
         )
+
+    def _known_credentials(self, subscriber: Subscriber) -> dict[str, Any]:
+        """The credentials as somebody sent them; none if they cannot be decrypted, so that all must be sent anew."""
+        if subscriber.encrypted_credentials is None:
+            return {}
+        try:
+            stored = self._vault.decrypt(subscriber.encrypted_credentials)
+        except CredentialsUnreadable:
+            return {}
+        return {name: stored[name] for name in KINDS[subscriber.connector].credential_names(stored)}
 
     def _credential_fields(self, subscriber: Subscriber) -> list[str]:
         if subscriber.encrypted_credentials is None:

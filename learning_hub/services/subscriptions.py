@@ -16,12 +16,14 @@ from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFo
 from learning_hub.model.ids import id_errors, need_id
 from learning_hub.model.json_values import write_json
 from learning_hub.model.pagination import Cursor, Limit, Listing, Page
+from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.subscriber import Subscriber
-from learning_hub.model.subscription import SavedSubscription, Subscription
+from learning_hub.model.subscription import SavedSubscription, Subscription, SubscriptionBody
 from learning_hub.model.subscription_draft import SubscriptionDraft, SubscriptionSpec
 from learning_hub.presets import PRESETS
 from learning_hub.rendering import Renderer
 from learning_hub.services.archiving import archive_subscription
+from learning_hub.services.patching import patched
 from learning_hub.services.programs import need_program, open_program_errors
 from learning_hub.services.template_checks import check_templates, template_field
 from learning_hub.store import audit, subscribers, subscriptions
@@ -67,7 +69,13 @@ class Subscriptions:
         self._discovery = discovery
         self._notifications = notifications
 
-    async def put(self, caller: Caller, subscription_id: str, fields: Mapping[str, Raw]) -> Saved:
+    async def put(
+        self,
+        caller: Caller,
+        subscription_id: str,
+        fields: Mapping[str, Raw],
+        precondition: Precondition = NO_PRECONDITION,
+    ) -> Saved:
         """
         Make or change a subscription.
 
@@ -75,14 +83,38 @@ class Subscriptions:
             caller: An administrator.
             subscription_id: The subscription.
             fields: The fields of a SubscriptionBody, as sent.
+            precondition: What must hold of the subscription before.
 
         Raises:
             InvalidFields: With every bad field, including template errors.
             Conflict: A field that cannot be changed has another value.
+            PreconditionFailed: The precondition does not hold.
         """
         draft = SubscriptionDraft(fields, PRESETS)
         draft.errors += id_errors("SubscriptionId", subscription_id)
-        return await self._save(caller, subscription_id, draft)
+        return await self._save(caller, subscription_id, draft, precondition)
+
+    async def patch(
+        self, caller: Caller, subscription_id: str, patch: Mapping[str, Raw], precondition: Precondition
+    ) -> Saved:
+        """
+        Change the fields of a subscription that a merge patch names; within Templates null is a value.
+
+        Raises:
+            NotFound: The subscription does not exist, or is archived.
+            InvalidFields, Conflict, PreconditionFailed: As for `put`. A Preset is for PUT alone.
+        """
+        if "Preset" in patch:
+            raise InvalidFields([FieldError("Preset", "can only be used with PUT: it lays out the whole subscription")])
+
+        async def read() -> tuple[str, dict[str, Any]]:
+            existing = await need_subscription_in_use(self._database, caller, subscription_id)
+            return existing.tag, existing.as_body
+
+        async def write(fields: Mapping[str, Raw], unchanged: Precondition) -> Saved:
+            return await self.put(caller, subscription_id, fields, unchanged)
+
+        return await patched(patch, SubscriptionBody, read, write, precondition)
 
     async def create(self, caller: Caller, subscription_id: str, body: Mapping[str, Any]) -> Saved:
         """
@@ -117,14 +149,25 @@ class Subscriptions:
         """One subscription; the errors of `need_subscription`."""
         return await need_subscription(self._database, caller, subscription_id)
 
-    async def archive(self, caller: Caller, subscription_id: str) -> None:
-        """Archive a subscription: it sends no more events, its history stays; the errors of `need_subscription`."""
+    async def archive(self, caller: Caller, subscription_id: str, precondition: Precondition = NO_PRECONDITION) -> None:
+        """
+        Archive a subscription: it sends no more events, its history stays.
+
+        Raises:
+            PreconditionFailed: The precondition does not hold; the other errors are those of `need_subscription`.
+        """
         existing = await need_subscription(self._database, caller, subscription_id)
         async with self._database.transaction() as connection:
-            await archive_subscription(connection, caller, existing)
+            await archive_subscription(connection, caller, existing, precondition)
 
     async def _save(
-        self, caller: Caller, subscription_id: str, draft: SubscriptionDraft, *, keeps_existing: bool = False
+        self,
+        caller: Caller,
+        subscription_id: str,
+        draft: SubscriptionDraft,
+        precondition: Precondition = NO_PRECONDITION,
+        *,
+        keeps_existing: bool = False,
     ) -> Saved:
         # Before the lock, because compiling templates and asking subscribers takes too long while others wait for it.
         warnings = await self._check(subscription_id, draft)
@@ -135,6 +178,7 @@ class Subscriptions:
             existing = await subscriptions.find(connection, subscription_id)
             if existing is not None and keeps_existing:
                 return Saved(subscription=existing, is_new=False)
+            precondition.check(*([existing.tag] if existing else []))
             spec = draft.spec(existing)
             _need_fit(spec, existing)
             saved = await self._write(connection, caller, subscription_id, spec, existing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from learning_hub.model.api_key import Key, KeyBody
+from learning_hub.model.api_key import ChangedKey, Key, KeyBody
 from learning_hub.model.clock import to_utc
 from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
@@ -26,6 +26,19 @@ async def find_with_hash(database: Database | Connection, key_id: str) -> tuple[
     """A key and the hash of its secret; revoked and expired keys are returned too."""
     row = await database.fetchrow(queries.find, key_id)
     return (_read(row), row["key_hash"]) if row else None
+
+
+async def lock(connection: Connection, key_id: str) -> Key | None:
+    """A key, locked against other changes until the transaction ends; None when it does not exist."""
+    row = await connection.fetchrow(queries.lock, key_id)
+    return _read(row) if row else None
+
+
+async def update(connection: Connection, key_id: str, changed: ChangedKey) -> Key:
+    """Change what can be changed of a key that exists."""
+    row = await connection.fetchrow(queries.update, key_id, changed.name, changed.expires_utc)
+    assert row is not None  # noqa: S101 - it is locked
+    return _read(row)
 
 
 async def page(database: Database, after: str, limit: int) -> list[Key]:

@@ -10,6 +10,14 @@ RETURNING *
 -- One key.
 SELECT * FROM api_key WHERE key_id = $1::text
 
+-- name: lock
+-- One key, locked until the transaction ends.
+SELECT * FROM api_key WHERE key_id = $1::text FOR UPDATE
+
+-- name: update
+-- Change the name of a key, and when it expires.
+UPDATE api_key SET name = $2::text, expires_utc = $3::timestamptz WHERE key_id = $1::text RETURNING *
+
 -- name: page
 -- Up to $2 keys after the id $1, the oldest first.
 SELECT * FROM api_key WHERE key_id > $1::text ORDER BY key_id LIMIT $2::int

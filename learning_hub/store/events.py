@@ -13,7 +13,16 @@ from asyncpg.pgproto import pgproto
 from msgspec import Raw
 
 from learning_hub.model.clock import to_utc
-from learning_hub.model.event import Category, Classification, Event, EventDetail, LatestEntry, SourceKey, bucket
+from learning_hub.model.event import (
+    Category,
+    Classification,
+    Event,
+    EventDetail,
+    LatestEntry,
+    SourceKey,
+    bucket,
+    event_tag,
+)
 from learning_hub.model.ids import EventKey, event_id, new_uuid_bytes
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.store.database import Connection, Database, Row, copy_rows
@@ -151,14 +160,24 @@ async def find_event(database: Database, key: EventKey) -> Event | None:
     return read_row(row) if row else None
 
 
-async def find_event_detail(database: Database, key: EventKey) -> EventDetail | None:
-    """One event, with WithdrawnUtc if it was withdrawn, and the revision that came after it."""
+class FoundEvent(msgspec.Struct, frozen=True):
+    """An event with the revision that came after it, and the entity tag of its source."""
+
+    event: EventDetail
+    tag: str
+
+
+async def find_event_detail(database: Database, key: EventKey) -> FoundEvent | None:
+    """One event, with WithdrawnUtc if it was withdrawn, and what came after it."""
     row = await database.fetchrow(queries.find_event, key.program_id, key.event_uuid)
     if row is None:
         return None
     next_uuid = row["superseded_by"]
     superseded_by = event_id(key.program_id, next_uuid) if next_uuid else None
-    return EventDetail(**msgspec.structs.asdict(read_row(row)), superseded_by=superseded_by)
+    return FoundEvent(
+        EventDetail(**msgspec.structs.asdict(read_row(row)), superseded_by=superseded_by),
+        event_tag(row["latest_uuid"], is_withdrawn=row["latest_is_withdrawal"]),
+    )
 
 
 async def existing(database: Database, program_id: str, event_uuids: Sequence[UUID]) -> set[UUID]:

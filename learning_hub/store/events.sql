@@ -99,7 +99,8 @@ SELECT event_uuid, true, (SELECT max(epoch) FROM feed_epoch), version + 1, revis
 RETURNING event_uuid
 
 -- name: find_event
--- The event $1/$2, with the time of its withdrawal if it was withdrawn, and the uuid of the next revision.
+-- The event $1/$2, with the time of its withdrawal if it was withdrawn, the uuid of the next revision, and the newest
+-- entry of its source key.
 SELECT event.*, withdrawal.withdrawn_utc AS withdrawal_utc,
        (SELECT next.event_uuid FROM event AS next
          WHERE next.program_id = event.program_id
@@ -107,11 +108,19 @@ SELECT event.*, withdrawal.withdrawn_utc AS withdrawal_utc,
            AND next.publisher_system_id = event.publisher_system_id
            AND next.event_type = event.event_type
            AND next.version > event.version AND NOT next.is_withdrawal
-         ORDER BY next.version LIMIT 1) AS superseded_by
+         ORDER BY next.version LIMIT 1) AS superseded_by,
+       latest.event_uuid AS latest_uuid, latest.is_withdrawal AS latest_is_withdrawal
   FROM event
   LEFT JOIN event AS withdrawal
     ON withdrawal.program_id = event.program_id AND withdrawal.event_uuid = event.event_uuid
    AND withdrawal.is_withdrawal
+ CROSS JOIN LATERAL (
+       SELECT entry.event_uuid, entry.is_withdrawal FROM event AS entry
+        WHERE entry.program_id = event.program_id
+          AND entry.publisher_event_id = event.publisher_event_id
+          AND entry.publisher_system_id = event.publisher_system_id
+          AND entry.event_type = event.event_type
+        ORDER BY entry.version DESC LIMIT 1) AS latest
  WHERE event.program_id = $1::text AND event.event_uuid = $2::uuid AND NOT event.is_withdrawal
 
 -- name: existing

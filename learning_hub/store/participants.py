@@ -17,6 +17,11 @@ queries = Queries("participants")
 EVERY_SYSTEM = ""
 
 
+async def lock(connection: Connection, who: str) -> None:
+    """Lock what is remembered of a participant until the transaction ends; *who* names it and its subscriber."""
+    await connection.execute(queries.lock, who)
+
+
 async def find(
     database: Database | Connection,
     *,

@@ -1,6 +1,10 @@
 -- The ids that publishers' participants have at subscribers: matches (settled_by is set) and look-ups (expires_utc is
 -- set).
 
+-- name: lock
+-- Lock what is remembered of the participant $1 against others that have a precondition, until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('participant ' || $1::text, 0))
+
 -- name: find
 -- Participant $4 of Program $2 and system $3 at subscriber $1: the match for this system, the match for every system,
 -- or the look-up that has not expired, in this order of precedence.

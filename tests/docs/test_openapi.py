@@ -82,7 +82,14 @@ def test_every_operation_says_what_may_go_wrong(document: dict[str, Any]) -> Non
             assert set(answers) >= WITH_A_KEY, (method, path)
         # What is streamed has no ETag: it is not known as a whole when it begins.
         is_streamed = "text/event-stream" in answers.get("200", {}).get("content", {})
-        assert ("304" in answers) == (method == "GET" and not is_streamed), (method, path)
+        # Nor is a thing unchanged of which a GET shows more than its tag stands for.
+        has_figures = path in ("/keys/{KeyId}", "/subscribers/{SubscriberId}")
+        assert ("304" in answers) == (method == "GET" and not is_streamed and not has_figures), (method, path)
+        is_conditional = any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", []))
+        assert ("412" in answers) == is_conditional, (method, path)
+        if "{" in path and method in ("PUT", "PATCH"):
+            assert is_conditional, (method, path)
+            assert all("ETag" in answer["headers"] for status, answer in answers.items() if int(status) < 300), path
         assert is_streamed == (path == "/runs/{RunId}/log"), (method, path)
         if "requestBody" in operation:
             assert set(answers) >= {"413", "415"}, (method, path)

@@ -224,7 +224,7 @@ OPTIONS = {
     SOME_EVENT: "DELETE, GET, HEAD, OPTIONS, PUT",
     "/events/batch": "OPTIONS, POST",
     "/keys": "GET, HEAD, OPTIONS, POST",
-    "/programs/NURSES": "DELETE, GET, HEAD, OPTIONS, PUT",
+    "/programs/NURSES": "DELETE, GET, HEAD, OPTIONS, PATCH, PUT",
     "/health/live": "GET, HEAD, OPTIONS",
 }
 

@@ -82,7 +82,7 @@ async def test_what_is_refused_before_anything_is_looked_at(hub_without_worker: 
     """401, 405, 403 for a missing scope, and 404 are answered as shown, by every operation that shows them."""
     hub = hub_without_worker
     for operation in with_status(EVERY, 405):
-        answer = await send(hub.client, operation, method="PATCH")
+        answer = await send(hub.client, operation, method="TRACE")
         assert (answer.status_code, as_shown(answer, operation)) == (405, True)
         assert operation.method in answer.headers["Allow"]
     for operation in with_status(GUARDED, 401):
@@ -139,10 +139,10 @@ def _component(reference: dict[str, str]) -> dict[str, Any]:
 async def test_unknown_fields_are_refused_as_declared(set_up_hub: RunningHub) -> None:
     """Every object of a body whose schema takes no other fields refuses them, and every body is such an object."""
     for operation in EVERY:
-        if operation.body is None or "{DeliveryId}" in operation.path:
-            continue
+        if operation.body is None or "{DeliveryId}" in operation.path or "{KeyId}" in operation.path:
+            continue  # looks for the thing first
         schema = DOCUMENT["paths"][operation.path][operation.method.lower()]["requestBody"]["content"]
-        reference = schema["application/json"]["schema"]
+        reference = next(iter(schema.values()))["schema"]
         whole = reference.get("items", reference)
         for declared in _component(whole).get("oneOf", [whole]):
             assert _component(declared)["additionalProperties"] is False

@@ -24,6 +24,7 @@ from learning_hub.model.errors import (
     LearningHubError,
     NotAllowed,
     NotAuthenticated,
+    PreconditionFailed,
     TooManyRequests,
     TooManyUnknownKeys,
     Unavailable,
@@ -71,6 +72,8 @@ def _always(operation: Operation) -> Iterator[Exception]:
     yield TooManyRequests(retry_after_seconds=1)
     yield TooManyUnknownKeys(retry_after_seconds=60)
     yield Unavailable("The database is away.", retry_after_seconds=2)
+    if operation.is_conditional:
+        yield PreconditionFailed("It has been changed since; read it again.")
 
 
 def _usually(operation: Operation) -> Iterator[LearningHubError]:

@@ -16,7 +16,12 @@ from learning_hub.model.caller import Scope
 from learning_hub.model.errors import LearningHubError
 
 JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
 JSON_LINES = "application/x-ndjson"
+MERGE_PATCH_TEXT = (
+    "The body is a JSON merge patch (RFC 7396): fields that it names are changed, null removes one, the others stay. "
+    "The result is checked as a PUT of it. Two patches at once are applied one after the other."
+)
 EVENT_STREAM = "text/event-stream"
 EMPTY = "text/plain"
 
@@ -27,7 +32,7 @@ class ResponseSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     *is_often_empty*: the body is sent only if the request asks for it, and else there is none. *event_stream* is an
     example of the same response as server-sent events, for callers who accept them; the body is then streamed without
-    an ETag.
+    an ETag. *has_figures*: the body shows more than its ETag stands for, so that it is never 304.
     """
 
     status: int
@@ -35,17 +40,18 @@ class ResponseSpec(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     media_type: str = JSON
     is_often_empty: bool = False
+    has_figures: bool = False
     event_stream: str | None = None
     headers: Mapping[str, str] = {}
     example: Any = None
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """An optional header of a request: its meaning, and its length in characters."""
+    """An optional header of a request: its meaning, and its length in characters; None: only that of a head."""
 
     meaning: str
     min_length: int
-    max_length: int
+    max_length: int | None = None
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +59,12 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     The declaration of an operation.
 
     *errors* are the problems it can answer beyond those that every operation can (`error_responses`), or in place of
-    the usual example of their status. *takes_lines*: the body, a list, may also come as JSON Lines. *is_direct*: the
-    middleware calls the handler without Litestar's routing, for the operation that is called most; it then has no
-    parameters in its path, no ETag and no stream.
+    the usual example of their status. *is_conditional*: it obeys If-Match, and a PUT If-None-Match. *takes_lines*: the
+    body, a list, may also come as JSON Lines. *is_direct*: the middleware calls the handler without Litestar's routing,
+    for the operation that is called most; it then has no parameters in its path, no ETag and no stream.
     """
 
-    method: Literal["GET", "POST", "PUT", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     operation_id: str
     summary: str
@@ -71,6 +77,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body_example: Any = None
     body_optional: bool = False
     takes_lines: bool = False
+    is_conditional: bool = False
     errors: tuple[LearningHubError, ...] = ()
     description: str = ""
     is_public: bool = False

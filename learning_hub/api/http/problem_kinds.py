@@ -185,6 +185,11 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "The event was not sent; `detail` says why.",
         "Read its delivery.",
     ),
+    "precondition_failed": ProblemKind(
+        412,
+        "The thing is not as `If-Match` or `If-None-Match` asks: it was changed, made or removed since you read it.",
+        "Read it again, decide again, and send its new `ETag`.",
+    ),
     "too_large": ProblemKind(
         413,
         "The body, the event or the batch is over its limit; `detail` names the limit.",

@@ -29,6 +29,7 @@ STATUS: dict[type[LearningHubError], int] = {
     errors.NotAllowed: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
     errors.TooManyRequests: 429,
     errors.Unavailable: 503,
     errors.TemplateError: 400,

@@ -24,8 +24,9 @@ from learning_hub.api.http.context import RequestContext, context_of
 from learning_hub.api.http.headers import sent_key
 from learning_hub.api.http.operation import JSON, Operation
 from learning_hub.model.caller import Caller
-from learning_hub.model.errors import EncodingNotTaken, FieldError, InvalidFields, NotJson, TooLarge
+from learning_hub.model.errors import EncodingNotTaken, FieldError, InvalidFields, NotJson, TooLarge, gathered
 from learning_hub.model.fields import body_needed, read_object
+from learning_hub.model.precondition import NO_PRECONDITION, Precondition, read_tags
 from learning_hub.model.query_parameters import read_query
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -82,6 +83,25 @@ class ApiRequest(Request[Any, Any, Any]):
         """A request header by its name in lower case, the first of several; None if it was not sent."""
         encoded = name.encode()
         return next((value.decode("latin-1") for sent, value in self.scope["headers"] if sent == encoded), None)
+
+    def precondition(self) -> Precondition:
+        """
+        What If-Match and If-None-Match ask for.
+
+        Raises:
+            InvalidFields: One of them is neither `*` nor a list of tags.
+        """
+        if_match, if_none_match = self.header("if-match"), self.header("if-none-match")
+        if if_match is None and if_none_match is None:
+            return NO_PRECONDITION
+        errors: list[FieldError] = []
+        tags: dict[str, frozenset[str] | None] = {}
+        for name, sent in (("If-Match", if_match), ("If-None-Match", if_none_match)):
+            with gathered(errors):
+                tags[name] = read_tags(name, sent)
+        if errors:
+            raise InvalidFields(errors)
+        return Precondition(if_match=tags["If-Match"], if_none_match=tags["If-None-Match"])
 
     def need_readable_path(self) -> None:
         """

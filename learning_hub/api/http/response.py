@@ -21,18 +21,31 @@ class ApiResponse(Response[bytes]):
 
     Args:
         body: A Struct or JSON value, which is encoded; bytes, which are sent unchanged; or None for no body.
+        tag: The ETag of what is shown; of the response to a GET without one it is made of the body.
+        has_figures: The body also shows what the tag does not stand for, such as a pause; it is never answered 304.
     """
 
     def __init__(
-        self, body: Any = None, *, status: int = 200, headers: Mapping[str, str] | None = None, media_type: str = JSON
+        self,
+        body: Any = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str = JSON,
+        tag: str | None = None,
+        has_figures: bool = False,
     ) -> None:
-        super().__init__(_encoded(body), status_code=status, headers=dict(headers or {}), media_type=media_type)
+        tagged = {"ETag": tag} if tag else {}
+        super().__init__(
+            _encoded(body), status_code=status, headers={**(headers or {}), **tagged}, media_type=media_type
+        )
+        self._has_figures = has_figures
 
     def to_asgi_response(self, app: Litestar | None, request: Request[Any, Any, Any], **kwargs: Any) -> ASGIResponse:
         """The response with its ETag; 304 if the caller has the same content already."""
         if request.method == "GET" and self.status_code == 200 and self.content:
             tag = self.headers.setdefault("ETag", f'"{hashlib.blake2b(self.content, digest_size=16).hexdigest()}"')
-            if _matches(request.headers.get("if-none-match", ""), tag.removeprefix("W/")):
+            if not self._has_figures and _matches(request.headers.get("if-none-match", ""), tag.removeprefix("W/")):
                 self.content, self.status_code = b"", 304
         return super().to_asgi_response(app, request, **kwargs)
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 import learning_hub
 from learning_hub.api.http.error_responses import by_code, error_responses
-from learning_hub.api.http.operation import EMPTY, EVENT_STREAM, JSON, JSON_LINES, Operation, ResponseSpec
+from learning_hub.api.http.operation import (
+    EMPTY,
+    EVENT_STREAM,
+    JSON,
+    JSON_LINES,
+    MERGE_PATCH,
+    Header,
+    Operation,
+    ResponseSpec,
+)
 from learning_hub.api.http.path_ids import ID_FORMS, IdForm, ids_in
 from learning_hub.api.http.problem_kinds import PROBLEM_KINDS
 from learning_hub.api.http.problems import MEDIA_TYPE, Problem, ProblemResponse
@@ -24,6 +33,7 @@ MEANING = {
     400: "The request is wrong; `errors` lists every bad field.",
     401: "The request has no key, or a key that is unknown, expired or revoked.",
     404: "The object does not exist.",
+    412: "What If-Match or If-None-Match asks for does not hold.",
     405: "The address does not support this method.",
     413: "The body is too large.",
     415: "The body is not JSON.",
@@ -33,7 +43,9 @@ MEANING = {
 HEADERS: dict[str, dict[str, Any]] = {
     "Accept-Encoding": {"description": "The encodings accepted for a body."},
     "Allow": {"description": "The methods that the address supports."},
-    "ETag": {"description": "Identifies this content, for If-None-Match."},
+    "ETag": {
+        "description": "Identifies what is shown, for If-None-Match; of what can be changed, for If-Match as well."
+    },
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "How to send a key."},
     "X-Request-Id": {"description": "Also in the hub's log."},
@@ -119,7 +131,7 @@ def _operation(operation: Operation, schemas: Schemas, errors: ErrorResponses) -
     if parameters := [
         *_path_parameters(operation),
         *_query_parameters(operation, schemas),
-        *_header_parameters(operation),
+        *_header_parameters({**operation.headers, **(_conditions(operation) if operation.is_conditional else {})}),
     ]:
         described["parameters"] = parameters
     if operation.body is not None:
@@ -128,7 +140,7 @@ def _operation(operation: Operation, schemas: Schemas, errors: ErrorResponses) -
             content["example"] = operation.body_example
         described["requestBody"] = {
             "required": not operation.body_optional,
-            "content": {JSON: content},
+            "content": {MERGE_PATCH if operation.method == "PATCH" else JSON: content},
         }
         if operation.takes_lines:
             described["requestBody"]["content"][JSON_LINES] = {
@@ -174,22 +186,32 @@ def _query_parameters(operation: Operation, schemas: Schemas) -> list[dict[str, 
     return parameters
 
 
-def _header_parameters(operation: Operation) -> list[dict[str, Any]]:
+def _conditions(operation: Operation) -> dict[str, Header]:
+    tags = "`*`, or ETags of the responses that you have seen"
+    conditions = {"If-Match": Header(meaning=f"Change it only if it has one of these: {tags}.", min_length=1)}
+    if operation.method == "PUT":
+        meaning = "With `*`: make it only if it does not exist."
+        conditions["If-None-Match"] = Header(meaning=meaning, min_length=1)
+    return conditions
+
+
+def _header_parameters(headers: Mapping[str, Header]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
             "in": "header",
             "required": False,
             "description": header.meaning,
-            "schema": {"type": "string", "minLength": header.min_length, "maxLength": header.max_length},
+            "schema": {"type": "string", "minLength": header.min_length}
+            | ({"maxLength": header.max_length} if header.max_length else {}),
         }
-        for name, header in operation.headers.items()
+        for name, header in headers.items()
     ]
 
 
 def _responses(operation: Operation, schemas: Schemas, errors: ErrorResponses) -> dict[str, Any]:
     described = {str(spec.status): _response(operation, spec, schemas) for spec in operation.responses}
-    if _has_tag(operation):
+    if _can_be_unchanged(operation):
         described["304"] = {"description": MEANING[304], "headers": _headers("ETag")}
     for status, responses in error_responses(operation).items():
         described[str(status)] = errors.reference(operation, status, responses)
@@ -215,7 +237,16 @@ def _response(operation: Operation, spec: ResponseSpec, schemas: Schemas) -> dic
 
 
 def _has_tag(operation: Operation) -> bool:
-    return operation.method == "GET" and all(spec.event_stream is None for spec in operation.responses)
+    """Whether its responses have an ETag: all but streams, and what is gone."""
+    is_changed = operation.is_conditional and operation.method != "DELETE"
+    return is_changed or (operation.method == "GET" and all(spec.event_stream is None for spec in operation.responses))
+
+
+def _can_be_unchanged(operation: Operation) -> bool:
+    """Whether it can answer 304."""
+    return operation.method == "GET" and all(
+        spec.event_stream is None and not spec.has_figures for spec in operation.responses
+    )
 
 
 class ErrorResponses:

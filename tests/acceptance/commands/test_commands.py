@@ -32,6 +32,9 @@ def test_programs_and_keys(settings: dict[str, str]) -> None:
     assert ask("program", "put", "NURSES", "--name", "All nurses")["ProgramId"] == "NURSES"
     key = ask("key", "create", "--name", "TopClass", "--program", "NURSES", "--scope", "publish", "--scope", "read")
     assert key["Key"].startswith("lh_")
+    changed = ask("key", "update", key["KeyId"], "--name", "TopClass LMS", "--expires", "2099-01-01T00:00:00Z")
+    assert (changed["Name"], changed["ExpiresUtc"]) == ("TopClass LMS", "2099-01-01T00:00:00Z")
+    assert ask("key", "update", key["KeyId"], "--expires", "never")["ExpiresUtc"] is None
     assert "is revoked" in _succeed("key", "revoke", key["KeyId"], settings=settings)
     assert "Key" not in ask("key", "show", key["KeyId"])
     assert ask("program", "archive", "NURSES")["ArchivedUtc"]
@@ -39,6 +42,8 @@ def test_programs_and_keys(settings: dict[str, str]) -> None:
     assert changes == [
         ("cli", "archive", "NURSES"),
         ("cli", "revoke", key["KeyId"]),
+        ("cli", "update", key["KeyId"]),
+        ("cli", "update", key["KeyId"]),
         ("cli", "create", key["KeyId"]),
         ("cli", "create", "NURSES"),
     ]
