@@ -17,7 +17,7 @@ import uvicorn
 from plain_http import plain_async_client
 
 from learning_hub.api.http.middleware import ApiMiddleware
-from learning_hub.cli.serving.server import Protocol
+from learning_hub.cli.serving.protocol import Protocol
 from learning_hub.main import run_hub
 from learning_hub.settings import Settings
 from learning_hub.store.database import Database

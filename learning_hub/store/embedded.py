@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import logging
 import os
@@ -125,7 +126,11 @@ class EmbeddedServer:
             try:
                 _, writer = await asyncio.open_unix_connection(folder / ".s.PGSQL.5432")
                 writer.close()
-            except OSError:
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    # The hub has no descriptor left for the check, which says nothing of the server.
+                    log.warning("embedded_server_not_checked")
+                    continue
                 log.error("embedded_server_died")  # noqa: TRY400 - a traceback would say nothing
                 await self._start_again()
 

@@ -205,6 +205,16 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "The body is declared as compressed.",
         "Send it uncompressed, without `Content-Encoding`.",
     ),
+    "head_too_slow": ProblemKind(
+        408,
+        "The first line and the headers did not come within 10 seconds; the connection is closed.",
+        "Send them at once.",
+    ),
+    "head_too_large": ProblemKind(
+        431,
+        "The first line and the headers have more than 32 KiB, or more than 1,000 headers; the connection is closed.",
+        "Send less in the address and in the headers.",
+    ),
     "too_many_requests": ProblemKind(
         429,
         "Too many requests with this key.",
@@ -229,6 +239,11 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         503,
         "The database is away, or too many requests are waiting; nothing was stored.",
         "Wait as long as `Retry-After` says, then send again.",
+    ),
+    "too_many_connections": ProblemKind(
+        503,
+        "The hub process has too many connections; the connection is closed.",
+        "Try again, with fewer connections that are kept open.",
     ),
     "in_the_way": ProblemKind(
         503,

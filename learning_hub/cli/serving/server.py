@@ -6,31 +6,27 @@ import asyncio
 import contextlib
 import gc
 import json
-import logging
 import math
 import socket
+import sys
 from collections.abc import Iterator
 
-import msgspec
 import rich_click as click
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 import learning_hub
-from learning_hub.api.http.headers import NO_SNIFFING
-from learning_hub.api.http.middleware import VALID_REQUEST_ID, ApiMiddleware
-from learning_hub.api.http.problems import MEDIA_TYPE, problem
+from learning_hub.api.http.middleware import ApiMiddleware
 from learning_hub.cli.failures import FailedError
-from learning_hub.model.ids import new_request_id
+from learning_hub.cli.serving.protocol import Protocol
 from learning_hub.settings import Settings
 
-log = logging.getLogger(__name__)
-
 BACKLOG = 2048
+MOST_CONNECTIONS = 1000
+# Connections to the database and to subscribers, render processes, files, and callers that are told to come later.
+OTHER_DESCRIPTORS = 500
 COLLECT_AFTER = 10_000
 # Longer than clients and proxies keep an idle connection open, so that the server closes none under a request.
 KEEP_ALIVE_SECONDS = 75
-MALFORMED = "The request is not valid HTTP: its first line, a header, or the chunks of its body cannot be read."
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked for, not bound
 
 
@@ -107,10 +103,14 @@ async def serve_app(app: ApiMiddleware, listener: socket.socket, settings: Setti
     Requests under way are then finished within the timeout of one request to a subscriber; waiting ones at once.
     """
     _spare_the_collector()
+
+    class LimitedProtocol(Protocol):
+        max_connections = _most_connections()
+
     server = _Server(
         uvicorn.Config(
             app,
-            http=Protocol,
+            http=LimitedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -132,6 +132,25 @@ async def serve_app(app: ApiMiddleware, listener: socket.socket, settings: Setti
         raise
 
 
+def _most_connections() -> int:
+    """
+    The most connections that this process serves: as many as it has descriptors for, and MOST_CONNECTIONS at most.
+
+    The limit of descriptors is raised as far as the system allows, because many systems start programs with 1,024.
+    """
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = MOST_CONNECTIONS + OTHER_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    available = needed if soft == resource.RLIM_INFINITY else soft
+    return max(1, min(MOST_CONNECTIONS, available - OTHER_DESCRIPTORS, available // 2))
+
+
 def _spare_the_collector() -> None:
     """
     Exclude the hub's long-lived objects, about a hundred thousand, from garbage collection.
@@ -141,45 +160,6 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
-
-
-class Protocol(HttpToolsProtocol):
-    """Uvicorn's HTTP protocol, which also answers malformed requests with a problem document."""
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text is not a problem document
-        """Answer a request that cannot be read, and close the connection."""
-        before = self.cycle
-        is_under_way = before is not None and not before.response_complete
-        if is_under_way and not (before.scope is self.scope and before.more_body):
-            # It followed a request that is being answered: that response is sent, and then the connection ends.
-            before.keep_alive = False
-            return
-        if not (is_under_way and before.response_started):
-            self.transport.write(self._malformed())
-        if is_under_way:
-            # It is in the body of the request under way: a response to half a body would not be read.
-            before.disconnected = True
-            before.message_event.set()
-        self.transport.close()
-
-    def _malformed(self) -> bytes:
-        sane = (
-            value for name, value in self.headers or () if name == b"x-request-id" and VALID_REQUEST_ID.fullmatch(value)
-        )
-        request_id = next(sane, new_request_id().encode())
-        log.info("request_malformed", extra={"request_id": request_id.decode()})
-        # The path that was called is unknown.
-        content = msgspec.json.encode(problem(400, code="malformed_request", detail=MALFORMED, instance="/"))
-        lines = [
-            STATUS_LINE[400].removesuffix(b"\r\n"),
-            *(b"%s: %s" % header for header in self.server_state.default_headers),
-            b"content-type: %s" % MEDIA_TYPE.encode(),
-            b"content-length: %d" % len(content),
-            b"%s: %s" % NO_SNIFFING,
-            b"x-request-id: %s" % request_id,
-            b"connection: close",
-        ]
-        return b"\r\n".join([*lines, b"", content])
 
 
 class _Server(uvicorn.Server):
