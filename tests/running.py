@@ -33,7 +33,7 @@ class RunningHub:
     ) -> None:
         self.address = address
         self._feed = app._services["feed"]._notifications.feed
-        self._batch_budget = app._services["batch_budget"]
+        self._body_budget = app._services["body_budget"]
         self.database = database
         self.settings = settings
         self.client = self._client(ADMIN_KEY)
@@ -63,11 +63,11 @@ class RunningHub:
         answer = await self.client.put(f"/programs/{program_id}", json={"Name": f"The {program_id}"})
         assert answer.status_code in (200, 201), answer.text
 
-    async def batches_fill_the_room(self) -> None:
-        """Until requests under way hold all the room there is for large bodies."""
+    async def bodies_are_received(self, count: int) -> None:
+        """As soon as *count* bodies are on their way."""
 
         async def look() -> bool:
-            return bool(self._batch_budget._left == 0)
+            return len(self._body_budget._bodies) == count
 
         await eventually(look)
 

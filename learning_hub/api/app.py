@@ -81,7 +81,7 @@ def build_app(services: Services, settings: Settings, *, stop_waiting: Callable[
         services={
             **msgspec.structs.asdict(services),
             "operations": declared,
-            "batch_budget": BodyBudget(BUDGET_BYTES),
+            "body_budget": BodyBudget(BUDGET_BYTES),
         },
         authenticator=services.authenticator,
         stop_waiting=stop_waiting,

@@ -27,7 +27,7 @@ from learning_hub.services.batch_publishing import BatchPublishing, Result
 ANOTHER_BODY = EXAMPLE_BODY | {"PublisherEventId": "AI:1235", "PublisherParticipantId": "kim.lund@example.org"}
 MAX_EVENTS = 10_000
 MAX_BYTES = 16 * 1024 * 1024
-# The bytes of batch bodies that one process holds at once.
+# The bytes of bodies that one process holds at once; of one key half of it.
 BUDGET_BYTES = 4 * MAX_BYTES
 STALLS_AFTER_SECONDS = 30
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")
@@ -97,11 +97,12 @@ class EventBatchController(ApiController):
         self,
         request: ApiRequest,
         batch_publishing: NamedDependency[BatchPublishing],
-        batch_budget: NamedDependency[BodyBudget],
+        body_budget: NamedDependency[BodyBudget],
     ) -> ApiResponse:
         media_type = request.need_media_type(JSON, JSON_LINES)
-        async with batch_budget.taken(request.declared_length(MAX_BYTES)):
-            content = await request.read_content(MAX_BYTES, stalls_after_seconds=STALLS_AFTER_SECONDS)
+        reserved = request.declared_length(MAX_BYTES)
+        async with body_budget.body(request.caller.key_id, reserved=reserved) as held:
+            content = await request.read_content(MAX_BYTES, held=held, stalls_after_seconds=STALLS_AFTER_SECONDS)
             bodies = _lines(content) if media_type == JSON_LINES else read_list(content, MAX_EVENTS)
             results = await batch_publishing.publish(request.caller, bodies, confirm=request.confirm_caller)
             shown = [_shown(result, index, request.context.called_path) for index, result in enumerate(results)]

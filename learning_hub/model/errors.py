@@ -7,12 +7,15 @@ Every error of the hub, split by what the caller can do about it.
     │  ├─ TooLarge
     │  └─ NotJson            the body is not declared as JSON
     │     └─ EncodingNotTaken   the body is declared as compressed
+    ├─ TooSlow               the body came too slowly
     ├─ NotAuthenticated      the key is missing, unknown, expired or revoked
     ├─ NotAllowed            the key does not permit this, or not for this Program
     ├─ NotFound
     ├─ Conflict              the request conflicts with the present state
     ├─ PreconditionFailed    what If-Match or If-None-Match asks for does not hold
     ├─ TooManyRequests       send again later
+    │  ├─ TooManyBodies         too many bodies of one key are being received
+    │  ├─ TooManyReaders        too many requests of one key wait for entries of the feed
     │  └─ TooManyUnknownKeys    too many keys were tried from one address
     ├─ Unavailable           the database is away, or too many requests are waiting
     │  ├─ KeysMissing           the hub has no key to encrypt credentials with
@@ -144,6 +147,12 @@ class Conflict(LearningHubError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class TooSlow(LearningHubError):
+    """The body came too slowly, or no longer."""
+
+    code = "body_too_slow"
+
+
 class PreconditionFailed(LearningHubError):
     """What If-Match or If-None-Match asks for does not hold."""
 
@@ -158,6 +167,18 @@ class TooManyRequests(LearningHubError):
     def __init__(self, retry_after_seconds: float) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__()
+
+
+class TooManyBodies(TooManyRequests):
+    """Too many, or too large, bodies of this key are being received; send fewer at once."""
+
+    code = "too_many_bodies"
+
+
+class TooManyReaders(TooManyRequests):
+    """Too many requests of this key are waiting for entries of the feed."""
+
+    code = "too_many_readers"
 
 
 class TooManyUnknownKeys(TooManyRequests):

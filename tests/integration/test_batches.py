@@ -176,28 +176,30 @@ async def test_a_key_revoked_in_the_middle(hub_without_worker: RunningHub) -> No
     assert await hub.database.fetchval("SELECT count(*) FROM event") == statuses.count(201)
 
 
-async def test_large_bodies_are_bounded_together(
+async def test_a_batch_that_is_held_up_is_in_nobody_elses_way(
     hub_without_worker: RunningHub, publisher: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While bodies under way fill the room for them, the next one is told to come again; one that stalls makes room."""
+    """Declared large and slow, batches of one key hold up batches of this key alone, and are given up after a while."""
     monkeypatch.setattr(body_budget, "WAIT_SECONDS", 0.2)
     monkeypatch.setattr(batches, "STALLS_AFTER_SECONDS", 3)
     lines = []
-    for _ in range(batches.BUDGET_BYTES // batches.MAX_BYTES):
+    for _ in range(2):
         reader, writer = await asyncio.open_connection(publisher.base_url.host, publisher.base_url.port)
         head = f"POST /events/batch HTTP/1.1\r\nHost: x\r\nX-API-Key: {publisher.headers['X-API-Key']}\r\n"
         writer.write(f"{head}Content-Length: {batches.MAX_BYTES}\r\n\r\n[".encode())
         lines.append((reader, writer))
-    await hub_without_worker.batches_fill_the_room()
+    await hub_without_worker.bodies_are_received(2)
 
     refused = await publisher.post("/events/batch", content=b"[" + event(1) + b"]")
-    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_bodies")
     assert refused.headers["Retry-After"]
+    other = await hub_without_worker.caller("publish", programs=["NURSES"])
+    assert [result["Status"] for result in await results(other, b"[" + event(1) + b"]")] == [201]
     for reader, writer in lines:
-        assert b" 400 " in await reader.readline()
+        assert b" 408 " in await reader.readline()
         writer.close()
         await writer.wait_closed()
-    assert [result["Status"] for result in await results(publisher, b"[" + event(1) + b"]")] == [201]
+    assert [result["Status"] for result in await results(publisher, b"[" + event(2) + b"]")] == [201]
 
 
 async def test_a_body_that_trickles_in_is_given_up(
@@ -216,7 +218,7 @@ async def test_a_body_that_trickles_in_is_given_up(
         await asyncio.sleep(0.05)
 
     assert answer.done()
-    assert b" 400 " in await answer
+    assert b" 408 " in await answer
     writer.close()
     with contextlib.suppress(ConnectionError):
         await writer.wait_closed()

@@ -29,6 +29,7 @@ class HastyProtocol(Protocol):
     """The protocol with little patience, for few connections."""
 
     head_seconds = 0.3
+    body_stall_seconds = 0.3
     unread_body_seconds = 0.3
     max_connections = 5
 
@@ -196,6 +197,57 @@ async def test_a_body_that_nobody_reads_ends(hasty: str) -> None:
         answer = await peer.answer()
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert answer.count(b"HTTP/1.1") == 1
+
+
+POST = b"POST /events HTTP/1.1\r\nHost: hub\r\nContent-Length: 10000\r\n" + KEY + b"\r\n{"
+
+
+async def test_a_body_that_stands_still_ends(hasty: str) -> None:
+    """A body of which nothing comes any more is 408, and the connection ends."""
+    async with connected(hasty) as peer:
+        await peer.send(POST)
+        answer = await peer.answer()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"body_too_slow"' in answer
+
+
+async def test_a_body_that_trickles_ends(hasty: str) -> None:
+    """A body that comes slower than a kibibyte a second is 408, although it never stands still."""
+    async with connected(hasty) as peer:
+        await peer.send(POST)
+        trickle = asyncio.create_task(_trickle(peer))
+        async with asyncio.timeout(5):
+            assert b"HTTP/1.1 408 " in await peer.answer()
+        trickle.cancel()
+
+
+async def test_a_slow_body_that_is_fast_enough_is_read(hasty: str) -> None:
+    """A body that takes long, and comes at the rate, is read."""
+    body = json.dumps(an_event_body(PublisherEventData={"Text": "a" * 4000})).encode()
+    async with connected(hasty) as peer:
+        await peer.send(POST.replace(b"10000", b"%d" % len(body)).removesuffix(b"{"))
+        for at in range(0, len(body), 400):
+            await peer.send(body[at : at + 400])
+            await asyncio.sleep(0.08)
+        assert (await peer.response())[0] == 201
+
+
+async def test_bodies_that_stop_halfway_hold_no_memory(hub_without_worker: RunningHub) -> None:
+    """Of a hundred bodies that stop before their last byte, the hub holds the share of their key, and others go on."""
+    hub = hub_without_worker
+    await hub.make_program()
+    stopped = b"POST /events HTTP/1.1\r\nHost: hub\r\nContent-Length: %d\r\n" % MIB + KEY + b"\r\n"
+    half = b"x" * (MIB - 1)
+    before = psutil.Process().memory_info().rss
+    async with AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(connected(hub.address)) for _ in range(100)]
+        sending = [asyncio.create_task(peer.send(stopped, half)) for peer in peers]
+        await asyncio.sleep(2)
+        other = await hub.caller("publish", programs=["NURSES"])
+        assert (await other.post("/events", json=an_event_body())).status_code == 201
+        assert psutil.Process().memory_info().rss - before < 80 * MIB
+        for task in sending:
+            task.cancel()
 
 
 @pytest.mark.parametrize("trailer", [KEY, f"Authorization: Bearer {ADMIN_KEY}\r\n".encode(), b"Idempotency-Key: a\r\n"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from learning_hub.api.http.body_budget import BodyBudget
 from learning_hub.model.caller import Caller
 from learning_hub.services.authentication import Authenticator
 
@@ -19,13 +20,14 @@ class RequestContext(msgspec.Struct, kw_only=True):
 
     *called_path* is the path as it was called, with its prefix. *is_path_utf8* is false if the path has bytes that are
     not UTF-8. *is_head* marks a HEAD, which is routed as a GET. *caller* is None for operations without a key.
-    *max_body_bytes* is the limit of all bodies except batches. *services* are what handlers get by the names of their
-    parameters.
+    *max_body_bytes* is the limit of all bodies except batches, *body_budget* that of all bodies together. *services*
+    are what handlers get by the names of their parameters.
     """
 
     authenticator: Authenticator
     services: Mapping[str, Any]
     max_body_bytes: int
+    body_budget: BodyBudget
     request_id: str
     is_head: bool
     called_path: str = "/"

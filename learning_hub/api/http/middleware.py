@@ -101,6 +101,7 @@ class ApiMiddleware:
             authenticator=self._authenticator,
             services=self._services,
             max_body_bytes=self._max_body_bytes,
+            body_budget=self._services["body_budget"],
             request_id=_request_id(scope),
             is_head=scope["method"] == "HEAD",
         )

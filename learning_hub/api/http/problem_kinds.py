@@ -44,9 +44,14 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "long.",
         "Percent-encode the address; check any proxy between the caller and the hub.",
     ),
+    "body_too_slow": ProblemKind(
+        408,
+        "The body stood still for 30 seconds, or came slower than 1 KiB a second (a batch: 16 KiB) after the first 30.",
+        "Send again, over a better connection or in smaller parts.",
+    ),
     "body_broke_off": ProblemKind(
         400,
-        "The connection ended before the whole body arrived, or a batch arrived too slowly.",
+        "The connection ended before the whole body arrived.",
         "Send again.",
     ),
     "body_not_taken": ProblemKind(
@@ -219,6 +224,16 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         429,
         "Too many requests with this key.",
         "Wait as long as `Retry-After` says.",
+    ),
+    "too_many_bodies": ProblemKind(
+        429,
+        "Too many bodies of this key are being received: more than 100, or more than 32 MiB together.",
+        "Send fewer at once; wait as long as `Retry-After` says.",
+    ),
+    "too_many_readers": ProblemKind(
+        429,
+        "More than 100 requests of this key are waiting for entries of the feed.",
+        "Follow the feed with one reader, or a few; wait as long as `Retry-After` says.",
     ),
     "too_many_unknown_keys": ProblemKind(
         429,

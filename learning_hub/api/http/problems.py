@@ -24,6 +24,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[LearningHubError], int] = {
     errors.TooLarge: 413,
     errors.NotJson: 415,
+    errors.TooSlow: 408,
     errors.InvalidInput: 400,
     errors.NotAuthenticated: 401,
     errors.NotAllowed: 403,
@@ -105,6 +106,9 @@ def _ours(error: LearningHubError, instance: str) -> ProblemResponse:
         headers["WWW-Authenticate"] = 'Bearer realm="Learning Hub"'
     if isinstance(error, errors.TooManyRequests | errors.Unavailable | errors.Conflict):
         headers |= _retry_after(error.retry_after_seconds)
+    if isinstance(error, errors.TooSlow):
+        # What still comes of the body is not read.
+        headers["Connection"] = "close"
     if isinstance(error, errors.EncodingNotTaken):
         # As RFC 7694 requires.
         headers["Accept-Encoding"] = "identity"

@@ -11,7 +11,7 @@ import codecs
 import re
 import time
 from email.message import Message
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -19,7 +19,8 @@ from litestar import Request
 from litestar.types import Receive, Scope, Send
 from msgspec import Raw
 
-from learning_hub.api.http.body import body_not_taken, body_too_large, not_json, receive_body
+from learning_hub.api.http.body import Receiver, body_not_taken, body_too_large, not_json, receive_body, within_rate
+from learning_hub.api.http.body_budget import Body
 from learning_hub.api.http.context import RequestContext, context_of
 from learning_hub.api.http.headers import sent_key
 from learning_hub.api.http.operation import JSON, Operation
@@ -199,13 +200,15 @@ class ApiRequest(Request[Any, Any, Any]):
         declared = self.header("content-length") or ""
         return min(int(declared), most) if declared.isascii() and declared.isdigit() else most
 
-    async def read_content(self, limit: int, *, stalls_after_seconds: float | None = None) -> bytes:
+    async def read_content(
+        self, limit: int, *, held: Body | None = None, stalls_after_seconds: float | None = None
+    ) -> bytes:
         """
         The body as sent, without a byte order mark.
 
         Raises:
             EncodingNotTaken: The body is declared as compressed.
-            TooLarge, InvalidInput: As for `receive_body`.
+            TooLarge, InvalidInput, TooSlow, TooManyBodies, Unavailable: As for `receive_body`.
             NotAuthenticated: The key was revoked or has expired while a slow body was received.
         """
         encoding = (self.header("content-encoding") or "").strip()
@@ -214,7 +217,13 @@ class ApiRequest(Request[Any, Any, Any]):
         declared = self.header("content-length") or ""
         if declared.isascii() and declared.isdigit() and int(declared) > limit:
             raise body_too_large(int(declared), limit)
-        content = await receive_body(self.receive, limit, stalls_after_seconds=stalls_after_seconds)
+        receive = cast("Receiver", self.receive)
+        if stalls_after_seconds is not None:
+            receive = within_rate(receive, stalls_after_seconds=stalls_after_seconds)
+        caller = self.context.caller
+        content = await receive_body(
+            receive, limit, held=held, budget=self.context.body_budget, key_id=caller.key_id if caller else ""
+        )
         if self.context.caller and time.monotonic() - self._began > CONFIRM_AFTER_SECONDS:
             await self.confirm_caller()
         # RFC 8259 lets a reader skip the byte order mark, which .NET writes at the beginning.

@@ -64,6 +64,9 @@ class Protocol(HttpToolsProtocol):
     # A header takes more memory than its bytes.
     max_headers: ClassVar[int] = 1000
     head_seconds: ClassVar[float] = 10.0
+    # A body that stands still so long, or is slower than this rate after it, is given up.
+    body_stall_seconds: ClassVar[float] = 30.0
+    body_bytes_per_second: ClassVar[float] = 1024.0
     # How long a body may go on after its request was answered without reading it.
     unread_body_seconds: ClassVar[float] = 30.0
     max_connections: ClassVar[int] = 1000
@@ -77,6 +80,9 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         # Bytes since the last byte of a body, in extensions of chunks and in trailers.
         self._fruitless_bytes = 0
+        # Of the body: when it began, when its last byte came, and its bytes.
+        self._body_began = self._body_moved = 0.0
+        self._body_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._is_refused = False
         self._dropped_bytes = 0
@@ -115,6 +121,8 @@ class Protocol(HttpToolsProtocol):
             self._refuse(self._head_too_large())
         elif self._fruitless_bytes > self.max_head_bytes:
             self._refuse(MALFORMED_REQUEST)
+        elif not self._in_head and self._timer is None and not self._is_refused:
+            self._begin_body()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -139,11 +147,13 @@ class Protocol(HttpToolsProtocol):
             raise HeadTooLargeError
         self._stop_timer()
         self._in_head = False
-        self._arrived_bytes = self._fruitless_bytes = 0
+        self._arrived_bytes = self._fruitless_bytes = self._body_bytes = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._fruitless_bytes = 0
+        self._body_bytes += len(body)
+        self._body_moved = self.loop.time()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -185,6 +195,26 @@ class Protocol(HttpToolsProtocol):
             self._refuse(Refusal(status=408, code="head_too_slow", detail=detail))
         else:
             self.transport.close()
+
+    def _begin_body(self) -> None:
+        """Watch a body that did not come together with its head."""
+        self._body_began = self._body_moved = self.loop.time()
+        self._limit_time(self.body_stall_seconds, self._check_body)
+
+    def _check_body(self) -> None:
+        """Give a body up that stands still or is too slow, unless it is the hub that does not read on."""
+        self._timer = None
+        now = self.loop.time()
+        if self.flow.read_paused:
+            self._body_began += now - self._body_moved
+            self._body_moved = now
+        allowed = self.body_stall_seconds + self._body_bytes / self.body_bytes_per_second
+        ends = min(self._body_moved + self.body_stall_seconds, self._body_began + allowed)
+        if ends <= now:
+            detail = "The body came too slowly, or no longer."
+            self._refuse(Refusal(status=408, code="body_too_slow", detail=detail))
+        else:
+            self._limit_time(ends - now, self._check_body)
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
