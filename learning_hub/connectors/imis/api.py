@@ -127,7 +127,7 @@ class Api:
         response = await self._request(method, path, doing, recorder, document=document)
         if response.status >= 300:
             raise Failed(_advised(outcome_of(response, doing, wrote=True), advice))
-        if response.body.strip() and read_object(response.body) is None:
+        if (response.flaw or response.body.strip()) and read_object(response.body) is None:
             raise Failed(unreadable_response(response, doing, wrote=True))
 
     async def execute(
@@ -247,7 +247,7 @@ def _read_written(response: HttpResponse, doing: str) -> Json | None:
 
     Otherwise the record would be lost at a portal that answers every request with a page of its own.
     """
-    if not response.body.strip():
+    if not response.body.strip() and response.flaw is None:
         return None
     document = read_object(response.body)
     if document is None:

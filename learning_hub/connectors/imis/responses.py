@@ -79,12 +79,24 @@ def outcome_without_response(result: NotSent | OutcomeUnknown, doing: str, *, wr
 
 
 def unreadable_response(response: HttpResponse, doing: str, *, wrote: bool) -> Postponed | Unknown:
-    """The outcome of a success that cannot be read, of iMIS or of something that answers in its place."""
-    description = describe_response(response, error_text(response))
-    message = f"What answered when the hub was to {doing} does not speak as iMIS does: {description}"
-    if wrote:
-        return Unknown(code="subscriber_error", message=message, subscriber_is_away=False)
-    return Postponed(code="subscriber_error", message=message)
+    """
+    The outcome of a success that cannot be read, of iMIS or of something that answers in its place.
+
+    The status of a write says that it was carried out, so the record is looked for and the subscriber is not paused,
+    unless the time ran out.
+    """
+    flaw = response.flaw
+    if flaw is None:
+        description = describe_response(response, error_text(response))
+        message = f"What answered when the hub was to {doing} does not speak as iMIS does: {description}"
+    else:
+        message = f"iMIS answered {response.status} when the hub was to {doing}, but {flaw.message}."
+    code = flaw.code if flaw else "subscriber_error"
+    if not wrote:
+        return Postponed(code=code, message=message, subscriber_is_away=code != "subscriber_error")
+    if code == "timed_out":
+        return Unknown(code=code, message=message)
+    return Unknown(code="subscriber_error", message=message, subscriber_is_away=False)
 
 
 def error_text(response: HttpResponse) -> str:

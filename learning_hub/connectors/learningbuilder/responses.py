@@ -56,6 +56,10 @@ def outcome_without_response(result: NotSent | OutcomeUnknown, file_name: str) -
 
 def _accepted(response: HttpResponse, file_name: str) -> Accepted | Unknown:
     batch_id = batch_id_in(response)
+    if batch_id is None and response.flaw is not None:
+        flaw, answered = response.flaw, f"LearningBuilder answered {response.status} to the batch {file_name}"
+        away = (flaw.code, f"LearningBuilder gave no whole answer: {flaw.message}.")
+        return _unknown(f"{answered}, but {flaw.message}.", away=away if flaw.code == "timed_out" else None)
     if batch_id is None:
         message = f"The response does not contain the batch that was made of {file_name}: {describe_response(response)}"
         return _unknown(message)
