@@ -33,6 +33,7 @@ from learning_hub.connectors.http import KEPT_BODY_BYTES, MAX_BODY_BYTES
 from learning_hub.connectors.kind import Kind
 from learning_hub.connectors.kinds import KINDS
 from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refused, Unknown
+from learning_hub.model.retry import LONGEST_ASKED_WAIT_SECONDS
 
 CONNECTORS = Path(connectors.__file__).parent
 HERE = Guard(["127.0.0.1", "localhost"])
@@ -252,6 +253,16 @@ async def test_the_status_decides_whatever_follows_it(bench: Bench, status: int,
 
     assert Expected.of(outcome) == bench.under_test.statuses.get(status, COMMON[status]), outcome
     assert bench.recorder.exchanges[-1].status == status
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_a_wait_that_the_subscriber_asks_for_is_passed_on(bench: Bench, status: int) -> None:
+    """Also one of three centuries, which is cut to a day; with every status that holds the whole subscriber."""
+    for asked, seconds in (("17", 17), ("9999999999", LONGEST_ASKED_WAIT_SECONDS)):
+        bench.site.answer(status, Retry_After=asked)
+        outcome = await bench.send()
+        assert isinstance(outcome, Postponed | Unknown)
+        assert outcome.retry_after_seconds == seconds
 
 
 async def test_an_answer_that_does_not_come_in_time(bench: Bench) -> None:

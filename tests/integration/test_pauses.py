@@ -152,6 +152,17 @@ async def test_a_subscriber_that_asks_to_wait_is_left_alone_until_then(imis_hub:
     await all_arrive(imis_hub, events)
 
 
+async def test_a_wait_of_centuries_is_kept_for_a_day(imis_hub: ImisHub) -> None:
+    """`Retry-After: 9999999999` holds the subscriber and its deliveries, and is not ignored."""
+    await imis_hub.set_up()
+    await imis_hub.fault("429", Method="POST", Path=ACTIVITY, Times=1, RetryAfter="9999999999")
+    await publish_many(imis_hub, 2)
+    pause = await is_paused(imis_hub)
+    wait = datetime.fromisoformat(pause["NextProbeUtc"]) - datetime.fromisoformat(pause["SinceUtc"])
+    assert wait.total_seconds() == 86_400
+    assert all(one["NextTryUtc"] >= pause["NextProbeUtc"] for one in await deliveries(imis_hub))
+
+
 @pytest.mark.parametrize(
     ("fault", "path"),
     [("500", "/token"), ("rubbish", "/token"), ("302", "/token"), ("302", None), ("302", "/api"), ("401", "/api")],

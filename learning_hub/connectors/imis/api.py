@@ -39,7 +39,7 @@ from learning_hub.connectors.imis.wire import (
     write_object,
 )
 from learning_hub.connectors.outcomes import Postponed, Refused
-from learning_hub.connectors.responses import AWAY, describe_response
+from learning_hub.connectors.responses import AWAY, describe_response, retry_after_seconds
 
 _PAGE_ROWS = 100
 # Read to see whether the site answers at all; the second where the first is what gave an odd answer.
@@ -317,5 +317,6 @@ def _nobody_answers(response: HttpResponse, doing: str) -> Postponed:
         code="subscriber_error",
         message=f"The hub could not {doing}: {description} Other requests are answered in the same way, so iMIS seems "
         "to be away, such as for maintenance.",
+        retry_after_seconds=retry_after_seconds(response),
         subscriber_is_away=True,
     )

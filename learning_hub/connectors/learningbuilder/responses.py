@@ -11,6 +11,8 @@ Source: the hub's contract, section 6.
 
 from __future__ import annotations
 
+import msgspec
+
 from learning_hub.connectors.http import HttpResponse, NotSent, OutcomeUnknown
 from learning_hub.connectors.learningbuilder.batch import batch_id_in
 from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Unknown
@@ -20,6 +22,7 @@ from learning_hub.connectors.responses import (
     classify_failure,
     describe_response,
     is_page,
+    retry_after_seconds,
     shorten,
 )
 from learning_hub.model.errors import InvalidInput
@@ -38,7 +41,8 @@ def outcome_of(response: HttpResponse, file_name: str) -> Outcome:
     message = f"LearningBuilder answered {describe_response(response, _reason_of(response))}"
     if status >= 500 and status not in (501, *_NOT_BEGUN):
         doubt = f"{message} It may have taken the batch {file_name} before."
-        return _unknown(doubt, away=(AWAY[status], message) if status in AWAY else None)
+        outcome = _unknown(doubt, away=(AWAY[status], message) if status in AWAY else None)
+        return msgspec.structs.replace(outcome, retry_after_seconds=retry_after_seconds(response))
     # A request that the server did not begin changed nothing.
     return classify_failure(response, message, wrote=False, meanings=StatusMeanings())
 
