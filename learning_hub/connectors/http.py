@@ -23,7 +23,7 @@ from learning_hub.connectors.base import Exchange, Recorder
 from learning_hub.connectors.connection_errors import describe_connection_error, host_and_port
 from learning_hub.connectors.mask import MASK, Mask
 from learning_hub.connectors.network import Client, ConnectionCut, Progress, connect
-from learning_hub.connectors.raw_response import decode_body, read_response
+from learning_hub.connectors.raw_response import decode_body, in_utf8, read_response
 from learning_hub.model.clock import now
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -77,9 +77,9 @@ class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
     A response; header names are in lower case. A body over 4 MiB is cut there, and *is_cut* is true.
 
     *status* is always that of the first line. *flaw* is why headers and body may be incomplete, None where they are
-    complete. *body* is the body without its content encoding, secrets included: only for values that the protocol
-    needs. *text* is the body as text without secrets, at most its first 512 KiB; sentences are made of *text* and
-    *headers* only. *text* is `***` where the whole body is secret.
+    complete. *body* is the body in UTF-8, without its content encoding, secrets included: only for values that the
+    protocol needs. *text* is the body as text without secrets, at most its first 512 KiB; sentences are made of *text*
+    and *headers* only. *text* is `***` where the whole body is secret.
     """
 
     status: int
@@ -224,11 +224,12 @@ def _response(
     decoded = decode_body(received, headers.get("content-encoding", ""), most_bytes=MAX_BODY_BYTES)
     if decoded.flaw is not None and flaw is None:
         flaw = Flaw("subscriber_error", decoded.flaw)
+    body = in_utf8(decoded.body, headers.get("content-type", ""))
     return HttpResponse(
         status=status,
         headers=mask.headers(headers),
-        body=decoded.body,
-        text=mask.response(status, decoded.body),
+        body=body,
+        text=mask.response(status, body),
         is_cut=is_cut,
         flaw=flaw,
     )

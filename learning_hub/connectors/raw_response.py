@@ -3,13 +3,14 @@ The bytes of a response, read leniently where the client finds them malformed.
 
 The status of a response decides what follows for a delivery, so it counts as soon as its first line has arrived,
 whatever is wrong with the headers and the body. `read_response` is used where the client gives up; `decode_body` undoes
-a content encoding in every response.
+a content encoding in every response, and `in_utf8` an encoding of text.
 
 Sources: RFC 9112, sections 4, 6 and 7; RFC 9110, section 8.4.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 import zlib
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ _STATUS_LINE = re.compile(rb"\s*HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?=[ \t\r\n])")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,16})[^\r\n]*\r?\n")
 _NO_BODY = (204, 304)
+# Encodings of text; Python knows names of others that are none, such as base64.
+_CHARSET = re.compile(r"charset *= *\"?(utf-?(?:16|32)(?:le|be)?|iso-8859-\d+|windows-125\d)\b", re.IGNORECASE)
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
@@ -147,6 +150,33 @@ def _decompressed(body: bytes, most_bytes: int) -> bytes:
 
 def _is_text(body: bytes) -> bool:
     try:
-        return body.decode().isprintable() or body[:1] in b"{[<"
+        return (
+            body.removeprefix(codecs.BOM_UTF8).decode().isprintable()
+            or body.removeprefix(codecs.BOM_UTF8)[:1] in b"{[<"
+        )
     except UnicodeDecodeError:
         return False
+
+
+def in_utf8(body: bytes, content_type: str) -> bytes:
+    """
+    A body of text in UTF-8, without a byte order mark, which no reader of JSON takes.
+
+    The mark decides over the `charset` of *content_type*; a body that is not of its `charset` is returned as it is.
+    """
+    if body.startswith(codecs.BOM_UTF8):
+        return body.removeprefix(codecs.BOM_UTF8)
+    is_utf16 = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    charset = "utf-16" if is_utf16 else _charset_of(content_type)
+    if not charset:
+        return body
+    try:
+        return body.decode(charset).encode()
+    except (LookupError, UnicodeError):
+        return body
+
+
+def _charset_of(content_type: str) -> str:
+    """The charset that the header names, in lower case; empty where it names UTF-8 or nothing known."""
+    found = _CHARSET.search(content_type)
+    return found[1].lower() if found else ""

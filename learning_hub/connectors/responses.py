@@ -120,7 +120,7 @@ def retry_after_seconds(response: HttpResponse) -> float | None:
     """
     The wait that `Retry-After` asks for, as seconds or as a date, 0 to `LONGEST_ASKED_WAIT_SECONDS`.
 
-    None if it is absent or no number and no date; the usual waits are kept then.
+    None if it is absent, negative, or no number and no date; the usual waits are kept then.
     """
     value = response.headers.get("retry-after", "").strip().strip('"')
     wait = _seconds_in(value)
@@ -131,7 +131,7 @@ def retry_after_seconds(response: HttpResponse) -> float | None:
 
 def _seconds_in(value: str) -> float | None:
     """A number of seconds, of any size, also with a unit that some servers add, or the first of several."""
-    found = re.match(r"([+-]?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?) *([a-z]*)(?:[,;]|$)", value.lower())
+    found = re.match(r"(\+?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?) *([a-z]*)(?:[,;]|$)", value.lower())
     unit = _UNITS.get(found[2][:1]) if found else None
     return float(found[1]) * unit if found and unit else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Callable
@@ -45,6 +46,13 @@ READABLE: dict[str, Spelling] = {
     "plain, declared as br": _with_headers(Content_Encoding="br"),
     "gzip, not asked for": lambda says: _compressed(says, "gzip", gzip.compress(says.body)),
     "deflate, not asked for": lambda says: _compressed(says, "deflate", zlib.compress(says.body)),
+    "a byte order mark": lambda says: replace(says, body=codecs.BOM_UTF8 + says.body).written(),
+    "UTF-16": lambda says: replace(says, body=says.body.decode().encode("utf-16")).written(),
+    "a charset": lambda says: replace(
+        says,
+        body=says.body.decode().encode("utf-16-le"),
+        headers={**says.headers, "Content-Type": 'application/json; charset="UTF-16LE"'},
+    ).written(),
     "the length twice": lambda says: _with_lines(says, b"Content-Length: %d\r\n" % len(says.body)),
     "HTTP/2": lambda says: b"HTTP/2" + says.written().removeprefix(b"HTTP/1.1"),
     "line feeds alone": lambda says: says.written().replace(b"\r\n", b"\n"),

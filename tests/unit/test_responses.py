@@ -59,7 +59,6 @@ def test_what_may_pass_is_postponed(status: int) -> None:
         ("+7", 7),
         ('"7"', 7),
         ("0", 0),
-        ("-5", 0),
         ("120, 60", 120),
         ("30 s", 30),
         ("5 minutes", 300),
@@ -84,15 +83,15 @@ def test_what_may_pass_is_postponed(status: int) -> None:
     ],
 )
 def test_a_wait_that_is_asked_for_is_obeyed_up_to_a_day(asked: str, seconds: float) -> None:
-    """Seconds of any size and dates of every form; what is negative or past is no wait."""
+    """Seconds of any size and dates of every form; a date that is past is no wait."""
     response = HttpResponse(status=429, headers={"retry-after": asked}, body=b"", text="")
     assert retry_after_seconds(response) == seconds
 
 
 @pytest.mark.parametrize(
-    "asked", ["", "soon", "inf", "nan", "\u0663", "0x10", "12:30", "Fri, 31 Feb 2031 00:00:00 GMT"]
+    "asked", ["", "-5", "-9999999999", "soon", "inf", "nan", "\u0663", "0x10", "12:30", "Fri, 31 Feb 2031 00:00:00 GMT"]
 )
-def test_what_is_no_number_and_no_date_asks_for_no_wait(asked: str) -> None:
+def test_what_is_no_wait_and_no_date_asks_for_none(asked: str) -> None:
     """The usual waits are kept."""
     response = HttpResponse(status=429, headers={"retry-after": asked}, body=b"", text="")
     assert retry_after_seconds(response) is None

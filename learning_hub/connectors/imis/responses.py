@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from learning_hub.connectors.error_words import reasons_in
 from learning_hub.connectors.http import HttpResponse, NotSent, OutcomeUnknown
 from learning_hub.connectors.imis.wire import member, read_object, values_of
 from learning_hub.connectors.outcomes import Failure, Postponed, Refused, Unknown
@@ -103,15 +104,16 @@ def error_text(response: HttpResponse) -> str:
     """
     The reason that iMIS gives in a response, shortened; empty where it gives none.
 
-    Read in this order: validation results, the error of Web API, the error of OAuth, text.
+    Read in this order: validation results, the error of Web API with all that it says, the error of OAuth, text.
     """
     document = read_object(response.text.encode())
     if document is None:
         return "an HTML page" if is_page(response) else shorten(response.text.strip().strip('"'))
     said = [_validation_text(error) for error in _errors_in(document) or _errors_in(document, "Warnings")]
     if not said:
-        names = ("Message", "ExceptionMessage", "error_description", "error")
-        said = [str(member(document, name)) for name in names if member(document, name)][:1]
+        said = reasons_in(document)
+    if not said:
+        said = [str(member(document, name)) for name in ("error_description", "error") if member(document, name)][:1]
     return shorten(" ".join(filter(None, said)))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
+from learning_hub.connectors.error_words import reasons_in
 from learning_hub.connectors.http import HttpResponse, NotSent, OutcomeUnknown
 from learning_hub.connectors.learningbuilder.batch import batch_id_in
 from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Unknown
@@ -83,7 +84,7 @@ def _unknown(message: str, *, away: tuple[str, str] | None = None) -> Unknown:
 
 
 def _reason_of(response: HttpResponse) -> str:
-    """The reason that LearningBuilder gives: what .NET puts under Message, or the text."""
+    """The reason that LearningBuilder gives: the words of an error of .NET, or the text."""
     if is_page(response):
         return "an HTML page"
     try:
@@ -92,9 +93,7 @@ def _reason_of(response: HttpResponse) -> str:
         return shorten(response.text)
     if isinstance(document, dict):
         lower = {name.lower(): value for name, value in document.items()}
-        reasons = [
-            lower[name] for name in ("message", "exceptionmessage", "detail", "title", "error") if lower.get(name)
-        ]
-        if reasons:
-            return shorten(str(reasons[0]))
+        others = [str(lower[name]) for name in ("detail", "title", "error") if lower.get(name)][:1]
+        if reasons := reasons_in(document) or others:
+            return shorten(" ".join(reasons))
     return shorten(document if isinstance(document, str) else response.text)
