@@ -142,6 +142,8 @@ async def test_a_key_that_is_refused_and_mended(hub: RunningHub, site: LearningB
     assert (found["Code"], found["NextProbeUtc"]) == ("credentials_refused", None)
     assert "wrong-key" not in str(found) + str(delivery) + str(await calls.attempts(delivery))
     assert site.lines == []
+    (group,) = (await calls.client.get("/deliveries/groups")).json()["Items"]
+    assert (group["Kind"], group["Code"], group["Count"]) == ("pause", "credentials_refused", 1)
 
     await calls.put("/subscribers/lb", a_learningbuilder(site))
 
