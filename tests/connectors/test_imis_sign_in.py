@@ -359,6 +359,19 @@ async def test_a_page_in_place_of_a_sign_in_says_that_imis_is_away(
     assert (outcome.code, outcome.subscriber_is_away, len(recorder.exchanges)) == ("subscriber_error", True, 1)
 
 
+@pytest.mark.parametrize("status", [400, 401, 503])
+@pytest.mark.parametrize("error", ["server_error", "temporarily_unavailable"])
+async def test_an_error_of_the_token_service_itself_refuses_nobody(
+    error: str, status: int, make_connector: Any, recorder: RecordedExchanges
+) -> None:
+    """It passes by itself, whatever its status is."""
+    async with served(refusing(status, json.dumps({"error": error}))) as address:
+        outcome = await make_connector({"BaseUrl": address}).send(an_outbound_record(), recorder)
+    assert isinstance(outcome, Postponed)
+    assert outcome.subscriber_is_away
+    assert error in outcome.message
+
+
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [

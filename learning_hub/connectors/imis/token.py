@@ -282,6 +282,8 @@ def _failure(response: HttpResponse, url: str) -> Postponed | Refused:
     or a page in place of JSON, is not of iMIS; 401 is taken at its word, since something may count failed sign-ins.
     """
     status = response.status
+    if _passes_by_itself(response):
+        return _away("subscriber_error", outcome_of(response, "sign in", wrote=False).message, response)
     if status == 401 or (status in (400, 403) and not is_page(response)):
         return _refused(response, url)
     if status == 404 and not is_page(response):
@@ -292,6 +294,12 @@ def _failure(response: HttpResponse, url: str) -> Postponed | Refused:
         is_away = status < 400 or status == 501 or is_page(response)
         return _away("subscriber_error", message, response) if is_away else Refused(code="refused", message=message)
     return outcome if outcome.code == "rate_limited" else _away(outcome.code, outcome.message, response)
+
+
+def _passes_by_itself(response: HttpResponse) -> bool:
+    """Whether the error of OAuth is one of the server, which some servers write with the status of a refusal."""
+    document = read_object(response.text.encode()) or {}
+    return member(document, "error") in ("server_error", "temporarily_unavailable")
 
 
 def _away(code: str, message: str, response: HttpResponse) -> Postponed:
