@@ -141,7 +141,8 @@ CREATE TABLE subscriber_pause (
     since_utc           timestamptz NOT NULL DEFAULT clock_timestamp(),
     probe_seconds       float8      NOT NULL,   -- between the previous probe and the next one
     next_probe_utc      timestamptz,            -- null: no probes until the credentials are fixed
-    alarmed_utc         timestamptz             -- when the long pause was logged for the operator
+    alarmed_utc         timestamptz,            -- when the long pause was logged for the operator
+    denied_probes       smallint    NOT NULL DEFAULT 0 -- probes in a row that were denied a new token
 );
 
 -- Subscriptions: which events of a Program a subscriber gets, with the target and one template for each category.

@@ -59,13 +59,16 @@ class Fault:
     What goes wrong with a request that writes.
 
     *carried_out* says whether the server acts on it all the same; *says* is the answer in place of its own, *raw* bytes
-    in place of any; with neither the line is cut. *after_seconds* go by before it answers.
+    in place of any, *spelled* makes the bytes from its own answer; with none of them the line is cut. *after_seconds*
+    go by before it answers; with *and_stalls* the line then stays open.
     """
 
     carried_out: bool = False
     says: Says | None = None
     raw: bytes | None = None
+    spelled: Callable[[Says], bytes] | None = None
     after_seconds: float = 0
+    and_stalls: bool = False
 
 
 class HttpServer:
@@ -145,6 +148,11 @@ class HttpServer:
         said = await self.handle(request) if fault is None or fault.carried_out else None
         if fault is not None:
             await asyncio.sleep(fault.after_seconds)
+            if fault.spelled is not None and said is not None:
+                writer.write(fault.spelled(said))
+                await writer.drain()
+                await asyncio.sleep(60 if fault.and_stalls else 0)
+                return False
             if fault.raw is not None or fault.says is None:
                 writer.write(fault.raw or b"")
                 await writer.drain()

@@ -73,6 +73,13 @@ class Recorder(Protocol):
         """Record one exchange; *wrote* is true for a request that is meant to change something at the subscriber."""
 
 
+class NoRecorder:
+    """Records nothing: the exchange is no attempt at a delivery."""
+
+    def record(self, exchange: Exchange, *, wrote: bool) -> None:
+        pass
+
+
 class PreparedCredentials(msgspec.Struct, frozen=True, kw_only=True):
     """Credentials to be stored; *made* are those of them that the hub generated, which are shown only once."""
 

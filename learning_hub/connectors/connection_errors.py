@@ -58,8 +58,9 @@ def describe_connection_error(error: Exception, target: URL) -> str:
     text = _text_for(error)
     if text is not None:
         return text.format(host=target.host_subcomponent, place=host_and_port(target))
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"the connection to {host_and_port(target)} failed ({said.strip().rstrip('.') or type(error).__name__})"
+    # Only the words of the operating system help staff; those of a library are about the library.
+    said = f" ({error.strerror.strip().rstrip('.')})" if isinstance(error, OSError) and error.strerror else ""
+    return f"the connection to {host_and_port(target)} failed{said}"
 
 
 def host_and_port(target: URL) -> str:

@@ -2,7 +2,8 @@
 One HTTP exchange: to targets that the guard allows, within a time limit, recorded without secrets.
 
 Every connector sends through `exchange`, which returns one of three values. What matters most is whether the request
-may have arrived: `NotSent` certainly did not, `OutcomeUnknown` may have.
+may have arrived: `NotSent` certainly did not, `OutcomeUnknown` may have. A response counts as soon as its first line
+has arrived: the status is known then, and what is wrong with the rest is the `Flaw` of the response.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from learning_hub.connectors.base import Exchange, Recorder
 from learning_hub.connectors.connection_errors import describe_connection_error, host_and_port
 from learning_hub.connectors.mask import MASK, Mask
 from learning_hub.connectors.network import Client, ConnectionCut, Progress, connect
+from learning_hub.connectors.raw_response import decode_body, in_utf8, read_response
 from learning_hub.model.clock import now
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -29,6 +31,10 @@ KEPT_BODY_BYTES = 64 * 1024
 
 # A longer body is sent in pieces, so that other tasks run in between.
 _LONG_BODY_BYTES = 1024 * 1024
+# What is kept of a response as it was received: its head, and a body of the size that is read.
+_MOST_RAW_BYTES = MAX_BODY_BYTES + 256 * 1024
+# How much of an answer that is no HTTP is quoted.
+_QUOTED_CHARACTERS = 80
 # The longest text of a body, which is more than any sentence or attempt needs.
 _TEXT_BYTES = 8 * KEPT_BODY_BYTES
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"}
@@ -54,13 +60,26 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     body_is_secret: bool = False
 
 
+class Flaw(msgspec.Struct, frozen=True):
+    """
+    What is wrong with a response after its first line: *message* is the end of a sentence.
+
+    *code* is the code of the failure where the connection is the cause (`connection_failed`, `timed_out`), and
+    `subscriber_error` where the subscriber wrote the response so.
+    """
+
+    code: str
+    message: str
+
+
 class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A complete response; header names are in lower case. A body over 4 MiB is cut there, and *is_cut* is true.
+    A response; header names are in lower case. A body over 4 MiB is cut there, and *is_cut* is true.
 
-    *body* is the body as received, secrets included: only for values that the protocol needs. *text* is the body as
-    text without secrets, at most its first 512 KiB; sentences are made of *text* and *headers* only. *text* is `***`
-    where the whole body is secret.
+    *status* is always that of the first line. *flaw* is why headers and body may be incomplete, None where they are
+    complete. *body* is the body in UTF-8, without its content encoding, secrets included: only for values that the
+    protocol needs. *text* is the body as text without secrets, at most its first 512 KiB; sentences are made of *text*
+    and *headers* only. *text* is `***` where the whole body is secret.
     """
 
     status: int
@@ -68,6 +87,7 @@ class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     text: str
     is_cut: bool = False
+    flaw: Flaw | None = None
 
 
 class NotSent(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +98,7 @@ class NotSent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutcomeUnknown(msgspec.Struct, frozen=True, kw_only=True):
-    """The request was sent, at least in part, without a complete response. *code* is one of the hub's codes."""
+    """The request was sent, at least in part, and not even a status was received. *code* is one of the hub's codes."""
 
     code: str
     message: str
@@ -102,18 +122,25 @@ async def exchange(
     Raises:
         TargetNotAllowed: The guard forbids the target; nothing was sent and nothing is recorded.
     """
-    target, mask, progress = client.target(request.url), _RequestMask(request), Progress()
+    target, mask, progress = client.target(request.url), _RequestMask(request), Progress(most_bytes=_MOST_RAW_BYTES)
     started = now()
     result: ExchangeResult | None = None
     try:
         _forbid_control_characters(request.headers)
-        async with asyncio.timeout(timeout_seconds):
-            result = await _response_to(client, target, request, progress, mask)
+        with progress.watched():
+            async with asyncio.timeout(timeout_seconds):
+                result = await _response_to(client, target, request, progress, mask)
     except TimeoutError:
+        flaw = Flaw("timed_out", f"the rest of the answer did not come within {timeout_seconds:g} seconds")
         missing = "answer came" if progress.may_be_sent else f"connection to {host_and_port(target)} came about"
-        result = _failed("timed_out", f"no {missing} within {timeout_seconds:g} seconds", progress)
+        result = _flawed(progress, flaw, mask) or _failed(
+            "timed_out", f"no {missing} within {timeout_seconds:g} seconds", progress
+        )
     except (aiohttp.ClientError, _NoHeader) as error:
-        result = _failed("connection_failed", mask(_describe_error(error, target)), progress)
+        flaw = _MALFORMED if isinstance(error, aiohttp.ClientResponseError) else _CUT
+        result = _flawed(progress, flaw, mask) or _failed(
+            "connection_failed", mask(_describe_error(error, target, mask(_first_line(progress)))), progress
+        )
     finally:
         if result is not None or progress.may_be_sent:
             recorder.record(mask.kept(result, started), wrote=request.wrote)
@@ -182,14 +209,45 @@ async def _response_to(
                 is_cut = True
                 break
         headers = _headers(response.raw_headers)
-    whole = bytes(body[:MAX_BODY_BYTES])
+    return _response(response.status, headers, bytes(body[:MAX_BODY_BYTES]), mask, is_cut=is_cut)
+
+
+def _response(
+    status: int,
+    headers: dict[str, str],
+    received: bytes,
+    mask: _RequestMask,
+    *,
+    is_cut: bool = False,
+    flaw: Flaw | None = None,
+) -> HttpResponse:
+    decoded = decode_body(received, headers.get("content-encoding", ""), most_bytes=MAX_BODY_BYTES)
+    if decoded.flaw is not None and flaw is None:
+        flaw = Flaw("subscriber_error", decoded.flaw)
+    body = in_utf8(decoded.body, headers.get("content-type", ""))
     return HttpResponse(
-        status=response.status,
+        status=status,
         headers=mask.headers(headers),
-        body=whole,
-        text=mask.response(response.status, whole),
+        body=body,
+        text=mask.response(status, body),
         is_cut=is_cut,
+        flaw=flaw,
     )
+
+
+def _flawed(progress: Progress, flaw: Flaw, mask: _RequestMask) -> HttpResponse | None:
+    """The response as far as it was received; None where not even its status was."""
+    raw = read_response(bytes(progress.received))
+    if raw is None:
+        return None
+    if raw.fault == "malformed":
+        flaw = _MALFORMED
+    body = raw.body[:MAX_BODY_BYTES]
+    return _response(raw.status, _headers(raw.headers), body, mask, flaw=flaw if raw.fault else None)
+
+
+_MALFORMED = Flaw("subscriber_error", "the answer is no valid HTTP after its first line")
+_CUT = Flaw("connection_failed", "the connection was cut before the whole answer came")
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -214,13 +272,18 @@ def _failed(code: str, words: str, progress: Progress) -> NotSent | OutcomeUnkno
     return NotSent(code=code, message=f"Nothing was sent: {words}.")
 
 
-def _describe_error(error: Exception, target: URL) -> str:
+def _first_line(progress: Progress) -> str:
+    return bytes(progress.received[:_TEXT_BYTES]).split(b"\n")[0].decode("utf-8", "replace").strip()
+
+
+def _describe_error(error: Exception, target: URL, first_line: str) -> str:
     if isinstance(error, _NoHeader):
         return str(error)
     if isinstance(error, aiohttp.ClientResponseError):
-        return f"the answer is no HTTP ({error.message.partition(chr(10))[0].rstrip(':. ')})"
+        began = first_line[:_QUOTED_CHARACTERS] if first_line.isprintable() else ""
+        return f"the answer is no HTTP; it begins with {began}" if began else "the answer is no HTTP"
     if isinstance(error, (ConnectionCut, aiohttp.ClientPayloadError)):
-        return "the connection was cut before the whole answer came"
+        return _CUT.message
     return describe_connection_error(error, target)
 
 

@@ -11,22 +11,29 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, partial
 from ipaddress import ip_address
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import certifi
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from learning_hub.connectors.addresses import Address, Guard, read_address
+from learning_hub.connectors.raw_response import has_surplus_body
 
 # Shorter than common servers keep an idle connection open, so that a request is rarely sent on a closing one.
 _IDLE_SECONDS = 3
 # The time for one of several addresses of a name, before the next one is tried as well.
 _ADDRESS_SECONDS = 0.25
+_MOST_HEADERS = 2000
+_MOST_HEADER_BYTES = 128 * 1024
 
 
 class TargetNotAllowed(Exception):
@@ -38,10 +45,37 @@ class ConnectionCut(aiohttp.ClientError):
 
 
 class Progress:
-    """The progress of a request: *may_be_sent* is true as soon as it has a connection."""
+    """
+    The progress of a request.
 
-    def __init__(self) -> None:
+    *may_be_sent* is true as soon as it has a connection. *received* are the bytes of the response so far, at most
+    *most_bytes*.
+    """
+
+    def __init__(self, *, most_bytes: int) -> None:
         self.may_be_sent = False
+        self.received = bytearray()
+        self._most_bytes = most_bytes
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Keep the bytes of the response to the request that this task makes."""
+        token = _WATCHED.set(self)
+        try:
+            yield
+        finally:
+            _WATCHED.reset(token)
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes of the response, with its whole head in all common cases."""
+        return bytes(self.received[:_MOST_HEADER_BYTES])
+
+    def add(self, data: bytes) -> None:
+        self.received += data[: max(0, self._most_bytes - len(self.received))]
+
+
+_WATCHED: ContextVar[Progress | None] = ContextVar("watched", default=None)
 
 
 class Client:
@@ -81,7 +115,7 @@ class Client:
         return session
 
     def _open(self, *, is_https: bool) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             resolver=_GuardedResolver(self._guard, is_https=is_https),
             use_dns_cache=False,
             ssl=self._tls or _public_authorities(),
@@ -97,6 +131,12 @@ class Client:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             headers={"User-Agent": "learning-hub", "Accept-Encoding": "identity"},
             skip_auto_headers=("Content-Type",),
+            # The body is decoded afterwards, since a wrong encoding must not hide the status.
+            auto_decompress=False,
+            # Some gateways set more than a hundred cookies; the whole head is bounded by what is kept of a response.
+            max_headers=_MOST_HEADERS,
+            max_line_size=_MOST_HEADER_BYTES,
+            max_field_size=_MOST_HEADER_BYTES,
             middlewares=(_send_once,),
             trace_configs=[_tracing()],
         )
@@ -152,6 +192,36 @@ def _read(url: str, guard: Guard) -> URL:
         raise TargetNotAllowed(objection)
     # A number can be spelled in many ways; the client uses the spelling that was checked.
     return target.with_host(str(address))
+
+
+class _Response(ResponseHandler):
+    """Reads responses from one connection, and keeps the bytes of the present one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._progress: Progress | None = None
+
+    def set_response_params(self, **params: Any) -> None:
+        # The client calls this before each request, in the task that makes the request.
+        self._progress = _WATCHED.get()
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        if self._progress is not None:
+            self._progress.add(data)
+        super().data_received(data)
+
+    @property
+    def should_close(self) -> bool:
+        return super().should_close or (self._progress is not None and has_surplus_body(self._progress.head))
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connections whose responses are kept as they were received."""
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self._factory = cast("partial[ResponseHandler]", partial(_Response, loop=asyncio.get_running_loop()))
 
 
 class _GuardedResolver(AbstractResolver):

@@ -85,7 +85,8 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     The request was sent and its outcome is not known (time-out or cut connection after sending).
 
     *code* says why, and *message* what that means for this delivery; *about_subscriber* is the sentence for the pause
-    of the subscriber, None where *message* is suitable.
+    of the subscriber, None where *message* is suitable. *retry_after_seconds* is the wait that the subscriber asked
+    for, None where it asked for none.
 
     The next attempt calls `send` with `OutboundRecord.outcome_unknown` set, and not before the settling time has
     passed. With *is_final* no attempt follows: the subscriber cannot be asked and would store the record twice, so a
@@ -95,6 +96,7 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     message: str
     about_subscriber: str | None = None
+    retry_after_seconds: float | None = None
     subscriber_is_away: bool = True
     is_final: bool = False
 

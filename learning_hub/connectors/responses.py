@@ -14,17 +14,21 @@ Source: the hub's contract, section 6.
 
 from __future__ import annotations
 
+import math
 import re
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from datetime import MAXYEAR, UTC, datetime
+from email.utils import parsedate_to_datetime, parsedate_tz
 
 import msgspec
 
 from learning_hub.connectors.http import HttpResponse, NotSent, OutcomeUnknown
 from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refused
 from learning_hub.model.clock import now
+from learning_hub.model.retry import LONGEST_ASKED_WAIT_SECONDS
 
 LONGEST_TEXT = 500
+# By the first letter, in seconds; milliseconds are taken for minutes, which is longer.
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 # The statuses that mean that the whole subscriber is away, and the code of each.
 AWAY = {502: "connection_failed", 503: "connection_failed", 504: "timed_out"}
 
@@ -113,16 +117,36 @@ def not_answered(result: NotSent | OutcomeUnknown, subscriber: str) -> Postponed
 
 
 def retry_after_seconds(response: HttpResponse) -> float | None:
-    """The wait that `Retry-After` asks for, as seconds or as a date; None if it is absent or cannot be read."""
-    value = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
-        return float(value)
+    """
+    The wait that `Retry-After` asks for, as seconds or as a date, 0 to `LONGEST_ASKED_WAIT_SECONDS`.
+
+    None if it is absent, negative, or no number and no date; the usual waits are kept then.
+    """
+    value = response.headers.get("retry-after", "").strip().strip('"')
+    wait = _seconds_in(value)
+    if wait is None:
+        wait = _seconds_until(value)
+    return None if wait is None else min(max(0.0, wait), LONGEST_ASKED_WAIT_SECONDS)
+
+
+def _seconds_in(value: str) -> float | None:
+    """A number of seconds, of any size, also with a unit that some servers add, or the first of several."""
+    found = re.match(r"(\+?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?) *([a-z]*)(?:[,;]|$)", value.lower())
+    unit = _UNITS.get(found[2][:1]) if found else None
+    return float(found[1]) * unit if found and unit else None
+
+
+def _seconds_until(value: str) -> float | None:
+    """The seconds until a date of HTTP, or of ISO 8601; endless where the year has no calendar."""
+    parts = parsedate_tz(value)
+    if parts is not None and parts[0] > MAXYEAR:
+        return math.inf
     try:
-        until = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
+        until = datetime.fromisoformat(value) if parts is None else parsedate_to_datetime(value)
+        until = until if until.tzinfo else until.replace(tzinfo=UTC)
+        return (until - now()).total_seconds()
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max(0.0, (until - now()).total_seconds())
 
 
 def describe_response(response: HttpResponse, reason: str | None = None) -> str:

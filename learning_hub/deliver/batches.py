@@ -50,7 +50,7 @@ class _Batch:
 
 class Batches:
     """
-    Collects outbound records and sends them together.
+    Collects outbound records and sends them together, in the order of the feed.
 
     These subscribers cannot be asked afterwards what became of a batch. So the database stores that a batch is sent
     before it is sent, and a batch whose outcome is not known is not sent again automatically.
@@ -98,6 +98,8 @@ class Batches:
         async with self._one_at_a_time[subscriber_id]:
             # Attempts that were cancelled meanwhile are left out.
             records = [record for record in batch.records if not record.outcome.done()]
+            # They were collected as they were ready, and a person who reads the import expects the order of the feed.
+            records.sort(key=lambda record: record.claimed.feed_position)
             if records:
                 await self._send(batch.connector, records)
 

@@ -105,6 +105,7 @@ def _unknown(
         outcome.about_subscriber or outcome.message,
         is_away=outcome.subscriber_is_away,
         first_probe_seconds=policy.probe_seconds,
+        asked_wait_seconds=outcome.retry_after_seconds,
     )
     return msgspec.structs.replace(completion, subscriber_failure=failure, is_final=outcome.is_final)
 

@@ -10,7 +10,7 @@ be reached or does not answer, asks to wait, or refuses the credentials.
 Half-open: one delivery at a time is sent as a probe (`claim` in delivery_transitions.sql selects it). The first probe
 is due after a configured wait, or later if the subscriber asks for a longer wait; each failed probe doubles the wait,
 up to a minute (`after_failure`). A breaker that was opened by refused credentials sends no probes, so that no account
-is locked out.
+is locked out. Three probes in a row whose new token is denied count as refused credentials.
 
 Closes:
     - with the first delivery that succeeds (`complete` in delivery_transitions.sql), unless credentials were refused;
@@ -34,6 +34,10 @@ from learning_hub.model.failure import FailureClass, class_of
 from learning_hub.model.retry import LONGEST_ASKED_WAIT_SECONDS
 
 LONGEST_PROBE_SECONDS = 60.0
+# So many probes in a row whose new token was denied are refused credentials.
+MOST_DENIED_PROBES = 3
+_DENIED = "token_denied"
+_REFUSED = "credentials_refused"
 
 
 class SubscriberFailure(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +59,8 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     """
     An open circuit breaker.
 
-    *probe_seconds* is the wait before the next probe; *next_probe_utc* is None if no probe is sent.
+    *probe_seconds* is the wait before the next probe; *next_probe_utc* is None if no probe is sent. *denied_probes* is
+    how many probes in a row, up to the last one, failed because the subscriber denied a new token.
     """
 
     subscriber_id: str
@@ -65,6 +70,7 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     since_utc: datetime
     probe_seconds: float
     next_probe_utc: datetime | None
+    denied_probes: int = 0
 
     @property
     def sends_probes(self) -> bool:
@@ -123,7 +129,7 @@ def subscriber_failure(
         first_probe_seconds: The configured wait before the first probe.
         asked_wait_seconds: The wait that the subscriber asked for (`Retry-After`), None for none.
     """
-    are_credentials_refused = code == "credentials_refused"
+    are_credentials_refused = code == _REFUSED
     if not (is_away or are_credentials_refused or code == "rate_limited"):
         return None
     return SubscriberFailure(
@@ -156,6 +162,8 @@ def after_failure(
         are_credentials_fixed: Whether the credentials were changed, or found valid, after the attempt began. Their
             refusal then means nothing.
     """
+    if is_probe and _is_denied_too_often(pause, failure):
+        failure = _refused(failure)
     if failure.first_probe_seconds is None:
         if are_credentials_fixed:
             return BreakerChange(pause=pause)
@@ -165,6 +173,21 @@ def after_failure(
         return BreakerChange(pause=after, is_opened=pause is None or pause.sends_probes)
     after = _with_probes(subscriber_id, pause, failure, failure.first_probe_seconds, at=at, is_probe=is_probe)
     return BreakerChange(pause=after, is_opened=pause is None, uses_attempt=pause is None or is_probe)
+
+
+def _is_denied_too_often(pause: Pause | None, failure: SubscriberFailure) -> bool:
+    """Whether the probe that failed so is the last of too many in a row."""
+    return pause is not None and failure.code == _DENIED and pause.denied_probes + 1 >= MOST_DENIED_PROBES
+
+
+def _refused(failure: SubscriberFailure) -> SubscriberFailure:
+    return SubscriberFailure(
+        code=_REFUSED,
+        failure_class=class_of(_REFUSED),
+        message=f"{failure.message} This was so for {MOST_DENIED_PROBES} probes in a row. The hub sends nothing more "
+        "until the credentials are changed or a check succeeds, so that the account is not locked out.",
+        first_probe_seconds=None,
+    )
 
 
 def _with_probes(
@@ -184,7 +207,9 @@ def _with_probes(
         return pause
     if is_probe:
         wait = min(2 * pause.probe_seconds, max(LONGEST_PROBE_SECONDS, first_probe_seconds))
-        return _opened(subscriber_id, failure, pause.since_utc, wait, at + timedelta(seconds=max(wait, asked)))
+        after = _opened(subscriber_id, failure, pause.since_utc, wait, at + timedelta(seconds=max(wait, asked)))
+        denied = pause.denied_probes + 1 if failure.code == _DENIED else 0
+        return msgspec.structs.replace(after, denied_probes=denied)
     # A delivery that was being sent when the breaker opened adds nothing new, except the wait that the subscriber asks
     # for.
     return msgspec.structs.replace(pause, next_probe_utc=max(pause.next_probe_utc, at + timedelta(seconds=asked)))

@@ -12,6 +12,7 @@ from learning_hub.model.circuit_breaker import BreakerChange, SubscriberFailure
 from learning_hub.model.delivery import Action
 from learning_hub.model.event import Event
 from learning_hub.model.failure import FailureClass
+from learning_hub.model.feed import Position
 from learning_hub.model.ids import DeliveryKey
 
 # The times that identify the version of a row: when it was last changed, and when it was archived or its credentials
@@ -27,6 +28,7 @@ class ClaimSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     event: Event
+    feed_position: Position
     program_name: str
     subscription_version: Version
     subscriber_version: Version
@@ -65,6 +67,11 @@ class ClaimedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     record_id: str | None
     tried_before: bool
     snapshot: ClaimSnapshot | None
+
+    @property
+    def feed_position(self) -> Position:
+        """Of the event; a missing event is before all others."""
+        return Position(0, 0, 0) if self.snapshot is None else self.snapshot.feed_position
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,6 +54,12 @@ CAUSES: dict[str, Cause] = {
         "Save the subscriber with valid credentials, or fix them there and run the check; waiting deliveries are then "
         "sent automatically.",
     ),
+    "token_denied": Cause(
+        "unavailable",
+        "The subscriber denies a token that it has just issued.",
+        "Nothing for now: the hub sends it again automatically. If the subscriber denies three probes in a row, the "
+        "hub waits for valid credentials or a successful check.",
+    ),
     "target_not_allowed": Cause(
         "refused",
         "The address leads into a network the hub may not reach; nothing was sent.",

@@ -22,7 +22,8 @@ class Example(msgspec.Struct, frozen=True, rename="pascal"):
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """
-    Deliveries of one subscription that failed with the same cause, or a long pause of a subscriber.
+    Deliveries of one subscription that failed with the same cause, or a subscriber that is paused for refused
+    credentials or for long.
 
     A group of failures has a *subscription_id*, a *signature* and an *example*; a pause has none of them.
     """

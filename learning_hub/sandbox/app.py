@@ -120,7 +120,11 @@ async def _handle_with_fault(
 
 
 def _status_response(fault: Fault, site: Site) -> Response:
-    headers = (("Retry-After", fault.retry_after),) if fault.retry_after is not None else ()
+    headers: tuple[tuple[str, str], ...] = ()
+    if fault.retry_after is not None:
+        headers += (("Retry-After", fault.retry_after),)
+    if fault.kind.startswith("3"):
+        headers += (("Location", "/maintenance"),)
     text = _FAULT_TEXTS.get(fault.kind, f"The sandbox was told to answer {fault.kind}.")
     form = site.switches.too_many_requests if fault.kind == "429" else "text"
     if form == "empty":

@@ -4,7 +4,7 @@ Faults: failures of the sandbox on request (fault injection).
 Each request to the iMIS API is compared with the faults in the order of posting; the first fault that matches and
 fires decides. Faults are applied before the token is checked.
 
-    429 500 503 …   answers with this status and a text; the request is not carried out
+    302 429 503 …   answers with this status and a text; the request is not carried out; a 3xx leads to /maintenance
     refuse          answers 400 with a validation error; the request is not carried out
     rubbish         answers 200 with an HTML page; the request is not carried out
     slow            carries the request out at once and answers *Seconds* later
@@ -21,7 +21,7 @@ from random import Random
 from typing import Any
 
 FAULTS = ("slow", "late", "hold", "refuse", "rubbish", "cut-before", "cut-after", "forget-tokens")
-STATUSES = (401, 403, 404, 408, 409, 413, 429, 500, 501, 502, 503, 504)
+STATUSES = (301, 302, 303, 307, 308, 401, 403, 404, 408, 409, 413, 429, 500, 501, 502, 503, 504)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 DEFAULT_SECONDS = 5.0
 # Tests usually let a client wait 2 seconds for a response and 2 more before it sends again; this lies in between.

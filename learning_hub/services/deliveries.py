@@ -50,7 +50,8 @@ class Deliveries:
     """
     What people do with deliveries.
 
-    *pause_seconds*: a pause of a subscriber that has lasted as long is listed among the groups of failures.
+    *pause_seconds*: a pause of a subscriber that has lasted as long is listed among the groups of failures; one for
+    refused credentials is listed at once.
     """
 
     def __init__(self, database: Database, notifications: Notifications, *, pause_seconds: float) -> None:

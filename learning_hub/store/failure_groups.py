@@ -1,4 +1,4 @@
-"""Groups of deliveries that failed for the same cause, and long pauses."""
+"""Groups of deliveries that failed for the same cause, and pauses that concern a person."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ async def page(
         filters: Which deliveries are counted.
         after: Only groups after this position.
         limit: How many at most.
-        pause_seconds: The seconds after which a pause is listed among the groups.
+        pause_seconds: The seconds after which a pause is listed among the groups; one for refused credentials is listed
+            at once.
     """
     position = (None,) * 7 if after is None else (
         after.rank, after.count, after.program_id, after.subscriber_id, after.subscription_id, after.code,

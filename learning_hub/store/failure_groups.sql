@@ -1,8 +1,8 @@
 -- Failed deliveries grouped by cause.
 
 -- name: page
--- Up to $17 groups: failures of the hub itself first, then pauses that have lasted $9 seconds, then the rest, each the
--- largest first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code, $5 and $6 Program and uuid of an
+-- Up to $17 groups: failures of the hub itself first, then pauses that have lasted $9 seconds or are for refused
+-- credentials, which do not pass by themselves, then the rest, each the largest first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code, $5 and $6 Program and uuid of an
 -- event, $7 subscription, $8 subscriber, $10 signature. A delivery that is retrying because its subscriber is away is
 -- counted with the pause, if the pause is listed. The page begins after the position $11 to $16 and $18, or at the
 -- beginning if $11 is null.
@@ -19,7 +19,8 @@ WITH paused AS (
       JOIN (SELECT DISTINCT program_id, subscriber_id FROM subscription
              WHERE archived_utc IS NULL AND ($7::text IS NULL OR subscription_id = $7::text)) AS served
            USING (subscriber_id)
-     WHERE pause.since_utc <= clock_timestamp() - make_interval(secs => $9::float8)
+     WHERE (pause.code = 'credentials_refused'
+            OR pause.since_utc <= clock_timestamp() - make_interval(secs => $9::float8))
        AND subscriber.archived_utc IS NULL
        AND ($1::text[] IS NULL OR served.program_id = ANY ($1::text[]))
        AND ($2::text IS NULL OR $2::text = 'waiting')

@@ -56,6 +56,7 @@ async def note_failure(
             after.since_utc,
             after.probe_seconds,
             after.next_probe_utc,
+            after.denied_probes,
         )
     return change
 
@@ -124,4 +125,5 @@ def _read(row: Row) -> Pause:
         since_utc=row["since_utc"],
         probe_seconds=row["probe_seconds"],
         next_probe_utc=row["next_probe_utc"],
+        denied_probes=row["denied_probes"],
     )

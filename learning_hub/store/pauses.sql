@@ -19,12 +19,15 @@ SELECT * FROM subscriber_pause WHERE subscriber_id = ANY ($1::text[])
 
 -- name: put
 -- Store the pause of subscriber $1: $2 code, $3 class, $4 message, $5 since when, $6 seconds to the next probe, $7 the
--- time of the next probe, null for none. A pause that becomes one for refused credentials is logged again.
-INSERT INTO subscriber_pause (subscriber_id, code, class, message, since_utc, probe_seconds, next_probe_utc)
-VALUES ($1::text, $2::text, $3::text, $4::text, $5::timestamptz, $6::float8, $7::timestamptz)
+-- time of the next probe, null for none, $8 how many probes in a row were denied a new token. A pause that becomes one
+-- for refused credentials is logged again.
+INSERT INTO subscriber_pause (subscriber_id, code, class, message, since_utc, probe_seconds, next_probe_utc,
+                              denied_probes)
+VALUES ($1::text, $2::text, $3::text, $4::text, $5::timestamptz, $6::float8, $7::timestamptz, $8::smallint)
 ON CONFLICT (subscriber_id) DO UPDATE
    SET code = excluded.code, class = excluded.class, message = excluded.message, since_utc = excluded.since_utc,
        probe_seconds = excluded.probe_seconds, next_probe_utc = excluded.next_probe_utc,
+       denied_probes = excluded.denied_probes,
        alarmed_utc = CASE WHEN subscriber_pause.code = 'credentials_refused' OR excluded.code <> 'credentials_refused'
                           THEN subscriber_pause.alarmed_utc END
 

@@ -10,6 +10,7 @@ import msgspec
 from learning_hub.model.circuit_breaker import SubscriberFailure
 from learning_hub.model.claimed_delivery import ClaimedDelivery, ClaimSnapshot, Completion
 from learning_hub.model.clock import now
+from learning_hub.model.feed import Position
 from learning_hub.model.ids import DeliveryKey
 from learning_hub.model.json_values import write_json
 from learning_hub.store import delivery_transitions, events, pauses
@@ -40,8 +41,8 @@ async def claim(
     Of each source record at a subscription, at most one delivery is claimed: the oldest, and only when no earlier
     attempt for the record may still be carried out. Of each subscriber, at most as many are claimed as it takes at
     once, over all processes; of a paused subscriber, only its probe. Deliveries that were withdrawn, reopened or
-    superseded meanwhile are given up instead. *worker* is the number of the caller's liveness lock, whose end also ends
-    the leases; with None, leases end only by time.
+    superseded meanwhile are given up instead. Those that are claimed are in the order of the feed. *worker* is the
+    number of the caller's liveness lock, whose end also ends the leases; with None, leases end only by time.
     """
     while room.most > 0 or room.most_batched > 0:
         async with database.transaction() as connection:
@@ -56,7 +57,7 @@ async def claim(
         claimed = [_claimed(row) for row in rows if row["delivery_uuid"] is not None]
         # Deliveries that were given up used the room of other due deliveries, so claim again.
         if claimed or not rows[0]["given_up"]:
-            return claimed
+            return sorted(claimed, key=lambda one: one.feed_position)
     return []
 
 
@@ -236,6 +237,7 @@ def _claimed(row: Row) -> ClaimedDelivery:
 def _snapshot(row: Row) -> ClaimSnapshot:
     return ClaimSnapshot(
         event=events.read_row(row),
+        feed_position=Position(row["epoch"], row["xid"], row["seq"]),
         program_name=row["program_name"],
         subscription_version=(row["subscription_changed_utc"], row["subscription_archived_utc"]),
         subscriber_version=(row["subscriber_changed_utc"], row["credentials_checked_utc"]),

@@ -18,6 +18,7 @@ from uuid import uuid4
 import pytest
 from connectors.imis_site import KEY, ImisSite, RecordedExchanges
 from connectors.kinds_under_test import COMMON, UNDER_TEST, Expected, KindUnderTest
+from connectors.odd_answers import LIBRARY_WORDS, READABLE, UNREADABLE, WITHOUT_BODY, Spelling
 from http_server import Fault, HttpServer, Receiver, Says, running
 from msgspec import UNSET, Meta
 from msgspec.structs import fields
@@ -31,7 +32,8 @@ from learning_hub.connectors.factory import ConnectorFactory
 from learning_hub.connectors.http import KEPT_BODY_BYTES, MAX_BODY_BYTES
 from learning_hub.connectors.kind import Kind
 from learning_hub.connectors.kinds import KINDS
-from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refused
+from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Refused, Unknown
+from learning_hub.model.retry import LONGEST_ASKED_WAIT_SECONDS
 
 CONNECTORS = Path(connectors.__file__).parent
 HERE = Guard(["127.0.0.1", "localhost"])
@@ -190,17 +192,77 @@ async def test_redirects_are_not_followed(bench: Bench, status: int) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf", b"SSH-2.0-x\r\n\r\n"],
-    ids=["cut", "half", "no HTTP"],
+    [b"", b"HTTP/1", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 OK\r\n\r\n"],
+    ids=["cut", "half a line", "no HTTP", "no status"],
 )
 @pytest.mark.parametrize("is_carried_out", [True, False], ids=["carried out", "not carried out"])
-async def test_an_answer_that_does_not_come_whole(bench: Bench, raw: bytes, is_carried_out: bool) -> None:
-    """Cut, halved or no HTTP at all: whether it was carried out is not known, and the outcome says so."""
+async def test_an_answer_without_a_status(bench: Bench, raw: bytes, is_carried_out: bool) -> None:
+    """Cut in its first line, or no HTTP at all: whether it was carried out is not known, and the outcome says so."""
     bench.site.fail(Fault(carried_out=is_carried_out, raw=raw))
     outcome = await bench.send()
 
     assert Expected.of(outcome) == bench.under_test.cut, outcome
     assert bench.landed == is_carried_out
+    assert [word for word in LIBRARY_WORDS if word in getattr(outcome, "message", "")] == []
+
+
+@pytest.mark.parametrize("spelling", READABLE.values(), ids=READABLE)
+async def test_a_success_counts_however_it_is_written(bench: Bench, spelling: Spelling) -> None:
+    """A 2xx in the first line with a body that can be read is a success, whatever else is odd about the answer."""
+    bench.site.fail(Fault(carried_out=True, spelled=spelling))
+    outcome = await bench.send()
+
+    assert isinstance(outcome, Accepted), outcome
+    assert bench.landed == 1
+
+
+@pytest.mark.parametrize("spelling", UNREADABLE.values(), ids=UNREADABLE)
+async def test_a_success_with_an_unreadable_body(bench: Bench, spelling: Spelling) -> None:
+    """A 2xx is a success where no body is needed; elsewhere the outcome is found out, and nobody is paused."""
+    bench.site.fail(Fault(carried_out=True, spelled=spelling))
+    outcome = await bench.send()
+
+    assert Expected.of(outcome) == bench.under_test.unreadable, outcome
+    said = bench.reported + str(getattr(outcome, "message", ""))
+    assert [word for word in LIBRARY_WORDS if word in said] == []
+    if isinstance(outcome, Unknown) and not outcome.is_final:
+        assert isinstance(await bench.send(outbound={"outcome_unknown": True}), Accepted)
+    assert bench.landed == 1
+
+
+@pytest.mark.parametrize("raw", WITHOUT_BODY.values(), ids=WITHOUT_BODY)
+async def test_a_success_without_a_body_that_has_one(bench: Bench, raw: bytes) -> None:
+    """A body where HTTP allows none changes nothing, and is not taken for the answer to the next request."""
+    connector = bench.connector()
+    bench.site.fail(Fault(carried_out=True, raw=raw))
+    outcomes = [await connector.send(bench.outbound(), bench.recorder)]
+    outcomes += [await connector.send(bench.outbound(delivery_id="NURSES-2", record_key="two"), bench.recorder)]
+
+    needs_body = bench.under_test.unreadable.is_final
+    assert [type(outcome) for outcome in outcomes] == [Unknown if needs_body else Accepted, Accepted]
+    assert not getattr(outcomes[0], "subscriber_is_away", False)
+    assert bench.landed == 2
+
+
+@pytest.mark.parametrize("spelling", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("status", [302, 400, 401, 429, 500, 503])
+async def test_the_status_decides_whatever_follows_it(bench: Bench, status: int, spelling: Spelling) -> None:
+    """A failure is what its status says, also where its headers and body cannot be read."""
+    bench.site.standing = Fault(raw=spelling(Says(status)))
+    outcome = await bench.send()
+
+    assert Expected.of(outcome) == bench.under_test.statuses.get(status, COMMON[status]), outcome
+    assert bench.recorder.exchanges[-1].status == status
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_a_wait_that_the_subscriber_asks_for_is_passed_on(bench: Bench, status: int) -> None:
+    """Also one of three centuries, which is cut to a day; with every status that holds the whole subscriber."""
+    for asked, seconds in (("17", 17), ("9999999999", LONGEST_ASKED_WAIT_SECONDS)):
+        bench.site.answer(status, Retry_After=asked)
+        outcome = await bench.send()
+        assert isinstance(outcome, Postponed | Unknown)
+        assert outcome.retry_after_seconds == seconds
 
 
 async def test_an_answer_that_does_not_come_in_time(bench: Bench) -> None:
@@ -210,6 +272,17 @@ async def test_an_answer_that_does_not_come_in_time(bench: Bench) -> None:
     outcome = await connector.send(bench.outbound(), bench.recorder)
 
     assert Expected.of(outcome) == bench.under_test.late, outcome
+    assert bench.landed == 1
+
+
+async def test_a_success_whose_body_does_not_come_in_time(bench: Bench) -> None:
+    """The first line came: a success where no body is needed, and otherwise a time-out after sending."""
+    bench.site.standing = Fault(carried_out=True, spelled=UNREADABLE["half"], and_stalls=True)
+    outcome = await bench.send(timeout_seconds=1)
+
+    accepted = Expected(Accepted, "")
+    expected = accepted if bench.under_test.unreadable == accepted else bench.under_test.late
+    assert Expected.of(outcome) == expected, outcome
     assert bench.landed == 1
 
 

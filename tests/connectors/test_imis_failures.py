@@ -18,6 +18,7 @@ from connectors.imis_site import (
 
 from learning_hub.connectors.imis.connector import ImisConnector
 from learning_hub.connectors.outcomes import Accepted, Postponed, Refused, Unknown
+from learning_hub.model.retry import LONGEST_ASKED_WAIT_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ async def test_a_wait_that_imis_asks_for_is_passed_on(
     site.fault("429", Method="POST", Path="/api/Activity", RetryAfter="Fri, 31 Dec 2999 23:59:59 GMT")
     outcome = await connector.send(an_outbound_record(), recorder)
     assert isinstance(outcome, Postponed)
-    assert (outcome.retry_after_seconds or 0) > 10**9
+    assert outcome.retry_after_seconds == LONGEST_ASKED_WAIT_SECONDS
 
 
 async def test_imis_says_why_in_its_own_words(
@@ -114,6 +115,42 @@ async def test_rubbish_in_place_of_imis_is_no_success(
     found = await connector.find_participant("robin.vale@example.org", recorder)
     assert isinstance(found, Postponed)
     assert found.code == "subscriber_error"
+
+
+@pytest.mark.parametrize("fault", ["301", "302", "303", "307", "308"])
+async def test_a_redirect_of_every_call_says_that_imis_is_away(
+    fault: str, site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
+) -> None:
+    """A site that is being maintained redirects everything; nothing was written, and the sign-in succeeded before."""
+    site.fault(fault, Path="/api", Times=20)
+    outcome = await connector.send(an_outbound_record(), recorder)
+    found = await connector.find_participant("robin.vale@example.org", recorder)
+    for one in (outcome, found):
+        assert isinstance(one, Postponed)
+        assert (one.code, one.subscriber_is_away, one.in_doubt) == ("subscriber_error", True, False)
+        assert f"{fault}, it points to /maintenance" in one.message
+
+
+async def test_a_page_in_response_to_every_read_says_that_imis_is_away(
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
+) -> None:
+    """A page with the status 200 for the time of maintenance uses up no attempts."""
+    site.fault("rubbish", Path="/api", Times=20)
+    found = await connector.find_participant("robin.vale@example.org", recorder)
+    assert isinstance(found, Postponed)
+    assert (found.code, found.subscriber_is_away) == ("subscriber_error", True)
+
+
+@pytest.mark.parametrize(("path", "doing"), [("/api/Activity", "create"), ("/api/PartySummary", "look for a contact")])
+async def test_a_redirect_of_one_target_alone_is_refused(
+    path: str, doing: str, site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
+) -> None:
+    """The rest of the site answers, so no waiting helps."""
+    site.fault("302", Path=path, Times=20)
+    found = await connector.find_participant("robin.vale@example.org", recorder)
+    outcome = await connector.send(an_outbound_record(), recorder) if path == "/api/Activity" else found
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, doing in outcome.message) == ("refused", True)
 
 
 async def test_a_single_row_is_the_contacts_only_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from connectors.imis_site import AMARA, ROBIN, ImisSite, RecordedExchanges, an_outbound_record
 from connectors.kinds_under_test import PASSWORD, ImisBehindServer
 from http_server import Received, Says, running
+from plain_http import plain_client
 from running import served
 
 from learning_hub.connectors.imis.connector import ImisConnector
@@ -48,6 +50,82 @@ async def test_none_or_several_need_a_person(
     found = await connector.find_participant(email, recorder)
     assert isinstance(found, Refused)
     assert (found.code, found.failure_class) == (code, "identity")
+
+
+class SpelledOtherwise(ImisBehindServer):
+    """The sandbox behind a server that changes the bodies of all its answers."""
+
+    def __init__(self, sandbox: ImisSite, old: bytes, new: bytes) -> None:
+        super().__init__(sandbox)
+        self.old, self.new = old, new
+
+    async def handle(self, request: Received) -> Says:
+        says = await super().handle(request)
+        return replace(says, body=says.body.replace(self.old, self.new))
+
+
+PAT = "pat.o'neil&co@example.org"
+STORED = {"as it is": PAT, "encoded": "pat.o&#39;neil&amp;co@example.org"}
+
+
+@pytest.mark.parametrize("lookup", ["email", QUERY], ids=["email", "query"])
+@pytest.mark.parametrize("email", [PAT, "Pat.O&#39;Neil&amp;Co@example.org", " pat.o&#x27;neil&co@example.org"])
+@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+async def test_an_address_with_html_characters_is_found(
+    stored: str, email: str, lookup: Any, site: ImisSite, make_connector: Any, recorder: RecordedExchanges
+) -> None:
+    """However iMIS has stored it, and however the publisher spells it."""
+    with plain_client(site.address) as client:
+        token = client.post("/token", data={"grant_type": "password", "username": "sandbox", "password": "sandbox"})
+        headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
+        person = {
+            "$type": "Asi.Soa.Membership.DataContracts.PersonData, Asi.Contracts",
+            "PersonName": {"FirstName": "Pat", "LastName": "O'Neil"},
+            "Emails": {"$values": [{"Address": stored, "EmailType": "_Primary", "IsPrimary": True}]},
+        }
+        made = client.post("/api/Person", json=person, headers=headers).raise_for_status().json()
+    connector = make_connector({"ParticipantLookup": lookup})
+    assert await connector.find_participant(email, recorder) == ParticipantFound(made["PartyId"])
+    missing = await connector.find_participant(f"x{email.strip()}", recorder)
+    assert isinstance(missing, Refused)
+    assert missing.code == "participant_not_found"
+
+
+async def test_an_address_that_comes_back_encoded_is_found(
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
+) -> None:
+    """The answer alone has it so; an address without HTML characters is asked for once."""
+    server = SpelledOtherwise(site, b"robin.vale@", b"robin&#46;vale&#64;")
+    async with running(server):
+        settings = {"BaseUrl": server.address}
+        connector = make_connector(settings, {"Username": "sandbox", "Password": PASSWORD})
+        assert await connector.find_participant("robin.vale@example.org", recorder) == ParticipantFound(ROBIN)
+    assert len(site.requests(path="/api/PartySummary")) == 1
+
+
+class WithMark(ImisBehindServer):
+    """The sandbox behind a server that begins each of its bodies with a byte order mark."""
+
+    async def handle(self, request: Received) -> Says:
+        says = await super().handle(request)
+        return replace(says, body=codecs.BOM_UTF8 + says.body)
+
+
+async def test_a_byte_order_mark_changes_nothing(
+    site: ImisSite, make_connector: Any, recorder: RecordedExchanges
+) -> None:
+    """A site, or something in front of it, writes one before all JSON: a sign-in, a list, a record, an error."""
+    server = WithMark(site)
+    async with running(server):
+        connector = make_connector({"BaseUrl": server.address}, {"Username": "sandbox", "Password": PASSWORD})
+        assert await connector.find_participant("robin.vale@example.org", recorder) == ParticipantFound(ROBIN)
+        accepted = await connector.send(an_outbound_record(), recorder)
+        assert isinstance(accepted, Accepted)
+        assert accepted.is_confirmed
+        refused = await connector.send(an_outbound_record(payload={"ActivityType": "DANCING"}), recorder)
+        assert (await connector.check()).works
+    assert isinstance(refused, Refused)
+    assert "iMIS answered 400, ACTIVITY_TYPE" in refused.message
 
 
 async def test_as_is_asks_nobody(site: ImisSite, make_connector: Any, recorder: RecordedExchanges) -> None:

@@ -59,7 +59,7 @@ async def talker(behind: ImisBehindServer) -> AsyncIterator[ImisConnector]:
         (400, BARE_VALIDATION, Refused, "refused", "Not like this."),
         (400, "The request is not understood.", Refused, "refused", "The request is not understood."),
         (400, HTTP_ERROR, Refused, "refused", "No HTTP resource was found."),
-        (401, HTTP_ERROR, Refused, "credentials_refused", "No HTTP resource was found."),
+        (401, HTTP_ERROR, Postponed, "token_denied", "No HTTP resource was found."),
         (403, "Not for this account.", Refused, "refused", "Not for this account."),
         (404, HTTP_ERROR, Refused, "refused", "No HTTP resource was found."),
         (404, "", Refused, "refused", "404"),

@@ -95,13 +95,16 @@ async def test_many_denied_at_once_renew_once(
     assert sign_ins(site) == 2
 
 
-async def test_denied_twice_is_refused(site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges) -> None:
-    """A token just got that is denied as well is a matter for a person."""
+async def test_a_new_token_that_is_denied_says_that_the_site_is_away(
+    site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
+) -> None:
+    """The account signed in a moment ago, so that nobody needs to fix its credentials yet; nothing was written."""
     site.fault("401", Path="/api", Times=2)
     outcome = await connector.send(an_outbound_record(), recorder)
-    assert isinstance(outcome, Refused)
-    assert outcome.code == "credentials_refused"
+    assert isinstance(outcome, Postponed)
+    assert (outcome.code, outcome.subscriber_is_away, outcome.in_doubt) == ("token_denied", True, False)
     assert sign_ins(site) == 2
+    assert isinstance(await connector.send(an_outbound_record(), recorder), Accepted)
 
 
 async def test_a_wrong_password_is_tried_once(site: ImisSite, make_connector: Any, recorder: RecordedExchanges) -> None:
@@ -128,11 +131,14 @@ async def test_a_check_tries_refused_credentials_again(
     assert isinstance(await connector.send(an_outbound_record(), recorder), Accepted)
 
 
-@pytest.mark.parametrize(("fault", "is_away"), [("500", False), ("503", True), ("429", False), ("cut-after", True)])
+@pytest.mark.parametrize(
+    ("fault", "is_away"),
+    [(fault, True) for fault in ("408", "500", "501", "503", "302", "307", "rubbish", "cut-after")] + [("429", False)],
+)
 async def test_a_sign_in_that_fails_may_succeed_later(
     fault: str, is_away: bool, site: ImisSite, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
-    """It was not refused, so it is tried again; a write that waited for it was surely not made."""
+    """It was not refused, so iMIS is away; a write that waited for it was surely not made. 429 only asks to wait."""
     site.fault(fault, Path="/token")
     outcome = await connector.send(an_outbound_record(), recorder)
     assert isinstance(outcome, Postponed)
@@ -321,10 +327,10 @@ async def test_an_address_without_a_token_service_is_explained(
 
 
 @pytest.mark.parametrize("location", ["javascript:alert(1)", "/login"])
-async def test_a_sign_in_that_leads_elsewhere_is_refused(
+async def test_a_sign_in_that_leads_elsewhere_says_that_imis_is_away(
     location: str, make_connector: Any, recorder: RecordedExchanges
 ) -> None:
-    """The request was sent, whatever address the answer names; what to look after are the settings."""
+    """The request was sent, whatever address the answer names; a person reads that the settings may be wrong."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         headers = [(b"location", location.encode())]
@@ -333,21 +339,53 @@ async def test_a_sign_in_that_leads_elsewhere_is_refused(
 
     async with served(app) as address:
         outcome = await make_connector({"BaseUrl": address}).send(an_outbound_record(), recorder)
-    assert isinstance(outcome, Refused)
-    assert (outcome.code, len(recorder.exchanges)) == ("refused", 1)
+    assert isinstance(outcome, Postponed)
+    assert (outcome.code, outcome.subscriber_is_away, len(recorder.exchanges)) == ("subscriber_error", True, 1)
     assert outcome.message.startswith(f"The hub could not sign in: iMIS answered 302, it points to {location}, ")
     assert "BaseUrl in the subscriber's Settings" in outcome.message
 
 
-@pytest.mark.parametrize("status", [400, 401, 403])
+PAGE = "<html><h1>Authorization Required</h1></html>"
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 500])
+async def test_a_page_in_place_of_a_sign_in_says_that_imis_is_away(
+    status: int, make_connector: Any, recorder: RecordedExchanges
+) -> None:
+    """Something answers in place of iMIS, such as a page for the time of maintenance."""
+    async with served(refusing(status, PAGE)) as address:
+        outcome = await make_connector({"BaseUrl": address}).send(an_outbound_record(), recorder)
+    assert isinstance(outcome, Postponed)
+    assert (outcome.code, outcome.subscriber_is_away, len(recorder.exchanges)) == ("subscriber_error", True, 1)
+
+
+@pytest.mark.parametrize("status", [400, 401, 503])
+@pytest.mark.parametrize("error", ["server_error", "temporarily_unavailable"])
+async def test_an_error_of_the_token_service_itself_refuses_nobody(
+    error: str, status: int, make_connector: Any, recorder: RecordedExchanges
+) -> None:
+    """It passes by itself, whatever its status is."""
+    async with served(refusing(status, json.dumps({"error": error}))) as address:
+        outcome = await make_connector({"BaseUrl": address}).send(an_outbound_record(), recorder)
+    assert isinstance(outcome, Postponed)
+    assert outcome.subscriber_is_away
+    assert error in outcome.message
+
+
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("status", "body", "words"),
     [
-        ("<html><h1>Authorization Required</h1></html>", "an HTML page"),
-        ("", "no reason given"),
-        ("Go away.", "Go away"),
-        ('["error"]', '["error"]'),
-        ('{"detail": "Not authenticated"}', "no reason given"),
+        (401, PAGE, "an HTML page"),
+        *(
+            (status, body, words)
+            for status in (400, 401, 403)
+            for body, words in (
+                ("", "no reason given"),
+                ("Go away.", "Go away"),
+                ('["error"]', '["error"]'),
+                ('{"detail": "Not authenticated"}', "no reason given"),
+            )
+        ),
     ],
 )
 async def test_a_sign_in_that_something_else_refuses_names_the_address(

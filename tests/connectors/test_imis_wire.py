@@ -203,6 +203,27 @@ def answered(status: int, body: bytes = b"", *, headers: Mapping[str, str] | Non
         (b'{"Errors":{"$values":[{"Message":"First."}]},"Message":"Second.","error":"third"}', "First."),
         (b'{"error":"invalid_client","Message":"First."}', "First."),
         (b'{"Message":"Denied.","ExceptionMessage":"x"}', "Denied."),
+        (
+            (
+                b'{"$type":"System.Web.Http.HttpError","Message":"The request is invalid.","ModelState":'
+                b'{"$type":"System.Web.Http.HttpError","entity.Email":["The Email field is required."],'
+                b'"entity.Units":["is odd",""],"":"No."}}'
+            ),
+            "The request is invalid. The Email field is required. entity.Units: is odd entity.Units: is not valid No.",
+        ),
+        (
+            b'{"modelState":{"Course":{"$type":"x","$values":["Too long."]},"a":{"Errors":[{"ErrorMessage":"No."}]}}}',
+            "Course: Too long. a: No.",
+        ),
+        (b'{"Message":"Denied.","ModelState":null}', "Denied."),
+        (b'{"Message":"Denied.","ModelState":["x"],"ExceptionMessage":3}', "Denied."),
+        (
+            (
+                b'{"Message":"An error has occurred.","ExceptionMessage":"The write failed.","StackTrace":"at x",'
+                b'"InnerException":{"Message":"An error has occurred.","ExceptionMessage":"Text would be truncated."}}'
+            ),
+            "An error has occurred. The write failed. Text would be truncated.",
+        ),
         (b'{"error":"invalid_grant","error_description":"Wrong."}', "Wrong."),
         (b'{"error":"invalid_grant"}', "invalid_grant"),
         (b"An error  occurred.\r\n", "An error occurred."),

@@ -161,6 +161,14 @@ async def test_what_may_have_been_taken_is_for_a_person(site: LearningBuilder, s
         assert f"learning-hub-{an_outbound_record(1).delivery_id}-2.jsonl" in outcome.message
 
 
+async def test_what_learningbuilder_says_of_each_field_reaches_staff(site: LearningBuilder) -> None:
+    """An error of .NET has the fields beside its message."""
+    site.answer(400, b'{"Message": "The request is invalid.", "ModelState": {"importProcessId": ["Unknown process."]}}')
+    (outcome,), _ = await send(site, an_outbound_record())
+    assert isinstance(outcome, Refused)
+    assert "400, The request is invalid. importProcessId: Unknown process." in outcome.message
+
+
 @pytest.mark.parametrize("status", [408, 425, 429, 503])
 async def test_what_was_surely_not_taken_goes_again(site: LearningBuilder, status: int) -> None:
     """What answers so has not begun: the whole batch is sent again, when Retry-After says."""

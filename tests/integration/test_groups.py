@@ -195,6 +195,37 @@ async def test_what_alarms_stands_first(failing: ImisHub) -> None:
     assert shown["FirstUtc"] < shown["LastUtc"]
 
 
+async def kinds_of_groups(hub: ImisHub) -> list[tuple[str, str, int]]:
+    listed = (await hub.client.get("/deliveries/groups")).json()["Items"]
+    return [(one["Kind"], one["Code"], one["Count"]) for one in listed]
+
+
+async def test_refused_credentials_are_a_group_at_once(imis_hub: ImisHub) -> None:
+    """They do not pass by themselves, so that nobody waits for a pause to last; the group ends with the pause."""
+    await imis_hub.set_up()
+    await imis_hub.change_password("changed")
+    event = await imis_hub.publish()
+    await eventually(
+        lambda: kinds_of_groups(imis_hub), until=lambda found: found == [("pause", "credentials_refused", 1)]
+    )
+    (group,) = (await imis_hub.client.get("/deliveries/groups?Class=refused")).json()["Items"]
+    assert "valid credentials" in group["Advice"]
+    await imis_hub.put_subscriber(password="changed")
+    await imis_hub.delivered(event)
+    assert await kinds_of_groups(imis_hub) == []
+
+
+async def test_a_pause_that_may_pass_is_no_group_at_first(imis_hub: ImisHub) -> None:
+    """It is listed once it has lasted for the time of the setting; until then its failed deliveries are."""
+    await imis_hub.set_up()
+    await imis_hub.fault("503")
+    await imis_hub.publish()
+    await eventually(
+        lambda: kinds_of_groups(imis_hub), until=lambda found: found == [("failures", "connection_failed", 1)]
+    )
+    assert (await imis_hub.client.get("/subscribers/imis")).json()["Paused"]
+
+
 async def test_groups_come_page_by_page(failing: ImisHub) -> None:
     """Each group comes once, whatever the size of a page; a cursor of another list is refused."""
     await pause(failing, 1000)

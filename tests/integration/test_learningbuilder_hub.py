@@ -142,6 +142,8 @@ async def test_a_key_that_is_refused_and_mended(hub: RunningHub, site: LearningB
     assert (found["Code"], found["NextProbeUtc"]) == ("credentials_refused", None)
     assert "wrong-key" not in str(found) + str(delivery) + str(await calls.attempts(delivery))
     assert site.lines == []
+    (group,) = (await calls.client.get("/deliveries/groups")).json()["Items"]
+    assert (group["Kind"], group["Code"], group["Count"]) == ("pause", "credentials_refused", 1)
 
     await calls.put("/subscribers/lb", a_learningbuilder(site))
 
@@ -182,6 +184,41 @@ async def test_many_events_are_few_batches(hub: RunningHub, site: LearningBuilde
     (attempt,) = await calls.attempts(delivered[0])
     assert batch_of[delivered[0]["EventId"]] in attempt["Response"]["Body"]
     assert delivered[0]["EventId"] in attempt["Request"]["Body"]
+
+
+async def feed_of(calls: HubCalls, **filters: str) -> list[str]:
+    """The ids of all events in the order of the feed."""
+    ids: list[str] = []
+    query = {"ProgramId": "NURSES", "Limit": "1000", **filters}
+    while True:
+        page = (await calls.client.get("/events", params=query)).json()
+        if not page["Items"]:
+            return ids
+        ids += [one["EventId"] for one in page["Items"]]
+        query["Cursor"] = page["NextCursor"]
+
+
+async def test_lines_are_in_the_order_of_the_feed(hub: RunningHub, site: LearningBuilder) -> None:
+    """In each batch, whichever of them is rendered first."""
+    count = 550
+    template = {"EventId": "{{ event.EventId }}", "Text": "{% for i in (1..data.Steps) %}x{% endfor %}"}
+    made: dict[str, Any] = {"Templates": {"_default": template}}
+    calls = await set_up(hub, site, State="stopped", **made)
+    events = [
+        an_event_body(PublisherEventId=f"AI:{number}", PublisherEventData={"Steps": 400 if number % 50 == 0 else 1})
+        for number in range(count)
+    ]
+    for at in range(0, count, 20):
+        await calls.client.post("/events/batch", json=events[at : at + 20])
+    await all_are(calls, "waiting", count)
+
+    await calls.put("/subscriptions/imports", {**PRESET, "Target": TARGET, "State": "started", **made})
+
+    await eventually(lambda: asyncio.sleep(0, len(site.lines)), until=lambda found: found == count)
+    place = {event_id: number for number, event_id in enumerate(await feed_of(calls))}
+    for batch in site.batches:
+        places = [place[line["EventId"]] for line in batch.lines]
+        assert places == sorted(places)
 
 
 async def test_large_events_are_more_batches(hub: RunningHub, site: LearningBuilder) -> None:

@@ -152,6 +152,70 @@ async def test_a_subscriber_that_asks_to_wait_is_left_alone_until_then(imis_hub:
     await all_arrive(imis_hub, events)
 
 
+async def test_a_wait_of_centuries_is_kept_for_a_day(imis_hub: ImisHub) -> None:
+    """`Retry-After: 9999999999` holds the subscriber and its deliveries, and is not ignored."""
+    await imis_hub.set_up()
+    await imis_hub.fault("429", Method="POST", Path=ACTIVITY, Times=1, RetryAfter="9999999999")
+    await publish_many(imis_hub, 2)
+    pause = await is_paused(imis_hub)
+    wait = datetime.fromisoformat(pause["NextProbeUtc"]) - datetime.fromisoformat(pause["SinceUtc"])
+    assert wait.total_seconds() == 86_400
+    assert all(one["NextTryUtc"] >= pause["NextProbeUtc"] for one in await deliveries(imis_hub))
+
+
+@pytest.mark.parametrize(
+    ("fault", "path"),
+    [("500", "/token"), ("rubbish", "/token"), ("302", "/token"), ("302", None), ("302", "/api"), ("401", "/api")],
+)
+async def test_a_subscriber_that_is_away_in_any_way_uses_up_no_attempts(
+    fault: str, path: str | None, imis_hub: ImisHub
+) -> None:
+    """A sign-in that fails, a redirect of everything, a denied token: probes alone are sent until iMIS is back."""
+    await imis_hub.set_up()
+    # The token of the setting up is valid no more, so that the next delivery signs in.
+    await imis_hub.change_password("sandbox")
+    await imis_hub.fault(fault, Path=path)
+    events = await publish_many(imis_hub, 5)
+    pause = await is_paused(imis_hub)
+    assert pause["NextProbeUtc"]
+    tried = await eventually(
+        lambda: deliveries(imis_hub), until=lambda found: sum(one["Attempts"] for one in found) >= 2
+    )
+    assert {one["State"] for one in tried} <= {"waiting", "retrying", "sending"}
+    await imis_hub.mend()
+    await all_arrive(imis_hub, events)
+
+
+async def test_a_redirect_of_one_target_pauses_nobody(imis_hub: ImisHub) -> None:
+    """The look-up of the contact was answered, so that the delivery is parked."""
+    await imis_hub.set_up()
+    await imis_hub.fault("302", Path=ACTIVITY, Times=1)
+    delivery = await imis_hub.settled(await imis_hub.publish(PublisherEventId="AI:first"), "parked")
+    assert delivery["Code"] == "refused"
+    assert await pause_of(imis_hub) is None
+    await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:second"))
+
+
+async def test_the_third_probe_that_is_denied_ends_the_probes(imis_hub: ImisHub) -> None:
+    """The account is left alone until a check succeeds; then everything is sent, and no attempt was used up by it."""
+    await imis_hub.set_up()
+    await imis_hub.fault("401", Path="/api")
+    events = await publish_many(imis_hub, 5)
+    pause = await eventually(
+        lambda: pause_of(imis_hub), until=lambda found: bool(found) and found["Code"] == "credentials_refused"
+    )
+    assert pause["NextProbeUtc"] is None
+    # The first attempt and three probes sign in; each of them renews the token once.
+    assert await sign_ins(imis_hub) <= 8
+    waiting = await deliveries(imis_hub)
+    assert {one["State"] for one in waiting} <= {"waiting", "retrying"}
+    assert (await imis_hub.client.post("/subscribers/imis/check")).json()["Works"] is False
+    assert await is_paused(imis_hub) == pause
+    await imis_hub.mend()
+    assert (await imis_hub.client.post("/subscribers/imis/check")).json()["Works"] is True
+    await all_arrive(imis_hub, events)
+
+
 async def test_refused_credentials_lock_no_account_and_everything_arrives_once_they_are_mended(
     imis_hub: ImisHub,
 ) -> None:

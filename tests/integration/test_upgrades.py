@@ -69,18 +69,28 @@ STATEMENTS_OF_FIRST = (
 )
 
 
-async def rows_of(connection: asyncpg.Connection[Any], tables: list[str]) -> dict[str, list[str]]:
-    """Every row of these tables."""
-    return {
-        table: sorted(row[0] for row in await connection.fetch(f"SELECT to_jsonb(one)::text FROM {table} AS one"))
-        for table in tables
-    }
+async def rows_of(connection: asyncpg.Connection[Any], tables: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Every row of these tables, with these columns."""
+    return {table: await _rows(connection, table, columns) for table, columns in tables.items()}
 
 
-async def tables_of(connection: asyncpg.Connection[Any]) -> list[str]:
-    """The names of the hub's tables."""
-    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
-    return [row[0] for row in rows if "pogo" not in row[0]]
+async def _rows(connection: asyncpg.Connection[Any], table: str, columns: list[str]) -> list[str]:
+    sql = f"SELECT to_jsonb(one)::text FROM (SELECT {', '.join(columns)} FROM {table}) AS one"
+    return sorted(row[0] for row in await connection.fetch(sql))
+
+
+async def tables_of(connection: asyncpg.Connection[Any]) -> dict[str, list[str]]:
+    """The hub's tables, each with its columns."""
+    rows = await connection.fetch(
+        """
+        SELECT table_name::text, array_agg(column_name::text ORDER BY ordinal_position)
+          FROM information_schema.columns
+         WHERE table_schema = 'public' AND table_name IN (SELECT tablename FROM pg_tables WHERE schemaname = 'public')
+           AND table_name NOT LIKE '%pogo%'
+         GROUP BY table_name ORDER BY table_name
+        """
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 @pytest.fixture
@@ -108,7 +118,7 @@ async def test_a_database_of_the_first_release_is_upgraded(
     await pogo.apply(first_release, migrations.FOLDER, schema_name="public")
 
     assert await rows_of(first_release, tables) == before
-    renamed = await rows_of(first_release, ["subscription_checkpoint"])
+    renamed = await rows_of(first_release, {"subscription_checkpoint": tables["subscription_place"]})
     assert renamed["subscription_checkpoint"] == before["subscription_place"]
 
 

@@ -204,10 +204,11 @@ async def test_a_withdrawal_is_posted_where_asked(webhook_hub: WebhookHub) -> No
     webhook_hub.verify()
 
 
-async def test_a_receiver_that_refuses_the_token_gets_it_all_afterwards(webhook_hub: WebhookHub) -> None:
-    """After 401 nothing more is posted; with a new Token everything goes out by itself."""
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_receiver_that_refuses_the_token_gets_it_all_afterwards(webhook_hub: WebhookHub, status: int) -> None:
+    """Nothing more is posted, and a group says so at once; with a new Token everything goes out by itself."""
     await webhook_hub.set_up()
-    webhook_hub.receiver.standing = Fault(says=Says(401))
+    webhook_hub.receiver.standing = Fault(says=Says(status))
     events = [await webhook_hub.publish(PublisherEventId=f"AI:{number}") for number in range(5)]
 
     async def pause() -> Any:
@@ -216,6 +217,8 @@ async def test_a_receiver_that_refuses_the_token_gets_it_all_afterwards(webhook_
     assert (await eventually(pause))["Code"] == "credentials_refused"
     await asyncio.sleep(1)
     asked = len(webhook_hub.receiver.received)
+    (group,) = (await webhook_hub.client.get("/deliveries/groups")).json()["Items"]
+    assert (group["Kind"], group["Code"], group["Count"]) == ("pause", "credentials_refused", 5)
     webhook_hub.receiver.standing = None
     await webhook_hub.put_subscriber(Credentials={"Token": "t0ken"})
     for event in events:

@@ -20,6 +20,8 @@ REFUSED = SubscriberFailure(
     code="credentials_refused", failure_class="refused", message="No.", first_probe_seconds=None
 )
 
+DENIED = SubscriberFailure(code="token_denied", failure_class="unavailable", message="Denied.", first_probe_seconds=5)
+
 
 def failed(pause: Pause | None, failure: SubscriberFailure, *, at: datetime, is_probe: bool) -> Pause:
     """The open breaker after a failure."""
@@ -115,3 +117,36 @@ def test_a_refusal_of_credentials_that_were_fixed_meanwhile_means_nothing() -> N
     for pause in (None, opened()):
         change = after_failure("imis", pause, REFUSED, at=NOW, is_probe=False, are_credentials_fixed=True)
         assert change == BreakerChange(pause=pause)
+
+
+def test_the_third_probe_in_a_row_that_is_denied_counts_as_refused_credentials() -> None:
+    """Two are probed again; the third one ends all probes, and its delivery waits without using up an attempt."""
+    pause = opened(DENIED)
+    for _ in range(2):
+        pause = failed(pause, DENIED, at=NOW, is_probe=True)
+        assert (pause.code, pause.sends_probes) == ("token_denied", True)
+    change = after_failure("imis", pause, DENIED, at=NOW, is_probe=True)
+    assert change.pause is not None
+    assert (change.pause.code, change.pause.failure_class) == ("credentials_refused", "refused")
+    assert (change.pause.sends_probes, change.is_opened, change.uses_attempt) == (False, True, False)
+    assert change.pause.message.startswith("Denied. This was so for 3 probes in a row.")
+
+
+@pytest.mark.parametrize("is_probe", [True, False])
+def test_only_probes_in_a_row_count(is_probe: bool) -> None:
+    """Another failure of a probe begins the count anew; deliveries that were under way do not count."""
+    pause = opened(DENIED)
+    for failure, probes in ((DENIED, True), (DENIED, True), (AWAY if is_probe else DENIED, is_probe)):
+        pause = failed(pause, failure, at=NOW, is_probe=probes)
+    assert pause.sends_probes
+    after = failed(pause, DENIED, at=NOW, is_probe=True)
+    assert after.sends_probes is is_probe
+
+
+def test_a_third_denied_probe_means_nothing_once_the_credentials_were_fixed() -> None:
+    """They were changed, or found valid, while the probe was under way."""
+    pause = opened(DENIED)
+    for _ in range(2):
+        pause = failed(pause, DENIED, at=NOW, is_probe=True)
+    change = after_failure("imis", pause, DENIED, at=NOW, is_probe=True, are_credentials_fixed=True)
+    assert change.pause == pause

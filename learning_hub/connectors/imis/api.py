@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from learning_hub.connectors.base import Recorder
+from learning_hub.connectors.base import NoRecorder, Recorder
 from learning_hub.connectors.http import HttpRequest, HttpResponse
 from learning_hub.connectors.imis.responses import (
     Failed,
@@ -39,8 +39,11 @@ from learning_hub.connectors.imis.wire import (
     write_object,
 )
 from learning_hub.connectors.outcomes import Postponed, Refused
+from learning_hub.connectors.responses import AWAY, describe_response, retry_after_seconds
 
 _PAGE_ROWS = 100
+# Read to see whether the site answers at all; the second where the first is what gave an odd answer.
+_ELSEWHERE, _OTHER_ELSEWHERE = "PartySummary", "Party"
 # The most pages of one search that are read, so that a site that ignores filters is not read as a whole.
 _MOST_PAGES = 100
 
@@ -127,7 +130,7 @@ class Api:
         response = await self._request(method, path, doing, recorder, document=document)
         if response.status >= 300:
             raise Failed(_advised(outcome_of(response, doing, wrote=True), advice))
-        if response.body.strip() and read_object(response.body) is None:
+        if (response.flaw or response.body.strip()) and read_object(response.body) is None:
             raise Failed(unreadable_response(response, doing, wrote=True))
 
     async def execute(
@@ -198,6 +201,10 @@ class Api:
 
         A denied request was not carried out, so repeating it duplicates nothing. *wrote* is whether the request is to
         change something; by default all methods but GET do.
+
+        Raises:
+            Failed: Also where the response is a redirect or a page, and the site answers other requests in the same
+                way, as a site does that is being maintained.
         """
         body = None if document is None else write_object(document)
         url = f"{self._base_url}/api/{path}"
@@ -211,7 +218,19 @@ class Api:
             raise Failed(outcome_without_response(result, doing, wrote=wrote))
         if result.status == 401:
             raise Failed(_denied(result, doing))
+        if _is_of_another(result, wrote=wrote) and not await self._answers(path, token):
+            raise Failed(_nobody_answers(result, doing))
         return result
+
+    async def _answers(self, path: str, token: str) -> bool:
+        """Whether the site answers a request other than that for *path* as iMIS does."""
+        entity = _OTHER_ELSEWHERE if path.startswith(_ELSEWHERE) else _ELSEWHERE
+        url = f"{self._base_url}/api/{entity}?limit=1"
+        # Not recorded: the attempt keeps the exchange that failed.
+        result = await self._exchange(_signed("GET", url, None, token, wrote=False), NoRecorder())
+        return (
+            isinstance(result, HttpResponse) and result.status not in AWAY and not _is_of_another(result, wrote=False)
+        )
 
 
 def _signed(method: str, url: str, body: bytes | None, token: str, *, wrote: bool) -> HttpRequest:
@@ -247,7 +266,7 @@ def _read_written(response: HttpResponse, doing: str) -> Json | None:
 
     Otherwise the record would be lost at a portal that answers every request with a page of its own.
     """
-    if not response.body.strip():
+    if not response.body.strip() and response.flaw is None:
         return None
     document = read_object(response.body)
     if document is None:
@@ -270,9 +289,34 @@ def _no_contact(response: HttpResponse, party_id: str) -> Refused:
     )
 
 
-def _denied(response: HttpResponse, doing: str) -> Refused:
+def _denied(response: HttpResponse, doing: str) -> Postponed:
+    """The account can sign in, so the site itself may be at fault; the circuit breaker counts how often."""
     words = error_text(response)
-    return Refused(
-        code="credentials_refused",
-        message=f"The hub could not {doing}: iMIS denied a token that it had just given. {words}".strip(),
+    return Postponed(
+        code="token_denied",
+        message=f"The hub could not {doing}: iMIS denied a token that it had just issued. {words}".strip(),
+        subscriber_is_away=True,
+    )
+
+
+def _is_of_another(response: HttpResponse, *, wrote: bool) -> bool:
+    """
+    Whether the response may be that of something in front of iMIS: a redirect, or a page in place of JSON.
+
+    A page in response to a write leaves its outcome open, which matters more.
+    """
+    if response.status >= 300:
+        return response.status < 400
+    is_received = response.flaw is None or response.flaw.code == "subscriber_error"
+    return not wrote and is_received and read_object(response.body) is None
+
+
+def _nobody_answers(response: HttpResponse, doing: str) -> Postponed:
+    description = describe_response(response, error_text(response))
+    return Postponed(
+        code="subscriber_error",
+        message=f"The hub could not {doing}: {description} Other requests are answered in the same way, so iMIS seems "
+        "to be away, such as for maintenance.",
+        retry_after_seconds=retry_after_seconds(response),
+        subscriber_is_away=True,
     )

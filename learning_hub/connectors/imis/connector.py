@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from learning_hub.connectors.addresses import Guard
-from learning_hub.connectors.base import Comparison, Exchange, LockCredentials, OutboundRecord, Recorder
+from learning_hub.connectors.base import Comparison, LockCredentials, NoRecorder, OutboundRecord, Recorder
 from learning_hub.connectors.building import Blueprint, Built, Clash
 from learning_hub.connectors.check_results import CheckResult, Needs
 from learning_hub.connectors.discovery import Fields, NoTarget, Targets
@@ -176,13 +176,6 @@ class ImisConnector:
             return await exchange(self._client, request, recorder, timeout_seconds=self._timeout_seconds)
         except TargetNotAllowed as objection:
             raise Failed(Refused(code="target_not_allowed", message=str(objection))) from objection
-
-
-class NoRecorder:
-    """Records nothing: a check is no attempt at a delivery."""
-
-    def record(self, exchange: Exchange, *, wrote: bool) -> None:
-        pass
 
 
 def check_template(

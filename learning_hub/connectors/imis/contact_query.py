@@ -16,7 +16,7 @@ from learning_hub.connectors.base import Recorder
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.settings import QueryLookup
-from learning_hub.connectors.imis.wire import lookup, properties_of, unwrap
+from learning_hub.connectors.imis.wire import are_same_text, lookup, properties_of, unwrap
 from learning_hub.connectors.outcomes import Refused
 
 Row = dict[str, Any]
@@ -131,7 +131,7 @@ async def _gives_rows(
 def _shows(row: Row, way: QueryLookup, value: str) -> bool:
     """Whether the row shows that it is about *value*, in a column that has the name of the prompt."""
     shown = lookup(row, way.prompt)
-    return shown is not None and str(shown).strip().casefold() == value.casefold()
+    return shown is not None and are_same_text(str(shown), value)
 
 
 def _shows_another(row: Row, way: QueryLookup, value: str) -> bool:

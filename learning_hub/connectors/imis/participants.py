@@ -14,7 +14,7 @@ from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.contact_query import find_rows
 from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.settings import QueryLookup
-from learning_hub.connectors.imis.wire import Json, lookup, member, unwrap
+from learning_hub.connectors.imis.wire import Json, are_same_text, lookup, member, spellings, unwrap
 from learning_hub.connectors.outcomes import ParticipantFound, ParticipantResult, Refused
 
 _ACTIVE = "A"
@@ -46,22 +46,25 @@ async def find_participant(
 
 
 async def _by_email(api: Api, email: str, recorder: Recorder) -> list[str]:
-    """The ids of the active contacts with this address; stops at the second."""
+    """The ids of the active contacts with this address, in whichever of its spellings; stops at the second."""
     ids: dict[str, None] = {}
     doing = "look for a contact (PartySummary)"
-    async for page in api.pages("PartySummary", {"Email": f"eq:{email}"}, recorder, doing=doing):
-        for row in page.rows:
-            address = str(unwrap(member(row, "Email")) or "").strip()
-            if address.casefold() == email.casefold() and _is_active(row):
-                ids |= dict.fromkeys(_party_ids(row))
-        if len(ids) > 1:
-            break
+    for spelling in spellings(email):
+        async for page in api.pages("PartySummary", {"Email": f"eq:{spelling}"}, recorder, doing=doing):
+            for row in page.rows:
+                address = str(unwrap(member(row, "Email")) or "")
+                if are_same_text(address, email) and _is_active(row):
+                    ids |= dict.fromkeys(_party_ids(row))
+            if len(ids) > 1:
+                return list(ids)
     return list(ids)
 
 
 async def _by_query(api: Api, way: QueryLookup, participant_id: str, recorder: Recorder) -> list[str]:
     """The ids in the query's rows, of active contacts; stops at the second."""
-    rows = await find_rows(api, way, participant_id, recorder)
+    rows: list[dict[str, Any]] = []
+    for spelling in spellings(participant_id):
+        rows += await find_rows(api, way, spelling, recorder)
     ids: list[str] = []
     for one in dict.fromkeys(filter(None, map(_first_id, rows))):
         ids += [one] if await _is_active_contact(api, one, recorder) else []

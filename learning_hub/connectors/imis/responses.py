@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from learning_hub.connectors.error_words import reasons_in
 from learning_hub.connectors.http import HttpResponse, NotSent, OutcomeUnknown
 from learning_hub.connectors.imis.wire import member, read_object, values_of
 from learning_hub.connectors.outcomes import Failure, Postponed, Refused, Unknown
@@ -79,27 +80,40 @@ def outcome_without_response(result: NotSent | OutcomeUnknown, doing: str, *, wr
 
 
 def unreadable_response(response: HttpResponse, doing: str, *, wrote: bool) -> Postponed | Unknown:
-    """The outcome of a success that cannot be read, of iMIS or of something that answers in its place."""
-    description = describe_response(response, error_text(response))
-    message = f"What answered when the hub was to {doing} does not speak as iMIS does: {description}"
-    if wrote:
-        return Unknown(code="subscriber_error", message=message, subscriber_is_away=False)
-    return Postponed(code="subscriber_error", message=message)
+    """
+    The outcome of a success that cannot be read, of iMIS or of something that answers in its place.
+
+    The status of a write says that it was carried out, so the record is looked for and the subscriber is not paused,
+    unless the time ran out.
+    """
+    flaw = response.flaw
+    if flaw is None:
+        description = describe_response(response, error_text(response))
+        message = f"What answered when the hub was to {doing} does not speak as iMIS does: {description}"
+    else:
+        message = f"iMIS answered {response.status} when the hub was to {doing}, but {flaw.message}."
+    code = flaw.code if flaw else "subscriber_error"
+    if not wrote:
+        return Postponed(code=code, message=message, subscriber_is_away=code != "subscriber_error")
+    if code == "timed_out":
+        return Unknown(code=code, message=message)
+    return Unknown(code="subscriber_error", message=message, subscriber_is_away=False)
 
 
 def error_text(response: HttpResponse) -> str:
     """
     The reason that iMIS gives in a response, shortened; empty where it gives none.
 
-    Read in this order: validation results, the error of Web API, the error of OAuth, text.
+    Read in this order: validation results, the error of Web API with all that it says, the error of OAuth, text.
     """
     document = read_object(response.text.encode())
     if document is None:
         return "an HTML page" if is_page(response) else shorten(response.text.strip().strip('"'))
     said = [_validation_text(error) for error in _errors_in(document) or _errors_in(document, "Warnings")]
     if not said:
-        names = ("Message", "ExceptionMessage", "error_description", "error")
-        said = [str(member(document, name)) for name in names if member(document, name)][:1]
+        said = reasons_in(document)
+    if not said:
+        said = [str(member(document, name)) for name in ("error_description", "error") if member(document, name)][:1]
     return shorten(" ".join(filter(None, said)))
 
 

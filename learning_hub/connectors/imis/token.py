@@ -31,6 +31,7 @@ from learning_hub.connectors.imis.settings import (
 )
 from learning_hub.connectors.imis.wire import Json, member, read_object
 from learning_hub.connectors.outcomes import Postponed, Refused
+from learning_hub.connectors.responses import is_page, retry_after_seconds
 
 # A token is renewed this long before it expires, as other clients of iMIS do.
 _EARLY_SECONDS = 10
@@ -179,12 +180,8 @@ class Tokens:
         result = await self._exchange(_sign_in_request(self._url, self._credentials), recorder)
         if not isinstance(result, HttpResponse):
             raise Failed(outcome_without_response(result, "sign in", wrote=False))
-        if result.status in (400, 401, 403):
-            raise Failed(_refused(result, self._url))
-        if result.status == 404:
-            raise Failed(_no_token_service(self._url))
         if result.status >= 300:
-            raise Failed(_with_address_advice(outcome_of(result, "sign in", wrote=False)))
+            raise Failed(_failure(result, self._url))
         document = read_object(result.body) or {}
         self._token = _read_token(result, document, asked_at)
         await self._keep_refresh_token(member(document, "refresh_token"), lock)
@@ -204,7 +201,8 @@ def _read_token(response: HttpResponse, document: Json, asked_at: float) -> Toke
     value = member(document, "access_token")
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value:
         # The text is left out of the sentence: what cannot be read might still hold a token.
-        raise Failed(unreadable_response(msgspec.structs.replace(response, text=""), "sign in", wrote=False))
+        outcome = unreadable_response(msgspec.structs.replace(response, text=""), "sign in", wrote=False)
+        raise Failed(_away(outcome.code, f"{outcome.message} {_ADDRESS_ADVICE}", response))
     return Token(value, asked_at + _seconds(member(document, "expires_in")) - _EARLY_SECONDS)
 
 
@@ -276,12 +274,41 @@ def _no_token_service(url: str) -> Refused:
     )
 
 
-def _with_address_advice(outcome: Postponed | Refused) -> Postponed | Refused:
-    """*outcome* with the usual reason for a failed sign-in, which is the address."""
-    if isinstance(outcome, Postponed):
-        return outcome
-    advice = "Check that BaseUrl in the subscriber's Settings is the address of the iMIS site itself."
-    return msgspec.structs.replace(outcome, message=f"{outcome.message} {advice}")
+def _failure(response: HttpResponse, url: str) -> Postponed | Refused:
+    """
+    The outcome of a sign-in that did not succeed.
+
+    Without a token no request succeeds, so the subscriber is away as a whole unless it refused the sign-in. A redirect,
+    or a page in place of JSON, is not of iMIS; 401 is taken at its word, since something may count failed sign-ins.
+    """
+    status = response.status
+    if _passes_by_itself(response):
+        return _away("subscriber_error", outcome_of(response, "sign in", wrote=False).message, response)
+    if status == 401 or (status in (400, 403) and not is_page(response)):
+        return _refused(response, url)
+    if status == 404 and not is_page(response):
+        return _no_token_service(url)
+    outcome = outcome_of(response, "sign in", wrote=False)
+    if isinstance(outcome, Refused):
+        message = f"{outcome.message} {_ADDRESS_ADVICE}"
+        is_away = status < 400 or status == 501 or is_page(response)
+        return _away("subscriber_error", message, response) if is_away else Refused(code="refused", message=message)
+    return outcome if outcome.code == "rate_limited" else _away(outcome.code, outcome.message, response)
+
+
+def _passes_by_itself(response: HttpResponse) -> bool:
+    """Whether the error of OAuth is one of the server, which some servers write with the status of a refusal."""
+    document = read_object(response.text.encode()) or {}
+    return member(document, "error") in ("server_error", "temporarily_unavailable")
+
+
+def _away(code: str, message: str, response: HttpResponse) -> Postponed:
+    return Postponed(
+        code=code, message=message, retry_after_seconds=retry_after_seconds(response), subscriber_is_away=True
+    )
+
+
+_ADDRESS_ADVICE = "Check that BaseUrl in the subscriber's Settings is the address of the iMIS site itself."
 
 
 def _seconds(said: object) -> float:

@@ -41,6 +41,9 @@ _NO_DATE = "0001-01-01T00:00:00"
 # SQL Server's datetime counts in steps of a three-hundredth of a second.
 _DATE_STEP = timedelta(milliseconds=4)
 
+# As .NET encodes what has a meaning in HTML.
+_ENCODED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
+
 Json = dict[str, Any]
 Value = str | int | bool | Decimal | None
 
@@ -152,6 +155,22 @@ def read_object(body: bytes) -> Json | None:
     except InvalidInput:
         return None
     return value if isinstance(value, dict) else None
+
+
+def are_same_text(one: str, other: str) -> bool:
+    """Whether iMIS finds one text by the other: letter case, blanks around and encoded HTML characters do not count."""
+    return html.unescape(one).strip().casefold() == html.unescape(other).strip().casefold()
+
+
+def spellings(text: str) -> list[str]:
+    """
+    The forms in which iMIS may have stored *text*: HTML characters as they are, and encoded (section 3.6).
+
+    One for a text without such characters.
+    """
+    plain = html.unescape(text)
+    encoded = "".join(_ENCODED.get(character, character) for character in plain)
+    return list(dict.fromkeys((text, plain, encoded)))
 
 
 def write_object(value: Json) -> bytes:

@@ -11,6 +11,9 @@ Source: the hub's contract, section 6.
 
 from __future__ import annotations
 
+import msgspec
+
+from learning_hub.connectors.error_words import reasons_in
 from learning_hub.connectors.http import HttpResponse, NotSent, OutcomeUnknown
 from learning_hub.connectors.learningbuilder.batch import batch_id_in
 from learning_hub.connectors.outcomes import Accepted, Outcome, Postponed, Unknown
@@ -20,6 +23,7 @@ from learning_hub.connectors.responses import (
     classify_failure,
     describe_response,
     is_page,
+    retry_after_seconds,
     shorten,
 )
 from learning_hub.model.errors import InvalidInput
@@ -38,7 +42,8 @@ def outcome_of(response: HttpResponse, file_name: str) -> Outcome:
     message = f"LearningBuilder answered {describe_response(response, _reason_of(response))}"
     if status >= 500 and status not in (501, *_NOT_BEGUN):
         doubt = f"{message} It may have taken the batch {file_name} before."
-        return _unknown(doubt, away=(AWAY[status], message) if status in AWAY else None)
+        outcome = _unknown(doubt, away=(AWAY[status], message) if status in AWAY else None)
+        return msgspec.structs.replace(outcome, retry_after_seconds=retry_after_seconds(response))
     # A request that the server did not begin changed nothing.
     return classify_failure(response, message, wrote=False, meanings=StatusMeanings())
 
@@ -56,6 +61,10 @@ def outcome_without_response(result: NotSent | OutcomeUnknown, file_name: str) -
 
 def _accepted(response: HttpResponse, file_name: str) -> Accepted | Unknown:
     batch_id = batch_id_in(response)
+    if batch_id is None and response.flaw is not None:
+        flaw, answered = response.flaw, f"LearningBuilder answered {response.status} to the batch {file_name}"
+        away = (flaw.code, f"LearningBuilder gave no whole answer: {flaw.message}.")
+        return _unknown(f"{answered}, but {flaw.message}.", away=away if flaw.code == "timed_out" else None)
     if batch_id is None:
         message = f"The response does not contain the batch that was made of {file_name}: {describe_response(response)}"
         return _unknown(message)
@@ -75,7 +84,7 @@ def _unknown(message: str, *, away: tuple[str, str] | None = None) -> Unknown:
 
 
 def _reason_of(response: HttpResponse) -> str:
-    """The reason that LearningBuilder gives: what .NET puts under Message, or the text."""
+    """The reason that LearningBuilder gives: the words of an error of .NET, or the text."""
     if is_page(response):
         return "an HTML page"
     try:
@@ -84,9 +93,7 @@ def _reason_of(response: HttpResponse) -> str:
         return shorten(response.text)
     if isinstance(document, dict):
         lower = {name.lower(): value for name, value in document.items()}
-        reasons = [
-            lower[name] for name in ("message", "exceptionmessage", "detail", "title", "error") if lower.get(name)
-        ]
-        if reasons:
-            return shorten(str(reasons[0]))
+        others = [str(lower[name]) for name in ("detail", "title", "error") if lower.get(name)][:1]
+        if reasons := reasons_in(document) or others:
+            return shorten(" ".join(reasons))
     return shorten(document if isinstance(document, str) else response.text)
