@@ -200,6 +200,7 @@ sendable AS (
              FROM (SELECT delivery.*
                      FROM delivery
                     WHERE sends_by_itself(subscription.state, subscription.schedule)
+                      AND delivery.program_id = subscription.program_id
                       AND delivery.subscription_id = subscription.subscription_id
                       AND delivery.state IN ('waiting', 'retrying') AND NOT delivery.held
                       AND delivery.due_utc <= CASE WHEN room.is_paused THEN 'infinity'::timestamptz ELSE now() END
@@ -215,6 +216,7 @@ sendable AS (
              FROM (SELECT delivery.*
                      FROM delivery
                     WHERE NOT sends_by_itself(subscription.state, subscription.schedule)
+                      AND delivery.program_id = subscription.program_id
                       AND delivery.subscription_id = subscription.subscription_id
                       AND delivery.state IN ('waiting', 'retrying') AND NOT delivery.held AND delivery.released
                       AND delivery.released_change = subscription.change_number

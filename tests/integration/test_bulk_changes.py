@@ -266,6 +266,7 @@ async def some_waiting(hub: RunningHub, count: int, state: str = "waiting") -> N
         count,
         state,
     )
+    await hub.database.execute("ANALYZE delivery")
 
 
 async def audit(client: httpx.AsyncClient) -> list[dict[str, Any]]:
