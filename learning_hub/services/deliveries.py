@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -21,7 +22,7 @@ from learning_hub.model.fields import NOT_BLANK, read_struct
 from learning_hub.model.ids import DeliveryKey, read_delivery_id
 from learning_hub.model.pagination import Listing, Page, PageQuery
 from learning_hub.model.run import BulkKind
-from learning_hub.process.bulk_changer import BulkChanger
+from learning_hub.process.bulk_changer import IN_REQUEST_SECONDS, BulkChanger
 from learning_hub.services.delivery_filters import (
     DeliveriesQuery,
     DiscardQuery,
@@ -43,7 +44,7 @@ LISTING = Listing("deliveries", ordered_by="delivery_id")
 LISTING_OF_EVENT = Listing("deliveries of an event", ordered_by="delivery_id")
 GROUPS = Listing("groups of deliveries", ordered_by="position")
 # How long a request counts what matches, over all Programs, before it is content with an estimate.
-COUNTING_MILLISECONDS = 700
+COUNTING_MILLISECONDS = 1000
 LEAST_COUNTING_MILLISECONDS = 50
 
 
@@ -216,6 +217,7 @@ class Deliveries:
         if not filters:
             raise InvalidFields([FieldError("State", "or another filter is needed")])
         run_ids, matching = [], 0
+        began = asyncio.get_running_loop().time()
         program_ids = await bulk_changes.programs(self._database, delivery_filter)
         for program_id in program_ids:
             found = await bulk_changes.count(
@@ -230,7 +232,9 @@ class Deliveries:
                 run_ids.append(
                     await self._begin(caller, kind, program_id, delivery_filter, filters, found, reason=reason)
                 )
-        if await self._bulk_changer.carry_out(run_ids):
+        # The less time there is left, the more is left to the background.
+        left = IN_REQUEST_SECONDS - (asyncio.get_running_loop().time() - began) / 2
+        if await self._bulk_changer.carry_out(run_ids, seconds=left):
             state = "waiting" if kind == "requeue" else "discarded"
             return [], await bulk_changes.finished_count(self._database, run_ids, state)
         return run_ids, matching

@@ -23,7 +23,8 @@ queries = Queries("bulk_changes")
 
 DELIVERIES_AT_ONCE = 1000
 START = UUID(int=0)
-ALL_DELIVERIES = 2**31 - 1
+# What is picked, without order and limit, which would cost a sort when it is counted.
+MATCHING = queries.pick.partition(" ORDER BY")[0]
 REPLACED = "Ended early: the subscription was stopped, started or archived again."
 
 
@@ -125,13 +126,13 @@ async def count(
     database: Database, kind: BulkKind, program_id: str, delivery_filter: DeliveryFilter, *, milliseconds: int
 ) -> Matching:
     """How many deliveries of a Program match; counting takes at most *milliseconds*, then it is an estimate."""
-    values = _pick_values(kind, program_id, delivery_filter, START, None, ALL_DELIVERIES)
+    values = _pick_values(kind, program_id, delivery_filter, START, None, 0)[:-1]
     async with database.connection() as connection:
         try:
             async with connection.transaction():
                 await connection.execute(queries.counting_time, f"{milliseconds}ms")
                 found = await connection.fetchval(
-                    f"SELECT count(*) FROM ({queries.pick}) AS picked",  # noqa: S608 - a statement of this package
+                    f"SELECT count(*) FROM ({MATCHING}) AS matching",  # noqa: S608 - a statement of this package
                     *values,
                 )
         except asyncpg.QueryCanceledError:
@@ -142,7 +143,7 @@ async def count(
 async def _estimate(connection: Connection, values: Sequence[Any]) -> int:
     async with connection.transaction():
         await connection.execute(feed.queries.plan_for_these_values)
-        plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {queries.pick}", *values))
+        plan = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {MATCHING}", *values))
     return int(plan[0]["Plan"]["Plan Rows"])
 
 
@@ -293,8 +294,8 @@ def _pick_values(
         delivery_filter.event.event_uuid if delivery_filter.event else None,
         delivery_filter.signature,
         by_utc,
-        limit,
         kind,
+        limit,
     ]
 
 

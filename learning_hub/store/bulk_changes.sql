@@ -72,7 +72,7 @@ SELECT EXISTS (SELECT FROM delivery
                 WHERE subscriber_id = $2::text AND state = 'sending' AND subscription_id = $1::text)
 
 -- name: pick
--- Up to $11 deliveries of Program $1 after uuid $2 that change $12 (requeue or discard) concerns: those that match the
+-- Up to $12 deliveries of Program $1 after uuid $2 that change $11 (requeue or discard) concerns: those that match the
 -- filters and came into their state by $10, null for any time. Filters, null for none: $3 state, $4 subscription, $5 subscriber, $6 class,
 -- $7 code, $8 uuid of an event, $9 signature.
 SELECT delivery.delivery_uuid
@@ -80,7 +80,7 @@ SELECT delivery.delivery_uuid
   JOIN subscription USING (subscription_id)
  WHERE delivery.program_id = $1::text AND delivery.delivery_uuid > $2::uuid
    AND delivery.state_utc <= coalesce($10::timestamptz, 'infinity')
-   AND CASE $12::text WHEN 'discard' THEN delivery.state IN ('parked', 'skipped')
+   AND CASE $11::text WHEN 'discard' THEN delivery.state IN ('parked', 'skipped')
             ELSE subscription.archived_utc IS NULL
                  AND (delivery.state IN ('parked', 'retrying') OR is_skipped_for_now(delivery.state, delivery.code)) END
    AND ($3::text IS NULL OR delivery.state = $3::text)
@@ -91,7 +91,7 @@ SELECT delivery.delivery_uuid
    AND ($8::uuid IS NULL OR delivery.event_uuid = $8::uuid)
    AND ($9::text IS NULL OR delivery.signature = $9::text)
  ORDER BY delivery.delivery_uuid
- LIMIT $11::int
+ LIMIT $12::int
 
 -- name: counting_time
 -- Let the statements of this transaction take at most $1, such as 700ms.

@@ -108,10 +108,20 @@ async def release_held(connection: Connection, subscription_id: str, *, after: U
 
 
 async def release_for_run(
-    connection: Connection, run_id: str, program_id: str, subscription_ids: Sequence[str]
-) -> None:
-    """Release the deliveries that wait for a run at these subscriptions."""
-    await connection.execute(queries.release_for_run, run_id, program_id, list(subscription_ids))
+    connection: Connection,
+    run_id: str,
+    program_id: str,
+    subscription_ids: Sequence[str],
+    *,
+    only_started: bool,
+    after: UUID,
+    limit: int,
+) -> list[UUID]:
+    """Release up to *limit* deliveries after a uuid that wait for a run at these subscriptions; returns them."""
+    rows = await connection.fetch(
+        queries.release_for_run, run_id, program_id, list(subscription_ids), only_started, after, limit
+    )
+    return [row["delivery_uuid"] for row in rows]
 
 
 async def claim(

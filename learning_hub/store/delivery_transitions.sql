@@ -136,27 +136,31 @@ RETURNING delivery.delivery_uuid, delivery.due_utc, delivery.state
 
 -- name: release_for_run
 -- transition: none
--- Release the deliveries that wait for run $1 of Program $2 at the subscriptions $3, which are then due at once:
--- those that are held, or will be because their subscription was stopped. Rows are locked in one order, so that two runs
--- do not deadlock.
+-- Release up to $6 deliveries after uuid $5 that wait for run $1 of Program $2 at the subscriptions $3, which are then
+-- due at once: those that are held, or will be because their subscription was stopped. With $4, only of subscriptions that are
+-- started now: a run that does not name them sends nothing of those that were stopped since it began. Rows are locked in
+-- one order, so that two runs do not deadlock.
 WITH waiting AS (
     SELECT delivery.program_id, delivery.delivery_uuid, subscription.change_number
       FROM run_delivery
       JOIN delivery USING (program_id, delivery_uuid)
       JOIN subscription USING (subscription_id)
      WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text
-       AND delivery.subscription_id = ANY ($3::text[])
+       AND run_delivery.delivery_uuid > $5::uuid AND delivery.subscription_id = ANY ($3::text[])
+       AND (NOT $4::boolean OR subscription.state = 'started')
        AND (delivery.held
             OR delivery.state IN ('waiting', 'retrying')
                AND NOT sends_by_itself(subscription.state, subscription.schedule)
                AND NOT is_released(delivery.held, delivery.released, delivery.released_change,
                                    subscription.change_number))
-     ORDER BY delivery.program_id, delivery.delivery_uuid
+     ORDER BY run_delivery.delivery_uuid
+     LIMIT $6::int
        FOR UPDATE OF delivery
 )
 UPDATE delivery SET held = false, released = true, released_change = waiting.change_number, due_utc = now()
   FROM waiting
  WHERE delivery.program_id = waiting.program_id AND delivery.delivery_uuid = waiting.delivery_uuid
+RETURNING delivery.delivery_uuid
 
 -- 4. A worker claims the delivery.
 

@@ -9,11 +9,13 @@ import msgspec
 from msgspec import Raw
 
 from learning_hub.model.run import BULK_KINDS, Counts, Progress, Run, RunState, Trigger
-from learning_hub.store import delivery_transitions
+from learning_hub.store import delivery_transitions, feed
 from learning_hub.store.database import Connection, Database, Row, changed
 from learning_hub.store.queries import Queries
 
 queries = Queries("runs")
+
+RELEASED_AT_ONCE = 5000
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,14 +83,35 @@ async def pending_events(
     return [row["event_uuid"] for row in rows]
 
 
-async def release(connection: Connection, run_id: str, program_id: str, subscription_ids: Sequence[str]) -> bool:
+async def release(
+    database: Database, run_id: str, program_id: str, subscription_ids: Sequence[str], *, only_started: bool
+) -> None:
     """
-    Release the deliveries that wait for the run at these subscriptions, and store that the run has all its deliveries.
+    Release the deliveries that wait for the run at these subscriptions, in batches that are committed one by one.
 
-    Returns:
-        False if the run is already finished.
+    A run that ends before it is complete leaves released deliveries, which are sent; the next run releases the rest.
+    With *only_started*, nothing is released of subscriptions that are stopped by now.
     """
-    await delivery_transitions.release_for_run(connection, run_id, program_id, subscription_ids)
+    after = UUID(int=0)
+    while True:
+        async with database.transaction() as connection:
+            await connection.execute(feed.queries.plan_in_index_order)
+            released = await delivery_transitions.release_for_run(
+                connection,
+                run_id,
+                program_id,
+                subscription_ids,
+                only_started=only_started,
+                after=after,
+                limit=RELEASED_AT_ONCE,
+            )
+        if len(released) < RELEASED_AT_ONCE:
+            return
+        after = max(released)
+
+
+async def gathered(connection: Connection, run_id: str) -> bool:
+    """Store that the run has all its deliveries, and that they are released; False if it is already finished."""
     return changed(await connection.execute(queries.gathered, run_id)) > 0
 
 

@@ -186,8 +186,9 @@ async def test_a_release_before_a_stop_is_void(filled: Database) -> None:
         "INSERT INTO run_delivery SELECT program_id, 'later', delivery_uuid, false FROM delivery "
         "ORDER BY delivery_uuid LIMIT 3"
     )
-    async with filled.transaction() as connection:
-        await runs.release(connection, "later", "BENCH", ["completions"])
+    await runs.release(filled, "later", "BENCH", ["completions"], only_started=True)
+    assert await claimed(filled) == [], "a run that does not name it sends nothing of a stopped subscription"
+    await runs.release(filled, "later", "BENCH", ["completions"], only_started=False)
     await finish(filled)
 
     assert await states(filled) == {"waiting held": MANY - 3, "waiting": 3}
@@ -346,7 +347,7 @@ async def test_many_are_requeued_after_the_answer(
     assert (await client.post("/deliveries/requeue", params={"State": "parked"})).json() == {"Requeued": 0}
 
 
-async def _not_in_the_request(changer: BulkChanger, _run_ids: list[str]) -> bool:
+async def _not_in_the_request(changer: BulkChanger, _run_ids: list[str], **_: float) -> bool:
     changer._notifications.notify(changer._notifications.changes)
     return False
 
