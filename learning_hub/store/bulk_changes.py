@@ -149,7 +149,9 @@ async def _estimate(connection: Connection, values: Sequence[Any]) -> int:
 
 async def carry_out_batch(database: Database, run_id: str | None = None) -> Batch | None:
     """
-    Carry out the next batch of a bulk change, of any for None; a batch and the position after it are one commit.
+    Carry out the next batch of a bulk change; a batch and the position after it are one commit.
+
+    With None it is a batch of any change, in the background; a request carries out its own.
 
     Returns:
         What was done; None if there is nothing to do, or another process is doing it.
@@ -161,20 +163,25 @@ async def carry_out_batch(database: Database, run_id: str | None = None) -> Batc
         if row["change_number"] is None:
             is_last = await _change_matching(connection, row)
         else:
-            is_last = await _follow(connection, row)
+            is_last = await _follow(connection, row, may_count=run_id is None)
         return Batch(row["kind"], is_last)
 
 
-async def _follow(connection: Connection, row: Row) -> bool:
-    """A batch of deliveries follows the new state of its subscription; returns whether it was the last batch."""
+async def _follow(connection: Connection, row: Row, *, may_count: bool) -> bool:
+    """
+    A batch of deliveries follows the new state of its subscription; returns whether it was the last batch.
+
+    Counting what a change concerns may take longer than a request has, so only the background does it (*may_count*).
+    """
     subscription_id, number, kind = row["subscription_id"], row["change_number"], row["kind"]
     # A change of the subscription waits for the batch, so that no batch of an older change ends after it.
     await connection.execute(subscriptions.queries.lock, subscription_id)
     if await connection.fetchval(queries.change_number, subscription_id) != number:
         await _finish(connection, row, {}, message=REPLACED)
         return True
-    if row["total"] is None:
-        total = await connection.fetchval(queries.count_of_subscription, subscription_id, kind, number)
+    if row["total"] is None and may_count:
+        left = await connection.fetchval(queries.count_of_subscription, subscription_id, kind, number)
+        total = _counts(row, {}).matched + left
         await _move(connection, row, {}, row["after_uuid"], row["after_due_utc"], total)
         return False
     changed = await _follow_some(connection, row)
