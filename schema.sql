@@ -170,11 +170,14 @@ CREATE TABLE subscription (
     created_utc         timestamptz NOT NULL DEFAULT now(),
     changed_utc         timestamptz NOT NULL DEFAULT now(),
     archived_utc        timestamptz,
+    change_number       bigint      NOT NULL DEFAULT 0,  -- counts its stops, starts and archivings
+    pending_change      text,            -- what its deliveries do not all follow yet: stop, start or archive
 
     CONSTRAINT subscription_id_form CHECK (subscription_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,24}$'),
     CONSTRAINT subscription_on_withdraw_known CHECK (on_withdraw IN ('keep', 'remove')),
     CONSTRAINT subscription_on_reopened_known CHECK (on_reopened IN ('ignore', 'remove')),
-    CONSTRAINT subscription_state_known CHECK (state IN ('started', 'stopped'))
+    CONSTRAINT subscription_state_known CHECK (state IN ('started', 'stopped')),
+    CONSTRAINT subscription_pending_change_known CHECK (pending_change IN ('stop', 'start', 'archive'))
 );
 
 CREATE INDEX subscription_program ON subscription (program_id);
@@ -259,6 +262,7 @@ CREATE TABLE delivery (
     delivered_utc        timestamptz,
     confirmed_utc        timestamptz,            -- when its record was read back from the subscriber
     subscriber_record_id text,                   -- the record id at the subscriber
+    released_change      bigint      NOT NULL DEFAULT 0,  -- change_number of its subscription when it was released
 
     PRIMARY KEY (program_id, delivery_uuid),
     CONSTRAINT delivery_action_known CHECK (action IN ('send', 'remove')),
@@ -297,8 +301,16 @@ CREATE UNIQUE INDEX delivery_one_at_a_time
 -- For the order within a source record, and for finding its record at the subscriber.
 CREATE INDEX delivery_record
     ON delivery (program_id, subscription_id, publisher_event_id, publisher_system_id, event_seq);
--- For claiming: the deliveries that may be sent to a subscriber, the longest due first.
+-- For finding the next delivery that may be sent to a subscriber, the longest due first.
 CREATE INDEX delivery_due ON delivery (subscriber_id, due_utc) WHERE state IN ('waiting', 'retrying') AND NOT held;
+-- For claiming: the same for a subscription. A million deliveries of a stopped one cost the claims of others nothing.
+CREATE INDEX delivery_due_of_subscription ON delivery (subscription_id, due_utc)
+    WHERE state IN ('waiting', 'retrying') AND NOT held;
+-- For claiming released deliveries of a subscription that does not send by itself.
+CREATE INDEX delivery_released ON delivery (subscription_id, released_change, due_utc)
+    WHERE state IN ('waiting', 'retrying') AND NOT held AND released;
+-- For releasing and discarding held deliveries in batches.
+CREATE INDEX delivery_held ON delivery (subscription_id, delivery_uuid) WHERE held;
 -- For counting deliveries that are being sent, and for finding expired leases.
 CREATE INDEX delivery_sending ON delivery (subscriber_id, lease_until_utc) WHERE state = 'sending';
 -- For finding the rows of a contact that belong to other source records, if a panel has no column for the record key.
@@ -343,7 +355,7 @@ CREATE TABLE attempt (
 CREATE TABLE run (
     run_id       text        PRIMARY KEY,
     program_id   text        NOT NULL,
-    trigger      text        NOT NULL,      -- processEvents, run, or cron
+    trigger      text        NOT NULL,      -- processEvents, run, cron, or the kind of a bulk change
     request      json        NOT NULL,      -- the request
     requested_by text        NOT NULL,
     gatherer     bigint,                    -- number of its process's liveness lock
@@ -370,6 +382,29 @@ CREATE TABLE run_delivery (
     was_delivered boolean NOT NULL,         -- delivered before the run began: counts as unchanged
 
     PRIMARY KEY (program_id, run_id, delivery_uuid)
+);
+
+-- Changes of many deliveries that are still being carried out, in batches. Each is a run of its own; a batch and the
+-- position after it are committed together, so that any process goes on where another one was killed.
+CREATE TABLE bulk_change (
+    run_id          text        PRIMARY KEY REFERENCES run ON DELETE CASCADE,
+    kind            text        NOT NULL,
+    subscription_id text,                   -- of a stop, start or archive
+    change_number   bigint,                 -- of the subscription; after a later change this one ends
+    filter          json        NOT NULL DEFAULT '{}',  -- of a requeue or discard
+    reason          text,                   -- of a discard
+    began_utc       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    after_uuid      uuid        NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    after_due_utc   timestamptz,
+    total           bigint,                 -- deliveries that it concerned when it began; null: not counted yet
+    waiting         bigint      NOT NULL DEFAULT 0,     -- deliveries changed so far, by their new state
+    superseded      bigint      NOT NULL DEFAULT 0,
+    discarded       bigint      NOT NULL DEFAULT 0,
+
+    CONSTRAINT bulk_change_kind_known CHECK (kind IN ('stop', 'start', 'archive', 'requeue', 'discard')),
+    CONSTRAINT bulk_change_scope CHECK (
+        CASE WHEN kind IN ('requeue', 'discard') THEN change_number IS NULL
+             ELSE subscription_id IS NOT NULL AND change_number IS NOT NULL END)
 );
 
 -- The id of a publisher's participant at a subscriber.
@@ -490,10 +525,19 @@ CREATE FUNCTION reason_not_to_send(program_id text, subscription_id text, publis
          WHERE reason_not_to_send.action = 'send'
     $$;
 
+-- Whether a run or a person released a delivery, and its subscription was not stopped or started since.
+CREATE FUNCTION is_released(held boolean, released boolean, released_change bigint, change_number bigint)
+    RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN NOT held AND released AND released_change = change_number;
+
 -- The deliveries that block a delivery: those of the same source record that are being sent or may still be carried
--- out, and older ones that are neither final, parked nor held.
+-- out, and older ones that are to be sent before it. At a subscription that sends by itself these are those that are
+-- not held, and the held ones too while a start is still releasing them; at any other, those that are released.
 CREATE FUNCTION deliveries_before(program_id text, subscription_id text, publisher_event_id text,
-                                  publisher_system_id text, event_seq bigint, delivery_uuid uuid) RETURNS SETOF uuid
+                                  publisher_system_id text, event_seq bigint, delivery_uuid uuid,
+                                  is_sending_by_itself boolean, change_number bigint, pending_change text)
+    RETURNS SETOF uuid
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
     AS $$
         SELECT other.delivery_uuid FROM delivery AS other
@@ -502,7 +546,11 @@ CREATE FUNCTION deliveries_before(program_id text, subscription_id text, publish
            AND other.publisher_event_id = deliveries_before.publisher_event_id
            AND other.publisher_system_id = deliveries_before.publisher_system_id
            AND (other.state = 'sending' OR other.doubt_until_utc > now()
-                OR (other.state IN ('waiting', 'retrying') AND NOT other.held
+                OR (other.state IN ('waiting', 'retrying')
+                    AND CASE WHEN deliveries_before.is_sending_by_itself
+                             THEN NOT other.held OR deliveries_before.pending_change = 'start'
+                             ELSE is_released(other.held, other.released, other.released_change,
+                                              deliveries_before.change_number) END
                     AND (other.event_seq, other.delivery_uuid)
                         < (deliveries_before.event_seq, deliveries_before.delivery_uuid)))
     $$;

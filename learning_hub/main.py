@@ -19,6 +19,7 @@ from learning_hub.deliver.preview import Previewer
 from learning_hub.deliver.worker import Worker, WorkerLimits
 from learning_hub.jobs import Jobs
 from learning_hub.model.retry import RetryPolicy
+from learning_hub.process.bulk_changer import BulkChanger
 from learning_hub.process.enqueuer import Enqueuer
 from learning_hub.process.gathering import Gathering
 from learning_hub.process.runner import Runner
@@ -117,6 +118,7 @@ async def run_services(
                 services.authenticator.note_use(),
                 parts.enqueuer.run(),
                 parts.runner.close_runs(),
+                parts.bulk_changer.run(),
                 Statistics(database).run(),
             ]
         if with_jobs and with_schedules:
@@ -145,6 +147,7 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
     previewer: Previewer
     writer: Writer
     enqueuer: Enqueuer
+    bulk_changer: BulkChanger
     gathering: Gathering
     runner: Runner
 
@@ -190,6 +193,7 @@ async def _parts(settings: Settings, database: Database) -> AsyncIterator[_Parts
             previewer=Previewer(database, participant_lookup, payload_renderer),
             writer=Writer(database, notifications),
             enqueuer=enqueuer,
+            bulk_changer=BulkChanger(database, notifications),
             gathering=gathering,
             runner=Runner(database, notifications, gathering),
         )
@@ -202,14 +206,14 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
     publisher = Publisher(database, parts.writer)
     discovery = TargetDiscovery(database, parts.connections)
     status = HubStatus(database, running)
-    subscriptions = Subscriptions(database, parts.renderer, discovery, notifications)
+    subscriptions = Subscriptions(database, parts.renderer, discovery, notifications, parts.bulk_changer)
     return Services(
         audit_log=AuditLog(database),
         authenticator=authenticator,
         batch_publishing=BatchPublishing(
             database, publisher, max_body_bytes=settings.max_body_bytes, max_data_bytes=settings.max_data_bytes
         ),
-        deliveries=Deliveries(database, notifications, pause_seconds=settings.pause_alarm_seconds),
+        deliveries=Deliveries(database, notifications, parts.bulk_changer, pause_seconds=settings.pause_alarm_seconds),
         event_validation=EventValidation(database, publisher, previewer),
         events=Events(database, publisher, notifications, max_data_bytes=settings.max_data_bytes),
         feed=Feed(database, notifications),
@@ -223,14 +227,14 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
         ),
         participants=ParticipantMatches(database, notifications),
         previews=Previews(database, previewer, parts.renderer, max_data_bytes=settings.max_data_bytes),
-        programs=Programs(database),
+        programs=Programs(database, parts.bulk_changer),
         publisher=publisher,
         reconciliations=Reconciliations(database, parts.connections, parts.runner, wait_seconds=wait_seconds),
         run_logs=RunLogs(database, notifications),
         runs=Runs(database, parts.runner, parts.gathering, previewer, wait_seconds=wait_seconds),
         status=status,
         subscriber_checks=SubscriberChecks(database, parts.vault, parts.connections, notifications),
-        subscribers=Subscribers(database, parts.vault, parts.connector_factory, notifications),
+        subscribers=Subscribers(database, parts.vault, parts.connector_factory, notifications, parts.bulk_changer),
         subscriptions=subscriptions,
         targets=TargetLists(database, discovery, answer_seconds=wait_seconds),
         test_sends=TestSends(database, parts.runner, notifications, wait_seconds=wait_seconds),

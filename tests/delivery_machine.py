@@ -23,9 +23,10 @@ from learning_hub.model.clock import now
 from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.event import classify
 from learning_hub.model.ids import DeliveryKey, EventKey, new_uuid
+from learning_hub.model.run import SubscriptionChange
 from learning_hub.process import gathering
 from learning_hub.process.enqueuer import Enqueuer
-from learning_hub.store import checkpoints, deliveries, events, pauses, queue, subscribers, subscriptions
+from learning_hub.store import bulk_changes, checkpoints, deliveries, events, pauses, queue, subscribers, subscriptions
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.notifications import Notifications
 
@@ -50,7 +51,7 @@ VALUES ('all', 'All', 'imis', 'NURSES', '{AI_STARTED,AI_COMP_SUCCESS}', '{"Kind"
 ON CONFLICT (subscription_id) DO UPDATE SET state = 'started';
 DELETE FROM subscription_checkpoint;
 INSERT INTO subscription_checkpoint VALUES ('all', 0, '0', 0);
-TRUNCATE event, delivery, attempt, subscriber_pause;
+TRUNCATE event, delivery, attempt, subscriber_pause, run CASCADE;
 """
 
 BEHIND = """
@@ -281,16 +282,33 @@ class DeliveryMachine(RuleBasedStateMachine):
     def start_or_stop(self, state: str) -> None:
         """Staff start the subscription, or stop it."""
 
-        async def start(connection: Connection) -> None:
-            await connection.execute("UPDATE subscription SET state = 'started'")
-            there = await subscriptions.find(connection, "all")
-            assert there
-            await subscriptions.release(connection, there)
+        async def change(connection: Connection) -> None:
+            await subscriptions.lock(connection, "all")
+            if after := await subscriptions.set_state(
+                connection, "all", "started" if state == "started" else "stopped"
+            ):
+                kind: SubscriptionChange = "start" if state == "started" else "stop"
+                await bulk_changes.begin_of_subscription(connection, after, kind, "admin")
 
-        if state == "started":
-            self.transact(start)
-        elif stopped := self.transact(lambda connection: subscriptions.stop(connection, "all")):
-            self.do(subscriptions.hold_stragglers(self.database, stopped))
+        self.transact(change)
+        self.carry_out_changes()
+
+    def discard_all(self) -> None:
+        """Staff decide against everything that is parked or skipped."""
+
+        async def begin(connection: Connection) -> None:
+            wanted = DeliveryFilter(subscription_id="all")
+            await bulk_changes.begin(
+                connection, "discard", "NURSES", wanted, {}, requested_by="admin", total=None, reason="Not wanted."
+            )
+
+        self.transact(begin)
+        self.carry_out_changes()
+
+    def carry_out_changes(self) -> None:
+        """Deliveries follow the changes of their subscription."""
+        while self.do(bulk_changes.carry_out_batch(self.database)):
+            pass
 
     def replay(self, data: Chance) -> None:
         """Staff send again what was delivered."""

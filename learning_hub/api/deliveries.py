@@ -20,8 +20,15 @@ from learning_hub.model.event import example_event_id
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.failure_group import Group
 from learning_hub.model.pagination import Page, PageQuery
-from learning_hub.services.deliveries import Deliveries, DiscardBody, Requeued, cannot_discard, cannot_requeue_state
-from learning_hub.services.delivery_filters import DeliveriesQuery, GroupsQuery, RequeueQuery
+from learning_hub.services.deliveries import (
+    Deliveries,
+    DiscardBody,
+    Discarded,
+    Requeued,
+    cannot_discard,
+    cannot_requeue_state,
+)
+from learning_hub.services.delivery_filters import DeliveriesQuery, DiscardQuery, GroupsQuery, RequeueQuery
 
 EXAMPLE: dict[str, Any] = {
     "DeliveryId": ID_FORMS["DeliveryId"].example,
@@ -149,12 +156,41 @@ REQUEUE_DELIVERIES = Operation(
     summary="Requeue all deliveries that match the filters",
     description="Requeues parked deliveries, retrying deliveries (which are then sent at once), and deliveries skipped "
     "for their template or a reopening. Each is rendered again with the current template. A delivery for which a newer "
-    "one exists is superseded instead.",
+    "one exists is superseded instead. Many are requeued in batches after the response; `RunIds` then name the runs "
+    "that do it.",
     tag="Delivering",
     scopes=("process", "staff"),
     query=RequeueQuery,
     responses=(
-        ResponseSpec(status=200, meaning="The deliveries are requeued.", body=Requeued, example={"Requeued": 212}),
+        ResponseSpec(
+            status=200,
+            meaning="The deliveries are requeued, or will be.",
+            body=Requeued,
+            example={"Requeued": 212, "RunIds": [ID_FORMS["RunId"].example]},
+        ),
+    ),
+    errors=(NOT_FOR_PROGRAM,),
+)
+DISCARD_DELIVERIES = Operation(
+    method="POST",
+    path="/deliveries/discard",
+    operation_id="discardDeliveries",
+    summary="Discard all parked or skipped deliveries that match the filters",
+    description="The deliveries will not be sent; this is final. Only parked and skipped ones are discarded, because a "
+    "worker may send the others meanwhile. Many are discarded in batches after the response; `RunIds` then name the "
+    "runs that do it.",
+    tag="Delivering",
+    scopes=("process", "staff"),
+    query=DiscardQuery,
+    body=DiscardBody,
+    body_example={"Reason": "Entered at the subscriber by hand."},
+    responses=(
+        ResponseSpec(
+            status=200,
+            meaning="The deliveries are discarded, or will be.",
+            body=Discarded,
+            example={"Discarded": 212, "RunIds": [ID_FORMS["RunId"].example]},
+        ),
     ),
     errors=(NOT_FOR_PROGRAM,),
 )
@@ -232,6 +268,11 @@ class DeliveryController(ApiController):
     @route(REQUEUE_DELIVERIES)
     async def requeue_deliveries(self, request: ApiRequest, deliveries: NamedDependency[Deliveries]) -> ApiResponse:
         return ApiResponse(await deliveries.requeue_all(request.caller, request.read_query(RequeueQuery)))
+
+    @route(DISCARD_DELIVERIES)
+    async def discard_deliveries(self, request: ApiRequest, deliveries: NamedDependency[Deliveries]) -> ApiResponse:
+        query, fields = request.read_query(DiscardQuery), await request.read_fields()
+        return ApiResponse(await deliveries.discard_all(request.caller, query, fields))
 
     @route(GET_DELIVERY)
     async def get_delivery(self, request: ApiRequest, deliveries: NamedDependency[Deliveries]) -> ApiResponse:

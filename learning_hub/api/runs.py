@@ -38,6 +38,7 @@ EXAMPLE_RUN = {
     "StartedUtc": "2026-11-22T08:00:00Z",
     "FinishedUtc": "2026-11-22T08:00:02Z",
     "Counts": EXAMPLE_COUNTS,
+    "Progress": None,
 }
 UNFINISHED = ResponseSpec(
     status=202, meaning="The run continues; Location is the run. No body.", headers={"Location": "/runs/{RunId}."}
@@ -108,6 +109,8 @@ GET_RUN = Operation(
     path="/runs/{RunId}",
     operation_id="getRun",
     summary="Read a run with its current counts",
+    description="Stops, starts, archivings, requeues and discards of many deliveries are runs too; `Progress` says how "
+    "far they are.",
     tag="Delivering",
     scopes=("process", "staff"),
     responses=(ResponseSpec(status=200, meaning="The run.", body=Run, example=EXAMPLE_RUN),),

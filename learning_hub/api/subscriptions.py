@@ -20,6 +20,7 @@ from learning_hub.services.subscriptions import (
     Subscriptions,
     SubscriptionsQuery,
     no_such_subscription,
+    still_archiving,
     subscription_fixed,
 )
 
@@ -62,6 +63,7 @@ EXAMPLE: dict[str, Any] = {
 EXAMPLE_SAVED = EXAMPLE | {"Warnings": []}
 NO_SUCH_SUBSCRIPTION = no_such_subscription(ID_FORMS["SubscriptionId"].example)
 NEEDED = ("Name", "SubscriberId", "ProgramId", "EventTypes", "Target", "Templates")
+STILL_ARCHIVING = {"subscription_id": ID_FORMS["SubscriptionId"].example, "run_id": ID_FORMS["RunId"].example}
 LEFT_OUT = InvalidFields([FieldError(field, "is required") for field in NEEDED])
 
 PUT_SUBSCRIPTION = Operation(
@@ -96,7 +98,7 @@ PUT_SUBSCRIPTION = Operation(
             example=EXAMPLE_SAVED,
         ),
     ),
-    errors=(LEFT_OUT, subscription_fixed(["ProgramId"])),
+    errors=(LEFT_OUT, subscription_fixed(["ProgramId"]), still_archiving(**STILL_ARCHIVING)),
 )
 PATCH_SUBSCRIPTION = Operation(
     method="PATCH",
@@ -142,13 +144,47 @@ GET_SUBSCRIPTION = Operation(
     responses=(ResponseSpec(status=200, meaning="The subscription.", body=Subscription, example=EXAMPLE),),
     errors=(NO_SUCH_SUBSCRIPTION,),
 )
+START_SUBSCRIPTION = Operation(
+    method="POST",
+    path="/subscriptions/{SubscriptionId}/start",
+    operation_id="startSubscription",
+    summary="Start a subscription: it sends by its schedule again",
+    description="Sets State to started and nothing else. Held deliveries of a realtime subscription are released, in "
+    "batches if they are many; the run that does it is in `GET /runs`, with the trigger start. Starting a started "
+    "subscription changes nothing.",
+    tag="Setting up",
+    scopes=("admin",),
+    responses=(ResponseSpec(status=200, meaning="The subscription is started.", body=Subscription, example=EXAMPLE),),
+    errors=(NO_SUCH_SUBSCRIPTION,),
+)
+STOP_SUBSCRIPTION = Operation(
+    method="POST",
+    path="/subscriptions/{SubscriptionId}/stop",
+    operation_id="stopSubscription",
+    summary="Stop a subscription: its deliveries are held, none is lost",
+    description="Sets State to stopped and nothing else. From the response on, no delivery is begun by its schedule. "
+    "Deliveries are marked as held in batches if they are many; the run that does it is in `GET /runs`, with the "
+    "trigger stop. Stopping a stopped subscription changes nothing.",
+    tag="Setting up",
+    scopes=("admin",),
+    responses=(
+        ResponseSpec(
+            status=200,
+            meaning="The subscription is stopped.",
+            body=Subscription,
+            example=EXAMPLE | {"State": "stopped"},
+        ),
+    ),
+    errors=(NO_SUCH_SUBSCRIPTION,),
+)
 ARCHIVE_SUBSCRIPTION = Operation(
     method="DELETE",
     path="/subscriptions/{SubscriptionId}",
     operation_id="archiveSubscription",
     summary="Archive a subscription: it sends no more events, its history stays",
-    description="Deliveries that were not sent are discarded. A PUT makes the subscription again; it then starts at "
-    "the StartFrom of that PUT.",
+    description="Deliveries that were not sent are discarded, in batches if they are many; the run that does it is in "
+    "`GET /runs`, with the trigger archive. From the response on, no delivery is begun. A PUT makes the subscription "
+    "again; it then starts at the StartFrom of that PUT.",
     tag="Setting up",
     is_conditional=True,
     scopes=("admin",),
@@ -186,6 +222,18 @@ class SubscriptionController(ApiController):
     async def get_subscription(self, request: ApiRequest, subscriptions: NamedDependency[Subscriptions]) -> ApiResponse:
         subscription = await subscriptions.get(request.caller, request.path_id("SubscriptionId"))
         return ApiResponse(subscription, tag=subscription.tag)
+
+    @route(START_SUBSCRIPTION)
+    async def start_subscription(
+        self, request: ApiRequest, subscriptions: NamedDependency[Subscriptions]
+    ) -> ApiResponse:
+        return ApiResponse(await subscriptions.start(request.caller, request.path_id("SubscriptionId")))
+
+    @route(STOP_SUBSCRIPTION)
+    async def stop_subscription(
+        self, request: ApiRequest, subscriptions: NamedDependency[Subscriptions]
+    ) -> ApiResponse:
+        return ApiResponse(await subscriptions.stop(request.caller, request.path_id("SubscriptionId")))
 
     @route(ARCHIVE_SUBSCRIPTION)
     async def archive_subscription(

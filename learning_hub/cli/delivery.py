@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import rich_click as click
+from msgspec import UnsetType
 
 from learning_hub.cli.failures import FailedError
 from learning_hub.cli.local import Hub, Options, call, fields_of, read_options
@@ -81,14 +82,10 @@ def groups(*, as_json: bool, **query: Any) -> None:
 @json_option
 def requeue(*, delivery_id: str | None, as_json: bool, **filters: str | None) -> None:
     """Requeue a delivery, or all deliveries that match the filters."""
-    has_filter = any(value is not None for value in filters.values())
-    if delivery_id and has_filter:
-        raise FailedError("Give either the id of a delivery or filters.")
+    _need_one_or_filters(delivery_id, filters)
     if delivery_id:
         print_object(call(lambda hub: hub.services.deliveries.requeue(hub.caller, delivery_id)), as_json=as_json)
         return
-    if not has_filter:
-        raise FailedError("Give the id of a delivery, or filters such as --state parked.")
 
     async def requeue_all(hub: Hub) -> Any:
         from learning_hub.services.delivery_filters import RequeueQuery
@@ -99,14 +96,44 @@ def requeue(*, delivery_id: str | None, as_json: bool, **filters: str | None) ->
     if as_json:
         print_json(requeued)
     else:
-        click.echo(f"{requeued.requeued} requeued.")
+        click.echo(f"{requeued.requeued} requeued{_by_runs(requeued.run_ids)}.")
 
 
 @delivery.command()
-@click.argument("delivery_id", metavar="ID")
+@click.argument("delivery_id", metavar="[ID]", required=False)
+@_with_filters
 @click.option("--reason", required=True, help="Why it will not be sent; stored with it.")
 @json_option
-def discard(*, delivery_id: str, reason: str, as_json: bool) -> None:
-    """Discard a delivery: it will not be sent; this is final."""
+def discard(*, delivery_id: str | None, reason: str, as_json: bool, **filters: str | None) -> None:
+    """Discard a delivery, or all parked or skipped ones that match the filters; this is final."""
     fields = fields_of({"Reason": reason})
-    print_object(call(lambda hub: hub.services.deliveries.discard(hub.caller, delivery_id, fields)), as_json=as_json)
+    _need_one_or_filters(delivery_id, filters)
+    if delivery_id:
+        print_object(
+            call(lambda hub: hub.services.deliveries.discard(hub.caller, delivery_id, fields)), as_json=as_json
+        )
+        return
+
+    async def discard_all(hub: Hub) -> Any:
+        from learning_hub.services.delivery_filters import DiscardQuery
+
+        return await hub.services.deliveries.discard_all(hub.caller, read_options(filters, DiscardQuery), fields)
+
+    discarded = call(discard_all)
+    if as_json:
+        print_json(discarded)
+    else:
+        click.echo(f"{discarded.discarded} discarded{_by_runs(discarded.run_ids)}.")
+
+
+def _need_one_or_filters(delivery_id: str | None, filters: Mapping[str, str | None]) -> None:
+    has_filter = any(value is not None for value in filters.values())
+    if delivery_id and has_filter:
+        raise FailedError("Give either the id of a delivery or filters.")
+    if not delivery_id and not has_filter:
+        raise FailedError("Give the id of a delivery, or filters such as --state parked.")
+
+
+def _by_runs(run_ids: Sequence[str] | UnsetType) -> str:
+    """The runs that go on with what did not fit into the command."""
+    return f" by the runs {', '.join(run_ids)}, in batches" if run_ids else ""

@@ -9,15 +9,9 @@ import rich_click as click
 from learning_hub.cli.local import Hub, Options, call, fields_of, read_options
 from learning_hub.cli.nouns import add_end, add_list, add_show
 from learning_hub.cli.options import file_option, json_option, read_object
-from learning_hub.cli.printing import print_json, print_object, print_warnings, values_of
+from learning_hub.cli.printing import print_json, print_object
 from learning_hub.cli.reconciling import print_reconciliation, reconcile_to_the_end
 from learning_hub.cli.running import run_to_the_end
-
-# The fields of the body of a PUT; the hub sets the other fields of a subscription.
-CHANGEABLE = (
-    "Name", "SubscriberId", "ProgramId", "PublisherSystemId", "EventTypes", "Target", "Templates", "Schedule",
-    "TimeZone", "OnWithdraw", "OnReopened", "State", "StartFrom",
-)  # fmt: skip
 
 
 @click.group()
@@ -89,7 +83,8 @@ add_end(
 @json_option
 def start(*, subscription_id: str, as_json: bool) -> None:
     """Start a subscription: its held deliveries are sent."""
-    _set_state(subscription_id, "started", as_json=as_json)
+    saved = call(lambda hub: hub.services.subscriptions.start(hub.caller, subscription_id))
+    _print_state(saved, as_json=as_json)
 
 
 @subscription.command()
@@ -97,7 +92,8 @@ def start(*, subscription_id: str, as_json: bool) -> None:
 @json_option
 def stop(*, subscription_id: str, as_json: bool) -> None:
     """Stop a subscription: its deliveries are held, none is lost."""
-    _set_state(subscription_id, "stopped", as_json=as_json)
+    saved = call(lambda hub: hub.services.subscriptions.stop(hub.caller, subscription_id))
+    _print_state(saved, as_json=as_json)
 
 
 @subscription.command()
@@ -155,15 +151,8 @@ def reconcile(*, subscription_id: str, put_back: bool, as_json: bool, **span: st
         raise SystemExit(1)
 
 
-def _set_state(subscription_id: str, state: str, *, as_json: bool) -> None:
-    async def put_state(hub: Hub) -> Any:
-        existing = values_of(await hub.services.subscriptions.get(hub.caller, subscription_id))
-        body = {name: existing[name] for name in CHANGEABLE if name in existing} | {"State": state}
-        return await hub.services.subscriptions.put(hub.caller, subscription_id, fields_of(body))
-
-    saved = call(put_state)
+def _print_state(saved: Any, *, as_json: bool) -> None:
     if as_json:
-        print_json(saved.shown)
+        print_json(saved)
     else:
-        click.echo(f"{subscription_id} is {state}.")
-        print_warnings(saved.warnings)
+        click.echo(f"{saved.subscription_id} is {saved.state}.")

@@ -26,7 +26,7 @@ from learning_hub.model.claimed_delivery import ClaimedDelivery, Completion
 from learning_hub.model.errors import Unavailable
 from learning_hub.model.failure import CAUSES
 from learning_hub.model.retry import RetryPolicy
-from learning_hub.store import audit, queue, subscriptions
+from learning_hub.store import audit, bulk_changes, queue, subscriptions
 from learning_hub.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -153,13 +153,14 @@ class Attempts:
         async with self._database.transaction() as connection:
             await subscriptions.lock(connection, subscription_id)
             before = await subscriptions.find(connection, subscription_id)
-            after = await subscriptions.stop(connection, subscription_id)
+            after = await subscriptions.set_state(connection, subscription_id, "stopped")
             if before and after:
                 await audit.write(
                     connection, HUB, "update", "subscription", subscription_id, before=before, after=after
                 )
+                await bulk_changes.begin_of_subscription(connection, after, "stop", HUB.key_id)
         if after:
-            await subscriptions.hold_stragglers(self._database, after)
+            await bulk_changes.hold_stragglers(self._database, after)
             log.warning("subscription_stopped", extra={"subscription_id": subscription_id, "code": "gone"})
 
 

@@ -21,6 +21,9 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     key_name: str
     action: Action
     object_type: ObjectType
-    object_id: str
+    object_id: Annotated[
+        str,
+        Meta(description="Of many deliveries that were requeued or discarded together: the id of the run that did."),
+    ]
     before: Any
     after: Any

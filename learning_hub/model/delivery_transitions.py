@@ -74,13 +74,6 @@ TRANSITIONS = (
     Transition("reopened", "skip_reopened", (*_PENDING, "parked"), "skipped", "Its source record was reopened."),
     # The subscription stops sending by itself.
     Transition("stopped", "hold", ("retrying",), "waiting", "Its subscription was stopped: it is held."),
-    Transition(
-        "stopped",
-        "hold_stragglers",
-        ("retrying",),
-        "waiting",
-        "Its subscription was stopped while it failed: it is held.",
-    ),
     # A worker claims the delivery.
     Transition("claimed", "claim", _PENDING, "sending", "A worker takes it."),
     Transition(
@@ -160,7 +153,10 @@ TRANSITIONS = (
         "A person requeues it, but something newer was delivered or is to be sent.",
     ),
     Transition("discarded", "discard", (*_PENDING, "parked", "skipped"), "discarded", "A person decides against it."),
-    Transition("archived", "discard_all", _PENDING, "discarded", "Its subscription was archived."),
+    Transition("archived", "discard_archived", _PENDING, "discarded", "Its subscription was archived."),
+    Transition(
+        "discarded", "discard_many", ("parked", "skipped"), "discarded", "A person decides against it and others."
+    ),
 )
 
 ARROWS = frozenset(arrow for transition in TRANSITIONS for arrow in transition.arrows)

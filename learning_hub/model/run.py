@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Raw
 
 RunState = Literal["running", "finished", "failed"]
-Trigger = Literal["processEvents", "run", "cron"]
+SubscriptionChange = Literal["stop", "start", "archive"]
+BulkKind = Literal["stop", "start", "archive", "requeue", "discard"]
+Trigger = Literal["processEvents", "run", "cron", "stop", "start", "archive", "requeue", "discard"]
+BULK_KINDS: frozenset[str] = frozenset(get_args(BulkKind))
 
 
 Id = Annotated[str, Meta(min_length=1, max_length=25)]
@@ -55,19 +58,41 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     discarded: int = 0
 
 
+class Progress(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """How far a change of many deliveries is."""
+
+    done: Annotated[int, Meta(description="Deliveries changed so far.")]
+    total: Annotated[int | None, Meta(description="Deliveries that it concerns; null until they are counted.")]
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """A run with its present counts."""
 
     run_id: str
     program_id: str
-    trigger: Trigger
+    trigger: Annotated[
+        Trigger,
+        Meta(
+            description="What began it: processEvents, run (of a subscription, or a test send) and cron send "
+            "deliveries; stop, start, archive, requeue and discard change many of them in batches."
+        ),
+    ]
     requested_by: str
     request: Annotated[Raw, Meta(description="The request that began the run.", extra_json_schema={"type": "object"})]
     state: RunState
     message: str | None
     started_utc: datetime
     finished_utc: datetime | None
-    counts: Counts
+    counts: Annotated[
+        Counts,
+        Meta(
+            description="Of a stop, start, archive, requeue or discard: the deliveries changed so far, by their new "
+            "state."
+        ),
+    ]
+    progress: Annotated[
+        Progress | None, Meta(description="Of a stop, start, archive, requeue or discard; null for other runs.")
+    ] = None
 
 
 class RunResult(Counts, frozen=True, kw_only=True, rename="pascal", omit_defaults=False):

@@ -86,8 +86,8 @@ class Runner:
         """
         Begin the run of a scheduled time, unless another process does or did; it continues in the background.
 
-        A time counts as run once its deliveries are gathered and released, in the same transaction. If a process is
-        killed before that, another process runs the time.
+        A time counts as run once its deliveries are gathered and released. If a process is killed before that, another
+        process runs the time, and sends what is not sent yet.
 
         Returns:
             The task that gathers; None if no run is needed.
@@ -222,23 +222,20 @@ class Runner:
         self, run_id: str, selection: EventSelection, subscriptions: list[Subscription], body: ProcessBody
     ) -> None:
         await self._gathering.gather(run_id, selection, subscriptions, replay=body.replay)
-        released = [
-            subscription.subscription_id
-            for subscription in subscriptions
-            if body.subscription_id is not None or subscription.state == "started"
-        ]
+        is_named = body.subscription_id is not None
+        released = [each.subscription_id for each in subscriptions if is_named or each.state == "started"]
+        await runs.release(self._database, run_id, selection.program_id, released, only_started=not is_named)
         async with self._database.transaction() as connection:
-            if not await runs.release(connection, run_id, selection.program_id, released):
+            if not await runs.gathered(connection, run_id):
                 raise _RunTakenOver(GONE)
         self._notifications.notify(self._notifications.deliveries)
 
     async def _gather_due(self, run_id: str, subscription: Subscription, due: DueTime) -> None:
         await self._gathering.gather_pending(run_id, subscription)
+        # A subscription that was stopped meanwhile no longer sends by its schedule.
+        released = [due.subscription_id]
+        await runs.release(self._database, run_id, subscription.program_id, released, only_started=True)
         async with self._database.transaction() as connection:
-            # A subscription that was stopped meanwhile no longer sends by its schedule.
-            is_started = await schedules.is_started(connection, due.subscription_id)
-            released = [due.subscription_id] if is_started else []
-            is_ours = await runs.release(connection, run_id, subscription.program_id, released)
-            if not is_ours or not await schedules.move(connection, due, run_id):
+            if not await runs.gathered(connection, run_id) or not await schedules.move(connection, due, run_id):
                 raise _RunTakenOver(GONE_BY_SCHEDULE)
         self._notifications.notify(self._notifications.deliveries)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
+from learning_hub.model.audit import Action
 from learning_hub.model.caller import Caller
 from learning_hub.model.circuit_breaker import Pause
 from learning_hub.model.delivery import Delivery, DeliveryDetail
@@ -19,10 +21,20 @@ from learning_hub.model.failure_group import Group, GroupPosition
 from learning_hub.model.fields import NOT_BLANK, read_struct
 from learning_hub.model.ids import DeliveryKey, read_delivery_id
 from learning_hub.model.pagination import Listing, Page, PageQuery
-from learning_hub.services.delivery_filters import DeliveriesQuery, GroupsQuery, RequeueQuery, read_filter
+from learning_hub.model.run import BulkKind
+from learning_hub.process.bulk_changer import IN_REQUEST_SECONDS, BulkChanger
+from learning_hub.services.delivery_filters import (
+    DeliveriesQuery,
+    DiscardQuery,
+    FilterQuery,
+    GroupsQuery,
+    RequeueQuery,
+    read_filter,
+)
 from learning_hub.services.events import need_event, need_event_key
 from learning_hub.services.requeue import requeue_now
-from learning_hub.store import audit, deliveries, failure_groups, pauses, subscriptions
+from learning_hub.store import audit, bulk_changes, deliveries, failure_groups, pauses, subscriptions
+from learning_hub.store.bulk_changes import Matching
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
 
@@ -31,7 +43,9 @@ D = TypeVar("D", bound=Delivery)
 LISTING = Listing("deliveries", ordered_by="delivery_id")
 LISTING_OF_EVENT = Listing("deliveries of an event", ordered_by="delivery_id")
 GROUPS = Listing("groups of deliveries", ordered_by="position")
-REQUEUED_AT_ONCE = 1000
+# How long a request counts what matches, over all Programs, before it is content with an estimate.
+COUNTING_MILLISECONDS = 1000
+LEAST_COUNTING_MILLISECONDS = 50
 
 
 class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
@@ -40,10 +54,44 @@ class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
     reason: Annotated[str, Meta(min_length=1, max_length=1000, pattern=NOT_BLANK)]
 
 
-class Requeued(msgspec.Struct, frozen=True, rename="pascal"):
-    """How many deliveries were requeued."""
+RUN_IDS = Meta(
+    description="Only while the change goes on after the response: the runs that carry it out, one for each Program; "
+    "`GET /runs/{RunId}` shows their progress."
+)
 
-    requeued: int
+
+class Requeued(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """How many deliveries are requeued, and the runs that do it."""
+
+    requeued: Annotated[
+        int,
+        Meta(
+            description="While a run goes on, the deliveries that matched when it began; those for which a newer one "
+            "exists are superseded by it instead. An estimate where counting them would take too long."
+        ),
+    ]
+    run_ids: Annotated[list[str], RUN_IDS] | UnsetType = UNSET
+
+
+class Discarded(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """How many deliveries are discarded, and the runs that do it."""
+
+    discarded: Annotated[
+        int,
+        Meta(
+            description="While a run goes on, the deliveries that matched when it began. An estimate where counting "
+            "them would take too long."
+        ),
+    ]
+    run_ids: Annotated[list[str], RUN_IDS] | UnsetType = UNSET
+
+
+class ManyChanged(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """What the audit log keeps of deliveries that were changed together: the filters, and how many matched."""
+
+    filter: dict[str, str]
+    deliveries: int
+    reason: str | None = None
 
 
 class Deliveries:
@@ -54,9 +102,12 @@ class Deliveries:
     refused credentials is listed at once.
     """
 
-    def __init__(self, database: Database, notifications: Notifications, *, pause_seconds: float) -> None:
+    def __init__(
+        self, database: Database, notifications: Notifications, bulk_changer: BulkChanger, *, pause_seconds: float
+    ) -> None:
         self._database = database
         self._notifications = notifications
+        self._bulk_changer = bulk_changer
         self._pause_seconds = pause_seconds
 
     async def page(self, caller: Caller, query: DeliveriesQuery) -> Page[Delivery]:
@@ -133,23 +184,87 @@ class Deliveries:
 
     async def requeue_all(self, caller: Caller, query: RequeueQuery) -> Requeued:
         """
-        Requeue all deliveries that match the filters, in batches of a thousand.
+        Requeue all deliveries that match the filters; what does not fit into the request follows in batches.
 
         Raises:
             NotAllowed, InvalidFields: As for `read_filter`, or no filter is given.
         """
+        run_ids, count = await self._change_matching(caller, query, "requeue")
+        return Requeued(requeued=count, run_ids=run_ids or UNSET)
+
+    async def discard_all(self, caller: Caller, query: DiscardQuery, fields: Mapping[str, Raw]) -> Discarded:
+        """
+        Discard all parked and skipped deliveries that match the filters; this is final.
+
+        Args:
+            caller: The person who decides.
+            query: The filters.
+            fields: The fields of a DiscardBody, as sent.
+
+        Raises:
+            NotAllowed, InvalidFields: As for `read_filter`; no filter is given, or no reason.
+        """
+        reason = read_struct(fields, DiscardBody).reason
+        run_ids, count = await self._change_matching(caller, query, "discard", reason=reason)
+        return Discarded(discarded=count, run_ids=run_ids or UNSET)
+
+    async def _change_matching(
+        self, caller: Caller, query: FilterQuery, kind: BulkKind, *, reason: str | None = None
+    ) -> tuple[list[str], int]:
+        """Change the deliveries that match; returns the runs that go on with it, and how many deliveries match."""
         delivery_filter = await read_filter(self._database, caller, query)
-        if all(value is None for value in msgspec.structs.astuple(query)):
+        filters = {name: value for name, value in msgspec.to_builtins(query).items() if value is not None}
+        if not filters:
             raise InvalidFields([FieldError("State", "or another filter is needed")])
-        requeued, after = 0, None
-        while True:
-            changed = await requeue_now(
-                self._database, self._notifications, caller, delivery_filter, after=after, limit=REQUEUED_AT_ONCE
+        run_ids, matching = [], 0
+        began = asyncio.get_running_loop().time()
+        program_ids = await bulk_changes.programs(self._database, delivery_filter)
+        for program_id in program_ids:
+            found = await bulk_changes.count(
+                self._database,
+                kind,
+                program_id,
+                delivery_filter,
+                milliseconds=max(LEAST_COUNTING_MILLISECONDS, COUNTING_MILLISECONDS // len(program_ids)),
             )
-            requeued += sum(each.now.state == "waiting" for each in changed)
-            if len(changed) < REQUEUED_AT_ONCE:
-                return Requeued(requeued)
-            after = UUID(changed[-1].now.delivery_id[-36:])
+            if found.count or not found.is_exact:
+                matching += found.count
+                run_ids.append(
+                    await self._begin(caller, kind, program_id, delivery_filter, filters, found, reason=reason)
+                )
+        # The less time there is left, the more is left to the background.
+        left = IN_REQUEST_SECONDS - (asyncio.get_running_loop().time() - began) / 2
+        if await self._bulk_changer.carry_out(run_ids, seconds=left):
+            state = "waiting" if kind == "requeue" else "discarded"
+            return [], await bulk_changes.finished_count(self._database, run_ids, state)
+        return run_ids, matching
+
+    async def _begin(
+        self,
+        caller: Caller,
+        kind: BulkKind,
+        program_id: str,
+        delivery_filter: DeliveryFilter,
+        filters: dict[str, str],
+        matching: Matching,
+        *,
+        reason: str | None,
+    ) -> str:
+        async with self._database.transaction() as connection:
+            run_id = await bulk_changes.begin(
+                connection,
+                kind,
+                program_id,
+                delivery_filter,
+                filters if reason is None else filters | {"Reason": reason},
+                requested_by=caller.key_id,
+                total=matching.count if matching.is_exact else None,
+                reason=reason,
+            )
+            after = ManyChanged(filter=filters, deliveries=matching.count, reason=reason)
+            action: Action = "requeue" if kind == "requeue" else "discard"
+            await audit.write(connection, caller, action, "delivery", run_id, before=None, after=after)
+        return run_id
 
     async def groups(self, caller: Caller, query: GroupsQuery) -> Page[Group]:
         """Failed deliveries grouped by cause; the errors of `read_filter`."""

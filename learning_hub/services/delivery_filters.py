@@ -52,6 +52,12 @@ class RequeueQuery(FilterQuery, frozen=True, kw_only=True, rename="pascal"):
     state: Literal["parked", "retrying", "skipped"] | None = None
 
 
+class DiscardQuery(FilterQuery, frozen=True, kw_only=True, rename="pascal"):
+    """The filter of deliveries to discard together: those that nothing would send meanwhile."""
+
+    state: Literal["parked", "skipped"] | None = None
+
+
 class GroupsQuery(DeliveriesQuery, frozen=True, kw_only=True, rename="pascal"):
     """The filter of deliveries to group: failed ones are retrying or parked; those that a pause delays are waiting."""
 

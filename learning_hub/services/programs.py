@@ -15,6 +15,7 @@ from learning_hub.model.ids import id_errors, is_id, need_id
 from learning_hub.model.pagination import Listing, Page, PageQuery
 from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.program import ARCHIVED, NOT_KNOWN, Program, ProgramBody
+from learning_hub.process.bulk_changer import BulkChanger
 from learning_hub.services.archiving import archive_subscriptions
 from learning_hub.services.patching import patched
 from learning_hub.store import audit, programs
@@ -26,8 +27,9 @@ LISTING = Listing("programs", ordered_by="program_id")
 class Programs:
     """What callers do with Programs."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, bulk_changer: BulkChanger) -> None:
         self._database = database
+        self._bulk_changer = bulk_changer
 
     async def put(
         self,
@@ -129,7 +131,8 @@ class Programs:
             after = await programs.archive(connection, program_id)
             if before != after:
                 await audit.write(connection, caller, "archive", "program", program_id, before=before, after=after)
-            await archive_subscriptions(connection, caller, program_id=program_id)
+            run_ids = await archive_subscriptions(connection, caller, program_id=program_id)
+        await self._bulk_changer.carry_out(run_ids)
 
 
 def no_such_program(program_id: str) -> NotFound:

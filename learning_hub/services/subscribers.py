@@ -30,6 +30,7 @@ from learning_hub.model.json_values import read_json, write_json
 from learning_hub.model.pagination import Listing, Page, PageQuery
 from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.subscriber import SavedSubscriber, ShownSubscriber, Subscriber, SubscriberBody
+from learning_hub.process.bulk_changer import BulkChanger
 from learning_hub.services.archiving import archive_subscriptions
 from learning_hub.services.patching import patched
 from learning_hub.store import audit, participants, pauses, subscribers
@@ -44,12 +45,18 @@ class Subscribers:
     """What callers do with subscribers."""
 
     def __init__(
-        self, database: Database, vault: Vault, connector_factory: ConnectorFactory, notifications: Notifications
+        self,
+        database: Database,
+        vault: Vault,
+        connector_factory: ConnectorFactory,
+        notifications: Notifications,
+        bulk_changer: BulkChanger,
     ) -> None:
         self._database = database
         self._vault = vault
         self._connector_factory = connector_factory
         self._notifications = notifications
+        self._bulk_changer = bulk_changer
 
     async def put(
         self,
@@ -144,7 +151,8 @@ class Subscribers:
                 await audit.write(
                     connection, caller, "archive", "subscriber", subscriber_id, before=before, after=after
                 )
-            await archive_subscriptions(connection, caller, subscriber_id=subscriber_id)
+            run_ids = await archive_subscriptions(connection, caller, subscriber_id=subscriber_id)
+        await self._bulk_changer.carry_out(run_ids)
 
     async def _save(
         self, connection: Connection, subscriber_id: str, spec: _SubscriberSpec, prepared: PreparedCredentials | None

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Raw
 
 from learning_hub.connectors.kinds import KINDS
 from learning_hub.deliver.discovery import TargetDiscovery
+from learning_hub.model import clock
 from learning_hub.model.audit import Action
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
@@ -17,16 +18,18 @@ from learning_hub.model.ids import id_errors, need_id
 from learning_hub.model.json_values import write_json
 from learning_hub.model.pagination import Cursor, Limit, Listing, Page
 from learning_hub.model.precondition import NO_PRECONDITION, Precondition
+from learning_hub.model.run import SubscriptionChange
 from learning_hub.model.subscriber import Subscriber
-from learning_hub.model.subscription import SavedSubscription, Subscription, SubscriptionBody
+from learning_hub.model.subscription import SavedSubscription, State, Subscription, SubscriptionBody
 from learning_hub.model.subscription_draft import SubscriptionDraft, SubscriptionSpec
 from learning_hub.presets import PRESETS
+from learning_hub.process.bulk_changer import BulkChanger
 from learning_hub.rendering import Renderer
 from learning_hub.services.archiving import archive_subscription
 from learning_hub.services.patching import patched
 from learning_hub.services.programs import need_program, open_program_errors
 from learning_hub.services.template_checks import check_templates, template_field
-from learning_hub.store import audit, subscribers, subscriptions
+from learning_hub.store import audit, bulk_changes, subscribers, subscriptions
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.notifications import Notifications
 
@@ -62,12 +65,18 @@ class Subscriptions:
     """What callers do with subscriptions."""
 
     def __init__(
-        self, database: Database, renderer: Renderer, discovery: TargetDiscovery, notifications: Notifications
+        self,
+        database: Database,
+        renderer: Renderer,
+        discovery: TargetDiscovery,
+        notifications: Notifications,
+        bulk_changer: BulkChanger,
     ) -> None:
         self._database = database
         self._renderer = renderer
         self._discovery = discovery
         self._notifications = notifications
+        self._bulk_changer = bulk_changer
 
     async def put(
         self,
@@ -158,7 +167,52 @@ class Subscriptions:
         """
         existing = await need_subscription(self._database, caller, subscription_id)
         async with self._database.transaction() as connection:
-            await archive_subscription(connection, caller, existing, precondition)
+            run_ids = await archive_subscription(connection, caller, existing, precondition)
+        await self._bulk_changer.carry_out(run_ids)
+        await self._bulk_changer.quieten(msgspec.structs.replace(existing, archived_utc=clock.now()))
+
+    async def start(self, caller: Caller, subscription_id: str) -> Subscription:
+        """
+        Start a subscription: its held deliveries are sent, and new ones as its schedule says.
+
+        Raises:
+            InvalidFields, NotFound: As for `need_subscription_in_use`.
+        """
+        return await self._set_state(caller, subscription_id, "started")
+
+    async def stop(self, caller: Caller, subscription_id: str) -> Subscription:
+        """
+        Stop a subscription: its deliveries are held, and none is sent without a run; this always works.
+
+        Raises:
+            InvalidFields, NotFound: As for `need_subscription_in_use`.
+        """
+        return await self._set_state(caller, subscription_id, "stopped")
+
+    async def _set_state(self, caller: Caller, subscription_id: str, state: State) -> Subscription:
+        await need_subscription_in_use(self._database, caller, subscription_id)
+        run_ids: list[str] = []
+        async with self._database.transaction() as connection:
+            await subscriptions.lock(connection, subscription_id)
+            existing = await need_subscription_in_use(connection, caller, subscription_id)
+            saved = await subscriptions.set_state(connection, subscription_id, state)
+            if saved is None:
+                return existing
+            await audit.write(
+                connection, caller, "update", "subscription", subscription_id, before=existing, after=saved
+            )
+            run_ids = await _begin_change(connection, caller, existing, saved)
+        await self._follow(existing, saved, run_ids)
+        return saved
+
+    async def _follow(self, existing: Subscription | None, saved: Subscription, run_ids: list[str]) -> None:
+        """Wake whoever has to follow a change that is committed, and carry out what fits into the request."""
+        notifications = self._notifications
+        for topic in (notifications.schedules, notifications.feed, notifications.deliveries):
+            notifications.notify(topic)
+        await self._bulk_changer.carry_out(run_ids)
+        if existing is not None and not saved.is_realtime and (existing.is_realtime or existing.is_scheduled):
+            await self._bulk_changer.quieten(saved)
 
     async def _save(
         self,
@@ -181,36 +235,11 @@ class Subscriptions:
             precondition.check(*([existing.tag] if existing else []))
             spec = draft.spec(existing)
             _need_fit(spec, existing)
-            saved = await self._write(connection, caller, subscription_id, spec, existing)
-        self._notifications.notify(self._notifications.schedules)
-        if not saved.subscription.is_realtime:
-            await subscriptions.hold_stragglers(self._database, saved.subscription)
+            if existing is not None and existing.archived_utc is not None:
+                await _need_archived_through(connection, subscription_id)
+            saved, run_ids = await _write(connection, caller, subscription_id, spec, existing)
+        await self._follow(existing, saved.subscription, run_ids)
         return msgspec.structs.replace(saved, warnings=warnings)
-
-    async def _write(
-        self,
-        connection: Connection,
-        caller: Caller,
-        subscription_id: str,
-        spec: SubscriptionSpec,
-        existing: Subscription | None,
-    ) -> Saved:
-        """Store the specification, and hold or release waiting deliveries as the new state and schedule demand."""
-        is_new = existing is None or existing.archived_utc is not None
-        if existing and not is_new and spec.describes(existing):
-            return Saved(subscription=existing, is_new=False)
-        saved = await subscriptions.put(connection, subscription_id, spec, is_new=is_new)
-        was_sending = existing and (existing.is_realtime or (existing.is_scheduled and not saved.is_scheduled))
-        if was_sending and not saved.is_realtime:
-            await subscriptions.hold(connection, saved)
-        if existing and saved.is_realtime and not existing.is_realtime:
-            await subscriptions.release(connection, saved)
-        action: Action = "update" if existing else "create"
-        await audit.write(connection, caller, action, "subscription", subscription_id, before=existing, after=saved)
-        # A notification received before the commit has no effect, but its receivers poll again a moment later.
-        self._notifications.notify(self._notifications.feed)
-        self._notifications.notify(self._notifications.deliveries)
-        return Saved(subscription=saved, is_new=is_new)
 
     async def _check(self, subscription_id: str, draft: SubscriptionDraft) -> list[str]:
         """
@@ -272,12 +301,66 @@ class Subscriptions:
         return validation.warnings
 
 
+async def _write(
+    connection: Connection,
+    caller: Caller,
+    subscription_id: str,
+    spec: SubscriptionSpec,
+    existing: Subscription | None,
+) -> tuple[Saved, list[str]]:
+    """Store the specification; returns also the runs that hold or release waiting deliveries as it demands."""
+    is_new = existing is None or existing.archived_utc is not None
+    if existing and not is_new and spec.describes(existing):
+        return Saved(subscription=existing, is_new=False), []
+    saved = await subscriptions.put(connection, subscription_id, spec, is_new=is_new)
+    action: Action = "update" if existing else "create"
+    await audit.write(connection, caller, action, "subscription", subscription_id, before=existing, after=saved)
+    run_ids = await _begin_change(connection, caller, existing, saved) if existing else []
+    return Saved(subscription=saved, is_new=is_new), run_ids
+
+
+async def _begin_change(
+    connection: Connection, caller: Caller, existing: Subscription, saved: Subscription
+) -> list[str]:
+    """Begin to hold or release waiting deliveries as the new state and schedule demand; returns the runs that do."""
+    kind: SubscriptionChange | None = None
+    was_sending = existing.is_realtime or (existing.is_scheduled and not saved.is_scheduled)
+    if was_sending and not saved.is_realtime:
+        kind = "stop"
+    elif saved.is_realtime and not existing.is_realtime:
+        kind = "start"
+    if kind is None:
+        return []
+    run_id = await bulk_changes.begin_of_subscription(connection, saved, kind, caller.key_id)
+    return [run_id] if run_id else []
+
+
+async def _need_archived_through(connection: Connection, subscription_id: str) -> None:
+    """
+    Check that an archived subscription has no deliveries left that are still to be discarded.
+
+    Raises:
+        Conflict: It has; made again now, it could not tell them from new ones.
+    """
+    if pending := await bulk_changes.pending(connection, subscription_id):
+        raise still_archiving(subscription_id, pending[0])
+
+
+def still_archiving(subscription_id: str, run_id: str) -> Conflict:
+    """The error for a subscription that is made again while its deliveries are still being discarded."""
+    return Conflict(
+        f"The subscription {subscription_id} is still being archived: the run {run_id} discards its deliveries. "
+        "Make it again when that run is finished.",
+        code="still_archiving",
+    )
+
+
 def no_such_subscription(subscription_id: str) -> NotFound:
     """The error for a subscription that does not exist, or is of a Program that the key is not for."""
     return NotFound(f"There is no subscription {subscription_id}.")
 
 
-async def need_subscription(database: Database, caller: Caller, subscription_id: str) -> Subscription:
+async def need_subscription(database: Database | Connection, caller: Caller, subscription_id: str) -> Subscription:
     """
     The subscription, also if it is archived.
 
@@ -293,7 +376,9 @@ async def need_subscription(database: Database, caller: Caller, subscription_id:
     return existing
 
 
-async def need_subscription_in_use(database: Database, caller: Caller, subscription_id: str) -> Subscription:
+async def need_subscription_in_use(
+    database: Database | Connection, caller: Caller, subscription_id: str
+) -> Subscription:
     """The subscription; NotFound also if it is archived."""
     existing = await need_subscription(database, caller, subscription_id)
     if existing.archived_utc is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from learning_hub.model.delivery_filter import DeliveryFilter
@@ -10,7 +11,7 @@ from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import DeliveryKey, new_uuid
 from learning_hub.model.matching import FeedEntry, Match
 from learning_hub.model.subscription import Subscription
-from learning_hub.store.database import Connection, Database, Row, changed
+from learning_hub.store.database import Connection, Row
 from learning_hub.store.queries import Queries
 
 queries = Queries("delivery_transitions")
@@ -94,26 +95,33 @@ async def skip_reopened(connection: Connection, subscription_id: str, reopenings
     )
 
 
-async def hold(connection: Connection, subscription: Subscription) -> None:
-    """Hold the subscription's unsent deliveries for a run."""
-    await connection.execute(queries.hold, subscription.program_id, subscription.subscription_id)
+async def hold(
+    connection: Connection, subscription_id: str, change_number: int, *, from_utc: datetime | None, limit: int
+) -> list[Row]:
+    """Hold up to *limit* unsent deliveries of a subscription, by due time; not those released since its last change."""
+    return await connection.fetch(queries.hold, subscription_id, change_number, from_utc, limit)
 
 
-async def hold_stragglers(database: Database, subscription: Subscription) -> None:
-    """Hold deliveries whose attempts failed during the change; called after the change is committed."""
-    await database.execute(queries.hold_stragglers, subscription.program_id, subscription.subscription_id)
-
-
-async def release_all(connection: Connection, subscription: Subscription) -> int:
-    """Release all held deliveries of a subscription; returns how many."""
-    return changed(await connection.execute(queries.release_all, subscription.program_id, subscription.subscription_id))
+async def release_held(connection: Connection, subscription_id: str, *, after: UUID, limit: int) -> list[Row]:
+    """Release up to *limit* held deliveries of a subscription, by uuid."""
+    return await connection.fetch(queries.release_held, subscription_id, after, limit)
 
 
 async def release_for_run(
-    connection: Connection, run_id: str, program_id: str, subscription_ids: Sequence[str]
-) -> None:
-    """Release the deliveries that wait for a run at these subscriptions."""
-    await connection.execute(queries.release_for_run, run_id, program_id, list(subscription_ids))
+    connection: Connection,
+    run_id: str,
+    program_id: str,
+    subscription_ids: Sequence[str],
+    *,
+    only_started: bool,
+    after: UUID,
+    limit: int,
+) -> list[UUID]:
+    """Release up to *limit* deliveries after a uuid that wait for a run at these subscriptions; returns them."""
+    rows = await connection.fetch(
+        queries.release_for_run, run_id, program_id, list(subscription_ids), only_started, after, limit
+    )
+    return [row["delivery_uuid"] for row in rows]
 
 
 async def claim(
@@ -194,8 +202,15 @@ async def discard(connection: Connection, key: DeliveryKey, reason: str) -> Row 
     return await connection.fetchrow(queries.discard, key.program_id, key.delivery_uuid, reason)
 
 
-async def discard_all(connection: Connection, subscription: Subscription) -> None:
-    """Discard the unsent deliveries of a subscription that was archived."""
-    await connection.execute(
-        queries.discard_all, subscription.program_id, subscription.subscription_id, ARCHIVED_BEFORE_SENT
+async def discard_archived(
+    connection: Connection, subscription_id: str, *, after: UUID, from_utc: datetime | None, limit: int
+) -> list[Row]:
+    """Discard up to *limit* held and *limit* other unsent deliveries of a subscription that was archived."""
+    return await connection.fetch(
+        queries.discard_archived, subscription_id, after, from_utc, limit, ARCHIVED_BEFORE_SENT
     )
+
+
+async def discard_many(connection: Connection, program_id: str, uuids: Sequence[UUID], reason: str) -> list[Row]:
+    """Discard those of these deliveries that are parked or skipped; returns them."""
+    return await connection.fetch(queries.discard_many, program_id, list(uuids), reason)

@@ -95,53 +95,72 @@ UPDATE delivery
    AND delivery.state IN ('waiting', 'retrying', 'parked')
 
 -- 3. The delivery is held while its subscription does not send by itself, and released for a run.
+--
+-- What a claim takes follows the state and the change number of the subscription at once; `held` follows in batches.
 
 -- name: hold
 -- transition: retrying -> waiting
--- Hold the unsent deliveries of subscription $1/$2, including those that wait for their next attempt. A delivery that
--- is being sent loses its release, so that it is held too if its attempt fails.
+-- Hold up to $4 unsent deliveries of subscription $1, including those that wait for their next attempt, the longest due
+-- first, from the due time $3 on, null for all. Those released since its change $2 are not held. A delivery that is being sent has an
+-- old release, so that it is held too if its attempt fails.
+WITH unheld AS (
+    SELECT program_id, delivery_uuid, due_utc
+      FROM delivery
+     WHERE subscription_id = $1::text AND state IN ('waiting', 'retrying') AND NOT held
+       AND NOT is_released(held, released, released_change, $2::bigint) AND due_utc >= coalesce($3::timestamptz, '-infinity')
+     ORDER BY due_utc
+     LIMIT $4::int
+       FOR UPDATE SKIP LOCKED
+)
 UPDATE delivery
-   SET released = false, held = state <> 'sending',
-       state = CASE state WHEN 'sending' THEN state ELSE 'waiting' END,
-       code = CASE state WHEN 'sending' THEN code END,
-       class = CASE state WHEN 'sending' THEN class END,
-       message = CASE state WHEN 'sending' THEN message END
- WHERE program_id = $1::text AND subscription_id = $2::text
-   AND (state IN ('waiting', 'retrying') AND NOT held OR state = 'sending' AND released)
+   SET held = true, released = false, state = 'waiting', code = NULL, class = NULL, message = NULL
+  FROM unheld
+ WHERE delivery.program_id = unheld.program_id AND delivery.delivery_uuid = unheld.delivery_uuid
+RETURNING delivery.delivery_uuid, delivery.due_utc, delivery.state
 
--- name: hold_stragglers
--- transition: retrying -> waiting
--- Hold the deliveries whose attempts failed while subscription $1/$2 was being stopped, before their worker could see
--- that. Deliveries that a run has released since then are not held.
-UPDATE delivery SET held = true, state = 'waiting', code = NULL, class = NULL, message = NULL
- WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND NOT held
-   AND NOT released
-   AND EXISTS (SELECT FROM subscription
-                WHERE subscription.subscription_id = $2::text
-                  AND NOT sends_by_itself(subscription.state, subscription.schedule))
-
--- name: release_all
+-- name: release_held
 -- transition: none
--- Release all held deliveries of subscription $1/$2, which are then due at once.
+-- Release up to $3 held deliveries of subscription $1 after uuid $2, which are then due at once.
+WITH held AS (
+    SELECT program_id, delivery_uuid
+      FROM delivery
+     WHERE subscription_id = $1::text AND held AND delivery_uuid > $2::uuid
+     ORDER BY delivery_uuid
+     LIMIT $3::int
+       FOR UPDATE SKIP LOCKED
+)
 UPDATE delivery SET held = false, due_utc = now()
- WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying') AND held
+  FROM held
+ WHERE delivery.program_id = held.program_id AND delivery.delivery_uuid = held.delivery_uuid
+RETURNING delivery.delivery_uuid, delivery.due_utc, delivery.state
 
 -- name: release_for_run
 -- transition: none
--- Release the deliveries that wait for run $1 of Program $2 at the subscriptions $3, which are then due at once. Rows
--- are locked in one order, so that two runs do not deadlock.
+-- Release up to $6 deliveries after uuid $5 that wait for run $1 of Program $2 at the subscriptions $3, which are then
+-- due at once: those that are held, or will be because their subscription was stopped. With $4, only of subscriptions that are
+-- started now: a run that does not name them sends nothing of those that were stopped since it began. Rows are locked in
+-- one order, so that two runs do not deadlock.
 WITH waiting AS (
-    SELECT delivery.program_id, delivery.delivery_uuid
+    SELECT delivery.program_id, delivery.delivery_uuid, subscription.change_number
       FROM run_delivery
       JOIN delivery USING (program_id, delivery_uuid)
+      JOIN subscription USING (subscription_id)
      WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text
-       AND delivery.state = 'waiting' AND delivery.held AND delivery.subscription_id = ANY ($3::text[])
-     ORDER BY delivery.program_id, delivery.delivery_uuid
+       AND run_delivery.delivery_uuid > $5::uuid AND delivery.subscription_id = ANY ($3::text[])
+       AND (NOT $4::boolean OR subscription.state = 'started')
+       AND (delivery.held
+            OR delivery.state IN ('waiting', 'retrying')
+               AND NOT sends_by_itself(subscription.state, subscription.schedule)
+               AND NOT is_released(delivery.held, delivery.released, delivery.released_change,
+                                   subscription.change_number))
+     ORDER BY run_delivery.delivery_uuid
+     LIMIT $6::int
        FOR UPDATE OF delivery
 )
-UPDATE delivery SET held = false, released = true, due_utc = now()
+UPDATE delivery SET held = false, released = true, released_change = waiting.change_number, due_utc = now()
   FROM waiting
  WHERE delivery.program_id = waiting.program_id AND delivery.delivery_uuid = waiting.delivery_uuid
+RETURNING delivery.delivery_uuid
 
 -- 4. A worker claims the delivery.
 
@@ -170,29 +189,55 @@ subscriber_room AS (
             WHERE delivery.subscriber_id = subscriber.subscriber_id AND delivery.state = 'sending') AS under_way
      WHERE subscriber.archived_utc IS NULL
 ),
--- The deliveries that each subscriber could get, the longest due first, locked against other changes. They are due,
--- they are released or their subscription sends by itself, and no earlier delivery of their source record blocks them.
--- A probe may be a delivery that is not due yet.
-candidate AS (
-    SELECT next.*, room.connector, room.one_record_for, room.is_paused, room.room_at_worker,
-           row_number() OVER (PARTITION BY room.sends_batches ORDER BY next.due_utc) AS position
+-- The deliveries that each subscription could send, the longest due first, locked against other changes: all that are
+-- due if it sends by itself, else only those that were released since its last change. No earlier delivery of their
+-- source record blocks them. A probe may be a delivery that is not due yet. Each subscription is looked up in an index
+-- of its own, so that the deliveries of a stopped one are not read at all.
+sendable AS (
+    SELECT next.*, room.connector, room.one_record_for, room.is_paused, room.room_at_worker, room.sends_batches,
+           room.room_at_subscriber,
+           row_number() OVER (PARTITION BY room.subscriber_id ORDER BY next.due_utc) AS position_at_subscriber
       FROM subscriber_room AS room
+      JOIN subscription ON subscription.subscriber_id = room.subscriber_id AND subscription.archived_utc IS NULL
      CROSS JOIN LATERAL (
-           SELECT delivery.*
-             FROM delivery
-            WHERE delivery.subscriber_id = room.subscriber_id
-              AND delivery.state IN ('waiting', 'retrying') AND NOT delivery.held
-              AND delivery.due_utc <= CASE WHEN room.is_paused THEN 'infinity'::timestamptz ELSE now() END
-              AND (delivery.released
-                   OR EXISTS (SELECT FROM subscription
-                               WHERE subscription.subscription_id = delivery.subscription_id
-                                 AND sends_by_itself(subscription.state, subscription.schedule)))
-              AND NOT EXISTS (SELECT FROM deliveries_before(
-                                  delivery.program_id, delivery.subscription_id, delivery.publisher_event_id,
-                                  delivery.publisher_system_id, delivery.event_seq, delivery.delivery_uuid))
-            ORDER BY delivery.due_utc
-            LIMIT greatest(0, least(room.room_at_subscriber, room.room_at_worker))
-              FOR UPDATE SKIP LOCKED) AS next
+           SELECT *
+             FROM (SELECT delivery.*
+                     FROM delivery
+                    WHERE sends_by_itself(subscription.state, subscription.schedule)
+                      AND delivery.program_id = subscription.program_id
+                      AND delivery.subscription_id = subscription.subscription_id
+                      AND delivery.state IN ('waiting', 'retrying') AND NOT delivery.held
+                      AND delivery.due_utc <= CASE WHEN room.is_paused THEN 'infinity'::timestamptz ELSE now() END
+                      AND NOT EXISTS (SELECT FROM deliveries_before(
+                                          delivery.program_id, delivery.subscription_id, delivery.publisher_event_id,
+                                          delivery.publisher_system_id, delivery.event_seq, delivery.delivery_uuid,
+                                          true, subscription.change_number, subscription.pending_change))
+                    ORDER BY delivery.due_utc
+                    LIMIT greatest(0, least(room.room_at_subscriber, room.room_at_worker))
+                      FOR UPDATE SKIP LOCKED) AS by_itself
+            UNION ALL
+           SELECT *
+             FROM (SELECT delivery.*
+                     FROM delivery
+                    WHERE NOT sends_by_itself(subscription.state, subscription.schedule)
+                      AND delivery.program_id = subscription.program_id
+                      AND delivery.subscription_id = subscription.subscription_id
+                      AND delivery.state IN ('waiting', 'retrying') AND NOT delivery.held AND delivery.released
+                      AND delivery.released_change = subscription.change_number
+                      AND delivery.due_utc <= CASE WHEN room.is_paused THEN 'infinity'::timestamptz ELSE now() END
+                      AND NOT EXISTS (SELECT FROM deliveries_before(
+                                          delivery.program_id, delivery.subscription_id, delivery.publisher_event_id,
+                                          delivery.publisher_system_id, delivery.event_seq, delivery.delivery_uuid,
+                                          false, subscription.change_number, subscription.pending_change))
+                    ORDER BY delivery.due_utc
+                    LIMIT greatest(0, least(room.room_at_subscriber, room.room_at_worker))
+                      FOR UPDATE SKIP LOCKED) AS for_a_run) AS next
+),
+-- As many of them as their subscriber takes.
+candidate AS (
+    SELECT *, row_number() OVER (PARTITION BY sends_batches ORDER BY due_utc) AS position
+      FROM sendable
+     WHERE position_at_subscriber <= room_at_subscriber
 ),
 -- As many candidates as the worker has room for, each with the reason to give it up; null means that it is sent.
 chosen AS (
@@ -416,7 +461,9 @@ UPDATE delivery
                                                   tried.publisher_system_id, tried.event_seq, tried.event_type,
                                                   tried.in_doubt, subscription.target, connector.key_fields))
                              THEN 'superseded'
-                             WHEN NOT tried.released AND NOT sends_by_itself(subscription.state, subscription.schedule)
+                             WHEN NOT is_released(tried.held, tried.released, tried.released_change,
+                                                  subscription.change_number)
+                                  AND NOT sends_by_itself(subscription.state, subscription.schedule)
                              THEN 'held' END) AS out_of_date
           FROM unnest($1::text[], $2::uuid[]) AS key (program_id, delivery_uuid)
           JOIN delivery AS tried ON tried.program_id = key.program_id AND tried.delivery_uuid = key.delivery_uuid
@@ -440,7 +487,7 @@ UPDATE delivery
 WITH chosen AS (
     SELECT delivery.program_id, delivery.delivery_uuid,
            delivery.state AS state_before, delivery.code AS code_before,
-           subscription.state = 'stopped' AS is_held,
+           subscription.state = 'stopped' AS is_held, subscription.change_number,
            EXISTS (SELECT FROM newer_delivered(delivery.program_id, delivery.subscription_id,
                                                delivery.publisher_event_id, delivery.publisher_system_id,
                                                delivery.event_seq, delivery.event_type, delivery.action,
@@ -479,7 +526,7 @@ UPDATE delivery
        message = CASE WHEN chosen.is_superseded THEN $12::text END,
        due_utc = CASE WHEN NOT chosen.is_superseded THEN greatest(now(), doubt_until_utc) END,
        held = chosen.is_held AND NOT chosen.is_superseded,
-       released = NOT chosen.is_held,
+       released = NOT chosen.is_held, released_change = chosen.change_number,
        tries_used = 0, failing_since_utc = NULL
   FROM chosen
  WHERE delivery.program_id = chosen.program_id AND delivery.delivery_uuid = chosen.delivery_uuid
@@ -494,9 +541,46 @@ UPDATE delivery
    AND state IN ('waiting', 'retrying', 'parked', 'skipped')
 RETURNING *
 
--- name: discard_all
+-- name: discard_archived
 -- transition: waiting, retrying -> discarded
--- Discard the unsent deliveries of subscription $1/$2, which was archived; $3 message.
+-- Discard up to $4 unsent deliveries of subscription $1, which was archived, that are held and after uuid $2, and as many
+-- that are not held, from the due time $3 on, null for all; $5 message. Returns the due time that each had.
+WITH unsent AS (
+    SELECT *
+      FROM (SELECT program_id, delivery_uuid, NULL::timestamptz AS due_utc
+              FROM delivery
+             WHERE subscription_id = $1::text AND held AND delivery_uuid > $2::uuid
+             ORDER BY delivery_uuid
+             LIMIT $4::int
+               FOR UPDATE SKIP LOCKED) AS held
+     UNION ALL
+    SELECT *
+      FROM (SELECT program_id, delivery_uuid, due_utc
+              FROM delivery
+             WHERE subscription_id = $1::text AND state IN ('waiting', 'retrying') AND NOT held
+               AND due_utc >= coalesce($3::timestamptz, '-infinity')
+             ORDER BY due_utc
+             LIMIT $4::int
+               FOR UPDATE SKIP LOCKED) AS unheld
+)
 UPDATE delivery
-   SET state = 'discarded', code = 'archived', class = NULL, message = $3::text, due_utc = NULL, held = false
- WHERE program_id = $1::text AND subscription_id = $2::text AND state IN ('waiting', 'retrying')
+   SET state = 'discarded', code = 'archived', class = NULL, message = $5::text, due_utc = NULL, held = false
+  FROM unsent
+ WHERE delivery.program_id = unsent.program_id AND delivery.delivery_uuid = unsent.delivery_uuid
+RETURNING delivery.delivery_uuid, unsent.due_utc, delivery.state
+
+-- name: discard_many
+-- transition: parked, skipped -> discarded
+-- Discard those of the deliveries $2 (uuids) of Program $1 that are still parked or skipped; $3 reason.
+WITH unwanted AS (
+    SELECT program_id, delivery_uuid
+      FROM delivery
+     WHERE program_id = $1::text AND delivery_uuid = ANY ($2::uuid[]) AND state IN ('parked', 'skipped')
+     ORDER BY delivery_uuid
+       FOR UPDATE
+)
+UPDATE delivery
+   SET state = 'discarded', code = 'discarded', class = NULL, message = $3::text, due_utc = NULL, held = false
+  FROM unwanted
+ WHERE delivery.program_id = unwanted.program_id AND delivery.delivery_uuid = unwanted.delivery_uuid
+RETURNING delivery.delivery_uuid, delivery.state

@@ -55,7 +55,8 @@ class Notifications:
     The topics of the hub, shared by all processes on one database.
 
     *feed* wakes when an entry was committed; *deliveries* when a delivery may be due; *schedules* when a schedule may
-    have a new next time. *is_closed* is true when the hub stops; waiters should then return.
+    have a new next time; *changes* when a change of many deliveries began. *is_closed* is true when the hub stops;
+    waiters should then return.
     """
 
     def __init__(self, database: Database) -> None:
@@ -63,7 +64,9 @@ class Notifications:
         self.feed = Topic("feed")
         self.deliveries = Topic("deliveries")
         self.schedules = Topic("schedules")
-        self._by_name = {topic.name: topic for topic in (self.feed, self.deliveries, self.schedules)}
+        self.changes = Topic("changes")
+        topics = (self.feed, self.deliveries, self.schedules, self.changes)
+        self._by_name = {topic.name: topic for topic in topics}
         self._to_publish: set[str] = set()
         self._pending = asyncio.Event()
         self.is_closed = False

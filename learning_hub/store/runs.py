@@ -8,12 +8,14 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw
 
-from learning_hub.model.run import Counts, Run, RunState, Trigger
-from learning_hub.store import delivery_transitions
+from learning_hub.model.run import BULK_KINDS, Counts, Progress, Run, RunState, Trigger
+from learning_hub.store import delivery_transitions, feed
 from learning_hub.store.database import Connection, Database, Row, changed
 from learning_hub.store.queries import Queries
 
 queries = Queries("runs")
+
+RELEASED_AT_ONCE = 5000
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,13 +46,13 @@ async def find(database: Database, run_id: str) -> Run | None:
     row = await database.fetchrow(queries.find, run_id)
     if row is None:
         return None
-    return _read(row, await _current(database, row))
+    return await _shown(database, row)
 
 
 async def page(database: Database, programs: list[str] | None, before: str, limit: int) -> list[Run]:
     """Up to *limit* runs, newest first, with their present counts."""
     rows = await database.fetch(queries.page, programs, before, limit)
-    return [_read(row, await _current(database, row)) for row in rows]
+    return [await _shown(database, row) for row in rows]
 
 
 async def add_deliveries_of_events(
@@ -81,14 +83,35 @@ async def pending_events(
     return [row["event_uuid"] for row in rows]
 
 
-async def release(connection: Connection, run_id: str, program_id: str, subscription_ids: Sequence[str]) -> bool:
+async def release(
+    database: Database, run_id: str, program_id: str, subscription_ids: Sequence[str], *, only_started: bool
+) -> None:
     """
-    Release the deliveries that wait for the run at these subscriptions, and store that the run has all its deliveries.
+    Release the deliveries that wait for the run at these subscriptions, in batches that are committed one by one.
 
-    Returns:
-        False if the run is already finished.
+    A run that ends before it is complete leaves released deliveries, which are sent; the next run releases the rest.
+    With *only_started*, nothing is released of subscriptions that are stopped by now.
     """
-    await delivery_transitions.release_for_run(connection, run_id, program_id, subscription_ids)
+    after = UUID(int=0)
+    while True:
+        async with database.transaction() as connection:
+            await connection.execute(feed.queries.plan_in_index_order)
+            released = await delivery_transitions.release_for_run(
+                connection,
+                run_id,
+                program_id,
+                subscription_ids,
+                only_started=only_started,
+                after=after,
+                limit=RELEASED_AT_ONCE,
+            )
+        if len(released) < RELEASED_AT_ONCE:
+            return
+        after = max(released)
+
+
+async def gathered(connection: Connection, run_id: str) -> bool:
+    """Store that the run has all its deliveries, and that they are released; False if it is already finished."""
     return changed(await connection.execute(queries.gathered, run_id)) > 0
 
 
@@ -116,6 +139,21 @@ async def finish(
     await database.execute(queries.finish, run_id, state, msgspec.json.encode(result).decode(), message)
 
 
+async def _shown(database: Database, row: Row) -> Run:
+    """The run with its present counts, and the progress of a change of many deliveries."""
+    if row["trigger"] not in BULK_KINDS:
+        return _read(row, await _current(database, row), None)
+    changing = await database.fetchrow(queries.bulk_progress, row["run_id"])
+    if row["counts"] is not None or changing is None:
+        # A change that ended between the two reads is finished by now.
+        ended = row if row["counts"] is not None else await database.fetchrow(queries.find, row["run_id"]) or row
+        run = _read(ended, Counts(), None)
+        return msgspec.structs.replace(run, progress=Progress(done=run.counts.matched, total=run.counts.matched))
+    by_state = {state: changing[state] for state in ("waiting", "superseded", "discarded")}
+    done = Counts(matched=sum(by_state.values()), **by_state)
+    return _read(row, done, Progress(done=done.matched, total=changing["total"]))
+
+
 async def _current(database: Database, row: Row) -> Counts:
     if row["counts"] is not None:
         return Counts()
@@ -123,7 +161,7 @@ async def _current(database: Database, row: Row) -> Counts:
     return current
 
 
-def _read(row: Row, current: Counts) -> Run:
+def _read(row: Row, current: Counts, progress: Progress | None) -> Run:
     return Run(
         run_id=row["run_id"],
         program_id=row["program_id"],
@@ -135,4 +173,5 @@ def _read(row: Row, current: Counts) -> Run:
         started_utc=row["started_utc"],
         finished_utc=row["finished_utc"],
         counts=msgspec.json.decode(row["counts"], type=Counts) if row["counts"] else current,
+        progress=progress,
     )

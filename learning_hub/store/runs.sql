@@ -48,7 +48,7 @@ UPDATE run SET gathered_utc = clock_timestamp() WHERE run_id = $1::text AND stat
 
 -- name: counts
 -- The deliveries of run $1 of Program $2 counted by state; those delivered before the run count as unchanged. `open`
--- counts the deliveries that will still change without a person's action: they are not held, not for a paused
+-- counts the deliveries that will still change without a person's action: they may be sent, are not for a paused
 -- subscriber unless its probe is due, and not behind an earlier delivery of their source record that waits for its next
 -- attempt.
 SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
@@ -58,6 +58,10 @@ SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
        count(*) FILTER (
            WHERE delivery.state = 'sending'
               OR delivery.state = 'waiting' AND NOT delivery.held
+                 AND subscription.archived_utc IS NULL
+                 AND (sends_by_itself(subscription.state, subscription.schedule)
+                      OR is_released(delivery.held, delivery.released, delivery.released_change,
+                                     subscription.change_number))
                  AND (pause.subscriber_id IS NULL OR pause.next_probe_utc <= now())
                  AND NOT EXISTS (SELECT FROM delivery AS other
                                   WHERE other.program_id = delivery.program_id
@@ -67,7 +71,8 @@ SELECT CASE WHEN run_delivery.was_delivered THEN 'unchanged'
                                     AND other.state = 'retrying' AND other.event_seq < delivery.event_seq)) AS open
   FROM run_delivery
   JOIN delivery USING (program_id, delivery_uuid)
-  LEFT JOIN subscriber_pause AS pause USING (subscriber_id)
+  JOIN subscription USING (subscription_id)
+  LEFT JOIN subscriber_pause AS pause ON pause.subscriber_id = delivery.subscriber_id
  WHERE run_delivery.program_id = $2::text AND run_delivery.run_id = $1::text
  GROUP BY 1
 
@@ -77,7 +82,7 @@ SELECT gathered_utc IS NOT NULL FROM run WHERE run_id = $1::text AND state = 'ru
 
 -- name: running
 -- Runs that are running, and whether the process that gathers their deliveries is gone: its liveness lock is free or,
--- if it had none, $1 seconds have passed.
+-- if it had none, $1 seconds have passed. Changes of many deliveries are carried on by any process, and end by themselves.
 WITH living AS (
     SELECT (classid::bigint << 32) | objid::bigint AS process
       FROM pg_locks
@@ -88,9 +93,14 @@ SELECT run_id, program_id, trigger, gathered_utc IS NOT NULL AS is_gathered,
        CASE WHEN gathered_utc IS NOT NULL THEN false
             WHEN gatherer IS NULL THEN started_utc < now() - make_interval(secs => $1::float8)
             ELSE gatherer NOT IN (SELECT process FROM living) END AS is_gone
-  FROM run WHERE state = 'running'
+  FROM run
+ WHERE state = 'running' AND NOT EXISTS (SELECT FROM bulk_change WHERE bulk_change.run_id = run.run_id)
 
 -- name: finish
 -- Store that run $1 is finished: $2 state, $3 counts, $4 message.
 UPDATE run SET state = $2::text, counts = $3::json, message = $4::text, finished_utc = clock_timestamp()
  WHERE run_id = $1::text AND state = 'running'
+
+-- name: bulk_progress
+-- How far run $1 is, if it changes many deliveries and is not finished.
+SELECT total, waiting, superseded, discarded FROM bulk_change WHERE run_id = $1::text

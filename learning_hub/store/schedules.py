@@ -71,8 +71,3 @@ async def move(connection: Connection, due: DueTime, run_id: str) -> bool:
 async def give_up(connection: Connection, run_id: str) -> None:
     """Store that the run no longer gathers deliveries, because its process is gone."""
     await connection.execute(queries.give_up, run_id)
-
-
-async def is_started(connection: Connection, subscription_id: str) -> bool:
-    """Whether the subscription is started; its state is locked until the transaction ends."""
-    return bool(await connection.fetchval(queries.still_started, subscription_id))

@@ -48,9 +48,3 @@ UPDATE subscription_tick SET done_utc = $3::timestamptz WHERE subscription_id = 
 -- name: give_up
 -- Store that run $1 no longer gathers deliveries, because its process is gone; the next run may begin at once.
 UPDATE subscription_tick SET run_id = NULL WHERE run_id = $1::text
-
--- name: still_started
--- Whether subscription $1 is still started; the row is locked until the transaction ends.
-SELECT true FROM subscription
- WHERE subscription_id = $1::text AND state = 'started' AND archived_utc IS NULL
-   FOR SHARE

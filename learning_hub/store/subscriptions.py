@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from learning_hub.model.json_values import read_json, write_json
-from learning_hub.model.subscription import Subscription
+from learning_hub.model.subscription import State, Subscription
 from learning_hub.model.subscription_draft import SubscriptionSpec
-from learning_hub.store import delivery_transitions
 from learning_hub.store.database import Connection, Database, Row
 from learning_hub.store.queries import Queries
 
@@ -90,37 +89,17 @@ async def in_use(
     return [read_row(row) for row in await connection.fetch(queries.in_use, program_id, subscriber_id)]
 
 
-async def archive(connection: Connection, subscription: Subscription) -> Subscription:
-    """Archive the subscription, so that it gets nothing more, and discard its unsent deliveries."""
-    row = await connection.fetchrow(queries.archive, subscription.subscription_id)
+async def archive(connection: Connection, subscription_id: str) -> Subscription:
+    """Archive the subscription, so that it gets nothing more; its unsent deliveries are left to a bulk change."""
+    row = await connection.fetchrow(queries.archive, subscription_id)
     assert row is not None  # noqa: S101 - nothing deletes subscriptions
-    await delivery_transitions.discard_all(connection, subscription)
     return read_row(row)
 
 
-async def stop(connection: Connection, subscription_id: str) -> Subscription | None:
-    """Stop the subscription, and hold its unsent deliveries; None if it was not started."""
-    row = await connection.fetchrow(queries.stop, subscription_id)
-    if row is None:
-        return None
-    stopped = read_row(row)
-    await hold(connection, stopped)
-    return stopped
-
-
-async def hold(connection: Connection, subscription: Subscription) -> None:
-    """Hold the unsent deliveries for a run."""
-    await delivery_transitions.hold(connection, subscription)
-
-
-async def hold_stragglers(database: Database, subscription: Subscription) -> None:
-    """Hold deliveries whose attempts failed during the change; called after the change is committed."""
-    await delivery_transitions.hold_stragglers(database, subscription)
-
-
-async def release(connection: Connection, subscription: Subscription) -> int:
-    """Release the held deliveries; returns how many."""
-    return await delivery_transitions.release_all(connection, subscription)
+async def set_state(connection: Connection, subscription_id: str, state: State) -> Subscription | None:
+    """Start or stop the subscription; None if it is in this state already. Its deliveries are left to a bulk change."""
+    row = await connection.fetchrow(queries.set_state, subscription_id, state)
+    return read_row(row) if row else None
 
 
 def read_row(row: Row) -> Subscription:

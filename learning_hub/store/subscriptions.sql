@@ -1,4 +1,4 @@
--- Subscriptions and their checkpoints. The effects of a change on their deliveries are in delivery_transitions.sql.
+-- Subscriptions and their checkpoints. The effects of a change on their deliveries are in bulk_changes.sql.
 
 -- name: lock
 -- Serialise the changes of subscription $1, including its creation.
@@ -76,8 +76,9 @@ SELECT * FROM subscription
 -- Archive a subscription, so that it gets nothing more.
 UPDATE subscription SET archived_utc = coalesce(archived_utc, now()) WHERE subscription_id = $1::text RETURNING *
 
--- name: stop
--- Stop a subscription that is started.
-UPDATE subscription SET state = 'stopped', changed_utc = clock_timestamp()
- WHERE subscription_id = $1::text AND state = 'started'
+-- name: set_state
+-- Give subscription $1 the state $2, if it has another one.
+UPDATE subscription
+   SET state = $2::text, changed_utc = clock_timestamp(), scheduled_utc = clock_timestamp()
+ WHERE subscription_id = $1::text AND state <> $2::text AND archived_utc IS NULL
 RETURNING *

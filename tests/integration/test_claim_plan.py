@@ -13,7 +13,7 @@ from bench.claims import queries as filling
 from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.event import REOPENED, EventType
 from learning_hub.model.ids import new_uuid
-from learning_hub.store import migrations, queue
+from learning_hub.store import bulk_changes, migrations, queue, subscriptions
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.delivery_transitions import queries
 from learning_hub.store.queries import Queries
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.quick
 RULES = (
     "is_reopening",
     "sends_by_itself",
+    "is_released",
     "may_have_left_keyless_row",
     "is_skipped_for_now",
     "may_be_processed_again",
@@ -127,7 +128,20 @@ async def test_keyless_targets_are_those_of_the_connector(database: Database) ->
     assert not await database.fetchval(rule, False, json.dumps(panel), "imis")
 
 
-INDEXES = {"delivery_due", "delivery_sending", "delivery_record", "delivery_one_at_a_time", "delivery_pkey"}
+ANOTHER = """
+INSERT INTO subscription (subscription_id, name, subscriber_id, program_id, event_types, target, templates,
+                          start_epoch, start_snapshot)
+VALUES ('another', 'Another', 'imis', 'BENCH', ARRAY['AI_COMP_SUCCESS'], '{"Kind": "activity"}', '{}', 0, '1:1:');
+UPDATE delivery SET subscription_id = 'another', due_utc = now() WHERE event_seq = 2000
+"""
+INDEXES = {
+    "delivery_due_of_subscription",
+    "delivery_released",
+    "delivery_sending",
+    "delivery_record",
+    "delivery_one_at_a_time",
+    "delivery_pkey",
+}
 
 
 async def test_a_claim_reads_what_it_takes(database: Database) -> None:
@@ -151,6 +165,32 @@ async def test_a_claim_reads_what_it_takes(database: Database) -> None:
         for node in scans:
             assert (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] <= 16, node
     assert await database.fetchval("SELECT count(*) FROM delivery WHERE state = 'sending'") == 32
+
+
+async def test_a_claim_does_not_read_deliveries_of_a_stopped_subscription(database: Database) -> None:
+    """Thousands of due deliveries that are not held yet cost the claims of another subscription nothing."""
+    async with database.connection() as connection:
+        await connection.execute(filling.set_up)
+        await connection.execute(filling.fill, 2000, "waiting")
+        await connection.execute(ANOTHER)
+        await connection.execute("ANALYZE delivery")
+    async with database.transaction() as connection:
+        stopped = await subscriptions.set_state(connection, "completions", "stopped")
+        assert stopped
+        await bulk_changes.begin_of_subscription(connection, stopped, "stop", "admin")
+    values = [new_uuid(), 600.0, None, 16, 0, "withdrawn", "reopened", "superseded"]
+
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        async with database.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+            (tree,) = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {queries.claim}", *values))
+            assert await connection.fetchval("SELECT count(*) FROM delivery WHERE state = 'sending'") == 1
+            await transaction.rollback()
+        for node in nodes(tree["Plan"]):
+            if node.get("Relation Name") == "delivery" and "Scan" in node["Node Type"]:
+                assert (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] <= 16, node
 
 
 async def test_a_claim_takes_batches_beside_the_others(database: Database) -> None:

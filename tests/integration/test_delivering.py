@@ -120,9 +120,13 @@ async def test_requeue_renders_with_todays_template(imis_hub: ImisHub) -> None:
     delivered = await imis_hub.delivered(location)
     assert delivered["Attempts"] == 2
     (entry,) = (await imis_hub.client.get("/audit", params={"ObjectType": "delivery"})).json()["Items"]
-    assert (entry["Action"], entry["ObjectId"]) == ("requeue", delivered["DeliveryId"])
-    assert entry["Before"] == {"SubscriptionId": "completions", "State": "parked", "Code": "template_error"}
-    assert entry["After"] == {"SubscriptionId": "completions", "State": "waiting", "Code": None}
+    (run,) = [one for one in (await imis_hub.client.get("/runs")).json()["Items"] if one["Trigger"] == "requeue"]
+    assert (entry["Action"], entry["ObjectId"], entry["Before"]) == ("requeue", run["RunId"], None)
+    assert entry["After"] == {
+        "Filter": {"State": "parked", "Code": "template_error"},
+        "Deliveries": 1,
+        "Reason": None,
+    }
 
 
 async def test_what_is_parked_for_an_archived_subscription_cannot_be_put_back(imis_hub: ImisHub) -> None:
@@ -340,7 +344,7 @@ async def test_a_contact_that_is_gone_is_looked_up_anew(imis_hub: ImisHub) -> No
 
 async def test_putting_back_takes_each_once(imis_hub: ImisHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deliveries that are parked again at once are not put back twice by one request."""
-    monkeypatch.setattr("learning_hub.services.deliveries.REQUEUED_AT_ONCE", 2)
+    monkeypatch.setattr("learning_hub.store.bulk_changes.DELIVERIES_AT_ONCE", 2)
     await imis_hub.set_up(Templates={"_default": TEMPLATE | {"Subtype": "{{ data.nothing }}"}})
     events = [await imis_hub.publish(PublisherEventId=str(number)) for number in range(9)]
     for event in events:

@@ -20,7 +20,7 @@ from learning_hub.model.clock import now
 from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.delivery_transitions import ARROWS, TRANSITIONS
 from learning_hub.model.ids import DeliveryKey
-from learning_hub.store import deliveries, queue, subscriptions
+from learning_hub.store import bulk_changes, deliveries, queue, subscriptions
 from learning_hub.store.database import Connection, Database
 
 LISTED = {
@@ -174,11 +174,16 @@ class Walk:
         """The subscription is archived."""
 
         async def work(connection: Connection) -> None:
-            there = await subscriptions.find(connection, "all")
-            assert there
-            await subscriptions.archive(connection, there)
+            await subscriptions.lock(connection, "all")
+            after = await subscriptions.archive(connection, "all")
+            await bulk_changes.begin_of_subscription(connection, after, "archive", "admin")
 
         self.machine.transact(work)
+        self.machine.carry_out_changes()
+
+    def discard_all(self) -> None:
+        """Staff decide against everything that is parked or skipped."""
+        self.machine.discard_all()
 
     def use_again(self) -> None:
         """The subscription is in use again, and reads from the beginning."""
@@ -210,6 +215,9 @@ def test_every_arrow_is_taken(loop: asyncio.AbstractEventLoop) -> None:
     for state in ("waiting", "retrying", "parked", "skipped"):
         walk.delivery(state)
         walk.discard()
+    for state in ("parked", "skipped"):
+        walk.delivery(state)
+        walk.discard_all()
     for state in ("retrying", "parked", "skipped"):
         walk.delivery(state)
         walk.put_back()

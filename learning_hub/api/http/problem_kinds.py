@@ -129,6 +129,11 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "`SubscriberId`, `ProgramId` and `StartFrom` of a subscription cannot be changed.",
         "Make another subscription.",
     ),
+    "still_archiving": ProblemKind(
+        409,
+        "The subscription was archived, and its deliveries are still being discarded.",
+        "Make it again when the run that the detail names is finished.",
+    ),
     "cannot_requeue": ProblemKind(
         409,
         "Only a delivery that is parked, retrying, or skipped for its template or a reopening can be requeued, and "
