@@ -176,6 +176,8 @@ def _report(claimed: ClaimedDelivery, completed: queue.Completed) -> None:
             "code": completion.code,
         },
     )
+    if completed.is_ours and completion.code == "no_template":
+        log.warning("no_template", extra={"subscription_id": claimed.subscription_id, "deliveries": 1})
     DELIVERIES_COMPLETED.labels(claimed.subscriber_id, completion.state, completion.code or "").inc()
     if completed.began_pause:
         code = completion.subscriber_failure.code if completion.subscriber_failure else None

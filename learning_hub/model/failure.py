@@ -103,7 +103,7 @@ CAUSES: dict[str, Cause] = {
         "Report it to the operator: the hub's log has the cause. The hub sends it again automatically.",
     ),
     "no_template": Cause(
-        None,
+        "mapping",
         "The subscription has no template for the event's category.",
         "To send it, add a template for the category or a _default, then requeue.",
     ),
