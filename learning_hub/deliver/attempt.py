@@ -94,7 +94,8 @@ class Attempts:
         self, claimed: ClaimedDelivery, recorder: AttemptRecorder, resources: AsyncExitStack
     ) -> Completion:
         if claimed.snapshot is None:
-            return self._hub_failed(claimed, "The event is missing.")
+            message = CAUSES["event_removed"].meaning
+            return Completion(state="discarded", code="event_removed", message=message)
         context = await self._contexts.load(claimed, claimed.snapshot, resources)
         if isinstance(context, Completion):
             return context

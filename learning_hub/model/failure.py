@@ -119,6 +119,7 @@ CAUSES: dict[str, Cause] = {
         "Nothing. The next completion is sent.",
     ),
     "superseded": Cause(None, "A newer event of the same source record replaced it.", "Nothing."),
+    "event_removed": Cause(None, "The event was removed from the hub before it was sent.", "Nothing."),
     "archived": Cause(None, "The subscription is archived.", "Nothing."),
     "discarded": Cause(None, "A person decided not to send it.", "Nothing."),
 }

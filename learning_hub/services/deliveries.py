@@ -21,7 +21,7 @@ from learning_hub.services.delivery_filters import DeliveriesQuery, GroupsQuery,
 from learning_hub.services.events import need_event, need_event_key
 from learning_hub.services.requeue import requeue_now
 from learning_hub.services.waiting_reasons import with_reasons
-from learning_hub.store import audit, deliveries, failure_groups, subscriptions
+from learning_hub.store import audit, deliveries, events, failure_groups, subscriptions
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
 
@@ -78,7 +78,7 @@ class Deliveries:
         """One delivery with its event and every attempt; the errors of `_need`."""
         delivery = await self._need(caller, delivery_id)
         [delivery] = await with_reasons(self._database, [delivery])
-        event = await need_event(self._database, need_event_key(delivery.event_id))
+        event = await events.find_event(self._database, need_event_key(delivery.event_id))
         attempts, payload = await deliveries.attempts(self._database, need_delivery_key(delivery_id))
         return DeliveryDetail(**msgspec.structs.asdict(delivery), event=event, payload=payload, attempt_log=attempts)
 

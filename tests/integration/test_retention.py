@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from factories import an_event_body
 from feed_visibility import reads_all
 from imis_hub import ImisHub
 from pages import ROOT
-from running import RunningHub
+from running import RunningHub, eventually
 
 from learning_hub.store.database import Database
 
@@ -59,3 +60,19 @@ async def test_attempts_are_cut_by_month(imis_hub: ImisHub, database: Database) 
     assert [await attempts(before), await attempts(after)] == [1, 1]
     await database.execute(DROP)
     assert [await attempts(before), await attempts(after)] == [0, 1]
+
+
+async def test_a_delivery_of_a_removed_event_is_not_sent(imis_hub: ImisHub, database: Database) -> None:
+    """It becomes discarded with a code of its own, and is still shown."""
+    await imis_hub.set_up(State="stopped")
+    waiting = await imis_hub.settled(await imis_hub.publish(), "waiting")
+    await database.execute(LAST_YEARS)
+    assert await database.execute(REMOVE)
+    await imis_hub.client.post("/subscriptions/completions/run")
+
+    async def shown() -> dict[str, Any]:
+        return dict((await imis_hub.client.get(f"/deliveries/{waiting['DeliveryId']}")).json())
+
+    delivery = await eventually(shown, until=lambda found: found["State"] not in ("waiting", "sending"))
+    assert (delivery["State"], delivery["Code"], delivery["Event"]) == ("discarded", "event_removed", None)
+    assert await imis_hub.activities() == []
