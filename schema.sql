@@ -221,6 +221,15 @@ CREATE FUNCTION failure_signature(code text, message text) RETURNS text
         || CASE WHEN code = 'template_error' THEN coalesce(substring(message FROM '.*( \(at .*\))$'), '') ELSE '' END),
         1, 12);
 
+-- The signature of a delivery that was skipped because its category has no template: equal for deliveries of one
+-- category; null for any other delivery. It is taken from the beginning of the message, up to the quoted category,
+-- because the rest changes with the subscription's templates.
+CREATE FUNCTION no_template_signature(state text, code text, message text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN state = 'skipped' AND code = 'no_template'
+                THEN substr(md5(code || ' ' || coalesce(substring(message FROM '^[^"]*"(?:[^"\\]|\\.)*"'),
+                                                        substring(message FROM '^[^,.]*'), '')), 1, 12) END;
+
 -- Deliveries: one event that is to be sent for one subscription.
 --
 -- waiting -> sending -> delivered, or retrying -> sending ..., or parked; skipped, superseded and discarded deliveries

@@ -35,6 +35,11 @@ SUBSCRIBER_PAUSED = Gauge(
     "For how long a subscriber has been paused because it is away or refuses the credentials.",
     ["subscriber", "code"],
 )
+DELIVERIES_NO_TEMPLATE = Gauge(
+    "learning_hub_deliveries_no_template",
+    "Deliveries that were skipped because their category has no template, over all processes.",
+    ["subscriber", "subscription"],
+)
 DELIVERIES_OPEN = Gauge(
     "learning_hub_deliveries_open",
     "Deliveries that are not final, over all processes.",

@@ -113,6 +113,8 @@ async def _hub(hub: Hub) -> AsyncIterator[Finding]:
             yield await _subscriber(hub, subscriber)
     async for finding in _parked(hub):
         yield finding
+    async for finding in _without_template(hub):
+        yield finding
 
 
 async def _subscriber(hub: Hub, subscriber: ShownSubscriber) -> Finding:
@@ -151,6 +153,19 @@ async def _parked(hub: Hub) -> AsyncIterator[Finding]:
             "wrong" if failure_class == "hub" else "look",
             f"{number} parked: {code}.",
             f"{advice} To requeue: learning-hub delivery requeue --state parked --code {code}".strip(),
+        )
+
+
+async def _without_template(hub: Hub) -> AsyncIterator[Finding]:
+    from learning_hub.services.delivery_filters import GroupsQuery
+
+    page = await hub.services.deliveries.groups(hub.caller, GroupsQuery(code="no_template", state="skipped"))
+    for group in page.items:
+        yield Finding(
+            f"Subscription {group.subscription_id}",
+            "look",
+            f"{group.count} skipped: {group.message}",
+            f"{group.advice} To requeue: learning-hub delivery requeue --signature {group.signature}",
         )
 
 

@@ -62,6 +62,14 @@ def _check_nothing(target: Json, template: Json, settings: Json | None = None) -
     return []
 
 
+def _show_all(settings: Json) -> dict[str, Any]:
+    return dict(settings)
+
+
+def _keep_none(sent: Json, stored: Json) -> dict[str, Any]:  # noqa: ARG001 - nothing in the settings is secret.
+    return dict(sent)
+
+
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """
     A kind of subscriber.
@@ -87,6 +95,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     `Building`; *check_panel* then reports what is wrong with the names of a panel and of its fields, by their index in
     the list that was sent.
 
+    *shown_settings* returns the Settings without what is secret in them. *kept_settings* returns the Settings to check
+    and to store, given those that an administrator sent, in whatever form, and those that are stored.
+
     *needs_credentials*: a subscriber must have credentials. *prepare_credentials* returns what to store, given the
     credentials that an administrator sent, those that are stored, and the time; *credential_names* returns which of
     the stored ones may be shown by name.
@@ -98,6 +109,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     targets: Structs
     credentials_note: str = ""
     check_settings: Callable[[Json, Guard], list[FieldError]]
+    shown_settings: Callable[[Json], dict[str, Any]] = _show_all
+    kept_settings: Callable[[Json, Json], dict[str, Any]] = _keep_none
     check_credentials: Callable[[Json], list[FieldError]]
     check_target: Callable[[Json], list[FieldError]]
     check_template: Callable[[Json, Json, Json], list[TemplateProblem]] = _check_nothing

@@ -1,18 +1,24 @@
 """
 Masks secrets in texts of subscribers, in every spelling in which a secret may appear.
 
-A site may repeat what it was sent: plainly, percent-encoded in an address, escaped in JSON or HTML, or as a library
-quotes bytes. So the pattern for a secret matches each of its characters in all spellings, also mixed in one secret.
+A site may repeat what it was sent: plainly, percent-encoded in an address, escaped in JSON or HTML, in Base64 or
+hexadecimal digits, or as a library quotes bytes. So the pattern for a secret matches each of its characters in all
+spellings, also mixed in one secret.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable
 from functools import lru_cache
 from html.entities import codepoint2name
 
 MASK = "***"
+
+# Shorter texts occur by chance.
+_SHORTEST_ENCODED = 8
+_TO_URL_SAFE = str.maketrans("+/", "-_")
 
 # Characters that every encoding spells in the same way; each other character has several spellings.
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
@@ -26,7 +32,9 @@ class Mask:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # The longest secret comes first, so that a secret that is part of another leaves no rest of it.
-        self._secrets = sorted({*secrets} - {""}, key=len, reverse=True)
+        plain = {*secrets} - {""}
+        encoded = {text for secret in plain for text in _encoded(secret)}
+        self._secrets = sorted(plain | encoded, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """*text* with *** instead of each secret."""
@@ -42,6 +50,18 @@ def _longest_plain_part(secret: str) -> str:
 
 
 @lru_cache(maxsize=64)
+def _encoded(secret: str) -> frozenset[str]:
+    """*secret* in hexadecimal digits and in Base64, at each of its three positions within a longer text."""
+    data = secret.encode("utf-8", "surrogatepass")
+    texts = [data.hex(), data.hex().upper()]
+    for shift, first in enumerate((0, 2, 3)):
+        # The characters at the ends hold bits of the neighbouring bytes as well.
+        text = base64.b64encode(bytes(shift) + data).decode()[first : (shift + len(data)) * 8 // 6]
+        texts += [text, text.translate(_TO_URL_SAFE)]
+    return frozenset(text for text in texts if len(text) >= _SHORTEST_ENCODED)
+
+
+@lru_cache(maxsize=512)
 def _pattern(secret: str) -> re.Pattern[str]:
     return re.compile("".join(map(_spellings, secret)))
 

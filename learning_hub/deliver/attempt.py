@@ -94,7 +94,8 @@ class Attempts:
         self, claimed: ClaimedDelivery, recorder: AttemptRecorder, resources: AsyncExitStack
     ) -> Completion:
         if claimed.snapshot is None:
-            return self._hub_failed(claimed, "The event is missing.")
+            message = CAUSES["event_removed"].meaning
+            return Completion(state="discarded", code="event_removed", message=message)
         context = await self._contexts.load(claimed, claimed.snapshot, resources)
         if isinstance(context, Completion):
             return context
@@ -177,6 +178,8 @@ def _report(claimed: ClaimedDelivery, completed: queue.Completed) -> None:
             "code": completion.code,
         },
     )
+    if completed.is_ours and completion.code == "no_template":
+        log.warning("no_template", extra={"subscription_id": claimed.subscription_id, "deliveries": 1})
     DELIVERIES_COMPLETED.labels(claimed.subscriber_id, completion.state, completion.code or "").inc()
     if completed.began_pause:
         code = completion.subscriber_failure.code if completion.subscriber_failure else None

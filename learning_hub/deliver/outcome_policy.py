@@ -167,9 +167,9 @@ def parked_for_template(error: TemplateError, claimed: ClaimedDelivery) -> Compl
     return parked("template_error", f"{error.message} (at {error.place})", claimed)
 
 
-def skipped(code: str) -> Completion:
-    """The subscription has no template for the event."""
-    return Completion(state="skipped", code=code, message=CAUSES[code].meaning)
+def skipped(code: str, message: str) -> Completion:
+    """The subscription has no template for the event, or ignores its category on purpose."""
+    return Completion(state="skipped", code=code, failure_class=CAUSES[code].failure_class, message=message)
 
 
 def moved_to_end(claimed: ClaimedDelivery, *, at: datetime) -> Completion:

@@ -9,6 +9,7 @@ import msgspec
 from learning_hub.connectors.kinds import KINDS
 from learning_hub.deliver.template_variables import template_variables
 from learning_hub.model.event import Event
+from learning_hub.model.matching import skip_message
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.model.subscription import Subscription
 from learning_hub.model.template import choose_template
@@ -21,6 +22,7 @@ class NoTemplate(msgspec.Struct, frozen=True):
     """The subscription has no template for the event's category, or switches the category off."""
 
     code: Literal["category_off", "no_template"]
+    message: str
 
 
 class PayloadRenderer:
@@ -55,7 +57,7 @@ class PayloadRenderer:
         category = event.publisher_event_category.value if event.publisher_event_category else None
         choice = choose_template(subscription.templates, category)
         if choice.code is not None:
-            return NoTemplate(choice.code)
+            return NoTemplate(choice.code, skip_message(choice.code, subscription, category))
         if program_name is None:
             program = await programs.find(self._database, event.publisher_program_id)
             program_name = program.name if program else event.publisher_program_id

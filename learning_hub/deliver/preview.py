@@ -13,7 +13,6 @@ from learning_hub.deliver.payload_renderer import NoTemplate, PayloadRenderer
 from learning_hub.model.clock import now
 from learning_hub.model.errors import NotFound, TemplateError
 from learning_hub.model.event import EVENT_FIELDS, Classification, Event, bucket, classify
-from learning_hub.model.failure import CAUSES
 from learning_hub.model.ids import event_id, new_uuid
 from learning_hub.model.json_errors import place_in
 from learning_hub.model.preview import Preview, PreviewError
@@ -46,9 +45,7 @@ class Previewer:
             problem = PreviewError(code=error.code, message=error.message, place=error.place)
             return Preview(template=name, payload=None, error=problem)
         if isinstance(rendered, NoTemplate):
-            problem = PreviewError(
-                code=rendered.code, message=CAUSES[rendered.code].meaning, place=category or DEFAULT_TEMPLATE
-            )
+            problem = PreviewError(code=rendered.code, message=rendered.message, place=category or DEFAULT_TEMPLATE)
             return Preview(template=None, payload=None, error=problem)
         return Preview(template=name, payload=rendered.payload, error=None)
 

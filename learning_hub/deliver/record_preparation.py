@@ -97,7 +97,7 @@ class RecordPreparation:
             )
         except TemplateError as error:
             return parked_for_template(error, context.claimed)
-        return skipped(payload.code) if isinstance(payload, NoTemplate) else payload
+        return skipped(payload.code, payload.message) if isinstance(payload, NoTemplate) else payload
 
 
 def _is_found_without_participant(context: DeliveryContext) -> bool:

@@ -97,6 +97,6 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 class DeliveryDetail(Delivery, frozen=True, kw_only=True, rename="pascal"):
     """A delivery with its event, the payload of its last attempt, and every attempt."""
 
-    event: Event
+    event: Annotated[Event, Meta(description="Null once it was removed from the hub.")] | None
     payload: Annotated[Raw, Meta(description="The result of the template for the last attempt.")] | None
     attempt_log: list[Attempt]

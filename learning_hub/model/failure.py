@@ -103,7 +103,7 @@ CAUSES: dict[str, Cause] = {
         "Report it to the operator: the hub's log has the cause. The hub sends it again automatically.",
     ),
     "no_template": Cause(
-        None,
+        "mapping",
         "The subscription has no template for the event's category.",
         "To send it, add a template for the category or a _default, then requeue.",
     ),
@@ -119,6 +119,7 @@ CAUSES: dict[str, Cause] = {
         "Nothing. The next completion is sent.",
     ),
     "superseded": Cause(None, "A newer event of the same source record replaced it.", "Nothing."),
+    "event_removed": Cause(None, "The event was removed from the hub before it was sent.", "Nothing."),
     "archived": Cause(None, "The subscription is archived.", "Nothing."),
     "discarded": Cause(None, "A person decided not to send it.", "Nothing."),
 }

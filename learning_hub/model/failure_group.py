@@ -45,8 +45,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     count: Annotated[
         int,
         Meta(
-            description="Deliveries that are retrying or parked for this cause. For a pause: those that wait, and "
-            "those that are retrying because the subscriber was away."
+            description="Deliveries that are retrying or parked for this cause, or skipped for want of a template. For "
+            "a pause: those that wait, and those that are retrying because the subscriber was away."
         ),
     ]
     first_utc: Annotated[datetime, Meta(description="When the first of them failed, or the pause began.")]

@@ -6,6 +6,8 @@ Template documents as plain values: their reserved words, the template of a cate
 
 from __future__ import annotations
 
+import difflib
+import json
 from collections.abc import Mapping
 from typing import Literal
 
@@ -17,6 +19,10 @@ DEFAULT_TEMPLATE = "_default"
 ALL_TEMPLATES = "Templates"
 # The only key of an object that replaces a value; the value is left out when it is null.
 OMIT = "$omit"
+
+# How many categories a sentence names, and how many characters of each.
+_MOST_NAMED = 10
+_SHOWN_LENGTH = 100
 
 Gives = Literal["text", "integer", "decimal", "boolean", "date", "time", "imis_datetime"]
 
@@ -62,6 +68,48 @@ def choose_template(templates: Mapping[str, object], category: str | None) -> Te
     if name not in templates:
         return TemplateChoice(None, "no_template")
     return TemplateChoice(None, "category_off") if templates[name] is None else TemplateChoice(name)
+
+
+def no_template_message(templates: Mapping[str, object], category: str | None) -> str:
+    """
+    A sentence for staff about a category without a template, which names the categories that have one.
+
+    It asks for the category that is spelled almost alike, as in `is it Online?`. The function `no_template_signature`
+    of schema.sql reads its beginning, up to the quoted category.
+    """
+    subject = "events without a category" if category is None else f"the category {_quoted(category)}"
+    sentence = f"The subscription has no template for {subject}"
+    if named := [name for name, template in templates.items() if template is not None]:
+        listed = [_shortened(name) for name in named[:_MOST_NAMED]]
+        more = [f"{len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else []
+        *first, last = [*listed, *more]
+        sentence += f", only for {', '.join(first)} and {last}" if first else f", only for {last}"
+    guess = None if category is None else _similar_name(templates, category)
+    if guess is None:
+        return f"{sentence}."
+    is_off = ", which is switched off" if templates[guess] is None else ""
+    return f"{sentence}: is it {_shortened(guess)}{is_off}?"
+
+
+def _similar_name(templates: Mapping[str, object], category: str) -> str | None:
+    """The name in *templates* that is spelled most like *category*; None if no name is similar."""
+    by_spelling = {_spelling(name): name for name in templates}
+    # Comparing takes time that grows with the length; categories of people's own are short.
+    similar = difflib.get_close_matches(_spelling(category), by_spelling, n=1, cutoff=0.75)
+    return by_spelling[similar[0]] if similar else None
+
+
+def _spelling(name: str) -> str:
+    """*name* without case, and without what is neither a letter nor a digit; its beginning if it is long."""
+    return "".join(character for character in name.casefold() if character.isalnum())[:_SHOWN_LENGTH] or name
+
+
+def _quoted(category: str) -> str:
+    return json.dumps(_shortened(category), ensure_ascii=False)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _SHOWN_LENGTH else f"{name[:_SHOWN_LENGTH]}…"
 
 
 def has_liquid(text: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Sequence
 
 from learning_hub.model.errors import LearningHubError, Unavailable
-from learning_hub.model.matching import match
+from learning_hub.model.matching import Match, match
 from learning_hub.store import checkpoints, enqueue, subscriptions
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
@@ -90,7 +92,8 @@ class Enqueuer:
             made = await enqueue.enqueue(connection, subscription, matches)
             if read.end != checkpoint:
                 await checkpoints.move_checkpoint(connection, subscription_id, read.end)
-            return made, read.is_last
+        _log_no_template(subscription_id, matches)
+        return made, read.is_last
 
     async def read_ahead(self, subscription_id: str) -> None:
         """
@@ -108,3 +111,12 @@ class Enqueuer:
                 matches = [result for entry in read.entries if (result := match(subscription, entry))]
                 await enqueue.enqueue(connection, subscription, matches)
                 position, is_last = read.end, read.is_last
+
+
+def _log_no_template(subscription_id: str, matches: Sequence[Match]) -> None:
+    """Log each category that the subscription has no template for, with the number of events that were read now."""
+    categories = Counter(match.entry.category for match in matches if match.code == "no_template")
+    for category, count in categories.items():
+        log.warning(
+            "no_template", extra={"subscription_id": subscription_id, "category": category, "deliveries": count}
+        )

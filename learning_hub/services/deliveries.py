@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Annotated, TypeVar
+from collections.abc import Mapping
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -12,11 +12,9 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from learning_hub.model.audit import Action
 from learning_hub.model.caller import Caller
-from learning_hub.model.circuit_breaker import Pause
 from learning_hub.model.delivery import Delivery, DeliveryDetail
 from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
-from learning_hub.model.failure import advice_for
 from learning_hub.model.failure_group import Group, GroupPosition
 from learning_hub.model.fields import NOT_BLANK, read_struct
 from learning_hub.model.ids import DeliveryKey, read_delivery_id
@@ -33,12 +31,11 @@ from learning_hub.services.delivery_filters import (
 )
 from learning_hub.services.events import need_event, need_event_key
 from learning_hub.services.requeue import requeue_now
-from learning_hub.store import audit, bulk_changes, deliveries, failure_groups, pauses, subscriptions
+from learning_hub.services.waiting_reasons import with_reasons
+from learning_hub.store import audit, bulk_changes, deliveries, events, failure_groups, subscriptions
 from learning_hub.store.bulk_changes import Matching
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
-
-D = TypeVar("D", bound=Delivery)
 
 LISTING = Listing("deliveries", ordered_by="delivery_id")
 LISTING_OF_EVENT = Listing("deliveries of an event", ordered_by="delivery_id")
@@ -131,8 +128,8 @@ class Deliveries:
     async def get(self, caller: Caller, delivery_id: str) -> DeliveryDetail:
         """One delivery with its event and every attempt; the errors of `_need`."""
         delivery = await self._need(caller, delivery_id)
-        [delivery] = await self._with_pauses([delivery])
-        event = await need_event(self._database, need_event_key(delivery.event_id))
+        [delivery] = await with_reasons(self._database, [delivery])
+        event = await events.find_event(self._database, need_event_key(delivery.event_id))
         attempts, payload = await deliveries.attempts(self._database, need_delivery_key(delivery_id))
         return DeliveryDetail(**msgspec.structs.asdict(delivery), event=event, payload=payload, attempt_log=attempts)
 
@@ -180,7 +177,8 @@ class Deliveries:
             if subscription is not None and subscription.archived_utc is not None:
                 raise _archived(before.subscription_id)
             raise cannot_requeue_state(before.state)
-        return changed[0].now
+        [requeued] = await with_reasons(self._database, [changed[0].now])
+        return requeued
 
     async def requeue_all(self, caller: Caller, query: RequeueQuery) -> Requeued:
         """
@@ -283,7 +281,7 @@ class Deliveries:
     ) -> Page[Delivery]:
         before = _read_cursor(listing, query.cursor)
         found = await deliveries.page(self._database, delivery_filter, before, query.limit + 1)
-        return listing.page(await self._with_pauses(found), query.limit)
+        return listing.page(await with_reasons(self._database, found), query.limit)
 
     async def _need(self, caller: Caller, delivery_id: str) -> Delivery:
         """
@@ -299,15 +297,6 @@ class Deliveries:
         if delivery is None:
             raise NotFound(f"There is no delivery {key}.")
         return delivery
-
-    async def _with_pauses(self, found: Sequence[D]) -> list[D]:
-        """The deliveries; those of a paused subscriber say so, and when they may be sent."""
-        subscriber_ids = {each.subscriber_id for each in found if _is_due(each)}
-        paused = await pauses.of(self._database, subscriber_ids) if subscriber_ids else {}
-        return [
-            _paused(each, paused[each.subscriber_id]) if _is_due(each) and each.subscriber_id in paused else each
-            for each in found
-        ]
 
 
 def need_delivery_key(delivery_id: str) -> DeliveryKey:
@@ -337,23 +326,6 @@ def _archived(subscription_id: str) -> Conflict:
         f"The subscription {subscription_id} is archived and sends nothing more. Restore it and then requeue, "
         "or discard this delivery.",
         code="cannot_requeue",
-    )
-
-
-def _is_due(delivery: Delivery) -> bool:
-    return delivery.state in ("waiting", "retrying") and delivery.next_try_utc is not None
-
-
-def _paused(delivery: D, pause: Pause) -> D:
-    due_utc, probe_utc = delivery.next_try_utc, pause.next_probe_utc
-    at = msgspec.structs.replace(delivery, next_try_utc=max(due_utc, probe_utc) if due_utc and probe_utc else None)
-    if delivery.state == "retrying":
-        # A retrying delivery has a reason of its own.
-        return at
-    return msgspec.structs.replace(
-        at,
-        message=f"The subscriber is paused; the delivery waits without using up an attempt. {pause.message}",
-        advice=advice_for(pause.code),
     )
 
 

@@ -59,9 +59,12 @@ class DiscardQuery(FilterQuery, frozen=True, kw_only=True, rename="pascal"):
 
 
 class GroupsQuery(DeliveriesQuery, frozen=True, kw_only=True, rename="pascal"):
-    """The filter of deliveries to group: failed ones are retrying or parked; those that a pause delays are waiting."""
+    """
+    The filter of deliveries to group: failed ones are retrying or parked; those that a pause delays are waiting, and
+    those whose category has no template are skipped.
+    """
 
-    state: Literal["waiting", "retrying", "parked"] | None = None
+    state: Literal["waiting", "retrying", "parked", "skipped"] | None = None
 
 
 async def read_filter(database: Database, caller: Caller, query: FilterQuery) -> DeliveryFilter:

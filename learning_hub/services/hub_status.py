@@ -7,7 +7,7 @@ import logging
 import time
 
 from learning_hub.jobs import Jobs
-from learning_hub.metrics import DELIVERIES_OPEN, SUBSCRIBER_PAUSED
+from learning_hub.metrics import DELIVERIES_NO_TEMPLATE, DELIVERIES_OPEN, SUBSCRIBER_PAUSED
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.store import deliveries, pauses
 from learning_hub.store.checkpoints import open_transactions
@@ -83,6 +83,9 @@ class HubStatus:
         by_state = await deliveries.count_open(self._database)
         for state in OPEN_STATES:
             DELIVERIES_OPEN.labels(state).set(by_state.get(state, 0))
+        DELIVERIES_NO_TEMPLATE.clear()
+        for (subscriber_id, subscription_id), count in (await deliveries.count_no_template(self._database)).items():
+            DELIVERIES_NO_TEMPLATE.labels(subscriber_id, subscription_id).set(count)
         SUBSCRIBER_PAUSED.clear()
         for (subscriber_id, code), seconds in (await pauses.seconds_paused(self._database)).items():
             SUBSCRIBER_PAUSED.labels(subscriber_id, code).set(seconds)

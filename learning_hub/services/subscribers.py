@@ -83,10 +83,10 @@ class Subscribers:
             KeysMissing: The hub has no key to encrypt credentials with.
             PreconditionFailed: The precondition does not hold.
         """
-        spec = _SubscriberSpec(self._connector_factory, subscriber_id, fields)
         async with self._database.transaction() as connection:
             await subscribers.lock(connection, subscriber_id)
             existing = await subscribers.find(connection, subscriber_id)
+            spec = _SubscriberSpec(self._connector_factory, subscriber_id, fields, existing)
             spec.need_fit(existing)
             precondition.check(*([self._shown(existing).tag] if existing else []))
             prepared = spec.prepared_credentials(existing, self._vault)
@@ -183,7 +183,7 @@ class Subscribers:
             subscriber_id=subscriber.subscriber_id,
             name=subscriber.name,
             connector=subscriber.connector,
-            settings=subscriber.settings,
+            settings=KINDS[subscriber.connector].shown_settings(subscriber.settings),
             has_credentials=subscriber.encrypted_credentials is not None,
             credential_fields=self._credential_fields(subscriber),
             credentials_changed_utc=subscriber.credentials_changed_utc,
@@ -264,7 +264,13 @@ def _saved(subscriber: ShownSubscriber, prepared: PreparedCredentials | None) ->
 class _SubscriberSpec:
     """The specification in a PUT; errors are gathered until the stored subscriber is known."""
 
-    def __init__(self, connector_factory: ConnectorFactory, subscriber_id: str, fields: Mapping[str, Raw]) -> None:
+    def __init__(
+        self,
+        connector_factory: ConnectorFactory,
+        subscriber_id: str,
+        fields: Mapping[str, Raw],
+        existing: Subscriber | None,
+    ) -> None:
         values, errors = collect(fields, SubscriberBody)
         self.errors = id_errors("SubscriberId", subscriber_id) + errors
         self.name: str = values.get("name", "")
@@ -278,6 +284,8 @@ class _SubscriberSpec:
         if objection := connector_factory.check_kind(self.connector):
             self.errors.append(FieldError("Connector", objection))
             return
+        if existing is not None and existing.connector == self.connector:
+            self.settings = KINDS[self.connector].kept_settings(self.settings, existing.settings)
         if "Settings" not in bad:
             self.errors += not_reported(connector_factory.check_settings(self.connector, self.settings), self.errors)
         if "Credentials" not in bad and self.credentials is not None:

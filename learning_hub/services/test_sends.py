@@ -24,6 +24,7 @@ from learning_hub.services.events import need_event_of
 from learning_hub.services.requeue import requeue_now
 from learning_hub.services.runs import Unfinished
 from learning_hub.services.subscriptions import need_subscription_in_use
+from learning_hub.services.waiting_reasons import with_reasons
 from learning_hub.store import deliveries, enqueue, pauses
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
@@ -145,7 +146,8 @@ class TestSends:
         if newest.code in WHY_NOT_SENT or not attempts:
             code = newest.code if newest.code in WHY_NOT_SENT else NOT_SENT
             raise Conflict(newest.message or f"The delivery is {newest.state}; nothing was sent.", code=code)
-        return TestSend(**msgspec.structs.asdict(attempts[-1]), delivery=newest)
+        [explained] = await with_reasons(self._database, [newest])
+        return TestSend(**msgspec.structs.asdict(attempts[-1]), delivery=explained)
 
 
 def event_not_wanted() -> Conflict:

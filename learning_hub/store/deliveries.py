@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from learning_hub.model.delivery import Attempt, Delivery, DeliverySummary, Requeued
 from learning_hub.model.delivery_filter import DeliveryFilter
-from learning_hub.model.failure import advice_for
+from learning_hub.model.failure import advice_for, class_of
 from learning_hub.model.ids import DeliveryKey, delivery_id, event_id
 from learning_hub.store import delivery_transitions, feed
 from learning_hub.store.database import Connection, Database, Row
@@ -21,6 +21,25 @@ queries = Queries("deliveries")
 
 async def page(database: Database, delivery_filter: DeliveryFilter, before: UUID | None, limit: int) -> list[Delivery]:
     """Up to *limit* deliveries, newest first, older than *before*."""
+    async with database.transaction() as connection:
+        await connection.execute(feed.queries.plan_in_index_order)
+        rows = await _page_rows(connection, delivery_filter, before, limit, signature=delivery_filter.signature)
+        if delivery_filter.signature is not None:
+            # Categories without a template have signatures too, which another index serves.
+            rows += await _page_rows(connection, delivery_filter, before, limit, category=delivery_filter.signature)
+    return sorted(map(read_row, rows), key=lambda one: one.delivery_id[-36:], reverse=True)[:limit]
+
+
+async def _page_rows(
+    connection: Connection,
+    delivery_filter: DeliveryFilter,
+    before: UUID | None,
+    limit: int,
+    *,
+    signature: str | None = None,
+    category: str | None = None,
+) -> list[Row]:
+    """The rows of a page whose failure, or whose category without a template, has this signature."""
     filters = [
         delivery_filter.programs,
         delivery_filter.state,
@@ -30,16 +49,13 @@ async def page(database: Database, delivery_filter: DeliveryFilter, before: UUID
         delivery_filter.event.event_uuid if delivery_filter.event else None,
         before,
         limit,
-        delivery_filter.signature,
+        signature,
+        category,
     ]
-    async with database.transaction() as connection:
-        await connection.execute(feed.queries.plan_in_index_order)
-        if delivery_filter.subscription_id is None and delivery_filter.subscriber_id is None:
-            rows = await connection.fetch(queries.page, *filters)
-        else:
-            of_whom = delivery_filter.subscription_id, delivery_filter.subscriber_id
-            rows = await connection.fetch(queries.page_of_subscriptions, *filters, *of_whom)
-    return [read_row(row) for row in rows]
+    if delivery_filter.subscription_id is None and delivery_filter.subscriber_id is None:
+        return await connection.fetch(queries.page, *filters)
+    of_whom = delivery_filter.subscription_id, delivery_filter.subscriber_id
+    return await connection.fetch(queries.page_of_subscriptions, *filters, *of_whom)
 
 
 async def find(database: Database | Connection, key: DeliveryKey) -> Delivery | None:
@@ -61,6 +77,12 @@ async def count_open(database: Database, programs: list[str] | None = None) -> d
     *programs* restricts the count to their deliveries.
     """
     return {row["state"]: row["deliveries"] for row in await database.fetch(queries.count_open, programs)}
+
+
+async def count_no_template(database: Database) -> dict[tuple[str, str], int]:
+    """How many deliveries were skipped because their category has no template, by subscriber and subscription."""
+    rows = await database.fetch(queries.count_no_template)
+    return {(row["subscriber_id"], row["subscription_id"]): row["deliveries"] for row in rows}
 
 
 async def requeue(
@@ -138,7 +160,8 @@ def read_row(row: Row) -> Delivery:
         action=row["action"],
         state=row["state"],
         code=code,
-        class_=row["class"],
+        # Deliveries that an earlier release skipped for a missing template have no class.
+        class_=class_of(code) if code == "no_template" else row["class"],
         message=row["message"],
         advice=advice_for(code),
         attempts=row["attempts"],

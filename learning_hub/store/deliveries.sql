@@ -2,8 +2,8 @@
 
 -- name: page
 -- Up to $8 deliveries before uuid $7, newest first. Filters, null for none: $1 Programs, $2 state, $3 class, $4 code,
--- $5 and $6 Program and uuid of an event, $9 signature. The newest deliveries of each Program are read separately,
--- because the indexes are in that order for each Program.
+-- $5 and $6 Program and uuid of an event, $9 signature, $10 signature of a category without a template. The newest
+-- deliveries of each Program are read separately, because the indexes are in that order for each Program.
 SELECT delivery.*
   FROM program
  CROSS JOIN LATERAL (
@@ -13,6 +13,8 @@ SELECT delivery.*
           AND ($3::text IS NULL OR class = $3::text)
           AND ($4::text IS NULL OR code = $4::text)
           AND ($9::text IS NULL OR signature = $9::text)
+          AND ($10::text IS NULL OR state = 'skipped' AND code = 'no_template'
+                                    AND no_template_signature(state, code, message) = $10::text)
           AND ($6::uuid IS NULL OR event_uuid = $6::uuid)
           AND ($7::uuid IS NULL OR delivery_uuid < $7::uuid)
         ORDER BY delivery_uuid DESC
@@ -23,7 +25,7 @@ SELECT delivery.*
  LIMIT $8::int
 
 -- name: page_of_subscriptions
--- The same for subscription $10, or for the subscriptions of subscriber $11; null is no filter.
+-- The same for subscription $11, or for the subscriptions of subscriber $12; null is no filter.
 SELECT delivery.*
   FROM subscription
  CROSS JOIN LATERAL (
@@ -34,14 +36,16 @@ SELECT delivery.*
           AND ($3::text IS NULL OR class = $3::text)
           AND ($4::text IS NULL OR code = $4::text)
           AND ($9::text IS NULL OR signature = $9::text)
+          AND ($10::text IS NULL OR state = 'skipped' AND code = 'no_template'
+                                    AND no_template_signature(state, code, message) = $10::text)
           AND ($6::uuid IS NULL OR event_uuid = $6::uuid)
           AND ($7::uuid IS NULL OR delivery_uuid < $7::uuid)
         ORDER BY delivery_uuid DESC
         LIMIT $8::int) AS delivery
  WHERE ($1::text[] IS NULL OR subscription.program_id = ANY ($1::text[]))
    AND ($5::text IS NULL OR subscription.program_id = $5::text)
-   AND ($10::text IS NULL OR subscription.subscription_id = $10::text)
-   AND ($11::text IS NULL OR subscription.subscriber_id = $11::text)
+   AND ($11::text IS NULL OR subscription.subscription_id = $11::text)
+   AND ($12::text IS NULL OR subscription.subscriber_id = $12::text)
  ORDER BY delivery.delivery_uuid DESC
  LIMIT $8::int
 
@@ -76,3 +80,13 @@ SELECT delivery.delivery_uuid, delivery.state = 'sending' AS is_under_way
 SELECT state, count(*) AS deliveries FROM delivery
  WHERE state IN ('waiting', 'sending', 'retrying', 'parked') AND ($1::text[] IS NULL OR program_id = ANY ($1::text[]))
  GROUP BY state
+
+-- name: count_no_template
+-- How many deliveries were skipped because their category has no template, by subscriber and subscription; archived
+-- subscriptions are left out.
+SELECT subscription.subscriber_id, subscription.subscription_id, count(*) AS deliveries
+  FROM subscription
+  JOIN delivery ON delivery.program_id = subscription.program_id
+               AND delivery.subscription_id = subscription.subscription_id
+ WHERE delivery.state = 'skipped' AND delivery.code = 'no_template' AND subscription.archived_utc IS NULL
+ GROUP BY subscription.subscriber_id, subscription.subscription_id

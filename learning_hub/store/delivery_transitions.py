@@ -38,9 +38,10 @@ async def insert(
         [action] * len(entries),
         ["skipped" if match.effect == "skip" else "waiting" for match in matches],
         [match.code for match in matches],
-        [CAUSES[match.code].meaning if match.code else None for match in matches],
+        [match.message for match in matches],
         not subscription.is_realtime,
         as_replays,
+        [CAUSES[match.code].failure_class if match.code else None for match in matches],
     )
     return len(rows)
 

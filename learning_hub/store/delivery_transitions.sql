@@ -16,22 +16,22 @@
 -- transition: skipped -> waiting
 -- Insert the deliveries of subscription $1 (subscriber $2) that do not exist yet. Arrays with one element for each
 -- delivery: $3 program ids, $4 delivery uuids, $5 event uuids, $6 event seqs, $7 system ids, $8 publisher event ids, $9
--- event types, $10 actions, $11 states, $12 codes, $13 messages. $14: they are held; $15: they are replays. An existing
--- delivery is taken up again if it may be processed again; a skipped one only if it is to be sent now. For a delivery
--- that was skipped as reopened, the claim decides whether its record is still reopened.
+-- event types, $10 actions, $11 states, $12 codes, $13 messages, $16 classes. $14: they are held; $15: they are replays. An
+-- existing delivery is taken up again if it may be processed again; a skipped one only if it is to be sent now. For a
+-- delivery that was skipped as reopened, the claim decides whether its record is still reopened.
 INSERT INTO delivery (program_id, delivery_uuid, subscription_id, subscriber_id, event_uuid, event_seq,
-                      publisher_system_id, publisher_event_id, event_type, action, state, code, message, held,
+                      publisher_system_id, publisher_event_id, event_type, action, state, code, class, message, held,
                       due_utc, is_replay)
 SELECT program_id, delivery_uuid, $1::text, $2::text, event_uuid, event_seq, publisher_system_id, publisher_event_id,
-       event_type, action, state, code, message, $14::boolean AND state = 'waiting',
+       event_type, action, state, code, class, message, $14::boolean AND state = 'waiting',
        CASE WHEN state = 'waiting' THEN now() END, $15::boolean
   FROM unnest($3::text[], $4::uuid[], $5::uuid[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[],
-              $11::text[], $12::text[], $13::text[])
+              $11::text[], $12::text[], $13::text[], $16::text[])
        AS new (program_id, delivery_uuid, event_uuid, event_seq, publisher_system_id, publisher_event_id, event_type,
-               action, state, code, message)
+               action, state, code, message, class)
 ON CONFLICT (program_id, subscription_id, event_uuid, action) WHERE NOT is_replay DO UPDATE
-   SET state = excluded.state, code = excluded.code, message = excluded.message, due_utc = excluded.due_utc,
-       held = excluded.held, released = false, tries_used = 0
+   SET state = excluded.state, code = excluded.code, class = excluded.class, message = excluded.message,
+       due_utc = excluded.due_utc, held = excluded.held, released = false, tries_used = 0
  WHERE may_be_processed_again(delivery.state, delivery.code)
    AND (delivery.state <> 'skipped' OR excluded.state = 'waiting')
 RETURNING delivery_uuid
@@ -514,7 +514,8 @@ WITH chosen AS (
        AND ($10::text IS NULL OR delivery.program_id = $10::text)
        AND ($11::uuid IS NULL OR delivery.event_uuid = $11::uuid)
        AND ($13::uuid IS NULL OR delivery.delivery_uuid > $13::uuid)
-       AND ($14::text IS NULL OR delivery.signature = $14::text)
+       AND ($14::text IS NULL OR delivery.signature = $14::text
+            OR no_template_signature(delivery.state, delivery.code, delivery.message) = $14::text)
      ORDER BY delivery.delivery_uuid
      LIMIT $9::int
        FOR UPDATE OF delivery SKIP LOCKED

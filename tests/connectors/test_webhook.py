@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import standardwebhooks
@@ -122,6 +125,25 @@ async def test_headers_and_token_go_out_and_are_not_kept(receiver: Receiver) -> 
         assert secret not in kept
     assert recorder.exchanges[0].headers["webhook-id"] == an_outbound_record().delivery_id
     assert recorder.exchanges[0].headers["X-Tenant"] == "***"
+
+
+async def test_a_receiver_cannot_give_away_headers_or_address(receiver: Receiver) -> None:
+    """Values of headers and of the address are masked where a receiver repeats them, however it encodes them."""
+    header, query, path = "k3y/of+mine&yours", "qu3ry+secret", "T0ke9nOfThePath4711"
+    address = f"/in/{path}?code={quote(query, safe='')}&v=2"
+    echoes = [
+        *(header, query, path, quote(header, safe=""), json.dumps(header).replace("/", "\\/"), header.encode().hex()),
+        *(base64.b64encode(f"{before}{header}!".encode()).decode() for before in ("", "a", "ab")),
+        base64.urlsafe_b64encode(query.encode()).decode(),
+    ]
+    receiver.answer(400, " ".join(echoes).encode(), X_Echo=header, Location=address)
+    settings = {"Url": receiver.address + address, "Headers": {"X-Key": f"Token {header}", "Accept": "text/plain"}}
+    (outcome,), recorder = await post(receiver, an_outbound_record(), settings=settings)
+
+    assert receiver.received[0].target == address
+    kept = str(recorder.exchanges) + outcome.message
+    for secret in (*echoes, header[3:-3], base64.b64encode(header.encode()).decode()[:12]):
+        assert secret not in kept, secret
 
 
 async def test_two_secrets_sign_while_one_retires(receiver: Receiver) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
-from imis_hub import ImisHub
+from imis_hub import TEMPLATE, ImisHub
 from running import RunningHub, eventually
 
 from learning_hub.model.delivery import State
@@ -275,7 +275,7 @@ async def test_groups_are_filtered_as_deliveries_are(failing: ImisHub) -> None:
     ("method", "path", "states"),
     [
         ("POST", "/deliveries/requeue", {"parked", "retrying", "skipped"}),
-        ("GET", "/deliveries/groups", {"waiting", "retrying", "parked"}),
+        ("GET", "/deliveries/groups", {"waiting", "retrying", "parked", "skipped"}),
     ],
 )
 async def test_a_state_that_can_never_match_is_refused(
@@ -289,3 +289,41 @@ async def test_a_state_that_can_never_match_is_refused(
             (error,) = answer.json()["errors"]
             assert error["field"] == "State"
             assert set(error["message"].removeprefix("must be one of ").split(", ")) == states
+
+
+async def test_a_category_without_a_template_is_a_group(imis_hub: ImisHub) -> None:
+    """Events without a template are groups by category that name the likely spelling, until requeued with one."""
+    templates: dict[str, Any] = {"Online": TEMPLATE, "ILT": TEMPLATE, "External Training": None}
+    await imis_hub.set_up(Templates=templates)
+    skipped = [
+        await imis_hub.publish(PublisherEventId=f"AI:{number}", PublisherEventCategory={"value": value})
+        for number, value in enumerate(("online", "Webinar", "online", "External Training"))
+    ]
+    for location in skipped:
+        await imis_hub.settled(location, "skipped")
+
+    found = await groups(imis_hub)
+
+    assert [(one["Code"], one["Class"], one["Count"]) for one in found] == [
+        ("no_template", "mapping", 2), ("no_template", "mapping", 1),
+    ]  # fmt: skip
+    online, webinar = found
+    assert online["Message"] == (
+        'The subscription has no template for the category "online", only for Online and ILT: is it Online?'
+    )
+    assert webinar["Message"].endswith('the category "Webinar", only for Online and ILT.')
+    assert await groups(imis_hub, State="skipped", Signature=webinar["Signature"]) == [webinar]
+    assert await groups(imis_hub, State="parked") == []
+    listed = (await imis_hub.client.get("/deliveries", params={"Signature": online["Signature"]})).json()["Items"]
+    assert {one["EventId"] for one in listed} == {skipped[at].rpartition("/")[2] for at in (2, 0)}
+    gauge = 'learning_hub_deliveries_no_template{subscriber="imis",subscription="completions"} 3.0'
+    assert gauge in (await imis_hub.client.get("/metrics")).text
+
+    await imis_hub.put_subscription(Templates=templates | {"online": TEMPLATE})
+    answer = await imis_hub.client.post("/deliveries/requeue", params={"Signature": online["Signature"]})
+    assert answer.json() == {"Requeued": 2}
+    for at in (0, 2):
+        await imis_hub.delivered(skipped[at])
+    assert [one["Signature"] for one in await groups(imis_hub)] == [webinar["Signature"]]
+    await imis_hub.client.delete("/subscriptions/completions")
+    assert await groups(imis_hub) == []

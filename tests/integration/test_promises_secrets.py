@@ -138,7 +138,9 @@ async def _deliver_to(hub: RunningHub, address: str, password: str = PASSWORDS[0
 
 def _has_ended(found: list[dict[str, Any]]) -> bool:
     """Parked, or waiting until the credentials are fixed."""
-    return bool(found) and (found[0]["State"] == "parked" or (found[0]["State"] == "waiting" and found[0]["Message"]))
+    return bool(found) and (
+        found[0]["State"] == "parked" or (found[0]["State"] == "waiting" and "paused" in found[0]["Message"])
+    )
 
 
 async def _deliveries(hub: RunningHub, event: str) -> list[dict[str, Any]]:

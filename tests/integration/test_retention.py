@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from factories import an_event_body
 from feed_visibility import reads_all
 from imis_hub import ImisHub
 from pages import ROOT
-from running import RunningHub
+from running import RunningHub, eventually
 
 from learning_hub.store.database import Database
 
@@ -32,7 +33,7 @@ async def test_old_sources_are_removed_whole(hub_without_worker: RunningHub) -> 
     await hub_without_worker.database.execute(LAST_YEARS)
     assert [await publish(source, 3) for source in ("AI:revised", "AI:new")] == [201, 201]
 
-    removed = [await hub_without_worker.database.execute(REMOVE) for _ in range(2)]
+    removed = [await hub_without_worker.database.fetchval(REMOVE) for _ in range(2)]
     entries = (await client.get("/events?ProgramId=NURSES")).json()["Items"]
     assert removed == [2, 0]
     assert [(entry["PublisherEventId"], entry["Revision"]) for entry in entries] == [
@@ -59,3 +60,30 @@ async def test_attempts_are_cut_by_month(imis_hub: ImisHub, database: Database) 
     assert [await attempts(before), await attempts(after)] == [1, 1]
     await database.execute(DROP)
     assert [await attempts(before), await attempts(after)] == [0, 1]
+
+
+async def test_a_delivery_of_a_removed_event_is_not_sent(imis_hub: ImisHub, database: Database) -> None:
+    """It becomes discarded with a code of its own, and is still shown."""
+    await imis_hub.set_up(State="stopped")
+    waiting = await imis_hub.settled(await imis_hub.publish(), "waiting")
+    await database.execute("DELETE FROM event")
+    await imis_hub.client.post("/subscriptions/completions/run")
+
+    async def shown() -> dict[str, Any]:
+        return dict((await imis_hub.client.get(f"/deliveries/{waiting['DeliveryId']}")).json())
+
+    delivery = await eventually(shown, until=lambda found: found["State"] not in ("waiting", "sending"))
+    assert (delivery["State"], delivery["Code"], delivery["Event"]) == ("discarded", "event_removed", None)
+    assert await imis_hub.activities() == []
+
+
+async def test_deliveries_and_attempts_go_with_their_events(imis_hub: ImisHub, database: Database) -> None:
+    """After the statement of the page nothing is left of a removed source, and of others everything."""
+    await imis_hub.set_up()
+    await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:old"))
+    await database.execute(LAST_YEARS)
+    kept = await imis_hub.delivered(await imis_hub.publish(PublisherEventId="AI:new"))
+    assert await database.fetchval(REMOVE) == 1
+    uuids = [await database.fetchval(f"SELECT string_agg(delivery_uuid::text, ' ') FROM {table}")
+             for table in ("delivery", "attempt")]  # fmt: skip
+    assert uuids == [kept["DeliveryId"][-36:]] * 2

@@ -323,7 +323,7 @@ async def test_plans_of_deliveries(database: Database, is_analyzed: bool) -> Non
 
     async def scan(**filters: Any) -> int:
         names = ("programs", "state", "class_", "code", "program", "event", "before")
-        values = [*map(filters.get, names), 100, filters.get("signature")]
+        values = [*map(filters.get, names), 100, filters.get("signature"), filters.get("category")]
         query = queries.page
         if "subscription" in filters or "subscriber" in filters:
             query = queries.page_of_subscriptions
@@ -339,6 +339,7 @@ async def test_plans_of_deliveries(database: Database, is_analyzed: bool) -> Non
         assert await scan(programs=programs, state="parked") == 5
         assert await scan(programs=programs, state="skipped") == 5
         assert await scan(programs=programs, state="sending") == 0
+        assert await scan(programs=programs, category="0123456789ab") == 5
         assert await scan(programs=programs, code="gone") == 5
         assert await scan(programs=programs, code="timed_out") == 0
         assert await scan(programs=programs, class_="refused") == 5

@@ -125,3 +125,31 @@ async def test_every_bad_field_of_a_webhook_is_named(hub_without_worker: Running
         "Credentials.ApiKey",
     }
     assert "whsec_short" not in answer.text
+
+
+async def test_values_of_headers_go_in_and_never_come_out(hub_without_worker: RunningHub) -> None:
+    """Each header is shown as null, null keeps its stored value, and a header that is left out is removed."""
+    hub = hub_without_worker
+
+    async def headers() -> dict[str, str]:
+        subscriber = await subscribers.find(hub.database, "hook")
+        assert subscriber
+        return dict(subscriber.settings["Headers"])
+
+    def settings(**headers: str | None) -> dict[str, Any]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return {**BODY["Settings"], "Headers": named}
+
+    made = await put(hub, 201, Settings=settings(X_Key="s3cret-4711", X_Other="0ther-0815"))
+    assert made["Settings"]["Headers"] == {"X-Key": None, "X-Other": None}
+    shown = (await hub.client.get("/subscribers/hook")).json()
+    again = await put(hub, Settings=shown["Settings"], Name="Renamed")
+    assert again["Settings"] == shown["Settings"]
+    assert await headers() == {"X-Key": "s3cret-4711", "X-Other": "0ther-0815"}
+    await put(hub, Settings=settings(X_Key=None, X_Third="thir3d-1234"))
+    assert await headers() == {"X-Key": "s3cret-4711", "X-Third": "thir3d-1234"}
+    answer = await hub.client.put("/subscribers/hook", json={**BODY, "Settings": settings(X_Fourth=None)})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "Settings.Headers.X-Fourth")
+    everything = await told(hub)
+    for value in ("s3cret-4711", "0ther-0815", "thir3d-1234"):
+        assert value not in everything + answer.text

@@ -12,7 +12,9 @@ from learning_hub.connectors.webhook.settings import (
     check_credentials,
     check_settings,
     check_target,
+    kept_settings,
     max_concurrency,
+    shown_settings,
     time_zone,
 )
 
@@ -26,6 +28,8 @@ KIND = Kind(
         "new one signs together with the one before for 24 hours."
     ),
     check_settings=check_settings,
+    shown_settings=shown_settings,
+    kept_settings=kept_settings,
     check_credentials=check_credentials,
     check_target=check_target,
     time_zone=time_zone,

@@ -37,7 +37,10 @@ class WebhookSettings(msgspec.Struct, frozen=True, rename="pascal"):
     url: Annotated[str, Meta(min_length=1, max_length=2000, description="Where to post; https, with any query.")]
     headers: Annotated[
         dict[str, Any],
-        Meta(max_length=MOST_HEADERS, description="Headers that are sent with every request besides the hub's own."),
+        Meta(
+            max_length=MOST_HEADERS,
+            description="Headers sent with every request besides the hub's own. Values are not shown; null keeps one.",
+        ),
     ] = {}
     time_zone: Annotated[
         str, Meta(min_length=1, max_length=400, description="The IANA zone in which `imis_datetime` writes dates.")
@@ -87,6 +90,24 @@ def check_settings(settings: Mapping[str, Any], guard: Guard | None = None) -> l
     return errors
 
 
+def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as they may be shown: the value of each header is null."""
+    headers = settings.get("Headers")
+    return {**settings, "Headers": dict.fromkeys(headers)} if isinstance(headers, dict) else dict(settings)
+
+
+def kept_settings(sent: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that were *sent*, with the *stored* value of each header that was sent as null."""
+    headers = sent.get("Headers")
+    if not isinstance(headers, dict):
+        return dict(sent)
+    known = {name.lower(): value for name, value in (stored.get("Headers") or {}).items()}
+    return {
+        **sent,
+        "Headers": {name: known.get(name.lower()) if value is None else value for name, value in headers.items()},
+    }
+
+
 def check_credentials(credentials: Mapping[str, Any]) -> list[FieldError]:
     """Every bad field (`Credentials.SigningSecret`); no message repeats what was sent."""
     messages = {"Token": "must be 1 to 10000 visible ASCII characters, without blanks"}
@@ -127,7 +148,9 @@ def _check_headers(headers: Mapping[str, Any]) -> list[FieldError]:
             errors.append(FieldError(place, "is a header that the hub sets itself"))
         elif lower in seen:
             errors.append(FieldError(place, "is there twice, in another case"))
-        if not isinstance(value, str):
+        if value is None:
+            errors.append(FieldError(place, "must be a string: no value is stored that null could keep"))
+        elif not isinstance(value, str):
             errors.append(FieldError(place, "must be a string"))
         elif not _HEADER_VALUE.fullmatch(value):
             errors.append(

@@ -1,0 +1,40 @@
+"""
+What a receiver may repeat of a request's address and headers, and must not come out of the hub again.
+
+Nothing says which part of an address or of a header is secret, so values that are long enough to be are taken as such.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+# Shorter values are no secrets, and masking them would make responses unreadable. Values of a query are often words.
+SHORTEST_HEADER = 4
+SHORTEST_IN_QUERY = 6
+# A part of a path is taken as a token if it has this many characters, some of them digits.
+SHORTEST_TOKEN = 16
+_TOKEN = re.compile(r"(?=.*\d)[A-Za-z0-9_.~%=-]+")
+# Headers that say how to answer. A receiver repeats their values by answering, and nothing in them is secret.
+_OF_NEGOTIATION = frozenset({"accept", "accept-charset", "accept-language", "cache-control", "pragma"})
+
+
+def secrets_of_headers(headers: Mapping[str, str]) -> list[str]:
+    """The values, and the long words in them, as in `Token 4f3a...`."""
+    found = []
+    for name, value in headers.items():
+        if name.lower() in _OF_NEGOTIATION:
+            continue
+        found += [value, *(word for word in value.split() if len(word) >= SHORTEST_TOKEN)]
+    return [secret for secret in found if len(secret) >= SHORTEST_HEADER]
+
+
+def secrets_of_address(url: str) -> list[str]:
+    """The values of the query, and parts of the path that look like tokens, each as it is written and decoded."""
+    parts = urlsplit(url)
+    written = [pair.partition("=")[2] or pair for pair in parts.query.split("&")]
+    decoded = [value for _, value in parse_qsl(parts.query)]
+    tokens = [part for part in parts.path.split("/") if len(part) >= SHORTEST_TOKEN and _TOKEN.fullmatch(part)]
+    found = [*written, *decoded, *tokens, *map(unquote, tokens)]
+    return [secret for secret in dict.fromkeys(found) if len(secret) >= SHORTEST_IN_QUERY]
