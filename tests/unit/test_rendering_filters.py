@@ -302,6 +302,15 @@ def test_now_is_the_time_of_rendering() -> None:
     assert value_of("{{ data.x | date | default: 'now' }}") == '"now"'
 
 
+def test_text_counts_as_imis_does() -> None:
+    """`text` counts UTF-16 units, and leaves out a character that does not fit whole."""
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    data = json.dumps({"x": family * 100})
+
+    assert json.loads(value_of("{{ data.x | text: 255 }}", data)) == family * 31
+    assert json.loads(value_of("{{ data.x | text: 7 }}", data)) == ""
+
+
 @pytest.mark.parametrize("word", ["now", "today", " now ", "NOW", "tomorrow"])
 @pytest.mark.parametrize("filter_", ["date", "imis_datetime", "in_zone: 'UTC'"])
 def test_words_in_data_are_no_times(word: str, filter_: str) -> None:
