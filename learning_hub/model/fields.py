@@ -253,7 +253,7 @@ def _read_field(raw: Raw, declared: Declared, place: str) -> Any:
         return None if content.strip() == b"null" else _read_nested(content, nested, place)
     try:
         if kind is datetime:
-            return _read_time(content, place)
+            return _read_time(content, declared, place)
         return declared.decoder.decode(content)
     except msgspec.ValidationError as error:
         raise InvalidFields(_bad_items(content, kind, place) or [_worded(error, kind, place)]) from None
@@ -320,12 +320,21 @@ def _bad_items(content: bytes, kind: Any, place: str) -> list[FieldError]:
     return errors
 
 
-def _read_time(content: bytes, place: str) -> datetime | None:
-    text = msgspec.json.decode(content, type=str | None)
+def _read_time(content: bytes, declared: Declared, place: str) -> datetime | None:
+    try:
+        text = msgspec.json.decode(content, type=str | None)
+    except msgspec.ValidationError:
+        raise InvalidFields([FieldError(place, _time_needed(content, declared))]) from None
     try:
         return None if text is None else read_time(text)
     except ValueError as error:
         raise InvalidFields([FieldError(place, str(error))]) from None
+
+
+def _time_needed(content: bytes, declared: Declared) -> str:
+    or_null = " or null" if declared.takes_null else ""
+    needed = f"must be a string with an RFC 3339 time such as 2031-03-14T15:20:00Z{or_null}"
+    return f"{needed}, not a number" if content.lstrip()[:1] in b"-0123456789" else needed
 
 
 def _read_nested(content: bytes, kind: type[msgspec.Struct], place: str) -> msgspec.Struct:
