@@ -200,7 +200,7 @@ def from_values(values: Mapping[str, Any], struct: type[T]) -> T:
 
 def _unknown(names: list[str], prefix: str) -> list[FieldError]:
     """Errors for up to a hundred unknown names, and the number of the rest, so that the response stays small."""
-    errors = [FieldError(prefix + _shown(name), _NOT_KNOWN) for name in names[:MAX_ERRORS]]
+    errors = [FieldError(prefix + shown_name(name), _NOT_KNOWN) for name in names[:MAX_ERRORS]]
     if more := len(names) - len(errors):
         errors.append(FieldError(f"{prefix}…", f"{more} more are not known fields"))
     return errors
@@ -389,6 +389,7 @@ def _choices_in(kind: Any) -> tuple[Any, ...]:
     return next((get_args(one) for one in get_args(kind) if get_origin(one) is Literal), ())
 
 
-def _shown(name: str) -> str:
+def shown_name(name: str) -> str:
+    """The name of a field for an error: cut to a hundred characters, with escapes for what cannot be printed."""
     shown = name if len(name) <= 100 else name[:100] + "…"
     return shown if shown.isprintable() else shown.encode("unicode_escape").decode()

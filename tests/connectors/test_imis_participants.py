@@ -133,6 +133,8 @@ async def test_a_byte_order_mark_changes_nothing(
         assert (await connector.check()).works
     assert isinstance(refused, Refused)
     assert "iMIS answered 400, ACTIVITY_TYPE" in refused.message
+
+
 async def test_messages_show_what_nobody_sees(connector: ImisConnector, recorder: RecordedExchanges) -> None:
     """The message names what iMIS was asked for, and what was sent, with each mark by its number."""
     found = await connector.find_participant("mailto:no\u200bbody@example.org", recorder)
