@@ -18,8 +18,8 @@ from learning_hub.sandbox import RunningSandbox
 TEMPLATE = {
     "ActivityType": "TCLEARNING",
     "Source": "TopClass",
-    "Subtype": "{{ data['Activity Code'] }}",
-    "Description": "{{ data['Activity Title'] }}",
+    "Subtype": "{{ data['Activity Code'] | text: 31 }}",
+    "Description": "{{ data['Activity Title'] | text: 255 }}",
     "Units": "{{ data['Credits'] | default: nil | decimal }}",
 }
 

@@ -40,6 +40,7 @@ class PayloadRenderer:
         participant_id: str | None,
         *,
         program_name: str | None = None,
+        is_preview: bool = False,
     ) -> Rendered | NoTemplate:
         """
         The payload for *event*, and the template that gave it.
@@ -50,6 +51,7 @@ class PayloadRenderer:
             event: Stored or not.
             participant_id: The participant's id at the subscriber, None where it is not known.
             program_name: Of the event's Program; read from the database where it is None.
+            is_preview: Deliveries are rendered first.
 
         Raises:
             TemplateError: The template gives no payload for this event; names the path in the template.
@@ -66,6 +68,7 @@ class PayloadRenderer:
             category=category,
             scope_json=template_variables(event, subscription, program_name, participant_id),
             time_zone=KINDS[subscriber.connector].time_zone(subscriber.settings),
+            is_preview=is_preview,
         )
         return await self._renderer.render(job)
 

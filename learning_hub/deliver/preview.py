@@ -60,7 +60,7 @@ class Previewer:
         if subscriber is None:
             raise NotFound(f"There is no subscriber {subscription.subscriber_id}.")
         known = await self._participant_lookup.known_id(subscriber.subscriber_id, event)
-        rendered = await self._payload_renderer.render(subscription, subscriber, event, known)
+        rendered = await self._payload_renderer.render(subscription, subscriber, event, known, is_preview=True)
         if isinstance(rendered, Rendered):
             payloads = {rendered.template_name: rendered.payload}
             for problem in target_problems(subscriber, subscription.target, payloads):

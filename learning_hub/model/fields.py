@@ -200,7 +200,7 @@ def from_values(values: Mapping[str, Any], struct: type[T]) -> T:
 
 def _unknown(names: list[str], prefix: str) -> list[FieldError]:
     """Errors for up to a hundred unknown names, and the number of the rest, so that the response stays small."""
-    errors = [FieldError(prefix + _shown(name), _NOT_KNOWN) for name in names[:MAX_ERRORS]]
+    errors = [FieldError(prefix + shown_name(name), _NOT_KNOWN) for name in names[:MAX_ERRORS]]
     if more := len(names) - len(errors):
         errors.append(FieldError(f"{prefix}…", f"{more} more are not known fields"))
     return errors
@@ -253,7 +253,7 @@ def _read_field(raw: Raw, declared: Declared, place: str) -> Any:
         return None if content.strip() == b"null" else _read_nested(content, nested, place)
     try:
         if kind is datetime:
-            return _read_time(content, place)
+            return _read_time(content, declared, place)
         return declared.decoder.decode(content)
     except msgspec.ValidationError as error:
         raise InvalidFields(_bad_items(content, kind, place) or [_worded(error, kind, place)]) from None
@@ -320,12 +320,21 @@ def _bad_items(content: bytes, kind: Any, place: str) -> list[FieldError]:
     return errors
 
 
-def _read_time(content: bytes, place: str) -> datetime | None:
-    text = msgspec.json.decode(content, type=str | None)
+def _read_time(content: bytes, declared: Declared, place: str) -> datetime | None:
+    try:
+        text = msgspec.json.decode(content, type=str | None)
+    except msgspec.ValidationError:
+        raise InvalidFields([FieldError(place, _time_needed(content, declared))]) from None
     try:
         return None if text is None else read_time(text)
     except ValueError as error:
         raise InvalidFields([FieldError(place, str(error))]) from None
+
+
+def _time_needed(content: bytes, declared: Declared) -> str:
+    or_null = " or null" if declared.takes_null else ""
+    needed = f"must be a string with an RFC 3339 time such as 2031-03-14T15:20:00Z{or_null}"
+    return f"{needed}, not a number" if content.lstrip()[:1] in b"-0123456789" else needed
 
 
 def _read_nested(content: bytes, kind: type[msgspec.Struct], place: str) -> msgspec.Struct:
@@ -380,6 +389,7 @@ def _choices_in(kind: Any) -> tuple[Any, ...]:
     return next((get_args(one) for one in get_args(kind) if get_origin(one) is Literal), ())
 
 
-def _shown(name: str) -> str:
+def shown_name(name: str) -> str:
+    """The name of a field for an error: cut to a hundred characters, with escapes for what cannot be printed."""
     shown = name if len(name) <= 100 else name[:100] + "…"
     return shown if shown.isprintable() else shown.encode("unicode_escape").decode()

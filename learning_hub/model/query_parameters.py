@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 from msgspec import Raw
@@ -15,15 +18,28 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _BOOLEANS = {"true": b"true", "false": b"false", "1": b"true", "0": b"false"}
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
+# An address or a time with a space would be refused or found nowhere, so an empty list would mislead.
+_ADDRESS = "PublisherParticipantId"
+_OFFSET_WITH_SPACE = re.compile(r":[0-9.:]+ [0-9]{2}:?[0-9]{2}$")
+PLUS_IS_A_SPACE = "has a + that is read as a space; write %2B for a plus sign, and %20 for a space"
 
 
-def read_query(pairs: list[tuple[str, str]], struct: type[T]) -> T:
+def parse_query(query: str) -> tuple[list[tuple[str, str]], frozenset[str]]:
+    """The names and values of a query string, and the names of those with a plus sign that is read as a space."""
+    sent = [part.partition("=") for part in query.split("&")]
+    with_plus = [name for name, _, value in sent if "+" in value]
+    pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+    return pairs, frozenset(unquote_plus(name, errors="replace") for name in with_plus)
+
+
+def read_query(pairs: list[tuple[str, str]], struct: type[T], with_plus: Collection[str] = ()) -> T:
     """
     Query parameters as a *struct*: texts unchanged; numbers, booleans and times read from their text.
 
     Args:
         pairs: Names and values; bytes that are not UTF-8 appear in them as lone surrogates.
         struct: The parameters that are accepted.
+        with_plus: The names of parameters that were sent with a plus sign, which is read as a space.
 
     Raises:
         InvalidFields: With every parameter that is unknown, given twice, or of the wrong form.
@@ -35,6 +51,8 @@ def read_query(pairs: list[tuple[str, str]], struct: type[T]) -> T:
         name = sent_name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         if name in fields:
             errors.append(FieldError(name, "was given more than once"))
+        if name in with_plus and _lost_its_plus(name, value, declared[name].kind if name in declared else None):
+            errors.append(FieldError(name, PLUS_IS_A_SPACE))
         try:
             fields[name] = _as_json(value, declared[name].kind if name in declared else None)
         except UnicodeEncodeError:
@@ -47,6 +65,13 @@ def read_query(pairs: list[tuple[str, str]], struct: type[T]) -> T:
     if errors:
         raise InvalidFields(errors)
     return result
+
+
+def _lost_its_plus(name: str, value: str, kind: Any) -> bool:
+    """Whether the space that a plus sign became breaks the value: an address, or the offset of a time."""
+    if kind is datetime:
+        return _OFFSET_WITH_SPACE.search(value) is not None
+    return name == _ADDRESS and "@" in value and " " in value.strip()
 
 
 def _as_json(value: str, kind: Any) -> Raw:

@@ -32,7 +32,8 @@ class Leaf(msgspec.Struct, frozen=True, array_like=True):
     The result of the static analysis of a leaf, which is a string with Liquid in a template.
 
     *place* is its category and keys, joined with dots. The value has the type *gives*, or is null; a `date` is a day, a
-    `time` is in ISO 8601. A text has at least *shortest* characters and at most *longest*; None means no limit.
+    `time` is in ISO 8601. A text has at least *shortest* UTF-16 code units and at most *longest*; None means
+    no limit.
     *constant* is the value as JSON text if it is the same for every event and not a text of over two hundred
     characters; otherwise it is None. For a constant null, list or object, *gives* is `text`.
     """

@@ -2,8 +2,10 @@
 Dates and times in templates.
 
 Templates read ISO 8601 and RFC 3339 (`2024-08-03`, `2024-08-03T21:43:58Z`, `2024-08-03 21:43:58.5+02:00`), dates with
-the name of the month (`March 14, 2016 3:20 pm`), Unix seconds as a whole number, and `now`. A date such as `8/3/2024`
-is an error, because its month and its day cannot be distinguished. A time without an offset is in UTC.
+the name of the month (`March 14, 2016 3:20 pm`), Unix seconds as a whole number, and `now` and `today` where the
+template writes them; in data these words are no times. A date such as `8/3/2024` is an error, because its month and its
+day cannot be distinguished. A value without an offset whose time of day is midnight is a date, because systems that
+keep only days write them so; any other time without an offset is in UTC.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from dateutil import parser as dateutil_parser  # type: ignore[import-untyped]
 
 from learning_hub.model import clock
-from learning_hub.rendering.values import filter_error, shown
+from learning_hub.rendering.values import PresentMoment, filter_error, shown
 
 # Whole numbers read as Unix seconds: 1973 to 2286. A smaller number is more likely a day written as 20240803.
 _UNIX_SECONDS = range(100_000_000, 10_000_000_000)
@@ -28,13 +30,15 @@ _TWO_DEFAULTS = (datetime(2000, 1, 1, 0), datetime(2004, 2, 2, 1))  # noqa: DTZ0
 
 def read_time(value: object, filter_name: str) -> datetime | date:
     """
-    *value* as a time with its offset, or as a date if it has no time of day.
+    *value* as a time with its offset, or as a date if it has no offset, and no time of day or midnight.
 
     Raises:
         FilterArgumentError: *value* is neither.
     """
     if isinstance(value, int) and not isinstance(value, bool) and value in _UNIX_SECONDS:
         return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, PresentMoment):
+        return clock.now()
     moment = _read_text(value.strip()) if isinstance(value, str) and len(value) <= _MAX_TIME_CHARACTERS else None
     if moment is None:
         raise filter_error(f"{filter_name} needs a date or time such as 2031-03-14T15:20:00Z and got {shown(value)}")
@@ -96,8 +100,6 @@ def format_time(moment: datetime, pattern: str) -> str:
 
 
 def _read_text(text: str) -> datetime | date | None:
-    if text in ("now", "today"):
-        return clock.now()
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -106,7 +108,13 @@ def _read_text(text: str) -> datetime | date | None:
         moment = datetime.fromisoformat(text.upper())
     except ValueError:
         return _read_words(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return _date_or_time(moment)
+
+
+def _date_or_time(moment: datetime) -> datetime | date:
+    if moment.tzinfo:
+        return moment
+    return moment.date() if moment.time() == time.min else moment.replace(tzinfo=UTC)
 
 
 def _read_words(text: str) -> datetime | date | None:
@@ -126,7 +134,7 @@ def _read_words(text: str) -> datetime | date | None:
         return None
     if first != second:
         return first.date() if first.time() == datetime.min.time() else None
-    return first if first.tzinfo else first.replace(tzinfo=UTC)
+    return _date_or_time(first)
 
 
 def _offset(moment: datetime, colon: str) -> str:

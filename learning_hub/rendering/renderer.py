@@ -48,7 +48,9 @@ class Renderer:
     Renders events through templates in render processes.
 
     Callers wait for a free process under fair scheduling by their templates, so that slow templates delay only their
-    own events. A renderer can be created without a running loop. Its processes start when first needed, and end with
+    own events; previews and analyses wait for deliveries, and never hold all processes.
+
+    A renderer can be created without a running loop. Its processes start when first needed, and end with
     `close`, or by themselves when the hub dies.
 
     Args:
@@ -119,7 +121,7 @@ class Renderer:
             Unavailable: No process can be started, or the renderer is closed.
         """
         text = templates if isinstance(templates, str) else write_json(templates).decode()
-        async with self._pool.worker(text) as process:
+        async with self._pool.worker(text, is_preview=True) as process:
             try:
                 async with aclosing(process.exchange(AnalysisRequest(text), 1, read_analysis_result)) as results:
                     result = await anext(results)
@@ -132,7 +134,7 @@ class Renderer:
         await asyncio.gather(*(process.close() for process in self._processes))
 
     async def _render_batch(self, jobs: Sequence[RenderJob]) -> list[Rendered | TemplateError]:
-        async with self._pool.worker(jobs[0].templates_json) as process:
+        async with self._pool.worker(jobs[0].templates_json, is_preview=jobs[0].is_preview) as process:
             return await self._render_in(process, jobs)
 
     async def _render_in(self, process: WorkerProcess, jobs: Sequence[RenderJob]) -> list[Rendered | TemplateError]:

@@ -23,6 +23,7 @@ from liquid.template import BoundTemplate
 
 from learning_hub.model.json_values import write_json
 from learning_hub.model.template import Gives, Leaf
+from learning_hub.model.text_units import utf16_length
 from learning_hub.rendering.context import Context
 from learning_hub.rendering.filters import TEXT_FILTERS
 from learning_hub.rendering.language import evaluate, write_text
@@ -71,7 +72,9 @@ def analyze_leaf(
 def _infer(place: str, nodes: Iterable[Node], expression: OutputNode | None) -> Leaf | None:
     """What is known of a leaf from its literals and filters, without evaluating it."""
     if expression is None:
-        return Leaf(place, "text", shortest=sum(len(node.text) for node in nodes if isinstance(node, ContentNode)))
+        return Leaf(
+            place, "text", shortest=sum(utf16_length(node.text) for node in nodes if isinstance(node, ContentNode))
+        )
     filtered = expression.expression
     if not isinstance(filtered, FilteredExpression):
         return None
@@ -83,7 +86,8 @@ def _infer(place: str, nodes: Iterable[Node], expression: OutputNode | None) -> 
 
 def _infer_literal(place: str, expression: Expression) -> Leaf | None:
     if isinstance(expression, StringLiteral):
-        return Leaf(place, "text", shortest=len(expression.value), longest=len(expression.value))
+        units = utf16_length(expression.value)
+        return Leaf(place, "text", shortest=units, longest=units)
     gives = _LITERAL_TYPES.get(type(expression))
     return Leaf(place, gives) if gives else None
 
@@ -103,9 +107,9 @@ def _infer_after(filter_: Filter, leaf: Leaf | None, place: str) -> Leaf | None:
         return Leaf(place, "date") if argument is None else Leaf(place, "text")
     if name in ("text", "truncate"):
         is_bounded = isinstance(argument, IntegerLiteral) and argument.value >= 0
-        return Leaf(
-            place, "text", longest=argument.value if is_bounded and isinstance(argument, IntegerLiteral) else None
-        )
+        limit = argument.value if is_bounded and isinstance(argument, IntegerLiteral) else None
+        # `truncate` counts characters, each of which may have two units.
+        return Leaf(place, "text", longest=limit if limit is None or name == "text" else 2 * limit)
     return Leaf(place, "text") if name in _FILTERS_TO_TEXT else None
 
 
@@ -148,7 +152,8 @@ def _evaluate_constant(place: str, template: BoundTemplate, expression: OutputNo
 def _constant_leaf(place: str, value: Any) -> Leaf:
     leaf = Leaf(place, _type_of(value))
     if isinstance(value, str):
-        leaf = Leaf(place, "text", shortest=len(value), longest=len(value))
+        units = utf16_length(value)
+        leaf = Leaf(place, "text", shortest=units, longest=units)
         if len(value) > _MAX_CONSTANT_CHARACTERS:
             return leaf
     return msgspec.structs.replace(leaf, constant=write_json(value).decode())

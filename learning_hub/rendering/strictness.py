@@ -2,7 +2,8 @@
 Strict Liquid: mistakes that python-liquid would ignore are errors, when a template is compiled or when it is rendered.
 
 Unknown filters, wrong arguments of filters and names that are not in scope are errors of the template. A missing
-operand of a comparison becomes an error of the payload. Number literals become decimals.
+operand of a comparison becomes an error of the payload. Number literals become decimals, and the literals `'now'` and
+`'today'` the present moment.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from liquid.builtin.expressions.logical import (
     LtExpression,
     NeExpression,
 )
-from liquid.builtin.expressions.primitive import Blank, Empty, FloatLiteral
+from liquid.builtin.expressions.primitive import Blank, Empty, FloatLiteral, StringLiteral
 from liquid.builtin.tags.case_tag import CaseNode
 from liquid.context import RenderContext
 from liquid.expression import Expression
@@ -36,7 +37,7 @@ from liquid.undefined import is_undefined
 from learning_hub.model.json_values import SpelledDecimal
 from learning_hub.rendering.language import LANGUAGE
 from learning_hub.rendering.scope import NAMES_IN_SCOPE
-from learning_hub.rendering.values import refuse_missing
+from learning_hub.rendering.values import PresentMoment, refuse_missing
 
 _COMPARISONS = (
     ContainsExpression, EqExpression, GeExpression, GtExpression, LeExpression, LtExpression, NeExpression,
@@ -124,6 +125,8 @@ def _make_expression_strict(expression: Expression) -> None:
     if isinstance(expression, FloatLiteral):
         # python-liquid stores a float here and accepts any Number; the token has the spelling.
         expression.value = SpelledDecimal(str(Decimal(expression.token.value)))  # type: ignore[assignment]
+    elif isinstance(expression, StringLiteral) and expression.value in ("now", "today"):
+        expression.value = PresentMoment(expression.value)
     elif isinstance(expression, _COMPARISONS):
         expression.left, expression.right = _operands(expression.left, expression.right)
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from liquid.filter import with_context
 
 from learning_hub.model.json_values import SpelledDecimal, write_json
+from learning_hub.model.text_units import cut_to_units
 from learning_hub.rendering import arithmetic, datetimes
 from learning_hub.rendering.arithmetic import Number
 from learning_hub.rendering.context import Context
@@ -49,16 +50,16 @@ def boolean(value: object) -> bool | None:
 
 
 def text(value: object, length: object = None) -> str | None:
-    """*value* as text, or its first *length* characters."""
+    """*value* as text, or as many whole characters of it as *length* UTF-16 code units hold."""
     if value is None:
         return None
     written = as_text(value)
     if length is None:
         return written
-    characters = arithmetic.to_integer(arithmetic.number_of(length, "text"), "text")
-    if characters < 0:
+    units = arithmetic.to_integer(arithmetic.number_of(length, "text"), "text")
+    if units < 0:
         raise filter_error(f"text needs a number of characters, 0 or more, and got {shown(length)}")
-    return written[:characters]
+    return cut_to_units(written, units)
 
 
 def date(value: object, pattern: object = "%Y-%m-%d") -> str | None:

@@ -20,6 +20,12 @@ from learning_hub.rendering.limits import MAX_LIST_ITEMS, LimitReachedError
 _MAX_SHOWN_CHARACTERS = 40
 
 
+class PresentMoment(str):
+    """`now` or `today` written in a template, which filters of times read as the present; in data it is only text."""
+
+    __slots__ = ()
+
+
 def filter_error(message: str) -> FilterArgumentError:
     """The error of a filter that cannot use its input or arguments; *message* has no full stop."""
     return FilterArgumentError(message, token=None)
@@ -52,7 +58,7 @@ def to_json_value(value: object) -> Any:
         LiquidError: *value* has no JSON form.
     """
     if value is None or isinstance(value, (str, bool, int, SpelledDecimal)):
-        return value
+        return str(value) if isinstance(value, PresentMoment) else value
     refuse_missing(value)
     if isinstance(value, dict):
         return {key: to_json_value(item) for key, item in value.items()}

@@ -1,9 +1,10 @@
 """
-The pool of render processes, with fair scheduling between templates.
+The pool of render processes, with fair scheduling between templates, and deliveries before previews.
 
 A key identifies the templates of one subscription. Waiting keys are served in rotation and not in the order of arrival.
 If there are several processes, one key never uses all of them, and neither do all slow keys together. Templates that
-take long thus delay only themselves.
+take long thus delay only themselves. Nor do all previews together use all processes, because their templates are the
+caller's to make up: deliveries always have a process that no preview holds.
 """
 
 from __future__ import annotations
@@ -13,12 +14,18 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from learning_hub.rendering.worker_process import WorkerProcess
 
 # Seconds for which a key counts as slow after a process was stopped because of it.
 SLOW_SECONDS = 600.0
 _MAX_SLOW_KEYS = 10_000
+
+
+class _Key(NamedTuple):
+    templates: str
+    is_preview: bool
 
 
 class WorkerPool:
@@ -30,26 +37,27 @@ class WorkerPool:
         self._max_per_key = max(1, len(processes) - 1)
         # The time until which each key counts as slow, on the monotonic clock.
         self._slow_until: dict[str, float] = {}
-        self._in_use: Counter[str] = Counter()
+        self._in_use: Counter[_Key] = Counter()
         # Waiting keys in the order of their next service; a dict keeps its keys in the order of insertion.
-        self._waiting: dict[str, deque[asyncio.Future[WorkerProcess]]] = {}
+        self._waiting: dict[_Key, deque[asyncio.Future[WorkerProcess]]] = {}
 
     @asynccontextmanager
-    async def worker(self, key: str) -> AsyncIterator[WorkerProcess]:
-        """Lend a process to *key*, as soon as fair scheduling assigns one to it."""
+    async def worker(self, templates: str, *, is_preview: bool = False) -> AsyncIterator[WorkerProcess]:
+        """Lend a process for *templates*, as soon as fair scheduling assigns one to them."""
+        key = _Key(templates, is_preview)
         process = await self._acquire(key)
         try:
             yield process
         finally:
             self._release(key, process)
 
-    def mark_slow(self, key: str) -> None:
-        """Count *key* as slow for SLOW_SECONDS, because a process had to be stopped for it."""
+    def mark_slow(self, templates: str) -> None:
+        """Count *templates* as slow for SLOW_SECONDS, because a process had to be stopped for it."""
         if len(self._slow_until) >= _MAX_SLOW_KEYS:
             self._slow_until.clear()
-        self._slow_until[key] = time.monotonic() + SLOW_SECONDS
+        self._slow_until[templates] = time.monotonic() + SLOW_SECONDS
 
-    async def _acquire(self, key: str) -> WorkerProcess:
+    async def _acquire(self, key: _Key) -> WorkerProcess:
         waiter: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, deque()).append(waiter)
         self._schedule()
@@ -61,7 +69,7 @@ class WorkerPool:
                 self._release(key, waiter.result())
             raise
 
-    def _release(self, key: str, process: WorkerProcess) -> None:
+    def _release(self, key: _Key, process: WorkerProcess) -> None:
         self._in_use[key] -= 1
         if not self._in_use[key]:
             del self._in_use[key]
@@ -72,22 +80,25 @@ class WorkerPool:
         while self._idle and (key := self._next_key()) is not None:
             self._serve(key)
 
-    def _next_key(self) -> str | None:
-        """The key that has waited longest since its last service, of the keys that may use one more process."""
+    def _next_key(self) -> _Key | None:
+        """Of the keys that may use one more process, that of a delivery, or else of a preview, which waited longest."""
+        previews_in_use = sum(count for key, count in self._in_use.items() if key.is_preview)
         slow_in_use = sum(count for key, count in self._in_use.items() if self._is_slow(key))
         return next(
             (
                 key
-                for key in self._waiting
-                if self._in_use[key] < self._max_per_key and (slow_in_use < self._max_per_key or not self._is_slow(key))
+                for key in sorted(self._waiting, key=lambda waiting: waiting.is_preview)
+                if self._in_use[key] < self._max_per_key
+                and (slow_in_use < self._max_per_key or not self._is_slow(key))
+                and (previews_in_use < self._max_per_key or not key.is_preview)
             ),
             None,
         )
 
-    def _is_slow(self, key: str) -> bool:
-        return self._slow_until.get(key, 0.0) > time.monotonic()
+    def _is_slow(self, key: _Key) -> bool:
+        return self._slow_until.get(key.templates, 0.0) > time.monotonic()
 
-    def _serve(self, key: str) -> None:
+    def _serve(self, key: _Key) -> None:
         """Give an idle process to the first waiter of *key*, and move the key behind the others."""
         waiters = self._waiting.pop(key)
         while waiters:

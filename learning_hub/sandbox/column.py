@@ -24,7 +24,7 @@ class Column:
 
     Attributes:
         name: As iMIS spells it.
-        max_length: The maximum length of a text in characters; None for no limit.
+        max_length: The maximum length of a text in UTF-16 code units; None for no limit.
         precision: The number of digits of a decimal.
         scale: The number of digits after the decimal point; more are rounded half up, as in SQL Server.
         is_date_only: The time of a date is dropped.
@@ -77,7 +77,7 @@ class Column:
     def _read_text(self, raw: Any, switches: Switches) -> str:
         del switches
         text = raw if isinstance(raw, str) else str(raw)
-        if self.max_length is not None and len(text) > self.max_length:
+        if self.max_length is not None and wire.utf16_length(text) > self.max_length:
             msg = f"{self.name} must not be longer than {self.max_length} characters."
             raise ValueError(msg)
         return text

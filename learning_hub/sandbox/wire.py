@@ -183,3 +183,13 @@ def as_plain(value: Any) -> Json:
     if isinstance(value, bytes):
         return b64encode(value).decode()
     return str(value) if isinstance(value, UUID) else value
+
+
+def utf16_length(text: str) -> int:
+    """The length of a text as iMIS counts it: in UTF-16 code units, of which an emoji has two or more."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def cut_to_units(text: str, units: int) -> str:
+    """The first *units* UTF-16 code units of *text*, without half a pair at the end."""
+    return text.encode("utf-16-le", "surrogatepass")[: 2 * units].decode("utf-16-le", "ignore")

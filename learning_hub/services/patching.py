@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
-from learning_hub.model.errors import Conflict, PreconditionFailed
-from learning_hub.model.json_values import read_json, write_json
+from learning_hub.model.errors import Conflict, InvalidFields, PreconditionFailed
+from learning_hub.model.fields import shown_name
+from learning_hub.model.json_values import check_json, read_json, write_json
 from learning_hub.model.precondition import Precondition, matches
 
 T = TypeVar("T")
@@ -41,7 +42,9 @@ async def patched(
         PreconditionFailed: The precondition does not hold.
         Conflict: Others keep changing the thing.
     """
-    changes = {name: read_json(value) for name, value in patch.items()}
+    if errors := [error for name, value in patch.items() for error in check_json(bytes(value), shown_name(name))]:
+        raise InvalidFields(errors)
+    changes = {name: read_json(bytes(value)) for name, value in patch.items()}
     # A field that nobody knows is refused with the other bad fields, also where the patch removes it.
     known = {field.encode_name for field in msgspec.structs.fields(body)}
     unknown = {name: change for name, change in changes.items() if name not in known}

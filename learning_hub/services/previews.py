@@ -10,9 +10,9 @@ from msgspec import Meta, Raw
 
 from learning_hub.deliver.preview import Previewer
 from learning_hub.model.caller import Caller
-from learning_hub.model.errors import FieldError, InvalidFields, gathered
+from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, gathered
 from learning_hub.model.event import Event, NewEvent
-from learning_hub.model.fields import collect, valid_members
+from learning_hub.model.fields import collect, read_object, valid_members
 from learning_hub.model.json_values import read_json
 from learning_hub.model.preview import Preview
 from learning_hub.model.received_event import program_named, read_event
@@ -86,8 +86,9 @@ class Previews:
 
     async def _unstored_event(self, subscription: Subscription, sent: bytes) -> Event:
         try:
-            fields = msgspec.json.decode(sent, type=dict[str, Raw])
-        except msgspec.ValidationError:
+            fields = read_object(sent)
+        except InvalidInput:
+            # The body itself was read before, so only the kind of the value can be wrong.
             raise InvalidFields([FieldError("Event", "must be an object")]) from None
         try:
             new = read_event(fields, max_data_bytes=self._max_data_bytes)

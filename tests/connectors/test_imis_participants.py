@@ -23,11 +23,18 @@ INACTIVE = "10050"
 QUERY = {"Query": seeds.CONTACT_QUERY, "Prompt": "Email"}
 
 
-@pytest.mark.parametrize("email", ["robin.vale@example.org", " Robin.Vale@EXAMPLE.org "])
+@pytest.mark.parametrize(
+    "email",
+    [
+        "robin.vale@example.org", " Robin.Vale@EXAMPLE.org ", "mailto:robin.vale@example.org",
+        "MAILTO:robin.vale@example.org", "\ufeffrobin.vale@example.org\u200e", "robin\u200b.vale@example.org",
+        "\u2060mailto: robin.vale@example.org",
+    ],
+)  # fmt: skip
 async def test_one_active_contact_is_found_by_email(
     email: str, connector: ImisConnector, recorder: RecordedExchanges
 ) -> None:
-    """In any letter case, blanks around it left off."""
+    """In any letter case; `mailto:`, blanks around it and marks that nobody sees do not count."""
     assert await connector.find_participant(email, recorder) == ParticipantFound(ROBIN)
 
 
@@ -126,6 +133,23 @@ async def test_a_byte_order_mark_changes_nothing(
         assert (await connector.check()).works
     assert isinstance(refused, Refused)
     assert "iMIS answered 400, ACTIVITY_TYPE" in refused.message
+
+
+async def test_messages_show_what_nobody_sees(connector: ImisConnector, recorder: RecordedExchanges) -> None:
+    """The message names what iMIS was asked for, and what was sent, with each mark by its number."""
+    found = await connector.find_participant("mailto:no\u200bbody@example.org", recorder)
+    assert isinstance(found, Refused)
+    assert found.message == (
+        'iMIS has no active contact with the e-mail address "nobody@example.org" '
+        '(sent as "mailto:no<U+200B>body@example.org").'
+    )
+
+
+@pytest.mark.parametrize("sent", ["mailto:robin.vale@example.org", "\ufeffrobin.vale@example.org"])
+async def test_a_query_is_asked_for_the_address(make_connector: Any, recorder: RecordedExchanges, sent: str) -> None:
+    """A query of the site gets the address without what does not count."""
+    connector = make_connector({"ParticipantLookup": QUERY})
+    assert await connector.find_participant(sent, recorder) == ParticipantFound(ROBIN)
 
 
 async def test_as_is_asks_nobody(site: ImisSite, make_connector: Any, recorder: RecordedExchanges) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from factories import a_subscriber_body, a_subscription_body
 from running import RunningHub
 
 from learning_hub.api.app import operations
@@ -92,6 +94,42 @@ async def test_a_body_that_would_not_be_read_is_refused(hub_without_worker: Runn
             operation.method, address(operation), content=b"?", headers={"Content-Encoding": "gzip"}
         )
         assert compressed.status_code == 400, operation.operation_id
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        r'{"a":"\ud800"}', r'{"\udfff":1}', r'"\u0000"', "1e999", "9" * 400, "[" * 150 + "]" * 150,
+        '{"a":' * 150 + "1" + "}" * 150, r'[{"Event":{"a":["\ud800"]}}]', "-0", '"+"', "true",
+    ],
+)  # fmt: skip
+async def test_no_field_of_any_body_gets_a_500(hub_without_worker: RunningHub, value: str) -> None:
+    """Whatever each field of each body is, the answer is no 5xx: half pairs, NUL, huge numbers, deep nesting."""
+    hub = hub_without_worker
+    await hub.make_program("NURSES")
+    await hub.client.put("/subscribers/NURSES", json=a_subscriber_body())
+    await hub.client.put("/subscriptions/NURSES", json=a_subscription_body(SubscriberId="NURSES"))
+    document = (await hub.client.get("/schema/openapi.json")).json()
+    for operation in EVERY:
+        if operation.body is None or operation.operation_id == "signIn":
+            continue
+        names = _property_names(document, document["paths"][operation.path][operation.method.lower()])
+        for sent in [value, *(f'{{"{name}":{value}}}' for name in names)]:
+            answer = await hub.client.request(operation.method, address(operation), content=sent.encode())
+            assert answer.status_code < 500, (operation.operation_id, sent[:200], answer.text)
+
+
+def _property_names(document: Any, operation: Any) -> list[str]:
+    """The names of the fields of a body, and one that no body has."""
+    names = {"Unknown"}
+    pending = [media["schema"] for media in operation["requestBody"]["content"].values() if "schema" in media]
+    while pending:
+        schema = pending.pop()
+        if "$ref" in schema:
+            schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+        names |= set(schema.get("properties", ()))
+        pending += [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
+    return sorted(names)
 
 
 async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:

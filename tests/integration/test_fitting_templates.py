@@ -25,7 +25,7 @@ COLUMNS: Columns = {
     "Short": 35,
 }
 TARGET = {"Kind": "panel", "Name": "lh_training", "KeyProperty": "recordkey"}
-ROW = {"Code": "{{ data.Code }}"}
+ROW = {"Code": "{{ data.Code | text: 10 }}"}
 FIT = {
     "code": "FIRE-201",
     "TITLE": "{{ data['Activity Title'] | text: 40 }}",
@@ -221,10 +221,34 @@ async def test_what_may_fail_is_a_warning(hub: ImisHub) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        "{{ data.Code }}",
+        "{{ data.Code | text }}",
+        "A{{ data.Code }}",
+        "{{ data.Code | upcase }}",
+        "{{ data['a b'] | must_have }}",
+    ],
+)
+async def test_a_text_without_a_limit_is_a_warning(hub: ImisHub, leaf: str) -> None:
+    """A leaf that may be a text of any length is saved, and reported where its column has a limit."""
+    saved = await put(hub, 201, Templates={"_default": {"Code": {"$omit": leaf}}})
+
+    (warning,) = saved["Warnings"]
+    assert warning == (
+        "Templates._default.Code: Code holds 10 characters, and this has no limit. iMIS refuses what is longer; "
+        "text: 10 cuts it."
+    )
+
+
 async def test_templates_of_activities(hub: ImisHub) -> None:
     """Labels and column names are held against the columns of activities; the type is asked for once."""
     activity: dict[str, Any] = {"Target": {"Kind": "activity"}}
-    good = TEMPLATE | {"note": "{{ data.Note }}", "EffectiveDate": "{{ event.EventEndUtc | imis_datetime }}"}
+    good = TEMPLATE | {
+        "note": "{{ data.Note | text: 32000 }}",
+        "EffectiveDate": "{{ event.EventEndUtc | imis_datetime }}",
+    }
     assert "Warnings" not in await put(hub, 201, **activity, Templates={"_default": good})
 
     errors = await refused(
@@ -269,7 +293,7 @@ async def test_what_may_work_is_saved(hub: ImisHub, name: str, value: Any) -> No
 
 async def test_an_activity_type_that_is_not_there_is_a_warning(hub: ImisHub) -> None:
     """It may be added later, so the subscription is saved; the answer says where, and what to click."""
-    of_event = TEMPLATE | {"ActivityType": "{{ data.Type }}"}
+    of_event = TEMPLATE | {"ActivityType": "{{ data.Type | text: 10 }}"}
     templates = {
         "A": TEMPLATE | {"ActivityType": "tclearning"},
         "B": TEMPLATE | {"ActivityType": "LHUB"},

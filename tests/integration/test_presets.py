@@ -143,6 +143,28 @@ async def test_numbers_become_text_in_columns_of_text(
     assert shown["Payload"] == IsPartialDict(texts)
 
 
+@pytest.mark.parametrize("preset_id", [name for name, preset in PRESETS.items() if preset.connector == "imis"])
+async def test_texts_are_cut_to_their_columns(imis_hub: ImisHub, preset_id: str) -> None:
+    """A sample whose every text is longer than any column becomes a record, and saving it gives no warning."""
+    await imis_hub.make_panel("lh_openwater", BASIC)
+    sample = await set_up(imis_hub, preset_id)
+    data = {
+        name: value + " \U0001f600" * 400 if isinstance(value, str) and name[-4:] not in ("Date", "nits") else value
+        for name, value in sample["PublisherEventData"].items()
+    }
+
+    await imis_hub.delivered(await imis_hub.publish(**sample | {"PublisherEventData": data}))
+
+    assert (
+        "Warnings"
+        not in (
+            await imis_hub.client.put(
+                "/subscriptions/p", json={"Preset": preset_id, "SubscriberId": "imis", "ProgramId": "NURSES"}
+            )
+        ).json()
+    )
+
+
 def test_which_presets_name_a_column_for_the_key() -> None:
     """The panel whose columns are the hub's own has one for the record key; that of the source document has none."""
     assert {preset_id: preset.target.get("KeyProperty") for preset_id, preset in PRESETS.items()} == {

@@ -348,3 +348,24 @@ async def test_openwater_without_a_category(hub: RunningHub) -> None:
     shown = (await hub.client.post("/subscriptions/p/preview", json={"Event": event})).json()
 
     assert shown["Payload"] == IsPartialDict(Category=None, EventEnd=None, Title="T")
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        (r'{"a":"\ud800"}', "Event.a"),
+        (r'{"PublisherEventData":{"x":"\udfff"}}', "Event.PublisherEventData.x"),
+        (r'{"PublisherEventId":"\u0000"}', "Event.PublisherEventId"),
+        ('{"PublisherEventData":{"x":1e999}}', "Event.PublisherEventData.x"),
+        (r'{"\ud800":1}', r"Event.\ud800"),
+        (r'["\ud800"]', "Event"),
+        (r'"\ud800"', "Event"),
+        ("1e999", "Event"),
+    ],
+)
+async def test_an_event_that_cannot_be_stored_is_named(hub: RunningHub, event: str, field: str) -> None:
+    """Half of a surrogate pair, NUL and numbers without bounds in Event are 400 with the field."""
+    answer = await hub.client.post("/subscriptions/s/preview", content=f'{{"Event":{event}}}')
+
+    assert answer.status_code == 400, answer.text
+    assert field in [error["field"] for error in answer.json()["errors"]]

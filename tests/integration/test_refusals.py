@@ -257,3 +257,42 @@ async def test_the_examples_of_texts(set_up_hub: RunningHub) -> None:
         "/events/batch", content=lines, headers={"Content-Type": "application/x-ndjson"}
     )
     assert [result["Status"] for result in answer.json()["Results"]] == [201, 201]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("PublisherParticipantId=robin+vale@example.org", "PublisherParticipantId"),
+        ("PublisherParticipantId=robin+vale%40example.org", "PublisherParticipantId"),
+        ("CreatedSince=2026-11-20T14:00:00+02:00", "CreatedSince"),
+        ("CreatedSince=2026-11-20T14:00:00.5+0200", "CreatedSince"),
+    ],
+)
+async def test_a_plus_that_became_a_space_is_refused(hub_without_worker: RunningHub, query: str, field: str) -> None:
+    """An address or a time with an unescaped plus sign is 400 and says how to write it, instead of an empty list."""
+    await hub_without_worker.make_program("NURSES")
+
+    answer = await hub_without_worker.client.get(f"/events?ProgramId=NURSES&{query}")
+
+    assert answer.status_code == 400, answer.text
+    assert {
+        "field": field,
+        "message": "has a + that is read as a space; write %2B for a plus sign, and %20 for a space",
+    } in answer.json()["errors"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "PublisherParticipantId=robin%2Bvale@example.org", "PublisherParticipantId=Robin+Vale",
+        "CreatedSince=2026-11-20T14:00:00%2B02:00", "PublisherEventId=AI+1",
+        "PublisherParticipantId=+robin@example.org",
+    ],
+)  # fmt: skip
+async def test_other_plus_signs_are_taken(hub_without_worker: RunningHub, query: str) -> None:
+    """An escaped plus sign, and one that stands for a space, are taken."""
+    await hub_without_worker.make_program("NURSES")
+
+    answer = await hub_without_worker.client.get(f"/events?ProgramId=NURSES&{query}")
+
+    assert answer.status_code == 200, answer.text

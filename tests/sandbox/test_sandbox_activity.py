@@ -120,6 +120,13 @@ def test_long_text_by_switch(imis: httpx.Client, switch: Any) -> None:
     assert values_of(stored)["PRODUCT_CODE"] == "x" * 31
 
 
+def test_a_text_is_as_long_as_its_utf_16_units(imis: httpx.Client) -> None:
+    """A column of 31 holds 15 emoji and a letter, and not 16 emoji."""
+    assert imis.post("/api/Activity", json=activity(PRODUCT_CODE="\U0001f600" * 15 + "x")).status_code == 201
+
+    assert imis.post("/api/Activity", json=activity(PRODUCT_CODE="\U0001f600" * 16)).status_code == 400
+
+
 def test_an_unknown_property_is_ignored_or_rejected(imis: httpx.Client, switch: Any) -> None:
     """A property without a column is ignored, or rejected by switch."""
     body = activity(TITLE="Fire", LOCATION="Leeds")

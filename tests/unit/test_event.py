@@ -22,6 +22,8 @@ from learning_hub.model.received_event import ReceivedEvent, program_named, read
 LIMIT = 256 * 1024
 TYPES = ", ".join(get_args(EventType))
 
+TIME_NEEDED = "must be a string with an RFC 3339 time such as 2031-03-14T15:20:00Z"
+
 
 def read(body: str, limit: int = LIMIT) -> ReceivedEvent:
     return read_event(read_object(body.encode()), max_data_bytes=limit)
@@ -71,6 +73,18 @@ def faults(**changes: Any) -> dict[str, str]:
         ({"PublisherEventData": "{}"}, {"PublisherEventData": "must be an object"}),
         ({"PublisherEventData": {"a": ["\0"]}}, {"PublisherEventData.a[0]": "has a NUL character"}),
         ({"EventStartUtc": None}, {"EventStartUtc": "is required"}),
+        (
+            {"EventStartUtc": 1478390400},
+            {"EventStartUtc": f"{TIME_NEEDED}, not a number"},
+        ),
+        (
+            {"EventStartUtc": []},
+            {"EventStartUtc": TIME_NEEDED},
+        ),
+        (
+            {"EventEndUtc": 1.5},
+            {"EventEndUtc": f"{TIME_NEEDED} or null, not a number"},
+        ),
         ({"EventEndUtc": "2026-11-20T13:59:59.999999Z"}, {"EventEndUtc": "must not be before EventStartUtc"}),
         ({"EventEndUtc": "2026-11-20T15:59:59+02:00"}, {"EventEndUtc": "must not be before EventStartUtc"}),
         ({"EventId": "E:1"}, {"EventId": "is not a known field"}),

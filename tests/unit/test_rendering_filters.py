@@ -225,6 +225,13 @@ def test_what_an_error_shows_is_short() -> None:
         ("2024-11-03T06:30:00Z", "2024-11-03 01:30:00.000"),
         ("2024-11-03T07:00:00Z", "2024-11-03 02:00:00.000"),
         ("0212-01-02", "0212-01-02 00:00:00.000"),
+        # Midnight without an offset is a date; with an offset, or a moment later, it is a time.
+        ("2026-11-20T00:00:00", "2026-11-20 00:00:00.000"),
+        ("2026-01-01 00:00:00.0000000", "2026-01-01 00:00:00.000"),
+        ("2026-11-20T00:00", "2026-11-20 00:00:00.000"),
+        ("November 20, 2026 12:00 am", "2026-11-20 00:00:00.000"),
+        ("2026-11-20T00:00:00Z", "2026-11-19 19:00:00.000"),
+        ("2026-11-20T00:00:01", "2026-11-19 19:00:01.000"),
     ],
 )
 def test_imis_datetime_is_local_with_milliseconds(time: str, written: str) -> None:
@@ -260,6 +267,9 @@ def test_every_time_has_its_23_characters(moment: datetime) -> None:
         ("{{ '2024-08-03T02:43:58Z' | in_zone: 'America/New_York' | date }}", "2024-08-02"),
         ("{{ '2024-08-03' | in_zone: 'America/New_York' }}", "2024-08-03T00:00:00-04:00"),
         ("{{ '20240803T214358Z' | date }}", "2024-08-03"),
+        ("{{ '2026-01-01T00:00:00' | date: '%F %T' }}", "2026-01-01 00:00:00"),
+        ("{{ '2026-01-01T00:00:00' | in_zone: 'America/New_York' }}", "2026-01-01T00:00:00-05:00"),
+        ("{{ '2026-01-01T00:00:00' | in_zone: 'America/New_York' | date }}", "2026-01-01"),
     ],
 )
 def test_dates_and_zones(leaf: str, value: str) -> None:
@@ -284,8 +294,28 @@ def test_no_part_of_a_date_is_guessed(text: str) -> None:
 
 @time_machine.travel(datetime(2031, 3, 14, 15, 20, tzinfo=UTC), tick=False)
 def test_now_is_the_time_of_rendering() -> None:
-    """`'now'` is a time, in UTC."""
+    """`'now'` in a template is a time, in UTC, also as a default and in a variable; elsewhere it is text."""
     assert value_of("{{ 'now' | date: '%F %T' }}") == '"2031-03-14 15:20:00"'
+    assert value_of("{{ data.x | default: 'today' | date }}") == '"2031-03-14"'
+    assert value_of("{% assign moment = 'now' %}{{ moment | date: '%Y' }}") == '"2031"'
+    assert value_of("{{ 'now' }}") == '"now"'
+    assert value_of("{{ data.x | date | default: 'now' }}") == '"now"'
+
+
+def test_text_counts_as_imis_does() -> None:
+    """`text` counts UTF-16 units, and leaves out a character that does not fit whole."""
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    data = json.dumps({"x": family * 100})
+
+    assert json.loads(value_of("{{ data.x | text: 255 }}", data)) == family * 31
+    assert json.loads(value_of("{{ data.x | text: 7 }}", data)) == ""
+
+
+@pytest.mark.parametrize("word", ["now", "today", " now ", "NOW", "tomorrow"])
+@pytest.mark.parametrize("filter_", ["date", "imis_datetime", "in_zone: 'UTC'"])
+def test_words_in_data_are_no_times(word: str, filter_: str) -> None:
+    """Data such as `now` are an error in every filter of times, and not the time of rendering."""
+    assert "needs a date or time" in message_of(f"{{{{ data.x | {filter_} }}}}", json.dumps({"x": word}))
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,10 @@ def test_filters_tell_the_type(leaf: str, gives: str) -> None:
     [
         ("{{ data.a | text: 80 }}", 0, 80),
         ("{{ data.a | text: data.b }}", 0, None),
-        ("{{ data.a | truncate: 20 }}", 0, 20),
+        ("{{ data.a | truncate: 20 }}", 0, 40),
         ("{{ data.a | text: 80 | append: '!' }}", 0, None),
         ("{{ 'four' | append: data.a }}", 0, None),
+        ("{{ data.a }}😀", 2, None),
         ("Course {{ data.a }} of {{ data.b }}", 11, None),
         ("{% if data.a %}longer than it seems{% endif %}.", 1, None),
     ],

@@ -12,7 +12,6 @@ import re
 import time
 from email.message import Message
 from typing import Any, TypeVar, cast
-from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request
@@ -28,7 +27,7 @@ from learning_hub.model.caller import Caller
 from learning_hub.model.errors import EncodingNotTaken, FieldError, InvalidFields, NotJson, TooLarge, gathered
 from learning_hub.model.fields import body_needed, read_object
 from learning_hub.model.precondition import NO_PRECONDITION, Precondition, read_tags
-from learning_hub.model.query_parameters import read_query
+from learning_hub.model.query_parameters import parse_query, read_query
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -126,7 +125,8 @@ class ApiRequest(Request[Any, Any, Any]):
         """
         if not isinstance(self._query, struct):
             sent: str = self.scope["query_string"].decode("utf-8", "surrogateescape")
-            self._query = read_query(parse_qsl(sent, keep_blank_values=True, errors="surrogateescape"), struct)
+            pairs, with_plus = parse_query(sent)
+            self._query = read_query(pairs, struct, with_plus)
         return self._query
 
     async def read_json_object(self) -> bytes:

@@ -14,8 +14,9 @@ from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.contact_query import find_rows
 from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.settings import QueryLookup
-from learning_hub.connectors.imis.wire import Json, are_same_text, lookup, member, spellings, unwrap
+from learning_hub.connectors.imis.wire import Json, lookup, member, spellings, unwrap
 from learning_hub.connectors.outcomes import ParticipantFound, ParticipantResult, Refused
+from learning_hub.model.participant_id import is_same_address, to_look_up, visible
 
 _ACTIVE = "A"
 _ID_COLUMNS = ("ID", "PartyId", "iMIS ID", "iMISId", "ContactKey")
@@ -30,7 +31,7 @@ async def find_participant(
     Raises:
         Failed: The site could not be asked.
     """
-    participant_id = publisher_id.strip()
+    participant_id = to_look_up(publisher_id)
     if not participant_id:
         return _not_found("The publisher gave a blank participant id.")
     if way == "as-is":
@@ -38,11 +39,17 @@ async def find_participant(
     if isinstance(way, QueryLookup):
         if "|" in participant_id:
             # iMIS may split the value there, and a part of the id would find somebody else.
-            return _not_found(f'iMIS can be asked for no id with "|" in it, such as "{participant_id}".')
+            return _not_found(f'iMIS can be asked for no id with "|" in it, such as {_shown(publisher_id)}.')
         return _only_one(
-            await _by_query(api, way, participant_id, recorder), f'for which {way.query} gives "{participant_id}"'
+            await _by_query(api, way, participant_id, recorder), f"for which {way.query} gives {_shown(publisher_id)}"
         )
-    return _only_one(await _by_email(api, participant_id, recorder), f'with the e-mail address "{participant_id}"')
+    return _only_one(await _by_email(api, participant_id, recorder), f"with the e-mail address {_shown(publisher_id)}")
+
+
+def _shown(publisher_id: str) -> str:
+    """What iMIS was asked for, and what was sent if that looks the same and is not."""
+    asked_for, sent = visible(to_look_up(publisher_id)), visible(publisher_id.strip())
+    return f'"{asked_for}"' if asked_for == sent else f'"{asked_for}" (sent as "{sent}")'
 
 
 async def _by_email(api: Api, email: str, recorder: Recorder) -> list[str]:
@@ -53,7 +60,7 @@ async def _by_email(api: Api, email: str, recorder: Recorder) -> list[str]:
         async for page in api.pages("PartySummary", {"Email": f"eq:{spelling}"}, recorder, doing=doing):
             for row in page.rows:
                 address = str(unwrap(member(row, "Email")) or "")
-                if are_same_text(address, email) and _is_active(row):
+                if is_same_address(address, email) and _is_active(row):
                     ids |= dict.fromkeys(_party_ids(row))
             if len(ids) > 1:
                 return list(ids)

@@ -20,6 +20,7 @@ from learning_hub.model.errors import FieldError
 from learning_hub.model.json_errors import place_in
 from learning_hub.model.json_values import read_json
 from learning_hub.model.template import OMIT, Gives, Leaf, has_liquid
+from learning_hub.model.text_units import utf16_length
 
 KEY_LENGTH = 36
 _INT32 = 2**31
@@ -158,14 +159,21 @@ class _TemplateValidator:
             self._validate_type(name, field, gives)
         if fault := _size_fault(field, value):
             self._refuse(name, fault)
-        if field.type == "String" and field.length is not None and len(str(value)) > field.length:
-            self._refuse(name, f"{field.name} holds {field.length} characters, and this has {len(str(value))}.")
+        units = utf16_length(str(value))
+        if field.type == "String" and field.length is not None and units > field.length:
+            self._refuse(name, f"{field.name} holds {field.length} characters, and this has {units}.")
 
     def _validate_leaf(self, name: str, field: Field, leaf: Leaf | None) -> None:
-        if leaf is None:
-            return
-        self._validate_type(name, field, leaf.gives)
+        if leaf is not None:
+            self._validate_type(name, field, leaf.gives)
         if field.type != "String" or field.length is None:
+            return
+        if leaf is None or (leaf.gives == "text" and leaf.longest is None and leaf.shortest <= field.length):
+            self._warn(
+                name,
+                f"{field.name} holds {field.length} characters, and this has no limit. iMIS refuses what is longer; "
+                f"text: {field.length} cuts it.",
+            )
             return
         shortest = max(leaf.shortest, _WIDTHS.get(leaf.gives, 0))
         if shortest > field.length:

@@ -89,7 +89,7 @@ class ContactService(Service):
         problems = [] if row["Name"] else [Problem("LastName", "A contact needs a name.")]
         for column in COLUMNS:
             value = row[column.name]
-            if column.max_length and value is not None and len(str(value)) > column.max_length:
+            if column.max_length and value is not None and wire.utf16_length(str(value)) > column.max_length:
                 message = f"{column.name} must not be longer than {column.max_length} characters."
                 problems.append(Problem(column.name, message, value))
         if problems:

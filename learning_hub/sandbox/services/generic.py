@@ -174,7 +174,7 @@ class GenericService(Service):
 
     def _read(self, column: Column, value: Any, problems: list[Problem]) -> Any:
         if self.truncates_long_text and column.max_length is not None and isinstance(value, str):
-            value = value[: column.max_length]
+            value = wire.cut_to_units(value, column.max_length)
         try:
             return column.read(value, self.site.switches)
         except ValueError as error:
