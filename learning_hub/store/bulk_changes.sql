@@ -73,8 +73,8 @@ SELECT EXISTS (SELECT FROM delivery
 
 -- name: pick
 -- Up to $12 deliveries of Program $1 after uuid $2 that change $11 (requeue or discard) concerns: those that match the
--- filters and came into their state by $10, null for any time. Filters, null for none: $3 state, $4 subscription, $5 subscriber, $6 class,
--- $7 code, $8 uuid of an event, $9 signature.
+-- filters and came into their state by $10, null for any time. Filters, null for none: $3 state, $4 subscription,
+-- $5 subscriber, $6 class, $7 code, $8 uuid of an event, $9 signature.
 SELECT delivery.delivery_uuid
   FROM delivery
   JOIN subscription USING (subscription_id)
@@ -89,7 +89,8 @@ SELECT delivery.delivery_uuid
    AND ($6::text IS NULL OR delivery.class = $6::text)
    AND ($7::text IS NULL OR delivery.code = $7::text)
    AND ($8::uuid IS NULL OR delivery.event_uuid = $8::uuid)
-   AND ($9::text IS NULL OR delivery.signature = $9::text)
+   AND ($9::text IS NULL OR delivery.signature = $9::text
+        OR no_template_signature(delivery.state, delivery.code, delivery.message) = $9::text)
  ORDER BY delivery.delivery_uuid
  LIMIT $12::int
 

@@ -101,7 +101,8 @@ UPDATE delivery
 -- name: hold
 -- transition: retrying -> waiting
 -- Hold up to $4 unsent deliveries of subscription $1, including those that wait for their next attempt, the longest due
--- first, from the due time $3 on, null for all. Those released since its change $2 are not held. A delivery that is being sent has an
+-- first, from the due time $3 on, null for all. Those released since its change $2 are not held. A delivery that is being
+-- sent has an
 -- old release, so that it is held too if its attempt fails.
 WITH unheld AS (
     SELECT program_id, delivery_uuid, due_utc
