@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -37,14 +36,12 @@ async def run_database_server(settings: Settings) -> AsyncIterator[str]:
         yield settings.database_url
         return
     server, jobs = EmbeddedServer(settings.home), Jobs()
-    starting = asyncio.ensure_future(server.start())
     try:
-        # Shielded: a process that is stopped meanwhile must not leave a server behind.
-        address = await asyncio.shield(starting)
+        address = await server.start()
         async with jobs.running([server.keep_running()]):
             yield address
     finally:
-        await asyncio.wait([starting])
+        # Also after a start that was cancelled, which must not leave a server behind.
         await server.stop()
 
 
