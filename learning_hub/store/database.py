@@ -53,7 +53,7 @@ class Database:
         try:
             async with asyncio.timeout(10):
                 await self._pool.close()
-        except (TimeoutError, *DATABASE_AWAY):
+        except (TimeoutError, asyncpg.InterfaceError, *DATABASE_AWAY):
             self._pool.terminate()
         self._pool = None
 
@@ -116,7 +116,7 @@ class Database:
 async def _release_locks(connection: Connection) -> None:
     try:
         await connection.reset(timeout=10)
-    except DATABASE_AWAY:
+    except (asyncpg.InterfaceError, *DATABASE_AWAY):
         # A broken connection holds no locks.
         connection.terminate()
     except BaseException:
