@@ -90,10 +90,11 @@ async def _database(address: str) -> list[Finding]:
     try:
         async with database.connection() as connection:
             version = connection.get_server_version()
+            full_version = str(await connection.fetchval("SHOW server_version"))
         held = await delay_findings(database)
     finally:
         await database.close()
-    name = f"PostgreSQL {version.major}.{version.minor}"
+    name = f"PostgreSQL {full_version.split(maxsplit=1)[0]}"
     if version.major < OLDEST_VERSION:
         return [
             Finding(
