@@ -70,7 +70,9 @@ class ServerProcess:
             self._disown_pid_file()
             socket_folder = self._make_socket_folder(programs)
             options = f'-h "" -p {PORT} -k {socket_folder}'
-            programs.run("pg_ctl", "-D", ".", "-l", "log", "-o", options, "-W", "start", folder=self._folder)
+            # The list of processes shows the folder's name, where the shell needs no quotes for it.
+            name = str(self._folder) if _PLAIN.fullmatch(str(self._folder)) else "."
+            programs.run("pg_ctl", "-D", name, "-l", "log", "-o", options, "-W", "start", folder=self._folder)
 
     def stop(self) -> None:
         """Stop the server, if it runs."""
