@@ -9,9 +9,11 @@ starts sees no name of a folder, and a process counts as the server only if it i
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
@@ -31,6 +33,8 @@ PORT = 5432
 PROGRAM_SECONDS = 60
 # How long the server has to write its process id into the file that it has just made.
 HALF_WRITTEN_SECONDS = 1.0
+# How long a started server may take to make that file.
+APPEARING_SECONDS = 5.0
 # A process id that no process can have. The other lines of the file stay, because PostgreSQL finds in them whether
 # processes of a killed server still use its memory.
 NO_PROCESS = "2147483647"
@@ -40,6 +44,7 @@ SOCKET_BYTES = 103
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 _SOCKET_PREFIX = "learning-hub-socket-"
 _SOCKET_LINE = 4
+_SHORT = Path("/tmp")  # noqa: S108 - the folder in it is refused if it is of another user
 # What a server that never ran may have left in a folder.
 _HARMLESS = {"log", ".handle_pids.json"}
 
@@ -65,14 +70,33 @@ class ServerProcess:
             programs.let_in(self._folder)
             if not (self._folder / VERSION_FILE).exists():
                 self._make_database(programs)
+            self._disown_pid_file()
             if self.pid() is not None:
                 return
-            self._disown_pid_file()
             socket_folder = self._make_socket_folder(programs)
+            for file in socket_folder.glob(".s.PGSQL.*"):
+                # No server runs, and a lock of this socket would name a process as the pid file does.
+                file.unlink()
             options = f'-h "" -p {PORT} -k {socket_folder}'
+            log_bytes = self._log_bytes()
             # The list of processes shows the folder's name, where the shell needs no quotes for it.
             name = str(self._folder) if _PLAIN.fullmatch(str(self._folder)) else "."
             programs.run("pg_ctl", "-D", name, "-l", "log", "-o", options, "-W", "start", folder=self._folder)
+            self._wait_for_pid_file(log_bytes)
+
+    def _wait_for_pid_file(self, log_bytes: int) -> None:
+        """Wait until the server that was just started can be found and stopped, or has said that it ends."""
+        until = time.monotonic() + APPEARING_SECONDS
+        while self.pid() is None and time.monotonic() < until:
+            if self._log_bytes() > log_bytes and self.last_words(log_bytes):
+                return
+            time.sleep(0.02)
+
+    def _log_bytes(self) -> int:
+        try:
+            return (self._folder / "log").stat().st_size
+        except OSError:
+            return 0
 
     def stop(self) -> None:
         """Stop the server, if it runs."""
@@ -103,12 +127,13 @@ class ServerProcess:
         lines = self._pid_lines()
         return Path(lines[_SOCKET_LINE]) if len(lines) > _SOCKET_LINE and lines[_SOCKET_LINE] else None
 
-    def last_words(self) -> str:
-        """The last line of the server's log that says why it ended, or an empty text."""
+    def last_words(self, after_bytes: int = 0) -> str:
+        """The last line of the server's log, after its first bytes, that says why it ended, or an empty text."""
         try:
-            lines = (self._folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()[-50:]
+            text = (self._folder / "log").read_bytes()[after_bytes:].decode("utf-8", "replace")
         except OSError:
             return ""
+        lines = text.splitlines()[-50:]
         fatal = [line.partition("FATAL:")[2].strip() for line in lines if "FATAL:" in line]
         return fatal[-1] if fatal else ""
 
@@ -120,7 +145,7 @@ class ServerProcess:
 
     def _disown_pid_file(self) -> None:
         """Let the server start although the file names a process, which is not the server, or names none."""
-        if not self._pid_file.exists():
+        if self.pid() is not None or not self._pid_file.exists():
             return
         lines = self._pid_lines()
         if not lines or not lines[0].strip():
@@ -128,7 +153,6 @@ class ServerProcess:
             lines = self._pid_lines()
             if self.pid() is not None:
                 return
-        _remove_socket_folder(self.socket_folder())
         if lines and re.fullmatch(r"\s*-?[0-9]{1,10}\s*", lines[0]):
             self._pid_file.write_text("\n".join([NO_PROCESS, *lines[1:]]) + "\n", encoding="utf-8")
         else:
@@ -179,8 +203,13 @@ class ServerProcess:
         length = len(os.fsencode(self._folder / f".s.PGSQL.{PORT}.lock"))
         if length <= SOCKET_BYTES and _PLAIN.fullmatch(str(self._folder)):
             return self._folder
-        short = "/tmp" if os.access("/tmp", os.W_OK) else None  # noqa: S108 - mkdtemp makes a folder of its own
-        folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=short))
+        # The same at each start, because the hub's connections have the address of the first.
+        digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:20]
+        folder = _SHORT / f"{_SOCKET_PREFIX}{os.getuid()}-{digest}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {os.getuid(), self._folder.stat().st_uid}:
+            raise SettingsError(f"{HOME}: {folder}, where the socket of the database must be, is of another user.")
         programs.let_in(folder)
         return folder
 
