@@ -45,3 +45,7 @@ DELIVERIES_OPEN = Gauge(
     "Deliveries that are not final, over all processes.",
     ["state"],
 )
+FEED_HELD_BACK = Gauge(
+    "learning_hub_feed_held_back_seconds",
+    "Age of the oldest entry of the feed that no reader may see yet; 0 if readers see all entries.",
+)

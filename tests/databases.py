@@ -40,6 +40,7 @@ SERVER_SETTINGS = (
     "autovacuum = off",
     # A hub keeps up to ten connections, and every worker of pytest-xdist runs several at a time.
     "max_connections = 300",
+    "max_prepared_transactions = 10",
 )
 # Where a database is copied in a fifth of the time. A run takes less than half of the space that must be free.
 MEMORY = Path("/dev/shm")

@@ -80,9 +80,9 @@ def _settings(settings: Settings) -> Finding:
 
 
 async def _database(address: str) -> list[Finding]:
-    from learning_hub.store.checkpoints import open_transactions
     from learning_hub.store.database import Database
     from learning_hub.store.database_server import bring_up_to_date
+    from learning_hub.store.feed_delay import delay_findings
 
     await bring_up_to_date(address, migrate=False)
     database = Database(address, max_connections=2)
@@ -90,10 +90,11 @@ async def _database(address: str) -> list[Finding]:
     try:
         async with database.connection() as connection:
             version = connection.get_server_version()
-        held = await open_transactions(database)
+            full_version = str(await connection.fetchval("SHOW server_version"))
+        held = await delay_findings(database)
     finally:
         await database.close()
-    name = f"PostgreSQL {version.major}.{version.minor}"
+    name = f"PostgreSQL {full_version.split(maxsplit=1)[0]}"
     if version.major < OLDEST_VERSION:
         return [
             Finding(
@@ -103,7 +104,7 @@ async def _database(address: str) -> list[Finding]:
     findings = [Finding("Database", "fine", f"{name} answers, and is up to date.")]
     if not held:
         return [*findings, Finding("Feed", "fine", "Nothing holds it back.")]
-    advice = "Find out what the process does, and end it if it hangs."
+    advice = "Find out what the transaction does, and end it if it hangs."
     return [*findings, *(Finding("Feed", "wrong", sentence, advice) for sentence in held)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from learning_hub.logs import configure_logging
 from learning_hub.settings import Settings, read_settings
 
@@ -14,9 +16,10 @@ def begin_service() -> Settings:
 
 
 def begin_command() -> Settings:
-    """The settings of a command that ends by itself; it logs only failures of the hub itself."""
+    """The settings of a command that ends by itself; it logs only failures of the hub itself, and what it waits for."""
     settings = _valid_settings()
     configure_logging(settings.log_format, "critical")
+    logging.getLogger("learning_hub.store.start_waiting").setLevel(logging.WARNING)
     return settings
 
 

@@ -7,11 +7,11 @@ import logging
 import time
 
 from learning_hub.jobs import Jobs
-from learning_hub.metrics import DELIVERIES_NO_TEMPLATE, DELIVERIES_OPEN, SUBSCRIBER_PAUSED
+from learning_hub.metrics import DELIVERIES_NO_TEMPLATE, DELIVERIES_OPEN, FEED_HELD_BACK, SUBSCRIBER_PAUSED
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.store import deliveries, pauses
-from learning_hub.store.checkpoints import open_transactions
 from learning_hub.store.database import Database
+from learning_hub.store.feed_delay import delay_findings, hidden_seconds
 from learning_hub.store.storing import need_storable
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class HubStatus:
         if failure := await self._probe():
             raise Unavailable(failure, retry_after_seconds=RETRY_AFTER_SECONDS)
         try:
-            return await open_transactions(self._database)
+            return await delay_findings(self._database)
         except LearningHubError as error:
             raise Unavailable(error.detail, retry_after_seconds=RETRY_AFTER_SECONDS) from error
 
@@ -86,6 +86,7 @@ class HubStatus:
         DELIVERIES_NO_TEMPLATE.clear()
         for (subscriber_id, subscription_id), count in (await deliveries.count_no_template(self._database)).items():
             DELIVERIES_NO_TEMPLATE.labels(subscriber_id, subscription_id).set(count)
+        FEED_HELD_BACK.set(await hidden_seconds(self._database))
         SUBSCRIBER_PAUSED.clear()
         for (subscriber_id, code), seconds in (await pauses.seconds_paused(self._database)).items():
             SUBSCRIBER_PAUSED.labels(subscriber_id, code).set(seconds)

@@ -87,15 +87,6 @@ async def entries_of_events(connection: Connection, program_id: str, uuids: Sequ
     return [_read(row) for row in await connection.fetch(queries.entries_of_events, program_id, list(uuids))]
 
 
-async def open_transactions(database: Database, over_seconds: float = 60) -> list[str]:
-    """A sentence for each writing transaction on the server that has held the feed back for over *over_seconds*."""
-    return [
-        f"A transaction of {row['application']} in database {row['database']} (process {row['pid']}) has been open for "
-        f"{row['seconds']} seconds; nothing committed since it began is visible in the feed until it ends."
-        for row in await database.fetch(queries.open_transactions, over_seconds)
-    ]
-
-
 def _position(row: Row) -> Position:
     return Position(row["epoch"], row["xid"], row["seq"])
 

@@ -63,12 +63,3 @@ SELECT program_id, event_uuid, is_withdrawal, epoch, xid, seq, publisher_system_
   FROM event
  WHERE program_id = $1::text AND event_uuid = ANY ($2::uuid[])
  ORDER BY epoch, xid, seq
-
--- name: open_transactions
--- Writing transactions on the whole server that have been open for over $1 seconds. Entries committed after such a
--- transaction began are hidden in the feed until it ends.
-SELECT pid, coalesce(datname, '?') AS database, coalesce(nullif(application_name, ''), '?') AS application,
-       extract(epoch FROM now() - xact_start)::int AS seconds
-  FROM pg_stat_activity
- WHERE backend_xid IS NOT NULL AND xact_start < now() - make_interval(secs => $1::float8)
- ORDER BY xact_start

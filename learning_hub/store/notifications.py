@@ -110,7 +110,7 @@ class Notifications:
         while True:
             try:
                 await self._listen_once()
-            except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
+            except (*DATABASE_AWAY, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
                 log.debug("listener_lost", extra={"error": type(error).__name__})
             except Exception:
                 log.exception("listener_failed")

@@ -56,3 +56,21 @@ async def test_the_original_hubs_address_is_public(hub_without_worker: RunningHu
     for path in ("/health", "/api/health"):
         response = await client.get(path)
         assert (response.status_code, response.json()) == (200, {"Status": "ready", "Findings": []})
+
+
+async def test_a_query_with_an_argument_too_few_is_a_fault_of_the_hub(database: Database) -> None:
+    """It is raised as it is, and is not taken for a database that is away, which would be tried again for ever."""
+    with pytest.raises(asyncpg.InterfaceError):
+        await database.fetch("SELECT $1::int")
+
+
+async def test_a_closed_connection_is_a_database_that_is_away(database: Database) -> None:
+    """A connection that is closed while it is used is Unavailable."""
+
+    async def read() -> None:
+        async with database.connection() as connection:
+            await connection.close()
+            await connection.fetch("SELECT 1")
+
+    with pytest.raises(Unavailable):
+        await read()
