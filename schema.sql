@@ -34,12 +34,17 @@ CREATE TABLE api_key (
     CONSTRAINT api_key_admin_is_for_all CHECK (NOT 'admin' = ANY (scopes) OR programs = ARRAY['*'])
 );
 
--- The epochs of the feed. Transaction ids order the feed within an epoch; a database that is restored into another
--- cluster begins a new epoch, since the transaction ids of that cluster start from a number of their own.
+-- The epochs of the feed. Transaction ids order the feed within an epoch. A database that goes back in time hands them
+-- out again, so a new epoch begins with each start of the server, and with each other history of the database
+-- (learning_hub/store/epochs.py). The number is the time at which it began, in seconds since 2026, so that none is
+-- handed out twice.
 CREATE TABLE feed_epoch (
-    epoch             int         PRIMARY KEY,
-    system_identifier text        NOT NULL,   -- of the cluster, from pg_control_system()
-    began_utc         timestamptz NOT NULL DEFAULT now()
+    epoch              int         PRIMARY KEY,
+    system_identifier  text        NOT NULL,   -- of the cluster, from pg_control_system()
+    began_utc          timestamptz NOT NULL DEFAULT now(),
+    timeline           text,                   -- of the WAL; null for an epoch of an earlier hub
+    server_started_utc timestamptz,            -- pg_postmaster_start_time(); null for an epoch of an earlier hub
+    is_step_back       boolean     NOT NULL DEFAULT false   -- the database may lack what was stored before
 );
 
 CREATE SEQUENCE event_seq;

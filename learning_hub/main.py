@@ -120,6 +120,7 @@ async def run_services(
                 parts.runner.close_runs(),
                 parts.bulk_changer.run(),
                 Statistics(database).run(),
+                database.follow_epoch(),
             ]
         if with_jobs and with_schedules:
             jobs.append(Scheduler(database, parts.notifications, parts.runner).run())

@@ -50,10 +50,14 @@ PREFIX = "learning-hub-tests-"
 FIRST_OWN_ID = 16384
 
 
+def in_memory() -> Path | None:
+    """Where folders are in memory, if there is enough of it."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES else None
+
+
 def make_run_folder() -> None:
-    """Make the folder of this test run, in memory if there is enough of it."""
-    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES
-    os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix=PREFIX, dir=MEMORY if in_memory else None)
+    """Make the folder of this test run."""
+    os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix=PREFIX, dir=in_memory())
 
 
 def remove_run_folder() -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import asyncpg
 
-from learning_hub.model.errors import Unavailable
+from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.store.driver_errors import DATABASE_AWAY, translate_errors
+from learning_hub.store.epochs import LastSeen, keep_epoch
 
 # Quoted, because these classes are generic only for the type checker.
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -23,6 +24,7 @@ Row: TypeAlias = asyncpg.Record
 
 # The time limit of a statement, and of a bulk load.
 COMMAND_SECONDS = 60.0
+NOTE_SECONDS = 5.0
 
 
 class Database:
@@ -33,6 +35,7 @@ class Database:
         self._max_connections = max_connections
         self._acquire_seconds = acquire_seconds
         self._pool: asyncpg.Pool | None = None
+        self._seen: LastSeen | None = None
 
     async def open(self) -> None:
         """Create the pool; Unavailable when the server does not respond."""
@@ -43,9 +46,30 @@ class Database:
                 max_size=self._max_connections,
                 command_timeout=COMMAND_SECONDS,
                 reset=_reset_nothing,
-                init=_without_jit,
+                init=self._prepare,
                 server_settings={"application_name": "learning-hub", "timezone": "UTC"},
             )
+
+    async def _prepare(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Set up a new connection; an epoch of the feed begins where one has to before anything is written."""
+        await _without_jit(connection)
+        await self._keep_epoch(connection)
+
+    async def follow_epoch(self) -> None:
+        """
+        Note every few seconds how far the database is, until cancelled.
+
+        A later start of its server can then be told from a step back in time.
+        """
+        while True:
+            with suppress(LearningHubError):
+                async with self.connection() as connection:
+                    await self._keep_epoch(connection)
+            await asyncio.sleep(NOTE_SECONDS)
+
+    async def _keep_epoch(self, connection: Connection) -> None:
+        # Not the best knowledge of two checks at once, but that of one of them, which was true a moment ago.
+        self._seen = await keep_epoch(connection, self._seen) or self._seen
 
     async def close(self) -> None:
         """Close the pool; waits up to ten seconds for connections in use."""

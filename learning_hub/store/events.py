@@ -101,6 +101,8 @@ async def copy_first(
     hashes = [event.content_hash for event in received]
     try:
         async with database.transaction() as connection:
+            # Locked before the epoch is read, as a statement that inserts does by itself: see store/epochs.py.
+            await connection.execute(queries.lock_for_load)
             reserved = await connection.fetchrow(queries.reserve_positions, program_id, len(new))
             if reserved is None:
                 return False

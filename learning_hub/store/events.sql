@@ -42,6 +42,10 @@ WITH appended AS (
 SELECT event_uuid FROM unnest($1::uuid[]) AS given (event_uuid)
  WHERE event_uuid NOT IN (SELECT event_uuid FROM appended)
 
+-- name: lock_for_load
+-- Take the lock that a load needs.
+LOCK TABLE event IN ROW EXCLUSIVE MODE
+
 -- name: reserve_positions
 -- Reserve positions in the feed for $2 entries of Program $1: returns the epoch, and sequence numbers in ascending
 -- order. This also assigns the transaction its id, which precedes the sequence number in the order of the feed. Returns

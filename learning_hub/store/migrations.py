@@ -10,6 +10,7 @@ import asyncpg
 from pogo_core.util import migrate as pogo
 from pogo_core.util import sql as pogo_sql
 
+from learning_hub.store.epochs import keep_epoch
 from learning_hub.store.queries import Queries
 from learning_hub.store.start_waiting import Waiting
 
@@ -32,7 +33,7 @@ async def migrate(address: str) -> None:
     try:
         await _lock(connection)
         await pogo.apply(connection, FOLDER, schema_name="public", logger=log)
-        await connection.execute(queries.begin_epoch)
+        await keep_epoch(connection, None)
     finally:
         await connection.close()
 

@@ -236,7 +236,7 @@ async def test_a_restore_into_another_cluster(nurses: Database) -> None:
         await append(connection, "new 1", "new 2")
 
     await caught_up(nurses)
-    assert await nurses.fetchval("SELECT max(epoch) FROM feed_epoch") == 2
+    assert await nurses.fetchval("SELECT array_agg(is_step_back ORDER BY epoch) FROM feed_epoch") == [False, True]
     assert await fresh.look() == ["old 1", "old 2", "old 3", "new 1", "new 2"]
     assert (await follower.look())[-2:] == ["new 1", "new 2"]
     held = Follower(nurses, 2)
@@ -252,10 +252,45 @@ async def test_a_start_in_the_same_cluster_begins_no_epoch(nurses: Database) -> 
     """Starting again in the same cluster leaves the epoch as it is; coming back to a former one begins a new one."""
     await migrations.migrate(nurses.address)
     assert await nurses.fetchval("SELECT count(*) FROM feed_epoch") == 1
-    await nurses.execute("INSERT INTO feed_epoch (epoch, system_identifier) VALUES (2, 'another')")
+    await nurses.execute("INSERT INTO feed_epoch (epoch, system_identifier) SELECT max(epoch) + 5, 'x' FROM feed_epoch")
     await migrations.migrate(nurses.address)
 
-    assert await nurses.fetchval("SELECT array_agg(epoch ORDER BY epoch) FROM feed_epoch") == [1, 2, 3]
+    epochs = await nurses.fetchval("SELECT array_agg(epoch ORDER BY epoch) FROM feed_epoch")
+    # The number is the time, and greater than every other one, whatever the clock says.
+    assert [later - epochs[0] > 4 for later in epochs] == [False, True, True]
+    assert epochs[0] > 28_000_000
+
+
+async def test_an_epoch_begins_between_writers(nurses: Database) -> None:
+    """An epoch begins when no writer is left that read the one before: its entries would come behind readers."""
+    await nurses.execute("UPDATE feed_epoch SET timeline = 'another'")
+    async with nurses.transaction() as writer:
+        await append(writer, "old")
+        beginning = asyncio.create_task(migrations.migrate(nurses.address))
+        await asyncio.sleep(0.3)
+        assert not beginning.done()
+        assert await writer.fetchval("SELECT count(*) FROM feed_epoch") == 1
+    await beginning
+    async with nurses.transaction() as connection:
+        await append(connection, "new")
+
+    await caught_up(nurses)
+    rows = await nurses.fetch("SELECT epoch FROM event ORDER BY epoch, xid, seq")
+    assert rows[0]["epoch"] < rows[1]["epoch"]
+
+
+async def test_a_start_that_nobody_saw_may_be_a_step_back(nurses: Database) -> None:
+    """A start of the server that no running hub has seen counts as a step back, but not after an upgrade of the hub."""
+    await nurses.execute("UPDATE feed_epoch SET server_started_utc = '2026-01-01', timeline = NULL")
+    await nurses.execute("UPDATE feed_epoch SET timeline = substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
+    await migrations.migrate(nurses.address)
+    assert await nurses.fetchval("SELECT array_agg(is_step_back ORDER BY epoch) FROM feed_epoch") == [False, True]
+
+    await nurses.execute("UPDATE feed_epoch SET server_started_utc = NULL, timeline = NULL")
+    await migrations.migrate(nurses.address)
+    assert await nurses.fetchval("SELECT array_agg(is_step_back ORDER BY epoch) FROM feed_epoch") == [
+        False, True, False,
+    ]  # fmt: skip
 
 
 async def test_withdrawals_find_their_place(nurses: Database) -> None:
