@@ -44,6 +44,7 @@ CREATE TABLE feed_epoch (
     began_utc          timestamptz NOT NULL DEFAULT now(),
     timeline           text,                   -- of the WAL; null for an epoch of an earlier hub
     server_started_utc timestamptz,            -- pg_postmaster_start_time(); null for an epoch of an earlier hub
+    begun_xid          xid8,                   -- of the transaction that wrote the row; a copy has another xmin
     is_step_back       boolean     NOT NULL DEFAULT false   -- the database may lack what was stored before
 );
 

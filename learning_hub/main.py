@@ -250,7 +250,10 @@ def build_worker(settings: Settings, parts: _Parts) -> Worker:
         probe_seconds=settings.probe_seconds,
     )
     limits = WorkerLimits(
-        lease_seconds=settings.lease_seconds, retries=retries, pause_alarm_seconds=settings.pause_alarm_seconds
+        lease_seconds=settings.lease_seconds,
+        retries=retries,
+        pause_alarm_seconds=settings.pause_alarm_seconds,
+        restored_days=settings.restored_days,
     )
     return Worker(
         parts.database, parts.notifications, parts.connections, parts.participant_lookup, parts.payload_renderer, limits

@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retry_seconds: tuple[float, ...] = (5, 30, 120, 600, 3600, 21600, 86400)
     send_timeout_seconds: float = 30
     settle_seconds: float = 10
+    restored_days: float = 30
     probe_seconds: float = 5
     pause_alarm_seconds: float = 900
     participant_remembered_seconds: float = 3600
@@ -209,6 +210,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "retry_seconds": _retry_seconds,
     "send_timeout_seconds": _seconds(HOUR, least=0.1),
     "settle_seconds": _seconds(DAY),
+    "restored_days": _number("days", 0, 36500),
     "probe_seconds": _seconds(HOUR, least=0.1),
     "pause_alarm_seconds": _seconds(YEAR),
     "participant_remembered_seconds": _seconds(YEAR),

@@ -9,6 +9,7 @@ SET LOCAL statement_timeout = '60s';
 ALTER TABLE feed_epoch
     ADD COLUMN timeline           text,
     ADD COLUMN server_started_utc timestamptz,
+    ADD COLUMN begun_xid          xid8,
     ADD COLUMN is_step_back       boolean NOT NULL DEFAULT false;
 
 -- migrate: rollback
@@ -16,4 +17,5 @@ ALTER TABLE feed_epoch
 ALTER TABLE feed_epoch
     DROP COLUMN timeline,
     DROP COLUMN server_started_utc,
+    DROP COLUMN begun_xid,
     DROP COLUMN is_step_back;

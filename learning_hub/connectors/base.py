@@ -38,8 +38,10 @@ class OutboundRecord(msgspec.Struct, frozen=True, kw_only=True):
     the kind looks up none. *record_key* is the hub's own key of the source record at this subscription: 36 characters,
     the same for all revisions. *record_id* is the identity that an earlier delivery of the same source record got, None
     where there was none. *outcome_unknown* says that an earlier attempt may have been carried out: ask the subscriber
-    before writing. *others_record_ids* are the identities that belong to other source records, of any subscription of
-    this subscriber, where the target has no column for the record key; None where the hub did not look them up.
+    before writing. *may_exist* says that the hub's database may have gone back in time, and with it the memory of an
+    attempt: ask for the record key before the first insert. *others_record_ids* are the identities that belong to other
+    source records, of any subscription of this subscriber, where the target has no column for the record key; None
+    where the hub did not look them up.
     """
 
     delivery_id: str
@@ -50,6 +52,7 @@ class OutboundRecord(msgspec.Struct, frozen=True, kw_only=True):
     record_key: str
     record_id: str | None = None
     outcome_unknown: bool = False
+    may_exist: bool = False
     others_record_ids: frozenset[str] | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -28,6 +29,7 @@ class RecordPreparation:
         participant_lookup: Finds the participant's id at the subscriber.
         payload_renderer: Renders the payload.
         sibling_rows: Knows the contact's other rows in a panel without a KeyProperty.
+        may_lack_records: Whether the database may lack what was sent before, because it went back in time.
         patience_seconds: How long a delivery waits for others of its contact and panel.
     """
 
@@ -37,11 +39,13 @@ class RecordPreparation:
         payload_renderer: PayloadRenderer,
         sibling_rows: SiblingRows,
         *,
+        may_lack_records: Callable[[], bool],
         patience_seconds: float,
     ) -> None:
         self._participant_lookup = participant_lookup
         self._payload_renderer = payload_renderer
         self._sibling_rows = sibling_rows
+        self._may_lack_records = may_lack_records
         self._patience_seconds = patience_seconds
 
     async def prepare(
@@ -54,7 +58,7 @@ class RecordPreparation:
         """
         if _is_found_without_participant(context):
             # The participant may not exist any more.
-            return _record(context)
+            return self._record(context)
         participant_id = await self._participant_id(context, recorder)
         if not isinstance(participant_id, str):
             return participant_id
@@ -68,7 +72,7 @@ class RecordPreparation:
                 )
         except TimeoutError:
             return moved_to_end(context.claimed, at=clock.now())
-        return _record(context, participant_id, payload, others)
+        return self._record(context, participant_id, payload, others)
 
     async def forget_participant(self, context: DeliveryContext) -> None:
         """Look the participant up again for the next attempt: the subscriber does not know the id that was found."""
@@ -99,6 +103,33 @@ class RecordPreparation:
             return parked_for_template(error, context.claimed)
         return skipped(payload.code, payload.message) if isinstance(payload, NoTemplate) else payload
 
+    def _record(
+        self,
+        context: DeliveryContext,
+        participant_id: str = "",
+        payload: dict[str, Any] | None = None,
+        others: frozenset[str] | None = None,
+    ) -> OutboundRecord:
+        claimed = context.claimed
+        return OutboundRecord(
+            delivery_id=str(claimed.key),
+            action=claimed.action,
+            target=context.subscription.target,
+            payload=payload or {},
+            participant_id=participant_id,
+            record_key=record_key(
+                claimed.key.program_id,
+                claimed.subscription_id,
+                claimed.publisher_system_id,
+                claimed.publisher_event_id,
+            ),
+            record_id=claimed.record_id,
+            # A search before sending costs little; any earlier attempt for this source record may have written it.
+            outcome_unknown=claimed.tried_before and claimed.record_id is None,
+            may_exist=claimed.record_id is None and self._may_lack_records(),
+            others_record_ids=others,
+        )
+
 
 def _is_found_without_participant(context: DeliveryContext) -> bool:
     """Whether the record to remove is found by its identity or its record key alone."""
@@ -106,29 +137,3 @@ def _is_found_without_participant(context: DeliveryContext) -> bool:
     if claimed.action != "remove" or kind.removal_has_payload:
         return False
     return bool(claimed.record_id) or not kind.is_keyless(context.subscription.target)
-
-
-def _record(
-    context: DeliveryContext,
-    participant_id: str = "",
-    payload: dict[str, Any] | None = None,
-    others: frozenset[str] | None = None,
-) -> OutboundRecord:
-    claimed = context.claimed
-    return OutboundRecord(
-        delivery_id=str(claimed.key),
-        action=claimed.action,
-        target=context.subscription.target,
-        payload=payload or {},
-        participant_id=participant_id,
-        record_key=record_key(
-            claimed.key.program_id,
-            claimed.subscription_id,
-            claimed.publisher_system_id,
-            claimed.publisher_event_id,
-        ),
-        record_id=claimed.record_id,
-        # A search before sending costs little; any earlier attempt for this source record may have written it.
-        outcome_unknown=claimed.tried_before and claimed.record_id is None,
-        others_record_ids=others,
-    )

@@ -39,6 +39,7 @@ class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
         lease_seconds: How long a claim is valid.
         retries: How failed attempts are repeated.
         pause_alarm_seconds: A pause that lasts longer is logged as an error, once.
+        restored_days: How long first inserts are preceded by a search after the database may have gone back in time.
         concurrency: Deliveries under way at once in this process.
         batched: The same for deliveries to subscribers that take many records in one request.
     """
@@ -46,6 +47,7 @@ class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: float
     retries: RetryPolicy
     pause_alarm_seconds: float
+    restored_days: float
     concurrency: int = 32
     batched: int = 1000
 
@@ -72,6 +74,7 @@ class Worker:
                 participant_lookup,
                 payload_renderer,
                 SiblingRows(database),
+                may_lack_records=lambda: database.may_lack_records(limits.restored_days),
                 patience_seconds=limits.lease_seconds * 0.3,
             ),
             limits.retries,

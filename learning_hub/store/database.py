@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 import asyncpg
 
+from learning_hub.model.clock import now
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.store.driver_errors import DATABASE_AWAY, translate_errors
 from learning_hub.store.epochs import LastSeen, keep_epoch
@@ -66,6 +68,11 @@ class Database:
                 async with self.connection() as connection:
                     await self._keep_epoch(connection)
             await asyncio.sleep(NOTE_SECONDS)
+
+    def may_lack_records(self, days: float) -> bool:
+        """Whether the database may have gone back in time less than *days* ago, and lack what was sent before."""
+        since = self._seen.stepped_back_utc if self._seen else None
+        return since is not None and now() - since < timedelta(days=days)
 
     async def _keep_epoch(self, connection: Connection) -> None:
         # Not the best knowledge of two checks at once, but that of one of them, which was true a moment ago.

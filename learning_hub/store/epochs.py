@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import datetime
 from typing import TypeAlias
 
 import asyncpg
@@ -28,11 +29,17 @@ NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 
 
 class LastSeen(msgspec.Struct, frozen=True):
-    """How far a process has seen the database: the cluster, its timeline, and the position in its WAL in bytes."""
+    """
+    What a process has seen of the database.
+
+    *system_identifier* and *timeline* name its history, *wal_position* is how far it was, in bytes. *stepped_back_utc*
+    is when it may have gone back in time; None if it never did.
+    """
 
     system_identifier: str
     timeline: str
     wal_position: int
+    stepped_back_utc: datetime | None
 
 
 async def keep_epoch(connection: Connection, seen: LastSeen | None) -> LastSeen | None:
@@ -52,7 +59,10 @@ async def keep_epoch(connection: Connection, seen: LastSeen | None) -> LastSeen 
         return None
     if not _is_current(here):
         await _begin(connection, seen)
-    return LastSeen(here["system_identifier"], here["timeline"], here["wal_position"])
+        here = await connection.fetchrow(queries.here)
+        if here is None:
+            return None
+    return LastSeen(here["system_identifier"], here["timeline"], here["wal_position"], here["stepped_back_utc"])
 
 
 async def _begin(connection: Connection, seen: LastSeen | None) -> None:
@@ -73,13 +83,13 @@ async def _begin(connection: Connection, seen: LastSeen | None) -> None:
 
 
 def _is_current(here: asyncpg.Record) -> bool:
-    return bool(here["is_same_cluster"] and here["is_same_timeline"] and here["is_same_start"])
+    return all(here[name] for name in ("is_same_cluster", "is_same_timeline", "is_same_start", "is_same_row"))
 
 
 def _may_be_step_back(here: asyncpg.Record, seen: LastSeen | None) -> bool:
     if here["is_first"]:
         return False
-    if not here["is_same_cluster"]:
+    if not (here["is_same_cluster"] and here["is_same_row"]):
         return True
     if not here["is_recorded"]:
         # An upgrade: the hub before this one began no epoch at a start either.

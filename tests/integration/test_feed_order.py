@@ -286,7 +286,7 @@ async def test_a_start_that_nobody_saw_may_be_a_step_back(nurses: Database) -> N
     await migrations.migrate(nurses.address)
     assert await nurses.fetchval("SELECT array_agg(is_step_back ORDER BY epoch) FROM feed_epoch") == [False, True]
 
-    await nurses.execute("UPDATE feed_epoch SET server_started_utc = NULL, timeline = NULL")
+    await nurses.execute("UPDATE feed_epoch SET server_started_utc = NULL, timeline = NULL, begun_xid = NULL")
     await migrations.migrate(nurses.address)
     assert await nurses.fetchval("SELECT array_agg(is_step_back ORDER BY epoch) FROM feed_epoch") == [
         False, True, False,

@@ -145,7 +145,7 @@ class RecordWriter:
         existing = await self._by_record_id(record, outbound, recorder)
         if existing is not None:
             return existing, []
-        is_in_doubt = outbound.outcome_unknown or outbound.record_id is not None
+        is_in_doubt = outbound.outcome_unknown or outbound.may_exist or outbound.record_id is not None
         if record.key_property:
             records = await self._with_key(record, recorder) if is_in_doubt else []
             return (records[0] if records else None), []
