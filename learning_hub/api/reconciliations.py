@@ -32,6 +32,7 @@ EXAMPLE = {
     "There": 210,
     "Missing": [EXAMPLE_RECORD],
     "Different": [EXAMPLE_RECORD | {"Fields": [{"Field": "UNITS", "Sent": 1.5, "Held": 15}]}],
+    "Doubled": [{"EventId": EXAMPLE_DELIVERY["EventId"], "SubscriberRecordIds": ["880123", "880347"]}],
     "Unknown": [],
     "RunId": None,
     "NextCursor": None,
@@ -44,7 +45,8 @@ RECONCILE_SUBSCRIPTION = Operation(
     summary="Compare the sent records with those that the subscriber holds",
     description="The hub asks iMIS for every source record that was last sent with an event of the bucket or time "
     "range; other kinds of subscribers cannot be asked. Records that iMIS holds as they were sent are confirmed "
-    "(`ConfirmedUtc`). Records whose last delivery removed them are left out. The response comes after about 25 "
+    "(`ConfirmedUtc`). Source records that have several records at iMIS, under one record key, are named in `Doubled`. "
+    "Records whose last delivery removed them are left out. The response comes after about 25 "
     "seconds at the latest; it has a `NextCursor` if records are left: send the same body again with that `Cursor`.",
     tag="Delivering",
     scopes=("process", "staff"),

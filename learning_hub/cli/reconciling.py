@@ -10,7 +10,7 @@ from learning_hub.cli.local import Hub, fields_of
 from learning_hub.cli.printing import print_fields, print_json, print_table, values_of
 from learning_hub.cli.running import COUNTS, end_of_run
 
-LISTS = ("Missing", "Different", "Unknown")
+LISTS = ("Missing", "Different", "Doubled", "Unknown")
 
 
 async def reconcile_to_the_end(hub: Hub, subscription_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -39,10 +39,15 @@ def print_reconciliation(found: dict[str, Any], *, as_json: bool) -> None:
         print_json(found)
         return
     print_fields({"There": found["There"], **{name: len(found[name]) for name in LISTS}})
-    for name, columns in (("Missing", []), ("Different", ["Fields"]), ("Unknown", ["Message"])):
+    for name, columns in (
+        ("Missing", ["SubscriberRecordId"]),
+        ("Different", ["SubscriberRecordId", "Fields"]),
+        ("Doubled", ["SubscriberRecordIds"]),
+        ("Unknown", ["SubscriberRecordId", "Message"]),
+    ):
         if found[name]:
             click.echo(f"\n{name}:")
-            print_table(found[name], ["EventId", "SubscriberRecordId", *columns])
+            print_table(found[name], ["EventId", *columns])
     for run in found["Runs"]:
         click.echo("\nSent again:")
         print_fields({"RunId": run["RunId"], **{name: run["Counts"][name] for name in COUNTS}})

@@ -147,7 +147,7 @@ def reconcile(*, subscription_id: str, put_back: bool, as_json: bool, **span: st
     body = {name: value for name, value in span.items() if value is not None} | {"PutBack": put_back}
     found = call(lambda hub: reconcile_to_the_end(hub, subscription_id, body), with_worker=put_back)
     print_reconciliation(found, as_json=as_json)
-    if found["Different"] or found["Unknown"] or (found["Missing"] and not put_back):
+    if found["Different"] or found["Doubled"] or found["Unknown"] or (found["Missing"] and not put_back):
         raise SystemExit(1)
 
 

@@ -116,10 +116,15 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The subscriber's record compared with an outbound record: *record_id* is None where it has no record."""
+    """
+    The subscriber's record compared with an outbound record: *record_id* is None where it has no record.
+
+    *surplus_record_ids* are the identities of further records with the same record key.
+    """
 
     record_id: str | None
     differences: list[Difference]
+    surplus_record_ids: list[str] = []
 
 
 class Connector(Protocol):

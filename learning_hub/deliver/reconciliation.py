@@ -48,6 +48,15 @@ class DifferentRecord(Record, frozen=True, kw_only=True, rename="pascal"):
     fields: list[Difference]
 
 
+class DoubledRecord(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """A source record that has several records at the subscriber."""
+
+    event_id: str
+    subscriber_record_ids: Annotated[
+        list[str], Meta(description="Their ids: first that of the record that the hub updates.")
+    ]
+
+
 class UnknownRecord(Record, frozen=True, kw_only=True, rename="pascal"):
     """A record that the subscriber could not be asked for, and why."""
 
@@ -60,6 +69,7 @@ class Reconciliation(msgspec.Struct, kw_only=True, rename="pascal"):
     there: int = 0
     missing: list[Record] = []
     different: list[DifferentRecord] = []
+    doubled: list[DoubledRecord] = []
     unknown: list[UnknownRecord] = []
     after: RangePosition | None = None
 
@@ -140,7 +150,11 @@ class _Conversation:
             record = self._record(sent)
             if isinstance(answer, str):
                 result.unknown.append(UnknownRecord(**record, message=answer))
-            elif answer.record_id is None:
+                continue
+            if answer.record_id is not None and answer.surplus_record_ids:
+                ids = [answer.record_id, *answer.surplus_record_ids]
+                result.doubled.append(DoubledRecord(event_id=record["event_id"], subscriber_record_ids=ids))
+            if answer.record_id is None:
                 result.missing.append(Record(**record))
             elif answer.differences:
                 result.different.append(DifferentRecord(**record, fields=answer.differences))

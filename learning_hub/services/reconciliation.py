@@ -11,7 +11,14 @@ from msgspec import Meta, Raw
 
 from learning_hub.connectors.kinds import KINDS
 from learning_hub.deliver.connections import Connections
-from learning_hub.deliver.reconciliation import DifferentRecord, Reconciler, Reconciliation, Record, UnknownRecord
+from learning_hub.deliver.reconciliation import (
+    DifferentRecord,
+    DoubledRecord,
+    Reconciler,
+    Reconciliation,
+    Record,
+    UnknownRecord,
+)
 from learning_hub.model.caller import Caller
 from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, gathered
 from learning_hub.model.fields import collect
@@ -51,6 +58,13 @@ class ReconcileAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"
     there: Annotated[int, Meta(description="The number of records held as they were sent.")]
     missing: Annotated[list[Record], Meta(description="Records that the subscriber does not hold.")]
     different: Annotated[list[DifferentRecord], Meta(description="Records held with other values than sent.")]
+    doubled: Annotated[
+        list[DoubledRecord],
+        Meta(
+            description="Source records with several records at the subscriber, under the same record key. Each is "
+            "also counted in There or listed in Different, by the record that the hub updates."
+        ),
+    ]
     unknown: Annotated[list[UnknownRecord], Meta(description="Records that the subscriber could not be asked for.")]
     run_id: Annotated[str, Meta(description="The run that sends missing records again.")] | None
     next_cursor: (
@@ -93,6 +107,7 @@ class Reconciliations:
             there=found.there,
             missing=found.missing,
             different=found.different,
+            doubled=found.doubled,
             unknown=found.unknown,
             run_id=run_id,
             next_cursor=LISTING.cursor(found) if found.after else None,

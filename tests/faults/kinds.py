@@ -114,7 +114,7 @@ class Imis:
         self._rows_are_right(state["Panels"]["LH_Learning"], story, deliveries)
         for subscription in self.subscriptions:
             found = await confirm_all(client, subscription)
-            assert (found["Missing"], found["Different"]) == ([], [])
+            assert (found["Missing"], found["Different"], found["Doubled"]) == ([], [], [])
         after = await deliveries_of(client)
         for source in story:
             for subscription in self.subscriptions:

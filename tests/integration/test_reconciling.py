@@ -135,6 +135,30 @@ async def test_what_is_missing_is_put_back_once(imis_hub: ImisHub, target: dict[
     assert (await imis_hub.delivered(gone))["ConfirmedUtc"]
 
 
+@pytest.mark.parametrize("target", [{"Kind": "activity"}, PANEL], ids=["activity", "panel"])
+async def test_records_that_are_there_twice_are_named(imis_hub: ImisHub, target: dict[str, Any]) -> None:
+    """A second record with the same record key is named beside the one that the hub wrote, which counts as before."""
+    await imis_hub.make_panel(PANEL["Name"], WITH_KEY)
+    is_activity = target["Kind"] == "activity"
+    await imis_hub.set_up(Target=target, Templates={"_default": TEMPLATE if is_activity else ROW})
+    (location, delivery), _ = await delivered(imis_hub, 2)
+    entity = "Activity" if is_activity else target["Name"]
+    record = (await at_imis(imis_hub, "GET", f"/api/{entity}/{delivery['SubscriberRecordId']}")).json()
+    # iMIS numbers a new record itself.
+    record.pop("Identity")
+    values = record["Properties"]["$values"]
+    record["Properties"]["$values"] = [one for one in values if one["Name"] not in ("SEQN", "Ordinal")]
+    await at_imis(imis_hub, "POST", f"/api/{entity}", json=record)
+
+    found = await reconcile(imis_hub)
+
+    assert (found["There"], found["Missing"], found["Different"]) == (2, [], [])
+    (doubled,) = found["Doubled"]
+    assert doubled["EventId"] == event_id(location)
+    assert doubled["SubscriberRecordIds"][0] == delivery["SubscriberRecordId"]
+    assert len(set(doubled["SubscriberRecordIds"])) == 2
+
+
 async def test_a_record_counts_once_by_what_was_last_sent(imis_hub: ImisHub) -> None:
     """Revisions of one record are one, compared with the newest that was delivered; a parked one changes nothing."""
     await imis_hub.set_up()

@@ -88,15 +88,20 @@ class RecordWriter:
         Raises:
             Failed: iMIS could not be asked.
         """
-        existing = await self.find(record, outbound, recorder)
-        if existing is None:
+        records = await self._all_of_source(record, outbound, recorder)
+        if not records:
             return Comparison(record_id=None, differences=[])
+        existing, *surplus = records
         sent, held = record.stored_values, existing.values
         differences = [
             Difference(field=name, sent=sent[name], held=unwrap(lookup(held, name)))
             for name in differing(sent, held, self._zone)
         ]
-        return Comparison(record_id=existing.record_id, differences=differences)
+        return Comparison(
+            record_id=existing.record_id,
+            differences=differences,
+            surplus_record_ids=[one.record_id for one in surplus],
+        )
 
     async def remove(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> Accepted:
         """
@@ -117,12 +122,13 @@ class RecordWriter:
             return Accepted(record_id=records[0].record_id)
         return Accepted(record_id=outbound.record_id, unchanged=True, note="There was no record to remove.")
 
-    async def find(self, record: Record, outbound: OutboundRecord, recorder: Recorder) -> ExistingRecord | None:
-        """The source record's record, by its identity or else by its key; None where iMIS has none."""
-        existing = await self._by_record_id(record, outbound, recorder)
-        if existing is None and record.key_property:
-            return next(iter(await self._with_key(record, recorder)), None)
-        return existing
+    async def _all_of_source(
+        self, record: Record, outbound: OutboundRecord, recorder: Recorder
+    ) -> list[ExistingRecord]:
+        """The source record's record by its identity, and then all others with its key."""
+        known = await self._by_record_id(record, outbound, recorder)
+        records = await self._with_key(record, recorder) if record.key_property else []
+        return [known, *(one for one in records if one.record_id != known.record_id)] if known else records
 
     async def _by_record_id(
         self, record: Record, outbound: OutboundRecord, recorder: Recorder
