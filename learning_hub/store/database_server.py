@@ -10,10 +10,18 @@ from learning_hub.settings import Settings
 from learning_hub.store import migrations
 from learning_hub.store.database import Database
 from learning_hub.store.embedded import EmbeddedServer
+from learning_hub.store.pooling import has_sessions
 
 
 class DatabaseNotReadyError(Exception):
     """The database cannot be used in its present state; the message says what to do."""
+
+
+NO_SESSIONS = (
+    "LEARNING_HUB_DATABASE_URL leads through a pooler in transaction mode, in which the hub's advisory locks, "
+    "notifications and prepared statements do not work. Use session mode (pool_mode = session in PgBouncer), or the "
+    "address of the server itself."
+)
 
 
 @asynccontextmanager
@@ -50,20 +58,26 @@ async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
     Apply the migrations that the database is missing.
 
     Raises:
-        DatabaseNotReadyError: The database cannot be reached or migrated, it has migrations that this version does not
-            know, or *migrate* is false and a migration is missing.
+        DatabaseNotReadyError: The database cannot be reached or migrated, a pooler keeps no sessions, the database has
+            migrations that this version does not know, or *migrate* is false and a migration is missing.
     """
+    unknown: list[str] = []
+    missing: list[str] = []
     try:
-        unknown = await migrations.unknown(address)
-        if migrate and not unknown:
-            await migrations.migrate(address)
-            return
-        missing = await migrations.missing(address)
+        keeps_sessions = await has_sessions(address)
+        if keeps_sessions:
+            unknown = await migrations.unknown(address)
+            if migrate and not unknown:
+                await migrations.migrate(address)
+                return
+            missing = await migrations.missing(address)
     except Exception as error:
         raise DatabaseNotReadyError(
             f"The database cannot be used: {_reason(error)}. LEARNING_HUB_DATABASE_URL names it; "
             "unset, it is the hub's own."
         ) from error
+    if not keeps_sessions:
+        raise DatabaseNotReadyError(NO_SESSIONS)
     if unknown:
         raise DatabaseNotReadyError(
             f"The database is of a newer version of the hub, which has migrated it: {', '.join(unknown)}. "
