@@ -21,6 +21,7 @@ SHOWN_FAILURES = 20
 TIMEOUT_SECONDS = 60
 # The status that a shell reports for a program that SIGINT ended.
 STOPPED = 130
+WENT_BACK = "The hub lacks events that were published before: it was restored. All events were sent again."
 
 
 @click.command()
@@ -46,7 +47,8 @@ def publish(*, file: str, url: str, key: str | None, connections: int, patience:
 
     FILE has one JSON object a line, or is a JSON document of one event or of an array of events. FILE.published records
     the published events, so that the same command continues where it was stopped, and sends only events that were
-    changed or refused. The hub does not store an event twice.
+    changed or refused. The hub does not store an event twice. If the hub was restored and lacks events that were
+    published, all are sent again.
     """
     if not key:
         raise FailedError("A key is needed: set HUB_KEY, or give --key.")
@@ -85,6 +87,7 @@ async def _publish(events: EventFile, report: Report, hub: HubAddress) -> None:
     from learning_hub.cli.publishing.client import Batches
     from learning_hub.cli.publishing.progress_file import ProgressFile
     from learning_hub.cli.publishing.publishing import Publishing
+    from learning_hub.cli.publishing.restored_hub import lacks_published
 
     _need_address(hub.address)
     # A hub answers with and without /api alike.
@@ -99,6 +102,9 @@ async def _publish(events: EventFile, report: Report, hub: HubAddress) -> None:
                 timeout=TIMEOUT_SECONDS,
                 follow_redirects=False,
             ) as client:
+                if await lacks_published(client, progress, events, patience_seconds=hub.patience_seconds):
+                    report.hub_went_back = True
+                    progress.forget()
                 publishing = Publishing(
                     Batches(client),
                     progress,
@@ -148,6 +154,8 @@ def _print(report: Report, unit: str, *, as_json: bool) -> None:
     if as_json:
         print_json(report)
         return
+    if report.hub_went_back is True:
+        click.echo(WENT_BACK)
     click.echo(_counts(report))
     if report.before:
         click.echo(f"{report.before} were published before and were not sent again.")

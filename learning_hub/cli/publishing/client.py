@@ -61,7 +61,7 @@ class Batches:
                 "/events/batch", content=b"\n".join(events), headers={"Content-Type": "application/x-ndjson"}
             )
         except httpx.TransportError as error:
-            why = f"The hub at {self._address} does not answer: {_cause(error, self._address)}."
+            why = describe_no_answer(error, self._address)
             if self._has_answered:
                 raise LaterError(why) from error
             raise FailedError(why) from error
@@ -107,6 +107,11 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
 def _retry_after(response: httpx.Response) -> float:
     text = response.headers.get("retry-after", "")
     return min(float(text), LONGEST_RETRY_AFTER_SECONDS) if text.isascii() and text.isdigit() else 0
+
+
+def describe_no_answer(error: httpx.TransportError, address: str) -> str:
+    """The sentence for a hub that gave no response."""
+    return f"The hub at {address} does not answer: {_cause(error, address)}."
 
 
 def _cause(error: httpx.TransportError, address: str) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from learning_hub.cli.failures import FailedError
 
@@ -19,6 +19,8 @@ class ProgressFile:
     A line that was changed since, or that was published to another hub, counts as not published. The last line of the
     progress file may be incomplete if the program was killed; that event is published again, and the hub recognises it
     as the same. Without a *path* nothing is recorded.
+
+    A line with `Forgotten` says that the hub went back in time: the lines before it count as not published.
     """
 
     def __init__(self, path: Path | None, url: str) -> None:
@@ -58,6 +60,20 @@ class ProgressFile:
         """Whether line *number* was published with this content."""
         return self._known.get(number) == _mark(content)
 
+    def newest(self, most: int) -> list[int]:
+        """The numbers of the lines that were recorded last, up to *most*, in that order."""
+        return list(self._known)[-most:]
+
+    def forget(self) -> None:
+        """
+        Let all lines count as not published, also in later runs.
+
+        Raises:
+            FailedError: The file can no longer be written.
+        """
+        self._known.clear()
+        self._write([{"Forgotten": True, "Url": self._url}])
+
     def add(self, lines: Iterable[tuple[int, bytes, str]]) -> None:
         """
         Record published lines, each with its number, content and EventId.
@@ -65,12 +81,16 @@ class ProgressFile:
         Raises:
             FailedError: The file can no longer be written.
         """
+        self._write(
+            [
+                {"Line": number, "Content": _mark(content), "EventId": event_id, "Url": self._url}
+                for number, content, event_id in lines
+            ]
+        )
+
+    def _write(self, entries: list[dict[str, Any]]) -> None:
         if self._file is None:
             return
-        entries = [
-            {"Line": number, "Content": _mark(content), "EventId": event_id, "Url": self._url}
-            for number, content, event_id in lines
-        ]
         try:
             self._file.write("".join(json.dumps(entry) + "\n" for entry in entries))
             self._file.flush()
@@ -89,8 +109,15 @@ class ProgressFile:
     def _read(self, line: str) -> None:
         try:
             entry = json.loads(line)
-            if entry["Url"] == self._url:
-                self._known[int(entry["Line"])] = entry["Content"]
+            if entry["Url"] != self._url:
+                return
+            if entry.get("Forgotten"):
+                self._known.clear()
+                return
+            number, content = int(entry["Line"]), entry["Content"]
+            # Those recorded last stand last.
+            self._known.pop(number, None)
+            self._known[number] = content
         except (ValueError, KeyError, TypeError, RecursionError):
             return
 

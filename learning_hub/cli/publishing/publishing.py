@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from learning_hub.cli.failures import FailedError
 from learning_hub.cli.publishing.client import RETRIED, Batches, LaterError, Result, TooLargeError
@@ -30,12 +31,17 @@ class BadLine(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class Report(msgspec.Struct, rename="pascal"):
-    """The results of the lines of a file: *before* were published already and not sent again."""
+    """
+    The results of the lines of a file: *before* were published already and not sent again.
+
+    *hub_went_back* says that the hub lacked events that were published before, so that all were sent again.
+    """
 
     new: int = 0
     same: int = 0
     before: int = 0
     failed: list[BadLine] = []
+    hub_went_back: bool | UnsetType = UNSET
 
     @property
     def answered(self) -> int:

@@ -256,6 +256,40 @@ def test_subscribers_of_other_kinds(settings: dict[str, str]) -> None:
         assert (checked.exit_code, "http://127.0.0.1:1" in checked.output) == (1, True)
 
 
+def test_publishing_notices_a_hub_that_went_back_in_time(settings: dict[str, str], tmp_path: Path) -> None:
+    """A hub that lacks the newest of what was published gets the whole file again, and what it has is the same."""
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(json.dumps(an_event_body(PublisherEventId=f"AI:{number}")) + "\n" for number in range(40)))
+    hub_settings = settings | {"ADMIN_KEY": ADMIN_KEY}
+    with served("--no-worker", settings=hub_settings, log=tmp_path / "log") as hub:
+        hub.client.put("/programs/NURSES", json={"Name": "Nurses"})
+
+        def publish(*more: str) -> str:
+            arguments = ("publish", str(file), "--url", hub.address, "--key", ADMIN_KEY, *more)
+            done = quick_command(*arguments, settings=settings)
+            assert done.exit_code == 0, done.stderr
+            return done.stdout
+
+        assert publish() == "40 new, 0 the hub had already, 0 refused.\n"
+        assert publish().endswith("40 were published before and were not sent again.\n")
+        lose = "DELETE FROM event WHERE publisher_event_id IN ('AI:37', 'AI:38', 'AI:39')"
+        asyncio.run(_execute(settings["DATABASE_URL"], lose))
+
+        assert publish() == (
+            "The hub lacks events that were published before: it was restored. All events were sent again.\n"
+            "3 new, 37 the hub had already, 0 refused.\n"
+        )
+        assert json.loads(publish("--json")) == {"New": 0, "Same": 0, "Before": 40, "Failed": []}
+        asyncio.run(_execute(settings["DATABASE_URL"], lose))
+        assert json.loads(publish("--json"))["HubWentBack"]
+
+
+async def _execute(address: str, statement: str) -> None:
+    connection = await asyncpg.connect(address)
+    await connection.execute(statement)
+    await connection.close()
+
+
 def test_publishing_goes_on_where_it_stopped(settings: dict[str, str], tmp_path: Path) -> None:
     """Bad lines are reported with number and fields; the next time only they are sent; too fast is only slower."""
     events = [an_event_body(PublisherEventId=f"AI:{number}") for number in range(40)]
