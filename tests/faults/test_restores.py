@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -13,13 +14,19 @@ import pytest
 from databases import in_memory
 from factories import an_event_body
 from faults.restored_server import WAYS, RestoredServer, restored_server
-from faults.scale import of
+from faults.scale import IS_LONG, of
+from imis_hub import ImisHub
+from panels import WITH_KEY
 from running import RunningHub, eventually, running_hub
 
+from learning_hub.sandbox import RunningSandbox
 from learning_hub.settings import Settings
 from learning_hub.store.database import Database
 
 EVENTS = of(40, 300)
+SENT = of(6, 100)
+PANEL = {"Kind": "panel", "Name": "LH_Learning", "KeyProperty": "RecordKey"}
+ROW = {"Course": "{{ data['Activity Title'] }}", "Units": "{{ data['Credits'] | default: 1 | decimal }}"}
 
 
 @pytest.fixture
@@ -94,6 +101,56 @@ async def test_a_reader_with_a_cursor_from_before_sees_all_that_comes(
                 assert sorted(seen) == sorted(ids(lost, new))
                 assert (await follow(hub.client, after))[0] == []
             assert sorted((await follow(hub.client, None))[0]) == sorted(ids(kept, lost, new))
+
+
+# One of the ways takes ten seconds.
+@pytest.mark.parametrize("way", WAYS if IS_LONG else WAYS[:1])
+async def test_nothing_is_doubled_at_imis(way: str, folder: Path, settings: Settings, imis: RunningSandbox) -> None:
+    """
+    A backlog that was open in the backup, and what publishers repeat, become no second record.
+
+    Of activities as of rows of a panel with a KeyProperty; reconciliation finds each of them once.
+    """
+    backlog, lost, new = range(SENT), range(SENT, 2 * SENT), range(2 * SENT, 3 * SENT)
+    async with restored_server(folder) as server:
+        async with hub_on(server, settings) as hub:
+            imis_hub = ImisHub(hub, imis)
+            await imis_hub.make_panel(PANEL["Name"], WITH_KEY)
+            await imis_hub.set_up(State="stopped")
+            await imis_hub.put_subscription("rows", Target=PANEL, Templates={"_default": ROW}, State="stopped")
+            await publish(hub.client, backlog)
+            await eventually(lambda: in_state(hub, "waiting"), until=lambda count: count == 2 * SENT)
+        await server.keep(way)
+        async with hub_on(server, settings) as hub:
+            await start(hub)
+            await publish(hub.client, lost)
+            await eventually(lambda: in_state(hub, "delivered"), until=lambda count: count == 4 * SENT, seconds=120)
+
+        await server.go_back(way)
+
+        async with hub_on(server, settings) as hub:
+            await start(hub)
+            await publish(hub.client, range(3 * SENT))
+            await eventually(lambda: in_state(hub, "delivered"), until=lambda count: count == 6 * SENT, seconds=120)
+            state = await ImisHub(hub, imis).state()
+            assert (len(state["Activities"]), len(state["Panels"][PANEL["Name"]])) == (3 * SENT, 3 * SENT)
+            assert len(ids(backlog, lost, new)) == 3 * SENT
+            hour = timedelta(hours=1)
+            body = {"FromUtc": str(datetime.now(UTC) - hour), "ToUtc": str(datetime.now(UTC) + hour)}
+            for subscription in ("completions", "rows"):
+                answer = await hub.client.post(f"/subscriptions/{subscription}/reconcile", json=body)
+                found = answer.json()
+                assert answer.status_code == 200, found
+                assert (found["There"], found["Missing"], found["Doubled"]) == (3 * SENT, [], [])
+
+
+async def start(hub: RunningHub) -> None:
+    for subscription in ("completions", "rows"):
+        assert (await hub.client.post(f"/subscriptions/{subscription}/start")).status_code == 200
+
+
+async def in_state(hub: RunningHub, state: str) -> int:
+    return int(await hub.database.fetchval("SELECT count(*) FROM delivery WHERE state = $1", state))
 
 
 async def test_a_start_of_the_server_beside_a_running_hub_is_no_step_back(folder: Path, settings: Settings) -> None:
