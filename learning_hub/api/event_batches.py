@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from learning_hub.api.http.problems import Problem, problem_response
 from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
-from learning_hub.model.errors import InvalidInput, LearningHubError, TooLarge, Unavailable
+from learning_hub.model.errors import MOST_ERRORS, InvalidFields, InvalidInput, LearningHubError, TooLarge, Unavailable
 from learning_hub.model.event import NewEvent, example_event_id
 from learning_hub.model.fields import read_list
 from learning_hub.services.batch_publishing import BatchPublishing, Result
@@ -105,10 +106,23 @@ class EventBatchController(ApiController):
             content = await request.read_content(MAX_BYTES, held=held, stalls_after_seconds=STALLS_AFTER_SECONDS)
             bodies = _lines(content) if media_type == JSON_LINES else read_list(content, MAX_EVENTS)
             results = await batch_publishing.publish(request.caller, bodies, confirm=request.confirm_caller)
-            shown = [_shown(result, index, request.context.called_path) for index, result in enumerate(results)]
+            shown = _all_shown(results, request.context.called_path)
         if shown and all(result.status == 503 for result in shown):
             raise Unavailable("The database is away.", retry_after_seconds=2)
         return ApiResponse(BatchResults(shown))
+
+
+def _all_shown(results: Sequence[Result], called_path: str) -> list[BatchResult]:
+    """The results; their problems list MOST_ERRORS bad fields together, and say how many more there are."""
+    left = MOST_ERRORS
+    shown = []
+    for index, result in enumerate(results):
+        if isinstance(result, InvalidFields):
+            shown.append(_shown(InvalidFields(result.errors, most=left, more=result.more), index, called_path))
+            left = max(0, left - len(result.errors))
+        else:
+            shown.append(_shown(result, index, called_path))
+    return shown
 
 
 def _shown(result: Result, index: int, called_path: str) -> BatchResult:

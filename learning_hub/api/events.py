@@ -18,7 +18,7 @@ from learning_hub.api.http.problems import Problem, problem_response
 from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
-from learning_hub.model.errors import Conflict, FieldError, InvalidFields, InvalidInput, NotJson
+from learning_hub.model.errors import MOST_ERRORS_OF_EVENT, Conflict, FieldError, InvalidFields, InvalidInput, NotJson
 from learning_hub.model.event import EventDetail, NewEvent, PublishingOutcome, event_tag
 from learning_hub.model.received_event import ReceivedEvent
 from learning_hub.publish.publisher import Publisher
@@ -212,7 +212,7 @@ async def _read_submission(request: ApiRequest, events: Events) -> tuple[Receive
     try:
         event = await events.read_body(request.caller, await request.read_json_object())
     except InvalidFields as error:
-        raise InvalidFields(error.errors + errors) from None
+        raise InvalidFields(errors + error.errors, most=MOST_ERRORS_OF_EVENT, more=error.more) from None
     if errors:
         program_errors = await events.program_errors(request.caller, event.publisher_program_id)
         raise InvalidFields(program_errors + errors)

@@ -28,6 +28,7 @@ An error holds data and a short, stable `code`; docs/reference/errors.md lists e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -67,19 +68,44 @@ class FieldError(msgspec.Struct, frozen=True):
     message: str
 
 
+# The most bad fields that an answer lists, for an event and for a request; and those that its sentence names.
+MOST_ERRORS_OF_EVENT = 100
+MOST_ERRORS = 1000
+MOST_NAMED = 20
+# How the name of an entry ends that stands for several bad fields; its message begins with their number. So does a
+# name that was shortened, whose message does not.
+MORE = "…"
+_NUMBER_OF_MORE = re.compile(r"(\d+) more ")
+
+
 class InvalidFields(InvalidInput):
-    """Some fields are wrong."""
+    """Some fields are wrong; at *most* so many are listed, and the sentence says how many *more* there are."""
 
     code = "invalid_fields"
 
-    def __init__(self, errors: list[FieldError]) -> None:
-        self.errors = errors
-        named = ", ".join(dict.fromkeys(error.field for error in errors))
-        super().__init__(f"Not accepted: {named}.")
+    def __init__(self, errors: list[FieldError], *, most: int = MOST_ERRORS, more: int = 0) -> None:
+        self.errors = errors[:most]
+        self.more = more + count_errors(errors) - count_errors(self.errors)
+        super().__init__(_sentence(self.errors, self.more))
 
     @property
     def field_errors(self) -> list[FieldError]:
         return self.errors
+
+
+def count_errors(errors: list[FieldError]) -> int:
+    """How many bad fields there are, with those that an entry stands for."""
+    numbers = (_NUMBER_OF_MORE.match(error.message) for error in errors if error.field.endswith(MORE))
+    return len(errors) + sum(int(number[1]) - 1 for number in numbers if number)
+
+
+def _sentence(listed: list[FieldError], more: int) -> str:
+    names = list(dict.fromkeys(error.field for error in listed if not error.field.endswith(MORE)))
+    named = ", ".join(names[:MOST_NAMED])
+    if len(names) > MOST_NAMED:
+        named += f" and {len(names) - MOST_NAMED} more"
+    sentences = [f"Not accepted: {named}."] if names else []
+    return " ".join([*sentences, *([f"{more} more bad fields are not listed."] if more else [])])
 
 
 @contextmanager

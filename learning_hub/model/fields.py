@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Raw
 
 from learning_hub.model.clock import read_time
-from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, TooLarge
+from learning_hub.model.errors import MORE, FieldError, InvalidFields, InvalidInput, TooLarge
 from learning_hub.model.json_errors import MAX_ERRORS
 from learning_hub.model.json_pieces import split_array, split_object
 from learning_hub.model.json_values import check_json, read_json, write_json
@@ -199,10 +199,11 @@ def from_values(values: Mapping[str, Any], struct: type[T]) -> T:
 
 
 def _unknown(names: list[str], prefix: str) -> list[FieldError]:
-    """Errors for up to a hundred unknown names, and the number of the rest, so that the response stays small."""
-    errors = [FieldError(prefix + shown_name(name), _NOT_KNOWN) for name in names[:MAX_ERRORS]]
-    if more := len(names) - len(errors):
-        errors.append(FieldError(f"{prefix}…", f"{more} more are not known fields"))
+    """Errors for up to a hundred unknown names; of more, the last one stands for the rest."""
+    listed = names if len(names) <= MAX_ERRORS else names[: MAX_ERRORS - 1]
+    errors = [FieldError(prefix + shown_name(name), _NOT_KNOWN) for name in listed]
+    if more := len(names) - len(listed):
+        errors.append(FieldError(f"{prefix}{MORE}", f"{more} more are not known fields"))
     return errors
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from learning_hub.model.caller import Caller
 from learning_hub.model.clock import now
-from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
+from learning_hub.model.errors import MOST_ERRORS_OF_EVENT, Conflict, FieldError, InvalidFields, NotFound
 from learning_hub.model.event import Event, LatestEntry, SourceKey, event_tag
 from learning_hub.model.fields import read_object
 from learning_hub.model.ids import EventKey, read_event_id
@@ -195,4 +195,4 @@ async def read_any_event_body(body: bytes, *, max_data_bytes: int, program_error
     except InvalidFields as error:
         program_id = program_named(fields)
         errors = await program_errors(program_id) if program_id else []
-        raise InvalidFields(errors + error.errors) from None
+        raise InvalidFields(errors + error.errors, most=MOST_ERRORS_OF_EVENT) from None

@@ -222,3 +222,29 @@ async def test_a_body_that_trickles_in_is_given_up(
     writer.close()
     with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
+
+
+async def test_an_answer_lists_a_thousand_bad_fields(publisher: httpx.AsyncClient) -> None:
+    """Of ten thousand bad lines a hundred bad fields each are listed for the first ten, and counted for the others."""
+    line = json.dumps({f"Unknown {number}": 1 for number in range(228)}).encode() + b"\n"
+
+    answer = await publisher.post(
+        "/events/batch", content=line * 2000, headers={"Content-Type": "application/x-ndjson"}
+    )
+
+    problems = [result["Problem"] for result in answer.json()["Results"]]
+    assert [len(problem.get("errors", [])) for problem in problems] == [100] * 10 + [0] * 1990
+    assert "more bad fields are not listed" in problems[0]["detail"]
+    assert problems[10]["detail"].endswith(" more bad fields are not listed.")
+    assert len(answer.content) < 2_000_000
+
+
+async def test_an_event_lists_a_hundred_bad_fields(publisher: httpx.AsyncClient) -> None:
+    """A single event lists a hundred bad fields, and says how many more there are."""
+    body = {f"Unknown {number}": 1 for number in range(228)}
+
+    problem = (await publisher.post("/events", json=body)).json()
+
+    missing = sum(error["message"] == "is required" for error in problem["errors"])
+    assert len(problem["errors"]) == 100
+    assert problem["detail"].endswith(f" and 80 more. {missing + 228 - 100} more bad fields are not listed.")
