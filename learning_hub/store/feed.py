@@ -52,8 +52,8 @@ async def read_feed(database: Database, spec: FeedFilter, after: Position, limit
         row = await connection.fetchrow(queries.horizon if of_one_source else queries.horizon_for_a_walk)
         assert row is not None  # noqa: S101 - a SELECT without FROM has one row
         horizon = Position(row["epoch"], row["xid"], 0)
-        if after.epoch > horizon.epoch:
-            # A cursor of a life of the database that this one knows nothing of.
+        if after > horizon:
+            # A cursor of a life of the database that this one knows nothing of: no position here is as late.
             after = Position(horizon.epoch, 0, 0)
         if of_one_source:
             await connection.execute(queries.plan_for_these_values)

@@ -13,7 +13,7 @@ from factories import an_event_body
 from feed_visibility import caught_up, reads_all
 from running import RunningHub
 
-from learning_hub.model.feed import Position, write_cursor
+from learning_hub.model.feed import Position, read_cursor, write_cursor
 
 pytestmark = pytest.mark.usefixtures("one_day")
 
@@ -145,6 +145,9 @@ async def test_cursors_stay_valid(hub_without_worker: RunningHub, reader: httpx.
     assert await ids(reader, Cursor=after_one, PublisherEventId="1") == []
     assert await ids(hub_without_worker.client, ProgramId="DOCTORS", Cursor=empty) == ["3"]
     assert await ids(reader, Cursor=write_cursor(Position(2**31 - 1, 2**63 - 1, 2**63 - 1))) == ["1", "2"]
+    position = read_cursor(after_one)
+    ahead = write_cursor(Position(position.epoch, position.xid + 2**40, 0))
+    assert await ids(reader, Cursor=ahead) == ["1", "2"], "its transaction is later than any of this epoch"
 
 
 async def test_a_narrow_filter_moves_on(reader: httpx.AsyncClient) -> None:
