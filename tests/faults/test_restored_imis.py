@@ -95,7 +95,8 @@ def renamed(file: Path, old: str, new: str) -> None:
     published.write_text(published.read_text().replace(old, new))
 
 
-@pytest.mark.parametrize("way", WAYS)
+# One of the ways takes five seconds.
+@pytest.mark.parametrize("way", WAYS if scale.IS_LONG else WAYS[:1])
 async def test_a_restore_hides_and_doubles_nothing(way: str, folder: Path, tmp_path: Path, settings: Settings) -> None:
     """
     Half of the events are in the backup, some of them undelivered, and the others are lost with all later deliveries.

@@ -103,8 +103,8 @@ async def test_a_reader_with_a_cursor_from_before_sees_all_that_comes(
             assert sorted((await follow(hub.client, None))[0]) == sorted(ids(kept, lost, new))
 
 
-# One of the ways takes ten seconds.
-@pytest.mark.parametrize("way", WAYS if IS_LONG else WAYS[:1])
+@pytest.mark.skipif(not IS_LONG, reason="takes ten seconds for each way; test_restored_imis.py is the short form")
+@pytest.mark.parametrize("way", WAYS)
 async def test_nothing_is_doubled_at_imis(way: str, folder: Path, settings: Settings, imis: RunningSandbox) -> None:
     """
     A backlog that was open in the backup, and what publishers repeat, become no second record.
