@@ -111,6 +111,21 @@ def test_processes_share_one_port(given: dict[str, str], log: Path) -> None:
     assert not any(_is_alive(member) for member in members)
 
 
+def test_connections_made_while_it_stops_do_not_hang(given: dict[str, str], log: Path) -> None:
+    """While two processes stop, a new connection is answered or refused, and waits for nobody."""
+    with served("--processes", "2", settings=given, log=log) as hub:
+        _until(lambda: len(_members(hub.process.pid)) == 2, log)
+        hub.process.send_signal(signal.SIGTERM)
+        refused = 0
+        while hub.process.poll() is None:
+            try:
+                httpx.get(f"{hub.address}/health/live", trust_env=False, timeout=5)
+            except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError):
+                refused += 1
+                time.sleep(0.01)
+        assert refused > 0
+
+
 def test_members_end_with_their_parent(given: dict[str, str], log: Path) -> None:
     """A parent that is killed leaves no process behind on its port."""
     with served("--processes", "2", settings=given, log=log) as hub:

@@ -32,10 +32,10 @@ async def run_worker_processes(
     environment = {**os.environ, f"{PREFIX}DATABASE_URL": database_address}
     async with asyncio.TaskGroup() as group:
         for _ in range(count):
-            group.create_task(_keep_process(arguments, listener.fileno(), environment))
+            group.create_task(_keep_process(arguments, listener, environment))
 
 
-async def _keep_process(arguments: list[str], descriptor: int, environment: dict[str, str]) -> None:
+async def _keep_process(arguments: list[str], listener: socket.socket, environment: dict[str, str]) -> None:
     while True:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -43,12 +43,14 @@ async def _keep_process(arguments: list[str], descriptor: int, environment: dict
             "learning_hub.cli.serving.worker_processes",
             *arguments,
             stdin=PIPE,
-            pass_fds=[descriptor],
+            pass_fds=[listener.fileno()],
             env=environment,
         )
         try:
             status = await process.wait()
         except asyncio.CancelledError:
+            # Otherwise connections that come now would be accepted by nobody, until the last process has ended.
+            listener.close()
             await _end(process)
             raise
         log.error("member_ended", extra={"pid": process.pid, "status": status})
