@@ -17,7 +17,7 @@ from bench.filling import fill_events
 from bench.load import ask
 from bench.results import Results
 from bench.setting_up import make_key
-from learning_hub.model.feed import BEGINNING, FeedFilter, Position
+from learning_hub.model.feed import BEGINNING, END, FeedFilter, Position
 from learning_hub.store.feed import parameters, queries
 
 EVENTS = 20_000
@@ -54,7 +54,7 @@ class Reading:
         connection = await asyncpg.connect(self._database_url)
         try:
             began = time.perf_counter()
-            count, after, horizon = 0, BEGINNING, Position(2, 0, 0)
+            count, after, horizon = 0, BEGINNING, END
             everything = FeedFilter(program_id="BENCH")
             while count < EVENTS:
                 rows = await connection.fetch(queries.read_feed, *parameters(everything, after, horizon, PAGE, PAGE))

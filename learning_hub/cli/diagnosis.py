@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from learning_hub.settings import Settings
 
 OLDEST_VERSION = 15
-MIGRATE = "learning-hub migrate"
 MOST_PARKED = 10_000
 
 
@@ -48,19 +47,19 @@ async def _examine(settings: Settings) -> list[Finding]:
     findings = [_settings(settings)]
     try:
         async with run_database_server(settings) as address:
+            if lacking := await _missing_migrations(address):
+                return [*findings, lacking]
             database = await _database(address)
             findings += database
             if all(finding.state != "wrong" for finding in database):
                 async with open_hub(msgspec.structs.replace(settings, database_url=address)) as hub:
                     findings += [finding async for finding in _hub(hub)]
     except (DatabaseNotReadyError, LearningHubError, FailedError) as error:
-        findings.append(Finding("Database", "wrong", str(error), _database_advice(settings, str(error))))
+        findings.append(Finding("Database", "wrong", str(error), _database_advice(settings)))
     return findings
 
 
-def _database_advice(settings: Settings, error: str) -> str:
-    if MIGRATE in error:
-        return ""
+def _database_advice(settings: Settings) -> str:
     if settings.database_url is None:
         return f"The server's log is in {settings.home.resolve() / 'postgres'}."
     return "See LEARNING_HUB_DATABASE_URL and the server's log."
@@ -77,6 +76,25 @@ def _settings(settings: Settings) -> Finding:
             "Keep a copy of secret.key, or set LEARNING_HUB_SECRET_KEYS; hubs on several machines need the setting.",
         )
     return Finding("Settings", "fine", message)
+
+
+async def _missing_migrations(address: str) -> Finding | None:
+    """A finding if the database lacks migrations of this version, as a new one does; the rest needs them."""
+    from learning_hub.store import migrations
+    from learning_hub.store.database_server import reachable
+
+    with reachable():
+        missing = await migrations.missing(address)
+        if not missing or await migrations.unknown(address):
+            return None
+    is_new = "0001_pre_first_release" in missing
+    message = "The database is new." if is_new else f"The database lacks {', '.join(missing)}."
+    return Finding(
+        "Database",
+        "look",
+        message,
+        "learning-hub serve brings it up to date when it starts; or run learning-hub migrate.",
+    )
 
 
 async def _database(address: str) -> list[Finding]:

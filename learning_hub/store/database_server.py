@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from learning_hub.jobs import Jobs
 from learning_hub.settings import Settings
@@ -53,6 +53,18 @@ async def run_database_server(settings: Settings) -> AsyncIterator[str]:
         await server.stop()
 
 
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Errors within say that the database cannot be used, as a DatabaseNotReadyError."""
+    try:
+        yield
+    except Exception as error:
+        raise DatabaseNotReadyError(
+            f"The database cannot be used: {_reason(error)}. LEARNING_HUB_DATABASE_URL names it; "
+            "unset, it is the hub's own."
+        ) from error
+
+
 async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
     """
     Apply the migrations that the database is missing.
@@ -63,7 +75,7 @@ async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
     """
     unknown: list[str] = []
     missing: list[str] = []
-    try:
+    with reachable():
         keeps_sessions = await has_sessions(address)
         if keeps_sessions:
             unknown = await migrations.unknown(address)
@@ -71,11 +83,6 @@ async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
                 await migrations.migrate(address)
                 return
             missing = await migrations.missing(address)
-    except Exception as error:
-        raise DatabaseNotReadyError(
-            f"The database cannot be used: {_reason(error)}. LEARNING_HUB_DATABASE_URL names it; "
-            "unset, it is the hub's own."
-        ) from error
     if not keeps_sessions:
         raise DatabaseNotReadyError(NO_SESSIONS)
     if unknown:

@@ -85,8 +85,10 @@ def test_the_doctor_has_a_wrong_setting_as_a_finding() -> None:
     assert "settings.example.env" in finding["Advice"]
 
 
-def test_the_doctor_tells_to_migrate(tmp_path: Path) -> None:
-    """A database that is not up to date needs its command, and no other advice."""
+def test_nothing_is_wrong_with_a_new_installation(tmp_path: Path) -> None:
+    """A database without tables is no fault: serve brings it up to date when it starts."""
     examined = command("doctor", settings={"HOME": str(tmp_path)})
-    assert examined.returncode == 1
-    assert examined.stdout.splitlines()[-1].endswith("Run learning-hub migrate.")
+    assert examined.returncode == 0
+    assert "Database: The database is new." in examined.stdout
+    assert "learning-hub serve brings it up to date when it starts" in examined.stdout
+    assert "\nWRONG" not in examined.stdout
