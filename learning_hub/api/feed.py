@@ -76,7 +76,7 @@ async def read_feed_page(request: ApiRequest, feed: Feed) -> ApiResponse:
     if known and await _is_unchanged(request, feed, feed_filter, known, query):
         return ApiResponse(status=304, headers={"ETag": known.written})
     read = await feed.wait_for(
-        feed_filter, beginning, query.limit, wait_seconds=query.wait, confirm=request.confirm_caller
+        request.caller, feed_filter, beginning, query.limit, wait_seconds=query.wait, confirm=request.confirm_caller
     )
     # The tag of an empty page holds where reading began: the position reached moves with every transaction of the
     # server.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
 from learning_hub.model.caller import Caller
-from learning_hub.model.errors import FieldError, InvalidFields, Unavailable, gathered
+from learning_hub.model.errors import FieldError, InvalidFields, TooManyReaders, Unavailable, gathered
 from learning_hub.model.event import FILTERS, Event, FieldFilters
 from learning_hub.model.feed import BEGINNING, FeedFilter, Position, read_cursor
 from learning_hub.model.ids import read_bucket
@@ -23,6 +25,8 @@ from learning_hub.store.notifications import Notifications
 READ_SECONDS = 1
 # Entries committed while an older transaction is open become visible without a notification.
 POLL_SECONDS = 0.5
+# Requests of one key that wait for an entry.
+MOST_WAITING = 100
 
 PROGRAM_NEEDED = FieldError("ProgramId", "or EventDateBucket is needed with a key for several Programs")
 
@@ -79,6 +83,8 @@ class Feed:
     def __init__(self, database: Database, notifications: Notifications) -> None:
         self._database = database
         self._notifications = notifications
+        # The requests that wait for an entry, by key.
+        self._waiting = Counter[str]()
 
     async def read_query(self, caller: Caller, query: FeedQuery) -> tuple[FeedFilter, Position]:
         """
@@ -100,12 +106,20 @@ class Feed:
         return feed_filter, position
 
     async def wait_for(
-        self, feed_filter: FeedFilter, position: Position, limit: int, *, wait_seconds: float, confirm: Confirm
+        self,
+        caller: Caller,
+        feed_filter: FeedFilter,
+        position: Position,
+        limit: int,
+        *,
+        wait_seconds: float,
+        confirm: Confirm,
     ) -> FeedSlice:
         """
         Up to *limit* entries after *position*; if none exist, those that arrive within *wait_seconds*.
 
         Args:
+            caller: The reader.
             feed_filter: The filter of entries.
             position: The position to begin after.
             limit: The largest number of entries.
@@ -114,6 +128,7 @@ class Feed:
 
         Raises:
             Unavailable: The hub is stopping, or the database is away.
+            TooManyReaders: Too many requests of the same key wait already.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_seconds
@@ -124,8 +139,22 @@ class Feed:
             if read.items or left <= 0 or self._notifications.is_closed:
                 return read
             position = read.position
-            await self._notifications.feed.wait(min(left, POLL_SECONDS), seen)
+            with self._waiting_with(caller.key_id):
+                await self._notifications.feed.wait(min(left, POLL_SECONDS), seen)
             await confirm()
+
+    @contextmanager
+    def _waiting_with(self, key_id: str) -> Iterator[None]:
+        """Each waiting reader reads again with every commit, so one key may have no more than some of them."""
+        if self._waiting[key_id] >= MOST_WAITING:
+            raise TooManyReaders(retry_after_seconds=5)
+        self._waiting[key_id] += 1
+        try:
+            yield
+        finally:
+            self._waiting[key_id] -= 1
+            if not self._waiting[key_id]:
+                del self._waiting[key_id]
 
     async def read(self, feed_filter: FeedFilter, position: Position, limit: int, *, confirm: Confirm) -> FeedSlice:
         """

@@ -297,3 +297,23 @@ async def test_waiting_with_a_tag(hub_without_worker: RunningHub, reader: httpx.
     await publish(reader, PublisherEventId="2")
     answer = await waiting
     assert [item["PublisherEventId"] for item in answer.json()["Items"]] == ["2"]
+
+
+async def test_readers_of_one_key_that_wait_are_bounded(
+    hub_without_worker: RunningHub, reader: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More waiting requests of one key than a hundred are 429; other keys wait, and so does this one again later."""
+    monkeypatch.setattr("learning_hub.services.feed.MOST_WAITING", 2)
+    _, cursor = await page(reader)
+    held = [asyncio.create_task(ids(reader, Cursor=cursor, Wait=30)) for _ in range(2)]
+    await hub_without_worker.readers_wait(2)
+
+    refused = await reader.get("/events", params={"Cursor": cursor, "Wait": 30})
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_readers")
+    assert refused.headers["Retry-After"]
+    assert await ids(hub_without_worker.client, ProgramId="NURSES", Cursor=cursor, Wait=1) == []
+
+    await publish(reader)
+    assert [await one for one in held] == [["AI:1234"]] * 2
+    _, end = await page(reader)
+    assert await ids(reader, Cursor=end, Wait=1) == []
