@@ -19,19 +19,16 @@ MakeConnector = Callable[..., ImisConnector]
 @pytest.fixture(scope="session")
 def running_site() -> Iterator[ImisSite]:
     with running_sandbox() as sandbox:
-        site = ImisSite(sandbox.address)
+        site = ImisSite(sandbox)
         yield site
         site.close()
 
 
 @pytest.fixture
-def site(running_site: ImisSite) -> Iterator[ImisSite]:
+def site(running_site: ImisSite) -> ImisSite:
     """A site as it is at the start, and a panel with a column for the record key."""
     running_site.reset()
-    running_site.make_panel_with_key()
-    running_site.switch(TimeZone="UTC")
-    yield running_site
-    running_site.reset()
+    return running_site
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-"""A sandbox iMIS as the tests of the connector see it, over HTTP alone, and what they send to it."""
+"""A sandbox iMIS as the tests of the connector see it, and what they send to it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from plain_http import plain_client
 
 from learning_hub.connectors.base import Exchange, OutboundRecord
 from learning_hub.model.json_values import read_json
+from learning_hub.sandbox import RunningSandbox
+from learning_hub.sandbox.switches import Switches
 
 ROBIN, AMARA = "10042", "10043"
 KEY = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -31,11 +34,14 @@ ROW = read_json(
 
 
 class ImisSite:
-    """Looks at a running sandbox and steers it."""
+    """Looks at a running sandbox and steers it, over HTTP but where it is prepared for each test."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self._client = plain_client(address)
+    def __init__(self, sandbox: RunningSandbox) -> None:
+        self.address = sandbox.address
+        self._client = plain_client(sandbox.address)
+        self._site = sandbox.site
+        make_panel(self.address, PANEL["Name"], WITH_KEY)
+        self._panel_with_key = self._site.panels[PANEL["Name"].casefold()]
 
     def close(self) -> None:
         self._client.close()
@@ -57,7 +63,10 @@ class ImisSite:
         self._control("PUT", "account", {"Username": "sandbox", "Password": password})
 
     def reset(self) -> None:
-        self._control("POST", "reset")
+        """Restore the seeds and the source of the target `PANEL`; the clock of the site is in UTC."""
+        self._site.reset()
+        self._site.switches = Switches(time_zone="UTC")
+        self._site.add_panel(deepcopy(self._panel_with_key))
 
     def requests(self, method: str = "", path: str = "") -> list[dict[str, Any]]:
         """The requests so far, the oldest first."""
@@ -74,11 +83,6 @@ class ImisSite:
     def open_panel(self, name: str, *, is_open: bool = True) -> None:
         """Tick or untick the box that makes it available via the REST API."""
         self._control("PUT", f"panels/{name}", {"AvailableViaRest": is_open})
-
-    def make_panel_with_key(self) -> None:
-        """The source of the target `PANEL`; the requests until then are forgotten."""
-        make_panel(self.address, PANEL["Name"], WITH_KEY)
-        self._control("DELETE", "requests")
 
     def make_single_panel(self, name: str, columns: list[str], *, width: int = 80) -> None:
         """A source of text columns with one row for each contact."""
