@@ -50,6 +50,50 @@ CREATE TABLE feed_epoch (
 
 CREATE SEQUENCE event_seq;
 
+-- An id of a participant that has more than plain characters, for participant_key: without marks that nobody sees, with
+-- the characters &'"<> for their references of HTML, and in lower case. Case is folded by these lists, because lower()
+-- depends on the server's locale, on its version, and on how the server was built. It is no SQL function, so that the
+-- lists are not copied into plans.
+CREATE FUNCTION participant_folded(participant_id text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    BEGIN
+        RETURN lower(translate(
+            regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(participant_id COLLATE "C",
+                '&(#0*39|#x0*27|apos);', '''', 'gi'), '&(#0*34|#x0*22|quot);', '"', 'gi'),
+                '&(#0*60|#x0*3c|lt);', '<', 'gi'), '&(#0*62|#x0*3e|gt);', '>', 'gi'),
+                '&(#0*38|#x0*26|amp);', '&', 'gi'),
+            'µÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮĲĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽſƁƂ'
+            'ƄƆƇƉƊƋƎƏƐƑƓƔƖƗƘƜƝƟƠƢƤƦƧƩƬƮƯƱƲƳƵƷƸƼǄǅǇǈǊǋǍǏǑǓǕǗǙǛǞǠǢǤǦǨǪǬǮǱǲǴǶǷǸǺǼǾȀȂȄȆȈȊȌȎȐȒȔȖȘȚȜȞȠȢȤȦȨȪȬȮȰȲȺȻȽȾ'
+            'ɁɃɄɅɆɈɊɌɎͰͲͶͿΆΈΉΊΌΎΏΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫςϏϐϑϕϖϘϚϜϞϠϢϤϦϨϪϬϮϰϱϴϵϷϹϺϽϾϿЀЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕ'
+            'ЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯѠѢѤѦѨѪѬѮѰѲѴѶѸѺѼѾҀҊҌҎҐҒҔҖҘҚҜҞҠҢҤҦҨҪҬҮҰҲҴҶҸҺҼҾӀӁӃӅӇӉӋӍӐӒӔӖӘӚӜӞӠӢӤӦӨӪӬӮӰӲ'
+            'ӴӶӸӺӼӾԀԂԄԆԈԊԌԎԐԒԔԖԘԚԜԞԠԢԤԦԨԪԬԮԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖḀḂḄḆḈḊḌḎḐḒḔḖḘḚḜḞḠḢḤḦḨḪḬḮḰḲḴḶ'
+            'ḸḺḼḾṀṂṄṆṈṊṌṎṐṒṔṖṘṚṜṞṠṢṤṦṨṪṬṮṰṲṴṶṸṺṼṾẀẂẄẆẈẊẌẎẐẒẔẛẞẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸỺỼ'
+            'ỾＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ'
+            || U&'\212A\212B\FEFF\200B\200C\200D\200E\200F\2060',
+            'μàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĳĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷÿźżžsɓƃ'
+            'ƅɔƈɖɗƌǝəɛƒɠɣɩɨƙɯɲɵơƣƥʀƨʃƭʈưʊʋƴƶʒƹƽǆǆǉǉǌǌǎǐǒǔǖǘǚǜǟǡǣǥǧǩǫǭǯǳǳǵƕƿǹǻǽǿȁȃȅȇȉȋȍȏȑȓȕȗșțȝȟƞȣȥȧȩȫȭȯȱȳⱥȼƚⱦ'
+            'ɂƀʉʌɇɉɋɍɏͱͳͷϳάέήίόύώαβγδεζηθικλμνξοπρστυφχψωϊϋσϗβθφπϙϛϝϟϡϣϥϧϩϫϭϯκρθεϸϲϻͻͼͽѐёђѓєѕіїјљњћќѝўџабвгде'
+            'жзийклмнопрстуфхцчшщъыьэюяѡѣѥѧѩѫѭѯѱѳѵѷѹѻѽѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӂӄӆӈӊӌӎӑӓӕӗәӛӝӟӡӣӥӧөӫӭӯӱӳ'
+            'ӵӷӹӻӽӿԁԃԅԇԉԋԍԏԑԓԕԗԙԛԝԟԡԣԥԧԩԫԭԯաբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆḁḃḅḇḉḋḍḏḑḓḕḗḙḛḝḟḡḣḥḧḩḫḭḯḱḳḵḷ'
+            'ḹḻḽḿṁṃṅṇṉṋṍṏṑṓṕṗṙṛṝṟṡṣṥṧṩṫṭṯṱṳṵṷṹṻṽṿẁẃẅẇẉẋẍẏẑẓẕṡßạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹỻỽ'
+            'ỿａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ'
+            || U&'k\00E5'));
+    END
+    $$;
+
+-- A text that two ids of participants have in common if and only if they are the same person's: participant_key of
+-- learning_hub/model/participant_id.py is the same rule. An id of which nothing would be left is its own key.
+CREATE FUNCTION participant_key(participant_id text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN coalesce(nullif(regexp_replace(
+               CASE WHEN octet_length(participant_id) = char_length(participant_id) AND strpos(participant_id, '&') = 0
+                    THEN lower(participant_id COLLATE "C")
+                    ELSE participant_folded(participant_id) END,
+               E'^(mailto:|[\t-\r\x1c- \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])+'
+               || E'|[\t-\r\x1c- \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$',
+               '', 'g'), ''), participant_id);
+
 -- Entries of the feed, append only: an event as it was stored, or its withdrawal, which is the event once more
 -- with withdrawn_utc. The feed's order is (epoch, xid, seq), and a reader takes only entries whose transaction is
 -- older than every transaction still open: sequence numbers are handed out before commit, so following them alone
@@ -93,8 +137,9 @@ CREATE TABLE event (
 CREATE UNIQUE INDEX event_feed ON event (program_id, epoch, xid, seq);
 -- For reading a date bucket.
 CREATE INDEX event_bucket ON event (program_id, event_date, epoch, xid, seq);
--- For the events of one participant.
-CREATE INDEX event_participant ON event (program_id, publisher_participant_id, epoch, xid, seq);
+-- For the events of one participant, in every spelling of the id.
+CREATE INDEX event_participant_key
+    ON event (program_id, participant_key(publisher_participant_id), epoch, xid, seq);
 
 -- The responses to publishers' Idempotency-Keys, so that a repeated key gets the same response.
 CREATE TABLE idempotency_key (
@@ -435,6 +480,11 @@ CREATE TABLE participant (
 
     PRIMARY KEY (subscriber_id, program_id, publisher_participant_id, publisher_system_id)
 );
+
+-- For a participant in every spelling of the id. It is not unique, because rows of several spellings may be there from
+-- before spellings were compared, and look-ups of two spellings may end at the same moment.
+CREATE INDEX participant_by_key
+    ON participant (subscriber_id, program_id, participant_key(publisher_participant_id), publisher_system_id);
 
 -- The audit log: changes by people and programs with an admin or staff key. It holds no secrets.
 CREATE TABLE audit (

@@ -100,7 +100,11 @@ class EventDetail(Event, frozen=True, kw_only=True, rename="pascal", gc=False):
 
 
 class FieldFilters(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The filters of the feed by a field of the event: the exact value, or None for no restriction."""
+    """
+    The filters of the feed by a field of the event: the exact value, or None for no restriction.
+
+    A participant is found in every spelling of the id (`participant_id.participant_key`).
+    """
 
     publisher_system_id: LongText | None = None
     event_type: EventType | None = None

@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from learning_hub.model.errors import FieldError, InvalidFields
 from learning_hub.model.fields import declared_fields, read_struct
+from learning_hub.model.participant_id import to_look_up
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -71,7 +72,7 @@ def _lost_its_plus(name: str, value: str, kind: Any) -> bool:
     """Whether the space that a plus sign became breaks the value: an address, or the offset of a time."""
     if kind is datetime:
         return _OFFSET_WITH_SPACE.search(value) is not None
-    return name == _ADDRESS and "@" in value and " " in value.strip()
+    return name == _ADDRESS and "@" in value and " " in to_look_up(value)
 
 
 def _as_json(value: str, kind: Any) -> Raw:

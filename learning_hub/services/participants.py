@@ -16,6 +16,7 @@ from learning_hub.model.errors import FieldError, InvalidFields, InvalidInput, N
 from learning_hub.model.fields import NOT_BLANK, collect
 from learning_hub.model.pagination import Limit, Listing, Page
 from learning_hub.model.participant import Participant
+from learning_hub.model.participant_id import participant_key
 from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.services.programs import need_program
@@ -241,13 +242,16 @@ class _Who(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def audit_id(self) -> str:
-        """The object id in the audit log."""
+        """The object id in the audit log, in the spelling of the request."""
         return f"{self.subscriber_id}/{self.program_id}/{self.publisher_participant_id}"
 
     async def need(self, connection: Connection, precondition: Precondition) -> None:
-        """Check *precondition* against what is remembered; no other request with one changes it meanwhile."""
+        """Check *precondition* against what is remembered; no other request changes it until the transaction ends."""
+        # Without the lock, two requests with two spellings of the id could each delete the row that the other one adds.
+        await participants.lock(
+            connection, f"{self.subscriber_id}/{self.program_id}/{participant_key(self.publisher_participant_id)}"
+        )
         if precondition:
-            await participants.lock(connection, self.audit_id)
             precondition.check(*(each.tag for each in (await self.remembered(connection))[:1]))
 
     async def remembered(self, connection: Connection) -> list[Participant]:

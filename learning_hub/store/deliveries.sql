@@ -58,13 +58,14 @@ SELECT * FROM delivery WHERE program_id = $1::text AND delivery_uuid = $2::uuid
 SELECT * FROM attempt WHERE program_id = $1::text AND delivery_uuid = $2::uuid ORDER BY number
 
 -- name: of_participant
--- Deliveries at subscriber $4 that are parked until participant $2 of Program $1 is matched, and those that are being
--- sent; $3 is the system, null for any. They are found by the participant's events, which are few however many
--- deliveries are parked. OFFSET prevents the planner from reading the parked deliveries first.
+-- Deliveries at subscriber $4 that are parked until participant $2 of Program $1, in every spelling of the id, is
+-- matched, and those that are being sent; $3 is the system, null for any. They are found by the participant's events,
+-- which are few however many deliveries are parked. OFFSET prevents the planner from reading the parked deliveries
+-- first.
 WITH their_event AS MATERIALIZED (
     SELECT event_uuid FROM event
-     WHERE program_id = $1::text AND publisher_participant_id = $2::text AND NOT is_withdrawal
-       AND ($3::text IS NULL OR publisher_system_id = $3::text)
+     WHERE program_id = $1::text AND participant_key(publisher_participant_id) = participant_key($2::text)
+       AND NOT is_withdrawal AND ($3::text IS NULL OR publisher_system_id = $3::text)
 )
 SELECT delivery.delivery_uuid, delivery.state = 'sending' AS is_under_way
   FROM their_event

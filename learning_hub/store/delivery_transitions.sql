@@ -323,9 +323,11 @@ SELECT counted.given_up, event.*, claimed.*, begun.started_utc,
          FROM participant
         WHERE participant.subscriber_id = claimed.subscriber_id AND participant.program_id = event.program_id
           AND participant.publisher_system_id IN (event.publisher_system_id, '')
-          AND participant.publisher_participant_id = event.publisher_participant_id
+          AND participant_key(participant.publisher_participant_id)
+              = participant_key(event.publisher_participant_id)
           AND (expires_utc IS NULL OR expires_utc > now())
-        ORDER BY participant_precedence(participant.settled_by, participant.publisher_system_id)
+        ORDER BY participant_precedence(participant.settled_by, participant.publisher_system_id),
+                 participant.changed_utc DESC
         LIMIT 1) AS known ON true
 
 -- 5. The attempt ends.

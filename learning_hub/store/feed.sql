@@ -85,7 +85,8 @@ SELECT *
   FROM (SELECT *, withdrawn_utc AS withdrawal_utc,
                ($8::date IS NULL OR event_date = $8::date)
                AND ($9::timestamptz IS NULL OR created_utc >= $9::timestamptz)
-               AND ($10::text IS NULL OR publisher_participant_id = $10::text)
+               AND ($10::text IS NULL
+                    OR participant_key(publisher_participant_id) = participant_key($10::text))
                AND ($11::text IS NULL OR publisher_event_id = $11::text)
                AND {event_filters:13} AS passes,
                (epoch, xid, seq) = (SELECT epoch, xid, seq FROM last) AS is_last
@@ -116,7 +117,8 @@ SELECT *
   FROM (SELECT *, withdrawn_utc AS withdrawal_utc,
                ($8::date IS NULL OR event_date = $8::date)
                AND ($9::timestamptz IS NULL OR created_utc >= $9::timestamptz)
-               AND ($10::text IS NULL OR publisher_participant_id = $10::text)
+               AND ($10::text IS NULL
+                    OR participant_key(publisher_participant_id) = participant_key($10::text))
                AND ($11::text IS NULL OR publisher_event_id = $11::text)
                AND {event_filters:13} AS passes,
                (epoch, xid, seq) = (SELECT epoch, xid, seq FROM last) AS is_last
@@ -132,33 +134,35 @@ SELECT *
  LIMIT $7::int
 
 -- name: read_participant
--- The same for one participant.
+-- The same for one participant, in every spelling of the id.
 WITH last AS (
     SELECT epoch, xid, seq
       FROM event
      WHERE program_id = $1::text
-       AND (publisher_participant_id, epoch, xid, seq) > ($10::text, $2::int, $3::xid8, $4::bigint)
-       AND (publisher_participant_id, epoch, xid) < ($10::text, $5::int, $6::xid8)
-     ORDER BY publisher_participant_id, epoch, xid, seq
+       AND (participant_key(publisher_participant_id), epoch, xid, seq)
+           > (participant_key($10::text), $2::int, $3::xid8, $4::bigint)
+       AND (participant_key(publisher_participant_id), epoch, xid) < (participant_key($10::text), $5::int, $6::xid8)
+     ORDER BY participant_key(publisher_participant_id), epoch, xid, seq
     OFFSET $12::int - 1 LIMIT 1
 )
 SELECT *
   FROM (SELECT *, withdrawn_utc AS withdrawal_utc,
                ($8::date IS NULL OR event_date = $8::date)
                AND ($9::timestamptz IS NULL OR created_utc >= $9::timestamptz)
-               AND ($10::text IS NULL OR publisher_participant_id = $10::text)
                AND ($11::text IS NULL OR publisher_event_id = $11::text)
                AND {event_filters:13} AS passes,
                (epoch, xid, seq) = (SELECT epoch, xid, seq FROM last) AS is_last
-          FROM (SELECT *
+          FROM (SELECT *, participant_key(publisher_participant_id) AS key
                   FROM event
                  WHERE program_id = $1::text
-                   AND (publisher_participant_id, epoch, xid, seq) > ($10::text, $2::int, $3::xid8, $4::bigint)
-                   AND (publisher_participant_id, epoch, xid) < ($10::text, $5::int, $6::xid8)
-                 ORDER BY publisher_participant_id, epoch, xid, seq
+                   AND (participant_key(publisher_participant_id), epoch, xid, seq)
+                       > (participant_key($10::text), $2::int, $3::xid8, $4::bigint)
+                   AND (participant_key(publisher_participant_id), epoch, xid)
+                       < (participant_key($10::text), $5::int, $6::xid8)
+                 ORDER BY key, epoch, xid, seq
                  LIMIT $12::int) AS examined) AS filtered
  WHERE passes OR is_last
- ORDER BY publisher_participant_id, epoch, xid, seq
+ ORDER BY key, epoch, xid, seq
  LIMIT $7::int
 
 -- name: read_source
@@ -174,7 +178,7 @@ SELECT *, withdrawn_utc AS withdrawal_utc
    AND (epoch, xid) < ($5::int, $6::xid8)
    AND ($8::date IS NULL OR event_date = $8::date)
    AND ($9::timestamptz IS NULL OR created_utc >= $9::timestamptz)
-   AND ($10::text IS NULL OR publisher_participant_id = $10::text)
+   AND ($10::text IS NULL OR participant_key(publisher_participant_id) = participant_key($10::text))
    AND {event_filters:12}
  ORDER BY epoch, xid, seq
  LIMIT $7::int

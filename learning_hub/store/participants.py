@@ -2,7 +2,8 @@
 The participant table: the ids that publishers' participants have at subscribers.
 
 A row is a *match*, a person's decision that stays until it is changed, or a *look-up*, an answer of the subscriber that
-expires. A match takes precedence over a look-up, and a row for one system over a row for every system.
+expires. A match takes precedence over a look-up, a row for one system over a row for every system, and of rows that
+differ only in the spelling of the id (model/participant_id.py) the latest over the others.
 """
 
 from __future__ import annotations

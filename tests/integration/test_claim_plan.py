@@ -27,6 +27,7 @@ RULES = (
     "may_have_left_keyless_row",
     "is_skipped_for_now",
     "may_be_processed_again",
+    "participant_key",
     "participant_precedence",
     "withdrawal_of",
     "reopenings_after",

@@ -251,11 +251,11 @@ async def test_plans_of_the_feed(database: Database, is_analyzed: bool) -> None:
         ):
             assert await scan(whole, start, 1000, 700, **filters) == ({"event_feed"}, 700), filters
         assert await scan(bucket, beginning, 100, 200, event_date=day, category="None") == ({"event_bucket"}, 200)
-        assert await scan(participant, start, 10, 10, publisher_participant_id=robin) == ({"event_participant"}, 10)
+        assert await scan(participant, start, 10, 10, publisher_participant_id=robin) == ({"event_participant_key"}, 10)
         assert await scan(
             participant, start, 10, 200, publisher_participant_id=robin, event_date=day, category="None"
         ) == (
-            {"event_participant"},
+            {"event_participant_key"},
             200,
         )
     assert await scan(whole, end, 100, 100) == ({"event_feed"}, 0)

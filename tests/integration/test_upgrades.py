@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from database_catalog import catalog
 from pogo_core.util import migrate as pogo
 
+from bench.partitions import cut
 from learning_hub.store import migrations
 
 FIRST = "0001_pre_first_release"
@@ -47,7 +49,8 @@ INSERT INTO attempt (program_id, delivery_uuid, number, started_utc)
 SELECT program_id, delivery_uuid, 1, now() FROM delivery;
 INSERT INTO run (run_id, program_id, trigger, request, requested_by) VALUES ('R1', 'NURSES', 'run', '{}', 'admin');
 INSERT INTO run_delivery SELECT program_id, 'R1', delivery_uuid, false FROM delivery;
-INSERT INTO participant VALUES ('imis', 'NURSES', '', 'robin', '10042', 'staff');
+INSERT INTO participant VALUES ('imis', 'NURSES', '', 'robin', '10042', 'staff'),
+                               ('imis', 'NURSES', '', 'ROBIN', '10043', 'staff');
 INSERT INTO audit (key_id, key_name, action, object_type, object_id) VALUES ('cli', 'cli', 'create', 'program', 'N');
 """
 
@@ -67,6 +70,20 @@ STATEMENTS_OF_FIRST = (
     ON CONFLICT (subscriber_id) DO UPDATE SET connector = excluded.connector
     """,
 )
+
+
+IS_USABLE = "SELECT indisvalid AND indisready FROM pg_index WHERE indexrelid = 'event_participant_key'::regclass"
+
+
+def store_event(number: int) -> str:
+    """A statement that stores an event as the first release does."""
+    return f"""
+        INSERT INTO event (program_id, event_uuid, epoch, publisher_system_id, publisher_event_id, event_type, version,
+                           revision, publisher_participant_id, data, event_start_utc, content_hash, created_utc,
+                           event_date)
+        VALUES ('NURSES', gen_random_uuid(), 7, 'TopClass', 'AI:{number}', 'AI_COMP_SUCCESS', 1, 1, 'robin', '{{}}',
+                now(), '', now(), (now() AT TIME ZONE 'UTC')::date)
+        """
 
 
 async def rows_of(connection: asyncpg.Connection[Any], tables: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -133,6 +150,62 @@ async def test_processes_of_the_first_release_go_on(first_release: asyncpg.Conne
     row = await first_release.fetchrow("SELECT * FROM subscription_checkpoint WHERE subscription_id = 'imis'")
     assert row
     assert tuple(row) == ("imis", 1, 1, 0)
+
+
+async def test_publishers_go_on_while_the_index_of_participants_is_built(
+    first_release: asyncpg.Connection[asyncpg.Record], empty_database_address: str
+) -> None:
+    """Events are stored while the migration waits for an open transaction; its index is usable in the end."""
+    publishers = [await asyncpg.connect(empty_database_address) for _ in range(2)]
+    transaction = publishers[0].transaction()
+    await transaction.start()
+    await publishers[0].execute(store_event(9))
+    migration = asyncio.create_task(pogo.apply(first_release, migrations.FOLDER, schema_name="public"))
+    while not await publishers[1].fetchval(
+        "SELECT count(*) FROM pg_stat_progress_create_index WHERE relid = 'event'::regclass"
+    ):
+        assert not migration.done()
+        await asyncio.sleep(0.01)
+    await publishers[1].execute("SET lock_timeout = '100ms'")
+    await publishers[1].execute(store_event(10))
+    assert not migration.done()
+    await transaction.commit()
+    await migration
+
+    assert await publishers[1].fetchval(IS_USABLE)
+    for publisher in publishers:
+        await publisher.close()
+
+
+async def test_an_index_whose_building_was_interrupted_is_built_anew(
+    first_release: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    """A migration that was interrupted is carried out again from its beginning."""
+    await pogo.apply(first_release, migrations.FOLDER, schema_name="public")
+    await first_release.execute("DELETE FROM _pogo_migration WHERE migration_id LIKE '0009%'")
+    await first_release.execute(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'event_participant_key'::regclass"
+    )
+
+    await pogo.apply(first_release, migrations.FOLDER, schema_name="public")
+
+    assert await first_release.fetchval(IS_USABLE)
+
+
+async def test_partitioned_tables_are_upgraded(
+    first_release: asyncpg.Connection[asyncpg.Record], empty_database_address: str
+) -> None:
+    """A database whose tables were partitioned gets the same indexes, each on every partition."""
+    await asyncio.to_thread(cut, empty_database_address, 2)
+    await pogo.apply(first_release, migrations.FOLDER, schema_name="public")
+
+    assert await first_release.fetchval(IS_USABLE)
+    rows = await first_release.fetch(
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'event_participant_key'::regclass"
+    )
+    assert len(rows) == 2
+    assert await first_release.fetchval("SELECT to_regclass('event_participant')") is None
+    assert await first_release.fetchval("SELECT count(*) FROM event") == 8
 
 
 async def test_the_upgrade_can_be_rolled_back(

@@ -183,13 +183,15 @@ IN_PLACES = {
     "TargetField.Label": "The name for people in templates; null where there is none.",
     "TestSend.Delivery": "The delivery after the attempt.",
     "path.Name": "The name of the target, as GET /subscribers/{SubscriberId}/targets shows it.",
-    "path.PublisherParticipantId": "The participant, as the publisher names it, with reserved characters encoded.",
+    "path.PublisherParticipantId": "The participant, as the publisher names it, with reserved characters encoded; "
+    "without regard to case, `mailto:` and invisible marks.",
     "query.Code": "The code of the failure.",
     "query.EventId": "The deliveries of this event.",
     "query.EventType": "The events of this type.",
     "query.ProgramId": "What belongs to this Program.",
     "query.PublisherEventId": "The events with this id of the publisher.",
-    "query.PublisherParticipantId": "The events of this participant, without regard to case.",
+    "query.PublisherParticipantId": "The events of this participant, without regard to case, `mailto:` and invisible "
+    "marks.",
     "query.PublisherSystemId": "The events of this system.",
     "query.State": "What is in this state.",
     "query.SubscriberId": "What goes to this subscriber.",

@@ -16,8 +16,9 @@ from learning_hub.connectors.base import Recorder
 from learning_hub.connectors.imis.api import Api
 from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.settings import QueryLookup
-from learning_hub.connectors.imis.wire import are_same_text, lookup, properties_of, unwrap
+from learning_hub.connectors.imis.wire import lookup, properties_of, unwrap
 from learning_hub.connectors.outcomes import Refused
+from learning_hub.model.participant_id import is_same_participant
 
 Row = dict[str, Any]
 
@@ -131,7 +132,7 @@ async def _gives_rows(
 def _shows(row: Row, way: QueryLookup, value: str) -> bool:
     """Whether the row shows that it is about *value*, in a column that has the name of the prompt."""
     shown = lookup(row, way.prompt)
-    return shown is not None and are_same_text(str(shown), value)
+    return shown is not None and is_same_participant(str(shown), value)
 
 
 def _shows_another(row: Row, way: QueryLookup, value: str) -> bool:

@@ -16,7 +16,7 @@ from learning_hub.connectors.imis.responses import Failed
 from learning_hub.connectors.imis.settings import QueryLookup
 from learning_hub.connectors.imis.wire import Json, lookup, member, spellings, unwrap
 from learning_hub.connectors.outcomes import ParticipantFound, ParticipantResult, Refused
-from learning_hub.model.participant_id import is_same_address, to_look_up, visible
+from learning_hub.model.participant_id import is_same_participant, to_look_up, visible
 
 _ACTIVE = "A"
 _ID_COLUMNS = ("ID", "PartyId", "iMIS ID", "iMISId", "ContactKey")
@@ -60,7 +60,7 @@ async def _by_email(api: Api, email: str, recorder: Recorder) -> list[str]:
         async for page in api.pages("PartySummary", {"Email": f"eq:{spelling}"}, recorder, doing=doing):
             for row in page.rows:
                 address = str(unwrap(member(row, "Email")) or "")
-                if is_same_address(address, email) and _is_active(row):
+                if is_same_participant(address, email) and _is_active(row):
                     ids |= dict.fromkeys(_party_ids(row))
             if len(ids) > 1:
                 return list(ids)

@@ -157,11 +157,6 @@ def read_object(body: bytes) -> Json | None:
     return value if isinstance(value, dict) else None
 
 
-def are_same_text(one: str, other: str) -> bool:
-    """Whether iMIS finds one text by the other: letter case, blanks around and encoded HTML characters do not count."""
-    return html.unescape(one).strip().casefold() == html.unescape(other).strip().casefold()
-
-
 def spellings(text: str) -> list[str]:
     """
     The forms in which iMIS may have stored *text*: HTML characters as they are, and encoded (section 3.6).
