@@ -26,7 +26,17 @@ from learning_hub.model.ids import DeliveryKey, EventKey, new_uuid
 from learning_hub.model.run import SubscriptionChange
 from learning_hub.process import gathering
 from learning_hub.process.enqueuer import Enqueuer
-from learning_hub.store import bulk_changes, checkpoints, deliveries, events, pauses, queue, subscribers, subscriptions
+from learning_hub.store import (
+    bulk_changes,
+    checkpoints,
+    deliveries,
+    delivery_transitions,
+    events,
+    pauses,
+    queue,
+    subscribers,
+    subscriptions,
+)
 from learning_hub.store.database import Connection, Database
 from learning_hub.store.notifications import Notifications
 
@@ -269,7 +279,9 @@ class DeliveryMachine(RuleBasedStateMachine):
     @rule(wanted=st.sampled_from([DeliveryFilter(state="parked"), DeliveryFilter(subscription_id="all")]))
     def requeue(self, wanted: DeliveryFilter) -> None:
         """Staff put back everything that is parked, or is to be tried again as well."""
-        self.transact(lambda connection: deliveries.requeue(connection, wanted, limit=1000))
+        self.transact(
+            lambda connection: delivery_transitions.requeue(connection, wanted, only=None, after=None, limit=1000)
+        )
 
     def discard(self, data: Chance) -> None:
         """Staff decide against a delivery; one that is under way goes on."""

@@ -169,9 +169,7 @@ class Deliveries:
         """
         before = await self._need(caller, delivery_id)
         key = need_delivery_key(delivery_id)
-        changed = await requeue_now(
-            self._database, self._notifications, caller, DeliveryFilter(), only=[key], limit=1, before=before
-        )
+        changed = await requeue_now(self._database, self._notifications, caller, [key], before=before)
         if not changed:
             subscription = await subscriptions.find(self._database, before.subscription_id)
             if subscription is not None and subscription.archived_utc is not None:

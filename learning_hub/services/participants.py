@@ -313,7 +313,7 @@ async def _requeue(connection: Connection, caller: Caller, who: _Who) -> tuple[i
     parked = DeliveryFilter(state="parked", subscriber_id=who.subscriber_id, class_="identity")
     for start in range(0, len(found.parked), REQUEUED_AT_ONCE):
         some = found.parked[start : start + REQUEUED_AT_ONCE]
-        changed = await requeue(connection, caller, parked, only=some, limit=len(some))
+        changed = await requeue(connection, caller, parked, some)
         requeued += sum(each.now.state == "waiting" for each in changed)
     return requeued, found.are_under_way
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from learning_hub.model.caller import Caller
 from learning_hub.model.delivery import Delivery, Requeued
@@ -18,27 +17,26 @@ async def requeue(
     connection: Connection,
     caller: Caller,
     filters: DeliveryFilter,
+    only: Sequence[DeliveryKey],
     *,
-    only: Sequence[DeliveryKey] | None = None,
-    after: UUID | None = None,
-    limit: int,
     before: Delivery | None = None,
 ) -> list[Requeued]:
     """
-    Requeue up to *limit* deliveries, and record in the audit log that the caller did.
+    Requeue deliveries, and record in the audit log that the caller did.
 
     The transaction is the caller's, who notifies the workers once it is committed; `requeue_now` does both.
 
     Args:
         connection: A transaction.
         caller: The person or program that requeues.
-        filters: Which deliveries.
-        only: Restrict it to these, all of one Program.
-        after: Only deliveries after this uuid.
-        limit: How many at most.
+        filters: Only the deliveries that match are requeued.
+        only: The deliveries, all of one Program.
         before: The only delivery as it was, so that the audit log has all of it; None: the log has a summary of each.
     """
-    requeued = await deliveries.requeue(connection, filters, only=only, after=after, limit=limit)
+    # The enqueuer locks deliveries that exist already when it reads their events in the feed. The statement that
+    # requeues skips locked rows, and the caller would be answered that nothing was requeued.
+    await deliveries.lock(connection, only)
+    requeued = await deliveries.requeue(connection, filters, only)
     changes = [
         audit.Change(each.now.delivery_id, before, each.now)
         if before
@@ -53,15 +51,12 @@ async def requeue_now(
     database: Database,
     notifications: Notifications,
     caller: Caller,
-    filters: DeliveryFilter,
+    only: Sequence[DeliveryKey],
     *,
-    only: Sequence[DeliveryKey] | None = None,
-    after: UUID | None = None,
-    limit: int,
     before: Delivery | None = None,
 ) -> list[Requeued]:
     """Requeue deliveries in a transaction of its own, and notify the workers; the arguments are those of `requeue`."""
     async with database.transaction() as connection:
-        requeued = await requeue(connection, caller, filters, only=only, after=after, limit=limit, before=before)
+        requeued = await requeue(connection, caller, DeliveryFilter(), only, before=before)
     notifications.notify(notifications.deliveries)
     return requeued

@@ -35,6 +35,8 @@ NOT_SENT = "not_sent"
 PAUSED = "The subscriber is paused: nothing is sent to it until it is back, or a check finds that it works."
 TEST_NOT_SENT = "The delivery was made for a test send, and was not sent: the subscriber was paused meanwhile."
 POLL_SECONDS = 0.1
+# An event has a delivery for each action, and one more for each replay.
+MOST_REQUEUED = 10
 
 
 class TestSendBody(msgspec.Struct, frozen=True, rename="pascal"):
@@ -87,7 +89,8 @@ class TestSends:
         deadline = asyncio.get_running_loop().time() + self._wait_seconds
         await self._probe(subscription.subscriber_id, deadline)
         # What is parked or retrying of the event is sent at once as well.
-        await requeue_now(self._database, self._notifications, caller, _of_event(subscription, key), limit=10)
+        existing = await deliveries.page(self._database, _of_event(subscription, key), None, MOST_REQUEUED)
+        await requeue_now(self._database, self._notifications, caller, [_key_of(each) for each in existing])
         run_id = await self._runner.begin(
             EventSelection(program_id=key.program_id, event_uuids=[key.event_uuid]),
             [subscription],

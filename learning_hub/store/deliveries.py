@@ -85,30 +85,31 @@ async def count_no_template(database: Database) -> dict[tuple[str, str], int]:
     return {(row["subscriber_id"], row["subscription_id"]): row["deliveries"] for row in rows}
 
 
+async def lock(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
+    """Lock these deliveries, all of one Program, until the transaction ends; waits for others that have locked them."""
+    if keys:
+        await connection.execute(queries.lock, keys[0].program_id, [key.delivery_uuid for key in keys])
+
+
 async def requeue(
-    connection: Connection,
-    delivery_filter: DeliveryFilter,
-    *,
-    only: Sequence[DeliveryKey] | None = None,
-    after: UUID | None = None,
-    limit: int,
+    connection: Connection, delivery_filter: DeliveryFilter, only: Sequence[DeliveryKey]
 ) -> list[Requeued]:
     """
-    Put up to *limit* deliveries back into the queue: parked and retrying ones, and those that were skipped because
-    their category had no template.
+    Put deliveries back into the queue: parked and retrying ones, and those that were skipped because their category
+    had no template.
 
     Args:
         connection: A transaction.
-        delivery_filter: Which deliveries.
-        only: Only these deliveries, all of one Program.
-        after: Only deliveries after this uuid.
-        limit: How many at most.
+        delivery_filter: Which of them.
+        only: The deliveries, all of one Program. Those that another transaction has locked are left out.
 
     Returns:
         The previous state and the present delivery of each, by uuid. It is `waiting`, or `superseded` by a newer
         delivery.
     """
-    rows = await delivery_transitions.requeue(connection, delivery_filter, only=only, after=after, limit=limit)
+    if not only:
+        return []
+    rows = await delivery_transitions.requeue(connection, delivery_filter, only=only, after=None, limit=len(only))
     return [
         Requeued(
             before=DeliverySummary(row["subscription_id"], row["state_before"], row["code_before"]), now=read_row(row)

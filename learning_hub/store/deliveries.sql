@@ -53,6 +53,13 @@ SELECT delivery.*
 -- One delivery.
 SELECT * FROM delivery WHERE program_id = $1::text AND delivery_uuid = $2::uuid
 
+-- name: lock
+-- Lock the deliveries $2 (uuids) of Program $1. Rows are locked in one order, so that two requests do not deadlock.
+SELECT FROM delivery
+ WHERE program_id = $1::text AND delivery_uuid = ANY ($2::uuid[])
+ ORDER BY delivery_uuid
+   FOR UPDATE
+
 -- name: attempts
 -- The attempts of a delivery, in order.
 SELECT * FROM attempt WHERE program_id = $1::text AND delivery_uuid = $2::uuid ORDER BY number

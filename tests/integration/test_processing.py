@@ -16,6 +16,9 @@ from learning_hub.model.event import example_event_id
 
 pytestmark = pytest.mark.usefixtures("one_day")
 BROKEN = {"ActivityType": "{{ data.x }}"}
+WAITING_FOR_LOCKS = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 COUNTS = ("Delivered", "Unchanged", "Waiting", "Retrying", "Parked", "Skipped", "Superseded", "Discarded")
 
 
@@ -388,6 +391,34 @@ async def test_a_test_tells_what_is_wrong(imis_hub: ImisHub) -> None:
         "/subscriptions/completions/test", json={"EventId": started.removeprefix("/events/")}
     )
     assert (refused.status_code, refused.json()["code"]) == (409, "event_not_wanted")
+
+
+async def test_a_requeue_waits_for_a_locked_delivery(imis_hub: ImisHub) -> None:
+    """A test send and a requeue put back a delivery that the enqueuer has locked, once it is done with it."""
+    await imis_hub.set_up(State="stopped")
+    location = await imis_hub.publish(PublisherParticipantId="nobody@example.org")
+    body = {"EventId": location.removeprefix("/events/")}
+    delivery_id = (await imis_hub.client.post("/subscriptions/completions/test", json=body)).json()["Delivery"][
+        "DeliveryId"
+    ]
+
+    async def post_while_locked(path: str, **content: Any) -> httpx.Response:
+        async with imis_hub.hub.database.transaction() as connection:
+            # As the enqueuer does when it inserts a delivery that exists already.
+            await connection.execute("SELECT FROM delivery FOR UPDATE")
+            posted = asyncio.create_task(imis_hub.client.post(path, **content))
+
+            async def is_waiting() -> bool:
+                return posted.done() or bool(await connection.fetchval(WAITING_FOR_LOCKS))
+
+            await eventually(is_waiting)
+        return await posted
+
+    test = await post_while_locked("/subscriptions/completions/test", json=body)
+    requeued = await post_while_locked(f"/deliveries/{delivery_id}/requeue")
+
+    assert (test.status_code, test.json()["Number"]) == (200, 2)
+    assert (requeued.status_code, requeued.json()["State"]) == (200, "waiting")
 
 
 async def test_the_audit_log_has_each_requeue(imis_hub: ImisHub) -> None:
