@@ -10,7 +10,8 @@ import msgspec
 from learning_hub.model.clock import written
 from learning_hub.model.cron import is_cron
 
-# How much of a subscriber's queue is counted, so that the count takes milliseconds however long the queue is.
+# How much is counted of the queues of all subscribers together, so that the count takes milliseconds however long the
+# queues are, and however many subscribers a page has.
 MOST_COUNTED = 10_000
 
 
@@ -25,7 +26,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
         not_before_utc: The time before which it is not sent, if that is in the future.
         older_delivery_id: The oldest delivery of its source record that has to be finished first; *older_state* is its
             state.
-        before: How many deliveries to the subscriber are due before it; None if they are too many to count.
+        before: How many deliveries to the subscriber are due before it; None if they are more than *most_counted*.
     """
 
     subscription_id: str
@@ -39,6 +40,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     older_delivery_id: str | None
     older_state: str | None
     before: int | None
+    most_counted: int
 
 
 def waiting_message(waiting: Waiting, next_runs: Mapping[str, datetime | None]) -> str:
@@ -62,7 +64,7 @@ def waiting_message(waiting: Waiting, next_runs: Mapping[str, datetime | None]) 
         )
     if waiting.not_before_utc is not None:
         return f"The delivery is sent at {written(waiting.not_before_utc)} or later."
-    return f"The delivery waits for its turn: {_number(waiting.before)} before it at the subscriber."
+    return f"The delivery waits for its turn: {_number(waiting)} before it at the subscriber."
 
 
 def _waits_for_run(waiting: Waiting, next_runs: Mapping[str, datetime | None]) -> str:
@@ -75,10 +77,10 @@ def _waits_for_run(waiting: Waiting, next_runs: Mapping[str, datetime | None]) -
     return "The delivery waits for the subscription's next scheduled time."
 
 
-def _number(before: int | None) -> str:
+def _number(waiting: Waiting) -> str:
     """How many deliveries are before this one, with the verb."""
-    if before is None:
-        return f"more than {MOST_COUNTED:,} deliveries are"
-    if before <= 1:
-        return "about 1 delivery is" if before else "no delivery is"
-    return f"about {before:,} deliveries are"
+    if waiting.before is None:
+        return f"more than {waiting.most_counted:,} deliveries are"
+    if waiting.before <= 1:
+        return "about 1 delivery is" if waiting.before else "no delivery is"
+    return f"about {waiting.before:,} deliveries are"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
+from plans import nodes
 
 from bench.claims import queries as filling
 from learning_hub.connectors.kinds import KINDS
@@ -58,13 +59,6 @@ def statements() -> Iterator[tuple[str, str]]:
             for name, sql in Queries(file.stem).by_name.items():
                 if CALL.search(sql):
                     yield f"{file.stem}.{name}", sql
-
-
-def nodes(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A plan's node, and those below."""
-    yield tree
-    for below in tree.get("Plans", []):
-        yield from nodes(below)
 
 
 async def generic_plan(connection: Connection, sql: str) -> dict[str, Any]:

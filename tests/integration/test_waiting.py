@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
 from imis_hub import ImisHub
+from plans import nodes
 
 from learning_hub.model.delivery_filter import DeliveryFilter
+from learning_hub.model.waiting import MOST_COUNTED
 from learning_hub.services.waiting_reasons import with_reasons
-from learning_hub.store import deliveries
+from learning_hub.store import deliveries, feed, waiting
 from learning_hub.store.database import Database
 
 BOTH = ["AI_STARTED", "AI_COMP_SUCCESS"]
@@ -72,9 +75,15 @@ INSERT INTO delivery (program_id, delivery_uuid, subscription_id, subscriber_id,
                       publisher_system_id, publisher_event_id, event_type, state, due_utc)
 SELECT 'NURSES', lpad(to_hex(seq), 32, '0')::uuid, 'sub', 'imis', gen_random_uuid(), seq, 'LB', seq::text,
        'AI_COMP_SUCCESS', 'waiting', '2026-01-01'::timestamptz + make_interval(secs => seq)
-  FROM generate_series(1, 12000) AS seq;
-ANALYZE delivery
+  FROM generate_series(1, 12000) AS seq
 """
+
+
+OTHER_SUBSCRIBER = """
+INSERT INTO subscriber (subscriber_id, name, connector, settings) VALUES ('other', 'Other', 'imis', '{}');
+UPDATE delivery SET subscriber_id = 'other' WHERE event_seq = 12000
+"""
+MOST_READ = 12_000
 
 
 @pytest.fixture
@@ -94,3 +103,40 @@ async def test_reasons_of_a_whole_page_are_quick(backlog: Database) -> None:
     first: Any = await backlog.fetchrow("SELECT * FROM delivery ORDER BY due_utc LIMIT 1")
     (explained_first,) = await with_reasons(backlog, [deliveries.read_row(first)])
     assert explained_first.message == "The delivery waits for its turn: no delivery is before it at the subscriber."
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("statistics", ["none", "fresh"])
+async def test_reasons_compare_no_delivery_with_every_other(backlog: Database, statistics: str, mode: str) -> None:
+    """However they are planned, the reasons of a hundred deliveries read each delivery of the queue once."""
+    await backlog.execute("ALTER TABLE delivery SET (autovacuum_enabled = false)")
+    if statistics == "fresh":
+        await backlog.execute("ANALYZE")
+    keys = "SELECT array_agg(delivery_uuid)::text FROM delivery WHERE event_seq > 11900"
+    uuids = f"'{await backlog.fetchval(keys)}'"
+    statements = {
+        waiting.queries.reasons: f"(array_fill('NURSES'::text, ARRAY[100]), {uuids})",
+        waiting.queries.positions: f"(ARRAY['imis'], {uuids}, {MOST_COUNTED})",
+    }
+    for sql, values in statements.items():
+        async with backlog.transaction() as connection:
+            await connection.execute(feed.queries.plan_in_index_order)
+            await connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+            await connection.execute(f"PREPARE reading AS {sql}")
+            plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE reading {values}")
+            await connection.execute("DEALLOCATE reading")
+        for node in nodes(json.loads(plan)[0]["Plan"]):
+            removed = sum(node.get(f"Rows Removed by {filtering}", 0) for filtering in ("Filter", "Join Filter"))
+            assert (node["Actual Rows"] + removed) * node["Actual Loops"] <= MOST_READ, node
+
+
+async def test_a_page_of_many_subscribers_counts_a_part_of_each_queue(backlog: Database) -> None:
+    """What is counted of the queues is shared out among the subscribers of a page."""
+    await backlog.execute(OTHER_SUBSCRIBER)
+    page = await deliveries.page(backlog, DeliveryFilter(), None, 1000)
+    messages = {one.subscriber_id: one.message for one in await with_reasons(backlog, page)}
+    turn = "The delivery waits for its turn:"
+    assert messages == {
+        "imis": f"{turn} more than 5,000 deliveries are before it at the subscriber.",
+        "other": f"{turn} no delivery is before it at the subscriber.",
+    }
