@@ -186,6 +186,13 @@ async def _without_template(hub: Hub) -> AsyncIterator[Finding]:
             f"{group.count} skipped: {group.message}",
             f"{group.advice} To requeue: learning-hub delivery requeue --signature {group.signature}",
         )
+    if page.next_cursor is not None:
+        yield Finding(
+            "Subscriptions",
+            "look",
+            "More categories have no template.",
+            "To see them: learning-hub delivery groups --code no_template",
+        )
 
 
 async def _all_subscribers(hub: Hub) -> AsyncIterator[ShownSubscriber]:

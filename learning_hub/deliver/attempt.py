@@ -25,6 +25,7 @@ from learning_hub.model.caller import HUB
 from learning_hub.model.claimed_delivery import ClaimedDelivery, Completion
 from learning_hub.model.errors import Unavailable
 from learning_hub.model.failure import CAUSES
+from learning_hub.model.recent_keys import RecentKeys
 from learning_hub.model.retry import RetryPolicy
 from learning_hub.store import audit, bulk_changes, queue, subscriptions
 from learning_hub.store.database import Database
@@ -32,6 +33,8 @@ from learning_hub.store.database import Database
 log = logging.getLogger(__name__)
 
 COMPLETE_AGAIN_SECONDS = 1.0
+# How many reasons for a missing template are remembered, so that each is logged once.
+MOST_LOGGED = 1000
 
 
 class Attempts:
@@ -62,6 +65,7 @@ class Attempts:
         self._lease_seconds = lease_seconds
         self._batches = Batches(database)
         self._completions = Completions(database)
+        self._logged = RecentKeys(MOST_LOGGED)
 
     async def make(self, claimed: ClaimedDelivery) -> None:
         """Make one attempt and complete the delivery."""
@@ -147,7 +151,16 @@ class Attempts:
                 completion = parked("internal_error", CAUSES["internal_error"].meaning, claimed, in_doubt=True)
             else:
                 _report(claimed, completed)
+                if completed.is_ours and completion.code == "no_template":
+                    self._log_no_template(claimed, completion.message)
                 return
+
+    def _log_no_template(self, claimed: ClaimedDelivery, reason: str | None) -> None:
+        """Log the first delivery of each category whose template was removed before it was sent."""
+        if self._logged.is_new((claimed.subscription_id, reason)):
+            log.warning(
+                "no_template", extra={"subscription_id": claimed.subscription_id, "deliveries": 1, "reason": reason}
+            )
 
     async def _stop_subscription(self, subscription_id: str) -> None:
         """The subscriber refuses everything more from it: other deliveries are held until a person starts it again."""
@@ -178,8 +191,6 @@ def _report(claimed: ClaimedDelivery, completed: queue.Completed) -> None:
             "code": completion.code,
         },
     )
-    if completed.is_ours and completion.code == "no_template":
-        log.warning("no_template", extra={"subscription_id": claimed.subscription_id, "deliveries": 1})
     DELIVERIES_COMPLETED.labels(claimed.subscriber_id, completion.state, completion.code or "").inc()
     if completed.began_pause:
         code = completion.subscriber_failure.code if completion.subscriber_failure else None

@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from learning_hub.model.participant_id import visible
+
 # The key under `Templates` of the template for every category without its own, and for events without a category.
 DEFAULT_TEMPLATE = "_default"
 # The place of a template error that does not belong to a single template.
@@ -81,7 +83,7 @@ def no_template_message(templates: Mapping[str, object], category: str | None) -
     subject = "events without a category" if category is None else f"the category {_quoted(category)}"
     sentence = f"The subscription has no template for {subject}"
     if named := [name for name, template in templates.items() if template is not None]:
-        listed = [_shortened(name) for name in named[:_MOST_NAMED]]
+        listed = [_shown(name) for name in named[:_MOST_NAMED]]
         more = [f"{len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else []
         *first, last = [*listed, *more]
         sentence += f", only for {', '.join(first)} and {last}" if first else f", only for {last}"
@@ -89,7 +91,7 @@ def no_template_message(templates: Mapping[str, object], category: str | None) -
     if guess is None:
         return f"{sentence}."
     is_off = ", which is switched off" if templates[guess] is None else ""
-    return f"{sentence}: is it {_shortened(guess)}{is_off}?"
+    return f"{sentence}: is it {_shown(guess)}{is_off}?"
 
 
 def _similar_name(templates: Mapping[str, object], category: str) -> str | None:
@@ -106,10 +108,14 @@ def _spelling(name: str) -> str:
 
 
 def _quoted(category: str) -> str:
-    return json.dumps(_shortened(category), ensure_ascii=False)
+    return visible(json.dumps(_cut(category), ensure_ascii=False))
 
 
-def _shortened(name: str) -> str:
+def _shown(name: str) -> str:
+    return visible(_cut(name))
+
+
+def _cut(name: str) -> str:
     return name if len(name) <= _SHOWN_LENGTH else f"{name[:_SHOWN_LENGTH]}…"
 
 

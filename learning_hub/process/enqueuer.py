@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.model.matching import Match, match
+from learning_hub.model.recent_keys import RecentKeys
+from learning_hub.model.subscription import Subscription
+from learning_hub.model.template import no_template_message
 from learning_hub.store import checkpoints, enqueue, subscriptions
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
@@ -21,6 +24,8 @@ POLL_SECONDS = 1.0
 LEAST_SECONDS_APART = 0.02
 # Waits between polls after a notification, as an entry may still be hidden behind an older open transaction.
 POLL_AGAIN_SECONDS = (0.02, 0.1, 0.3)
+# How many categories without a template are remembered, so that each is logged once.
+MOST_LOGGED = 10_000
 
 
 class Enqueuer:
@@ -29,6 +34,7 @@ class Enqueuer:
     def __init__(self, database: Database, notifications: Notifications) -> None:
         self._database = database
         self._notifications = notifications
+        self._logged = RecentKeys(MOST_LOGGED)
 
     async def run(self) -> None:
         """Read on for all subscriptions whenever an entry is committed, until cancelled."""
@@ -92,7 +98,7 @@ class Enqueuer:
             made = await enqueue.enqueue(connection, subscription, matches)
             if read.end != checkpoint:
                 await checkpoints.move_checkpoint(connection, subscription_id, read.end)
-        _log_no_template(subscription_id, matches)
+        self.log_no_template(subscription, matches)
         return made, read.is_last
 
     async def read_ahead(self, subscription_id: str) -> None:
@@ -110,13 +116,24 @@ class Enqueuer:
                 read = await checkpoints.read_ahead(connection, subscription_id, position, ENTRIES_AT_ONCE)
                 matches = [result for entry in read.entries if (result := match(subscription, entry))]
                 await enqueue.enqueue(connection, subscription, matches)
+                self.log_no_template(subscription, matches)
                 position, is_last = read.end, read.is_last
 
+    def log_no_template(self, subscription: Subscription, matches: Sequence[Match]) -> None:
+        """
+        Log each category among *matches* that the subscription has no template for.
 
-def _log_no_template(subscription_id: str, matches: Sequence[Match]) -> None:
-    """Log each category that the subscription has no template for, with the number of events that were read now."""
-    categories = Counter(match.entry.category for match in matches if match.code == "no_template")
-    for category, count in categories.items():
-        log.warning(
-            "no_template", extra={"subscription_id": subscription_id, "category": category, "deliveries": count}
-        )
+        A process logs each category of a subscription once, and once more after its templates were changed.
+        """
+        categories = Counter(match.entry.category for match in matches if match.code == "no_template")
+        for category, count in categories.items():
+            if self._logged.is_new((subscription.subscription_id, hash(subscription.templates_json), category)):
+                log.warning(
+                    "no_template",
+                    extra={
+                        "subscription_id": subscription.subscription_id,
+                        "category": category,
+                        "deliveries": count,
+                        "reason": no_template_message(subscription.templates, category),
+                    },
+                )

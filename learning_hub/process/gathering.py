@@ -48,7 +48,7 @@ class Gathering:
                 async with self._database.transaction() as connection:
                     # The lock excludes the enqueuer, which makes the same deliveries from the feed.
                     await checkpoints.lock_checkpoint(connection, subscription.subscription_id, wait=True)
-                    await _make_deliveries(connection, subscription, entries, replay=replay)
+                    matches = await _make_deliveries(connection, subscription, entries, replay=replay)
                     await runs.add_deliveries_of_events(
                         connection,
                         run_id,
@@ -57,6 +57,7 @@ class Gathering:
                         uuids,
                         with_replays=replay,
                     )
+                self._enqueuer.log_no_template(subscription, matches)
 
     async def pending_selection(self, program_id: str, subscriptions: list[Subscription]) -> EventSelection:
         """The events with an unfinished delivery to these subscriptions, by uuid, including the newest of the feed."""
@@ -90,16 +91,17 @@ class Gathering:
 
 async def _make_deliveries(
     connection: Connection, subscription: Subscription, entries: list[FeedEntry], *, replay: bool
-) -> None:
+) -> list[Match]:
     """Make the deliveries that the enqueuer would make, without moving the checkpoint; with *replay*, also replays."""
     matches = [result for entry in entries if (result := match(subscription, entry))]
     await enqueue.enqueue(connection, subscription, matches)
     uuids = [item.entry.event_uuid for item in matches]
     if not uuids:
-        return
+        return matches
     program_id = entries[0].program_id
     if replay:
         before = await enqueue.delivered_before(connection, subscription, program_id, uuids)
         again: list[Match] = [item for item in matches if item.effect == "send" and item.entry.event_uuid in before]
         await enqueue.enqueue(connection, subscription, again, as_replays=True)
     await enqueue.skip_already_withdrawn(connection, subscription, program_id, uuids)
+    return matches
