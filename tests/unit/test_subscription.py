@@ -31,7 +31,8 @@ AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 FIELDS = [*a_subscription_body(), "Preset", "State", "StartFrom", "Schedule", "TimeZone"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
 )
 
 
