@@ -176,10 +176,10 @@ class ServerProcess:
 
     def _make_database(self, programs: _Programs) -> None:
         """Make the database beside its place, so that a start that is killed leaves no half of it there."""
-        in_the_way = {path.name for path in self._folder.iterdir()} - _HARMLESS
+        in_the_way = sorted({path.name for path in self._folder.iterdir()} - _HARMLESS)
+        if in_the_way:
+            raise self._cannot_be_made(f"it must be empty, and holds {in_the_way[0]}")
         try:
-            if in_the_way:
-                raise FileExistsError
             for path in self._folder.iterdir():
                 path.unlink()
             for leftover in self._folder.parent.glob(f"{self._folder.name}.new-*"):
@@ -193,10 +193,10 @@ class ServerProcess:
             finally:
                 shutil.rmtree(made, ignore_errors=True)
         except (subprocess.SubprocessError, OSError) as error:
-            raise SettingsError(
-                f"{HOME}: no database can be made in {self._folder}. It must be empty, and every folder "
-                "above it readable."
-            ) from error
+            raise self._cannot_be_made(_cause(error)) from error
+
+    def _cannot_be_made(self, cause: str) -> SettingsError:
+        return SettingsError(f"{HOME}: no database can be made in {self._folder}: {cause.rstrip('.')}.")
 
     def _make_socket_folder(self, programs: _Programs) -> Path:
         """The folder of the socket: the data folder, unless its name is too long or needs quoting."""
@@ -262,20 +262,37 @@ class _Programs:
             shutil.chown(folder, self._user)
 
     def run(self, program: str, *arguments: str, folder: Path) -> None:
-        """Run *program* in *folder*; SubprocessError or OSError if it fails."""
-        # Not pipes: the server inherits them, and reading them would last as long as it runs.
+        """Run *program* in *folder*; SubprocessError, with what it printed as `stderr`, or OSError if it fails."""
         options: dict[str, Any] = {"user": self._user} if self._user is not None else {}
-        subprocess.run(  # noqa: S603 - programs of the wheel
-            [str(self._folder / program), *arguments],
-            check=True,
-            cwd=folder,
-            env=_server_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=PROGRAM_SECONDS + 10,
-            **options,
-        )
+        # Not a pipe: the server inherits it, and reading it would last as long as it runs.
+        with tempfile.TemporaryFile() as printed:
+            try:
+                subprocess.run(  # noqa: S603 - programs of the wheel
+                    [str(self._folder / program), *arguments],
+                    check=True,
+                    cwd=folder,
+                    env=_server_environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=printed,
+                    timeout=PROGRAM_SECONDS + 10,
+                    **options,
+                )
+            except subprocess.CalledProcessError as error:
+                printed.seek(0)
+                error.stderr = printed.read()
+                raise
+
+
+def _cause(error: subprocess.SubprocessError | OSError) -> str:
+    """Why a program failed, in its own words where it has any."""
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"initdb took longer than {error.timeout:.0f} seconds"
+    if isinstance(error, subprocess.CalledProcessError):
+        lines = (error.stderr or b"").decode("utf-8", "replace").splitlines()
+        words = [line for line in lines if "error:" in line or "FATAL:" in line] or [f"initdb ended with {error}"]
+        return words[0]
+    return str(error)
 
 
 def _server_environment() -> dict[str, str]:

@@ -50,7 +50,10 @@ def _read_only(folder: Path) -> Path:
         (lambda _: Path("/proc/hub"), "the folder {home} cannot be made: No such file or directory."),
         (_with_a_file_for_its_database, "the folder {home}/postgres cannot be made: a file is in the way."),
         (_with_another_version, "the database in {home}/postgres is of PostgreSQL '12', and the embedded server is "),
-        (_with_something_else_in_its_database, "no database can be made in {home}/postgres. It must be empty"),
+        (
+            _with_something_else_in_its_database,
+            "no database can be made in {home}/postgres: it must be empty, and holds notes.txt.",
+        ),
         pytest.param(
             _read_only,
             "the hub may not write to {home}.",

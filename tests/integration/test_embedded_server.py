@@ -139,3 +139,12 @@ async def test_a_server_that_cannot_start_says_why_and_is_cancelled_at_once(
         configuration.write_bytes(kept)
     waiting = [record for record in caplog.records if record.message == "start_waiting"]
     assert "no_such_library" in str(vars(waiting[0])["waiting_for"])
+
+
+async def test_why_no_database_can_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What initdb prints when it fails is the error, and the start leaves nothing behind."""
+    monkeypatch.setenv("LC_ALL", "no_SUCH.locale")
+    server = EmbeddedServer(tmp_path)
+    with pytest.raises(SettingsError, match=r"no database can be made in .*: initdb: error: .*locale"):
+        await server.start()
+    assert list((tmp_path / "postgres").iterdir()) == []
