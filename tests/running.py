@@ -34,6 +34,7 @@ class RunningHub:
         self.address = address
         self._feed = app._services["feed"]._notifications.feed
         self._body_budget = app._services["body_budget"]
+        self.answer_budget = app.answer_budget
         self.database = database
         self.settings = settings
         self.client = self._client(ADMIN_KEY)

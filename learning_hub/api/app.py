@@ -14,6 +14,7 @@ from learning_hub.api.deliveries import DeliveryController
 from learning_hub.api.event_batches import BUDGET_BYTES, EventBatchController
 from learning_hub.api.events import EventController
 from learning_hub.api.health import HealthController
+from learning_hub.api.http.answer_budget import AnswerBudget
 from learning_hub.api.http.body_budget import BodyBudget
 from learning_hub.api.http.context import context_of
 from learning_hub.api.http.controller import ApiController
@@ -39,6 +40,9 @@ from learning_hub.api.targets import TargetController
 from learning_hub.api.test_sends import TestSendController
 from learning_hub.services.registry import Services
 from learning_hub.settings import Settings
+
+# Of all answers that are not taken yet.
+ANSWER_BYTES = 128 * 1024 * 1024
 
 # In the order of the OpenAPI document.
 CONTROLLERS: tuple[type[ApiController], ...] = (
@@ -84,6 +88,7 @@ def build_app(services: Services, settings: Settings, *, stop_waiting: Callable[
             "body_budget": BodyBudget(BUDGET_BYTES),
         },
         authenticator=services.authenticator,
+        answer_budget=AnswerBudget(ANSWER_BYTES),
         stop_waiting=stop_waiting,
         limiter=RateLimiter(settings.rate_limit) if settings.rate_limit else None,
         max_body_bytes=settings.max_body_bytes,

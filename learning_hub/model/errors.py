@@ -15,6 +15,7 @@ Every error of the hub, split by what the caller can do about it.
     ├─ PreconditionFailed    what If-Match or If-None-Match asks for does not hold
     ├─ TooManyRequests       send again later
     │  ├─ TooManyBodies         too many bodies of one key are being received
+    │  ├─ TooManyAnswers        too many answers to one key are not taken
     │  ├─ TooManyReaders        too many requests of one key wait for entries of the feed
     │  └─ TooManyUnknownKeys    too many keys were tried from one address
     ├─ Unavailable           the database is away, or too many requests are waiting
@@ -199,6 +200,12 @@ class TooManyBodies(TooManyRequests):
     """Too many, or too large, bodies of this key are being received; send fewer at once."""
 
     code = "too_many_bodies"
+
+
+class TooManyAnswers(TooManyRequests):
+    """Too many, or too large, answers to this key are not taken."""
+
+    code = "too_many_answers"
 
 
 class TooManyReaders(TooManyRequests):

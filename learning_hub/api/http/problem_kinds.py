@@ -235,6 +235,11 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "Too many bodies of this key are being received: more than 100, or more than 32 MiB together.",
         "Send fewer at once; wait as long as `Retry-After` says.",
     ),
+    "too_many_answers": ProblemKind(
+        429,
+        "Answers to this key are not taken: more than 100, or more than 32 MiB together.",
+        "Read the answers, or ask for fewer at once; wait as long as `Retry-After` says.",
+    ),
     "too_many_readers": ProblemKind(
         429,
         "More than 100 requests of this key are waiting for entries of the feed.",

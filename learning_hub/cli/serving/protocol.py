@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -29,6 +30,12 @@ PIECE_BYTES = 16 * 1024
 HEADER_BYTES = len(b": \r\n")
 FIRST_LINE_BYTES = len(b"GET  HTTP/1.1\r\n")
 BLANK_LINE_BYTES = len(b"\r\n")
+# What is written and not taken. Beyond it the application waits, and a connection holds one piece of a body more.
+WRITE_BUFFER_BYTES = 16 * 1024
+# What the system holds of it beside.
+UNSENT_BYTES = 128 * 1024
+# Requests that wait for the response to the one before.
+MOST_PIPELINED = 100
 # How long, and how many bytes, of a refused request are still read, so that its sender gets the refusal and no reset.
 FAREWELL_SECONDS = 2.0
 FAREWELL_BYTES = 1024 * 1024
@@ -53,9 +60,14 @@ class HeadTooLargeError(Exception):
     """The parser stops at it."""
 
 
+class TooManyPipelinedError(Exception):
+    """The parser stops at it."""
+
+
 class Protocol(HttpToolsProtocol):
     """
-    Uvicorn's HTTP protocol with limits of heads and connections; what it refuses gets a problem document.
+    Uvicorn's HTTP protocol with limits of heads, connections and responses that are not taken; what it refuses gets a
+    problem document.
 
     Trailers of a chunked body are ignored: uvicorn would add them to the headers of a request that is not read yet.
     """
@@ -69,6 +81,8 @@ class Protocol(HttpToolsProtocol):
     body_bytes_per_second: ClassVar[float] = 1024.0
     # How long a body may go on after its request was answered without reading it.
     unread_body_seconds: ClassVar[float] = 30.0
+    # A response of which the peer takes nothing for so long is given up.
+    untaken_seconds: ClassVar[float] = 30.0
     max_connections: ClassVar[int] = 1000
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -84,12 +98,18 @@ class Protocol(HttpToolsProtocol):
         self._body_began = self._body_moved = 0.0
         self._body_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
+        # While something is written and not taken: how many bytes there were, and since when none was taken.
+        self._untaken_timer: asyncio.TimerHandle | None = None
+        self._untaken_bytes = 0
+        self._taken_at = 0.0
         self._is_refused = False
         self._dropped_bytes = 0
         self.idle_since = time.monotonic()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+        _limit_unsent(transport)
         if len(self.connections) > self.max_connections and not self._make_room():
             self.refuse_connection()
         else:
@@ -97,6 +117,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self._untaken_timer is not None:
+            self._untaken_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -145,6 +167,8 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._head_bytes > self.max_head_bytes:
             raise HeadTooLargeError
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise TooManyPipelinedError
         self._stop_timer()
         self._in_head = False
         self._arrived_bytes = self._fruitless_bytes = self._body_bytes = 0
@@ -164,6 +188,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.transport.get_write_buffer_size():
+            self._watch_untaken()
         self.idle_since = time.monotonic()
         if self.transport.is_closing() or not self.cycle.response_complete:
             return
@@ -172,6 +198,38 @@ class Protocol(HttpToolsProtocol):
         elif self._arrived_bytes:
             # The beginning of the next head came while this request was answered.
             self._limit_head_time()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_untaken()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._taken_at = self.loop.time()
+
+    def _watch_untaken(self) -> None:
+        """Give the connection up where its peer takes nothing of what is written."""
+        if self._untaken_timer is None:
+            self._taken_at = self.loop.time()
+            self._check_untaken_later()
+
+    def _check_untaken_later(self) -> None:
+        self._untaken_bytes = self.transport.get_write_buffer_size()
+        self._untaken_timer = self.loop.call_later(self.untaken_seconds / 4, self._check_untaken)
+
+    def _check_untaken(self) -> None:
+        self._untaken_timer = None
+        size = self.transport.get_write_buffer_size()
+        now = self.loop.time()
+        if size < self._untaken_bytes:
+            self._taken_at = now
+        if not size:
+            return
+        if now - self._taken_at >= self.untaken_seconds:
+            log.warning("response_not_taken", extra={"bytes": size})
+            self.transport.abort()
+        else:
+            self._check_untaken_later()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text is not a problem document
         """Answer a request that cannot be read, and close the connection."""
@@ -238,7 +296,8 @@ class Protocol(HttpToolsProtocol):
     def refuse_connection(self) -> None:
         """End this connection, because the hub has too many."""
         log.warning("connection_refused", extra={"connections": len(self.connections)})
-        if len(self.connections) > self.max_connections + SPARE_CONNECTIONS:
+        is_stuck = self.transport.get_write_buffer_size() > 0
+        if is_stuck or len(self.connections) > self.max_connections + SPARE_CONNECTIONS:
             self._is_refused = True
             self.transport.abort()
             return
@@ -265,6 +324,8 @@ class Protocol(HttpToolsProtocol):
     def _say_farewell(self) -> None:
         """End the connection once its peer has closed its side, or after some seconds; what still comes is dropped."""
         self._unset_keepalive_if_required()
+        if self.transport.get_write_buffer_size():
+            self._watch_untaken()
         if not self.transport.can_write_eof():
             self.transport.close()
             return
@@ -305,3 +366,14 @@ class Protocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _limit_unsent(transport: asyncio.Transport) -> None:
+    """
+    Let the system hold little of a response that its peer does not take; it would hold megabytes.
+
+    What is under way to the peer does not count, so that distant peers are not slowed down.
+    """
+    peer = transport.get_extra_info("socket")
+    if peer is not None and peer.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
