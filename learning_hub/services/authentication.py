@@ -48,6 +48,8 @@ class Authenticator:
         )
         self._unknown_keys = UnknownKeys()
         self._remembered: dict[bytes, tuple[float, _Found]] = {}
+        # Look-ups under way: requests of one key that come, or wake, at the same moment share one.
+        self._under_way: dict[bytes, asyncio.Task[_Found]] = {}
         self._used: dict[str, datetime] = {}
 
     async def identify(self, key: str | None, *, address: str | None = None) -> Caller:
@@ -79,11 +81,22 @@ class Authenticator:
         key_id = key_id_of(key)
         if key_id is None:
             return _UNKNOWN
-        found = await self._find(key_id, hashed)
+        task = self._under_way.get(hashed)
+        if task is None:
+            task = self._under_way[hashed] = asyncio.create_task(self._find(key_id, hashed))
+            task.add_done_callback(lambda done: self._keep(hashed, done))
+        return await asyncio.shield(task)
+
+    def _keep(self, hashed: bytes, task: asyncio.Task[_Found]) -> None:
+        """Remember what a look-up found, unless a key was revoked since it began."""
+        if self._under_way.get(hashed) is not task:
+            return
+        del self._under_way[hashed]
+        if task.cancelled() or task.exception():
+            return
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered.clear()
-        self._remembered[hashed] = (time.monotonic() + REMEMBERED_SECONDS, found)
-        return found
+        self._remembered[hashed] = (time.monotonic() + REMEMBERED_SECONDS, task.result())
 
     async def _find(self, key_id: str, hashed: bytes) -> _Found:
         stored = await api_keys.find_with_hash(self._database, key_id)
@@ -103,6 +116,7 @@ class Authenticator:
 
     def forget(self, key_id: str) -> None:
         """Remove this key from the cache, because it was revoked."""
+        self._under_way.clear()
         self._remembered = {
             hashed: (until, found)
             for hashed, (until, found) in self._remembered.items()

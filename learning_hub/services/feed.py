@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Annotated, NamedTuple
 
 from msgspec import Meta
@@ -18,8 +19,9 @@ from learning_hub.model.feed import BEGINNING, FeedFilter, Position, read_cursor
 from learning_hub.model.ids import read_bucket
 from learning_hub.model.pagination import Limit
 from learning_hub.services.programs import need_program
+from learning_hub.services.shared_reads import SharedReads
 from learning_hub.store.database import Database
-from learning_hub.store.feed import read_feed
+from learning_hub.store.feed import FeedPart, read_feed
 from learning_hub.store.notifications import Notifications
 
 READ_SECONDS = 1
@@ -32,6 +34,9 @@ PROGRAM_NEEDED = FieldError("ProgramId", "or EventDateBucket is needed with a ke
 
 # Confirms that a caller who has been waiting may still read.
 Confirm = Callable[[], Awaitable[None]]
+
+# Reads up to so many entries after a position.
+ReadPart = Callable[[FeedFilter, Position, int], Awaitable[FeedPart]]
 
 
 # Not kw_only, so that these come before the filters in the OpenAPI document: generated clients that take parameters by
@@ -85,6 +90,7 @@ class Feed:
         self._notifications = notifications
         # The requests that wait for an entry, by key.
         self._waiting = Counter[str]()
+        self._shared_reads = SharedReads(self._read_part)
 
     async def read_query(self, caller: Caller, query: FeedQuery) -> tuple[FeedFilter, Position]:
         """
@@ -132,20 +138,22 @@ class Feed:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_seconds
+        read_part = self._read_part
         while True:
             seen = self._notifications.feed.count
-            read = await self.read(feed_filter, position, limit, confirm=confirm)
+            read = await self._read(feed_filter, position, limit, confirm, read_part)
             left = deadline - loop.time()
             if read.items or left <= 0 or self._notifications.is_closed:
                 return read
             position = read.position
+            read_part = partial(self._shared_reads.read, caller.key_id)
             with self._waiting_with(caller.key_id):
                 await self._notifications.feed.wait(min(left, POLL_SECONDS), seen)
             await confirm()
 
     @contextmanager
     def _waiting_with(self, key_id: str) -> Iterator[None]:
-        """Each waiting reader reads again with every commit, so one key may have no more than some of them."""
+        """Count a waiting request of a key, which may have no more than some of them."""
         if self._waiting[key_id] >= MOST_WAITING:
             raise TooManyReaders(retry_after_seconds=5)
         self._waiting[key_id] += 1
@@ -167,13 +175,18 @@ class Feed:
         If a filter skips so many entries that reading takes over a second, a page with any entries is returned as it
         is. An empty page means the end, or that a transaction stays open.
         """
+        return await self._read(feed_filter, position, limit, confirm, self._read_part)
+
+    async def _read(
+        self, feed_filter: FeedFilter, position: Position, limit: int, confirm: Confirm, read_part: ReadPart
+    ) -> FeedSlice:
         until = asyncio.get_running_loop().time() + READ_SECONDS
         items: list[Event] = []
         last: Position | None = None
         end: Position | None = None
         delays = (0.005 * 2**step for step in range(7))
         while True:
-            part = await read_feed(self._database, feed_filter, position, limit - len(items))
+            part = await read_part(feed_filter, position, limit - len(items))
             items += part.events
             position, last = part.position, part.last or last
             if part.is_end:
@@ -187,6 +200,9 @@ class Feed:
             if self._notifications.is_closed:
                 raise Unavailable("The hub is stopping.")
             await confirm()
+
+    async def _read_part(self, feed_filter: FeedFilter, position: Position, limit: int) -> FeedPart:
+        return await read_feed(self._database, feed_filter, position, limit)
 
     async def _read_filter(self, caller: Caller, query: FeedQuery) -> FeedFilter:
         """The filter of *query*; the key must be for the Program, which must exist."""

@@ -14,6 +14,7 @@ from feed_visibility import caught_up, reads_all
 from running import RunningHub
 
 from learning_hub.model.feed import Position, read_cursor, write_cursor
+from learning_hub.store.feed import FeedPart, read_feed
 
 pytestmark = pytest.mark.usefixtures("one_day")
 
@@ -297,6 +298,28 @@ async def test_waiting_with_a_tag(hub_without_worker: RunningHub, reader: httpx.
     await publish(reader, PublisherEventId="2")
     answer = await waiting
     assert [item["PublisherEventId"] for item in answer.json()["Items"]] == ["2"]
+
+
+async def test_requests_that_wait_share_their_reads(
+    hub_without_worker: RunningHub, reader: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one key fifty requests that wait with one filter read once when an event is committed, and get it."""
+    reads = 0
+
+    async def read_and_count(*arguments: Any) -> FeedPart:
+        nonlocal reads
+        reads += 1
+        return await read_feed(*arguments)
+
+    _, cursor = await page(reader)
+    held = [asyncio.create_task(ids(reader, Cursor=cursor, Wait=30, Limit=1 + number % 2)) for number in range(50)]
+    await hub_without_worker.readers_wait(50)
+    monkeypatch.setattr("learning_hub.services.feed.read_feed", read_and_count)
+    await publish(reader)
+
+    assert [await one for one in held] == [["AI:1234"]] * 50
+    # Those whose half second of waiting ended at that moment may have read before.
+    assert reads < 20
 
 
 async def test_readers_of_one_key_that_wait_are_bounded(

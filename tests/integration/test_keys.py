@@ -20,6 +20,7 @@ from learning_hub.model.api_key import new_key
 from learning_hub.model.clock import now, written
 from learning_hub.model.errors import NotAuthenticated
 from learning_hub.services.authentication import REMEMBERED_SECONDS, Authenticator
+from learning_hub.store import api_keys
 
 
 async def test_a_key_is_shown_once(hub_without_worker: RunningHub) -> None:
@@ -151,6 +152,43 @@ async def test_a_remembered_key_is_looked_up_again_after_a_second(
     moment = 1001.0
     with pytest.raises(NotAuthenticated):
         await elsewhere.identify(made["Key"])
+
+
+async def test_requests_that_come_at_once_share_a_look_up(
+    hub_without_worker: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred requests of a key cost one query; those that come after a revocation do not join one from before."""
+    hub = hub_without_worker
+    made = (await hub.client.post("/keys", json={"Name": "k", "Programs": ["*"], "Scopes": ["read"]})).json()
+    began = 0
+    may_end = asyncio.Event()
+
+    async def find(*arguments: Any) -> Any:
+        nonlocal began
+        began += 1
+        found = await find_with_hash(*arguments)
+        await may_end.wait()
+        return found
+
+    find_with_hash = api_keys.find_with_hash
+    monkeypatch.setattr(api_keys, "find_with_hash", find)
+    elsewhere = Authenticator(hub.database, None)
+    early = [asyncio.create_task(elsewhere.identify(made["Key"])) for _ in range(100)]
+    await eventually(lambda: asyncio.sleep(0, began))
+    assert began == 1
+    await hub.client.delete(f"/keys/{made['KeyId']}")
+    elsewhere.forget(made["KeyId"])
+    late = asyncio.create_task(elsewhere.identify(made["Key"]))
+    await asyncio.sleep(0)
+    may_end.set()
+
+    assert {(await one).key_id for one in early} == {made["KeyId"]}
+    for _ in range(2):
+        with pytest.raises(NotAuthenticated):
+            await late
+        late = asyncio.create_task(elsewhere.identify(made["Key"]))
+    with pytest.raises(NotAuthenticated):
+        await late
 
 
 async def test_a_revoked_key_gets_nothing_more_from_a_request_that_waits(hub_without_worker: RunningHub) -> None:
