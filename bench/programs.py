@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 KEY = "bench-admin-key-0123456789"
 
@@ -21,15 +22,21 @@ class Running:
 
 
 @contextmanager
-def hub(database_url: str, *options: str, module: str = "learning_hub") -> Iterator[Running]:
-    """A hub on a database, started with `serve` and *options*; *module* is the module to run."""
+def hub(
+    database_url: str, *options: str, module: str = "learning_hub", checkout: Path | None = None
+) -> Iterator[Running]:
+    """
+    A hub on a database, started with `serve` and *options*.
+
+    *module* is the module to run; *checkout* the folder of another version to run, with the same packages.
+    """
     environment = {
         "LEARNING_HUB_DATABASE_URL": database_url,
         "LEARNING_HUB_ADMIN_KEY": KEY,
         "LEARNING_HUB_LOG_LEVEL": "warning",
         "LEARNING_HUB_ALLOWED_PRIVATE_TARGETS": "127.0.0.1",
     }
-    with _running(module, ["serve", "--port", "0", "--json", *options], environment) as running:
+    with _running(module, ["serve", "--port", "0", "--json", *options], environment, checkout) as running:
         yield running
 
 
@@ -41,9 +48,16 @@ def sandbox() -> Iterator[Running]:
 
 
 @contextmanager
-def _running(module: str, arguments: list[str], environment: dict[str, str]) -> Iterator[Running]:
+def _running(
+    module: str, arguments: list[str], environment: dict[str, str], folder: Path | None = None
+) -> Iterator[Running]:
+    # Python imports from the folder it is started in before any other.
     process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], env=os.environ | environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", module, *arguments],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
     )
     assert process.stdout is not None
     try:

@@ -13,8 +13,8 @@ def make_program(address: str) -> None:
         client.put("/programs/BENCH", json={"Name": "Bench"}).raise_for_status()
 
 
-def make_key(address: str, scope: str) -> str:
-    """Make a key with one scope for the Program."""
-    body = {"Name": scope, "Programs": ["BENCH"], "Scopes": [scope]}
+def make_key(address: str, *scopes: str) -> str:
+    """Make a key with *scopes* for the Program."""
+    body = {"Name": " ".join(scopes), "Programs": ["BENCH"], "Scopes": scopes}
     with httpx.Client(base_url=address, headers={"X-API-Key": KEY}, trust_env=False) as client:
         return str(client.post("/keys", json=body).raise_for_status().json()["Key"])
