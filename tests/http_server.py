@@ -49,7 +49,7 @@ class Says:
 
     def written(self) -> bytes:
         head = {"Content-Length": str(len(self.body)), **self.headers}
-        lines = [f"HTTP/1.1 {self.status} Said", *(f"{name}: {value}" for name, value in head.items())]
+        lines = [f"HTTP/1.1 {self.status:03} Said", *(f"{name}: {value}" for name, value in head.items())]
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + self.body
 
 

@@ -89,6 +89,11 @@ class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
     is_cut: bool = False
     flaw: Flaw | None = None
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
 
 class NotSent(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing was sent: no such name, no connection, no TLS, or the time ran out. *code* is one of the hub's codes."""

@@ -18,8 +18,8 @@ from typing import Literal
 
 import msgspec
 
-# An interim response (1xx) precedes the final one; 101 is final.
-_STATUS_LINE = re.compile(rb"\s*HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?=[ \t\r\n])")
+# An interim response (1xx) precedes the final one; 101 is final. Some servers write `http` in lower case.
+_STATUS_LINE = re.compile(rb"\s*HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?=[ \t\r\n]|\Z)", re.IGNORECASE)
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,16})[^\r\n]*\r?\n")
 _NO_BODY = (204, 304)

@@ -40,7 +40,7 @@ class StatusMeanings(msgspec.Struct, frozen=True, kw_only=True):
     A status of *already_there* means that the subscriber already has the record, which is a success. A status of
     *credentials_refused* means that a person must fix the credentials. A status of *gone* means that the subscriber
     wants no further events of the subscription. All other statuses have the common meaning: 2xx is a success; 408, 425,
-    429 and 5xx except 501 may pass; the rest are refusals.
+    429, 5xx except 501, and numbers that are no final status may pass; the rest are refusals.
     """
 
     already_there: frozenset[int] = frozenset()
@@ -59,7 +59,7 @@ def classify(response: HttpResponse, message: str, *, wrote: bool, meanings: Sta
         meanings: The meanings for the kind of subscriber (`Kind.statuses`).
     """
     status = response.status
-    if 200 <= status < 300:
+    if response.is_success:
         return Accepted()
     if status in meanings.already_there:
         return Accepted(unchanged=True)
@@ -100,10 +100,19 @@ def postponed(response: HttpResponse, message: str, *, wrote: bool) -> Postponed
             # A gateway that gave up does not know whether the server behind it carried out the request.
             in_doubt=wrote and status != 503,
         )
-    if status == 425 or (status >= 500 and status != 501):
-        in_doubt = wrote and status >= 500
+    if status == 425 or is_of_server(status):
+        in_doubt = wrote and status != 425
         return Postponed(code="subscriber_error", message=message, retry_after_seconds=wait, in_doubt=in_doubt)
     return None
+
+
+def is_of_server(status: int) -> bool:
+    """
+    Whether the server failed, which may pass: 5xx except 501, and what is no status of a final response.
+
+    RFC 9110, section 15: a status that is none has the meaning of 5xx.
+    """
+    return (status >= 500 and status != 501) or status < 200
 
 
 def not_answered(result: NotSent | OutcomeUnknown, subscriber: str) -> Postponed:

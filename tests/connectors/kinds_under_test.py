@@ -71,6 +71,8 @@ COMMON: dict[int, Expected] = {
     500: FAILED,
     505: FAILED,
     599: FAILED,
+    # No status of a final response: it has the meaning of 5xx.
+    **dict.fromkeys((0, 99, 600, 999), FAILED),
     502: replace(AWAY, in_doubt=True),
     503: AWAY,
     504: Expected(Postponed, "timed_out", is_away=True, in_doubt=True),
@@ -160,7 +162,7 @@ UNDER_TEST: dict[str, KindUnderTest] = {
         # The hub cannot ask for a batch, which is imported as often as it is sent.
         statuses={
             408: Expected(Postponed, "timed_out"),
-            **dict.fromkeys((500, 505, 599), FOR_A_PERSON),
+            **dict.fromkeys((500, 505, 599, 0, 99, 600, 999), FOR_A_PERSON),
             502: replace(FOR_A_PERSON, code="connection_failed", is_away=True),
             504: replace(FOR_A_PERSON, code="timed_out", is_away=True),
         },

@@ -54,6 +54,7 @@ READABLE: dict[str, Spelling] = {
         headers={**says.headers, "Content-Type": 'application/json; charset="UTF-16LE"'},
     ).written(),
     "the length twice": lambda says: _with_lines(says, b"Content-Length: %d\r\n" % len(says.body)),
+    "lower case": lambda says: b"http" + says.written().removeprefix(b"HTTP"),
     "HTTP/2": lambda says: b"HTTP/2" + says.written().removeprefix(b"HTTP/1.1"),
     "line feeds alone": lambda says: says.written().replace(b"\r\n", b"\n"),
     "an interim answer": lambda says: b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + says.written(),
@@ -70,6 +71,7 @@ UNREADABLE: dict[str, Spelling] = {
     "half": lambda says: Says(says.status, b"{", {"Content-Length": "99"}).written(),
     "half a head": lambda says: b"HTTP/1.1 %d Said\r\nContent-Le" % says.status,
     "the first line alone": lambda says: b"HTTP/1.1 %d Said\r\n" % says.status,
+    "the status alone": lambda says: b"HTTP/1.1 %d" % says.status,
     "a negative length": lambda says: b"HTTP/1.1 %d Said\r\nContent-Length: -1\r\n\r\n{" % says.status,
 }
 

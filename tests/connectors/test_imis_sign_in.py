@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from connectors.imis_site import ImisSite, RecordedExchanges, StoredCredentials, an_outbound_record
+from connectors.misbehaving_server import receiver, saying
 from running import eventually, served
 
 from learning_hub.connectors.imis.connector import ImisConnector
@@ -355,6 +356,19 @@ async def test_a_page_in_place_of_a_sign_in_says_that_imis_is_away(
     """Something answers in place of iMIS, such as a page for the time of maintenance."""
     async with served(refusing(status, PAGE)) as address:
         outcome = await make_connector({"BaseUrl": address}).send(an_outbound_record(), recorder)
+    assert isinstance(outcome, Postponed)
+    assert (outcome.code, outcome.subscriber_is_away, len(recorder.exchanges)) == ("subscriber_error", True, 1)
+
+
+@pytest.mark.parametrize("status", [b"099", b"101", b"600"])
+async def test_a_token_that_comes_with_no_success_is_not_used(
+    status: bytes, make_connector: Any, recorder: RecordedExchanges
+) -> None:
+    """A status that is not 2xx signs nobody in, whatever follows it; iMIS is away."""
+    body = b'{"access_token": "t0ken", "token_type": "bearer", "expires_in": 1209599}'
+    answer = b"HTTP/1.1 %s Said\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+    async with receiver(saying(answer)) as port:
+        outcome = await make_connector({"BaseUrl": f"http://127.0.0.1:{port}"}).send(an_outbound_record(), recorder)
     assert isinstance(outcome, Postponed)
     assert (outcome.code, outcome.subscriber_is_away, len(recorder.exchanges)) == ("subscriber_error", True, 1)
 

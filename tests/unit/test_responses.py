@@ -45,7 +45,7 @@ def test_which_statuses_refuse_the_credentials() -> None:
     assert getattr(outcome(403, only_401), "code", "") == "refused"
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+@pytest.mark.parametrize("status", [0, 99, 101, 408, 425, 429, 500, 502, 503, 504, 599, 600, 999])
 def test_what_may_pass_is_postponed(status: int) -> None:
     """Another attempt may succeed, whatever else the kind declares."""
     assert isinstance(outcome(status, CONFLICT_IS_SUCCESS), Postponed)

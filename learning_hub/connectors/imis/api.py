@@ -128,7 +128,7 @@ class Api:
         """
         method, path = ("POST", quote(entity)) if record_id is None else ("PUT", _record_path(entity, record_id))
         response = await self._request(method, path, doing, recorder, document=document)
-        if response.status >= 300:
+        if not response.is_success:
             raise Failed(_advised(outcome_of(response, doing, wrote=True), advice))
         if (response.flaw or response.body.strip()) and read_object(response.body) is None:
             raise Failed(unreadable_response(response, doing, wrote=True))
@@ -162,7 +162,7 @@ class Api:
             raise Failed(_advised(outcome_of(response, doing, wrote=True), open_source(entity)))
         if response.status == 400 and names_field(response, party_columns):
             raise Failed(_no_contact(response, party_id))
-        if response.status >= 300:
+        if not response.is_success:
             raise Failed(outcome_of(response, doing, wrote=True))
         return Written(_read_written(response, doing))
 
@@ -172,7 +172,7 @@ class Api:
         response = await self._request("PUT", _record_path(entity, record_id), doing, recorder, document=document)
         if response.status == 404:
             return None
-        if response.status >= 300:
+        if not response.is_success:
             raise Failed(outcome_of(response, doing, wrote=True))
         return Written(_read_written(response, doing))
 
@@ -182,7 +182,7 @@ class Api:
         response = await self._request("DELETE", _record_path(entity, record_id), doing, recorder)
         if response.status == 404:
             return False
-        if response.status >= 300:
+        if not response.is_success:
             raise Failed(outcome_of(response, doing, wrote=True))
         return True
 
@@ -251,7 +251,7 @@ def open_source(entity: str) -> str:
 
 
 def _read(response: HttpResponse, doing: str, advice: str = "") -> Json:
-    if response.status >= 300:
+    if not response.is_success:
         outcome = _advised(outcome_of(response, doing, wrote=False), advice)
         raise Failed(outcome, blames_question=blames_question(response))
     document = read_object(response.body)
@@ -305,8 +305,8 @@ def _is_of_another(response: HttpResponse, *, wrote: bool) -> bool:
 
     A page in response to a write leaves its outcome open, which matters more.
     """
-    if response.status >= 300:
-        return response.status < 400
+    if not response.is_success:
+        return 300 <= response.status < 400
     is_received = response.flaw is None or response.flaw.code == "subscriber_error"
     return not wrote and is_received and read_object(response.body) is None
 

@@ -180,7 +180,7 @@ class Tokens:
         result = await self._exchange(_sign_in_request(self._url, self._credentials), recorder)
         if not isinstance(result, HttpResponse):
             raise Failed(outcome_without_response(result, "sign in", wrote=False))
-        if result.status >= 300:
+        if not result.is_success:
             raise Failed(_failure(result, self._url))
         document = read_object(result.body) or {}
         self._token = _read_token(result, document, asked_at)

@@ -22,6 +22,7 @@ from learning_hub.connectors.responses import (
     StatusMeanings,
     classify_failure,
     describe_response,
+    is_of_server,
     is_page,
     retry_after_seconds,
     shorten,
@@ -37,10 +38,10 @@ _LOOK = "Look among the recent imports of LearningBuilder, then requeue or disca
 def outcome_of(response: HttpResponse, file_name: str) -> Outcome:
     """The outcome of a complete response to the batch *file_name*."""
     status = response.status
-    if 200 <= status < 300:
+    if response.is_success:
         return _accepted(response, file_name)
     message = f"LearningBuilder answered {describe_response(response, _reason_of(response))}"
-    if status >= 500 and status not in (501, *_NOT_BEGUN):
+    if is_of_server(status) and status not in _NOT_BEGUN:
         doubt = f"{message} It may have taken the batch {file_name} before."
         outcome = _unknown(doubt, away=(AWAY[status], message) if status in AWAY else None)
         return msgspec.structs.replace(outcome, retry_after_seconds=retry_after_seconds(response))
