@@ -397,7 +397,8 @@ async def test_an_error_of_the_token_service_itself_refuses_nobody(
                 ("", "no reason given"),
                 ("Go away.", "Go away"),
                 ('["error"]', '["error"]'),
-                ('{"detail": "Not authenticated"}', "no reason given"),
+                ('{"detail": "Not authenticated"}', "Not authenticated"),
+                ('{"detail": null}', "no reason given"),
             )
         ),
     ],

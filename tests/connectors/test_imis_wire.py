@@ -216,7 +216,32 @@ def answered(status: int, body: bytes = b"", *, headers: Mapping[str, str] | Non
             "Course: Too long. a: No.",
         ),
         (b'{"Message":"Denied.","ModelState":null}', "Denied."),
-        (b'{"Message":"Denied.","ModelState":["x"],"ExceptionMessage":3}', "Denied."),
+        (b'{"Message":"Denied.","ModelState":["x"],"ExceptionMessage":3}', "Denied. x"),
+        (
+            b'{"Message":"No.","ModelState":{"entity":{"$type":"x","Units":["is odd"],"Course":{"Code":"is long"}}}}',
+            "No. entity.Units: is odd entity.Course.Code: is long",
+        ),
+        (
+            (
+                b'{"Message":"No.","ModelState":{"$values":[{"Key":"Units","Value":["is odd"]},'
+                b'{"Key":"a.Course","Value":{"Errors":[{"ErrorMessage":"is long"}]}}]}}'
+            ),
+            "No. Units: is odd a.Course: is long",
+        ),
+        (
+            b'{"title":"Validation errors.","status":400,"errors":{"Units":["is odd"]},"traceId":"x"}',
+            "Validation errors. Units: is odd",
+        ),
+        (b'{"title":"Not allowed","detail":"Ask the staff."}', "Ask the staff."),
+        (b'{"Message":["One.","Two."]}', "One. Two."),
+        (b'{"Errors":["One.","Two."]}', "One. Two."),
+        (b'{"Errors":{"Units":["is odd"]}}', "Units: is odd"),
+        (b'{"errors":[{"code":"E1","errorMessage":"is odd","propertyName":"Units"}]}', "Units: is odd"),
+        (b'{"ValidationResults":{"Errors":{"$values":[{"Message":"No."}]}},"IsSuccessStatusCode":false}', "No."),
+        (b'{"error":{"code":"x","message":"Quota reached."}}', "Quota reached."),
+        (b'{"fault":{"faultstring":"No route."}}', '{"fault":{"faultstring":"No route."}}'),
+        (b'{"Message":null,"ModelState":null}', ""),
+        (b'{"$type":"x"}', ""),
         (
             (
                 b'{"Message":"An error has occurred.","ExceptionMessage":"The write failed.","StackTrace":"at x",'

@@ -167,6 +167,10 @@ async def test_what_learningbuilder_says_of_each_field_reaches_staff(site: Learn
     (outcome,), _ = await send(site, an_outbound_record())
     assert isinstance(outcome, Refused)
     assert "400, The request is invalid. importProcessId: Unknown process." in outcome.message
+    site.answer(400, b'{"title": "Not valid.", "status": 400, "errors": {"importProcessId": ["Unknown process."]}}')
+    (outcome,), _ = await send(site, an_outbound_record())
+    assert isinstance(outcome, Refused)
+    assert "400, Not valid. importProcessId: Unknown process." in outcome.message
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 503])

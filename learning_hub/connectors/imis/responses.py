@@ -104,17 +104,21 @@ def error_text(response: HttpResponse) -> str:
     """
     The reason that iMIS gives in a response, shortened; empty where it gives none.
 
-    Read in this order: validation results, the error of Web API with all that it says, the error of OAuth, text.
+    Read in this order: validation results, the error of Web API with all that it says, the error of OAuth, text. An
+    error of any other form is the reason as it was written.
     """
     document = read_object(response.text.encode())
     if document is None:
         return "an HTML page" if is_page(response) else shorten(response.text.strip().strip('"'))
     said = [_validation_text(error) for error in _errors_in(document) or _errors_in(document, "Warnings")]
+    said = said or reasons_in(document)
     if not said:
-        said = reasons_in(document)
-    if not said:
-        said = [str(member(document, name)) for name in ("error_description", "error") if member(document, name)][:1]
-    return shorten(" ".join(filter(None, said)))
+        values = (member(document, name) for name in ("error_description", "error"))
+        said = [value for value in values if value and isinstance(value, str)][:1]
+    # A success may hold data of people, which is no reason.
+    if not said and not response.is_success and any(document[name] for name in document if name[:1] != "$"):
+        return shorten(response.text)
+    return shorten(" ".join(said))
 
 
 def blames_question(response: HttpResponse) -> bool:
@@ -130,14 +134,22 @@ def names_field(response: HttpResponse, fields: Collection[str]) -> bool:
     """Whether a validation result of iMIS is about one of *fields*, in any case."""
     document = read_object(response.text.encode()) or {}
     names = {field.casefold() for field in fields}
-    return any(str(member(error, "FieldName") or "").casefold() in names for error in _errors_in(document))
+    return any(_field_of(error).casefold() in names for error in _errors_in(document))
 
 
 def _errors_in(document: dict[str, object], kind: str = "Errors") -> list[dict[str, object]]:
-    return [error for error in values_of(member(document, kind)) if isinstance(error, dict)]
+    """The entries of `ValidationResultsData`, which the response to a named operation has as a member."""
+    results = member(document, "ValidationResults")
+    errors = values_of(member(document, kind)) or values_of(member(results if isinstance(results, dict) else {}, kind))
+    return [error for error in errors if isinstance(error, dict)]
 
 
 def _validation_text(error: dict[str, object]) -> str:
     """`CourseCode: must not be longer`: the field is named unless the message names it."""
-    message, field = str(member(error, "Message") or "is not valid"), member(error, "FieldName")
-    return message if not field or str(field).casefold() in message.casefold() else f"{field}: {message}"
+    message = str(member(error, "Message") or member(error, "ErrorMessage") or "is not valid")
+    field = _field_of(error)
+    return message if field.casefold() in message.casefold() else f"{field}: {message}"
+
+
+def _field_of(error: dict[str, object]) -> str:
+    return str(member(error, "FieldName") or member(error, "PropertyName") or "")

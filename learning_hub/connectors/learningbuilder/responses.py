@@ -93,8 +93,7 @@ def _reason_of(response: HttpResponse) -> str:
     except InvalidInput:
         return shorten(response.text)
     if isinstance(document, dict):
-        lower = {name.lower(): value for name, value in document.items()}
-        others = [str(lower[name]) for name in ("detail", "title", "error") if lower.get(name)][:1]
-        if reasons := reasons_in(document) or others:
+        errors = [value for name, value in document.items() if name.lower() == "error" and isinstance(value, str)]
+        if reasons := reasons_in(document) or errors:
             return shorten(" ".join(reasons))
     return shorten(document if isinstance(document, str) else response.text)
