@@ -15,9 +15,11 @@ from connectors.imis_site import (
     RecordedExchanges,
     an_outbound_record,
 )
+from connectors.kinds_under_test import PASSWORD, ImisBehindServer
+from http_server import Received, Says, running
 
 from learning_hub.connectors.imis.connector import ImisConnector
-from learning_hub.connectors.outcomes import Accepted, Postponed, Refused, Unknown
+from learning_hub.connectors.outcomes import Accepted, ParticipantFound, Postponed, Refused, Unknown
 from learning_hub.model.retry import LONGEST_ASKED_WAIT_SECONDS
 
 
@@ -139,6 +141,39 @@ async def test_a_page_in_response_to_every_read_says_that_imis_is_away(
     found = await connector.find_participant("robin.vale@example.org", recorder)
     assert isinstance(found, Postponed)
     assert (found.code, found.subscriber_is_away) == ("subscriber_error", True)
+
+
+class Closed(ImisBehindServer):
+    """The sandbox behind a server that answers *path* with a page of its own."""
+
+    def __init__(self, sandbox: ImisSite, status: int, path: str) -> None:
+        super().__init__(sandbox)
+        self._says, self._path = Says(status, b"<html>Closed.</html>", {"Content-Type": "text/html"}), path
+
+    async def handle(self, request: Received) -> Says:
+        return self._says if request.path.startswith(self._path) else await super().handle(request)
+
+
+@pytest.mark.parametrize("status", [403, 404, 407, 501])
+@pytest.mark.parametrize(("path", "is_away"), [("/api", True), ("/api/TopClass_Learning", False)])
+async def test_a_page_with_the_status_of_a_refusal(
+    status: int, path: str, is_away: bool, site: ImisSite, make_connector: Any, recorder: RecordedExchanges
+) -> None:
+    """Where everything is answered so, iMIS is away, and no record counts as gone; otherwise the status decides."""
+    closed = Closed(site, status, path)
+    async with running(closed):
+        connector = make_connector({"BaseUrl": closed.address}, {"Username": "sandbox", "Password": PASSWORD})
+        row = an_outbound_record(PANEL_WITHOUT_KEY, action="remove", record_id="~10042|1")
+        removed = await connector.remove(row, recorder)
+        found = await connector.find_participant("robin.vale@example.org", recorder)
+    if is_away:
+        for one in (removed, found):
+            assert isinstance(one, Postponed)
+            assert (one.code, one.subscriber_is_away, one.in_doubt) == ("subscriber_error", True, False)
+            assert f"{status}, an HTML page." in one.message
+    else:
+        assert found == ParticipantFound(ROBIN)
+        assert isinstance(removed, Accepted if status == 404 else Refused)
 
 
 @pytest.mark.parametrize(("path", "doing"), [("/api/Activity", "create"), ("/api/PartySummary", "look for a contact")])

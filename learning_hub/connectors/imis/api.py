@@ -39,7 +39,7 @@ from learning_hub.connectors.imis.wire import (
     write_object,
 )
 from learning_hub.connectors.outcomes import Postponed, Refused
-from learning_hub.connectors.responses import AWAY, describe_response, retry_after_seconds
+from learning_hub.connectors.responses import AWAY, describe_response, is_page, postponed, retry_after_seconds
 
 _PAGE_ROWS = 100
 # Read to see whether the site answers at all; the second where the first is what gave an odd answer.
@@ -303,10 +303,12 @@ def _is_of_another(response: HttpResponse, *, wrote: bool) -> bool:
     """
     Whether the response may be that of something in front of iMIS: a redirect, or a page in place of JSON.
 
-    A page in response to a write leaves its outcome open, which matters more.
+    A page with the status of a success leaves the outcome of a write open, which matters more. A page with a status
+    that may pass is taken by its status.
     """
     if not response.is_success:
-        return 300 <= response.status < 400
+        is_redirect = 300 <= response.status < 400
+        return is_redirect or (is_page(response) and postponed(response, "", wrote=wrote) is None)
     is_received = response.flaw is None or response.flaw.code == "subscriber_error"
     return not wrote and is_received and read_object(response.body) is None
 
