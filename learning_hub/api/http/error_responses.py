@@ -27,6 +27,7 @@ from learning_hub.model.errors import (
     PreconditionFailed,
     TooManyRequests,
     TooManyUnknownKeys,
+    TooSlow,
     Unavailable,
 )
 from learning_hub.model.fields import read_struct
@@ -80,6 +81,7 @@ def _usually(operation: Operation) -> Iterator[LearningHubError]:
     """The example of a status for which the operation declares none."""
     yield _bad_fields(operation)
     if operation.body is not None:
+        yield TooSlow("The body came too slowly, or no longer.")
         yield body_too_large(EXAMPLE_LIMIT_BYTES + 1, EXAMPLE_LIMIT_BYTES)
         yield not_json("text/plain", (JSON, JSON_LINES) if operation.takes_lines else (JSON,))
 

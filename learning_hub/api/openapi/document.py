@@ -35,6 +35,7 @@ MEANING = {
     404: "The object does not exist.",
     412: "What If-Match or If-None-Match asks for does not hold.",
     405: "The address does not support this method.",
+    408: "The body came too slowly, and the connection is closed.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     429: "Too many requests with this key.",
@@ -43,6 +44,7 @@ MEANING = {
 HEADERS: dict[str, dict[str, Any]] = {
     "Accept-Encoding": {"description": "The encodings accepted for a body."},
     "Allow": {"description": "The methods that the address supports."},
+    "Connection": {"description": "`close`: the connection ends with this response."},
     "ETag": {
         "description": "Identifies what is shown, for If-None-Match; of what can be changed, for If-Match as well."
     },
