@@ -200,13 +200,23 @@ class _Response(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._progress: Progress | None = None
+        self._is_idle = False
 
     def set_response_params(self, **params: Any) -> None:
         # The client calls this before each request, in the task that makes the request.
-        self._progress = _WATCHED.get()
+        self._progress, self._is_idle = _WATCHED.get(), False
         super().set_response_params(**params)
 
+    def rest(self) -> None:
+        """Wait for the next request; whatever is received before it ends the connection."""
+        self._is_idle = True
+
     def data_received(self, data: bytes) -> None:
+        if self._is_idle:
+            # The client would read these bytes as the response to its next request. It passes none when it reads on.
+            if data:
+                self.close()
+            return
         if self._progress is not None:
             self._progress.add(data)
         super().data_received(data)
@@ -222,6 +232,10 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
         self._factory = cast("partial[ResponseHandler]", partial(_Response, loop=asyncio.get_running_loop()))
+
+    def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        super()._release(key, protocol, should_close=should_close)
+        cast("_Response", protocol).rest()
 
 
 class _GuardedResolver(AbstractResolver):

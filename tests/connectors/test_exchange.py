@@ -182,6 +182,32 @@ async def test_a_surplus_body_is_not_the_next_answer() -> None:
     assert len(connections) == 2
 
 
+@pytest.mark.parametrize("late", [OK, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", b"\r\n"])
+async def test_what_nobody_asked_for_is_not_the_next_answer(late: bytes) -> None:
+    """A connection that receives something while it is idle is closed: it would be read as the next answer."""
+    is_idle, is_closed = asyncio.Event(), asyncio.Event()
+
+    async def send_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        if is_closed.is_set():
+            return
+        await is_idle.wait()
+        writer.write(late)
+        assert await reader.read() == b""
+        is_closed.set()
+
+    async with receiver(send_late) as port:
+        client = Client(HERE)
+        sent = HttpRequest(method="POST", url=f"http://127.0.0.1:{port}/", wrote=True)
+        results = [await exchange(client, sent, RecordedExchanges(), timeout_seconds=15)]
+        is_idle.set()
+        # Sooner than idle connections are closed anyway.
+        await asyncio.wait_for(is_closed.wait(), 2)
+        results += [await exchange(client, sent, RecordedExchanges(), timeout_seconds=15)]
+        await client.close()
+    assert [result.status for result in results if isinstance(result, HttpResponse)] == [204, 204]
+
+
 async def test_a_slow_answer_runs_out_of_time() -> None:
     """The outcome is unknown when the time is over."""
 
