@@ -28,12 +28,15 @@ def read_time(text: str) -> datetime:
     """
     if "." in text:
         text = _FINER_THAN_MICROSECONDS.sub(r"\1", text)
-    if ":60" in text:
-        text = _LEAP_SECOND.sub(":59:59.999999", text)
     try:
-        return to_utc(msgspec.convert(text, datetime))
+        return to_utc(msgspec.convert(without_leap_second(text), datetime))
     except msgspec.ValidationError:
         raise ValueError("must be an RFC 3339 time such as 2031-03-14T15:20:00Z") from None
+
+
+def without_leap_second(text: str) -> str:
+    """A time with the last instant before the end of a leap second in place of the leap second."""
+    return _LEAP_SECOND.sub(":59:59.999999", text) if ":60" in text else text
 
 
 def to_utc(moment: datetime) -> datetime:

@@ -105,7 +105,7 @@ def _read_text(text: str) -> datetime | date | None:
     except ValueError:
         pass
     try:
-        moment = datetime.fromisoformat(text.upper())
+        moment = datetime.fromisoformat(clock.without_leap_second(text.upper()))
     except ValueError:
         return _read_words(text)
     return _date_or_time(moment)

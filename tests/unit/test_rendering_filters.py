@@ -218,6 +218,10 @@ def test_what_an_error_shows_is_short() -> None:
         ("2024-08-03 21:43:58.9999", "2024-08-03 17:43:58.999"),
         ("2024-08-03t21:43:58.5z", "2024-08-03 17:43:58.500"),
         ("2024-08-03", "2024-08-03 00:00:00.000"),
+        # The leap second of 2016, as it is written in UTC, in New York and without an offset.
+        ("2016-12-31T23:59:60Z", "2016-12-31 18:59:59.999"),
+        ("2016-12-31T18:59:60.5-05:00", "2016-12-31 18:59:59.999"),
+        ("2016-12-31 23:59:60", "2016-12-31 18:59:59.999"),
         # The last second before summer time and the first of it; then the hour that comes twice, and what follows it.
         ("2024-03-10T06:59:59Z", "2024-03-10 01:59:59.000"),
         ("2024-03-10T07:00:00Z", "2024-03-10 03:00:00.000"),

@@ -35,7 +35,7 @@ _RESPONSE = {"result", "issuccessstatuscode", "statuscode", "validationresults",
 
 _INT32 = 2**31
 _INT64 = 2**63
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,7})?)?)(Z|[+-]\d\d:\d\d)?)?")
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,7})?)?)(Z|[+-]\d\d:?\d\d)?)?")
 # What iMIS tools write for "no date"; section 3.5.
 _NO_DATE = "0001-01-01T00:00:00"
 # SQL Server's datetime counts in steps of a three-hundredth of a second.
