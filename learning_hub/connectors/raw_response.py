@@ -22,6 +22,7 @@ import msgspec
 _STATUS_LINE = re.compile(rb"\s*HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?=[ \t\r\n]|\Z)", re.IGNORECASE)
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,16})[^\r\n]*\r?\n")
+_LINE_END = re.compile(rb"\r?\n?")
 _NO_BODY = (204, 304)
 # Encodings of text; Python knows names of others that are none, such as base64.
 _CHARSET = re.compile(r"charset *= *\"?(utf-?(?:16|32)(?:le|be)?|iso-8859-\d+|windows-125\d)\b", re.IGNORECASE)
@@ -53,15 +54,17 @@ class Decoded(msgspec.Struct, frozen=True):
 
 def read_response(received: bytes) -> RawResponse | None:
     """The response in *received*, which may be malformed or incomplete; None where it has no status line."""
-    while (first := _STATUS_LINE.match(received)) and 100 <= int(first[1]) < 200 and int(first[1]) != 101:
-        end = _END_OF_HEAD.search(received)
+    # Positions, and no copies of the rest: a response may have hundreds of thousands of parts.
+    start = 0
+    while (first := _STATUS_LINE.match(received, start)) and 100 <= int(first[1]) < 200 and int(first[1]) != 101:
+        end = _END_OF_HEAD.search(received, first.end())
         if end is None:
             return None
-        received = received[end.end() :]
+        start = end.end()
     if first is None:
         return None
-    end = _END_OF_HEAD.search(received)
-    head, rest = (received[: end.start()], received[end.end() :]) if end else (received, b"")
+    end = _END_OF_HEAD.search(received, first.end())
+    head, rest = (received[start : end.start()], received[end.end() :]) if end else (received[start:], b"")
     headers = _headers(head)
     body, fault = _body(int(first[1]), headers, rest)
     return RawResponse(status=int(first[1]), headers=headers, body=body, fault=fault if end else "incomplete")
@@ -127,15 +130,17 @@ def _body(status: int, headers: Sequence[tuple[bytes, bytes]], rest: bytes) -> t
 
 def _unchunked(rest: bytes) -> tuple[bytes, Fault | None]:
     """The chunks up to the last one, or up to where the chunking is broken."""
-    body = bytearray()
-    while size := _CHUNK_SIZE.match(rest):
+    body, position = bytearray(), 0
+    while size := _CHUNK_SIZE.match(rest, position):
         start = size.end()
         end = start + int(size[1], 16)
         if start == end:
             return bytes(body), None
         body += rest[start:end]
-        rest = rest[end:].removeprefix(b"\r").removeprefix(b"\n")
-    return bytes(body), "malformed" if b"\n" in rest else "incomplete"
+        # A position beyond the end is allowed: nothing matches there.
+        line_end = _LINE_END.match(rest, end)
+        position = line_end.end() if line_end else end
+    return bytes(body), "malformed" if b"\n" in rest[position:] else "incomplete"
 
 
 def _decompressed(body: bytes, most_bytes: int) -> bytes:
