@@ -54,17 +54,11 @@ class Decoded(msgspec.Struct, frozen=True):
 
 def read_response(received: bytes) -> RawResponse | None:
     """The response in *received*, which may be malformed or incomplete; None where it has no status line."""
-    # Positions, and no copies of the rest: a response may have hundreds of thousands of parts.
-    start = 0
-    while (first := _STATUS_LINE.match(received, start)) and 100 <= int(first[1]) < 200 and int(first[1]) != 101:
-        end = _END_OF_HEAD.search(received, first.end())
-        if end is None:
-            return None
-        start = end.end()
+    first = _final_status_line(received)
     if first is None:
         return None
     end = _END_OF_HEAD.search(received, first.end())
-    head, rest = (received[start : end.start()], received[end.end() :]) if end else (received[start:], b"")
+    head, rest = _head(received, first), received[end.end() :] if end else b""
     headers = _headers(head)
     body, fault = _body(int(first[1]), headers, rest)
     return RawResponse(status=int(first[1]), headers=headers, body=body, fault=fault if end else "incomplete")
@@ -76,11 +70,10 @@ def has_surplus_body(received: bytes) -> bool:
 
     The bytes of that body may arrive later, and must not be read as the response to the next request.
     """
-    first = _STATUS_LINE.match(received)
+    first = _final_status_line(received)
     if first is None or int(first[1]) not in _NO_BODY:
         return False
-    end = _END_OF_HEAD.search(received)
-    headers = _headers(received[: end.start()] if end else received)
+    headers = _headers(_head(received, first))
     return _header(headers, b"transfer-encoding") != b"" or _header(headers, b"content-length") not in (b"", b"0")
 
 
@@ -104,6 +97,21 @@ def decode_body(body: bytes, encoding: str, *, most_bytes: int) -> Decoded:
         elif not _is_text(body):
             return Decoded(b"", f"its body has the encoding {name[:20]}, which the hub did not ask for")
     return Decoded(body)
+
+
+def _final_status_line(received: bytes) -> re.Match[bytes] | None:
+    """The first status line that is not that of an interim response; None where there is none yet."""
+    # Positions, and no copies of the rest: a response may have hundreds of thousands of parts.
+    first = _STATUS_LINE.match(received)
+    while first and 100 <= int(first[1]) < 200 and int(first[1]) != 101:
+        end = _END_OF_HEAD.search(received, first.end())
+        first = _STATUS_LINE.match(received, end.end()) if end else None
+    return first
+
+
+def _head(received: bytes, first: re.Match[bytes]) -> bytes:
+    end = _END_OF_HEAD.search(received, first.end())
+    return received[first.start() : end.start() if end else None]
 
 
 def _headers(head: bytes) -> list[tuple[bytes, bytes]]:

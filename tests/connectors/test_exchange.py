@@ -162,13 +162,14 @@ async def test_a_compressed_body_is_bounded() -> None:
     assert len(answer.body) == http.MAX_BODY_BYTES
 
 
-async def test_a_surplus_body_is_not_the_next_answer() -> None:
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"], ids=["alone", "interim"])
+async def test_a_surplus_body_is_not_the_next_answer(before: bytes) -> None:
     """The connection of a 204 that announces a body is not used again: its body would be read as an answer."""
     connections: list[int] = []
 
     async def announce_and_send_later(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.append(1)
-        writer.write(b"HTTP/1.1 204 No Content\r\nContent-Length: 38\r\n\r\n")
+        writer.write(before + b"HTTP/1.1 204 No Content\r\nContent-Length: 38\r\n\r\n")
         await writer.drain()
         await asyncio.sleep(0.1)
         writer.write(b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n")
