@@ -68,6 +68,9 @@ fix: setup ## Format and mend what can be mended
 openapi: $(VENV)/run.stamp ## Write openapi/openapi.json
 	@$(BIN)/learning-hub openapi --output openapi/openapi.json
 
+catalog: setup ## Write learning_hub/store/catalog.json, what the database must have, from schema.sql
+	@$(BIN)/python tests/write_catalog.py
+
 $(VENV)/clients.stamp: requirements/clients.txt $(VENV)/dev.stamp
 	@$(PIP) install --require-hashes -r requirements/clients.txt
 	@touch $@
@@ -84,4 +87,4 @@ bench-quick: setup ## Measure for under a minute, and fail where a ratio has fal
 lock: setup ## Write requirements/*.txt anew from pyproject.toml (needs uv on the PATH)
 	@sh requirements/lock.sh
 
-.PHONY: help setup demo serve test-quick test faults check fix openapi clients bench bench-quick lock
+.PHONY: help setup demo serve test-quick test faults check fix openapi catalog clients bench bench-quick lock

@@ -98,6 +98,7 @@ async def _missing_migrations(address: str) -> Finding | None:
 
 
 async def _database(address: str) -> list[Finding]:
+    from learning_hub.store import catalog
     from learning_hub.store.database import Database
     from learning_hub.store.database_server import bring_up_to_date
     from learning_hub.store.feed_delay import delay_findings
@@ -109,6 +110,7 @@ async def _database(address: str) -> list[Finding]:
         async with database.connection() as connection:
             version = connection.get_server_version()
             full_version = str(await connection.fetchval("SHOW server_version"))
+            differences = await catalog.differences(connection)
         held = await delay_findings(database)
     finally:
         await database.close()
@@ -120,6 +122,9 @@ async def _database(address: str) -> list[Finding]:
             )
         ]
     findings = [Finding("Database", "fine", f"{name} answers, and is up to date.")]
+    if differences:
+        advice = "Make it as it is in schema.sql."
+        findings = [Finding("Database", "wrong", one.sentence, advice) for one in differences]
     if not held:
         return [*findings, Finding("Feed", "fine", "Nothing holds it back.")]
     advice = "Find out what the transaction does, and end it if it hangs."

@@ -9,7 +9,7 @@ import time
 from learning_hub.jobs import Jobs
 from learning_hub.metrics import DELIVERIES_NO_TEMPLATE, DELIVERIES_OPEN, FEED_HELD_BACK, SUBSCRIBER_PAUSED
 from learning_hub.model.errors import LearningHubError, Unavailable
-from learning_hub.store import deliveries, pauses
+from learning_hub.store import catalog, deliveries, pauses
 from learning_hub.store.database import Database
 from learning_hub.store.feed_delay import delay_findings, hidden_seconds
 from learning_hub.store.storing import need_storable
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 OPEN_STATES = ("waiting", "sending", "retrying", "parked")
 RETRY_AFTER_SECONDS = 2
 PROBE_INTERVAL_SECONDS = 1.0
+# The schema changes when somebody changes it by hand, or puts back a backup.
+CATALOG_INTERVAL_SECONDS = 60.0
 
 
 class HubStatus:
@@ -30,10 +32,12 @@ class HubStatus:
         self._probing = asyncio.Lock()
         self._probed_at = float("-inf")
         self._probe_failure: str | None = None
+        self._compared_at = float("-inf")
+        self._differences: list[str] = []
 
     async def need_ready(self) -> list[str]:
         """
-        What holds the feed back, as sentences.
+        What holds the feed back, and what the database lacks of the schema, as sentences.
 
         Raises:
             Unavailable: This process cannot take events: a job has ended, or the database does not store an
@@ -45,7 +49,7 @@ class HubStatus:
         if failure := await self._probe():
             raise Unavailable(failure, retry_after_seconds=RETRY_AFTER_SECONDS)
         try:
-            return await delay_findings(self._database)
+            return [*await delay_findings(self._database), *await self._catalog_findings()]
         except LearningHubError as error:
             raise Unavailable(error.detail, retry_after_seconds=RETRY_AFTER_SECONDS) from error
 
@@ -75,8 +79,20 @@ class HubStatus:
         except Exception:
             # For example a missing column or privilege: publishing fails in the same way.
             log.exception("readiness_check_failed")
-            return "The hub cannot store an event: the log has the cause."
+            cause = " ".join(await self._read_differences()) or "the log has the cause."
+            return f"The hub cannot store an event: {cause[0].lower()}{cause[1:]}"
         return None
+
+    async def _catalog_findings(self) -> list[str]:
+        """What the database lacks of the schema; compared at most once in CATALOG_INTERVAL_SECONDS."""
+        if time.monotonic() - self._compared_at >= CATALOG_INTERVAL_SECONDS:
+            self._compared_at = time.monotonic()
+            self._differences = await self._read_differences()
+        return self._differences
+
+    async def _read_differences(self) -> list[str]:
+        async with self._database.connection() as connection:
+            return [one.sentence for one in await catalog.differences(connection)]
 
     async def refresh_gauges(self) -> None:
         """Set the metrics that are read from the database and are the same in every process."""

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import asyncpg
+
 from learning_hub.jobs import Jobs
 from learning_hub.settings import Settings
-from learning_hub.store import migrations
+from learning_hub.store import catalog, migrations
 from learning_hub.store.database import Database
 from learning_hub.store.embedded import EmbeddedServer
 from learning_hub.store.pooling import has_sessions
+
+log = logging.getLogger(__name__)
+
+# Differences that an error names; the log has all of them.
+MOST_NAMED = 3
 
 
 class DatabaseNotReadyError(Exception):
@@ -71,18 +79,20 @@ async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
 
     Raises:
         DatabaseNotReadyError: The database cannot be reached or migrated, a pooler keeps no sessions, the database has
-            migrations that this version does not know, or *migrate* is false and a migration is missing.
+            migrations that this version does not know, *migrate* is false and a migration is missing, or the database
+            lacks what this version needs although all migrations were applied.
     """
     unknown: list[str] = []
     missing: list[str] = []
+    differences: list[catalog.Difference] = []
     with reachable():
         keeps_sessions = await has_sessions(address)
         if keeps_sessions:
             unknown = await migrations.unknown(address)
             if migrate and not unknown:
                 await migrations.migrate(address)
-                return
             missing = await migrations.missing(address)
+            differences = [] if unknown or missing else await _differences(address)
     if not keeps_sessions:
         raise DatabaseNotReadyError(NO_SESSIONS)
     if unknown:
@@ -94,6 +104,24 @@ async def bring_up_to_date(address: str, *, migrate: bool = True) -> None:
         raise DatabaseNotReadyError(
             f"The database is not up to date; missing: {', '.join(missing)}. Run learning-hub migrate."
         )
+    if needed := [one.sentence for one in differences if one.needed.is_needed]:
+        more = [f"{len(needed) - MOST_NAMED} more differ."] if len(needed) > MOST_NAMED else []
+        raise DatabaseNotReadyError(
+            f"{' '.join([*needed[:MOST_NAMED], *more])} "
+            "The hub cannot work with it: undo what was changed by hand, or put back a whole backup."
+        )
+
+
+async def _differences(address: str) -> list[catalog.Difference]:
+    """What the database lacks of this version's schema, also in the log."""
+    connection = await asyncpg.connect(address, timeout=30)
+    try:
+        found = await catalog.differences(connection)
+    finally:
+        await connection.close()
+    for one in found:
+        log.warning("database_differs", extra={"difference": one.sentence})
+    return found
 
 
 def _reason(error: Exception) -> str:

@@ -45,7 +45,7 @@ async def test_what_keeps_the_hub_from_storing_is_not_ready(hub_without_worker: 
     await database.execute("ALTER TABLE event RENAME COLUMN data TO data_")
     answer = await client.get("/health/ready")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert "the log has the cause" in answer.json()["detail"]
+    assert "the database lacks the column data of the table event." in answer.json()["detail"]
     await database.execute("ALTER TABLE event RENAME COLUMN data_ TO data")
     assert (await client.get("/health/ready")).status_code == 200
 
