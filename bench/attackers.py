@@ -153,7 +153,11 @@ async def unread_pages(target: Target) -> None:
     """Sixty pages of 10 MiB that are asked for and not read."""
 
     async def post(number: int) -> None:
-        event = EVENT | {"PublisherEventId": f"large:{number}", "PublisherEventData": {"Text": "a" * (MIB // 2)}}
+        event = EVENT | {
+            "PublisherEventId": f"large:{number}",
+            "PublisherSystemId": "Large",
+            "PublisherEventData": {"Text": "a" * 200_000},
+        }
         body = json.dumps(event).encode()
         async with _line(target) as (reader, writer):
             length = f"Content-Length: {len(body)}"
@@ -162,10 +166,10 @@ async def unread_pages(target: Target) -> None:
 
     async def ask() -> None:
         async with _line(target) as (_, writer):
-            writer.write(_head("GET", "/events?PublisherSystemId=TopClass&Limit=20", target.keys[0]))
+            writer.write(_head("GET", "/events?PublisherSystemId=Large&Limit=50", target.keys[0]))
             await asyncio.sleep(60)
 
-    for number in range(20):
+    for number in range(50):
         await post(number)
     await _again_and_again(ask, 60)
 

@@ -138,7 +138,8 @@ class Feed:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_seconds
-        read_part = self._read_part
+        may_wait = wait_seconds > 0
+        read_part = partial(self._shared_reads.read, caller.key_id) if may_wait else self._read_part
         while True:
             seen = self._notifications.feed.count
             read = await self._read(feed_filter, position, limit, confirm, read_part)
@@ -146,7 +147,6 @@ class Feed:
             if read.items or left <= 0 or self._notifications.is_closed:
                 return read
             position = read.position
-            read_part = partial(self._shared_reads.read, caller.key_id)
             with self._waiting_with(caller.key_id):
                 await self._notifications.feed.wait(min(left, POLL_SECONDS), seen)
             await confirm()

@@ -9,7 +9,7 @@ import pytest
 
 from learning_hub.model.errors import Unavailable
 from learning_hub.model.feed import FeedFilter, Position
-from learning_hub.services.shared_reads import SharedReads
+from learning_hub.services.shared_reads import ANSWERED_AT_ONCE, SharedReads
 from learning_hub.store.feed import FeedPart
 
 ALL = FeedFilter(program_id="NURSES")
@@ -65,6 +65,22 @@ async def test_keys_are_served_in_rotation() -> None:
     await asyncio.gather(*(shared.read("many", one, at(1), 10) for one in many), shared.read("one", ALL, at(1), 10))
     assert entries.reads.index(("NURSES", 1)) == 1
     assert len(entries.reads) == 6
+
+
+async def test_many_answers_do_not_hold_up_another_key() -> None:
+    """Of one key some requests at a time are answered, with the other keys in between, and all by one read."""
+    entries = Entries(3)
+    shared = SharedReads(entries.read)
+    answered: list[str] = []
+
+    async def follow(key_id: str) -> None:
+        await shared.read(key_id, ALL, at(1), 10)
+        answered.append(key_id)
+
+    await asyncio.gather(*(follow("many") for _ in range(25)), follow("one"))
+    assert answered.index("one") == ANSWERED_AT_ONCE
+    assert len(answered) == 26
+    assert len(entries.reads) == 2
 
 
 async def test_a_read_that_has_begun_is_not_joined() -> None:
