@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from itertools import islice
@@ -20,7 +21,7 @@ from learning_hub.api.http.problems import Problem, problem_response
 from learning_hub.api.http.request import ApiRequest
 from learning_hub.api.http.response import ApiResponse
 from learning_hub.api.http.routing import route
-from learning_hub.model.errors import MOST_ERRORS, InvalidFields, InvalidInput, LearningHubError, TooLarge, Unavailable
+from learning_hub.model.errors import InvalidInput, LearningHubError, TooLarge, Unavailable
 from learning_hub.model.event import NewEvent, example_event_id
 from learning_hub.model.fields import read_list
 from learning_hub.services.batch_publishing import BatchPublishing, Result
@@ -31,6 +32,8 @@ MAX_BYTES = 16 * 1024 * 1024
 # The bytes of bodies that one process holds at once; of one key half of it.
 BUDGET_BYTES = 4 * MAX_BYTES
 STALLS_AFTER_SECONDS = 30
+# Results that are written before other requests are served.
+SHOWN_AT_ONCE = 200
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 
 
@@ -106,22 +109,19 @@ class EventBatchController(ApiController):
             content = await request.read_content(MAX_BYTES, held=held, stalls_after_seconds=STALLS_AFTER_SECONDS)
             bodies = _lines(content) if media_type == JSON_LINES else read_list(content, MAX_EVENTS)
             results = await batch_publishing.publish(request.caller, bodies, confirm=request.confirm_caller)
-            shown = _all_shown(results, request.context.called_path)
+            shown = await _all_shown(results, request.context.called_path)
         if shown and all(result.status == 503 for result in shown):
             raise Unavailable("The database is away.", retry_after_seconds=2)
         return ApiResponse(BatchResults(shown))
 
 
-def _all_shown(results: Sequence[Result], called_path: str) -> list[BatchResult]:
-    """The results; their problems list MOST_ERRORS bad fields together, and say how many more there are."""
-    left = MOST_ERRORS
+async def _all_shown(results: Sequence[Result], called_path: str) -> list[BatchResult]:
+    """The results as they are answered; other requests are served in between."""
     shown = []
     for index, result in enumerate(results):
-        if isinstance(result, InvalidFields):
-            shown.append(_shown(InvalidFields(result.errors, most=left, more=result.more), index, called_path))
-            left = max(0, left - len(result.errors))
-        else:
-            shown.append(_shown(result, index, called_path))
+        if index % SHOWN_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        shown.append(_shown(result, index, called_path))
     return shown
 
 

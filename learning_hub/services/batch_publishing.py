@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Raw
 
 from learning_hub.model.caller import Caller
-from learning_hub.model.errors import FieldError, LearningHubError, TooLarge
+from learning_hub.model.errors import MOST_ERRORS, FieldError, InvalidFields, LearningHubError, TooLarge
 from learning_hub.model.received_event import ReceivedEvent, read_event_fast
 from learning_hub.publish.publisher import Publisher
 from learning_hub.publish.submission import Published
@@ -21,9 +22,8 @@ SUBMITTED_AT_ONCE = 500
 # Groups of one batch that the writer holds at once: enough to keep it busy, and few compared with the backlog that all
 # callers share.
 MOST_UNDER_WAY = 4
-# Events and bytes read before other requests are served: about a millisecond of work, more if many events are invalid.
-READ_AT_ONCE = 50
-READ_AT_ONCE_BYTES = 32 * 1024
+# How long events are read before other requests are served. An invalid one takes twenty times as long as a valid one.
+READ_SECONDS = 0.001
 
 # The outcome of one event, or its error.
 Result = Published | LearningHubError
@@ -52,7 +52,7 @@ class BatchPublishing:
                 seconds and the key may be revoked meanwhile.
 
         Returns:
-            The result of each event, in order.
+            The result of each event, in order; MOST_ERRORS bad fields of all of them are listed.
         """
         batch = _Batch(self._database, self._publisher, caller, self._max_body_bytes, self._max_data_bytes)
         results: list[Result] = []
@@ -84,24 +84,33 @@ class _Batch:
         self._max_body_bytes = max_body_bytes
         self._max_data_bytes = max_data_bytes
         self._program_errors: dict[str, list[FieldError]] = {}
+        self._listed = 0
 
     async def submit(self, bodies: Sequence[bytes | Raw]) -> list[_Pending]:
         """Submit events in the order of the batch, in which events of one source record are stored."""
         pending: list[_Pending] = []
-        read, read_bytes = 0, 0
+        began = time.perf_counter()
         for body in map(bytes, bodies):
-            if read == READ_AT_ONCE or read_bytes >= READ_AT_ONCE_BYTES:
+            if time.perf_counter() - began > READ_SECONDS:
                 await asyncio.sleep(0)
-                read, read_bytes = 0, 0
-            read, read_bytes = read + 1, read_bytes + len(body)
+                began = time.perf_counter()
             try:
                 self._need_size(body)
                 # The fast path here saves a coroutine for each event.
                 event = read_event_fast(body, max_data_bytes=self._max_data_bytes) or await self._read(body)
                 pending.append(self._publisher.submit(event, self._caller))
+            except InvalidFields as error:
+                pending.append(self._shortened(error))
             except LearningHubError as error:
-                pending.append(error)
+                # Its traceback would keep the body, and all that was read of it.
+                pending.append(error.with_traceback(None))
         return pending
+
+    def _shortened(self, error: InvalidFields) -> InvalidFields:
+        """The error without the bad fields beyond MOST_ERRORS of the batch, which would take hundreds of megabytes."""
+        shortened = InvalidFields(error.errors, most=MOST_ERRORS - self._listed, more=error.more)
+        self._listed += len(shortened.errors)
+        return shortened
 
     def _need_size(self, body: bytes) -> None:
         if len(body) > self._max_body_bytes:
