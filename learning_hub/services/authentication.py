@@ -12,7 +12,7 @@ import msgspec
 from learning_hub.model.api_key import key_hash, key_id_of, same_secret
 from learning_hub.model.caller import EVERY_PROGRAM, SCOPES, Caller
 from learning_hub.model.clock import now
-from learning_hub.model.errors import LearningHubError, NotAuthenticated
+from learning_hub.model.errors import LearningHubError, NotAuthenticated, TooManyUnknownKeys
 from learning_hub.services.unknown_keys import UnknownKeys
 from learning_hub.store import api_keys
 from learning_hub.store.database import Database
@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 REMEMBERED_SECONDS = 0.8
 MOST_REMEMBERED = 10_000
 NOTE_USE_SECONDS = 5
+# How long the answer to a guess is held back, and how many are at once.
+GUESS_SECONDS = 1.0
+MOST_GUESSES_HELD = 100
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -47,6 +50,7 @@ class Authenticator:
             scopes=frozenset(SCOPES),
         )
         self._unknown_keys = UnknownKeys()
+        self._guesses_held = 0
         self._remembered: dict[bytes, tuple[float, _Found]] = {}
         # Look-ups under way: requests of one key that come, or wake, at the same moment share one.
         self._under_way: dict[bytes, asyncio.Task[_Found]] = {}
@@ -67,12 +71,25 @@ class Authenticator:
             return self._admin
         found = await self._look_up(key, hashed)
         if not found.is_known and address is not None:
-            self._unknown_keys.count(address)
+            await self._count_unknown(address)
         caller = found.caller
         if caller is None or (caller.expires_utc and caller.expires_utc <= now()):
             raise NotAuthenticated
         self._used[caller.key_id] = now()
         return caller
+
+    async def _count_unknown(self, address: str) -> None:
+        """Count an unknown key; the answer to one too many is held back, because guessing would keep the hub busy."""
+        try:
+            self._unknown_keys.count(address)
+        except TooManyUnknownKeys:
+            if self._guesses_held < MOST_GUESSES_HELD:
+                self._guesses_held += 1
+                try:
+                    await asyncio.sleep(GUESS_SECONDS)
+                finally:
+                    self._guesses_held -= 1
+            raise
 
     async def _look_up(self, key: str, hashed: bytes) -> _Found:
         known_until, found = self._remembered.get(hashed, (0.0, _UNKNOWN))
