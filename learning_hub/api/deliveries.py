@@ -24,6 +24,7 @@ from learning_hub.services.deliveries import (
     Deliveries,
     DiscardBody,
     Discarded,
+    EventDeliveries,
     Requeued,
     cannot_discard,
     cannot_requeue_state,
@@ -246,8 +247,8 @@ LIST_DELIVERIES_OF_EVENT = Operation(
         ResponseSpec(
             status=200,
             meaning="Its deliveries, newest first.",
-            body=Page[Delivery],
-            example={"Items": [EXAMPLE], "NextCursor": None},
+            body=EventDeliveries,
+            example={"Items": [EXAMPLE], "NextCursor": None, "Message": None},
         ),
     ),
     errors=(NOT_FOR_PROGRAM, NO_SUCH_EVENT),

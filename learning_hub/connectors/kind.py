@@ -16,6 +16,7 @@ from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.base import Connector, LockCredentials, PreparedCredentials
 from learning_hub.connectors.responses import StatusMeanings
 from learning_hub.connectors.template_validation import TemplateProblem
+from learning_hub.model.enumeration import enumerated
 from learning_hub.model.errors import FieldError
 from learning_hub.model.panel import PanelField
 
@@ -140,16 +141,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def description(self) -> str:
         """Which Settings and Credentials a subscriber of this kind has, as sentences."""
-        alternatives = [_listed(_names(struct)) for struct in self.credentials]
+        alternatives = [enumerated(_names(struct)) for struct in self.credentials]
         credentials = f"either {' or '.join(alternatives)}" if len(alternatives) > 1 else alternatives[0]
-        sentence = f"For {self.title}, Settings are {_listed(_names(self.settings))}, and Credentials {credentials}."
+        sentence = f"For {self.title}, Settings are {enumerated(_names(self.settings))}, and Credentials {credentials}."
         return f"{sentence} {self.credentials_note}".rstrip()
 
 
 def _names(struct: type[msgspec.Struct]) -> list[str]:
     return [field.encode_name for field in msgspec.structs.fields(struct)]
-
-
-def _listed(names: list[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

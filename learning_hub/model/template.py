@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from learning_hub.model.enumeration import enumerated
 from learning_hub.model.participant_id import visible
 
 # The key under `Templates` of the template for every category without its own, and for events without a category.
@@ -83,10 +84,7 @@ def no_template_message(templates: Mapping[str, object], category: str | None) -
     subject = "events without a category" if category is None else f"the category {_quoted(category)}"
     sentence = f"The subscription has no template for {subject}"
     if named := [name for name, template in templates.items() if template is not None]:
-        listed = [_shown(name) for name in named[:_MOST_NAMED]]
-        more = [f"{len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else []
-        *first, last = [*listed, *more]
-        sentence += f", only for {', '.join(first)} and {last}" if first else f", only for {last}"
+        sentence += f", only for {enumerated(map(_shown, named), most=_MOST_NAMED)}"
     guess = None if category is None else _similar_name(templates, category)
     if guess is None:
         return f"{sentence}."

@@ -15,9 +15,11 @@ from learning_hub.model.caller import Caller
 from learning_hub.model.delivery import Delivery, DeliveryDetail
 from learning_hub.model.delivery_filter import DeliveryFilter
 from learning_hub.model.errors import Conflict, FieldError, InvalidFields, NotFound
+from learning_hub.model.event import Event
 from learning_hub.model.failure_group import Group, GroupPosition
 from learning_hub.model.fields import NOT_BLANK, read_struct
 from learning_hub.model.ids import DeliveryKey, read_delivery_id
+from learning_hub.model.no_delivery import no_delivery_message
 from learning_hub.model.pagination import Listing, Page, PageQuery
 from learning_hub.model.run import BulkKind
 from learning_hub.process.bulk_changer import IN_REQUEST_SECONDS, BulkChanger
@@ -49,6 +51,12 @@ class DiscardBody(msgspec.Struct, frozen=True, rename="pascal"):
     """The reason why a delivery will not be sent."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=1000, pattern=NOT_BLANK)]
+
+
+class EventDeliveries(Page[Delivery], frozen=True, rename="pascal"):
+    """The deliveries of an event."""
+
+    message: Annotated[str, Meta(description="Why the event has no delivery; null where it has.")] | None
 
 
 RUN_IDS = Meta(
@@ -112,9 +120,9 @@ class Deliveries:
         delivery_filter = await read_filter(self._database, caller, query)
         return await self._page(LISTING, delivery_filter, query)
 
-    async def page_of_event(self, caller: Caller, event_id: str, query: PageQuery) -> Page[Delivery]:
+    async def page_of_event(self, caller: Caller, event_id: str, query: PageQuery) -> EventDeliveries:
         """
-        The deliveries of an event, newest first.
+        The deliveries of an event, newest first, or why it has none.
 
         Raises:
             NotAllowed: The key is not for the event's Program.
@@ -122,8 +130,15 @@ class Deliveries:
         """
         key = need_event_key(event_id)
         caller.need_program(key.program_id)
-        await need_event(self._database, key)
-        return await self._page(LISTING_OF_EVENT, DeliveryFilter(event=key), query)
+        event = await need_event(self._database, key)
+        page = await self._page(LISTING_OF_EVENT, DeliveryFilter(event=key), query)
+        message = None if page.items or query.cursor else await self._no_delivery_message(event)
+        return EventDeliveries(page.items, page.next_cursor, message)
+
+    async def _no_delivery_message(self, event: Event) -> str:
+        program_id = event.publisher_program_id
+        of_program = await subscriptions.of_program(self._database, program_id)
+        return no_delivery_message(of_program, program_id, event.publisher_system_id, event.event_type)
 
     async def get(self, caller: Caller, delivery_id: str) -> DeliveryDetail:
         """One delivery with its event and every attempt; the errors of `_need`."""
