@@ -39,6 +39,7 @@ from learning_hub.services.keys import Keys
 from learning_hub.services.panel_subscriptions import PanelSubscriptions
 from learning_hub.services.panels import Panels
 from learning_hub.services.participants import ParticipantMatches
+from learning_hub.services.preview_limit import PreviewLimit
 from learning_hub.services.previews import Previews
 from learning_hub.services.programs import Programs
 from learning_hub.services.reconciliation import Reconciliations
@@ -207,7 +208,8 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
     publisher = Publisher(database, parts.writer)
     discovery = TargetDiscovery(database, parts.connections)
     status = HubStatus(database, running)
-    subscriptions = Subscriptions(database, parts.renderer, discovery, notifications, parts.bulk_changer)
+    preview_limit = PreviewLimit()
+    subscriptions = Subscriptions(database, parts.renderer, preview_limit, discovery, notifications, parts.bulk_changer)
     return Services(
         audit_log=AuditLog(database),
         authenticator=authenticator,
@@ -215,7 +217,7 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
             database, publisher, max_body_bytes=settings.max_body_bytes, max_data_bytes=settings.max_data_bytes
         ),
         deliveries=Deliveries(database, notifications, parts.bulk_changer, pause_seconds=settings.pause_alarm_seconds),
-        event_validation=EventValidation(database, publisher, previewer),
+        event_validation=EventValidation(database, publisher, previewer, preview_limit),
         events=Events(database, publisher, notifications, max_data_bytes=settings.max_data_bytes),
         feed=Feed(database, notifications),
         keys=Keys(database, authenticator),
@@ -227,7 +229,7 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
             answer_seconds=wait_seconds,
         ),
         participants=ParticipantMatches(database, notifications),
-        previews=Previews(database, previewer, parts.renderer, max_data_bytes=settings.max_data_bytes),
+        previews=Previews(database, previewer, parts.renderer, preview_limit, max_data_bytes=settings.max_data_bytes),
         programs=Programs(database, parts.bulk_changer),
         publisher=publisher,
         reconciliations=Reconciliations(database, parts.connections, parts.runner, wait_seconds=wait_seconds),

@@ -61,8 +61,8 @@ def kept_renderers() -> Iterator[type[Renderer]]:
         async def render_many(self, jobs: Sequence[RenderJob]) -> list[Rendered | TemplateError]:
             return await keeper.run(self._kept.render_many(jobs))
 
-        async def analyze(self, templates: Mapping[str, Any] | str) -> TemplateAnalysis:
-            return await keeper.run(self._kept.analyze(templates))
+        async def analyze(self, templates: Mapping[str, Any] | str, *, preview_for: str = "") -> TemplateAnalysis:
+            return await keeper.run(self._kept.analyze(templates, preview_for=preview_for))
 
     try:
         yield KeptRenderer

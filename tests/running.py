@@ -35,6 +35,7 @@ class RunningHub:
         self._feed = app._services["feed"]._notifications.feed
         self._body_budget = app._services["body_budget"]
         self.answer_budget = app.answer_budget
+        self.preview_limit = app._services["previews"]._limit
         self.database = database
         self.settings = settings
         self.client = self._client(ADMIN_KEY)

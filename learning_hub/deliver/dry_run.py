@@ -24,11 +24,12 @@ AT_ONCE = 8
 
 
 class DryRun:
-    """Renders each event of a run for each subscription."""
+    """Renders each event of a run for each subscription; *key_id* is the key of the caller who asked for it."""
 
-    def __init__(self, database: Database, previewer: Previewer) -> None:
+    def __init__(self, database: Database, previewer: Previewer, *, key_id: str) -> None:
         self._database = database
         self._previewer = previewer
+        self._key_id = key_id
         self._states: Counter[str] = Counter()
         self.previews: list[dict[str, Any]] = []
 
@@ -82,7 +83,7 @@ class DryRun:
         event = await events.find_event(self._database, EventKey(entry.program_id, entry.event_uuid))
         if event is None or event.withdrawn_utc:
             return event, None
-        return event, await self._previewer.preview(subscription, event)
+        return event, await self._previewer.preview(subscription, event, key_id=self._key_id)
 
     def _count(self, subscription: Subscription, event: Event | None, preview: Preview | None) -> None:
         if event is None or preview is None:

@@ -40,7 +40,7 @@ class PayloadRenderer:
         participant_id: str | None,
         *,
         program_name: str | None = None,
-        is_preview: bool = False,
+        preview_for: str | None = None,
     ) -> Rendered | NoTemplate:
         """
         The payload for *event*, and the template that gave it.
@@ -51,7 +51,7 @@ class PayloadRenderer:
             event: Stored or not.
             participant_id: The participant's id at the subscriber, None where it is not known.
             program_name: Of the event's Program; read from the database where it is None.
-            is_preview: Deliveries are rendered first.
+            preview_for: The id of the key whose caller wants a preview; None for a delivery. Deliveries are first.
 
         Raises:
             TemplateError: The template gives no payload for this event; names the path in the template.
@@ -68,7 +68,7 @@ class PayloadRenderer:
             category=category,
             scope_json=template_variables(event, subscription, program_name, participant_id),
             time_zone=KINDS[subscriber.connector].time_zone(subscriber.settings),
-            is_preview=is_preview,
+            preview_for=preview_for,
         )
         return await self._renderer.render(job)
 

@@ -35,12 +35,12 @@ class Previewer:
         self._participant_lookup = participant_lookup
         self._payload_renderer = payload_renderer
 
-    async def preview(self, subscription: Subscription, event: Event) -> Preview:
-        """What *subscription*, saved or not, would send for *event*."""
+    async def preview(self, subscription: Subscription, event: Event, *, key_id: str) -> Preview:
+        """What *subscription*, saved or not, would send for *event*; *key_id* is the key of the caller who waits."""
         category = event.publisher_event_category.value if event.publisher_event_category else None
         name = choose_template(subscription.templates, category).name
         try:
-            rendered = await self._render(subscription, event)
+            rendered = await self._render(subscription, event, key_id)
         except TemplateError as error:
             problem = PreviewError(code=error.code, message=error.message, place=error.place)
             return Preview(template=name, payload=None, error=problem)
@@ -55,12 +55,12 @@ class Previewer:
             (latest,) = await events.latest_entries(connection, [new.source_key])
         return as_if_stored(new, classify(latest, new.content_hash), now())
 
-    async def _render(self, subscription: Subscription, event: Event) -> Rendered | NoTemplate:
+    async def _render(self, subscription: Subscription, event: Event, key_id: str) -> Rendered | NoTemplate:
         subscriber = await subscribers.find(self._database, subscription.subscriber_id)
         if subscriber is None:
             raise NotFound(f"There is no subscriber {subscription.subscriber_id}.")
         known = await self._participant_lookup.known_id(subscriber.subscriber_id, event)
-        rendered = await self._payload_renderer.render(subscription, subscriber, event, known, is_preview=True)
+        rendered = await self._payload_renderer.render(subscription, subscriber, event, known, preview_for=key_id)
         if isinstance(rendered, Rendered):
             payloads = {rendered.template_name: rendered.payload}
             for problem in target_problems(subscriber, subscription.target, payloads):

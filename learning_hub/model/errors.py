@@ -17,6 +17,7 @@ Every error of the hub, split by what the caller can do about it.
     │  ├─ TooManyBodies         too many bodies of one key are being received
     │  ├─ TooManyAnswers        too many answers to one key are not taken
     │  ├─ TooManyReaders        too many requests of one key wait for entries of the feed
+    │  ├─ TooManyPreviews       too many previews of one key are made
     │  └─ TooManyUnknownKeys    too many keys were tried from one address
     ├─ Unavailable           the database is away, or too many requests are waiting
     │  ├─ KeysMissing           the hub has no key to encrypt credentials with
@@ -212,6 +213,12 @@ class TooManyReaders(TooManyRequests):
     """Too many requests of this key are waiting for entries of the feed."""
 
     code = "too_many_readers"
+
+
+class TooManyPreviews(TooManyRequests):
+    """Too many requests of this key wait for their templates to be rendered or compiled."""
+
+    code = "too_many_previews"
 
 
 class TooManyUnknownKeys(TooManyRequests):

@@ -13,14 +13,15 @@ class RenderJob(msgspec.Struct, frozen=True, kw_only=True):
 
     *templates_json* is the subscription's whole `Templates`. *category* is the value of the event's category, None
     without one. *scope_json* comes from `write_scope`. *time_zone* is the subscriber's IANA zone for `imis_datetime`;
-    None is UTC. A job that *is_preview* waits until no delivery waits for a process.
+    None is UTC. *preview_for* is the id of the key for whose caller this is a preview, None for a delivery; previews
+    wait until no delivery waits for a process.
     """
 
     templates_json: str
     category: str | None
     scope_json: bytes
     time_zone: str | None = None
-    is_preview: bool = False
+    preview_for: str | None = None
 
 
 class Rendered(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,8 +47,9 @@ class Renderer:
     """
     Renders events through templates in render processes.
 
-    Callers wait for a free process under fair scheduling by their templates, so that slow templates delay only their
-    own events; previews and analyses wait for deliveries, and never hold all processes.
+    Deliveries wait for a free process under fair scheduling by their templates, so that slow templates delay only their
+    own events. Previews and analyses wait for deliveries, under fair scheduling by their callers, and never hold all
+    processes.
 
     A renderer can be created without a running loop. Its processes start when first needed, and end with
     `close`, or by themselves when the hub dies.
@@ -110,18 +111,19 @@ class Renderer:
         results = await asyncio.gather(*(self._render_batch(batch) for batch in batches))
         return [result for batch in results for result in batch]
 
-    async def analyze(self, templates: Mapping[str, Any] | str) -> TemplateAnalysis:
+    async def analyze(self, templates: Mapping[str, Any] | str, *, preview_for: str = "") -> TemplateAnalysis:
         """
         The static analysis of a subscription's `Templates`.
 
         Args:
             templates: As JSON text, or as `read_json` gave them.
+            preview_for: The id of the key whose caller waits for it.
 
         Raises:
             Unavailable: No process can be started, or the renderer is closed.
         """
         text = templates if isinstance(templates, str) else write_json(templates).decode()
-        async with self._pool.worker(text, is_preview=True) as process:
+        async with self._pool.worker(text, preview_for=preview_for) as process:
             try:
                 async with aclosing(process.exchange(AnalysisRequest(text), 1, read_analysis_result)) as results:
                     result = await anext(results)
@@ -134,7 +136,7 @@ class Renderer:
         await asyncio.gather(*(process.close() for process in self._processes))
 
     async def _render_batch(self, jobs: Sequence[RenderJob]) -> list[Rendered | TemplateError]:
-        async with self._pool.worker(jobs[0].templates_json, is_preview=jobs[0].is_preview) as process:
+        async with self._pool.worker(jobs[0].templates_json, preview_for=jobs[0].preview_for) as process:
             return await self._render_in(process, jobs)
 
     async def _render_in(self, process: WorkerProcess, jobs: Sequence[RenderJob]) -> list[Rendered | TemplateError]:
@@ -149,7 +151,7 @@ class Renderer:
                     async for response in responses:
                         results.append(_result(response))  # noqa: PERF401
             except ProcessDiedError as death:
-                if death.took_too_long:
+                if death.took_too_long and jobs[0].preview_for is None:
                     self._pool.mark_slow(jobs[0].templates_json)
                 # A process may have been killed from outside, so only the second death over a job is the job's error.
                 if death.took_too_long or died_at == len(results):

@@ -1,10 +1,11 @@
 """
 The pool of render processes, with fair scheduling between templates, and deliveries before previews.
 
-A key identifies the templates of one subscription. Waiting keys are served in rotation and not in the order of arrival.
-If there are several processes, one key never uses all of them, and neither do all slow keys together. Templates that
-take long thus delay only themselves. Nor do all previews together use all processes, because their templates are the
-caller's to make up: deliveries always have a process that no preview holds.
+A key identifies the templates of one subscription; for previews it identifies the caller, because a caller can send
+other templates with each. Waiting keys are served in rotation and not in the order of arrival. If there are several
+processes, one key never uses all of them, and neither do all slow keys together. Templates that take long thus delay
+only themselves, and previews only those of the same caller. Nor do all previews together use all processes: deliveries
+always have a process that no preview holds.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _MAX_SLOW_KEYS = 10_000
 
 
 class _Key(NamedTuple):
-    templates: str
+    """The templates of a delivery, or the caller of a preview."""
+
+    name: str
     is_preview: bool
 
 
@@ -42,9 +45,15 @@ class WorkerPool:
         self._waiting: dict[_Key, deque[asyncio.Future[WorkerProcess]]] = {}
 
     @asynccontextmanager
-    async def worker(self, templates: str, *, is_preview: bool = False) -> AsyncIterator[WorkerProcess]:
-        """Lend a process for *templates*, as soon as fair scheduling assigns one to them."""
-        key = _Key(templates, is_preview)
+    async def worker(self, templates: str, *, preview_for: str | None = None) -> AsyncIterator[WorkerProcess]:
+        """
+        Lend a process as soon as fair scheduling assigns one.
+
+        Args:
+            templates: The templates to render.
+            preview_for: The caller for whom this is a preview; None for a delivery.
+        """
+        key = _Key(templates, is_preview=False) if preview_for is None else _Key(preview_for, is_preview=True)
         process = await self._acquire(key)
         try:
             yield process
@@ -52,7 +61,7 @@ class WorkerPool:
             self._release(key, process)
 
     def mark_slow(self, templates: str) -> None:
-        """Count *templates* as slow for SLOW_SECONDS, because a process had to be stopped for it."""
+        """Count *templates* as slow for SLOW_SECONDS, because a process had to be stopped for a delivery of theirs."""
         if len(self._slow_until) >= _MAX_SLOW_KEYS:
             self._slow_until.clear()
         self._slow_until[templates] = time.monotonic() + SLOW_SECONDS
@@ -96,7 +105,7 @@ class WorkerPool:
         )
 
     def _is_slow(self, key: _Key) -> bool:
-        return self._slow_until.get(key.templates, 0.0) > time.monotonic()
+        return not key.is_preview and self._slow_until.get(key.name, 0.0) > time.monotonic()
 
     def _serve(self, key: _Key) -> None:
         """Give an idle process to the first waiter of *key*, and move the key behind the others."""

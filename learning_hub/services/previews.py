@@ -20,6 +20,7 @@ from learning_hub.model.subscription import ObjectText, Subscription
 from learning_hub.model.subscription_draft import is_template, templates_faults
 from learning_hub.rendering import Renderer
 from learning_hub.services.events import need_event_of
+from learning_hub.services.preview_limit import PreviewLimit
 from learning_hub.services.subscriptions import need_subscription
 from learning_hub.services.template_checks import check_templates
 from learning_hub.store import subscribers
@@ -43,10 +44,13 @@ class Previews:
     *max_data_bytes* is the limit for the data of an event that is not stored.
     """
 
-    def __init__(self, database: Database, previewer: Previewer, renderer: Renderer, *, max_data_bytes: int) -> None:
+    def __init__(
+        self, database: Database, previewer: Previewer, renderer: Renderer, limit: PreviewLimit, *, max_data_bytes: int
+    ) -> None:
         self._database = database
         self._previewer = previewer
         self._renderer = renderer
+        self._limit = limit
         self._max_data_bytes = max_data_bytes
 
     async def preview(self, caller: Caller, subscription_id: str, fields: Mapping[str, Raw]) -> Preview:
@@ -61,6 +65,7 @@ class Previews:
         Raises:
             InvalidFields: With every bad field.
             NotFound: As for `need_subscription`.
+            TooManyPreviews: As for `PreviewLimit.hold`.
         """
         subscription = await need_subscription(self._database, caller, subscription_id)
         fields = dict(fields)
@@ -79,10 +84,11 @@ class Previews:
             elif event_id is not None:
                 _, event = await need_event_of(self._database, subscription, event_id)
         if errors or event is None:
-            raise InvalidFields(errors + await self._errors_within(subscription, templates))
+            raise InvalidFields(errors + await self._errors_within(caller, subscription, templates))
         if templates is not None:
             subscription = msgspec.structs.replace(subscription, templates=templates)
-        return await self._previewer.preview(subscription, event)
+        with self._limit.hold(caller.key_id):
+            return await self._previewer.preview(subscription, event, key_id=caller.key_id)
 
     async def _unstored_event(self, subscription: Subscription, sent: bytes) -> Event:
         try:
@@ -99,13 +105,17 @@ class Previews:
             raise InvalidFields(errors)
         return await self._previewer.as_if_published(new)
 
-    async def _errors_within(self, subscription: Subscription, templates: Any) -> list[FieldError]:
+    async def _errors_within(self, caller: Caller, subscription: Subscription, templates: Any) -> list[FieldError]:
         """Errors within those of *templates* that have the form of a template."""
         if not isinstance(templates, dict):
             return []
         subscriber = await subscribers.find(self._database, subscription.subscriber_id)
         documents = {name: one for name, one in templates.items() if one is None or is_template(one)}
-        return (await check_templates(self._renderer, subscriber, subscription.target, documents)).errors
+        with self._limit.hold(caller.key_id):
+            checked = await check_templates(
+                self._renderer, subscriber, subscription.target, documents, key_id=caller.key_id
+            )
+        return checked.errors
 
 
 def _program_errors(subscription: Subscription, program_id: str | None) -> list[FieldError]:

@@ -115,7 +115,7 @@ class Runs:
     async def _dry_run(
         self, caller: Caller, selection: EventSelection, chosen: list[Subscription], body: ProcessBody
     ) -> RunResult | Unfinished:
-        dry_run = DryRun(self._database, self._previewer)
+        dry_run = DryRun(self._database, self._previewer, key_id=caller.key_id)
 
         async def perform() -> Counts:
             selected = selection

@@ -27,6 +27,7 @@ from learning_hub.process.bulk_changer import BulkChanger
 from learning_hub.rendering import Renderer
 from learning_hub.services.archiving import archive_subscription
 from learning_hub.services.patching import patched
+from learning_hub.services.preview_limit import PreviewLimit
 from learning_hub.services.programs import need_program, open_program_errors
 from learning_hub.services.template_checks import check_templates, template_field
 from learning_hub.store import audit, bulk_changes, subscribers, subscriptions
@@ -68,12 +69,14 @@ class Subscriptions:
         self,
         database: Database,
         renderer: Renderer,
+        preview_limit: PreviewLimit,
         discovery: TargetDiscovery,
         notifications: Notifications,
         bulk_changer: BulkChanger,
     ) -> None:
         self._database = database
         self._renderer = renderer
+        self._preview_limit = preview_limit
         self._discovery = discovery
         self._notifications = notifications
         self._bulk_changer = bulk_changer
@@ -98,6 +101,7 @@ class Subscriptions:
             InvalidFields: With every bad field, including template errors.
             Conflict: A field that cannot be changed has another value.
             PreconditionFailed: The precondition does not hold.
+            TooManyPreviews: As for `PreviewLimit.hold`.
         """
         draft = SubscriptionDraft(fields, PRESETS)
         draft.errors += id_errors("SubscriptionId", subscription_id)
@@ -224,7 +228,7 @@ class Subscriptions:
         keeps_existing: bool = False,
     ) -> Saved:
         # Before the lock, because compiling templates and asking subscribers takes too long while others wait for it.
-        warnings = await self._check(subscription_id, draft)
+        warnings = await self._check(caller, subscription_id, draft)
         if draft.errors:
             raise InvalidFields(draft.errors)
         async with self._database.transaction() as connection:
@@ -241,7 +245,7 @@ class Subscriptions:
         await self._follow(existing, saved.subscription, run_ids)
         return msgspec.structs.replace(saved, warnings=warnings)
 
-    async def _check(self, subscription_id: str, draft: SubscriptionDraft) -> list[str]:
+    async def _check(self, caller: Caller, subscription_id: str, draft: SubscriptionDraft) -> list[str]:
         """
         Compare a draft with what exists: the Program, the subscriber and its connector, the target, the templates.
 
@@ -257,7 +261,7 @@ class Subscriptions:
         if subscriber:
             _check_removals(draft, subscriber.connector)
         target = None if "Target" in bad or subscriber is None else _check_target(draft, subscriber)
-        return await self._check_templates(subscription_id, draft, subscriber, target)
+        return await self._check_templates(caller, subscription_id, draft, subscriber, target)
 
     async def _check_subscriber(self, draft: SubscriptionDraft) -> Subscriber | None:
         subscriber = await subscribers.find(self._database, draft.values["subscriber_id"])
@@ -274,6 +278,7 @@ class Subscriptions:
 
     async def _check_templates(
         self,
+        caller: Caller,
         subscription_id: str,
         draft: SubscriptionDraft,
         subscriber: Subscriber | None,
@@ -284,7 +289,8 @@ class Subscriptions:
         templates = draft.valid_templates
         if not templates:
             return []
-        checked = await check_templates(self._renderer, subscriber, target, templates)
+        with self._preview_limit.hold(caller.key_id):
+            checked = await check_templates(self._renderer, subscriber, target, templates, key_id=caller.key_id)
         draft.errors += checked.errors
         if subscriber is None or target is None or subscriber.archived_utc is not None:
             return []

@@ -27,6 +27,8 @@ async def check_templates(
     subscriber: Subscriber | None,
     target: Mapping[str, Any] | None,
     templates: Mapping[str, Any],
+    *,
+    key_id: str,
 ) -> CheckedTemplates:
     """
     Compile *templates*, and compare their keys with the target.
@@ -36,8 +38,9 @@ async def check_templates(
         subscriber: The receiver of the payloads; None if unknown.
         target: The target, which `Kind.check_target` found valid; None if it is not valid.
         templates: The templates by category, each an object, or null if the category is switched off.
+        key_id: The key of the caller who waits for it.
     """
-    analysis = await renderer.analyze(write_json(templates).decode())
+    analysis = await renderer.analyze(write_json(templates).decode(), preview_for=key_id)
     problems = [*analysis.errors]
     if subscriber is not None and target is not None:
         problems += target_problems(subscriber, target, templates)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from dirty_equals import IsPartialDict, IsStr
 from factories import a_subscriber_body, a_subscription_body, an_event_body
 from running import RunningHub
 
+from learning_hub.services.preview_limit import MOST_PREVIEWS
 from learning_hub.store import participants
 
 TEMPLATES = {
@@ -369,3 +371,30 @@ async def test_an_event_that_cannot_be_stored_is_named(hub: RunningHub, event: s
 
     assert answer.status_code == 400, answer.text
     assert field in [error["field"] for error in answer.json()["errors"]]
+
+
+async def test_previews_of_one_key_that_wait_are_bounded(hub: RunningHub) -> None:
+    """With twenty that wait, whatever needs templates is 429 for their key; other keys, and what needs none, go on."""
+    key = {"Name": "Previews", "Programs": ["*"], "Scopes": ["publish", "admin"]}
+    made = (await hub.client.post("/keys", json=key)).json()
+    caller, other = hub.client_with(made["Key"]), hub.client
+    event = an_event_body()
+    template = {"_default": {"ActivityType": "{{ event.EventId }}"}}
+    with ExitStack() as held:
+        for _ in range(MOST_PREVIEWS):
+            held.enter_context(hub.preview_limit.hold(made["KeyId"]))
+        requests = [
+            ("POST", "/subscriptions/s/preview", {"Event": event}),
+            ("POST", "/subscriptions/s/preview", {"Templates": template}),
+            ("POST", "/events?ValidateOnly=true", event),
+            ("PUT", "/subscriptions/s", a_subscription_body(Templates=template)),
+            ("PATCH", "/subscriptions/s", {"Templates": template}),
+        ]
+        for method, path, body in requests:
+            refused = await caller.request(method, path, json=body)
+            assert (refused.status_code, refused.json()["code"]) == (429, "too_many_previews"), (method, path)
+            assert refused.headers["Retry-After"]
+        assert (await other.post("/subscriptions/s/preview", json={"Event": event})).status_code == 200
+        assert (await caller.post("/events?ValidateOnly=true", json=event | {"EventType": "X"})).status_code == 200
+        assert (await caller.post("/events", json=event)).status_code == 201
+    assert (await caller.post("/subscriptions/s/preview", json={"Event": event})).status_code == 200

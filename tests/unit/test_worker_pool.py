@@ -22,7 +22,7 @@ async def test_previews_leave_a_process_to_deliveries() -> None:
     held, done = list[int](), asyncio.Event()
 
     async def preview(number: int) -> None:
-        async with pool.worker(f"templates {number}", is_preview=True):
+        async with pool.worker(f"templates {number}", preview_for="a"):
             held.append(number)
             await done.wait()
 
@@ -44,16 +44,44 @@ async def test_deliveries_come_before_previews() -> None:
     pool = a_pool(1)
     order, all_wait = list[str](), asyncio.Event()
 
-    async def use(name: str, *, is_preview: bool) -> None:
-        async with pool.worker(name, is_preview=is_preview):
+    async def use(name: str, *, preview_for: str | None = None) -> None:
+        async with pool.worker(name, preview_for=preview_for):
             await all_wait.wait()
             order.append(name)
 
     async with asyncio.TaskGroup() as tasks:
         for number in range(60):
-            tasks.create_task(use(f"preview {number}", is_preview=True))
+            tasks.create_task(use(f"preview {number}", preview_for="a"))
         await asyncio.sleep(0)
-        tasks.create_task(use("delivery", is_preview=False))
+        tasks.create_task(use("delivery"))
         await asyncio.sleep(0)
         all_wait.set()
     assert order.index("delivery") == 1
+
+
+async def test_previews_are_fair_by_caller() -> None:
+    """A caller's preview waits for two of another caller who has sixty, each with templates of its own."""
+    pool = a_pool(2)
+    order, all_wait = list[str](), asyncio.Event()
+
+    async def preview(name: str, caller: str) -> None:
+        async with pool.worker(f"templates of {name}", preview_for=caller):
+            await all_wait.wait()
+            order.append(name)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(60):
+            tasks.create_task(preview(f"a{number}", "a"))
+        await asyncio.sleep(0)
+        tasks.create_task(preview("b", "b"))
+        await asyncio.sleep(0)
+        all_wait.set()
+    assert order.index("b") <= 2
+
+
+async def test_slow_deliveries_do_not_hold_up_previews_of_their_templates() -> None:
+    """While deliveries of slow templates hold a process, a preview of the same templates gets another."""
+    pool = a_pool(2)
+    pool.mark_slow("slow")
+    async with pool.worker("slow"), asyncio.timeout(1), pool.worker("slow", preview_for="a"):
+        pass

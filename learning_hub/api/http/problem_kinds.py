@@ -245,6 +245,11 @@ PROBLEM_KINDS: dict[str, ProblemKind] = {
         "More than 100 requests of this key are waiting for entries of the feed.",
         "Follow the feed with one reader, or a few; wait as long as `Retry-After` says.",
     ),
+    "too_many_previews": ProblemKind(
+        429,
+        "More than 20 requests of this key wait for templates: previews, ValidateOnly, subscriptions being saved.",
+        "Send fewer at once; wait as long as `Retry-After` says.",
+    ),
     "too_many_unknown_keys": ProblemKind(
         429,
         "A hundred unknown keys came from this address within a minute; keys that are known are still accepted.",
