@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from learning_hub.deliver.payload_renderer import PayloadRenderer
 from learning_hub.deliver.preview import Previewer
 from learning_hub.deliver.worker import Worker, WorkerLimits
 from learning_hub.jobs import Jobs
+from learning_hub.model.errors import KeysMissing
 from learning_hub.model.retry import RetryPolicy
 from learning_hub.process.bulk_changer import BulkChanger
 from learning_hub.process.enqueuer import Enqueuer
@@ -53,7 +55,7 @@ from learning_hub.services.targets import TargetLists
 from learning_hub.services.test_sends import TestSends
 from learning_hub.services.visible_metrics import VisibleMetrics
 from learning_hub.settings import Settings, SettingsError
-from learning_hub.store import connectors
+from learning_hub.store import connectors, subscribers
 from learning_hub.store.database import Database
 from learning_hub.store.notifications import Notifications
 from learning_hub.store.statistics import Statistics
@@ -61,6 +63,8 @@ from learning_hub.store.vault import Vault
 
 if TYPE_CHECKING:
     from learning_hub.api.http.middleware import ApiMiddleware
+
+log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -110,6 +114,7 @@ async def run_services(
         stack.push_async_callback(parts.notifications.flush)
         jobs = [parts.notifications.publish()]
         if with_jobs:
+            await _encrypt_settings(parts)
             # The lock outlives the runs that gather, so that other processes do not close them as abandoned before they
             # stop.
             await stack.enter_async_context(running.running([parts.runner.hold_liveness_lock()]))
@@ -168,6 +173,19 @@ async def synchronise_connectors(database: Database) -> None:
             for name, kind in KINDS.items()
         ],
     )
+
+
+async def _encrypt_settings(parts: _Parts) -> None:
+    """Encrypt what an earlier version stored in clear text; a hub without a key serves, and says so."""
+    try:
+        changed = await subscribers.encrypt_settings(
+            parts.database, parts.vault, {name: kind.secret_settings for name, kind in KINDS.items()}
+        )
+    except KeysMissing as error:
+        log.warning("settings_not_encrypted", extra={"reason": error.detail})
+        return
+    if changed:
+        log.info("settings_encrypted", extra={"subscribers": changed})
 
 
 @asynccontextmanager

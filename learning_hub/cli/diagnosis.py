@@ -154,6 +154,8 @@ async def _subscriber(hub: Hub, subscriber: ShownSubscriber) -> Finding:
     message = " ".join(check.findings)
     if not check.works:
         address = subscriber.settings.get("BaseUrl") or subscriber.settings.get("Url")
+        # The query of a webhook's address may hold a secret, and the report may be mailed.
+        address = address.partition("?")[0] if address else None
         if address and address not in message:
             message = f"{message} Its address is {address}."
         return Finding(name, "wrong", message, fix)

@@ -46,8 +46,8 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     *wrote* is true where the request is meant to change something at the subscriber. *secrets* are texts (token,
     password) that are masked in everything that is recorded, and in the parts of the response that sentences use. The
-    values of *masked_headers* are not recorded. With *body_is_secret* neither the body nor the body of a successful
-    response is recorded.
+    values of *masked_headers* are not recorded. *shown_url* is recorded instead of *url* if it is given. With
+    *body_is_secret* neither the body nor the body of a successful response is recorded.
     """
 
     method: str
@@ -57,6 +57,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     wrote: bool = False
     secrets: tuple[str, ...] = ()
     masked_headers: frozenset[str] = frozenset()
+    shown_url: str | None = None
     body_is_secret: bool = False
 
 
@@ -310,7 +311,7 @@ class _RequestMask(Mask):
         body = None if request.body is None else MASK if request.body_is_secret else self._text(request.body)
         return Exchange(
             method=request.method,
-            url=self(request.url),
+            url=self(request.shown_url or request.url),
             headers=self.headers(sent),
             body=body and _storable(body),
             status=response.status if response else None,

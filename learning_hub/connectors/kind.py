@@ -96,7 +96,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     `Building`; *check_panel* then reports what is wrong with the names of a panel and of its fields, by their index in
     the list that was sent.
 
-    *shown_settings* returns the Settings without what is secret in them. *kept_settings* returns the Settings to check
+    *secret_settings* names the Settings that are objects of secret values, which are stored encrypted.
+    *shown_settings* returns the Settings without these values; *masked_settings* returns them also without what may be
+    secret in an address, for callers who do not set up subscribers. *kept_settings* returns the Settings to check
     and to store, given those that an administrator sent, in whatever form, and those that are stored.
 
     *needs_credentials*: a subscriber must have credentials. *prepare_credentials* returns what to store, given the
@@ -111,7 +113,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     credentials_note: str = ""
     check_settings: Callable[[Json, Guard], list[FieldError]]
     shown_settings: Callable[[Json], dict[str, Any]] = _show_all
+    masked_settings: Callable[[Json], dict[str, Any]] = _show_all
     kept_settings: Callable[[Json, Json], dict[str, Any]] = _keep_none
+    secret_settings: tuple[str, ...] = ()
     check_credentials: Callable[[Json], list[FieldError]]
     check_target: Callable[[Json], list[FieldError]]
     check_template: Callable[[Json, Json, Json], list[TemplateProblem]] = _check_nothing

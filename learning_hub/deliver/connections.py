@@ -9,6 +9,7 @@ from datetime import datetime
 
 from learning_hub.connectors.base import Connector
 from learning_hub.connectors.factory import ConnectorFactory
+from learning_hub.connectors.kinds import KINDS
 from learning_hub.model.errors import NotFound
 from learning_hub.model.subscriber import Subscriber
 from learning_hub.store import subscribers
@@ -79,7 +80,7 @@ class Connections:
         subscriber_id = subscriber.subscriber_id
         connector = self._connector_factory.connector(
             subscriber.connector,
-            subscriber.settings,
+            self._vault.decrypt_settings(subscriber.settings, KINDS[subscriber.connector].secret_settings),
             await subscribers.credentials(self._database, self._vault, subscriber_id),
             lock_credentials=lambda: subscribers.credentials_lock(self._database, self._vault, subscriber_id),
         )

@@ -85,7 +85,7 @@ class Subscribers:
         """
         async with self._database.transaction() as connection:
             await subscribers.lock(connection, subscriber_id)
-            existing = await subscribers.find(connection, subscriber_id)
+            existing = self._decrypted(await subscribers.find(connection, subscriber_id))
             spec = _SubscriberSpec(self._connector_factory, subscriber_id, fields, existing)
             spec.need_fit(existing)
             precondition.check(*([self._shown(existing).tag] if existing else []))
@@ -107,13 +107,13 @@ class Subscribers:
         after = LISTING.after(query.cursor)
         found = await subscribers.page(self._database, caller.visible_programs, after, query.limit + 1)
         paused = await pauses.of(self._database, [each.subscriber_id for each in found])
-        items = [self._shown(each, paused.get(each.subscriber_id)) for each in found]
+        items = [_for(caller, self._shown(each, paused.get(each.subscriber_id))) for each in found]
         return LISTING.page(items, query.limit)
 
     async def get(self, caller: Caller, subscriber_id: str) -> ShownSubscriber:
         """One subscriber without its credentials; the errors of `need_subscriber`."""
         subscriber = await need_subscriber(self._database, caller, subscriber_id)
-        return self._shown(subscriber, await pauses.find(self._database, subscriber_id))
+        return _for(caller, self._shown(subscriber, await pauses.find(self._database, subscriber_id)))
 
     async def patch(
         self, caller: Caller, subscriber_id: str, patch: Mapping[str, Raw], precondition: Precondition
@@ -127,7 +127,8 @@ class Subscribers:
         """
 
         async def read() -> tuple[str, dict[str, Any]]:
-            existing = await need_subscriber_in_use(self._database, caller, subscriber_id)
+            stored = await need_subscriber_in_use(self._database, caller, subscriber_id)
+            existing = self._decrypted(stored) or stored
             whole = {"Name": existing.name, "Connector": existing.connector, "Settings": existing.settings}
             if read_json(patch.get("Credentials", b"null")) is not None:
                 whole["Credentials"] = self._known_credentials(existing)
@@ -157,15 +158,17 @@ class Subscribers:
     async def _save(
         self, connection: Connection, subscriber_id: str, spec: _SubscriberSpec, prepared: PreparedCredentials | None
     ) -> Subscriber:
-        return await subscribers.put(
+        kind = KINDS[spec.connector]
+        saved = await subscribers.put(
             connection,
             subscriber_id,
             name=spec.name,
             connector=spec.connector,
-            settings=spec.settings,
+            settings=self._vault.encrypt_settings(spec.settings, kind.secret_settings),
             encrypted_credentials=None if prepared is None else self._vault.encrypt(prepared.credentials),
-            max_concurrency=KINDS[spec.connector].max_concurrency(spec.settings),
+            max_concurrency=kind.max_concurrency(spec.settings),
         )
+        return msgspec.structs.replace(saved, settings=spec.settings)
 
     async def _lift_pause(
         self, connection: Connection, existing: Subscriber | None, saved: Subscriber, *, has_new_credentials: bool
@@ -191,6 +194,15 @@ class Subscribers:
             changed_utc=subscriber.changed_utc,
             archived_utc=subscriber.archived_utc,
             paused=shown_pause(pause) if pause else None,
+        )
+
+    def _decrypted(self, stored: Subscriber | None) -> Subscriber | None:
+        """The subscriber with its secret settings in clear text; those that cannot be decrypted are None."""
+        if stored is None:
+            return None
+        names = KINDS[stored.connector].secret_settings
+        return msgspec.structs.replace(
+            stored, settings=self._vault.decrypt_settings(stored.settings, names, tolerant=True)
         )
 
     def _known_credentials(self, subscriber: Subscriber) -> dict[str, Any]:
@@ -253,6 +265,13 @@ async def need_subscriber_in_use(database: Database, caller: Caller, subscriber_
     if subscriber.archived_utc is not None:
         raise NotFound(f"The subscriber {subscriber_id} is archived; saving it again restores it.")
     return subscriber
+
+
+def _for(caller: Caller, shown: ShownSubscriber) -> ShownSubscriber:
+    """What the caller may see: an address may hold a secret, which only administrators see."""
+    if "admin" in caller.scopes:
+        return shown
+    return msgspec.structs.replace(shown, settings=KINDS[shown.connector].masked_settings(shown.settings))
 
 
 def _saved(subscriber: ShownSubscriber, prepared: PreparedCredentials | None) -> SavedSubscriber:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -78,6 +78,32 @@ async def archive(connection: Connection, subscriber_id: str) -> Subscriber | No
     """Archive the subscriber, so that it gets nothing more; None if it does not exist."""
     row = await connection.fetchrow(queries.archive, subscriber_id)
     return _read(row) if row else None
+
+
+async def encrypt_settings(database: Database, vault: Vault, secret: Mapping[str, Collection[str]]) -> int:
+    """
+    Encrypt the secret settings that an earlier version stored in clear text; archived subscribers are included.
+
+    Args:
+        database: The database.
+        vault: Encrypts them.
+        secret: By kind of subscriber, the names of the settings that are objects of secret values.
+
+    Returns:
+        How many subscribers were changed.
+
+    Raises:
+        KeysMissing: There is something to encrypt, and the vault has no keys.
+    """
+    changed = 0
+    for row in await database.fetch(queries.settings_of_kinds, [kind for kind, names in secret.items() if names]):
+        settings = read_json(row["settings"])
+        encrypted = vault.encrypt_settings(settings, secret[row["connector"]])
+        if encrypted != settings:
+            text = write_json(encrypted).decode()
+            await database.execute(queries.replace_settings, row["subscriber_id"], row["settings"], text)
+            changed += 1
+    return changed
 
 
 async def credentials(database: Database, vault: Vault, subscriber_id: str) -> dict[str, Any]:

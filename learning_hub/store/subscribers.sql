@@ -19,6 +19,15 @@ ON CONFLICT (subscriber_id) DO UPDATE
        max_concurrency = excluded.max_concurrency, changed_utc = clock_timestamp(), archived_utc = NULL
 RETURNING *
 
+-- name: settings_of_kinds
+-- The settings of all subscribers of the kinds $1, as text.
+SELECT subscriber_id, connector, settings::text AS settings FROM subscriber WHERE connector = ANY ($1::text[])
+
+-- name: replace_settings
+-- Replace the settings of subscriber $1 by $3 unless they are no longer $2. What the subscriber is set to stays the
+-- same, so changed_utc does too.
+UPDATE subscriber SET settings = $3::json WHERE subscriber_id = $1::text AND settings::text = $2::text
+
 -- name: find
 -- One subscriber.
 SELECT * FROM subscriber WHERE subscriber_id = $1::text

@@ -1,5 +1,5 @@
 """
-The vault: encrypts credentials of subscribers before they are stored.
+The vault: encrypts credentials of subscribers, and secret values in their settings, before they are stored.
 
 The setting LEARNING_HUB_SECRET_KEYS holds the keys. The first one encrypts and all of them decrypt, so that keys can be
 rotated. Without the setting the vault makes one key and stores it in `secret.key` under LEARNING_HUB_HOME, readable by
@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from learning_hub.model.json_values import read_json, write_json
 from learning_hub.settings import Settings
 
 KEY_FILE = "secret.key"
+# The only member of the object that is stored instead of a secret value within settings.
+ENCRYPTED = "Encrypted"
 
 
 class Vault:
@@ -62,6 +64,45 @@ class Vault:
                 "Put that key back beside the present one, or save the subscriber with its credentials again."
             ) from None
 
+    def encrypt_settings(self, settings: Mapping[str, Any], secret: Collection[str]) -> dict[str, Any]:
+        """
+        The *settings* as they are stored: each text in the objects named in *secret* is encrypted.
+
+        Raises:
+            KeysMissing: As for `encrypt`; only if there is something to encrypt.
+        """
+        return _replaced(settings, secret, lambda value: self._encrypt_text(value) if isinstance(value, str) else value)
+
+    def decrypt_settings(
+        self, settings: Mapping[str, Any], secret: Collection[str], *, tolerant: bool = False
+    ) -> dict[str, Any]:
+        """
+        The *settings* that `encrypt_settings` returned, decrypted. Values that are stored in clear text stay.
+
+        Args:
+            settings: The settings as they are stored.
+            secret: The names of the objects in them whose values are encrypted.
+            tolerant: Values that cannot be decrypted become None.
+
+        Raises:
+            CredentialsUnreadable, KeysMissing: As for `decrypt`.
+        """
+
+        def decrypted(value: Any) -> Any:
+            if not is_encrypted(value):
+                return value
+            try:
+                return self.decrypt(value[ENCRYPTED].encode())["Value"]
+            except CredentialsUnreadable:
+                if tolerant:
+                    return None
+                raise
+
+        return _replaced(settings, secret, decrypted)
+
+    def _encrypt_text(self, text: str) -> dict[str, str]:
+        return {ENCRYPTED: self.encrypt({"Value": text}).decode()}
+
     @property
     def _source(self) -> str:
         return "those of LEARNING_HUB_SECRET_KEYS" if self._configured_keys else f"the one in {self._key_file}"
@@ -73,6 +114,21 @@ class Vault:
             return MultiFernet([Fernet(key) for key in keys])
         except ValueError:
             raise KeysMissing(f"There is no Fernet key in {self._key_file}.") from None
+
+
+def is_encrypted(value: Any) -> bool:
+    """Whether *value* is what the vault stores instead of a secret value within settings."""
+    return isinstance(value, dict) and list(value) == [ENCRYPTED]
+
+
+def _replaced(settings: Mapping[str, Any], names: Collection[str], replace: Callable[[Any], Any]) -> dict[str, Any]:
+    """*settings* with each value in the objects *names* replaced."""
+    return {
+        name: {key: replace(value) for key, value in member.items()}
+        if name in names and isinstance(member, dict)
+        else member
+        for name, member in settings.items()
+    }
 
 
 def _stored_key(file: Path) -> str:

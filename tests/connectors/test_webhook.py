@@ -141,6 +141,7 @@ async def test_a_receiver_cannot_give_away_headers_or_address(receiver: Receiver
     (outcome,), recorder = await post(receiver, an_outbound_record(), settings=settings)
 
     assert receiver.received[0].target == address
+    assert recorder.exchanges[0].url == f"{receiver.address}/in/***?code=***&v=***"
     kept = str(recorder.exchanges) + outcome.message
     for secret in (*echoes, header[3:-3], base64.b64encode(header.encode()).decode()[:12]):
         assert secret not in kept, secret

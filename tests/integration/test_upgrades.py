@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,26 @@ async def test_partitioned_tables_are_upgraded(
     assert len(rows) == 2
     assert await first_release.fetchval("SELECT to_regclass('event_participant')") is None
     assert await first_release.fetchval("SELECT count(*) FROM event") == 8
+
+
+async def test_values_of_headers_are_removed_from_the_audit_log(
+    first_release: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    """What the first release wrote of a webhook's headers becomes null; entries of others stay as they are."""
+    shown = '{"Connector": "webhook", "Settings": {"Url": "https://x", "Headers": {"X-A": "s3cret", "X-B": ""}}}'
+    other = '{"Connector": "imis",  "Settings": {"BaseUrl": "https://x"}}'
+    await first_release.executemany(
+        "INSERT INTO audit (key_id, key_name, action, object_type, object_id, before, after)"
+        " VALUES ('cli', 'cli', 'update', 'subscriber', $1, $2, $3)",
+        [("made", None, shown), ("changed", shown, shown), ("imis", other, other)],
+    )
+    await pogo.apply(first_release, migrations.FOLDER, schema_name="public")
+
+    rows = await first_release.fetch("SELECT * FROM audit WHERE object_type = 'subscriber' ORDER BY audit_id")
+    cleaned = {"X-A": None, "X-B": None}
+    for row, texts in zip(rows, (["after"], ["before", "after"]), strict=False):
+        assert [json.loads(row[text])["Settings"]["Headers"] for text in texts] == [cleaned] * len(texts)
+    assert (rows[0]["before"], rows[2]["before"], rows[2]["after"]) == (None, other, other)
 
 
 async def test_the_upgrade_can_be_rolled_back(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from dirty_equals import IsPartialDict, IsStr
-from running import RunningHub
+from msgspec.structs import replace
+from running import RunningHub, running_hub
 
 from learning_hub.connectors.webhook.secrets import RETIRING
 from learning_hub.connectors.webhook.signing import make_secret
+from learning_hub.settings import Settings
 from learning_hub.store import subscribers
+from learning_hub.store.database import Database
 from learning_hub.store.vault import Vault
 
 BODY: dict[str, Any] = {"Name": "Hook", "Connector": "webhook", "Settings": {"Url": "https://hooks.example.org/x"}}
@@ -25,6 +30,14 @@ async def put(hub: RunningHub, status: int = 200, **changes: Any) -> dict[str, A
 
 async def stored(hub: RunningHub) -> dict[str, Any]:
     return await subscribers.credentials(hub.database, Vault.of(hub.settings), "hook")
+
+
+async def stored_headers(hub: RunningHub) -> dict[str, str]:
+    """The decrypted values; what the database holds has none of them."""
+    text = await hub.database.fetchval("SELECT settings::text FROM subscriber WHERE subscriber_id = 'hook'")
+    headers = dict(Vault.of(hub.settings).decrypt_settings(json.loads(text), ["Headers"])["Headers"])
+    assert not any(value in text for value in headers.values() if value)
+    return headers
 
 
 async def told(hub: RunningHub) -> str:
@@ -132,9 +145,7 @@ async def test_values_of_headers_go_in_and_never_come_out(hub_without_worker: Ru
     hub = hub_without_worker
 
     async def headers() -> dict[str, str]:
-        subscriber = await subscribers.find(hub.database, "hook")
-        assert subscriber
-        return dict(subscriber.settings["Headers"])
+        return await stored_headers(hub)
 
     def settings(**headers: str | None) -> dict[str, Any]:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -153,3 +164,61 @@ async def test_values_of_headers_go_in_and_never_come_out(hub_without_worker: Ru
     everything = await told(hub)
     for value in ("s3cret-4711", "0ther-0815", "thir3d-1234"):
         assert value not in everything + answer.text
+
+
+async def test_a_patch_changes_and_removes_single_headers(hub_without_worker: RunningHub) -> None:
+    """Null removes a header, the others keep their values, and the entity tag changes with a value alone."""
+    hub, tags = hub_without_worker, []
+    await put(hub, 201, Settings={**BODY["Settings"], "Headers": {"X-Key": "s3cret-4711", "X-Other": "0ther-0815"}})
+    for headers in ({"X-Key": "s3cret-4711"}, {"X-Key": "changed-4711"}, {"X-Other": None}):
+        tags.append((await hub.client.get("/subscribers/hook")).headers["etag"])
+        answer = await hub.client.patch("/subscribers/hook", json={"Settings": {"Headers": headers}})
+        assert answer.status_code == 200, answer.text
+    tags.append((await hub.client.get("/subscribers/hook")).headers["etag"])
+
+    assert await stored_headers(hub) == {"X-Key": "changed-4711"}
+    assert tags[0] == tags[1]
+    assert len(set(tags)) == 3
+
+
+async def test_only_administrators_see_what_may_be_secret_in_an_address(hub_without_worker: RunningHub) -> None:
+    """Values of the query, and tokens in the path, are masked for keys without the scope admin."""
+    hub, address = hub_without_worker, "https://hooks.example.org/in/T0ke9nOfThePath4711?code=s3c&v=2"
+    await put(hub, 201, Settings={"Url": address})
+    for scope, expected in (("admin", address), ("staff", "https://hooks.example.org/in/***?code=***&v=***")):
+        client = await hub.caller(scope)
+        one, every = (await client.get("/subscribers/hook")).json(), (await client.get("/subscribers")).json()
+        assert [one["Settings"]["Url"], every["Items"][0]["Settings"]["Url"]] == [expected, expected]
+
+
+async def test_values_that_an_earlier_version_stored_are_encrypted_at_the_start(
+    settings: Settings, database: Database
+) -> None:
+    """The values stay what they are, and the subscriber counts as unchanged."""
+    async with running_hub(settings, database, with_worker=False) as hub:
+        made = await put(hub, 201)
+        await database.execute(
+            """UPDATE subscriber SET settings = '{"Url": "https://x", "Headers": {"X-K": "cl3ar"}}'"""
+        )
+    async with running_hub(settings, database, with_worker=False) as hub:
+        assert await stored_headers(hub) == {"X-K": "cl3ar"}
+        assert (await hub.client.get("/subscribers/hook")).json()["ChangedUtc"] == made["ChangedUtc"]
+
+
+async def test_header_values_survive_a_new_key_and_are_asked_for_without_the_old_one(
+    settings: Settings, database: Database
+) -> None:
+    """A key beside the old one decrypts them, and a save encrypts with it; without it they must be sent again."""
+    old, new, other = (Fernet.generate_key().decode() for _ in range(3))
+    body = {**BODY, "Settings": {**BODY["Settings"], "Headers": {"X-Key": None}}}
+    async with running_hub(replace(settings, secret_keys=(old,)), database, with_worker=False) as hub:
+        await put(hub, 201, Settings={**BODY["Settings"], "Headers": {"X-Key": "s3cret-4711"}})
+    async with running_hub(replace(settings, secret_keys=(new, old)), database, with_worker=False) as hub:
+        await put(hub, Settings=body["Settings"], Name="Renamed")
+    async with running_hub(replace(settings, secret_keys=(new,)), database, with_worker=False) as hub:
+        assert await stored_headers(hub) == {"X-Key": "s3cret-4711"}
+    async with running_hub(replace(settings, secret_keys=(other,)), database, with_worker=False) as hub:
+        answer = await hub.client.put("/subscribers/hook", json=body)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "Settings.Headers.X-Key")
+        await put(hub, Settings={**BODY["Settings"], "Headers": {"X-Key": "anew-4711"}})
+        assert await stored_headers(hub) == {"X-Key": "anew-4711"}

@@ -24,7 +24,7 @@ from learning_hub.connectors.http import (
 from learning_hub.connectors.network import Client, TargetNotAllowed
 from learning_hub.connectors.outcomes import Outcome, ParticipantFound, ParticipantResult, Refused
 from learning_hub.connectors.responses import StatusMeanings, classify, describe_response, not_answered
-from learning_hub.connectors.webhook.echoes import secrets_of_address, secrets_of_headers
+from learning_hub.connectors.webhook.echoes import masked_address, secrets_of_address, secrets_of_headers
 from learning_hub.connectors.webhook.secrets import retiring_until, signing_secrets
 from learning_hub.connectors.webhook.settings import read_settings
 from learning_hub.connectors.webhook.signing import sign
@@ -125,6 +125,7 @@ class WebhookConnector:
                 *secrets_of_address(self._settings.url),
             ),
             masked_headers=frozenset(self._settings.headers),
+            shown_url=masked_address(self._settings.url),
         )
 
 

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from learning_hub.connectors.addresses import Guard
 from learning_hub.connectors.settings_checks import address_fault, check_time_zone
+from learning_hub.connectors.webhook.echoes import masked_address
 from learning_hub.connectors.webhook.signing import secret_fault
 from learning_hub.model.errors import FieldError
 from learning_hub.model.fields import check_values, from_values
@@ -94,6 +95,11 @@ def shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings as they may be shown: the value of each header is null."""
     headers = settings.get("Headers")
     return {**settings, "Headers": dict.fromkeys(headers)} if isinstance(headers, dict) else dict(settings)
+
+
+def masked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """As `shown_settings`, without what may be secret in the address."""
+    return {**shown_settings(settings), "Url": masked_address(settings["Url"])}
 
 
 def kept_settings(sent: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
