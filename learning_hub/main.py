@@ -50,6 +50,7 @@ from learning_hub.services.run_logs import RunLogs
 from learning_hub.services.runs import Runs
 from learning_hub.services.subscriber_checks import SubscriberChecks
 from learning_hub.services.subscribers import Subscribers
+from learning_hub.services.subscription_checks import SubscriptionChecks
 from learning_hub.services.subscriptions import Subscriptions
 from learning_hub.services.targets import TargetLists
 from learning_hub.services.test_sends import TestSends
@@ -227,7 +228,8 @@ def _services(settings: Settings, parts: _Parts, running: Jobs) -> Services:
     discovery = TargetDiscovery(database, parts.connections)
     status = HubStatus(database, running)
     preview_limit = PreviewLimit()
-    subscriptions = Subscriptions(database, parts.renderer, preview_limit, discovery, notifications, parts.bulk_changer)
+    subscription_checks = SubscriptionChecks(database, parts.renderer, preview_limit, discovery)
+    subscriptions = Subscriptions(database, subscription_checks, notifications, parts.bulk_changer)
     return Services(
         audit_log=AuditLog(database),
         authenticator=authenticator,
