@@ -11,7 +11,6 @@ from typing import Any
 from unittest.mock import patch
 
 from learning_hub.cli import main
-from learning_hub.model.clock import now
 from learning_hub.model.ids import EventKey
 from learning_hub.model.precondition import NO_PRECONDITION, Precondition
 from learning_hub.model.received_event import ReceivedEvent
@@ -41,7 +40,7 @@ class InsertEach(Writer):
 
     async def _insert(self, submission: Submission) -> None:
         (event_uuid,) = new_uuids(1)
-        if await append_first(self._database, {event_uuid: submission.event}, now()):
+        if await append_first(self._database, {event_uuid: submission.event}):
             raise ValueError("The source of the event has an entry already.")
         submission.answer(Published("stored", EventKey(submission.record.program_id, event_uuid)))
         self._notifications.notify(self._notifications.feed)

@@ -10,7 +10,6 @@ from learning_hub.connectors.kinds import KINDS
 from learning_hub.connectors.template_validation import TemplateProblem
 from learning_hub.deliver.participant_lookup import ParticipantLookup
 from learning_hub.deliver.payload_renderer import NoTemplate, PayloadRenderer
-from learning_hub.model.clock import now
 from learning_hub.model.errors import NotFound, TemplateError
 from learning_hub.model.event import EVENT_FIELDS, Classification, Event, bucket, classify
 from learning_hub.model.ids import event_id, new_uuid
@@ -53,7 +52,8 @@ class Previewer:
         """The event that *new* would become if it were published now."""
         async with self._database.connection() as connection:
             (latest,) = await events.latest_entries(connection, [new.source_key])
-        return as_if_stored(new, classify(latest, new.content_hash), now())
+            moment = await events.present_time(connection)
+        return as_if_stored(new, classify(latest, new.content_hash), moment)
 
     async def _render(self, subscription: Subscription, event: Event, key_id: str) -> Rendered | NoTemplate:
         subscriber = await subscribers.find(self._database, subscription.subscriber_id)

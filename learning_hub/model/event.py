@@ -76,7 +76,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", gc=False
 
     event_id: Annotated[str, Meta(description="E:{ProgramId}-{UUID}, assigned by the hub.")]
     event_date_bucket: Annotated[str, Meta(description="{ProgramId}-LB-YYYYMMDD, from CreatedUtc.")]
-    created_utc: Annotated[datetime, Meta(description="When the hub stored it.")]
+    created_utc: Annotated[datetime, Meta(description="When the hub stored it, by the clock of the database.")]
     revision: Annotated[int, Meta(ge=1, description="1 for the first event of a source key.")]
     supersedes: Annotated[str, Meta(description="EventId of the previous revision.")] | None
     publisher_program_id: str

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import msgspec
 
-from learning_hub.model.clock import now
 from learning_hub.model.errors import FieldError, InvalidFields, PreconditionFailed
 from learning_hub.model.event import LatestEntry, PublishingOutcome, SourceKey, classify
 from learning_hub.model.ids import EventKey, new_uuid
@@ -131,7 +130,6 @@ class SubmissionBatch:
             event=submission.event,
             event_uuid=new_uuid(),
             classification=classification,
-            created_utc=now(),
         )
         latest[source] = LatestEntry(
             new.event_uuid, classification.version, classification.revision, new.event.content_hash, is_withdrawal=False

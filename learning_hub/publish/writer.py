@@ -22,13 +22,11 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
 from functools import cached_property
 from operator import attrgetter
 from uuid import UUID
 
 from learning_hub.metrics import EVENTS_IN_COMMIT, EVENTS_PUBLISHED
-from learning_hub.model.clock import now
 from learning_hub.model.errors import LearningHubError, Unavailable
 from learning_hub.model.ids import EventKey
 from learning_hub.model.precondition import NO_PRECONDITION, Precondition
@@ -219,9 +217,8 @@ class Writer:
         candidates = [item for item in batch if item.is_plain and of_record[item.record] == 1]
         if not candidates:
             return batch
-        created_utc = now()
         new = dict(zip(events.new_uuids(len(candidates)), [item.event for item in candidates], strict=True))
-        not_stored = await self._store_first(new, created_utc)
+        not_stored = await self._store_first(new)
         stored = [
             (submission, Published("stored", EventKey(submission.record.program_id, event_uuid)))
             for submission, event_uuid in zip(candidates, new, strict=True)
@@ -233,7 +230,7 @@ class Writer:
         answered = {submission for submission, _ in stored}
         return [submission for submission in batch if submission not in answered]
 
-    async def _store_first(self, new: dict[UUID, ReceivedEvent], created_utc: datetime) -> set[UUID]:
+    async def _store_first(self, new: dict[UUID, ReceivedEvent]) -> set[UUID]:
         """
         Store first events by the statement or the bulk load, whichever is likely to be faster.
 
@@ -245,10 +242,10 @@ class Writer:
         """
         program_id = self._program_to_copy(new)
         if program_id and self._copying_pays:
-            if await events.copy_first(self._database, program_id, new, created_utc):
+            if await events.copy_first(self._database, program_id, new):
                 return set()
             self._copying_pays = False
-        not_stored = await events.append_first(self._database, new, created_utc)
+        not_stored = await events.append_first(self._database, new)
         if program_id and not not_stored:
             self._copying_pays = True
         return not_stored

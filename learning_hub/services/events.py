@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from learning_hub.model.caller import Caller
-from learning_hub.model.clock import now
 from learning_hub.model.errors import MOST_ERRORS_OF_EVENT, Conflict, FieldError, InvalidFields, NotFound
 from learning_hub.model.event import Event, LatestEntry, SourceKey, event_tag
 from learning_hub.model.fields import read_object
@@ -112,7 +111,7 @@ class Events:
                 return
             precondition.check(latest.tag)
             key = EventKey(source.program_id, latest.event_uuid)
-            if await events.append_withdrawal(self._database, key, now()):
+            if await events.append_withdrawal(self._database, key):
                 self._notifications.notify(self._notifications.feed)
                 return
             # Another writer was first, with the withdrawal itself or with a newer revision: check again.

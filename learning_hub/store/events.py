@@ -41,12 +41,12 @@ _KEY_ORDER = itemgetter(*map(_COPIED.index, ("program_id", "publisher_event_id",
 
 
 class Appended(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A classified event to append to the feed."""
+    """A classified event to append to the feed; it is created now unless *created_utc* says otherwise."""
 
     event: ReceivedEvent
     event_uuid: UUID
     classification: Classification
-    created_utc: datetime
+    created_utc: datetime | None = None
 
 
 async def latest_entries(connection: Connection, keys: Sequence[SourceKey]) -> list[LatestEntry | None]:
@@ -71,11 +71,19 @@ def new_uuids(count: int) -> list[UUID]:
     return [pgproto.UUID(sixteen) for sixteen in new_uuid_bytes(count)]
 
 
-async def append_first(database: Database, new: Mapping[UUID, ReceivedEvent], created_utc: datetime) -> set[UUID]:
+async def present_time(connection: Connection) -> datetime:
+    """The time by the clock of the database, by which events are created, whatever the clocks of the hubs show."""
+    moment: datetime = await connection.fetchval(queries.present_time)
+    return moment
+
+
+async def append_first(
+    database: Database, new: Mapping[UUID, ReceivedEvent], created_utc: datetime | None = None
+) -> set[UUID]:
     """
     Append first events of sources to the feed, keyed by their new uuids, in the order given; committed at once.
 
-    No two of them may be of the same source record.
+    No two of them may be of the same source record. They are created now unless *created_utc* says otherwise.
 
     Returns:
         The uuids of events that were not stored: their source already has an entry, or their Program accepts no events.
@@ -87,7 +95,7 @@ async def append_first(database: Database, new: Mapping[UUID, ReceivedEvent], cr
 
 
 async def copy_first(
-    database: Database, program_id: str, new: Mapping[UUID, ReceivedEvent], created_utc: datetime
+    database: Database, program_id: str, new: Mapping[UUID, ReceivedEvent], created_utc: datetime | None = None
 ) -> bool:
     """
     Append first events of one Program as `append_first` does, all of them or none.
@@ -106,7 +114,8 @@ async def copy_first(
             reserved = await connection.fetchrow(queries.reserve_positions, program_id, len(new))
             if reserved is None:
                 return False
-            same = (reserved["epoch"], FIRST.version, FIRST.revision, created_utc, created_utc.date())
+            at_utc = created_utc or reserved["reserved_utc"]
+            same = (reserved["epoch"], FIRST.version, FIRST.revision, at_utc, at_utc.date())
             repeated = ([value] * len(new) for value in same)
             columns = (list(new), hashes, *_column_values(received), reserved["seqs"], *repeated)
             rows = sorted(zip(*columns, strict=True), key=_KEY_ORDER)
@@ -146,8 +155,13 @@ async def delete_appended(connection: Connection, appended: Sequence[Appended]) 
     )
 
 
-async def append_withdrawal(database: Database, key: EventKey, at_utc: datetime) -> bool:
-    """Withdraw an event; False if it is not the latest entry of its source key, or another writer was first."""
+async def append_withdrawal(database: Database, key: EventKey, at_utc: datetime | None = None) -> bool:
+    """
+    Withdraw an event, now unless *at_utc* says otherwise.
+
+    Returns:
+        Whether it was; not if it is not the latest entry of its source key, or another writer was first.
+    """
     try:
         async with database.transaction() as connection:
             row = await connection.fetchrow(queries.append_withdrawal, key.program_id, key.event_uuid, at_utc)

@@ -16,17 +16,21 @@ SELECT key.ordinality::int AS key_number, latest.*
           AND event.event_type = key.event_type
         ORDER BY version DESC LIMIT 1) AS latest
 
+-- name: present_time
+-- The time by the clock of the database.
+SELECT statement_timestamp()
+
 -- name: append_first
 -- Append the first events of sources that have no entries yet, in one statement that commits by itself, in the same
--- order as append_events. $1 event uuids, $2 when they are created, $3 content hashes, then the columns of the declared
--- fields. An event is left out if its source already has an entry, or its Program accepts no events. Returns the uuids
--- of the events left out. The first entry of a source is never deleted before its others, so version 1 shows whether
--- the source has entries.
+-- order as append_events. $1 event uuids, $2 when they are created (null: now, by the clock of the database, which is
+-- the same for all hubs), $3 content hashes, then the columns of the declared fields. An event is left out if its source
+-- already has an entry, or its Program accepts no events. Returns the uuids of the events left out. The first entry of a
+-- source is never deleted before its others, so version 1 shows whether the source has entries.
 WITH appended AS (
     INSERT INTO event (event_uuid, epoch, seq, version, revision, created_utc, event_date, content_hash,
                        {event_columns})
-    SELECT event_uuid, (SELECT max(epoch) FROM feed_epoch), seq, 1, 1, $2::timestamptz,
-           ($2::timestamptz AT TIME ZONE 'UTC')::date, content_hash,
+    SELECT event_uuid, (SELECT max(epoch) FROM feed_epoch), seq, 1, 1, coalesce($2::timestamptz, statement_timestamp()),
+           (coalesce($2::timestamptz, statement_timestamp()) AT TIME ZONE 'UTC')::date, content_hash,
            {event_columns}
       FROM (SELECT new.*, nextval('event_seq') AS seq
               FROM unnest($1::uuid[], $3::bytea[], {event_arrays:4})
@@ -49,24 +53,24 @@ LOCK TABLE event IN ROW EXCLUSIVE MODE
 -- name: reserve_positions
 -- Reserve positions in the feed for $2 entries of Program $1: returns the epoch, and sequence numbers in ascending
 -- order. This also assigns the transaction its id, which precedes the sequence number in the order of the feed. Returns
--- no row if the Program accepts no events.
-SELECT pg_current_xact_id(), (SELECT max(epoch) FROM feed_epoch) AS epoch,
+-- no row if the Program accepts no events. reserved_utc is the time by the clock of the database.
+SELECT pg_current_xact_id(), (SELECT max(epoch) FROM feed_epoch) AS epoch, statement_timestamp() AS reserved_utc,
        ARRAY (SELECT nextval('event_seq') FROM generate_series(1, $2::int)) AS seqs
   FROM program
  WHERE program_id = $1::text AND archived_utc IS NULL
 
 -- name: append_events
 -- Append new events, one for each element of the arrays, in that order of the feed. $1 event uuids, $2 when they are
--- created, $3 versions, $4 revisions, $5 the uuids they supersede, $6 content hashes, then the columns of the declared
--- fields. All writers insert in the same order of source keys, by code point as the bulk load does, so that two of them
--- do not deadlock. An event is left out if its source key already has that version: its writer lost a race and must
--- classify it again. Returns the uuids of the stored events.
+-- created (null: now), $3 versions, $4 revisions, $5 the uuids they supersede, $6 content hashes, then the columns of the
+-- declared fields. All writers insert in the same order of source keys, by code point as the bulk load does, so that two
+-- of them do not deadlock. An event is left out if its source key already has that version: its writer lost a race and
+-- must classify it again. Returns the uuids of the stored events.
 INSERT INTO event (event_uuid, epoch, seq, version, revision, supersedes, created_utc, event_date, content_hash,
                    {event_columns})
-SELECT event_uuid, (SELECT max(epoch) FROM feed_epoch), seq, version, revision, supersedes, created_utc,
-       (created_utc AT TIME ZONE 'UTC')::date, content_hash,
+SELECT event_uuid, (SELECT max(epoch) FROM feed_epoch), seq, version, revision, supersedes, stored_utc,
+       (stored_utc AT TIME ZONE 'UTC')::date, content_hash,
        {event_columns}
-  FROM (SELECT *, nextval('event_seq') AS seq
+  FROM (SELECT *, coalesce(created_utc, statement_timestamp()) AS stored_utc, nextval('event_seq') AS seq
           FROM unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::uuid[], $6::bytea[], {event_arrays:7})
                WITH ORDINALITY
                AS new (event_uuid, created_utc, version, revision, supersedes, content_hash, {event_columns}, position)
@@ -84,13 +88,13 @@ DELETE FROM event
  WHERE event.program_id = appended.program_id AND event.event_uuid = appended.event_uuid AND NOT event.is_withdrawal
 
 -- name: append_withdrawal
--- Append the withdrawal of event $1/$2 at $3 if the event is the latest entry of its source key; returns no row if it
--- is not. If another writer was first, the constraint event_source_version is violated.
+-- Append the withdrawal of event $1/$2 at $3 (null: now) if the event is the latest entry of its source key; returns no
+-- row if it is not. If another writer was first, the constraint event_source_version is violated.
 INSERT INTO event (event_uuid, is_withdrawal, epoch, version, revision, supersedes, created_utc, event_date,
                    withdrawn_utc, content_hash,
                    {event_columns})
 SELECT event_uuid, true, (SELECT max(epoch) FROM feed_epoch), version + 1, revision, supersedes, created_utc, event_date,
-       $3::timestamptz, content_hash,
+       coalesce($3::timestamptz, statement_timestamp()), content_hash,
        {event_columns}
   FROM event
  WHERE program_id = $1::text AND event_uuid = $2::uuid AND NOT is_withdrawal

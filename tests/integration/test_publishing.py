@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+import time_machine
 from dirty_equals import IsPartialDict, IsStr
 from event_values import with_every_field
-from factories import an_event_body
+from factories import a_subscriber_body, a_subscription_body, an_event_body
 from feed_visibility import reads_all
 from running import RunningHub
 
@@ -325,3 +326,31 @@ async def test_without_the_scope_nothing_is_stored(
 
     assert [(403, "scope_missing")] * len(answers) == [(a.status_code, a.json()["code"]) for a in answers]
     assert len(await feed(publisher)) == 1
+
+
+@pytest.mark.parametrize("hours", [25, -25])
+async def test_events_are_created_by_the_clock_of_the_database(hub_without_worker: RunningHub, hours: int) -> None:
+    """A hub whose clock is a day off files events, revisions, loads and withdrawals under the day of the database."""
+    hub = hub_without_worker
+    await hub.make_program()
+    client, began = reads_all(hub.client, hub.database), datetime.now(UTC)
+    settings, template = {"Url": "https://hooks.example.org"}, {"At": "{{ event.CreatedUtc }}"}
+    hook = a_subscriber_body(Connector="webhook", Settings=settings, Credentials=None)
+    posts = a_subscription_body(SubscriberId="hook", Target={"Kind": "post"}, Templates={"_default": template})
+    assert (await client.put("/subscribers/hook", json=hook)).status_code == 201
+    assert (await client.put("/subscriptions/posts", json=posts)).status_code == 201
+    with time_machine.travel(began + timedelta(hours=hours), tick=True):
+        location = await publish(client, PublisherEventId="AI:1")
+        await publish(client, PublisherEventId="AI:1", PublisherEventData={"Score": 2})
+        load = json.dumps([an_event_body(PublisherEventId=f"AI:{number}") for number in range(2, 200)])
+        assert (await client.post("/events/batch", content=load)).status_code == 200
+        assert (await client.delete(location)).status_code == 204
+        shown = await client.post("/subscriptions/posts/preview", json={"Event": an_event_body()})
+    ended, rows = datetime.now(UTC), await hub.database.fetch("SELECT * FROM event")
+
+    assert len(rows) == 201
+    assert began <= datetime.fromisoformat(shown.json()["Payload"]["At"]) <= ended
+    for row in rows:
+        assert began <= row["created_utc"] <= ended
+        assert row["event_date"] == row["created_utc"].date()
+        assert row["withdrawn_utc"] is None or began <= row["withdrawn_utc"] <= ended
