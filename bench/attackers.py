@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import NamedTuple
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import NamedTuple, SupportsIndex
 from urllib.parse import urlsplit
 
 from bench.events import EVENT
@@ -23,12 +25,34 @@ PIECE = 64 * 1024
 SLOW_LEAF = "{% for i in (1..300) %}{% for j in (1..200) %}{% assign x = i | times: j %}{% endfor %}{% endfor %}"
 
 
+REFUSAL = re.compile(rb'HTTP/1\.1 ([45]\d\d) .*?"code":"(\w+)"', re.DOTALL)
+LONGEST_REFUSAL = 4096
+
+
 class Target(NamedTuple):
-    """The hub, and keys of the attacker's."""
+    """The hub, keys of the attacker's, and how often it refused with each status and code."""
 
     address: str
     admin_key: str
     keys: list[str]
+    refusals: Counter[str]
+
+
+class _Reader(asyncio.StreamReader):
+    """A reader that counts the refusals among the answers."""
+
+    def __init__(self, refusals: Counter[str]) -> None:
+        super().__init__(limit=PIECE)
+        self._refusals = refusals
+        self._tail = b""
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        self._tail += bytes(data)
+        while refusal := REFUSAL.search(self._tail):
+            self._refusals[b" ".join(refusal.groups()).decode()] += 1
+            self._tail = self._tail[refusal.end() :]
+        self._tail = self._tail[-LONGEST_REFUSAL:]
+        super().feed_data(data)
 
 
 Attack = Callable[[Target], Awaitable[None]]
@@ -37,11 +61,14 @@ Attack = Callable[[Target], Awaitable[None]]
 @contextlib.asynccontextmanager
 async def _line(target: Target) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     parts = urlsplit(target.address)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=PIECE)
+    loop = asyncio.get_running_loop()
+    reader = _Reader(target.refusals)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.create_connection(lambda: protocol, str(parts.hostname), parts.port or 80)
     try:
-        yield reader, writer
+        yield reader, asyncio.StreamWriter(transport, protocol, reader, loop)
     finally:
-        writer.transport.abort()
+        transport.abort()
 
 
 async def _again_and_again(attempt: Callable[[], Awaitable[None]], count: int) -> None:
@@ -180,7 +207,8 @@ async def previews(target: Target) -> None:
 
     async def ask() -> None:
         templates = {"_default": {"A": f"{next(numbers)} {SLOW_LEAF * 8}"}}
-        body = json.dumps({"Templates": templates, "Event": EVENT}).encode()
+        event = EVENT | {"PublisherEventId": "1", "EventType": "LPI_STARTED"}
+        body = json.dumps({"Templates": templates, "Event": event}).encode()
         async with _line(target) as (reader, writer):
             length = f"Content-Length: {len(body)}"
             path = "/subscriptions/attacked/preview"
@@ -230,12 +258,13 @@ async def guesses(target: Target) -> None:
         async with _line(target) as (reader, writer):
             while True:
                 writer.write(_head("GET", "/events", f"guess-{next(numbers):040}"))
-                if not await reader.read(PIECE):
-                    return
+                await reader.readuntil(b"}")
 
     await _again_and_again(ask, 20)
 
 
+# Those whose effect is one on deliveries.
+ON_DELIVERIES = {"60 slow previews: p95 of delivering"}
 ATTACKS: dict[str, Attack] = {
     "headers without an end": endless_headers,
     "a header value without an end": endless_value,
@@ -244,7 +273,7 @@ ATTACKS: dict[str, Attack] = {
     "4 batches that trickle": trickled_batches,
     "4 batches of bad lines": bad_lines,
     "60 pages of 10 MiB, not read": unread_pages,
-    "60 slow previews": previews,
+    "60 slow previews: p95 of delivering": previews,
     "400 waiting readers that nothing comes for": waiting_readers,
     "400 followers of the feed": followers,
     "20 connections that guess keys": guesses,

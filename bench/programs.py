@@ -64,4 +64,10 @@ def _running(
         yield Running(str(json.loads(process.stdout.readline())["Address"]), process.pid)
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            # It finishes what it has begun, for as long as a request to a subscriber may take.
+            process.wait(60 if folder is None else 10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            if folder is None:
+                raise
