@@ -26,7 +26,8 @@ class ProgressFile:
     def __init__(self, path: Path | None, url: str) -> None:
         self._path = path
         self._url = url
-        self._known: dict[int, str] = {}
+        # By line, the mark of its content, and its EventId.
+        self._known: dict[int, tuple[str, str]] = {}
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
@@ -58,7 +59,11 @@ class ProgressFile:
 
     def has(self, number: int, content: bytes) -> bool:
         """Whether line *number* was published with this content."""
-        return self._known.get(number) == _mark(content)
+        return number in self._known and self._known[number][0] == _mark(content)
+
+    def event_id(self, number: int) -> str:
+        """The EventId of line *number*, which was published."""
+        return self._known[number][1]
 
     def newest(self, most: int) -> list[int]:
         """The numbers of the lines that were recorded last, up to *most*, in that order."""
@@ -114,10 +119,10 @@ class ProgressFile:
             if entry.get("Forgotten"):
                 self._known.clear()
                 return
-            number, content = int(entry["Line"]), entry["Content"]
+            number, content, event_id = int(entry["Line"]), entry["Content"], str(entry["EventId"])
             # Those recorded last stand last.
             self._known.pop(number, None)
-            self._known[number] = content
+            self._known[number] = content, event_id
         except (ValueError, KeyError, TypeError, RecursionError):
             return
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -18,6 +20,7 @@ NEWEST_LINES = 2000
 ASKED_LINES = 20
 WAIT_SECONDS = 1.0
 OK = 200
+NOT_FOUND = 404
 TOO_MANY = 429
 
 
@@ -33,7 +36,10 @@ async def lacks_published(
     patience_seconds: float,
 ) -> bool:
     """
-    Whether the hub would store an event as new that was published to it before, judged by some of the newest.
+    Whether the hub lacks an event that was published to it before, judged by some of the newest.
+
+    It lacks one that it would store as new. One that would be a revision may have been revised by somebody else since:
+    the hub lacks it if its EventId is unknown, which is asked for with a key that may read.
 
     Args:
         client: Has the address of the hub and a key.
@@ -66,16 +72,25 @@ async def lacks_published(
         if response.status_code != OK:
             # A key that may not publish, or a line that is no longer valid: sending says what is wrong.
             return False
-        if _would_be(response) == "new":
+        would_be = _would_be(response)
+        if would_be == "new" or (would_be == "revision" and await _is_unknown(client, progress.event_id(number))):
             return True
     return False
 
 
 async def _validate(client: httpx.AsyncClient, content: bytes) -> httpx.Response:
+    query, headers = {"ValidateOnly": "true"}, {"Content-Type": "application/json"}
+    return await _send(client, "POST", "/events", params=query, content=content, headers=headers)
+
+
+async def _is_unknown(client: httpx.AsyncClient, event_id: str) -> bool:
+    """Whether the hub has no such event; not if the key may not read."""
+    return (await _send(client, "GET", f"/events/{quote(event_id)}")).status_code == NOT_FOUND
+
+
+async def _send(client: httpx.AsyncClient, method: str, path: str, **request: Any) -> httpx.Response:
     try:
-        return await client.post(
-            "/events", params={"ValidateOnly": "true"}, content=content, headers={"Content-Type": "application/json"}
-        )
+        return await client.request(method, path, **request)
     except httpx.TransportError as error:
         raise FailedError(describe_no_answer(error, str(client.base_url).rstrip("/"))) from error
 

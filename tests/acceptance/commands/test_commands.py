@@ -257,7 +257,11 @@ def test_subscribers_of_other_kinds(settings: dict[str, str]) -> None:
 
 
 def test_publishing_notices_a_hub_that_went_back_in_time(settings: dict[str, str], tmp_path: Path) -> None:
-    """A hub that lacks the newest of what was published gets the whole file again, and what it has is the same."""
+    """
+    A hub that lacks the newest of what was published gets the whole file again, and what it has is the same.
+
+    So does one that lacks the newest revisions; one where somebody else has revised the events does not.
+    """
     file = tmp_path / "events.jsonl"
     file.write_text("".join(json.dumps(an_event_body(PublisherEventId=f"AI:{number}")) + "\n" for number in range(40)))
     hub_settings = settings | {"ADMIN_KEY": ADMIN_KEY}
@@ -282,6 +286,23 @@ def test_publishing_notices_a_hub_that_went_back_in_time(settings: dict[str, str
         assert json.loads(publish("--json")) == {"New": 0, "Same": 0, "Before": 40, "Failed": []}
         asyncio.run(_execute(settings["DATABASE_URL"], lose))
         assert json.loads(publish("--json"))["HubWentBack"]
+
+        revised = [an_event_body(PublisherEventId=f"AI:{number}", PublisherEventData={"n": 1}) for number in range(40)]
+        file.write_text("".join(json.dumps(event) + "\n" for event in revised))
+        assert publish() == "40 new, 0 the hub had already, 0 refused.\n"
+        lose = "DELETE FROM event WHERE revision = 2 AND publisher_event_id IN ('AI:38', 'AI:39')"
+        asyncio.run(_execute(settings["DATABASE_URL"], lose))
+        assert json.loads(publish("--json")) | {"Failed": []} == {
+            "New": 2,
+            "Same": 38,
+            "Before": 0,
+            "Failed": [],
+            "HubWentBack": True,
+        }
+        for number in (38, 39):
+            newer = an_event_body(PublisherEventId=f"AI:{number}", PublisherEventData={"n": 2})
+            assert hub.client.post("/events", json=newer).status_code == 201
+        assert publish().endswith("40 were published before and were not sent again.\n")
 
 
 async def _execute(address: str, statement: str) -> None:
