@@ -159,16 +159,16 @@ async def test_two_secrets_sign_while_one_retires(receiver: Receiver) -> None:
 
 
 async def test_a_check_posts_nothing(receiver: Receiver) -> None:
-    """A check connects, says what it can, and sends no request."""
+    """A check connects, says what it can without what may be secret in the address, and sends no request."""
     stored = prepare_credentials({"SigningSecret": make_secret()}, {"SigningSecret": SECRET}, datetime.now(UTC))
     connector = WebhookConnector(
-        {"Url": receiver.address}, stored.credentials, guard=Guard(["127.0.0.1"]), timeout_seconds=10
+        {"Url": f"{receiver.address}/in?code=s3c"}, stored.credentials, guard=Guard(["127.0.0.1"]), timeout_seconds=10
     )
     found = await connector.check()
     await connector.close()
 
     assert found.works
-    assert "without encryption" in found.findings[0]
+    assert "/in?code=*** can be reached, without encryption" in found.findings[0]
     assert "former SigningSecret" in found.findings[-1]
     assert (receiver.connections, receiver.received) == (1, [])
 

@@ -77,7 +77,12 @@ class WebhookConnector:
         """Connect and disconnect: a receiver would take anything that is posted for an event."""
         # All subscriptions post to the same address.
         del needs
-        address = await check_address(self._guard, self._settings.url, timeout_seconds=self._timeout_seconds)
+        address = await check_address(
+            self._guard,
+            self._settings.url,
+            timeout_seconds=self._timeout_seconds,
+            shown_url=masked_address(self._settings.url),
+        )
         if address.state == "wrong":
             return CheckResult.of(address)
         untried = "Nothing was posted: whether the receiver takes the signature shows with the first event."
