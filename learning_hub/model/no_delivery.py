@@ -11,7 +11,12 @@ _MOST_NAMED = 5
 
 
 def no_delivery_message(
-    subscriptions: Sequence[Subscription], program_id: str, publisher_system_id: str, event_type: str
+    subscriptions: Sequence[Subscription],
+    program_id: str,
+    publisher_system_id: str,
+    event_type: str,
+    *,
+    is_withdrawn: bool,
 ) -> str:
     """
     Why no subscription has a delivery of an event of this Program, system and type.
@@ -21,10 +26,13 @@ def no_delivery_message(
         program_id: The Program of the event.
         publisher_system_id: The system of the event.
         event_type: The type of the event.
+        is_withdrawn: The publisher has withdrawn the event.
     """
     if not subscriptions:
         return f"The Program {program_id} has no subscription."
     takers = [one for one in subscriptions if one.wants(publisher_system_id, event_type)]
+    if takers and is_withdrawn:
+        return "The publisher has withdrawn the event, so it is not sent."
     if takers:
         names = enumerated((one.subscription_id for one in takers), most=_MOST_NAMED)
         return (

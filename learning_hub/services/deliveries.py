@@ -138,7 +138,13 @@ class Deliveries:
     async def _no_delivery_message(self, event: Event) -> str:
         program_id = event.publisher_program_id
         of_program = await subscriptions.of_program(self._database, program_id)
-        return no_delivery_message(of_program, program_id, event.publisher_system_id, event.event_type)
+        return no_delivery_message(
+            of_program,
+            program_id,
+            event.publisher_system_id,
+            event.event_type,
+            is_withdrawn=event.withdrawn_utc is not UNSET,
+        )
 
     async def get(self, caller: Caller, delivery_id: str) -> DeliveryDetail:
         """One delivery with its event and every attempt; the errors of `_need`."""

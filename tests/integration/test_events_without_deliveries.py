@@ -36,6 +36,8 @@ async def test_an_event_that_nobody_takes_says_so(imis_hub: ImisHub) -> None:
         "Subscriptions that take such events: completions. The event was stored before they were started, or the hub "
         "has not read it yet. A run of the subscription for this event sends it."
     )
+    assert (await client.delete(early)).status_code == 204
+    assert await message(early) == "The publisher has withdrawn the event, so it is not sent."
     taken = await imis_hub.publish(PublisherEventId="AI:4")
     assert await eventually(lambda: message(taken), until=lambda found: found is None) is None
 

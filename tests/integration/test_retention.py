@@ -87,3 +87,22 @@ async def test_deliveries_and_attempts_go_with_their_events(imis_hub: ImisHub, d
     uuids = [await database.fetchval(f"SELECT string_agg(delivery_uuid::text, ' ') FROM {table}")
              for table in ("delivery", "attempt")]  # fmt: skip
     assert uuids == [kept["DeliveryId"][-36:]] * 2
+
+
+async def test_a_source_that_is_being_sent_stays_whole(imis_hub: ImisHub, database: Database) -> None:
+    """The statement of the page leaves nothing half: a source with a delivery being sent goes the next time."""
+    await imis_hub.set_up(State="stopped")
+    await imis_hub.settled(await imis_hub.publish(), "waiting")
+    await database.execute(LAST_YEARS)
+    async with database.transaction() as connection:
+        await connection.execute(
+            "UPDATE delivery SET state = 'sending', held = false, due_utc = NULL, attempts = 1, "
+            "lease_id = gen_random_uuid(), lease_until_utc = clock_timestamp() + interval '1 hour'"
+        )
+        assert await connection.fetchval(REMOVE) == 0
+        await connection.execute(
+            "UPDATE delivery SET state = 'waiting', held = true, due_utc = now(), "
+            "lease_id = NULL, lease_until_utc = NULL"
+        )
+    assert await database.fetchval(REMOVE) == 1
+    assert await database.fetchval("SELECT count(*) FROM delivery") == 0
