@@ -32,7 +32,9 @@ async def migrate(address: str) -> None:
     connection = await asyncpg.connect(address, timeout=30)
     try:
         await _lock(connection)
-        await pogo.apply(connection, FOLDER, schema_name="public", logger=log)
+        # Reading the files takes longer than everything else that a start does.
+        if await _missing(connection):
+            await pogo.apply(connection, FOLDER, schema_name="public", logger=log)
         await keep_epoch(connection, None)
     finally:
         await connection.close()
@@ -65,8 +67,12 @@ async def missing(address: str) -> list[str]:
     """Names of the migrations that this database does not have yet, in order; all of them for an empty database."""
     connection = await asyncpg.connect(address, timeout=30)
     try:
-        has_table = await connection.fetchval(queries.has_migration_table)
-        applied = await pogo_sql.get_applied_migrations(connection, schema_name="public") if has_table else set[str]()
+        return await _missing(connection)
     finally:
         await connection.close()
+
+
+async def _missing(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
+    has_table = await connection.fetchval(queries.has_migration_table)
+    applied = await pogo_sql.get_applied_migrations(connection, schema_name="public") if has_table else set[str]()
     return sorted(path.stem for path in FOLDER.glob("*.sql") if path.stem not in applied)
