@@ -32,6 +32,7 @@ The language of the leaves:
     datetimes           reading and writing dates and times
     values              values as text, as JSON and in messages
     limits              the limits of templates
+    budget              what a payload may still use of them
 """
 
 from learning_hub.rendering.job import Rendered, RenderJob

@@ -18,10 +18,11 @@ from learning_hub.model.errors import TemplateError
 from learning_hub.model.json_errors import place_in
 from learning_hub.model.json_values import check_json, write_json
 from learning_hub.model.template import ALL_TEMPLATES, Leaf, choose_template
+from learning_hub.rendering.budget import Budget
 from learning_hub.rendering.context import Context
 from learning_hub.rendering.error_messages import describe_error
 from learning_hub.rendering.language import evaluate, write_text
-from learning_hub.rendering.limits import MAX_PAYLOAD_BYTES, MAX_PAYLOAD_LEVELS, Budget
+from learning_hub.rendering.limits import MAX_PAYLOAD_BYTES, MAX_PAYLOAD_LEVELS
 from learning_hub.rendering.progress import UNSHARED_PROGRESS, ProgressWriter
 from learning_hub.rendering.values import to_json_value
 

@@ -14,7 +14,7 @@ from liquid.token import Token
 from liquid.undefined import UNDEFINED, StrictDefaultUndefined, StrictUndefined, Undefined
 from liquid.utils import ReadOnlyChainMap
 
-from learning_hub.rendering.limits import BoundedText, Budget
+from learning_hub.rendering.budget import BoundedText, Budget
 from learning_hub.rendering.values import refuse_missing
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")

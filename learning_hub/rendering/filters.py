@@ -14,7 +14,8 @@ from functools import wraps
 from typing import Any
 
 from learning_hub.rendering import arithmetic, typed_filters
-from learning_hub.rendering.limits import MAX_LIST_ITEMS, MAX_TEXT_CHARACTERS, LimitReachedError
+from learning_hub.rendering.budget import LimitReachedError
+from learning_hub.rendering.limits import MAX_LIST_ITEMS, MAX_TEXT_CHARACTERS
 from learning_hub.rendering.values import (
     as_text,
     filter_error,

@@ -16,9 +16,9 @@ from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags import cycle_tag, echo_tag
 from liquid.context import RenderContext
 
+from learning_hub.rendering.budget import BoundedText
 from learning_hub.rendering.context import Context, Missing
 from learning_hub.rendering.filters import all_filters
-from learning_hub.rendering.limits import BoundedText
 from learning_hub.rendering.values import as_text
 
 TAGS = frozenset((

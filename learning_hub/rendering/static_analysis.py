@@ -24,10 +24,10 @@ from liquid.template import BoundTemplate
 from learning_hub.model.json_values import write_json
 from learning_hub.model.template import Gives, Leaf
 from learning_hub.model.text_units import utf16_length
+from learning_hub.rendering.budget import Budget
 from learning_hub.rendering.context import Context
 from learning_hub.rendering.filters import TEXT_FILTERS
 from learning_hub.rendering.language import evaluate, write_text
-from learning_hub.rendering.limits import Budget
 from learning_hub.rendering.values import to_json_value
 
 _LITERAL_TYPES: dict[type[Expression], Gives] = {

@@ -15,7 +15,8 @@ from liquid.exceptions import FilterArgumentError, LiquidError, UndefinedError
 from liquid.undefined import Undefined
 
 from learning_hub.model.json_values import SpelledDecimal, write_json
-from learning_hub.rendering.limits import MAX_LIST_ITEMS, LimitReachedError
+from learning_hub.rendering.budget import LimitReachedError
+from learning_hub.rendering.limits import MAX_LIST_ITEMS
 
 _MAX_SHOWN_CHARACTERS = 40
 
