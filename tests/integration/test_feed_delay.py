@@ -54,11 +54,15 @@ async def test_readiness_names_the_transaction_of_another_role_in_another_databa
                 assert (await hub.client.get("/health/ready")).json() == {"Status": "ready", "Findings": []}
                 await database.execute(MAKE_OLD)
 
-                response = await hub.client.get("/health/ready")
-                assert response.status_code == 200
-                (finding,) = response.json()["Findings"]
-                assert "stored 9" in finding
-                assert f"of role {role} in database postgres (process {pid}" in finding
+                async def finding() -> str:
+                    response = await hub.client.get("/health/ready")
+                    assert response.status_code == 200
+                    (sentence,) = response.json()["Findings"]
+                    return str(sentence)
+
+                # Until then an older transaction of another test, which ends soon, may be the cause.
+                cause = f"of role {role} in database postgres (process {pid}"
+                assert "stored 9" in await eventually(finding, until=lambda sentence: cause in sentence)
                 assert "learning_hub_feed_held_back_seconds 9" in (await hub.client.get("/metrics")).text
         finally:
             await other.close()
@@ -102,8 +106,7 @@ async def test_a_prepared_transaction_is_named(hub_without_worker: RunningHub) -
         await other.execute(f"BEGIN; SELECT pg_current_xact_id(); PREPARE TRANSACTION '{gid}'")
         assert (await hub.client.post("/events", json=an_event_body())).status_code == 201
         await eventually(lambda: _is_named(database, f"the prepared transaction '{gid}'"))
-        (finding,) = await delay_findings(database, over_seconds=0)
-        assert "ROLLBACK PREPARED" in finding
+        await eventually(lambda: _is_named(database, "end it with COMMIT PREPARED or ROLLBACK PREPARED"))
     finally:
         await other.execute(f"ROLLBACK PREPARED '{gid}'")
         await other.close()
